@@ -1,0 +1,3 @@
+"""Train PyTorch Model and its neighbours, for Azure ML designer, SDK v2 pipelines and laptops."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,34 @@
+# The two commands of the README, each of which sets itself up on a machine with Python and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ready := $(VENV)/.ready
+
+.PHONY: demo test lint types generate clean
+
+demo: $(ready)
+	$(BIN)/pytorch-designer demo --output .demo
+
+test: lint types
+	$(BIN)/python -m pytest -n auto
+
+lint: $(ready)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(ready)
+	$(BIN)/mypy
+
+# component.yaml, components/*.yaml and the reference pages, out of the definitions in src/pytorch_designer/components.
+generate: $(ready)
+	$(BIN)/python -m pytorch_designer.spec.generate
+
+$(ready): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .demo

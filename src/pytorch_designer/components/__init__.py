@@ -1,0 +1,1 @@
+"""One file a component: its definition and a thin `run`."""

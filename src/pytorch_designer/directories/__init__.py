@@ -1,0 +1,1 @@
+"""The typed directories: opened, checked and written as docs/formats.md says."""

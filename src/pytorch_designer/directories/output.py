@@ -1,0 +1,200 @@
+"""Writing an output directory so that it is complete or not there at all.
+
+An output port is often a mounted folder that exists before the job starts, so that the folder itself cannot be
+renamed into place. Everything is therefore written into a hidden folder inside the output, flushed to disk, and
+then renamed entry by entry. `_meta.yaml` is renamed last: every reader of this project and of the old designer
+refuses a directory without it, so a kill at any moment leaves either a complete directory or none.
+
+    OUTPUT/.staging/...        while the component writes
+    OUTPUT/.staging/COMMIT     the entries that are about to be renamed, one a line
+    OUTPUT/<entries>           after the renames
+    OUTPUT/_meta.yaml          the last rename: from here on the directory exists
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from pytorch_designer.errors import FailedToWriteOutputsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+META_FILE = "_meta.yaml"
+STAGING_FOLDER = ".staging"
+CHECKPOINT_FOLDER = ".checkpoint"
+LOCK_FILE = ".lock"
+_COMMIT_FILE = "COMMIT"
+_MAX_SINGLE_FLUSHES = 1000
+_OWN_ENTRIES = {STAGING_FOLDER, CHECKPOINT_FOLDER, LOCK_FILE}
+
+
+@contextmanager
+def writing_errors(path: Path) -> Iterator[None]:
+    """Turn an `OSError` while writing below `path` into a `FailedToWriteOutputsError` that names the file.
+
+    An error about a file elsewhere, an input for instance, passes through unchanged.
+    """
+    try:
+        yield
+    except OSError as error:
+        failed = path if error.filename is None else Path(os.fsdecode(error.filename))
+        if failed != path and path not in failed.parents:
+            raise
+        raise FailedToWriteOutputsError(
+            f"The output could not be written: {error.strerror or error}.", where=failed
+        ) from error
+
+
+def prepare_output(path: Path) -> None:
+    """Make the output folder `path` ready for `staged_output`, before any work is done.
+
+    Creates it, removes what an earlier killed run left half written, and tries a write.
+
+    Raises:
+        FailedToWriteOutputsError: `path` is a file, cannot be written, or holds something already.
+    """
+    if path.exists() and not path.is_dir():
+        raise FailedToWriteOutputsError(
+            "The output path is a file, not a folder.", where=path, advice="Name a new or empty folder.", reason="file"
+        )
+    with writing_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+        _clear_staging(path)
+        occupied = sorted(entry.name for entry in path.iterdir() if entry.name not in _OWN_ENTRIES)
+        if occupied:
+            raise FailedToWriteOutputsError(
+                "The output folder is not empty; nothing in it was changed.",
+                where=path,
+                examples=occupied,
+                advice="Name a new or empty folder, or remove what is in this one.",
+                reason="not_empty",
+            )
+        probe = path / STAGING_FOLDER
+        probe.mkdir()
+        (probe / "probe").write_bytes(b"writable")
+        shutil.rmtree(probe)
+
+
+@contextmanager
+def locked_output(path: Path) -> Iterator[None]:
+    """Hold `path` for this process alone; the lock dies with its owner.
+
+    Raises:
+        FailedToWriteOutputsError: Another running process holds it.
+    """
+    with writing_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path / LOCK_FILE, timeout=0)
+    try:
+        with writing_errors(path), suppress(NotImplementedError):  # some mounts know no locks: then there is none
+            lock.acquire()
+    except Timeout as error:
+        raise FailedToWriteOutputsError(
+            "Another run is writing to this output at this moment.",
+            where=path,
+            advice="Wait until it has ended, or name another output folder.",
+            reason="locked",
+        ) from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # before the release, so that nobody can be holding the file that is removed
+            (path / LOCK_FILE).unlink()
+        lock.release()
+
+
+@contextmanager
+def staged_output(path: Path) -> Iterator[Path]:
+    """Yield a folder to write into; on leaving without an error its entries become those of `path`.
+
+    `path` has been through `prepare_output`. On an error nothing but what was there before is left.
+
+    Raises:
+        FailedToWriteOutputsError: A write, a flush or a rename failed.
+    """
+    staging = path / STAGING_FOLDER
+    with writing_errors(path):
+        staging.mkdir(parents=True)
+        try:
+            yield staging
+            if not (staging / META_FILE).is_file():
+                raise AssertionError(f"a typed directory needs {META_FILE}")
+            _commit(path, staging)
+        except BaseException:
+            shutil.rmtree(staging, ignore_errors=True)
+            raise
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write one file so that a reader, or a kill, sees the old content or the new and nothing between.
+
+    Raises:
+        OSError: The write failed; `path` is as it was.
+    """
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Flush the entries of a folder to disk, where the platform can (Windows cannot open a folder)."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _commit(path: Path, staging: Path) -> None:
+    _flush_to_disk([file for file in staging.rglob("*") if file.is_file()])
+    # MLmodel is what another reader (MLflow) takes for a complete model, so it goes just before _meta.yaml.
+    last = {"MLmodel": 1, META_FILE: 2}
+    entries = sorted((entry.name for entry in staging.iterdir()), key=lambda name: (last.get(name, 0), name))
+    write_atomically(staging / _COMMIT_FILE, "\n".join(entries).encode())
+    for name in entries:
+        (staging / name).replace(path / name)
+    sync_folder(path)
+    shutil.rmtree(staging, ignore_errors=True)
+
+
+def _flush_to_disk(files: list[Path]) -> None:
+    if len(files) > _MAX_SINGLE_FLUSHES and hasattr(os, "sync"):
+        os.sync()
+        return
+    for file in files:
+        with file.open("rb+") as stream:
+            os.fsync(stream.fileno())
+
+
+def _clear_staging(path: Path) -> None:
+    staging = path / STAGING_FOLDER
+    commit = staging / _COMMIT_FILE
+    if commit.is_file() and not (path / META_FILE).exists():
+        for name in commit.read_text(encoding="utf-8").split("\n"):
+            _remove(path / name)
+    if staging.exists():
+        shutil.rmtree(staging)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

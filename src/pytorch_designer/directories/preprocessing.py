@@ -1,0 +1,36 @@
+"""The deterministic preprocessing that a model carries with it, as data.
+
+Training writes it into the ModelDirectory; validation, scoring and serving read it from there, so that all of them
+see the same tensor for the same file. `pytorch_designer.images` carries it out.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class Preprocessing(BaseModel):
+    """Resize, center crop and normalisation of one image, in this order.
+
+    An image is decoded upright to 8 bit RGB; its shorter side is resized to `resize_size` pixels (antialiased, on
+    8 bit values, the aspect ratio kept); the middle `crop_height` x `crop_width` pixels are cut out, padded with zeros
+    where the image is smaller; values are divided by 255 and normalised as (value - mean) / std, a channel each.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    resize_size: int | None = Field(None, ge=1, description="Length of the shorter side in pixels; None: not resized.")
+    crop_height: int = Field(ge=1, description="Height in pixels of what the network sees.")
+    crop_width: int = Field(ge=1, description="Width in pixels of what the network sees.")
+    interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for a YAML or JSON file."""
+        return self.model_dump(mode="json")

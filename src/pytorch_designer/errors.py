@@ -1,0 +1,211 @@
+"""Every mistake of a user, as one tree of named errors.
+
+    DesignerError
+    ├── ParameterError
+    │   ├── ParameterParsingError          0002  a value is not of the parameter's type
+    │   ├── NullOrEmptyError               0003  a required value or port is missing
+    │   ├── GreaterThanOrEqualToError      0005  a value is below its lower bound
+    │   └── LessThanOrEqualToError         0007  a value is above its upper bound
+    ├── InvalidDatasetError                0018  a dataset is unusable, or does not fit the other one
+    ├── NotLabeledDatasetError             0024  a dataset has no labels to learn from
+    ├── ModuleOutOfMemoryError             0138  the machine or the GPU has too little memory
+    ├── InvalidTransformationDirectoryError 0158 a transformation directory is unusable
+    ├── InvalidModelDirectoryError         0159  a model directory is unusable
+    ├── FailedToWriteOutputsError          0160  an output cannot be written
+    ├── FailedToDownloadFilesError         0162  a download failed or did not verify
+    ├── NonFiniteLossError                 P001  training diverged
+    ├── UnsupportedEnvironmentError        P002  this machine or job setting cannot do what was asked
+    └── InterruptedRunError                P003  the run was stopped from outside and can be continued
+
+Four-digit codes are those that Azure ML designer documents; codes with a P are this project's.
+Anything that is not a `DesignerError` is a bug and keeps its traceback. The one place that turns these
+errors into an exit code, a message and `error_info.json` is `pytorch_designer.cli.boundary`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+MAX_EXAMPLES = 5
+_MAX_TEXT = 500
+
+
+class DesignerError(Exception):
+    """A mistake that the user can mend.
+
+    Attributes:
+        code: Stable code, shown beside the class name; see the tree above.
+        what: One sentence: what is wrong.
+        where: The path, port or parameter where it is wrong, or None.
+        advice: What to do about it.
+        examples: At most five offending items.
+        num_offending: How many offending items there are in all; at least `len(examples)`.
+        reason: A stable word for programs that need to tell causes of one class apart, or None.
+    """
+
+    code: ClassVar[str] = "P000"
+    default_advice: ClassVar[str] = ""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: Path | str | None = None,
+        advice: str | None = None,
+        examples: Iterable[object] = (),
+        reason: str | None = None,
+    ) -> None:
+        offending = [str(item) for item in examples]
+        self.what = what
+        self.where = None if where is None else str(where)
+        self.advice = self.default_advice if advice is None else advice
+        self.examples = tuple(shorten(item) for item in offending[:MAX_EXAMPLES])
+        self.num_offending = len(offending)
+        self.reason = reason
+        super().__init__(what)
+
+    @property
+    def name(self) -> str:
+        """The class name, which is the error's public name."""
+        return type(self).__name__
+
+    def __str__(self) -> str:
+        """The whole message: name, code, what, where, examples and advice, a line each."""
+        lines = [f"{self.name} ({self.code}): {self.what}"]
+        if self.where is not None:
+            lines.append(f"  Where: {self.where}")
+        lines.extend(f"  - {item}" for item in self.examples)
+        if self.num_offending > len(self.examples):
+            lines.append(f"  ... and {self.num_offending - len(self.examples)} more")
+        if self.advice:
+            lines.append(f"  What to do: {self.advice}")
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The error as plain data, the content of `error_info.json`."""
+        return {
+            "name": self.name,
+            "code": self.code,
+            "what": self.what,
+            "where": self.where,
+            "examples": list(self.examples),
+            "num_offending": self.num_offending,
+            "advice": self.advice,
+            "reason": self.reason,
+            "message": str(self),
+        }
+
+
+class ParameterError(DesignerError):
+    """A parameter's value is unusable. `where` is the parameter's name."""
+
+
+class ParameterParsingError(ParameterError):
+    """The text given for a parameter is not a value of its type."""
+
+    code = "0002"
+
+
+class NullOrEmptyError(ParameterError):
+    """A required parameter or port has no value."""
+
+    code = "0003"
+    default_advice = "Give it a value."
+
+
+class GreaterThanOrEqualToError(ParameterError):
+    """A value is below its inclusive lower bound."""
+
+    code = "0005"
+
+
+class LessThanOrEqualToError(ParameterError):
+    """A value is above its inclusive upper bound."""
+
+    code = "0007"
+
+
+class InvalidDatasetError(DesignerError):
+    """A dataset is unusable, or does not fit the other dataset."""
+
+    code = "0018"
+
+
+class NotLabeledDatasetError(DesignerError):
+    """A dataset has no labels where labels are needed."""
+
+    code = "0024"
+    default_advice = (
+        "Connect a labelled image directory, for instance one folder a class converted with Convert to Image Directory."
+    )
+
+
+class ModuleOutOfMemoryError(DesignerError):
+    """The machine, or its GPU, has too little memory."""
+
+    code = "0138"
+    default_advice = "Use a smaller batch_size, smaller images, a smaller model, or a machine with more memory."
+
+
+class InvalidTransformationDirectoryError(DesignerError):
+    """A transformation directory is unusable."""
+
+    code = "0158"
+
+
+class InvalidModelDirectoryError(DesignerError):
+    """A model directory is unusable, or no model that this port accepts."""
+
+    code = "0159"
+    default_advice = "Connect the output of DenseNet, ResNet, Image Model or Train PyTorch Model."
+
+
+class FailedToWriteOutputsError(DesignerError):
+    """An output cannot be written. Nothing that looks like a finished output is left behind."""
+
+    code = "0160"
+    default_advice = "Check that the disk has room and that the path can be written, then run again."
+
+
+class FailedToDownloadFilesError(DesignerError):
+    """A download failed, or what arrived is not what was asked for."""
+
+    code = "0162"
+
+
+class NonFiniteLossError(DesignerError):
+    """The training loss became NaN or infinite. The optimizer step was not taken."""
+
+    code = "P001"
+    default_advice = "Use a lower learning_rate."
+
+
+class UnsupportedEnvironmentError(DesignerError):
+    """This machine, or the way the job was started, cannot do what was asked."""
+
+    code = "P002"
+
+
+class InterruptedRunError(DesignerError):
+    """The run was told to stop (SIGTERM or SIGINT). What was reached is in the checkpoint.
+
+    Attributes:
+        signal_number: The signal that ended the run; the process exits with 128 + signal_number.
+    """
+
+    code = "P003"
+    default_advice = "Run the same command again: it continues where it stopped."
+
+    def __init__(self, what: str, *, signal_number: int, where: Path | str | None = None) -> None:
+        super().__init__(what, where=where)
+        self.signal_number = signal_number
+
+
+def shorten(text: str, limit: int = _MAX_TEXT) -> str:
+    """`text` on one line, with at most `limit` characters: what a file holds must not flood a log."""
+    printable = "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
+    return printable if len(printable) <= limit else printable[: limit - 3] + "..."

@@ -1,0 +1,1 @@
+"""Bytes to tensors: decoding, resizing, caching, batching and their order."""

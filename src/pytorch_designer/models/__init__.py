@@ -1,0 +1,1 @@
+"""Networks: the architectures by name, their heads, and their weights on disk."""

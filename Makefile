@@ -22,7 +22,7 @@ types: $(ready)
 
 # component.yaml, components/*.yaml and the reference pages, out of the definitions in src/pytorch_designer/components.
 generate: $(ready)
-	$(BIN)/python -m pytorch_designer.spec.generate
+	$(BIN)/python -m pytorch_designer.cli.generate
 
 $(ready): pyproject.toml
 	$(PYTHON) -m venv $(VENV)

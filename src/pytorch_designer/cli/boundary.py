@@ -1,0 +1,99 @@
+"""The one place where errors become an exit code, a message and `error_info.json`.
+
+Exit codes: 0 success, 1 a named error or a bug, 2 wrong usage of the command line, 128 + n stopped by signal n.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from pytorch_designer.errors import DesignerError, InterruptedRunError, ModuleOutOfMemoryError
+from pytorch_designer.settings import Settings, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+EXIT_FAILURE = 1
+_SIGNAL_BASE = 128
+_SIGINT = 2
+
+
+def run_guarded(action: Callable[[], None]) -> int:
+    """Run `action` and report whatever goes wrong.
+
+    Returns:
+        The exit code of the process.
+    """
+    try:
+        _remove_stale_error_info()
+        action()
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return _SIGNAL_BASE + _SIGINT
+    except InterruptedRunError as error:
+        return _report(error, exit_code=_SIGNAL_BASE + error.signal_number)
+    except DesignerError as error:
+        return _report(error, exit_code=EXIT_FAILURE)
+    except MemoryError as error:
+        return _report(_out_of_memory(error), exit_code=EXIT_FAILURE)
+    except Exception as error:  # noqa: BLE001 (the boundary: a bug keeps its traceback and is reported like an error)
+        traceback.print_exc()
+        _write_error_info(_unexpected(error))
+        return EXIT_FAILURE
+    return 0
+
+
+def _out_of_memory(error: MemoryError) -> ModuleOutOfMemoryError:
+    named = ModuleOutOfMemoryError("The machine has too little free memory for this run.")
+    named.__cause__ = error
+    return named
+
+
+def _report(error: DesignerError, exit_code: int) -> int:
+    if _settings_or_default().traceback:
+        traceback.print_exception(error)
+    else:
+        print(error, file=sys.stderr, flush=True)
+    path = _write_error_info(error.to_dict())
+    if path is not None:
+        print(f"  Details: {path}", file=sys.stderr, flush=True)
+    return exit_code
+
+
+def _unexpected(error: Exception) -> dict[str, Any]:
+    return {
+        "name": type(error).__name__,
+        "code": None,
+        "what": "An error in pytorch-designer itself; please report it with the traceback.",
+        "message": str(error),
+        "traceback": traceback.format_exc(),
+    }
+
+
+def _write_error_info(content: dict[str, Any]) -> Path | None:
+    path = _settings_or_default().error_info
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content, indent=2, ensure_ascii=True) + "\n", encoding="utf-8")
+    except OSError as error:
+        print(f"  (error_info.json could not be written: {error})", file=sys.stderr)
+        return None
+    return path
+
+
+def _remove_stale_error_info() -> None:
+    try:
+        settings().error_info.unlink(missing_ok=True)
+    except OSError:
+        return  # a read-only working directory: there is nothing stale that we wrote
+
+
+def _settings_or_default() -> Settings:
+    try:
+        return settings()
+    except DesignerError:
+        return Settings.model_construct()

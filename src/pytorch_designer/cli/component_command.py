@@ -1,0 +1,92 @@
+"""The command line of a component, made from its definition."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytorch_designer.errors import NullOrEmptyError
+from pytorch_designer.spec.component import Component, Port, dashed
+from pytorch_designer.spec.parameters import parse_parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytorch_designer.spec.parameters import ParameterSpec
+
+
+def component_parser(component: Component[Any], program: str) -> argparse.ArgumentParser:
+    """A parser whose options are the component's ports and parameters, with dashes. Values stay text."""
+    parser = argparse.ArgumentParser(
+        prog=f"{program} {component.command}", description=component.description, allow_abbrev=False
+    )
+    ports = parser.add_argument_group("ports")
+    for port in component.inputs:
+        ports.add_argument(f"--{dashed(port.name)}", metavar="DIR", help=_port_help(port, "in"))
+    for port in component.outputs:
+        ports.add_argument(f"--{dashed(port.name)}", metavar="DIR", help=_port_help(port, "out"))
+    if component.parameter_specs:
+        parameters = parser.add_argument_group("parameters")
+        for spec in component.parameter_specs:
+            parameters.add_argument(f"--{dashed(spec.name)}", metavar=spec.type_name.upper(), help=_help(spec))
+    return parser
+
+
+def run_component(component: Component[Any], arguments: Sequence[str], program: str) -> None:
+    """Parse the command line of a component, validate it and run it.
+
+    Raises:
+        SystemExit: The command line has unknown or incomplete options (code 2), or asks for help (code 0).
+        DesignerError: Any named error.
+    """
+    given = vars(component_parser(component, program).parse_args(_joined(arguments)))
+    parameters = {spec.name: given[spec.name] for spec in component.parameter_specs if given[spec.name] is not None}
+    parsed = parse_parameters(component.parameters, parameters)
+    inputs = {port.name: Path(given[port.name]) for port in component.inputs if _is_connected(port, given[port.name])}
+    outputs = {port.name: Path(given[port.name]) for port in component.outputs if _is_connected(port, given[port.name])}
+    component.run(inputs, outputs, parsed)
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """`--name value` as `--name=value`, so that a value such as -1e-3 is not taken for an option."""
+    joined: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        if argument.startswith("--") and "=" not in argument and argument != "--help":
+            value = next(rest, None)
+            if value is None or value.startswith("--"):
+                joined += [argument] if value is None else [argument, value]
+            else:
+                joined.append(f"{argument}={value}")
+        else:
+            joined.append(argument)
+    return joined
+
+
+def _is_connected(port: Port, value: str | None) -> bool:
+    if value:
+        return True
+    if port.is_optional:
+        return False
+    raise NullOrEmptyError(
+        f"Port {port.name} is not connected.", where=port.name, advice=f"Give --{dashed(port.name)} a folder."
+    )
+
+
+def _port_help(port: Port, direction: str) -> str:
+    return _escaped(
+        f"{direction}, {port.directory_type.value}{', optional' if port.is_optional else ''}: {port.description}"
+    )
+
+
+def _help(spec: ParameterSpec) -> str:
+    choices = f" One of {', '.join(spec.choices)}." if spec.choices else ""
+    bound = f" At least {spec.minimum}." if spec.minimum is not None else ""
+    bound += f" At most {spec.maximum}." if spec.maximum is not None else ""
+    default = "" if spec.default is None else f" Default: {spec.default}."
+    return _escaped(spec.description + choices + bound + default)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%%")

@@ -1,0 +1,50 @@
+"""Writes every file that comes out of the definitions: `make generate`.
+
+component.yaml, components/*.yaml, and docs/reference/ (a page a component, the settings, the errors).
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from pytorch_designer import __version__
+from pytorch_designer.cli.reference import error_page, settings_page
+from pytorch_designer.components.registry import COMPONENTS
+from pytorch_designer.spec.azure_yaml import component_yaml
+from pytorch_designer.spec.reference_page import reference_page
+
+TOP_LEVEL_COMPONENT = "train_pytorch_model"
+
+
+def generated_files() -> dict[str, str]:
+    """The text of every generated file, by its path from the top of the repository."""
+    files = {
+        "docs/reference/settings.md": settings_page(),
+        "docs/reference/errors.md": error_page(),
+    }
+    for component in COMPONENTS.values():
+        if component.name == TOP_LEVEL_COMPONENT:
+            files["component.yaml"] = component_yaml(component, version=__version__, root=".")
+        else:
+            files[f"components/{component.name}.yaml"] = component_yaml(component, version=__version__, root="..")
+        files[f"docs/reference/{component.name}.md"] = reference_page(component)
+    return files
+
+
+def main() -> int:
+    """Write them below the working directory, which is the top of the repository."""
+    top = Path.cwd()
+    if not (top / "pyproject.toml").is_file():
+        print("Run this from the top of the repository.", file=sys.stderr)
+        return 2
+    for name, text in generated_files().items():
+        path = top / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="\n")
+        print(name)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

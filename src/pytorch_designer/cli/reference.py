@@ -1,0 +1,72 @@
+"""The reference pages of what is not a component: environment variables and errors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytorch_designer.errors import DesignerError
+from pytorch_designer.settings import ENVIRONMENT_PREFIX, Settings
+from pytorch_designer.spec.reference_page import table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_NOTE = "<!-- Generated from {source} by `make generate`. -->"
+
+
+def settings_page() -> str:
+    """Markdown with every environment variable, its default and its meaning."""
+    rows = (
+        (f"`{ENVIRONMENT_PREFIX}{name.upper()}`", f"`{_shown(info.default)}`", info.description or "")
+        for name, info in Settings.model_fields.items()
+    )
+    intro = (
+        "These variables tune how a run is carried out, never what it learns. None has to be set. On Azure ML, set them "
+        "as environment variables of the pipeline node."
+    )
+    return "\n\n".join(
+        [
+            _NOTE.format(source="src/pytorch_designer/settings.py"),
+            "# Environment variables",
+            intro,
+            table(("variable", "default", "meaning"), rows),
+            "",
+        ]
+    )
+
+
+def error_page() -> str:
+    """Markdown with every named error, its code, its meaning and the advice it gives by default."""
+    errors = sorted(_subclasses(DesignerError), key=lambda error: error.code)
+    rows = (
+        (f"`{error.__name__}`", error.code, (error.__doc__ or "").split("\n")[0], error.default_advice)
+        for error in errors
+        if error.code != DesignerError.code
+    )
+    intro = (
+        "A mistake that can be mended ends the process with exit code 1, one message that says what is wrong, where, and "
+        "what to do, and the same as JSON in `outputs/error_info.json`. No traceback is shown unless "
+        "`PYTORCH_DESIGNER_TRACEBACK=1` is set. Four-digit codes are those that Azure ML designer documents."
+    )
+    return "\n\n".join(
+        [
+            _NOTE.format(source="src/pytorch_designer/errors.py"),
+            "# Errors",
+            intro,
+            table(("error", "code", "meaning", "general advice"), rows),
+            "",
+        ]
+    )
+
+
+def _shown(default: object) -> object:
+    if isinstance(default, Path):
+        return default.as_posix()
+    return "automatic" if default is None else default
+
+
+def _subclasses(root: type[DesignerError]) -> Iterator[type[DesignerError]]:
+    for child in root.__subclasses__():
+        yield child
+        yield from _subclasses(child)

@@ -1,0 +1,26 @@
+"""All components, by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytorch_designer.components import (
+    convert_to_image_directory,
+    densenet,
+    image_model,
+    resnet,
+    train_pytorch_model,
+)
+
+if TYPE_CHECKING:
+    from pytorch_designer.spec.component import Component
+
+_ALL: tuple[Component[Any], ...] = (
+    convert_to_image_directory.COMPONENT,
+    densenet.COMPONENT,
+    resnet.COMPONENT,
+    image_model.COMPONENT,
+    train_pytorch_model.COMPONENT,
+)
+
+COMPONENTS: dict[str, Component[Any]] = {component.name: component for component in _ALL}

@@ -1,0 +1,95 @@
+"""Train PyTorch Model: an untrained model and two labelled image directories in, a trained model out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from pytorch_designer.spec.component import Component, DirectoryType, Port
+from pytorch_designer.spec.parameters import Parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+# The smallest positive double, which the old designer documents as the lower bound (double.Epsilon).
+SMALLEST_LEARNING_RATE = 5e-324
+
+
+class TrainPyTorchModelParameters(Parameters):
+    """The five parameters of Train PyTorch Model."""
+
+    epochs: int = Field(5, ge=1, description="How many times to pass over the training images.")
+    batch_size: int = Field(16, ge=1, description="How many images to train on in one step, in each process.")
+    learning_rate: float = Field(
+        0.001,
+        ge=SMALLEST_LEARNING_RATE,
+        description="Initial learning rate of stochastic gradient descent; it decays towards zero over the run.",
+    )
+    random_seed: int = Field(
+        1, description="The same seed, data and machine give the same model, bit for bit. Any whole number."
+    )
+    patience: int = Field(
+        3,
+        ge=1,
+        description="Stop after this many epochs in a row without a lower validation loss than the lowest so far.",
+    )
+
+
+def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: TrainPyTorchModelParameters) -> None:
+    """Train, and write the ModelDirectory; see `pytorch_designer.training.run.train_model`."""
+    from pytorch_designer.training.hyperparameters import Hyperparameters
+    from pytorch_designer.training.run import train_model
+
+    train_model(
+        untrained_model=inputs["untrained_model"],
+        training_dataset=inputs["training_dataset"],
+        validation_dataset=inputs["validation_dataset"],
+        trained_model=outputs["trained_model"],
+        hyperparameters=Hyperparameters(
+            num_epochs=parameters.epochs,
+            batch_size=parameters.batch_size,
+            learning_rate=parameters.learning_rate,
+            random_seed=parameters.random_seed,
+            patience=parameters.patience,
+        ),
+    )
+
+
+COMPONENT = Component(
+    name="train_pytorch_model",
+    display_name="Train PyTorch Model",
+    category="Model Training",
+    description="Trains an image classification model with stochastic gradient descent, validates it after each epoch, "
+    "stops when the validation loss no longer falls, and saves the weights of the epoch with the highest validation "
+    "accuracy together with their preprocessing, metrics and a report. A trained model on the untrained port is "
+    "fine-tuned further. A run that was stopped continues where it was when it is started again on the same output.",
+    inputs=(
+        Port(
+            "untrained_model",
+            DirectoryType.UNTRAINED_MODEL,
+            "The model to train: the output of DenseNet, ResNet or Image Model, or a trained model to fine-tune.",
+        ),
+        Port(
+            "training_dataset",
+            DirectoryType.IMAGES,
+            "Labelled images to learn from: an image directory, or a folder with one folder of images a class.",
+        ),
+        Port(
+            "validation_dataset",
+            DirectoryType.IMAGES,
+            "Labelled images with the same classes, to choose the best epoch and when to stop.",
+        ),
+    ),
+    outputs=(
+        Port(
+            "trained_model",
+            DirectoryType.MODEL,
+            "The trained model with its classes and preprocessing; also an MLflow model, with a report in report/.",
+        ),
+    ),
+    parameters=TrainPyTorchModelParameters,
+    run=run,
+    is_distributed=True,
+)

@@ -1,0 +1,73 @@
+"""The reference page of a component in docs/reference/."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytorch_designer.spec.component import Component, Port, dashed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytorch_designer.spec.parameters import ParameterSpec
+
+
+def reference_page(component: Component[Any]) -> str:
+    """Markdown with what the component does, its ports, its parameters and how to call it."""
+    sections = [
+        f"<!-- Generated from src/pytorch_designer/components/{component.name}.py by `make generate`. -->",
+        f"# {component.display_name}",
+        component.description,
+        f"Component `{component.name}`, category *{component.category}*, "
+        + ("deterministic." if component.is_deterministic else "not deterministic."),
+    ]
+    if component.inputs:
+        sections.append("## Inputs\n\n" + _ports(component.inputs))
+    if component.parameter_specs:
+        sections.append("## Parameters\n\n" + _parameters(component.parameter_specs))
+    sections.append("## Outputs\n\n" + _ports(component.outputs))
+    sections.append(f"## Command line\n\n```console\n{_usage(component)}\n```")
+    return "\n\n".join(sections) + "\n"
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table."""
+    cells = [list(header), *[[cell.replace("|", "\\|") for cell in row] for row in rows]]
+    lines = ["| " + " | ".join(row) + " |" for row in cells]
+    return "\n".join([lines[0], "|" + "---|" * len(cells[0]), *lines[1:]])
+
+
+def _ports(ports: tuple[Port, ...]) -> str:
+    rows = (
+        (f"`{port.name}`", port.directory_type.value, port.description + (" Optional." if port.is_optional else ""))
+        for port in ports
+    )
+    return table(("port", "type", "description"), rows)
+
+
+def _parameters(specs: tuple[ParameterSpec, ...]) -> str:
+    rows = ((f"`{spec.name}`", spec.type_name, _values(spec), _default(spec), spec.description) for spec in specs)
+    return table(("parameter", "type", "values", "default", "description"), rows)
+
+
+def _values(spec: ParameterSpec) -> str:
+    if spec.choices:
+        return ", ".join(f"`{choice}`" for choice in spec.choices)
+    bounds = [f">= {spec.minimum}"] if spec.minimum is not None else []
+    bounds += [f"<= {spec.maximum}"] if spec.maximum is not None else []
+    return ", ".join(bounds) or "any"
+
+
+def _default(spec: ParameterSpec) -> str:
+    return "required" if spec.default is None else f"`{spec.default}`"
+
+
+def _usage(component: Component[Any]) -> str:
+    arguments = [f"--{dashed(port.name)} DIR" for port in component.inputs]
+    arguments += [f"--{dashed(spec.name)} {_example(spec)}" for spec in component.parameter_specs]
+    arguments += [f"--{dashed(port.name)} DIR" for port in component.outputs]
+    return " \\\n  ".join([f"pytorch-designer {component.command}", *arguments])
+
+
+def _example(spec: ParameterSpec) -> str:
+    return spec.type_name.upper() if spec.default is None else str(spec.default)

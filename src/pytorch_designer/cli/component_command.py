@@ -75,9 +75,8 @@ def _is_connected(port: Port, value: str | None) -> bool:
 
 
 def _port_help(port: Port, direction: str) -> str:
-    return _escaped(
-        f"{direction}, {port.directory_type.value}{', optional' if port.is_optional else ''}: {port.description}"
-    )
+    optional = ", optional" if port.is_optional else ""
+    return _escaped(f"{direction}, {port.directory_type.value}{optional}: {port.description}")
 
 
 def _help(spec: ParameterSpec) -> str:

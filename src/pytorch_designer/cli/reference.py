@@ -22,8 +22,8 @@ def settings_page() -> str:
         for name, info in Settings.model_fields.items()
     )
     intro = (
-        "These variables tune how a run is carried out, never what it learns. None has to be set. On Azure ML, set them "
-        "as environment variables of the pipeline node."
+        "These variables tune how a run is carried out, never what it learns. None has to be set. On Azure ML, set "
+        "them as environment variables of the pipeline node."
     )
     return "\n\n".join(
         [
@@ -45,8 +45,8 @@ def error_page() -> str:
         if error.code != DesignerError.code
     )
     intro = (
-        "A mistake that can be mended ends the process with exit code 1, one message that says what is wrong, where, and "
-        "what to do, and the same as JSON in `outputs/error_info.json`. No traceback is shown unless "
+        "A mistake that can be mended ends the process with exit code 1, one message that says what is wrong, where, "
+        "and what to do, and the same as JSON in `outputs/error_info.json`. No traceback is shown unless "
         "`PYTORCH_DESIGNER_TRACEBACK=1` is set. Four-digit codes are those that Azure ML designer documents."
     )
     return "\n\n".join(

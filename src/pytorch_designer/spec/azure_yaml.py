@@ -12,9 +12,7 @@ if TYPE_CHECKING:
     from pytorch_designer.spec.parameters import ParameterSpec
 
 SCHEMA = "https://azuremlschemas.azureedge.net/latest/commandComponent.schema.json"
-_HEADER = (
-    "# Generated from src/pytorch_designer/components/{module}.py by `make generate`. Edit that file, not this one.\n"
-)
+_HEADER = "# Generated from src/pytorch_designer/components/{module}.py by `make generate`: edit that file.\n"
 
 # NCCL and everything else that shares memory between processes fails on Azure ML's default of 2 GB (64 MB was seen).
 _SHARED_MEMORY = "8g"
@@ -109,8 +107,13 @@ def _parameter(spec: ParameterSpec) -> dict[str, Any]:
 def _command(component: Component[Any]) -> str:
     parts = [f"python -m pytorch_designer {component.command}"]
     for port in component.inputs:
-        argument = f"--{dashed(port.name)} ${{{{inputs.{port.name}}}}}"
+        argument = _argument(port.name, f"inputs.{port.name}")
         parts.append(f"$[[{argument}]]" if port.is_optional else argument)
-    parts += [f"--{dashed(spec.name)} ${{{{inputs.{spec.name}}}}}" for spec in component.parameter_specs]
-    parts += [f"--{dashed(port.name)} ${{{{outputs.{port.name}}}}}" for port in component.outputs]
+    parts += [_argument(spec.name, f"inputs.{spec.name}") for spec in component.parameter_specs]
+    parts += [_argument(port.name, f"outputs.{port.name}") for port in component.outputs]
     return " ".join(parts)
+
+
+def _argument(name: str, binding: str) -> str:
+    # Quoted, because a shell sees the command after the values are filled in: spaces and empty values must survive.
+    return f'--{dashed(name)} "${{{{{binding}}}}}"'

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytorch_designer.tracking.destination import Destination, destination_from_environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def _destination(tracking_uri: str) -> Destination:
+    return Destination(tracking_uri, run_id=None, run_name="r", experiment="e", artifact_location=None)
+
+
+def test_without_variables_it_is_a_database_in_the_working_directory(tmp_path: Path) -> None:
+    destination = destination_from_environment("my run")
+
+    assert destination.tracking_uri == f"sqlite:///{(tmp_path / 'mlflow.db').as_posix()}"
+    assert destination.artifact_location == (tmp_path / "mlruns").as_uri()
+    assert (destination.run_id, destination.experiment) == (None, "pytorch-designer")
+    assert destination.description.endswith("mlflow.db, experiment pytorch-designer, run my run")
+
+
+def test_variables_of_a_job_are_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "azureml://region.api.azureml.ms/mlflow/v1.0/w")
+    monkeypatch.setenv("MLFLOW_RUN_ID", "abc")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "pets")
+
+    assert destination_from_environment("r") == Destination(
+        "azureml://region.api.azureml.ms/mlflow/v1.0/w", "abc", "r", "pets", artifact_location=None
+    )
+
+
+def test_a_users_database_keeps_its_artifacts_beside_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///runs/all.db")
+
+    assert destination_from_environment("r").artifact_location == (tmp_path / "runs" / "mlruns").as_uri()
+
+
+@pytest.mark.parametrize(
+    ("tracking_uri", "shown"),
+    [
+        ("https://user:pass@host:5000/mlflow?token=t#f", "https://host:5000/mlflow"),
+        ("https://user:p@ss@host/x", "https://host/x"),
+        ("mysql+pymysql://user:pass@db.local/runs", "mysql+pymysql://db.local/runs"),
+        ("https://storage.local?sig=abc", "https://storage.local"),
+        ("sqlite:////data/mlflow.db", "sqlite:////data/mlflow.db"),
+        ("databricks", "databricks"),
+        ("C:/runs?key=1", "C:/runs"),
+    ],
+)
+def test_secrets_are_not_shown(tracking_uri: str, shown: str) -> None:
+    assert _destination(tracking_uri).public_uri == shown
+
+
+def test_secrets_are_cut_from_error_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "tok-123")
+    destination = _destination("https://user:hush@host/mlflow")
+    message = (
+        "request to https://user:hush@host/mlflow/api?experiment=a failed with url: /mlflow/api?sig=zzz "
+        "(Bearer tok-123, password hush, see http://other:word@elsewhere/x?key=1)"
+    )
+
+    redacted = destination.redact(message)
+
+    assert redacted == (
+        "request to https://host/mlflow/api failed with url: /mlflow/api "
+        "(Bearer ***, password ***, see http://elsewhere/x)"
+    )
+
+
+def test_a_malformed_address_is_shown_as_far_as_it_can_be_read() -> None:
+    assert _destination("http://[::1/x?a=b").redact("http://[::1/x?a=b is bad") == "http://[::1/x is bad"

@@ -1,0 +1,241 @@
+"""Real MLflow in a real worker process. Starting one takes seconds, so one run shows several things."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytorch_designer.tracking.destination import Destination, destination_from_environment
+from pytorch_designer.tracking.mlflow_tracker import MlflowTracker
+from pytorch_designer.tracking.tracker import NullTracker, open_tracker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_CREATE_RUN = """
+from mlflow import MlflowClient
+client = MlflowClient(tracking_uri="sqlite:///job.db")
+run = client.create_run(client.create_experiment("of the job"))
+client.log_param(run.info.run_id, "epochs", "5")
+print("ID", run.info.run_id)
+"""
+
+_RUN_UNTIL_KILLED = """
+import sys, time
+from pytorch_designer.tracking.tracker import open_tracker
+tracker = open_tracker("killed")
+tracker.log_metrics({"loss": 1.0}, step=1)
+print("READY", "mlflow" in sys.modules, flush=True)
+time.sleep(600)
+"""
+
+
+class SilentServer:
+    """Accepts a connection and never answers."""
+
+    def __init__(self) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._client: socket.socket | None = None
+        self.address = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self.has_client = threading.Event()
+        self.has_lost_client = threading.Event()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        self._socket.close()
+        if self._client is not None:
+            self._client.close()
+
+    def _serve(self) -> None:
+        with suppress(OSError):  # closed, or reset by a client that was killed
+            self._client, _ = self._socket.accept()
+            self.has_client.set()
+            while self._client.recv(65536):
+                pass
+        self.has_lost_client.set()
+
+
+@pytest.fixture
+def silent_server() -> Iterator[SilentServer]:
+    server = SilentServer()
+    yield server
+    server.close()
+
+
+def _rows(database: Path, query: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(database)) as connection:
+        return sorted(connection.execute(query).fetchall())
+
+
+def _wait_for_rows(database: Path, query: str, expected: list[tuple[Any, ...]]) -> None:
+    give_up_at = time.monotonic() + 60
+    found: list[tuple[Any, ...]] = []
+    while found != expected and time.monotonic() < give_up_at:
+        time.sleep(0.1)
+        with suppress(sqlite3.OperationalError):  # the tables are not there yet
+            found = _rows(database, query)
+    assert found == expected
+
+
+def test_a_local_run_is_recorded_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SOME_API_KEY", "do-not-store-me")
+    tracker = open_tracker("flowers")
+    tracker.log_parameters({"epochs": 5, "learning_rate": 0.001, "random_seed": 10**30, "note": "é" * 9000})
+    tracker.log_metrics({"loss": 0.5, "accuracy": 0.25}, step=1)
+    tracker.log_metrics({"loss": float("nan"), "accuracy": float("inf")}, step=2)
+    tracker.set_tag("device", "cpu \udcff \U0001f600")
+
+    assert tracker.close() is None
+
+    database = tmp_path / "mlflow.db"
+    assert _rows(database, "select name, status from runs") == [("flowers", "FINISHED")]
+    assert _rows(database, "select name, artifact_location from experiments where experiment_id != 0") == [
+        ("pytorch-designer", (tmp_path / "mlruns").as_uri())
+    ]
+    assert _rows(database, "select key, value from params") == [
+        ("epochs", "5"),
+        ("learning_rate", "0.001"),
+        ("note", "é" * 497 + "..."),
+        ("random_seed", str(10**30)),
+    ]
+    assert _rows(database, "select key, step, value, is_nan from metrics") == [
+        ("accuracy", 1, 0.25, 0),
+        ("accuracy", 2, sys.float_info.max, 0),  # how MLflow stores infinity
+        ("loss", 1, 0.5, 0),
+        ("loss", 2, 0.0, 1),
+    ]
+    assert ("device", "cpu \\udcff \U0001f600") in _rows(database, "select key, value from tags")
+    assert b"do-not-store-me" not in database.read_bytes()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_failed_run_is_marked_as_failed(tmp_path: Path) -> None:
+    tracker = open_tracker("flowers")
+
+    assert tracker.close(failed=True) is None
+
+    assert _rows(tmp_path / "mlflow.db", "select status from runs") == [("FAILED",)]
+
+
+def test_the_run_of_a_job_is_joined_and_left_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    created = subprocess.run([sys.executable, "-c", _CREATE_RUN], capture_output=True, text=True, check=True)
+    run_id = created.stdout.split("ID ")[1].strip()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///job.db")
+    monkeypatch.setenv("MLFLOW_RUN_ID", run_id)
+    tracker = open_tracker("ignored")
+    tracker.log_parameters({"epochs": 6, "batch_size": 16})
+    tracker.log_metrics({"loss": 0.5}, step=1)
+
+    sentence = tracker.close(failed=True)
+
+    assert sentence is not None
+    assert sentence.startswith("MLflow tracking did not fully work: the parameter epochs could not be recorded")
+    database = tmp_path / "job.db"
+    assert _rows(database, "select run_uuid, status from runs") == [(run_id, "RUNNING")]
+    assert _rows(database, "select key, value from params") == [("batch_size", "16"), ("epochs", "5")]
+    assert _rows(database, "select key, value from metrics") == [("loss", 0.5)]
+    assert _rows(database, "select name from experiments") == [("Default",), ("of the job",)]
+    assert run_id in tracker.description
+
+
+def test_an_unreachable_server_is_reported_once_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed_soon:
+        address = f"127.0.0.1:{closed_soon.getsockname()[1]}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://user:hush@{address}")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    tracker = open_tracker("flowers")
+    tracker.log_metrics({"loss": 0.5}, step=1)
+
+    sentence = tracker.close()
+
+    assert sentence is not None
+    assert sentence.startswith(f"MLflow tracking did not work: MlflowException: API request to http://{address}/api")
+    assert sentence.endswith("; the run is not affected.")
+    assert "hush" not in sentence
+    assert tracker.close() is None
+
+
+def test_a_server_that_never_answers_delays_the_end_for_a_bounded_time(silent_server: SilentServer) -> None:
+    destination = Destination(f"{silent_server.address}/?key=hush", None, "flowers", "pets", None)
+    tracker = MlflowTracker(destination, stall_seconds=1.0)
+    assert silent_server.has_client.wait(60)
+    start = time.monotonic()
+    tracker.log_metrics({"loss": 0.5}, step=1)
+    assert time.monotonic() - start < 0.5
+
+    sentence = tracker.close()
+
+    assert time.monotonic() - start < 5
+    assert sentence == (
+        f"MLflow tracking did not work: {silent_server.address}/ did not answer in time; the run is not affected."
+    )
+    assert silent_server.has_lost_client.wait(5)  # the worker is gone
+
+
+def test_a_killed_parent_leaves_no_process_behind(silent_server: SilentServer) -> None:
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": silent_server.address}
+    with subprocess.Popen([sys.executable, "-c", _RUN_UNTIL_KILLED], env=environment, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == b"READY False\n"
+        assert silent_server.has_client.wait(60)
+        assert not silent_server.has_lost_client.is_set()
+        parent.kill()
+
+    assert silent_server.has_lost_client.wait(30)
+
+
+def test_the_run_of_a_killed_parent_is_marked_as_killed(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", _RUN_UNTIL_KILLED], stdout=subprocess.PIPE) as parent:
+        _wait_for_rows(tmp_path / "mlflow.db", "select key, value from metrics", [("loss", 1.0)])
+        parent.kill()
+
+    _wait_for_rows(tmp_path / "mlflow.db", "select name, status from runs", [("killed", "KILLED")])
+
+
+def test_a_refused_store_is_reported_and_a_flood_is_dropped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "no-such-scheme://somewhere")
+    tracker = open_tracker("flowers")
+    for step in range(30_000):  # more than the queue holds
+        tracker.log_metrics({"loss": 0.5}, step=step)
+
+    sentence = tracker.close()
+
+    assert sentence is not None
+    assert "no-such-scheme" in sentence
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_worker_that_cannot_be_started_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    tracker = MlflowTracker(destination_from_environment("flowers"))
+    tracker.log_metrics({"loss": 0.5}, step=1)
+
+    sentence = tracker.close()
+
+    assert sentence is not None
+    assert sentence.startswith("MLflow tracking did not work: its process could not be started")
+
+
+def test_tracking_can_be_switched_off(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PYTORCH_DESIGNER_TRACKING", "off")
+    tracker = open_tracker("flowers")
+    tracker.log_parameters({"epochs": 5})
+    tracker.log_metrics({"loss": 0.5}, step=1)
+    tracker.set_tag("device", "cpu")
+
+    assert isinstance(tracker, NullTracker)
+    assert tracker.description == "off"
+    assert tracker.close() is None
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,176 @@
+"""A run's state on disk, so that a run that was killed continues bit for bit (docs/decisions/0011-resume.md).
+
+    OUTPUT/.checkpoint/00000042.safetensors   network.*, momentum.*, best.*, confusion
+    OUTPUT/.checkpoint/00000042.json          position, history, SHA-256 of the tensors, fingerprint; written last
+
+The number is the position in the run: it grows with every step and with the end of every epoch. The JSON file is
+renamed into place after the tensors are on disk: a checkpoint without it does not exist. The two newest are kept;
+one whose tensors do not match their hash is passed over for the one before. Nothing in these files is
+executed: safetensors and JSON only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from pytorch_designer.directories.output import CHECKPOINT_FOLDER, sync_folder, write_atomically, writing_errors
+from pytorch_designer.training.history import EpochRecord
+from pytorch_designer.training.metrics import MetricSums
+from pytorch_designer.training.state import BestEpoch, TrainingState, copy_weights
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
+
+_log = logging.getLogger(__name__)
+
+_NUM_KEPT = 2
+_NETWORK, _MOMENTUM, _BEST, _CONFUSION = "network.", "momentum.", "best.", "confusion"
+
+
+@dataclass(frozen=True)
+class CheckpointStore:
+    """The checkpoints of one run below its output folder.
+
+    Attributes:
+        output: The output folder of the run.
+        fingerprint: Hash of everything that determines the result; a checkpoint of another run is not used.
+    """
+
+    output: Path
+    fingerprint: str
+
+    @property
+    def folder(self) -> Path:
+        """Where the checkpoints are."""
+        return self.output / CHECKPOINT_FOLDER
+
+    def save(self, state: TrainingState, position: int) -> None:
+        """Write a checkpoint and drop all but the two newest.
+
+        Raises:
+            FailedToWriteOutputsError: The disk is full, or cannot be written; older checkpoints are intact.
+        """
+        with writing_errors(self.output):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            tensors_path = self.folder / f"{position:08d}.safetensors"
+            partial = tensors_path.with_suffix(".partial")
+            save_file(_tensors(state), partial)
+            digest = _sha256(partial)
+            partial.replace(tensors_path)
+            sync_folder(self.folder)
+            content = _position(state) | {"fingerprint": self.fingerprint, "sha256": digest}
+            write_atomically(tensors_path.with_suffix(".json"), json.dumps(content).encode())
+            self._drop_old()
+
+    def restore(self, state: TrainingState) -> bool:
+        """Put the newest usable checkpoint into `state`, whose network and optimizer are freshly built.
+
+        Returns:
+            Whether there was one. Checkpoints of another run, and damaged ones, are named in the log and passed over.
+        """
+        for path in self._newest_first():
+            content = _read_position(path)
+            if content is None:
+                _log.warning("The checkpoint %s is damaged; using the one before it.", path)
+            elif content["fingerprint"] != self.fingerprint:
+                _log.warning(
+                    "The output holds a checkpoint of a run with other data, parameters, model or versions. "
+                    "It is not used: training starts from the beginning."
+                )
+                self.clear()
+                return False
+            else:
+                tensors = _read_tensors(path.with_suffix(".safetensors"), content["sha256"])
+                if tensors is not None:
+                    _restore(state, content, tensors)
+                    return True
+                _log.warning("The checkpoint %s is damaged; using the one before it.", path)
+        return False
+
+    def clear(self) -> None:
+        """Remove all checkpoints."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _newest_first(self) -> list[Path]:
+        return sorted(self.folder.glob("*.json"), reverse=True) if self.folder.is_dir() else []
+
+    def _drop_old(self) -> None:
+        kept = {path.stem for path in self._newest_first()[:_NUM_KEPT]}
+        for path in sorted(self.folder.iterdir()):
+            if path.suffix in {".json", ".safetensors"} and path.stem not in kept:
+                path.unlink(missing_ok=True)
+
+
+def _tensors(state: TrainingState) -> dict[str, Tensor]:
+    tensors = {_NETWORK + name: tensor for name, tensor in copy_weights(state.network).items()}
+    for name, parameter in state.network.named_parameters():
+        momentum = state.optimizer.state.get(parameter, {}).get("momentum_buffer")
+        if momentum is not None:
+            tensors[_MOMENTUM + name] = torch.empty(momentum.shape, dtype=momentum.dtype).copy_(momentum)
+    if state.best is not None:
+        tensors |= {_BEST + name: tensor for name, tensor in state.best.weights.items()}
+        tensors[_CONFUSION] = state.best.confusion
+    return tensors
+
+
+def _position(state: TrainingState) -> dict[str, Any]:
+    return {
+        "history": [record.to_dict() for record in state.history],
+        "step": state.step,
+        "sums": state.sums.to_dict(),
+        "seconds": state.seconds,
+        "best_epoch": None if state.best is None else state.best.epoch,
+    }
+
+
+def _restore(state: TrainingState, content: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+    state.network.load_state_dict(_with_prefix(tensors, _NETWORK))
+    for name, parameter in state.network.named_parameters():
+        if _MOMENTUM + name in tensors:
+            buffer = torch.empty_like(parameter, requires_grad=False).copy_(tensors[_MOMENTUM + name])
+            state.optimizer.state[parameter]["momentum_buffer"] = buffer
+    state.history = [EpochRecord.from_dict(record) for record in content["history"]]
+    state.step = content["step"]
+    state.sums = MetricSums(**content["sums"])
+    state.seconds = content["seconds"]
+    if content["best_epoch"] is not None:
+        state.best = BestEpoch(content["best_epoch"], _with_prefix(tensors, _BEST), tensors[_CONFUSION])
+
+
+def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _read_position(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    required = {"history", "step", "sums", "seconds", "best_epoch", "fingerprint", "sha256"}
+    return content if isinstance(content, dict) and required <= content.keys() else None
+
+
+def _read_tensors(path: Path, digest: str) -> dict[str, Tensor] | None:
+    try:
+        return load_file(path) if _sha256(path) == digest else None
+    except (OSError, SafetensorError):
+        return None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        digest = hashlib.sha256()
+        while block := stream.read(1 << 20):
+            digest.update(block)
+        return digest.hexdigest()

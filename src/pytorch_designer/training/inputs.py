@@ -1,0 +1,92 @@
+"""The three inputs of Train PyTorch Model, opened and checked against each other before any work is done."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytorch_designer.directories.image_directory import (
+    ImageDirectory,
+    match_classes,
+    opened_image_directory,
+    require_labels,
+)
+from pytorch_designer.directories.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
+from pytorch_designer.images.preprocess import preprocessing_for_dataset
+from pytorch_designer.models.architectures import minimum_image_size
+from pytorch_designer.models.loading import LoadedModel, load_model
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+_log = logging.getLogger(__name__)
+
+TRAINING_PORT = "training_dataset"
+VALIDATION_PORT = "validation_dataset"
+
+
+@dataclass(frozen=True)
+class TrainingInputs:
+    """What training starts from.
+
+    Attributes:
+        model: The untrained model, or a trained one to fine-tune.
+        training: Labelled images; their classes are the model's, in this order.
+        validation: Labelled images with the same classes.
+        validation_labels: int32 [len(validation)], class indices in the order of the training classes.
+        preprocessing: The model's own, or the one that the training images ask for.
+    """
+
+    model: LoadedModel
+    training: ImageDirectory
+    validation: ImageDirectory
+    validation_labels: NDArray[np.int32]
+    preprocessing: Preprocessing
+
+
+def open_inputs(
+    stack: ExitStack, *, untrained_model: Path, training_dataset: Path, validation_dataset: Path
+) -> TrainingInputs:
+    """Open the inputs; what they hold open, such as an extracted archive, is closed with `stack`.
+
+    Raises:
+        InvalidModelDirectoryError: The model is unusable.
+        InvalidDatasetError: A dataset is unusable, or the classes of the two differ.
+        NotLabeledDatasetError: A dataset has images without labels.
+    """
+    model = load_model(untrained_model)
+    training = stack.enter_context(opened_image_directory(training_dataset))
+    require_labels(training, TRAINING_PORT)
+    validation = stack.enter_context(opened_image_directory(validation_dataset))
+    require_labels(validation, VALIDATION_PORT)
+    validation_labels = match_classes(training, validation)
+    _warn_of_doubtful_data(training, validation)
+    return TrainingInputs(model, training, validation, validation_labels, _preprocessing(model, training))
+
+
+def _preprocessing(model: LoadedModel, training: ImageDirectory) -> Preprocessing:
+    if model.preprocessing is not None:
+        return model.preprocessing
+    return preprocessing_for_dataset(
+        training,
+        minimum_size=minimum_image_size(model.architecture),
+        mean=IMAGENET_MEAN if model.normalization is None else model.normalization.mean,
+        std=IMAGENET_STD if model.normalization is None else model.normalization.std,
+    )
+
+
+def _warn_of_doubtful_data(training: ImageDirectory, validation: ImageDirectory) -> None:
+    if len(training.classes) == 1:
+        _log.warning("The datasets have one class only (%s): there is nothing to tell apart.", training.classes[0])
+    if len(training) < len(training.classes):
+        _log.warning("There are %d training images for %d classes.", len(training), len(training.classes))
+    if training.root.samefile(validation.root):
+        _log.warning(
+            "Training and validation use the same images: the validation metrics say nothing about new images. "
+            "Split the dataset."
+        )

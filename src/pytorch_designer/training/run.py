@@ -1,0 +1,299 @@
+"""Train PyTorch Model from its ports to its output: what is opened, checked, built, trained and written, in order."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from pytorch_designer.directories.output import META_FILE, locked_output, prepare_output, staged_output
+from pytorch_designer.errors import UnsupportedEnvironmentError
+from pytorch_designer.images.loader import ImageLoader
+from pytorch_designer.images.order import derive_seed
+from pytorch_designer.images.resources import default_cache_bytes, default_decode_threads
+from pytorch_designer.inference.compute import ComputePlan, choose_compute
+from pytorch_designer.inference.predictor import Predictor
+from pytorch_designer.models.loading import check_forward, network_for_classes, takes_lone_image
+from pytorch_designer.models.saving import write_trained_model
+from pytorch_designer.settings import settings
+from pytorch_designer.tracking.tracker import Tracker, open_tracker
+from pytorch_designer.training.checkpoint import CheckpointStore
+from pytorch_designer.training.display import LiveDisplay, PlainDisplay, log_header, open_display
+from pytorch_designer.training.facts import data_facts, environment_facts, fingerprint_facts, model_facts
+from pytorch_designer.training.fingerprint import run_fingerprint
+from pytorch_designer.training.history import BadFile, EpochRecord, RunSummary
+from pytorch_designer.training.inputs import TRAINING_PORT, VALIDATION_PORT, TrainingInputs, open_inputs
+from pytorch_designer.training.loop import TrainingRun, train
+from pytorch_designer.training.optimizer import build_optimizer
+from pytorch_designer.training.report import write_report
+from pytorch_designer.training.signals import StopRequest, stop_requests
+from pytorch_designer.training.state import BestEpoch, TrainingState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from torch import nn
+
+    from pytorch_designer.training.hyperparameters import Hyperparameters
+
+_log = logging.getLogger(__name__)
+
+REPORT_FOLDER = "report"
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is known when everything that can fail cheaply has been checked."""
+
+    inputs: TrainingInputs
+    hyperparameters: Hyperparameters
+    plan: ComputePlan
+    network: nn.Module
+    fingerprint: str
+    output: Path
+
+
+def train_model(
+    *,
+    untrained_model: Path,
+    training_dataset: Path,
+    validation_dataset: Path,
+    trained_model: Path,
+    hyperparameters: Hyperparameters,
+) -> None:
+    """Train a model and write it to `trained_model`; see docs/reference/train_pytorch_model.md.
+
+    A run that was stopped continues from its checkpoint below `trained_model`; one that had already ended there
+    with the same inputs is left as it is.
+
+    Args:
+        untrained_model: ModelDirectory, trained or not, of the old or the new layout.
+        training_dataset: Labelled images, anything that `opened_image_directory` reads.
+        validation_dataset: Labelled images with the same classes.
+        trained_model: Output folder: new, empty, or that of the same run.
+        hyperparameters: What to learn with.
+
+    Raises:
+        DesignerError: Any named error of docs/reference/errors.md.
+    """
+    _refuse_several_processes()
+    with ExitStack() as stack:
+        stop_request = stack.enter_context(stop_requests())
+        inputs = open_inputs(
+            stack,
+            untrained_model=untrained_model,
+            training_dataset=training_dataset,
+            validation_dataset=validation_dataset,
+        )
+        job = _prepare(inputs, hyperparameters, trained_model)
+        stack.enter_context(locked_output(trained_model))
+        if _is_finished(job):
+            _log.info("%s already holds the result of this very run: nothing is left to do.", trained_model)
+            return
+        prepare_output(trained_model)
+        training, validation = _open_loaders(stack, inputs)
+        summary, best = _train(job, training, validation, stop_request)
+        _write(job, summary, best)
+
+
+def _refuse_several_processes() -> None:
+    world_size = os.environ.get("WORLD_SIZE", "").strip() or "1"
+    if world_size != "1":
+        raise UnsupportedEnvironmentError(
+            f"The job was started as {world_size} processes, but this release trains in one process on one device.",
+            where="WORLD_SIZE",
+            advice="Set process_count_per_instance and instance_count to 1.",
+        )
+
+
+def _prepare(inputs: TrainingInputs, hyperparameters: Hyperparameters, output: Path) -> _Job:
+    height, width = inputs.preprocessing.crop_height, inputs.preprocessing.crop_width
+    plan = choose_compute(settings(), height=height, width=width)
+    plan.activate()
+    torch.manual_seed(derive_seed(hyperparameters.random_seed, "initial_weights"))
+    network = network_for_classes(inputs.model, inputs.training.classes)
+    check_forward(network, height, width, inputs.model.architecture)
+    fingerprint = run_fingerprint(
+        facts=fingerprint_facts(inputs, hyperparameters, plan),
+        network=network,
+        training=inputs.training,
+        validation=inputs.validation,
+    )
+    return _Job(inputs, hyperparameters, plan, network, fingerprint, output)
+
+
+def _is_finished(job: _Job) -> bool:
+    if not (job.output / META_FILE).is_file():
+        return False
+    try:
+        run = json.loads((job.output / REPORT_FOLDER / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(run, dict) and run.get("fingerprint") == job.fingerprint
+
+
+def _open_loaders(stack: ExitStack, inputs: TrainingInputs) -> tuple[ImageLoader, ImageLoader]:
+    """Loaders of the training and the validation images, which share one budget of memory, training first."""
+    chosen = settings()
+    num_threads = chosen.decode_threads or default_decode_threads()
+    budget = default_cache_bytes() if chosen.cache_bytes is None else chosen.cache_bytes
+    pixel_bytes = 3 * inputs.preprocessing.crop_height * inputs.preprocessing.crop_width
+    training_bytes = min(budget, len(inputs.training) * pixel_bytes)
+    training = ImageLoader(
+        inputs.training,
+        inputs.preprocessing,
+        num_threads=num_threads,
+        cache_bytes=training_bytes,
+        tolerance=chosen.bad_image_tolerance,
+        port=TRAINING_PORT,
+    )
+    stack.enter_context(training)
+    validation = ImageLoader(
+        inputs.validation,
+        inputs.preprocessing,
+        labels=inputs.validation_labels,
+        num_threads=num_threads,
+        cache_bytes=budget - training_bytes,
+        tolerance=chosen.bad_image_tolerance,
+        port=VALIDATION_PORT,
+    )
+    stack.enter_context(validation)
+    training.check_readable()
+    validation.check_readable()
+    return training, validation
+
+
+def _train(
+    job: _Job, training: ImageLoader, validation: ImageLoader, stop_request: StopRequest
+) -> tuple[RunSummary, BestEpoch]:
+    preprocessing = job.inputs.preprocessing
+    predictor = Predictor(job.network, preprocessing, job.plan)
+    state = TrainingState(predictor.network, build_optimizer(predictor.network, job.hyperparameters.learning_rate))
+    environment = environment_facts(job.plan)
+    data = model_facts(job.inputs, job.network) | data_facts(job.inputs, training, validation)
+    checkpoints = CheckpointStore(job.output, job.fingerprint)
+    with _tracked(job) as tracker:
+        log_header("Train PyTorch Model", environment | data | {"Tracking": tracker.description})
+        if checkpoints.restore(state):
+            _log.info("Continuing from the checkpoint: epoch %d, after %d of its steps.", state.epoch, state.step)
+        with _display(job, state) as display:
+            run = TrainingRun(
+                hyperparameters=job.hyperparameters,
+                predictor=predictor,
+                training=training,
+                validation=validation,
+                num_classes=len(job.inputs.training.classes),
+                repeats_lone_image=not takes_lone_image(
+                    job.network, preprocessing.crop_height, preprocessing.crop_width
+                ),
+                checkpoints=checkpoints,
+                checkpoint_seconds=settings().checkpoint_seconds,
+                display=display,
+                on_epoch_end=lambda record: tracker.log_metrics(_epoch_metrics(record), record.epoch),
+                stop_request=stop_request,
+            )
+            reason = train(run, state)
+        if state.best is None:
+            raise AssertionError("training ends with a best epoch or an error")
+        summary = RunSummary(
+            history=tuple(state.history),
+            best_epoch=state.best.epoch,
+            stop_reason=reason,
+            classes=job.inputs.training.classes,
+            confusion=state.best.confusion.numpy(),
+            parameters=job.hyperparameters.to_dict(),
+            environment=environment,
+            data=data,
+            fingerprint=job.fingerprint,
+            bad_files=_bad_files(training, TRAINING_PORT) + _bad_files(validation, VALIDATION_PORT),
+        )
+        tracker.log_metrics(_final_metrics(summary), len(summary.history))
+    return summary, state.best
+
+
+@contextmanager
+def _tracked(job: _Job) -> Iterator[Tracker]:
+    """A tracker with the run's parameters, closed at the end; what did not work is said once."""
+    tracker = open_tracker(job.output.name)
+    has_failed = True
+    try:
+        parameters = job.hyperparameters.to_dict()
+        tracker.log_parameters(parameters | {"model_name": job.inputs.model.architecture.name})
+        yield tracker
+        has_failed = False
+    finally:
+        problem = tracker.close(failed=has_failed)
+        if problem is not None:
+            _log.warning("%s", problem)
+
+
+def _display(job: _Job, state: TrainingState) -> LiveDisplay | PlainDisplay:
+    num_training = len(job.inputs.training)
+    return open_display(
+        settings(),
+        num_epochs=job.hyperparameters.num_epochs,
+        num_training=num_training,
+        num_validation=len(job.inputs.validation),
+        num_done=len(state.history) * num_training + state.step * job.hyperparameters.batch_size,
+    )
+
+
+def _epoch_metrics(record: EpochRecord) -> dict[str, float]:
+    return {
+        "train_loss": record.training.loss,
+        "train_top1": record.training.top1,
+        "train_top5": record.training.top5,
+        "validation_loss": record.validation.loss,
+        "validation_top1": record.validation.top1,
+        "validation_top5": record.validation.top5,
+        "learning_rate": record.learning_rate,
+        "images_per_second": record.images_per_second,
+    }
+
+
+def _final_metrics(summary: RunSummary) -> dict[str, float]:
+    return {
+        "best_epoch": summary.best_epoch,
+        "best_validation_top1": summary.best.validation.top1,
+        "best_validation_loss": summary.best.validation.loss,
+        "bad_files": len(summary.bad_files),
+    }
+
+
+def _bad_files(loader: ImageLoader, port: str) -> tuple[BadFile, ...]:
+    return tuple(BadFile(port, str(bad.path), bad.reason) for bad in loader.bad_files)
+
+
+def _write(job: _Job, summary: RunSummary, best: BestEpoch) -> None:
+    with staged_output(job.output) as staging:
+        write_trained_model(
+            staging,
+            architecture=job.inputs.model.architecture,
+            state_dict=best.weights,
+            classes=job.inputs.training.classes,
+            preprocessing=job.inputs.preprocessing,
+            meta={"visualization": [{"type": "html", "path": f"{REPORT_FOLDER}/index.html"}]},
+        )
+        write_report(staging / REPORT_FOLDER, summary)
+    CheckpointStore(job.output, job.fingerprint).clear()
+    validation = summary.best.validation
+    _log.info("%s", summary.stop_reason)
+    _log.info(
+        "Best epoch: %d, with validation accuracy %.2f %% and loss %.4f over %d images.",
+        summary.best_epoch,
+        100 * validation.top1,
+        validation.loss,
+        validation.num_images,
+    )
+    if summary.bad_files:
+        _log.warning(
+            "%d image files could not be read and were left out; the report lists them.", len(summary.bad_files)
+        )
+    _log.info("Model:  %s", job.output)
+    _log.info("Report: %s", job.output / REPORT_FOLDER / "index.html")

@@ -1,0 +1,87 @@
+"""Image files, odd and broken ones among them, made from first principles or with Pillow."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from pytorch_designer.directories.image_directory import ImageDirectory
+
+
+@dataclass
+class Folder:
+    """The part of an ImageDirectory that the loader uses."""
+
+    root: Path
+    files: list[str]
+    labels: NDArray[np.int32] | None = None
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def path(self, row: int) -> Path:
+        return self.root / self.files[row]
+
+
+def folder_of(root: Path, contents: list[bytes], *, labels: list[int] | None = None) -> ImageDirectory:
+    """Write each of `contents` to a file of its own and list them in this order."""
+    files = [f"{row:04}.img" for row in range(len(contents))]
+    for name, content in zip(files, contents, strict=True):
+        (root / name).write_bytes(content)
+    folder = Folder(root, files, None if labels is None else np.array(labels, dtype=np.int32))
+    return cast("ImageDirectory", folder)
+
+
+def smooth_pixels(height: int, width: int, *, seed: int = 0) -> NDArray[np.uint8]:
+    """uint8 [height, width, 3] that JPEG keeps well: no two corners alike, no symmetry."""
+    y, x = np.mgrid[0:height, 0:width] / max(height, width)
+    waves = [np.sin(3 * x + seed), np.cos(2 * y + x + seed), np.sin(4 * x * y + 2 * seed)]
+    return (127.5 + 127.5 * np.stack(waves, axis=-1)).astype(np.uint8)
+
+
+def noise_pixels(height: int, width: int, *, seed: int = 0) -> NDArray[np.uint8]:
+    """uint8 [height, width, 3] of random values."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def encode(image: Image.Image | NDArray[Any], image_format: str, **options: Any) -> bytes:
+    """The file that Pillow writes for an image or an array."""
+    picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
+    stream = io.BytesIO()
+    picture.save(stream, image_format, **options)
+    return stream.getvalue()
+
+
+def exif(orientation: int, *, byte_order: str = "<") -> bytes:
+    """An Exif block of one tag, written by hand: header, one entry, no next directory."""
+    mark = b"II" if byte_order == "<" else b"MM"
+    directory = struct.pack(f"{byte_order}HHHIHHI", 1, 0x0112, 3, 1, orientation, 0, 0)
+    return b"Exif\x00\x00" + mark + struct.pack(f"{byte_order}HI", 42, 8) + directory
+
+
+def png(width: int, height: int, depth: int, colour_type: int, rows: bytes, *, extra: bytes = b"") -> bytes:
+    """A PNG file from its raw rows (each with its filter byte), written by hand."""
+    header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
+    chunks = [png_chunk(b"IHDR", header), extra, png_chunk(b"IDAT", zlib.compress(rows)), png_chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def png_chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def jpeg_with_size(content: bytes, width: int, height: int) -> bytes:
+    """A JPEG file whose frame header tells another size than its pixels have."""
+    position = content.index(b"\xff\xc0")
+    return content[: position + 5] + struct.pack(">HH", height, width) + content[position + 9 :]

@@ -1,0 +1,45 @@
+"""In which order images are seen, as a function of the seed and the epoch alone.
+
+Nothing here depends on the number of threads or processes, on what ran before, or on the release of numpy (which
+keeps the raw numbers of its generators, but not its shuffles, the same from release to release).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def derive_seed(seed: int, *keys: str | int) -> int:
+    """A seed (0 to 2^63 - 1) for one purpose, from the run's seed (any integer) and words or numbers that name it."""
+    # JSON keeps ("a", "b") apart from ("ab",) and 1 from "1".
+    digest = hashlib.blake2b(json.dumps([seed, *keys]).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def epoch_order(num_images: int, *, seed: int, epoch: int) -> NDArray[np.int64]:
+    """The order in which an epoch sees the images: a permutation of 0 to num_images - 1, int64 [num_images]."""
+    generator = np.random.PCG64(derive_seed(seed, "epoch_order", epoch))
+    return np.argsort(generator.random_raw(num_images), kind="stable").astype(np.int64)
+
+
+def batch_slices(num_images: int, batch_size: int, *, fold_single: bool = True) -> list[slice]:
+    """Cut an order of `num_images` images into batches, the last of which may be smaller.
+
+    Args:
+        num_images: Length of the order.
+        batch_size: Images a batch; may exceed `num_images`.
+        fold_single: Whether a last batch of one image joins the batch before it, because batch normalisation cannot
+            be trained on one image. It has no effect where every batch has one image by request.
+    """
+    starts = list(range(0, num_images, batch_size))
+    if fold_single and batch_size > 1 and len(starts) > 1 and num_images - starts[-1] == 1:
+        starts.pop()
+    return [slice(start, end) for start, end in pairwise([*starts, num_images])]

@@ -1,0 +1,130 @@
+"""From a decoded image to what the network sees, exactly as torchvision's transforms v2 document it.
+
+v2.Resize(resize_size, interpolation, antialias=True), v2.CenterCrop((crop_height, crop_width))    on uint8
+(value / 255 - mean) / std                                                                          in float32
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from pytorch_designer.directories.preprocessing import Preprocessing
+from pytorch_designer.images.bad_files import BadImageError, UndecodableImageError
+from pytorch_designer.images.decode import upright_size
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytorch_designer.directories.image_directory import ImageDirectory
+
+MAX_KEPT_SIDE = 512
+"""Images of one size are used at that size up to this many pixels a side."""
+
+DEFAULT_RESIZE = 256
+DEFAULT_CROP = 224
+
+_MAX_SAMPLE = 256
+_HEADER_THREADS = 16  # a cloud mount takes 5-30 ms to open a file, whatever is read of it
+_MAX_RESIZED_PIXELS = 2**26
+
+
+def crop_and_resize(image_u8: torch.Tensor, preprocessing: Preprocessing) -> torch.Tensor:
+    """Resize the shorter side and cut out the middle, padded with zeros where the image is smaller.
+
+    Args:
+        image_u8: uint8 [3, height, width].
+        preprocessing: The sizes and the interpolation.
+
+    Returns:
+        uint8 [3, crop_height, crop_width].
+
+    Raises:
+        UndecodableImageError: The image is so long and thin that resizing its shorter side would make it huge.
+    """
+    from torchvision.transforms import InterpolationMode
+    from torchvision.transforms.v2 import functional
+
+    if preprocessing.resize_size is not None:
+        _check_aspect_ratio(image_u8, preprocessing.resize_size)
+        interpolation = InterpolationMode(preprocessing.interpolation)
+        image_u8 = functional.resize(image_u8, [preprocessing.resize_size], interpolation, antialias=True)
+    crop = [preprocessing.crop_height, preprocessing.crop_width]
+    return image_u8 if list(image_u8.shape[1:]) == crop else functional.center_crop(image_u8, crop)
+
+
+def normalize(batch_u8: torch.Tensor, preprocessing: Preprocessing) -> torch.Tensor:
+    """(value / 255 - mean) / std of uint8 [n, 3, h, w], as float32 on the same device in the same memory format."""
+    mean, std = _statistics(preprocessing.mean, preprocessing.std, batch_u8.device)
+    return batch_u8.to(torch.float32).div_(255).sub_(mean).div_(std)
+
+
+def preprocessing_for_dataset(
+    dataset: ImageDirectory,
+    *,
+    minimum_size: tuple[int, int],
+    mean: tuple[float, float, float],
+    std: tuple[float, float, float],
+) -> Preprocessing:
+    """The preprocessing for a model that brings none.
+
+    Images that all have one size (of at most 256 looked at, by their headers) keep it, unless they are larger than
+    512 pixels; they are enlarged where the network needs more pixels. All others: the shorter side to 256 pixels,
+    the middle 224x224. The shorter side is named even where nothing is resized, so that an image of another size,
+    met later or in serving, is brought to the scale that the network knows.
+
+    Args:
+        dataset: The training images.
+        minimum_size: Least height and width in pixels that the network takes.
+        mean: Of the channels, 0 to 1.
+        std: Of the channels.
+    """
+    sizes = _sample_sizes(dataset)
+    if len(sizes) == 1 and max(size := next(iter(sizes))) <= MAX_KEPT_SIDE:
+        resize_size, (crop_height, crop_width) = _enlarged(size, minimum_size)
+    else:
+        resize_size = max(DEFAULT_RESIZE, *minimum_size)
+        crop_height, crop_width = (max(DEFAULT_CROP, side) for side in minimum_size)
+    return Preprocessing(resize_size=resize_size, crop_height=crop_height, crop_width=crop_width, mean=mean, std=std)
+
+
+def _check_aspect_ratio(image: torch.Tensor, resize_size: int) -> None:
+    shorter, longer = sorted(image.shape[1:])
+    if resize_size * resize_size * longer // shorter > max(_MAX_RESIZED_PIXELS, 4 * resize_size**2):
+        raise UndecodableImageError(f"too long and thin: {image.shape[2]}x{image.shape[1]} pixels")
+
+
+@lru_cache(maxsize=16)  # so that nothing is copied to a GPU at each step
+def _statistics(
+    mean: tuple[float, ...], std: tuple[float, ...], device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    mean_c11, std_c11 = (torch.tensor(values, device=device).view(-1, 1, 1) for values in (mean, std))
+    return mean_c11, std_c11
+
+
+def _sample_sizes(dataset: ImageDirectory) -> set[tuple[int, int]]:
+    num_images = len(dataset)
+    rows = np.unique(np.linspace(0, max(num_images - 1, 0), min(num_images, _MAX_SAMPLE)).round().astype(int))
+    with ThreadPoolExecutor(_HEADER_THREADS) as threads:
+        return {size for size in threads.map(_size_or_none, [dataset.path(int(row)) for row in rows]) if size}
+
+
+def _size_or_none(path: Path) -> tuple[int, int] | None:
+    try:
+        return upright_size(path)
+    except BadImageError:  # reported by the loader, which meets all bad files
+        return None
+
+
+def _enlarged(size: tuple[int, int], minimum_size: tuple[int, int]) -> tuple[int, tuple[int, int]]:
+    """The length of the shorter side, and the whole size, once both sides have their minimum."""
+    shorter = min(size)
+    resized = shorter
+    while any(side * resized // shorter < least for side, least in zip(size, minimum_size, strict=True)):
+        resized += 1
+    height, width = (side * resized // shorter for side in size)
+    return resized, (height, width)

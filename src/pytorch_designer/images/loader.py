@@ -1,0 +1,319 @@
+"""Batches of images in a given order, read and decoded ahead of time by threads.
+
+    order of rows -> batches of rows -> [ read -> decode -> crop and resize ] in threads -> uint8 batches, in order
+
+Which images are in a batch, and their pixels, depend on nothing but the rows asked for: every thread writes its
+image into the place in the batch that the image has. Rows that are in the cache take no thread at all.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from pytorch_designer.errors import InvalidDatasetError
+from pytorch_designer.images.bad_files import BadFile, BadFiles, BadImageError
+from pytorch_designer.images.cache import PixelCache
+from pytorch_designer.images.decode import decode_image, max_file_bytes
+from pytorch_designer.images.preprocess import crop_and_resize
+from pytorch_designer.images.reading import read_file
+from pytorch_designer.images.reading_threads import ReadingThreads
+from pytorch_designer.settings import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from types import TracebackType
+
+    from numpy.typing import NDArray
+    from typing_extensions import Self
+
+    from pytorch_designer.directories.image_directory import ImageDirectory
+    from pytorch_designer.directories.preprocessing import Preprocessing
+
+SWEEP_SECONDS = 30.0
+"""How long the rest of a dataset is checked for more bad files, once there are too many."""
+
+UNLABELLED = -1
+
+_MIN_BATCHES_AHEAD = 2
+_MAX_BATCHES_AHEAD = 4
+_MAX_BYTES_AHEAD = 2**28
+_READS_AHEAD_PER_THREAD = 2
+_SAMPLE_SIZE = 8
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some images of a dataset; bad files are left out, so that it may be smaller than asked for, or empty.
+
+    Attributes:
+        images: uint8 [n, 3, crop_height, crop_width], RGB, in channels-last memory format.
+        labels: int64 [n]; -1 for an image without a label.
+        indices: int64 [n], the images' rows in the dataset.
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    indices: NDArray[np.int64]
+
+
+class ImageLoader:
+    """Reads the images of one dataset, remembers the pixels within a budget, and counts bad files."""
+
+    def __init__(
+        self,
+        dataset: ImageDirectory,
+        preprocessing: Preprocessing,
+        *,
+        labels: NDArray[np.int32] | None = None,
+        num_threads: int,
+        cache_bytes: int,
+        tolerance: float,
+        port: str,
+    ) -> None:
+        """Prepare to read; no file is opened and no thread started before the first batch.
+
+        Args:
+            dataset: The images.
+            preprocessing: Sizes of what comes out; its mean and std are left to `normalize`.
+            labels: int32 [len(dataset)] in place of the dataset's own, for instance in the ids of another dataset.
+            num_threads: Threads that read and decode, at least 1.
+            cache_bytes: Budget for pixels in memory; 0 for none.
+            tolerance: Share (0 to 1) of the images that may be bad before `InvalidDatasetError` ends the run.
+            port: Name of the dataset in messages.
+        """
+        self._dataset = dataset
+        self._preprocessing = preprocessing
+        self._labels = _int64_labels(dataset.labels if labels is None else labels, len(dataset))
+        self._port = port
+        self._shape = (preprocessing.crop_height, preprocessing.crop_width, 3)
+        self._cache = PixelCache(len(dataset), *self._shape[:2], budget_bytes=cache_bytes)
+        self._bad = BadFiles(len(dataset), tolerance=tolerance)
+        self._is_checked = np.zeros(len(dataset), dtype=np.bool_)
+        self._num_threads = num_threads
+        self._threads = ReadingThreads(num_threads)
+        self._max_pixels = settings().max_image_pixels
+        self._timeout_seconds = settings().read_timeout_seconds
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def batches(self, batch_indices: Iterable[NDArray[np.int64]]) -> Iterator[Batch]:
+        """Yield one batch for each array of rows, in that order.
+
+        Reads run ahead of the batch that is being used: by two to four batches and by two images a thread, as long
+        as the pixels take less than 256 MiB.
+
+        Raises:
+            InvalidDatasetError: More files are bad than tolerated, or one took too long to read.
+        """
+        source = iter(batch_indices)
+        ahead: deque[_PendingBatch] = deque()
+        try:
+            while True:
+                self._read_ahead(source, ahead)
+                if not ahead:
+                    return
+                self._wait(ahead[0])
+                yield self._assemble(ahead.popleft())
+        finally:
+            for pending in ahead:
+                pending.is_cancelled = True
+
+    def check_readable(self) -> None:
+        """Read a few images, spread over the dataset, so that a wholly wrong dataset fails before any work is done.
+
+        Raises:
+            InvalidDatasetError: More files are bad than tolerated, or one took too long to read.
+        """
+        num_images = len(self._dataset)
+        rows = np.unique(np.linspace(0, num_images - 1, min(num_images, _SAMPLE_SIZE)).round().astype(np.int64))
+        self._wait(self._start(rows, is_kept=True))
+        if self._bad.is_bad[rows].all():
+            self._sweep()
+            self._check_tolerance()
+
+    @property
+    def bad_files(self) -> list[BadFile]:
+        """The bad files found so far, in the dataset's order."""
+        return self._bad.listing()
+
+    @property
+    def memory(self) -> int:
+        """Bytes of pixels that the cache holds at present."""
+        return self._cache.memory
+
+    def describe(self) -> str:
+        """How much of the dataset the cache has room for, for the log."""
+        num_rows, num_images = self._cache.num_rows, len(self._dataset)
+        if num_rows == 0:
+            return "cache: off, every image is read again in every epoch"
+        share = f"{num_rows:,}" if num_rows == num_images else f"{num_rows:,} of {num_images:,}"
+        return f"cache: {share} images, {self._cache.capacity_bytes / 1e6:,.1f} MB in memory"
+
+    def close(self) -> None:
+        """End the threads and give the cache's memory back. Safe to repeat."""
+        self._threads.close()
+        self._cache.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _read_ahead(self, source: Iterator[NDArray[np.int64]], ahead: deque[_PendingBatch]) -> None:
+        while self._wants_more(ahead) and (rows := next(source, None)) is not None:
+            ahead.append(self._start(np.asarray(rows, dtype=np.int64), is_kept=True))
+
+    def _wants_more(self, ahead: deque[_PendingBatch]) -> bool:
+        num_reads = sum(pending.num_reads for pending in ahead)
+        num_bytes = sum(pending.pixels.nbytes for pending in ahead if pending.pixels is not None)
+        if len(ahead) < _MIN_BATCHES_AHEAD:
+            return not ahead or num_bytes < _MAX_BYTES_AHEAD
+        if num_reads == 0 or num_bytes >= _MAX_BYTES_AHEAD:  # what is in the cache needs no head start
+            return False
+        return len(ahead) < _MAX_BATCHES_AHEAD or num_reads < _READS_AHEAD_PER_THREAD * self._num_threads
+
+    def _start(self, rows: NDArray[np.int64], *, is_kept: bool) -> _PendingBatch:
+        """Begin to read those of `rows` that are neither in the cache nor known to be bad."""
+        missing = np.flatnonzero(~(self._cache.holds(rows) | self._bad.is_bad[rows]))
+        pixels = np.empty((len(rows), *self._shape), dtype=np.uint8) if is_kept and len(missing) else None
+        pending = _PendingBatch(rows, pixels, missing)
+
+        def read(position: int, row: int) -> None:
+            if not pending.is_cancelled:
+                self._read(pending, position, row)
+            pending.count_down()
+
+        for position in missing.tolist():
+            self._threads.submit(read, position, int(rows[position]))
+        return pending
+
+    def _read(self, pending: _PendingBatch, position: int, row: int) -> None:
+        """Runs in a reading thread; whatever goes wrong is for the thread that waits."""
+        try:
+            content = read_file(self._dataset.path(row), max_bytes=max_file_bytes(self._max_pixels))
+            image = decode_image(content, max_pixels=self._max_pixels)
+            # Copies are numpy's: torch would copy a single image with all cores, from each of the reading threads.
+            pixels = crop_and_resize(image, self._preprocessing).permute(1, 2, 0).numpy()
+            if pending.pixels is not None:
+                pending.pixels[position] = pixels
+                self._cache.store(row, pixels)
+            self._is_checked[row] = True
+        except BadImageError as error:
+            self._bad.add(row, self._dataset.path(row), error.reason)
+        except BaseException as error:  # noqa: BLE001  # raised again by `_wait`, in the caller's thread
+            pending.error = error
+
+    def _wait(self, pending: _PendingBatch) -> None:
+        self._wait_until(pending, math.inf)
+        if pending.error is not None:
+            raise pending.error
+        if self._bad.is_beyond_tolerance:
+            self._sweep()
+            self._check_tolerance()
+
+    def _wait_until(self, pending: _PendingBatch, deadline: float) -> None:
+        """Wait until all of `pending` is read, or the deadline passed, or a single read takes too long."""
+        while (left := deadline - time.monotonic()) > 0:
+            if self._threads.is_closed:
+                raise RuntimeError("the loader was closed while its batches were in use")
+            running_seconds, row = self._threads.longest_running()
+            if running_seconds >= self._timeout_seconds:
+                raise self._stuck_error(row)
+            if pending.done.wait(min(left, self._timeout_seconds - running_seconds)):
+                return
+
+    def _stuck_error(self, row: int) -> InvalidDatasetError:
+        return InvalidDatasetError(
+            f"Reading an image of {self._port} took longer than {self._timeout_seconds:g} seconds.",
+            where=self._dataset.path(row),
+            advice="Check that the storage it lies on is reachable, then run again; where it is only slow, raise the "
+            "environment variable PYTORCH_DESIGNER_READ_TIMEOUT_SECONDS.",
+            reason="read_timeout",
+        )
+
+    def _assemble(self, pending: _PendingBatch) -> Batch:
+        rows, pixels = pending.rows, pending.pixels
+        is_good = ~self._bad.is_bad[rows]
+        if pixels is None:
+            rows = rows[is_good]
+            pixels = self._cache.gather(rows) if len(rows) else np.empty((0, *self._shape), dtype=np.uint8)
+        else:
+            is_cached = is_good.copy()
+            is_cached[pending.missing] = False
+            if is_cached.any():
+                pixels[is_cached] = self._cache.gather(rows[is_cached])
+            if not is_good.all():
+                rows, pixels = rows[is_good], pixels[is_good]
+        images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+        return Batch(images, torch.from_numpy(self._labels[rows]), rows)
+
+    def _check_tolerance(self) -> None:
+        if self._bad.is_beyond_tolerance:
+            num_unchecked = int(np.count_nonzero(~(self._is_checked | self._bad.is_bad)))
+            raise self._bad.error(port=self._port, root=self._dataset.root, num_unchecked=num_unchecked)
+
+    def _sweep(self) -> None:
+        """Look at the images that nobody has looked at yet, for a while, so that the error lists all bad files."""
+        deadline = time.monotonic() + SWEEP_SECONDS
+        unchecked = np.flatnonzero(~(self._is_checked | self._bad.is_bad))
+        step = 4 * self._num_threads
+        with suppress(InvalidDatasetError):  # a stuck read; the bad files that are known are the better message
+            for start in range(0, len(unchecked), step):
+                if time.monotonic() >= deadline:
+                    return
+                pending = self._start(unchecked[start : start + step], is_kept=False)
+                self._wait_until(pending, deadline)
+                pending.is_cancelled = True
+
+
+class _PendingBatch:
+    """A batch whose images are being read.
+
+    Attributes:
+        rows: int64 [n], the images' rows in the dataset.
+        pixels: uint8 [n, height, width, 3], filled in by the reading threads; None where nothing is to be kept.
+        missing: int64 [num_reads], the positions in `rows` that are read.
+        done: Set once all of them are read or known to be bad.
+        is_cancelled: Nobody waits any more: what has not been read is not read.
+        error: What went wrong, apart from bad files.
+    """
+
+    def __init__(self, rows: NDArray[np.int64], pixels: NDArray[np.uint8] | None, missing: NDArray[np.int64]) -> None:
+        self.rows = rows
+        self.pixels = pixels
+        self.missing = missing
+        self.num_reads = len(missing)
+        self.done = threading.Event()
+        self.is_cancelled = False
+        self.error: BaseException | None = None
+        self._num_left = self.num_reads
+        self._lock = threading.Lock()
+        if not self.num_reads:
+            self.done.set()
+
+    def count_down(self) -> None:
+        """One image less to wait for."""
+        with self._lock:
+            self._num_left -= 1
+            is_last = self._num_left == 0
+        if is_last:
+            self.done.set()
+
+
+def _int64_labels(labels: NDArray[np.int32] | None, num_images: int) -> NDArray[np.int64]:
+    if labels is None:
+        return np.full(num_images, UNLABELLED, dtype=np.int64)
+    return labels.astype(np.int64)

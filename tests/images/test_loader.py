@@ -1,0 +1,346 @@
+"""Batches come in the order asked for, whatever the threads, the cache and the bad files."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import pytest
+import torch
+from image_corpus import Folder, encode, folder_of, noise_pixels
+
+from pytorch_designer.directories.image_directory import open_image_directory
+from pytorch_designer.directories.preprocessing import Preprocessing
+from pytorch_designer.errors import InvalidDatasetError
+from pytorch_designer.images.decode import decode_image
+from pytorch_designer.images.loader import Batch, ImageLoader
+from pytorch_designer.images.order import batch_slices, epoch_order
+from pytorch_designer.images.preprocess import crop_and_resize
+from pytorch_designer.settings import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from pytorch_designer.directories.image_directory import ImageDirectory
+
+RULE = Preprocessing(resize_size=12, crop_height=10, crop_width=8)
+ROW_BYTES = 10 * 8 * 3
+NUM_IMAGES = 23
+
+
+@pytest.fixture(scope="module")
+def images() -> list[bytes]:
+    formats = ["JPEG", "PNG", "BMP"]
+    return [encode(noise_pixels(14 + row % 5, 20, seed=row), formats[row % 3]) for row in range(NUM_IMAGES)]
+
+
+@pytest.fixture(autouse=True)
+def _no_threads_are_left() -> Iterator[None]:
+    yield
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("image-reader")] == []
+
+
+def open_loader(dataset: ImageDirectory | Folder, **options: Any) -> ImageLoader:
+    arguments: dict[str, Any] = {
+        "num_threads": 2,
+        "cache_bytes": 0,
+        "tolerance": 0.0,
+        "port": "training_dataset",
+    } | options
+    return ImageLoader(cast("ImageDirectory", dataset), RULE, **arguments)
+
+
+def in_order(num_images: int, batch_size: int = 5) -> list[Any]:
+    return [np.arange(num_images)[part] for part in batch_slices(num_images, batch_size)]
+
+
+def indices_of(batches: list[Batch]) -> list[list[int]]:
+    return [batch.indices.tolist() for batch in batches]
+
+
+@pytest.mark.parametrize("cache_bytes", [0, 7 * ROW_BYTES, 10**6])
+@pytest.mark.parametrize("num_threads", [1, 2, 8])
+def test_order_and_pixels_depend_on_nothing_but_the_rows(
+    num_threads: int, cache_bytes: int, images: list[bytes], tmp_path: Path
+) -> None:
+    expected = torch.stack([crop_and_resize(decode_image(content), RULE) for content in images])
+    with open_loader(folder_of(tmp_path, images), num_threads=num_threads, cache_bytes=cache_bytes) as loader:
+        for epoch in range(3):
+            order = epoch_order(NUM_IMAGES, seed=4, epoch=epoch)
+            rows = [order[part] for part in batch_slices(NUM_IMAGES, 4)]
+            batches = list(loader.batches(iter(rows)))
+            assert indices_of(batches) == [part.tolist() for part in rows]
+            assert torch.equal(torch.cat([batch.images for batch in batches]), expected[torch.from_numpy(order)])
+
+
+def test_batches_are_uint8_and_channels_last(images: list[bytes], tmp_path: Path) -> None:
+    with open_loader(folder_of(tmp_path, images), cache_bytes=10**6) as loader:
+        for _ in ("from files", "from the cache"):
+            (batch,) = loader.batches([np.arange(3)])
+            assert batch.images.shape == (3, 3, 10, 8)
+            assert batch.images.dtype == torch.uint8
+            assert batch.images.is_contiguous(memory_format=torch.channels_last)
+            assert batch.labels.dtype == torch.int64
+            assert batch.indices.dtype == np.int64
+
+
+def test_labels_are_the_datasets_or_the_given_ones_or_missing(images: list[bytes], tmp_path: Path) -> None:
+    labels = list(range(100, 100 + NUM_IMAGES))
+    folder = folder_of(tmp_path, images, labels=labels)
+    with open_loader(folder) as own, open_loader(folder, labels=np.arange(NUM_IMAGES, dtype=np.int32)) as given:
+        assert next(own.batches([np.array([7, 2])])).labels.tolist() == [107, 102]
+        assert next(given.batches([np.array([7, 2])])).labels.tolist() == [7, 2]
+    with open_loader(folder_of(tmp_path, images)) as without:
+        assert next(without.batches([np.array([7, 2])])).labels.tolist() == [-1, -1]
+
+
+def test_a_row_may_come_twice_and_a_batch_may_hold_everything(images: list[bytes], tmp_path: Path) -> None:
+    with open_loader(folder_of(tmp_path, images), cache_bytes=10**6) as loader:
+        (batch,) = loader.batches([np.array([3, 3, *range(NUM_IMAGES), 3])])
+    assert torch.equal(batch.images[0], batch.images[1])
+    assert torch.equal(batch.images[0], batch.images[-1])
+    assert len(batch.images) == NUM_IMAGES + 3
+
+
+def test_the_cache_spares_every_second_read(images: list[bytes], tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, images)
+    with open_loader(folder, cache_bytes=NUM_IMAGES * ROW_BYTES) as loader:
+        assert loader.memory == 0
+        first = list(loader.batches(in_order(NUM_IMAGES)))
+        assert loader.memory == NUM_IMAGES * ROW_BYTES
+        for row in range(NUM_IMAGES):
+            folder.path(row).unlink()
+        second = list(loader.batches(in_order(NUM_IMAGES)))
+    assert all(torch.equal(one.images, two.images) for one, two in zip(first, second, strict=True))
+
+
+def test_batches_are_copies_of_the_cache(images: list[bytes], tmp_path: Path) -> None:
+    with open_loader(folder_of(tmp_path, images), cache_bytes=10**6) as loader:
+        before = [next(loader.batches([np.arange(4)])).images.clone() for _ in range(2)]
+        for _ in range(2):
+            next(loader.batches([np.arange(4)])).images.zero_()
+        assert torch.equal(next(loader.batches([np.arange(4)])).images, before[0])
+    assert torch.equal(*before)
+
+
+@pytest.mark.parametrize(
+    ("cache_bytes", "text"),
+    [
+        (0, "cache: off, every image is read again in every epoch"),
+        (7 * ROW_BYTES + 1, "cache: 7 of 23 images, 0.0 MB in memory"),
+        (10**9, "cache: 23 images, 0.0 MB in memory"),
+    ],
+)
+def test_the_cache_is_described_for_the_log(cache_bytes: int, text: str, images: list[bytes], tmp_path: Path) -> None:
+    with open_loader(folder_of(tmp_path, images), cache_bytes=cache_bytes) as loader:
+        assert loader.describe() == text
+        list(loader.batches(in_order(NUM_IMAGES)))
+        assert loader.memory <= cache_bytes
+
+
+def test_bad_files_within_the_tolerance_are_left_out_and_listed(images: list[bytes], tmp_path: Path) -> None:
+    contents = [*images[:20]]
+    contents[3], contents[11] = b"", images[0][:-9]
+    folder = folder_of(tmp_path, contents, labels=list(range(20)))
+    with open_loader(folder, tolerance=0.1, cache_bytes=10**6) as loader:
+        for _ in range(2):
+            batches = list(loader.batches(in_order(20)))
+            assert indices_of(batches) == [[0, 1, 2, 4], [5, 6, 7, 8, 9], [10, 12, 13, 14], [15, 16, 17, 18, 19]]
+            assert torch.cat([batch.labels for batch in batches]).tolist() == [
+                row for row in range(20) if row not in {3, 11}
+            ]
+        reasons = [(bad.index, bad.path.name, bad.reason) for bad in loader.bad_files]
+    assert reasons == [(3, "0003.img", "the file is empty"), (11, "0011.img", "damaged or truncated JPEG")]
+
+
+def test_a_batch_of_nothing_but_bad_files_is_empty(images: list[bytes], tmp_path: Path) -> None:
+    with open_loader(folder_of(tmp_path, [b"", b"", *images[:4]]), tolerance=0.5) as loader:
+        batches = list(loader.batches(in_order(6, 2)))
+    assert indices_of(batches) == [[], [2, 3], [4, 5]]
+    assert batches[0].images.shape == (0, 3, 10, 8)
+    assert batches[0].labels.shape == (0,)
+
+
+def test_one_bad_file_too_many_ends_the_run_and_all_are_listed(images: list[bytes], tmp_path: Path) -> None:
+    contents = [*images, b"", b"<html>", *[b"text"] * 5]
+    with open_loader(folder_of(tmp_path, contents), tolerance=0.21) as loader, pytest.raises(InvalidDatasetError) as c:
+        list(loader.batches(in_order(30, 4)))
+    error = c.value
+    assert error.what == "7 of the 30 images of training_dataset cannot be used; 6 are tolerated."
+    assert error.where == str(tmp_path)
+    assert error.examples[:2] == (
+        "0023.img: the file is empty",
+        "0024.img: not an image: the file is a web page or XML",
+    )
+    assert (len(error.examples), error.num_offending) == (5, 7)
+    assert "PYTORCH_DESIGNER_BAD_IMAGE_TOLERANCE" in error.advice
+
+
+def test_the_rest_of_the_dataset_is_swept_for_bad_files(images: list[bytes], tmp_path: Path) -> None:
+    contents = [b"", *images[:18], b""]
+    with open_loader(folder_of(tmp_path, contents)) as loader, pytest.raises(InvalidDatasetError) as caught:
+        next(loader.batches(in_order(20, 1)))
+    assert caught.value.what == "2 of the 20 images of training_dataset cannot be used; 0 are tolerated."
+
+
+@pytest.mark.parametrize(("tolerance", "num_images", "limit"), [(0.29, 100, 29), (0.0199, 100, 1), (1.0, 4, 3)])
+def test_the_tolerance_is_a_share_rounded_down(tolerance: float, num_images: int, limit: int, tmp_path: Path) -> None:
+    good = encode(noise_pixels(9, 9), "PNG")
+    for num_bad in (limit, limit + 1):
+        folder = folder_of(tmp_path, [b""] * num_bad + [good] * (num_images - num_bad))
+        with open_loader(folder, tolerance=tolerance) as loader:
+            if num_bad == limit:
+                assert sum(len(batch.indices) for batch in loader.batches(in_order(num_images))) == num_images - limit
+            else:
+                with pytest.raises(InvalidDatasetError):
+                    list(loader.batches(in_order(num_images)))
+
+
+def test_a_file_that_vanishes_between_epochs_is_a_bad_file(images: list[bytes], tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, images)
+    with open_loader(folder, tolerance=0.1) as loader:
+        list(loader.batches(in_order(NUM_IMAGES)))
+        folder.path(5).unlink()
+        assert all(5 not in batch.indices for batch in loader.batches(in_order(NUM_IMAGES)))
+        assert [bad.reason for bad in loader.bad_files] == ["no such file"]
+
+
+def test_a_wholly_wrong_dataset_fails_before_the_first_step(tmp_path: Path) -> None:
+    with open_loader(folder_of(tmp_path, [b"text"] * 40), tolerance=0.9) as loader:
+        with pytest.raises(InvalidDatasetError, match="40 of the 40 images"):
+            loader.check_readable()
+        assert len(loader.bad_files) == 40
+
+
+def test_a_readable_dataset_passes_the_first_check(images: list[bytes], tmp_path: Path) -> None:
+    with open_loader(folder_of(tmp_path, [b"", *images]), tolerance=0.1) as loader:
+        loader.check_readable()
+        assert [bad.index for bad in loader.bad_files] == [0]
+
+
+@dataclass
+class WatchedFolder(Folder):
+    """A dataset that calls a function for each row that is about to be read."""
+
+    watch: Callable[[int], object] = print
+
+    def path(self, row: int) -> Path:
+        self.watch(row)
+        return super().path(row)
+
+
+def watched(root: Path, contents: list[bytes], watch: Callable[[int], object]) -> WatchedFolder:
+    return WatchedFolder(root, list(folder_of(root, contents).files), None, watch)
+
+
+def test_reads_are_in_flight_over_the_bounds_of_batches(images: list[bytes], tmp_path: Path) -> None:
+    together = threading.Barrier(8, timeout=10)  # broken, and so an error, unless 8 reads are under way at once
+    with open_loader(watched(tmp_path, images[:16], lambda _: together.wait()), num_threads=8) as loader:
+        assert len(list(loader.batches(in_order(16, 1)))) == 16
+
+
+@pytest.mark.parametrize(("batch_size", "bound"), [(1, 2 * 2 + 1), (4, 5 * 4)])
+def test_reading_ahead_is_bounded(batch_size: int, bound: int, images: list[bytes], tmp_path: Path) -> None:
+    rows: list[int] = []
+    with (
+        open_loader(watched(tmp_path, images * 4, rows.append)) as loader,
+        closing(cast("Any", loader.batches(in_order(92, batch_size)))) as batches,
+    ):
+        next(batches)
+        threading.Event().wait(0.1)
+        assert batch_size <= len(rows) <= bound
+
+
+def test_an_abandoned_iterator_stops_reading(images: list[bytes], tmp_path: Path) -> None:
+    rows: list[int] = []
+    with open_loader(watched(tmp_path, images, rows.append), num_threads=1) as loader:
+        batches = loader.batches(in_order(NUM_IMAGES, 2))
+        next(batches)
+        cast("Any", batches).close()
+        threading.Event().wait(0.05)
+        num_read = len(rows)
+        next(loader.batches([np.array([1])]))
+        assert len(rows) == num_read + 1
+
+
+@pytest.fixture
+def short_timeout(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("PYTORCH_DESIGNER_READ_TIMEOUT_SECONDS", "0.2")
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+@pytest.mark.usefixtures("short_timeout")
+def test_a_stuck_read_ends_in_an_error_that_names_the_file(images: list[bytes], tmp_path: Path) -> None:
+    released = threading.Event()
+    stuck_rows = [6]
+
+    def hang_once(row: int) -> None:
+        if row in stuck_rows:
+            stuck_rows.remove(row)
+            released.wait(20)
+
+    loader = open_loader(watched(tmp_path, images, hang_once))
+    try:
+        with pytest.raises(InvalidDatasetError, match=r"longer than 0\.2 seconds") as caught:
+            list(loader.batches(in_order(NUM_IMAGES, 4)))
+    finally:
+        released.set()
+        loader.close()
+    assert caught.value.where == str(tmp_path / "0006.img")
+
+
+@pytest.mark.usefixtures("short_timeout")
+def test_many_short_reads_may_take_longer_than_one_is_allowed_to(images: list[bytes], tmp_path: Path) -> None:
+    slow = watched(tmp_path, images, lambda _: threading.Event().wait(0.03))
+    with open_loader(slow, num_threads=1) as loader:
+        (batch,) = loader.batches([np.arange(NUM_IMAGES)])
+    assert len(batch.indices) == NUM_IMAGES
+
+
+def test_a_bug_in_a_thread_is_raised_where_the_batch_is_used(images: list[bytes], tmp_path: Path) -> None:
+    def fail(row: int) -> None:
+        if row == 9:
+            raise ZeroDivisionError("a bug")
+
+    with open_loader(watched(tmp_path, images, fail)) as loader, pytest.raises(ZeroDivisionError, match="a bug"):
+        list(loader.batches(in_order(NUM_IMAGES)))
+
+
+def test_closing_is_repeatable_and_final(images: list[bytes], tmp_path: Path) -> None:
+    loader = open_loader(folder_of(tmp_path, images), cache_bytes=10**6)
+    batches = loader.batches(in_order(NUM_IMAGES, 2))
+    next(batches)
+    loader.close()
+    loader.close()
+    assert loader.memory == 0
+    with pytest.raises(RuntimeError, match="closed"):
+        list(batches)
+
+
+def test_nothing_is_read_before_the_first_batch(images: list[bytes], tmp_path: Path) -> None:
+    rows: list[int] = []
+    with open_loader(watched(tmp_path, images, rows.append)) as loader:
+        loader.batches(in_order(NUM_IMAGES))
+        assert len(loader) == NUM_IMAGES
+        assert rows == []
+
+
+def test_no_batches_are_asked_for(images: list[bytes], tmp_path: Path) -> None:
+    with open_loader(folder_of(tmp_path, images)) as loader:
+        assert list(loader.batches([])) == []
+
+
+def test_an_opened_image_directory_is_loaded_with_its_labels(images: list[bytes], tmp_path: Path) -> None:
+    for name, content in zip(("cat/a.jpg", "cat/b.jpg", "dog/c.jpg"), images, strict=False):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    with open_loader(open_image_directory(tmp_path)) as loader:
+        (batch,) = loader.batches([np.array([2, 0, 1])])
+    assert batch.labels.tolist() == [1, 0, 0]
+    assert torch.equal(batch.images[0], crop_and_resize(decode_image(images[2]), RULE))

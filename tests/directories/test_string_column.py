@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytorch_designer.directories.string_column import StringColumn
+
+# Every string that Python can make of a file name's bytes.
+file_names = st.binary(max_size=20).map(lambda data: data.decode("utf-8", "surrogateescape"))
+
+
+@given(st.lists(file_names))
+def test_strings_come_back_as_they_were(strings: list[str]) -> None:
+    column = StringColumn.from_strings(iter(strings))
+    assert list(column) == strings
+    assert [column[index] for index in range(len(column))] == strings
+    assert len(column) == len(strings)
+
+
+@given(st.lists(file_names, min_size=1), st.data())
+def test_take_is_indexing(strings: list[str], data: st.DataObject) -> None:
+    indices = data.draw(st.lists(st.integers(0, len(strings) - 1)))
+    taken = StringColumn.from_strings(strings).take(np.array(indices, dtype=np.int64))
+    assert list(taken) == [strings[index] for index in indices]
+
+
+@given(st.lists(st.lists(file_names)))
+def test_concatenation_keeps_the_order(parts: list[list[str]]) -> None:
+    joined = StringColumn.concatenate([StringColumn.from_strings(part) for part in parts])
+    assert joined == StringColumn.from_strings(string for part in parts for string in part)
+
+
+def test_rows_beyond_one_internal_block_are_right() -> None:
+    strings = [f"class/{number}.jpg" for number in range(70_000)]
+    column = StringColumn.from_strings(strings)
+    assert list(column) == strings
+    assert list(column.take(np.arange(len(strings))[::-1])) == strings[::-1]
+
+
+def test_memory_is_the_bytes_and_eight_a_string() -> None:
+    column = StringColumn.from_strings("x" * 20 for _ in range(1000))
+    assert column.nbytes == 1000 * 20 + 1001 * 8
+
+
+@pytest.mark.parametrize("index", [2, -3])
+def test_an_index_out_of_range_is_refused(index: int) -> None:
+    column = StringColumn.from_strings(["a", "b"])
+    with pytest.raises(IndexError):
+        column[index]
+    with pytest.raises(IndexError):
+        column.take([index])
+
+
+def test_negative_and_numpy_indices_count_as_in_a_list() -> None:
+    column = StringColumn.from_strings(["a", "b"])
+    assert column[-1] == "b"
+    assert column[np.int64(0)] == "a"  # type: ignore[index]
+
+
+def test_columns_are_equal_by_value() -> None:
+    assert StringColumn.from_strings(["ab", "c"]) == StringColumn.from_strings(["ab", "c"])
+    assert StringColumn.from_strings(["ab", "c"]) != StringColumn.from_strings(["a", "bc"])
+
+
+def test_offsets_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        StringColumn.from_strings(["a"]).offsets[0] = 1

@@ -1,0 +1,104 @@
+"""What a confusion matrix says about each class."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """How well one class is told from the others.
+
+    Attributes:
+        name: The class.
+        num_images: Images that are of the class.
+        num_predicted: Images that were taken for it.
+        num_correct: Images that are of the class and were taken for it.
+    """
+
+    name: str
+    num_images: int
+    num_predicted: int
+    num_correct: int
+
+    @property
+    def recall(self) -> float:
+        """Share (0 to 1) of the class's images that were recognised; NaN without images."""
+        return self.num_correct / self.num_images if self.num_images else math.nan
+
+    @property
+    def precision(self) -> float:
+        """Share (0 to 1) of the images taken for the class that are of it; NaN without any."""
+        return self.num_correct / self.num_predicted if self.num_predicted else math.nan
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of recall and precision; NaN where neither is defined."""
+        total = self.num_images + self.num_predicted
+        return 2 * self.num_correct / total if total else math.nan
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Images of one class that were taken for another one.
+
+    Attributes:
+        true: What they are.
+        predicted: What they were taken for.
+        num_images: How many.
+        share: Share (0 to 1) of the images of class `true`.
+    """
+
+    true: str
+    predicted: str
+    num_images: int
+    share: float
+
+
+def class_scores(confusion: NDArray[np.int64], classes: Sequence[str]) -> tuple[ClassScore, ...]:
+    """Each class's score, in the order of `classes`.
+
+    Args:
+        confusion: Number of images, int64 [true class, predicted class].
+        classes: Class names by index.
+    """
+    return tuple(
+        ClassScore(name, int(num_images), int(num_predicted), int(num_correct))
+        for name, num_images, num_predicted, num_correct in zip(
+            classes, confusion.sum(axis=1), confusion.sum(axis=0), np.diagonal(confusion), strict=True
+        )
+    )
+
+
+def most_confused(confusion: NDArray[np.int64], classes: Sequence[str], limit: int) -> tuple[Confusion, ...]:
+    """The pairs of classes with the most mistaken images, at most `limit`; ties in the order of `classes`."""
+    mistakes = confusion.copy()
+    np.fill_diagonal(mistakes, 0)
+    largest = np.argsort(-mistakes, axis=None, kind="stable")[:limit]
+    pairs = (divmod(int(index), len(classes)) for index in largest)
+    num_images = confusion.sum(axis=1)
+    return tuple(
+        Confusion(classes[i], classes[j], int(mistakes[i, j]), float(mistakes[i, j] / num_images[i]))
+        for i, j in pairs
+        if mistakes[i, j]
+    )
+
+
+def accuracy_interval(accuracy: float, num_images: int) -> tuple[float, float]:
+    """The 95% interval of a share measured on `num_images` (Wilson, JASA 22:209, 1927)."""
+    if not num_images or not math.isfinite(accuracy):
+        return 0.0, 1.0
+    z = 1.96
+    spread = z * math.sqrt(accuracy * (1 - accuracy) / num_images + z * z / (4 * num_images**2))
+    center = accuracy + z * z / (2 * num_images)
+    scale = 1 + z * z / num_images
+    return max(0.0, (center - spread) / scale), min(1.0, (center + spread) / scale)

@@ -1,0 +1,210 @@
+"""Line charts and heat maps as SVG: as a file that stands alone, and as a part of a page that follows its colours.
+
+Text stays text, so that names in any script are drawn by the fonts of whoever looks. matplotlib is used through its
+object interface: no pyplot, no window system, and its settings are put back.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from pytorch_designer.errors import shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy as np
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+# The page's colours in its light form, each with the variable of `page` that takes its place inside a page.
+_SURFACE, _INK, _QUIET, _GRID = "#fffffe", "#1b2330", "#5d6878", "#e3e7ee"
+_FIRST, _SECOND, _ON_FULL = "#8a94a6", "#2563eb", "#fffffd"
+_VARIABLES = {
+    _SURFACE: "var(--surface)",
+    _INK: "var(--ink)",
+    _QUIET: "var(--quiet)",
+    _GRID: "var(--line)",
+    _FIRST: "var(--second)",
+    _SECOND: "var(--accent)",
+    _ON_FULL: "var(--on-accent)",
+}
+_MAX_LABEL = 22
+_MAX_MARKED_POINTS = 40
+_MAX_TICKS = 12
+_FULL = 0.55  # share above which a cell is so dark that its number turns light
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A drawn figure.
+
+    Attributes:
+        name: File name without extension.
+        svg: The figure as a file of its own, UTF-8.
+    """
+
+    name: str
+    svg: str
+
+    @property
+    def inline_svg(self) -> str:
+        """The figure as part of an HTML page: without prologue and names, coloured by the page."""
+        svg = self.svg[self.svg.index("<svg") :]
+        svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", svg, flags=re.DOTALL)
+        svg = re.sub(r" font-family: [^;\"]*;", "", svg)
+        svg = re.sub(r'<g id="[^"]*"', "<g", svg)
+        for color, variable in _VARIABLES.items():
+            svg = svg.replace(color, variable)
+        return svg
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a chart: a name and a value for each position; values that are not finite are left out."""
+
+    name: str
+    values: Sequence[float]
+
+
+def line_chart(
+    name: str, first: Line, second: Line, *, x_label: str, marked: int | None = None, is_share: bool = False
+) -> Chart:
+    """Two lines over the positions 1, 2, ...; the second one is the one that counts.
+
+    Args:
+        name: File name without extension.
+        first: The quieter line.
+        second: The line that stands out.
+        x_label: What the positions are.
+        marked: Position that is marked on the second line, or None.
+        is_share: Whether values are shares of 0 to 1, to be labelled in percent.
+    """
+    with _settings(name):
+        # A fixed frame, not a tight one: charts side by side line up.
+        figure, axes = _new_figure(width=5.6, height=3.2, frame=(0.125, 0.14, 0.86, 0.74))
+        num_points = len(second.values)
+        marker = "o" if num_points <= _MAX_MARKED_POINTS else ""
+        for line, color in ((first, _FIRST), (second, _SECOND)):
+            values = [value if math.isfinite(value) else math.nan for value in line.values]
+            axes.plot(
+                range(1, num_points + 1), values, color=color, linewidth=2, marker=marker, markersize=4, label=line.name
+            )
+        if marked is not None:
+            _mark(axes, marked, second.values[marked - 1])
+        padding = 0.5 if num_points == 1 else min(0.9, 0.03 * (num_points - 1))  # never down to position 0
+        axes.set_xlim(1 - padding, num_points + padding)
+        axes.set_xlabel(x_label, color=_QUIET)
+        _set_ticks(axes, num_points, is_share=is_share)
+        axes.legend(
+            loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, labelcolor=_INK, borderaxespad=0.1
+        )
+        return Chart(name, _svg(figure, is_tight=False))
+
+
+def heat_map(name: str, counts: NDArray[np.int64], labels: Sequence[str]) -> Chart:
+    """A confusion matrix: numbers in cells that are the darker, the larger their share of the row.
+
+    Args:
+        name: File name without extension.
+        counts: Number of images, int64 [true class, predicted class].
+        labels: Class names by index; any text.
+    """
+    from matplotlib.patches import Rectangle
+
+    size = len(labels)
+    shown = [shorten(label, _MAX_LABEL) for label in labels]
+    with _settings(name):
+        side = max(2.4, 0.46 * size)
+        figure, axes = _new_figure(width=side, height=side, frame=(0, 0, 1, 1))
+        axes.set(xlim=(0, size), ylim=(size, 0), aspect="equal")
+        font_size = 8.5 if size > 12 else 10
+        for row, numbers in enumerate(counts):
+            total = numbers.sum()
+            for column, number in enumerate(numbers):
+                share = number / total if total else 0.0
+                axes.add_patch(Rectangle((column, row), 1, 1, facecolor=_SECOND, alpha=float(share), linewidth=0))
+                color = _ON_FULL if share > _FULL else (_INK if number else _FIRST)
+                axes.text(column + 0.5, row + 0.5, str(number), ha="center", va="center", color=color, size=font_size)
+        for edge in range(size + 1):
+            axes.axhline(edge, color=_GRID, linewidth=1)
+            axes.axvline(edge, color=_GRID, linewidth=1)
+        middles = [index + 0.5 for index in range(size)]
+        axes.set_xticks(middles, shown, rotation=45, ha="right", rotation_mode="anchor", parse_math=False, color=_INK)
+        axes.set_yticks(middles, shown, parse_math=False, color=_INK)
+        axes.set_xlabel("Predicted", color=_QUIET)
+        axes.set_ylabel("True", color=_QUIET)
+        return Chart(name, _svg(figure, is_tight=True))
+
+
+@contextmanager
+def _settings(name: str) -> Iterator[None]:
+    import matplotlib as mpl
+
+    settings: dict[Any, Any] = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": f"pytorch-designer {name}",  # the same names inside the file in every run
+        "font.size": 10,
+        "axes.unicode_minus": False,
+    }
+    with mpl.rc_context(), warnings.catch_warnings():
+        mpl.rcdefaults()  # a user's matplotlibrc may ask for LaTeX
+        mpl.rcParams.update(settings)
+        # Only the room that a text takes is measured with matplotlib's font, which lacks most scripts.
+        warnings.filterwarnings("ignore", message=r"Glyph .* missing from font", category=UserWarning)
+        warnings.filterwarnings("ignore", message=r"Matplotlib currently does not support", category=UserWarning)
+        yield
+
+
+def _new_figure(*, width: float, height: float, frame: tuple[float, float, float, float]) -> tuple[Figure, Axes]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), facecolor=_SURFACE)
+    axes = figure.add_axes(frame, facecolor="none")
+    axes.tick_params(length=0, labelcolor=_QUIET, pad=6)
+    axes.spines[:].set_visible(False)
+    return figure, axes
+
+
+def _mark(axes: Axes, position: int, value: float) -> None:
+    axes.axvline(position, color=_SECOND, linewidth=1, linestyle=(0, (3, 3)), alpha=0.6, zorder=1)
+    if math.isfinite(value):
+        style: dict[str, Any] = {
+            "color": _SURFACE,
+            "markeredgecolor": _SECOND,
+            "markeredgewidth": 2,
+            "markersize": 8,
+            "zorder": 4,
+        }
+        axes.plot([position], [value], "o", **style)
+
+
+def _set_ticks(axes: Axes, num_points: int, *, is_share: bool) -> None:
+    from matplotlib.ticker import MaxNLocator, MultipleLocator, PercentFormatter
+
+    axes.xaxis.set_major_locator(
+        MultipleLocator(1) if num_points <= _MAX_TICKS else MaxNLocator(_MAX_TICKS, integer=True)
+    )
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
+    if is_share:
+        axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+        bottom, top = axes.get_ylim()
+        axes.set_ylim(max(bottom, -0.02), min(top, 1.02))
+    axes.grid(axis="y", color=_GRID, linewidth=1)
+
+
+def _svg(figure: Figure, *, is_tight: bool) -> str:
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    stream = io.StringIO()
+    metadata = {"Date": None, "Creator": None}
+    box: Literal["tight"] | None = "tight" if is_tight else None
+    FigureCanvasSVG(figure).print_figure(stream, format="svg", metadata=metadata, bbox_inches=box, pad_inches=0.1)
+    return stream.getvalue()

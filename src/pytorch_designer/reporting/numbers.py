@@ -1,0 +1,57 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+import math
+
+_MISSING = "\N{EN DASH}"
+
+
+def percent(share: float) -> str:
+    """A share of 0 to 1 with one decimal; only a whole reads 100%, and only nothing reads 0%."""
+    if not math.isfinite(share):
+        return _MISSING
+    if share in {0, 1}:
+        return f"{share:.0%}"
+    if share > 0.9995:
+        return "> 99.9%"
+    return "< 0.1%" if 0 < share < 0.0005 else f"{share:.1%}"
+
+
+def decimal(value: float) -> str:
+    """A measurement with three decimals, or three significant digits where decimals say nothing; NaN by name."""
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("infinity" if value > 0 else "-infinity")
+    if value == 0 or 0.01 <= abs(value) < 1000:
+        return f"{value:.3f}"
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.3g}"
+
+
+def count(value: int, noun: str = "", plural: str | None = None) -> str:
+    """A count with thousands separators, and its noun in the right number."""
+    word = noun if value == 1 else (plural or f"{noun}s")
+    return f"{value:,} {word}" if noun else f"{value:,}"
+
+
+def duration(seconds: float) -> str:
+    """A time span, with two units where the second one says something."""
+    if not math.isfinite(seconds):
+        return _MISSING
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60:,} h {minutes % 60:02d} min"
+
+
+def rate(per_second: float) -> str:
+    """A rate, such as images a second."""
+    if not math.isfinite(per_second):
+        return _MISSING
+    return f"{per_second:,.0f}" if per_second >= 100 else f"{per_second:.1f}"

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import math
+import re
+from xml.etree import ElementTree as ET
+
+import matplotlib as mpl
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytorch_designer.reporting.figures import Chart, Line, heat_map, line_chart
+
+_ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=40)
+
+
+def _texts(svg: str) -> list[str]:
+    return [element.text or "" for element in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]  # noqa: S314
+
+
+def _curve(values: list[float]) -> Chart:
+    return line_chart("loss", Line("Training", values), Line("Validation", values), x_label="Epoch", marked=1)
+
+
+def test_a_chart_names_its_lines_and_axis() -> None:
+    texts = _texts(_curve([3.0, 2.0, 1.0]).svg)
+
+    assert {"Training", "Validation", "Epoch", "1", "2", "3"} <= set(texts)
+
+
+def test_values_that_are_not_finite_are_left_out() -> None:
+    for values in ([math.nan], [math.inf, 1.0], [1.0, math.nan, -math.inf, 2.0]):
+        svg = _curve(values).svg
+        assert "nan" not in svg.lower()
+        assert "Validation" in _texts(svg)
+
+
+def test_shares_are_labelled_in_percent_up_to_100() -> None:
+    line = Line("Training", [0.5, 1.0])
+    labels = [text for text in _texts(line_chart("a", line, line, x_label="Epoch", is_share=True).svg) if "%" in text]
+
+    assert labels
+    assert all(0 <= float(label.rstrip("%")) <= 100 for label in labels)
+
+
+def test_a_heat_map_shows_each_number_and_label() -> None:
+    texts = _texts(heat_map("confusion", np.array([[12, 3], [0, 45]]), ["cat", "dog"]).svg)
+
+    assert sorted(texts) == sorted(["12", "3", "0", "45", "cat", "dog", "cat", "dog", "Predicted", "True"])
+
+
+def test_labels_are_no_formulas() -> None:
+    texts = _texts(heat_map("confusion", np.eye(2, dtype=np.int64), ["$x^2$", r"$\frac{"]).svg)
+
+    assert {"$x^2$", r"$\frac{"} <= set(texts)
+
+
+@given(names=st.lists(_ANY_TEXT, min_size=1, max_size=3))
+@settings(max_examples=20, deadline=None)
+def test_any_label_gives_a_figure_that_can_be_read(names: list[str]) -> None:
+    chart = heat_map("confusion", np.ones((len(names), len(names)), dtype=np.int64), names)
+
+    ET.fromstring(chart.svg.encode("utf-8"))  # noqa: S314
+    ET.fromstring(chart.inline_svg)  # noqa: S314
+
+
+def test_figures_repeat_and_leave_no_settings_behind() -> None:
+    before = dict(mpl.rcParams)
+
+    assert _curve([2.0, 1.0]) == _curve([2.0, 1.0])
+    assert dict(mpl.rcParams) == before
+    assert "<dc:date>" not in _curve([1.0]).svg
+
+
+def test_a_users_matplotlib_settings_have_no_effect() -> None:
+    plain = _curve([2.0, 1.0])
+    with mpl.rc_context({"text.usetex": True, "lines.linewidth": 17, "svg.fonttype": "path"}):
+        assert _curve([2.0, 1.0]) == plain
+
+
+def test_within_a_page_a_figure_takes_the_pages_colours_and_has_no_names_that_could_clash() -> None:
+    svg = _curve([2.0, 1.0]).inline_svg
+
+    assert svg.startswith("<svg")
+    assert not re.search(r"#[0-9a-f]{6}\b", svg)
+    assert "var(--accent)" in svg
+    assert '<g id="' not in svg

@@ -1,0 +1,163 @@
+"""What to try next: rules on what a run measured, each stated with the numbers that it is drawn from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytorch_designer.reporting.classification import accuracy_interval, class_scores
+from pytorch_designer.reporting.numbers import count, decimal, percent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytorch_designer.training.history import RunSummary
+
+_LARGE_GAP = 0.1  # training minus validation accuracy
+_WIDE_INTERVAL = 0.1  # of the accuracy, from its middle to an end
+_FEW_IMAGES = 20  # of one class in the validation set: less says little about it
+_WEAK_CLASS = 0.7  # times the overall accuracy
+_DECAYED = 0.2  # of the initial learning rate
+
+
+@dataclass(frozen=True)
+class Hint:
+    """One piece of advice.
+
+    Attributes:
+        seen: What the numbers show, a sentence.
+        advice: What to do about it.
+    """
+
+    seen: str
+    advice: str
+
+
+def hints(summary: RunSummary) -> tuple[Hint, ...]:
+    """Advice on the next run, the most important first; empty where nothing stands out."""
+    if len(summary.classes) == 1:
+        return (Hint("There is only one class.", "Add images of a second class: there is nothing to tell apart yet."),)
+    rules = (
+        _near_chance,
+        _unstable,
+        _still_improving,
+        _stopped_early,
+        _overfitting,
+        _perfect,
+        _weak_class,
+        _few_images,
+    )
+    return tuple(hint for rule in rules for hint in rule(summary))
+
+
+def chance_accuracy(summary: RunSummary) -> float:
+    """The accuracy (0 to 1) of answering with the most frequent class of the validation set."""
+    total = int(summary.confusion.sum())
+    return int(summary.confusion.sum(axis=1).max()) / total if total else 1 / len(summary.classes)
+
+
+def _near_chance(summary: RunSummary) -> Iterator[Hint]:
+    chance = chance_accuracy(summary)
+    if not _is_near_chance(summary):
+        return
+    seen = f"The accuracy of {percent(summary.best.validation.top1)} is no better than guessing ({percent(chance)})."
+    if summary.best.training.top1 > chance + _LARGE_GAP:
+        yield Hint(
+            seen,
+            "The training images were learned, so check that the validation images are of the same kind and labels.",
+        )
+    elif summary.history[-1].training.loss > math.log(len(summary.classes)):
+        yield Hint(seen, "The training loss is above that of guessing: use a learning_rate ten times lower.")
+    else:
+        yield Hint(
+            seen, "Use a learning_rate ten times higher or more epochs, and a pretrained network where one is at hand."
+        )
+
+
+def _unstable(summary: RunSummary) -> Iterator[Hint]:
+    first, last = summary.history[0].training.loss, summary.history[-1].training.loss
+    if len(summary.history) > 1 and not last <= first:
+        yield Hint(
+            f"The training loss rose from {decimal(first)} to {decimal(last)}.",
+            "Use a lower learning_rate, for instance a third of this one.",
+        )
+
+
+def _still_improving(summary: RunSummary) -> Iterator[Hint]:
+    losses = [record.validation.loss for record in summary.history]
+    epochs = summary.parameters.get("epochs", len(losses))
+    if len(losses) > 1 and len(losses) >= epochs and losses[-1] < min(losses[:-1]) and not _is_near_chance(summary):
+        yield Hint(
+            f"The validation loss was still falling in the last epoch (to {decimal(losses[-1])}).",
+            f"Train for more epochs, for instance {2 * len(losses)}.",
+        )
+
+
+def _stopped_early(summary: RunSummary) -> Iterator[Hint]:
+    num_run, planned = len(summary.history), summary.parameters.get("epochs")
+    if planned is None or num_run >= planned or _is_near_chance(summary):
+        return
+    seen = f"The validation loss stopped improving, and training ended after {num_run} of {planned} epochs."
+    left = summary.history[-1].learning_rate / summary.parameters.get("learning_rate", math.inf)
+    if left > _DECAYED:
+        yield Hint(
+            seen,
+            f"The learning rate was still at {percent(left)} of its start. With epochs set to {num_run} it decays "
+            "all the way, which often gains some accuracy.",
+        )
+    else:
+        yield Hint(seen, "More epochs will not help; other images, augmentation or another network may.")
+
+
+def _overfitting(summary: RunSummary) -> Iterator[Hint]:
+    training, validation = summary.best.training.top1, summary.best.validation.top1
+    if training - validation > _LARGE_GAP and not _is_near_chance(summary):
+        yield Hint(
+            f"Training accuracy ({percent(training)}) is far above validation accuracy ({percent(validation)}).",
+            "Add training images, or vary them with Init Image Transformation and Apply Image Transformation "
+            "(mode For training); a pretrained or smaller network helps too.",
+        )
+
+
+def _perfect(summary: RunSummary) -> Iterator[Hint]:
+    if summary.best.validation.top1 == 1:
+        yield Hint(
+            "Every validation image was recognised.",
+            "Check that no image, or a near copy of it, is in both datasets.",
+        )
+
+
+def _weak_class(summary: RunSummary) -> Iterator[Hint]:
+    if _is_near_chance(summary):
+        return
+    scores = class_scores(summary.confusion, summary.classes)
+    counted = [index for index, score in enumerate(scores) if score.num_images >= _FEW_IMAGES]
+    weakest = min(counted, key=lambda index: scores[index].recall, default=None)
+    if weakest is None or scores[weakest].recall >= _WEAK_CLASS * summary.best.validation.top1:
+        return
+    worst, mistakes = scores[weakest], summary.confusion[weakest].copy()
+    mistakes[weakest] = 0
+    taken_for = summary.classes[int(mistakes.argmax())]
+    yield Hint(
+        f"The class {worst.name} is recognised least: {percent(worst.recall)} of its images.",
+        f"It is most often taken for {taken_for}. Look for wrong labels in both, and add images that show "
+        "the difference.",
+    )
+
+
+def _few_images(summary: RunSummary) -> Iterator[Hint]:
+    metrics = summary.best.validation
+    low, high = accuracy_interval(metrics.top1, metrics.num_images)
+    if (high - low) / 2 > _WIDE_INTERVAL:
+        yield Hint(
+            f"With {count(metrics.num_images, 'validation image')} the accuracy is uncertain: "
+            f"between {percent(low)} and {percent(high)}.",
+            "Use more validation images before comparing runs.",
+        )
+
+
+def _is_near_chance(summary: RunSummary) -> bool:
+    metrics = summary.best.validation
+    low, _ = accuracy_interval(metrics.top1, metrics.num_images)
+    return low <= chance_accuracy(summary)

@@ -1,0 +1,157 @@
+"""The report of a run: files for programs, figures, and a page for people.
+
+history.csv    one row an epoch
+metrics.json   what the saved weights score, over all and for each class
+run.json       everything that was measured; `read_summary` reads it back
+*.svg          the figures
+index.html     the page; it needs none of the other files
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytorch_designer.reporting.classification import ClassScore, class_scores
+from pytorch_designer.training.history import BadFile, EpochRecord, RunSummary
+from pytorch_designer.training.report_page import draw_charts, render_page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+PAGE_FILE = "index.html"
+HISTORY_FILE = "history.csv"
+METRICS_FILE = "metrics.json"
+RUN_FILE = "run.json"
+
+
+def write_report(folder: Path, summary: RunSummary) -> None:
+    """Write the report of a run into `folder`, which is created. The same summary gives the same bytes.
+
+    Raises:
+        OSError: A file could not be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    charts = draw_charts(summary)
+    contents = {
+        HISTORY_FILE: _history_csv(summary.history),
+        METRICS_FILE: json.dumps(_strict(_metrics(summary), lambda _: None), indent=2) + "\n",
+        RUN_FILE: _one_key_a_line(_strict(_run(summary), str)),
+        **{f"{chart.name}.svg": chart.svg for chart in charts},
+        PAGE_FILE: render_page(summary, charts),
+    }
+    for name, content in contents.items():
+        (folder / name).write_bytes(content.encode("utf-8"))
+
+
+def read_summary(folder: Path) -> RunSummary:
+    """The summary of which `write_report` wrote the report in `folder`.
+
+    Raises:
+        OSError: It could not be read.
+        ValueError: It is no such report.
+    """
+    try:
+        run = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+        return RunSummary(
+            history=tuple(EpochRecord.from_dict(_with_floats(record)) for record in run["history"]),
+            best_epoch=run["best_epoch"],
+            stop_reason=run["stop_reason"],
+            classes=tuple(run["classes"]),
+            confusion=np.array(run["confusion"], dtype=np.int64),
+            parameters=run["parameters"],
+            environment=run["environment"],
+            data=run["data"],
+            fingerprint=run["fingerprint"],
+            bad_files=tuple(BadFile(**file) for file in run["bad_files"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{folder / RUN_FILE} is not the record of a run: {error}") from error
+
+
+def _history_csv(history: Iterable[EpochRecord]) -> str:
+    stream = io.StringIO()
+    writer: csv.DictWriter[str] | None = None
+    for record in history:
+        row = {
+            "epoch": record.epoch,
+            **{f"train_{name}": getattr(record.training, name) for name in ("loss", "top1", "top5")},
+            **{f"validation_{name}": getattr(record.validation, name) for name in ("loss", "top1", "top5")},
+            "learning_rate": record.learning_rate,
+            "images_per_second": record.images_per_second,
+            "seconds": record.seconds,
+            "is_best": record.is_best,
+        }
+        if writer is None:
+            writer = csv.DictWriter(stream, row, lineterminator="\n")
+            writer.writeheader()
+        writer.writerow(row)
+    return stream.getvalue()
+
+
+def _metrics(summary: RunSummary) -> dict[str, Any]:
+    return {
+        "best_epoch": summary.best_epoch,
+        "num_epochs": len(summary.history),
+        "stop_reason": summary.stop_reason,
+        "training": asdict(summary.best.training),
+        "validation": asdict(summary.best.validation),
+        "num_bad_files": len(summary.bad_files),
+        "classes": [_class_metrics(score) for score in class_scores(summary.confusion, summary.classes)],
+        "fingerprint": summary.fingerprint,
+    }
+
+
+def _class_metrics(score: ClassScore) -> dict[str, Any]:
+    return {
+        "name": score.name,
+        "num_images": score.num_images,
+        "num_predicted": score.num_predicted,
+        "recall": score.recall,
+        "precision": score.precision,
+        "f1": score.f1,
+    }
+
+
+def _run(summary: RunSummary) -> dict[str, Any]:
+    return {
+        "fingerprint": summary.fingerprint,
+        "parameters": summary.parameters,
+        "environment": summary.environment,
+        "data": summary.data,
+        "best_epoch": summary.best_epoch,
+        "stop_reason": summary.stop_reason,
+        "history": [record.to_dict() for record in summary.history],
+        "bad_files": [asdict(file) for file in summary.bad_files],
+        "classes": list(summary.classes),
+        "confusion": summary.confusion.tolist(),
+    }
+
+
+def _strict(value: Any, replace: Callable[[float], object]) -> Any:
+    """`value` in strict JSON, which knows neither NaN nor infinity and which other programs insist on."""
+    if isinstance(value, dict):
+        return {key: _strict(item, replace) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_strict(item, replace) for item in value]
+    return replace(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _with_floats(record: dict[str, Any]) -> dict[str, Any]:
+    """The inverse of `_strict` with `str`, for a record without other texts."""
+    return {
+        key: _with_floats(value) if isinstance(value, dict) else float(value) if isinstance(value, str) else value
+        for key, value in record.items()
+    }
+
+
+def _one_key_a_line(values: dict[str, Any]) -> str:
+    lines = (f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in values.items())
+    return "{\n" + ",\n".join(lines) + "\n}\n"

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from pytorch_designer.training.advice import chance_accuracy, hints
+from pytorch_designer.training.history import EpochRecord, Metrics, RunSummary
+
+_GOOD = np.array([[90, 10], [10, 90]])
+
+
+def _summary(
+    *,
+    training: list[tuple[float, float]],
+    validation: list[tuple[float, float]],
+    confusion: np.ndarray[tuple[int, int], np.dtype[np.int64]] = _GOOD,
+    epochs: int | None = None,
+    last_learning_rate: float = 0.0,
+    classes: tuple[str, ...] = ("cat", "dog"),
+) -> RunSummary:
+    """A run whose epochs have these (loss, accuracy) pairs; the last epoch is the best one."""
+    num_images = int(confusion.sum())
+    history = tuple(
+        EpochRecord(
+            epoch, Metrics(*seen, 1.0, 1000), Metrics(*checked, 1.0, num_images), last_learning_rate, 100.0, 1.0, True
+        )
+        for epoch, (seen, checked) in enumerate(zip(training, validation, strict=True), start=1)
+    )
+    parameters: dict[str, int | float] = {"epochs": epochs or len(history), "learning_rate": 0.001}
+    return RunSummary(history, len(history), "", classes, confusion, parameters, {}, {}, "")
+
+
+def _seen(summary: RunSummary) -> str:
+    return " ".join(f"{hint.seen} {hint.advice}" for hint in hints(summary))
+
+
+def test_nothing_is_advised_where_nothing_stands_out() -> None:
+    flat = _summary(training=[(0.5, 0.88), (0.3, 0.91)], validation=[(0.30, 0.89), (0.31, 0.90)])
+
+    assert hints(flat) == ()
+
+
+def test_a_loss_that_still_falls_asks_for_more_epochs() -> None:
+    falling = _summary(training=[(0.5, 0.88), (0.3, 0.91)], validation=[(0.4, 0.89), (0.3, 0.90)])
+
+    assert "(to 0.300)" in _seen(falling)
+    assert "for instance 4" in _seen(falling)
+
+
+def test_a_run_that_was_stopped_asks_for_no_more_epochs() -> None:
+    stopped = _summary(training=[(0.5, 0.88), (0.3, 0.91)], validation=[(0.4, 0.89), (0.3, 0.90)], epochs=9)
+
+    assert "still falling" not in _seen(stopped)
+    assert "ended after 2 of 9 epochs" in _seen(stopped)
+    assert "More epochs will not help" in _seen(stopped)
+
+
+def test_a_run_that_was_stopped_at_a_high_learning_rate_is_told_of_the_schedule() -> None:
+    stopped = _summary(
+        training=[(0.5, 0.88), (0.3, 0.91)],
+        validation=[(0.3, 0.89), (0.4, 0.90)],
+        epochs=9,
+        last_learning_rate=0.0009,
+    )
+
+    assert "90.0% of its start" in _seen(stopped)
+    assert "epochs set to 2" in _seen(stopped)
+
+
+def test_training_far_above_validation_asks_for_images_and_augmentation() -> None:
+    overfitted = _summary(training=[(0.5, 0.88), (0.01, 1.0)], validation=[(0.30, 0.7), (0.31, 0.75)])
+
+    assert "Training accuracy (100%) is far above validation accuracy (75.0%)" in _seen(overfitted)
+    assert "Init Image Transformation" in _seen(overfitted)
+
+
+@pytest.mark.parametrize(
+    ("training", "advice"),
+    [
+        ((0.69, 0.51), "ten times higher"),
+        ((0.9, 0.5), "ten times lower"),
+        ((0.1, 0.97), "same kind"),
+    ],
+)
+def test_an_accuracy_near_chance_is_explained(training: tuple[float, float], advice: str) -> None:
+    guessing = _summary(training=[training], validation=[(0.7, 0.51)], confusion=np.array([[51, 49], [49, 51]]))
+
+    assert "no better than guessing (50.0%)" in _seen(guessing)
+    assert advice in _seen(guessing)
+
+
+def test_chance_is_the_share_of_the_most_frequent_class() -> None:
+    unbalanced = _summary(training=[(0.3, 0.9)], validation=[(0.3, 0.9)], confusion=np.array([[85, 5], [8, 2]]))
+
+    assert chance_accuracy(unbalanced) == 0.9
+    assert "no better than guessing (90.0%)" in _seen(unbalanced)
+
+
+@pytest.mark.parametrize("last", [0.9, math.nan])
+def test_a_rising_training_loss_asks_for_a_lower_learning_rate(last: float) -> None:
+    rising = _summary(training=[(0.5, 0.88), (last, 0.9)], validation=[(0.30, 0.89), (0.31, 0.90)])
+
+    assert "The training loss rose" in _seen(rising)
+
+
+def test_a_perfect_score_asks_for_a_look_at_the_datasets() -> None:
+    perfect = _summary(training=[(0.1, 1.0)], validation=[(0.1, 1.0)], confusion=np.array([[100, 0], [0, 100]]))
+
+    assert "is in both datasets" in _seen(perfect)
+
+
+def test_a_weak_class_is_named_with_what_it_is_taken_for() -> None:
+    confusion = np.array([[100, 0, 0], [0, 100, 0], [10, 30, 10]])
+    weak = _summary(
+        training=[(0.4, 0.85)], validation=[(0.4, 0.84)], confusion=confusion, classes=("cat", "dog", "fox")
+    )
+
+    assert "The class fox is recognised least: 20.0%" in _seen(weak)
+    assert "taken for dog" in _seen(weak)
+
+
+def test_a_class_with_few_images_is_not_called_weak() -> None:
+    confusion = np.array([[100, 0, 0], [0, 100, 0], [0, 3, 0]])
+    rare = _summary(
+        training=[(0.1, 0.98)], validation=[(0.1, 0.985)], confusion=confusion, classes=("cat", "dog", "fox")
+    )
+
+    assert hints(rare) == ()
+
+
+def test_few_validation_images_make_an_accuracy_uncertain() -> None:
+    small = _summary(training=[(0.3, 0.9)], validation=[(0.3, 0.9)], confusion=np.array([[9, 1], [1, 9]]))
+
+    assert "With 20 validation images the accuracy is uncertain" in _seen(small)
+
+
+def test_one_class_leaves_nothing_to_learn() -> None:
+    single = _summary(training=[(0.0, 1.0)], validation=[(0.0, 1.0)], confusion=np.array([[5]]), classes=("cat",))
+
+    assert _seen(single) == "There is only one class. Add images of a second class: there is nothing to tell apart yet."

@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from pytorch_designer.training.history import BadFile, EpochRecord, Metrics, RunSummary
+from pytorch_designer.training.report import read_summary, write_report
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_SUMMARY = RunSummary(
+    history=(
+        EpochRecord(1, Metrics(1.25, 0.5, 1.0, 200), Metrics(1.0, 0.6, 1.0, 10), 0.0005, 210.5, 12.25, is_best=True),
+        EpochRecord(2, Metrics(0.75, 0.7, 1.0, 200), Metrics(0.5, 0.8, 1.0, 10), 0.0, 220.0, 11.0, is_best=True),
+        EpochRecord(3, Metrics(0.25, 0.9, 1.0, 200), Metrics(0.625, 0.7, 1.0, 10), 0.0, 220.0, 11.0, is_best=False),
+    ),
+    best_epoch=2,
+    stop_reason="All 3 epochs were run.",
+    classes=("cat", "dog", "fox"),
+    confusion=np.array([[4, 0, 0], [2, 4, 0], [0, 0, 0]]),
+    parameters={"epochs": 3, "batch_size": 16, "learning_rate": 0.001, "random_seed": 10**30, "patience": 3},
+    environment={"Device": "CPU", "PyTorch": "2.15.0"},
+    data={"Training images": "200"},
+    fingerprint="abc123",
+    bad_files=(BadFile("training_dataset", "image/0_7.jpg", "truncated JPEG"),),
+)
+
+_AWKWARD = (
+    "<script>alert('x')</script>",
+    "line\nbreak\r\0",
+    "\U0001f600 \u6f22\u5b57 \u202eright to left",
+    "caf\udce9",
+    "$5 to $10 \\frac{",
+    "x" * 5000,
+    "",
+    "</style></svg>--><!--",
+)
+
+
+class _Reader(HTMLParser):
+    """Checks that elements nest, and collects tags and attributes."""
+
+    def __init__(self, markup: str) -> None:
+        super().__init__()
+        self._open: list[str] = []
+        self.tags: set[str] = set()
+        self.attributes: list[tuple[str, str | None]] = []
+        self.texts: list[str] = []
+        self.feed(markup)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_startendtag(tag, attrs)
+        if tag != "meta":
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes.extend(attrs)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data.strip())
+
+
+def _page(folder: Path, summary: RunSummary) -> _Reader:
+    write_report(folder, summary)
+    return _Reader((folder / "index.html").read_text(encoding="utf-8"))
+
+
+def test_history_has_one_row_an_epoch(tmp_path: Path) -> None:
+    write_report(tmp_path / "new" / "report", _SUMMARY)
+
+    with (tmp_path / "new" / "report" / "history.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 3
+    assert rows[0] == {
+        "epoch": "1",
+        "train_loss": "1.25",
+        "train_top1": "0.5",
+        "train_top5": "1.0",
+        "validation_loss": "1.0",
+        "validation_top1": "0.6",
+        "validation_top5": "1.0",
+        "learning_rate": "0.0005",
+        "images_per_second": "210.5",
+        "seconds": "12.25",
+        "is_best": "True",
+    }
+
+
+def test_metrics_are_those_of_the_saved_epoch_and_of_each_class(tmp_path: Path) -> None:
+    write_report(tmp_path, _SUMMARY)
+
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert (metrics["best_epoch"], metrics["num_epochs"], metrics["num_bad_files"]) == (2, 3, 1)
+    assert metrics["validation"] == {"loss": 0.5, "top1": 0.8, "top5": 1.0, "num_images": 10}
+    assert metrics["stop_reason"] == "All 3 epochs were run."
+    cat, dog, fox = metrics["classes"]
+    assert (cat["recall"], cat["precision"], dog["recall"]) == (1.0, 4 / 6, 4 / 6)
+    assert fox == {"name": "fox", "num_images": 0, "num_predicted": 0, "recall": None, "precision": None, "f1": None}
+
+
+@pytest.mark.parametrize("loss", [0.5, math.inf, -math.inf, math.nan])
+def test_the_run_can_be_read_back(tmp_path: Path, loss: float) -> None:
+    first = replace(_SUMMARY.history[0], validation=Metrics(loss, 0.6, 1.0, 10))
+    summary = replace(_SUMMARY, history=(first, *_SUMMARY.history[1:]), classes=("a\n", "caf\udce9", "\U0001f600"))
+    write_report(tmp_path, summary)
+
+    again = read_summary(tmp_path)
+
+    assert np.array_equal(again.confusion, summary.confusion)
+    assert repr(replace(again, confusion=summary.confusion)) == repr(summary)  # repr, since NaN differs from itself
+    json.loads((tmp_path / "run.json").read_text(), parse_constant=pytest.fail)
+
+
+@pytest.mark.parametrize("content", ["{}", "[1]", '{"history": [{"epoch": 1}]}', "not JSON"])
+def test_what_is_no_record_of_a_run_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "run.json").write_text(content)
+
+    with pytest.raises(ValueError, match=r"run\.json is not the record of a run"):
+        read_summary(tmp_path)
+
+
+def test_the_page_shows_what_counts(tmp_path: Path) -> None:
+    texts = _page(tmp_path, _SUMMARY).texts
+
+    assert "80.0% validation accuracy" in texts
+    assert "2 of 3" in texts
+    assert any("All 3 epochs were run." in text for text in texts)
+    assert {"cat", "dog", "fox", "learning_rate", "0.001", "2.15.0", "truncated JPEG", str(10**30)} <= set(texts)
+
+
+def test_the_page_needs_no_other_file_and_no_script(tmp_path: Path) -> None:
+    page = _page(tmp_path, _SUMMARY)
+
+    assert not page.tags & {"script", "link", "img", "iframe", "object", "embed"}
+    references = [value or "" for name, value in page.attributes if name in {"src", "href", "xlink:href"}]
+    assert all(reference.startswith("#") for reference in references)
+    assert not any(name.startswith("on") for name, _ in page.attributes)
+
+
+def test_figures_are_files_too(tmp_path: Path) -> None:
+    write_report(tmp_path, _SUMMARY)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "accuracy.svg",
+        "confusion.svg",
+        "history.csv",
+        "index.html",
+        "loss.svg",
+        "metrics.json",
+        "run.json",
+    ]
+
+
+def test_no_name_breaks_the_page(tmp_path: Path) -> None:
+    size = len(_AWKWARD)
+    summary = replace(
+        _SUMMARY,
+        classes=_AWKWARD,
+        confusion=np.full((size, size), 3),
+        environment={name: name for name in _AWKWARD},
+        bad_files=tuple(BadFile(name, name, name) for name in _AWKWARD),
+        stop_reason="".join(_AWKWARD),
+    )
+
+    page = _page(tmp_path, summary)
+
+    assert "script" not in page.tags
+    assert r"caf\xdce9" in page.texts
+
+
+def test_many_classes_show_pairs_in_place_of_a_matrix(tmp_path: Path) -> None:
+    confusion = np.diag(np.full(100, 5))
+    confusion[7, 93] = 4
+    summary = replace(_SUMMARY, classes=tuple(f"class {i}" for i in range(100)), confusion=confusion)
+
+    page = _page(tmp_path, summary)
+
+    assert not (tmp_path / "confusion.svg").exists()
+    assert "Most confused" in page.texts
+    assert page.texts.count("class 93") == 2
+    assert page.texts.count("class 50") == 1
+    assert "The other 80 classes" in page.texts
+
+
+@pytest.mark.parametrize("num_epochs", [1, 100])
+def test_short_and_long_runs_have_a_report(tmp_path: Path, num_epochs: int) -> None:
+    history = tuple(replace(_SUMMARY.history[0], epoch=epoch + 1) for epoch in range(num_epochs))
+    page = _page(tmp_path, replace(_SUMMARY, history=history, best_epoch=1))
+
+    assert f"1 of {num_epochs}" in page.texts
+
+
+def test_one_class_and_no_images_have_a_report(tmp_path: Path) -> None:
+    empty = Metrics(math.nan, math.nan, math.nan, 0)
+    history = (replace(_SUMMARY.history[0], training=empty, validation=empty, images_per_second=math.inf),)
+    summary = replace(
+        _SUMMARY, history=history, best_epoch=1, classes=("cat",), confusion=np.zeros((1, 1), dtype=np.int64)
+    )
+
+    page = _page(tmp_path, summary)
+
+    assert "There is only one class." in page.texts
+    assert not re.search(r"\bnan\b", " ".join(page.texts))
+
+
+def test_the_same_summary_gives_the_same_bytes(tmp_path: Path) -> None:
+    write_report(tmp_path / "a", _SUMMARY)
+    script = (
+        "import sys; from pathlib import Path; from pytorch_designer.training.report import *;"
+        "assert 'matplotlib' not in sys.modules;"
+        "write_report(Path('b'), read_summary(Path('a')));"
+        "assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", script], cwd=tmp_path, check=True)
+
+    for path in (tmp_path / "a").iterdir():
+        assert (tmp_path / "b" / path.name).read_bytes() == path.read_bytes(), path.name

@@ -1,0 +1,125 @@
+"""The typed directory of a model, trained or not, without its tensors.
+
+    _meta.yaml            type: ModelDirectory, model: model_spec.yaml
+    model_spec.yaml       see `pytorch_designer.directories.model_spec`
+    model.safetensors     the weights (`model` in the old layout); absent when training is to draw them at random
+    index_to_label.csv    only when trained: header ",label", then "0,cat", "1,dog" in the order of the logits
+
+`pytorch_designer.models.loading` turns it into a network.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytorch_designer.directories.meta import read_meta, resolve_inside
+from pytorch_designer.directories.model_spec import MODEL_SPEC_FILE, ModelSpec, read_model_spec
+from pytorch_designer.errors import InvalidModelDirectoryError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+MODEL_DIRECTORY = "ModelDirectory"
+LABEL_MAP_FILE = "index_to_label.csv"
+WEIGHTS_FILE = "model.safetensors"
+_LABEL_MAP_HEADER = ["", "label"]
+
+
+@dataclass(frozen=True)
+class ModelDirectory:
+    """An opened and checked model directory.
+
+    Attributes:
+        root: Its folder.
+        spec: What network it holds.
+        weights_file: Where its weights are; None for an untrained model whose weights training draws.
+        classes: Class names in the order of the logits; None for an untrained model.
+    """
+
+    root: Path
+    spec: ModelSpec
+    weights_file: Path | None
+    classes: tuple[str, ...] | None
+
+
+def open_model_directory(path: Path) -> ModelDirectory:
+    """Open the ModelDirectory at `path`; weights are not read.
+
+    Raises:
+        InvalidModelDirectoryError: It is no ModelDirectory, a file is missing or unusable, or a path leads outside.
+    """
+    meta = read_meta(path, MODEL_DIRECTORY, InvalidModelDirectoryError)
+    spec_file = _file_inside(path, meta.get("model", MODEL_SPEC_FILE), "model specification")
+    spec = read_model_spec(spec_file)
+    weights_file = _file_inside(path, spec.model_file, "weight file") if spec.has_weights else None
+    classes = None
+    if spec.label_map_file is not None:
+        classes = read_label_map(_file_inside(path, spec.label_map_file, "label map"))
+        if weights_file is None:
+            raise InvalidModelDirectoryError(
+                "The model has a label map but no weights.", where=spec_file, reason="no_weights"
+            )
+    return ModelDirectory(path, spec, weights_file, classes)
+
+
+def read_label_map(path: Path) -> tuple[str, ...]:
+    """Class names in the order of their indices.
+
+    Raises:
+        InvalidModelDirectoryError: The file is no label map, or indices or names are missing or repeated.
+    """
+    try:
+        # Bytes, because reading as text would turn a carriage return inside a name into a line feed.
+        text = path.read_bytes().decode("utf-8", errors="surrogateescape")
+        header, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+        by_index = {int(index): label for index, label in rows}
+    except (OSError, ValueError, csv.Error) as error:
+        raise InvalidModelDirectoryError(
+            "The label map cannot be read.", where=path, examples=[error], reason="bad_label_map"
+        ) from error
+    is_complete = len(by_index) == len(rows) > 0 and set(by_index) == set(range(len(rows)))
+    if header != _LABEL_MAP_HEADER or not is_complete:
+        raise InvalidModelDirectoryError(
+            'The label map must have the header ",label" and one row for each index from 0 on.',
+            where=path,
+            reason="bad_label_map",
+        )
+    classes = tuple(by_index[index] for index in range(len(rows)))
+    if len(set(classes)) < len(classes):
+        repeated = sorted({label for label in classes if classes.count(label) > 1})
+        raise InvalidModelDirectoryError(
+            "The label map names a class twice.", where=path, examples=repeated, reason="bad_label_map"
+        )
+    return classes
+
+
+def write_label_map(path: Path, classes: Sequence[str]) -> None:
+    """Write class names so that `read_label_map` and pandas read them back, commas and line breaks included.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    rows = [_LABEL_MAP_HEADER, *([str(index), name] for index, name in enumerate(classes))]
+    text = "".join(",".join(_quoted(cell) for cell in row) + "\n" for row in rows)
+    # Names of folders may hold bytes that are no UTF-8; they come back as the same bytes.
+    path.write_bytes(text.encode("utf-8", errors="surrogateescape"))
+
+
+def _quoted(cell: str) -> str:
+    """One cell of a CSV. Python's writer leaves carriage returns unquoted before 3.13."""
+    return '"' + cell.replace('"', '""') + '"' if any(character in cell for character in ',"\r\n') else cell
+
+
+def _file_inside(root: Path, relative: object, role: str) -> Path:
+    if not isinstance(relative, str) or not relative:
+        raise InvalidModelDirectoryError(f"The directory names no {role}.", where=root, reason="no_file")
+    file = resolve_inside(root, relative, InvalidModelDirectoryError)
+    if not file.is_file():
+        raise InvalidModelDirectoryError(f"The {role} is missing.", where=file, reason="no_file")
+    if file.stat().st_size == 0:
+        raise InvalidModelDirectoryError(f"The {role} is empty.", where=file, reason="empty_file")
+    return file

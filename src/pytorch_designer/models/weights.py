@@ -1,0 +1,189 @@
+"""Tensors to and from files, without ever running what a file says.
+
+safetensors files hold nothing but tensors. The old designer's `model` files are pickles by construction; they are
+read with torch's restricted unpickler, which refuses everything but tensors and plain containers.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import struct
+import warnings
+import zipfile
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import torch
+from torch import Tensor, nn
+
+from pytorch_designer.errors import DesignerError, InvalidModelDirectoryError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+_END_OF_ZIP = b"PK\x05\x06"
+_END_OF_ZIP_BYTES = 22
+# What the restricted unpickler raises on bytes that are no state dict; it documents none of them.
+_UNPICKLING_FAULTS = (
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+    NotImplementedError,
+    OverflowError,
+    struct.error,
+    MemoryError,
+    ImportError,
+    zipfile.BadZipFile,
+)
+
+
+def read_safetensors(path: Path, error: type[DesignerError] = InvalidModelDirectoryError) -> dict[str, Tensor]:
+    """All tensors of a safetensors file, in memory of their own.
+
+    Raises:
+        error: The file cannot be read, is truncated, has bytes left over, or its header lies.
+    """
+    import safetensors
+    import safetensors.torch
+
+    try:
+        # From bytes, not from a memory map: the file may be on a mount that goes away.
+        tensors: dict[str, Tensor] = safetensors.torch.load(path.read_bytes())
+    except (safetensors.SafetensorError, ValueError, TypeError, KeyError, RuntimeError, OSError) as fault:
+        raise error(
+            "The weight file is no usable safetensors file.", where=path, examples=[fault], reason="bad_weights"
+        ) from fault
+    return tensors
+
+
+def write_safetensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors of any device and memory layout; floating point ones become float32.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    import safetensors.torch
+
+    stored = {name: _as_stored(tensor) for name, tensor in tensors.items()}
+    path.write_bytes(safetensors.torch.save(stored, metadata={"format": "pt"}))
+
+
+def read_state_dict(path: Path, error: type[DesignerError] = InvalidModelDirectoryError) -> dict[str, Tensor]:
+    """The tensors of a file that `torch.save` wrote of a state dict, in its zip format or the older one.
+
+    Raises:
+        error: It is anything else, a pickle that wants to run code for instance. Nothing of it was run.
+    """
+    try:
+        with path.open("rb") as stream, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch finds odd about a file is either an error below or no matter
+            is_zip = _check_zip(stream)
+            content = torch.load(stream, map_location="cpu", weights_only=True)
+            if not is_zip and stream.read(1):
+                raise pickle.UnpicklingError("the file has bytes after its end")
+    except (*_UNPICKLING_FAULTS, OSError) as fault:
+        raise error(
+            "The weight file is no state dict that can be read safely; nothing in it was run.",
+            where=path,
+            examples=[str(fault).split("\n", maxsplit=1)[0]],
+            advice="Save the model again with torch.save(model.state_dict(), path), or train it anew.",
+            reason="bad_weights",
+        ) from fault
+    if not isinstance(content, dict) or not all(_is_plain_tensor(item) for item in content.items()):
+        raise error("The weight file holds other things than named tensors.", where=path, reason="bad_weights")
+    return {name: tensor.detach() for name, tensor in content.items()}
+
+
+def check_tensors(
+    tensors: Mapping[str, Tensor],
+    expected: nn.Module,
+    where: Path,
+    error: type[DesignerError] = InvalidModelDirectoryError,
+) -> None:
+    """Compare tensors with the state of `expected`, a network on the meta device for instance.
+
+    Raises:
+        error: A name is missing or too many, a shape or kind of number differs, or a weight is NaN or infinite.
+    """
+    state = expected.state_dict()
+    differences = [f"{name}: missing, should be {list(state[name].shape)}" for name in state if name not in tensors]
+    differences += [f"{name}: not part of the network" for name in tensors if name not in state]
+    differences += [
+        f"{name}: {list(tensor.shape)} of {tensor.dtype}, should be {list(state[name].shape)} of {state[name].dtype}"
+        for name, tensor in tensors.items()
+        if name in state and not _fits(tensor, state[name])
+    ]
+    if differences:
+        raise error(
+            "The weights do not fit the network that the model names.",
+            where=where,
+            examples=differences,
+            reason="other_weights",
+        )
+    non_finite = [name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())]
+    if non_finite:
+        raise error("The weights contain NaN or infinity.", where=where, examples=non_finite, reason="non_finite")
+
+
+def network_with_tensors(
+    on_meta: nn.Module, build: Callable[[], nn.Module], tensors: Mapping[str, Tensor]
+) -> nn.Module:
+    """The network that `build` builds, holding `tensors`, in evaluation mode on the CPU.
+
+    Args:
+        on_meta: The same network on the meta device. It becomes the result where the tensors are all there is to it,
+            which saves the time to draw random weights.
+        build: Builds it on the CPU, for networks with buffers that their weight files do not hold.
+        tensors: They have passed `check_tensors`.
+    """
+    state = on_meta.state_dict()  # its metadata goes with it: MNASNet does not load without
+    for name, tensor in tensors.items():
+        state[name] = tensor.to(state[name].dtype)
+    if all(name in state for name, _ in on_meta.named_buffers()):
+        on_meta.load_state_dict(state, assign=True)
+        return on_meta.eval()
+    with torch.random.fork_rng(devices=[]):
+        network = build()
+    network.load_state_dict(state)
+    return network.eval()
+
+
+def _as_stored(tensor: Tensor) -> Tensor:
+    dtype = torch.float32 if tensor.is_floating_point() else tensor.dtype
+    return tensor.detach().to("cpu", dtype).clone(memory_format=torch.contiguous_format)
+
+
+def _fits(tensor: Tensor, expected: Tensor) -> bool:
+    is_same_kind = tensor.is_floating_point() == expected.is_floating_point() and not tensor.is_complex()
+    return is_same_kind and tensor.shape == expected.shape
+
+
+def _is_plain_tensor(item: tuple[Any, Any]) -> bool:
+    name, value = item
+    return (
+        isinstance(name, str)
+        and isinstance(value, Tensor)
+        and value.layout is torch.strided
+        and value.device.type == "cpu"
+        and not value.is_quantized
+    )
+
+
+def _check_zip(stream: BinaryIO) -> bool:
+    """Whether it is a zip file; one that torch.save did not write (bytes left over, deflated entries) is refused."""
+    is_zip = stream.read(2) == b"PK"
+    if is_zip:
+        stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, stream.tell() - _END_OF_ZIP_BYTES))
+        if not stream.read().startswith(_END_OF_ZIP):
+            raise zipfile.BadZipFile("the file is truncated or has bytes after its end")
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in zipfile.ZipFile(stream).infolist()):
+            raise zipfile.BadZipFile("an entry is compressed")
+    stream.seek(0)
+    return is_zip

@@ -1,0 +1,77 @@
+"""The files that make a trained ModelDirectory an MLflow model: python_function flavor, no pickle.
+
+MLmodel             loads with `pytorch_designer.serving.mlflow_model`; signature: one column of images
+requirements.txt    what pip installs, at the versions of this process
+conda.yaml          the same for conda
+python_env.yaml     the same for virtualenv
+"""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+LOADER_MODULE = "pytorch_designer.serving.mlflow_model"
+SCORED_LABELS = "Scored Labels"
+SCORED_PROBABILITIES_PREFIX = "Scored Probabilities_"
+_REQUIREMENTS = ("pytorch-designer", "torch", "torchvision", "mlflow")
+_REQUIREMENTS_FILE = "requirements.txt"
+
+
+def write_mlflow_files(folder: Path, classes: Sequence[str], *, uses_timm: bool = False) -> None:
+    """Make the ModelDirectory in `folder` an MLflow model.
+
+    Args:
+        folder: Where the other files of the model are.
+        classes: Class names in the order of the logits.
+        uses_timm: Whether loading the model needs timm.
+
+    Raises:
+        OSError: A file cannot be written.
+    """
+    from mlflow.models import Model
+
+    # The part after + names a build (CPU, CUDA version) that a package index does not have.
+    names = (*_REQUIREMENTS, "timm") if uses_timm else _REQUIREMENTS
+    requirements = [f"{name}=={version(name).partition('+')[0]}" for name in names]
+    (folder / _REQUIREMENTS_FILE).write_text("\n".join(requirements) + "\n", encoding="utf-8")
+    python = platform.python_version()
+    dependencies = [f"python={python}", "pip", {"pip": requirements}]
+    _write_yaml(
+        folder / "conda.yaml",
+        {"name": "mlflow-env", "channels": ["conda-forge"], "dependencies": dependencies},
+    )
+    _write_yaml(
+        folder / "python_env.yaml",
+        {"python": python, "build_dependencies": ["pip"], "dependencies": [f"-r {_REQUIREMENTS_FILE}"]},
+    )
+    model = Model(signature=_signature(classes))
+    # As mlflow.pyfunc.add_to_model writes it; importing mlflow.pyfunc for that takes long and warns.
+    model.add_flavor(
+        "python_function",
+        loader_module=LOADER_MODULE,
+        python_version=python,
+        env={"conda": "conda.yaml", "virtualenv": "python_env.yaml"},
+    )
+    model.save(folder / "MLmodel")
+
+
+def _signature(classes: Sequence[str]) -> object:
+    from mlflow.models import ModelSignature
+    from mlflow.types.schema import AnyType, ColSpec, DataType, Schema
+
+    # Any type, because bytes and the base64 text of a JSON request are both welcome.
+    images = Schema([ColSpec(AnyType(), "image")])
+    probabilities = [ColSpec(DataType.float, SCORED_PROBABILITIES_PREFIX + name) for name in classes]
+    return ModelSignature(images, Schema([*probabilities, ColSpec(DataType.string, SCORED_LABELS)]))
+
+
+def _write_yaml(path: Path, content: object) -> None:
+    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")

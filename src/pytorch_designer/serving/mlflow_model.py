@@ -1,0 +1,108 @@
+"""A trained ModelDirectory as MLflow and Azure ML's managed endpoints load it.
+
+`MLmodel` names this module as its loader. Images go through the same decoding and preprocessing as in training and
+scoring, so that a file gets the same scores here.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import torch
+
+from pytorch_designer.errors import InvalidDatasetError, InvalidModelDirectoryError
+from pytorch_designer.images.bad_files import BadImageError
+from pytorch_designer.images.decode import decode_image
+from pytorch_designer.images.preprocess import crop_and_resize, normalize
+from pytorch_designer.models.loading import load_trained_model
+from pytorch_designer.models.mlflow_files import SCORED_LABELS, SCORED_PROBABILITIES_PREFIX
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pytorch_designer.directories.preprocessing import Preprocessing
+    from pytorch_designer.models.loading import LoadedModel
+
+_BATCH_SIZE = 16
+
+
+class ImageClassifier:
+    """Scores images by their bytes.
+
+    Attributes:
+        classes: Class names in the order of the probabilities.
+    """
+
+    def __init__(self, model: LoadedModel, preprocessing: Preprocessing) -> None:
+        if model.classes is None:
+            raise TypeError("an untrained model")
+        self.classes = model.classes
+        self._network = model.network
+        self._preprocessing = preprocessing
+
+    def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """Score one image a row.
+
+        Args:
+            model_input: The column `image`, or the only column: the bytes of an image file, or their base64 text.
+            params: None are known; MLflow passes them to every model.
+
+        Returns:
+            With the index of `model_input`: one float32 column `Scored Probabilities_<class>` a class, and
+            `Scored Labels`.
+
+        Raises:
+            InvalidDatasetError: There is no such column, or a row is no image; no row is scored then.
+        """
+        images = [_decode(row, value) for row, value in enumerate(_image_column(model_input))]
+        batches = [images[start : start + _BATCH_SIZE] for start in range(0, len(images), _BATCH_SIZE)]
+        probabilities_nk = torch.cat([self._score(batch) for batch in batches] or [torch.empty(0, len(self.classes))])
+        columns = [SCORED_PROBABILITIES_PREFIX + name for name in self.classes]
+        scored: pd.DataFrame = pd.DataFrame(probabilities_nk.numpy(), columns=columns, index=model_input.index)
+        scored[SCORED_LABELS] = [self.classes[index] for index in probabilities_nk.argmax(dim=1).tolist()]
+        return scored
+
+    def _score(self, images_u8: list[Tensor]) -> Tensor:
+        batch_u8 = torch.stack([crop_and_resize(image, self._preprocessing) for image in images_u8])
+        with torch.inference_mode():
+            logits: Tensor = self._network(normalize(batch_u8, self._preprocessing))
+        return logits.softmax(dim=1)
+
+
+def _load_pyfunc(data_path: str) -> ImageClassifier:
+    """MLflow's entry point: the model in the directory that MLflow names.
+
+    Raises:
+        InvalidModelDirectoryError: It is no trained model of this project.
+    """
+    model = load_trained_model(Path(data_path))
+    if model.preprocessing is None:
+        raise InvalidModelDirectoryError(
+            "The model has no preprocessing of its own; an old model is served after it was trained here once more.",
+            where=data_path,
+        )
+    return ImageClassifier(model, model.preprocessing)
+
+
+def _image_column(model_input: pd.DataFrame) -> list[object]:
+    if "image" in model_input.columns:
+        return list(model_input["image"])
+    if model_input.shape[1] == 1:
+        return list(model_input.iloc[:, 0])
+    raise InvalidDatasetError(
+        "The request has no column 'image'.", examples=model_input.columns, advice="Send one column named image."
+    )
+
+
+def _decode(row: int, value: object) -> Tensor:
+    try:
+        data = value if isinstance(value, bytes | bytearray) else base64.b64decode(str(value), validate=False)
+        return decode_image(bytes(data))
+    except (BadImageError, binascii.Error, ValueError) as error:
+        raise InvalidDatasetError(
+            f"Row {row} is no image: {error}", advice="Send the bytes of an image file."
+        ) from error

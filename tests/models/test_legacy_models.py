@@ -1,0 +1,167 @@
+"""Models of the old designer: they score as they did, and can be trained further."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torchvision import models
+
+from pytorch_designer.directories.preprocessing import Preprocessing
+from pytorch_designer.errors import InvalidModelDirectoryError
+from pytorch_designer.models.loading import check_forward, load_model, load_trained_model, network_for_classes
+from pytorch_designer.models.saving import write_trained_model
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import WriteLegacyModel
+
+CLASSES = ("cat", "dog", "emu")
+
+
+def _prefixed(network: nn.Module) -> dict[str, Tensor]:
+    return {f"model.{name}": tensor for name, tensor in network.state_dict().items()}
+
+
+def _images() -> Tensor:
+    return torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(scope="module")
+def stack() -> tuple[nn.Module, nn.Linear]:
+    """A network with ImageNet logits, and the Linear that the old designer put after them."""
+    torch.manual_seed(0)
+    return models.resnet18(weights=None).eval(), nn.Linear(1000, 3)
+
+
+def _stacked_state(stack: tuple[nn.Module, nn.Linear]) -> dict[str, Tensor]:
+    linear = {f"out_linear_model.{name}": tensor for name, tensor in stack[1].state_dict().items()}
+    return _prefixed(stack[0]) | linear
+
+
+def test_trained_model_scores_as_its_network_did(write_legacy_model: WriteLegacyModel) -> None:
+    network = models.densenet121(weights=None, num_classes=3).eval()
+    loaded = load_trained_model(write_legacy_model(_prefixed(network), model_name="densenet121", classes=CLASSES))
+    with torch.inference_mode():
+        assert torch.equal(loaded.network(_images()), network(_images()))
+    assert loaded.classes == CLASSES
+    assert loaded.architecture.init_params == {"memory_efficient": False}
+
+
+def test_trained_model_scores_images_at_their_own_size(write_legacy_model: WriteLegacyModel) -> None:
+    state = _prefixed(models.resnet18(weights=None, num_classes=3))
+    loaded = load_trained_model(write_legacy_model(state, classes=CLASSES))
+    assert loaded.preprocessing is None
+    assert loaded.preprocessing_for(48, 64) == Preprocessing(
+        resize_size=None, crop_height=48, crop_width=64, mean=(0.5, 0.4, 0.3), std=(0.5, 0.25, 0.125)
+    )
+
+
+def test_pretrained_trained_model_scores_through_its_stack(
+    write_legacy_model: WriteLegacyModel, stack: tuple[nn.Module, nn.Linear]
+) -> None:
+    loaded = load_trained_model(write_legacy_model(_stacked_state(stack), classes=CLASSES, pretrained=True))
+    with torch.inference_mode():
+        assert torch.equal(loaded.network(_images()), stack[1](stack[0](_images())))
+    assert loaded.is_stacked_legacy
+
+
+def test_stack_for_the_same_classes_is_kept_reordered_and_saved(
+    write_legacy_model: WriteLegacyModel, stack: tuple[nn.Module, nn.Linear], tmp_path: Path
+) -> None:
+    loaded = load_model(write_legacy_model(_stacked_state(stack), classes=CLASSES, pretrained=True))
+    wanted = ("emu", "cat", "dog")
+    network = network_for_classes(loaded, wanted)
+    check_forward(network, 32, 32)
+    (tmp_path / "new").mkdir()
+    write_trained_model(
+        tmp_path / "new",
+        architecture=loaded.architecture,
+        state_dict=network.state_dict(),
+        classes=wanted,
+        preprocessing=loaded.preprocessing_for(32, 32),
+    )
+
+    again = load_trained_model(tmp_path / "new")
+
+    with torch.inference_mode():
+        assert torch.equal(again.network(_images()), stack[1](stack[0](_images()))[:, [2, 0, 1]])
+    assert again.is_stacked_legacy
+    assert again.preprocessing == loaded.preprocessing_for(32, 32)
+
+
+def test_stack_for_other_classes_keeps_its_body_under_a_real_head(
+    write_legacy_model: WriteLegacyModel, stack: tuple[nn.Module, nn.Linear]
+) -> None:
+    loaded = load_model(write_legacy_model(_stacked_state(stack), classes=CLASSES, pretrained=True))
+    network = network_for_classes(loaded, ("fox", "gnu"))
+    assert isinstance(network, models.ResNet)
+    assert network.fc.weight.shape == (2, 512)
+    assert torch.equal(network.conv1.weight, stack[0].get_parameter("conv1.weight"))
+
+
+def test_pretrained_untrained_model_brings_its_weights_and_imagenet_preprocessing(
+    write_legacy_model: WriteLegacyModel, stack: tuple[nn.Module, nn.Linear]
+) -> None:
+    loaded = load_model(write_legacy_model(_prefixed(stack[0]), pretrained=True))
+    assert loaded.classes is None
+    assert loaded.has_weights
+    assert loaded.preprocessing == Preprocessing(resize_size=256, crop_height=224, crop_width=224)
+    network = network_for_classes(loaded, CLASSES)
+    assert torch.equal(network.get_parameter("conv1.weight"), stack[0].get_parameter("conv1.weight"))
+    assert network.get_parameter("fc.weight").shape == (3, 512)
+
+
+def test_untrained_model_without_pretraining_leaves_the_size_to_the_dataset(
+    write_legacy_model: WriteLegacyModel, stack: tuple[nn.Module, nn.Linear]
+) -> None:
+    loaded = load_model(write_legacy_model(_prefixed(stack[0])))
+    assert loaded.preprocessing is None
+    assert loaded.has_weights
+
+
+@pytest.mark.parametrize(
+    ("extras", "reason"),
+    [
+        ({"module": "os", "class": "system", "init_params": {"model_name": "resnet18"}}, "unknown_class"),
+        (
+            {"module": "a.classification.resnet", "class": "os.system", "init_params": {"model_name": "x"}},
+            "unknown_class",
+        ),
+        (
+            {"module": "a.classification.resnet", "class": "ResNet", "init_params": {"model_name": "vgg11"}},
+            "unknown_arch",
+        ),
+        (
+            {"module": "a.classification.densenet", "class": "ResNet", "init_params": {"model_name": "resnet18"}},
+            "unknown_c",
+        ),
+        ({"module": "a.classification.resnet", "class": "ResNet"}, "bad_spec"),
+        ({"class": "ResNet", "init_params": {"model_name": "resnet18"}}, "bad_spec"),
+        (
+            {"module": "a.classification.resnet", "class": "ResNet", "init_params": {"model_name": "resnet34"}},
+            "other_w",
+        ),
+    ],
+)
+def test_class_that_is_not_the_old_designers_is_refused(
+    write_legacy_model: WriteLegacyModel, extras: dict[str, Any], reason: str
+) -> None:
+    state = {"model.fc.weight": torch.ones(3, 512)}
+    with pytest.raises(InvalidModelDirectoryError) as caught:
+        load_model(write_legacy_model(state, classes=CLASSES, changes={"flavor_extras": extras}))
+    assert str(caught.value.reason).startswith(reason)
+
+
+def test_trained_model_without_normalisation_is_refused(write_legacy_model: WriteLegacyModel) -> None:
+    with pytest.raises(InvalidModelDirectoryError, match="normalised"):
+        load_model(write_legacy_model({"a": torch.ones(1)}, classes=CLASSES, changes={"inputs": []}))
+
+
+def test_model_file_that_is_safetensors_by_name_only_is_refused(write_legacy_model: WriteLegacyModel) -> None:
+    flavor = {"name": "pytorch", "serialization_method": "safetensors"}
+    with pytest.raises(InvalidModelDirectoryError):
+        load_model(write_legacy_model({"a": torch.ones(1)}, changes={"flavor": flavor}))

@@ -111,10 +111,10 @@ def _named_error(model: type[Parameters], details: ErrorDetails) -> ParameterErr
     if details["type"] == "missing":
         return NullOrEmptyError(f"Parameter {spec.name} has no value.", where=spec.name, advice=_allowed(spec))
     if details["type"] == "greater_than_equal":
-        what = f"Parameter {spec.name} is {given}, but must be greater than or equal to {spec.minimum}."
+        what = f"Parameter {spec.name} is {given}, but must be at least {spec.minimum}."
         return GreaterThanOrEqualToError(what, where=spec.name, advice=_allowed(spec))
     if details["type"] == "less_than_equal":
-        what = f"Parameter {spec.name} is {given}, but must be less than or equal to {spec.maximum}."
+        what = f"Parameter {spec.name} is {given}, but must be at most {spec.maximum}."
         return LessThanOrEqualToError(what, where=spec.name, advice=_allowed(spec))
     what = f"Parameter {spec.name} cannot be {given!r}."
     return ParameterParsingError(what, where=spec.name, advice=_allowed(spec))

@@ -1,0 +1,133 @@
+"""What lies in a folder that somebody filled by hand: images, folders, other files.
+
+Left out without a word: what operating systems and editors leave behind (`SKIPPED_NAMES`, and every name that starts
+with a dot). Links may point to files inside the directory. A link that leaves it, leads to a folder (which is how
+loops are made) or leads nowhere is refused: images from elsewhere would not travel with the directory.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytorch_designer.directories.meta import reading_errors
+from pytorch_designer.directories.string_column import StringColumn
+from pytorch_designer.errors import InvalidDatasetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+IMAGE_EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"})
+SKIPPED_NAMES = frozenset({"__MACOSX", "Thumbs.db"})
+SCAN_THREADS = 16  # a listing waits for the disk or a mount; more threads than cores keep several waits going
+
+
+@dataclass(frozen=True)
+class FolderListing:
+    """The entries of one folder, each kind sorted by name.
+
+    Attributes:
+        path: The folder's path below the directory that is being opened, with `/`; "" for that directory itself.
+        images: Names of the files with an image's extension.
+        folders: Names of the folders.
+        others: Names of all other files.
+    """
+
+    path: str
+    images: StringColumn
+    folders: tuple[str, ...]
+    others: StringColumn
+
+    def below(self, name: str) -> str:
+        """The path of the entry `name` below the directory that is being opened."""
+        return f"{self.path}/{name}" if self.path else name
+
+
+def is_skipped(name: str) -> bool:
+    """Whether a file or folder of this name is litter and no part of a dataset."""
+    return name.startswith(".") or name in SKIPPED_NAMES
+
+
+def is_image_name(name: str) -> bool:
+    """Whether the extension, in any case, is an image's."""
+    return name[name.rfind(".") :].lower() in IMAGE_EXTENSIONS if "." in name else False
+
+
+def list_folder(root: Path, path: str) -> FolderListing:
+    """List the folder `path` below `root`, without a stat for each entry.
+
+    Raises:
+        InvalidDatasetError: The folder cannot be read, or holds a link of a refused kind.
+    """
+    images: list[str] = []
+    folders: list[str] = []
+    others: list[str] = []
+    with reading_errors(root / path, InvalidDatasetError), os.scandir(root / path) as entries:
+        for entry in entries:
+            if is_skipped(entry.name):
+                continue
+            if entry.is_symlink():
+                _check_link(root, Path(entry.path))
+            if entry.is_dir():
+                folders.append(entry.name)
+            elif is_image_name(entry.name) and entry.is_file():  # not a pipe, which would be read for ever
+                images.append(entry.name)
+            else:
+                others.append(entry.name)
+    return FolderListing(
+        path=path,
+        images=StringColumn.from_strings(sorted(images)),
+        folders=tuple(sorted(folders)),
+        others=StringColumn.from_strings(sorted(others)),
+    )
+
+
+def list_tree(root: Path, top: FolderListing) -> Iterator[FolderListing]:
+    """`top` and the listings of all folders below it, level by level, each level in the order of its names.
+
+    Raises:
+        InvalidDatasetError: As `list_folder`.
+    """
+    yield top
+    level = deque(top.below(folder) for folder in top.folders)
+    with ThreadPoolExecutor(SCAN_THREADS) as pool:
+        while level:
+            listings = pool.map(lambda path: list_folder(root, path), level)
+            level = deque()
+            for listing in listings:
+                level.extend(listing.below(folder) for folder in listing.folders)
+                yield listing
+
+
+def single_folder_chain(root: Path) -> Iterator[FolderListing]:
+    """`root`, then the one folder in it while there is nothing but one folder: how archives are usually packed.
+
+    The last listing has images, several folders, or none of both.
+    """
+    listing = list_folder(root, "")
+    yield listing
+    while not len(listing.images) and len(listing.folders) == 1:
+        listing = list_folder(root, listing.below(listing.folders[0]))
+        yield listing
+
+
+def _check_link(root: Path, link: Path) -> None:
+    real, real_root = os.path.realpath(link), os.path.realpath(root)
+    if real != real_root and not real.startswith(os.path.join(real_root, "")):  # noqa: PTH118 - a string prefix
+        fault, reason = "leaves the directory", "link_leaves_directory"
+    elif not link.exists():
+        fault, reason = "leads nowhere or in circles", "broken_link"
+    elif link.is_dir():
+        fault, reason = "leads to a folder", "link_to_folder"
+    else:
+        return
+    raise InvalidDatasetError(
+        f"A link in the dataset {fault}.",
+        where=link,
+        advice="Put a copy of the file or folder in place of the link, or remove the link.",
+        reason=reason,
+    )

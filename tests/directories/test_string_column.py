@@ -56,7 +56,7 @@ def test_an_index_out_of_range_is_refused(index: int) -> None:
 def test_negative_and_numpy_indices_count_as_in_a_list() -> None:
     column = StringColumn.from_strings(["a", "b"])
     assert column[-1] == "b"
-    assert column[np.int64(0)] == "a"  # type: ignore[index]
+    assert column[np.int64(0)] == "a"
 
 
 def test_columns_are_equal_by_value() -> None:

@@ -1,0 +1,298 @@
+"""An image directory, opened: checked as a whole, and indexed in columns.
+
+Sources that are understood, tried in this order (docs/formats.md):
+
+    _meta.yaml, images.lst, _schema.json, image/...   the typed directory, as written here and by the old designer
+    labels.json, images                               a COCO json beside images, one class an image
+    cat/1.jpg, dog/2.jpg                              class folders
+    1.jpg, sub/2.jpg                                  images without labels
+    pets.zip                                          an archive of any of these, alone or alone in a folder
+
+A folder that holds nothing but one folder is descended. 1.3 million images open in seconds, and take about 40 bytes
+each: nothing is kept as a Python object an image.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import unicodedata
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytorch_designer.directories.archives import extract_archive, is_archive
+from pytorch_designer.directories.class_folders import scan_image_folders
+from pytorch_designer.directories.coco import find_coco_file, read_coco
+from pytorch_designer.directories.folder_listing import list_folder, single_folder_chain
+from pytorch_designer.directories.image_manifest import Manifest, read_manifest
+from pytorch_designer.directories.image_rows import UNLABELED, ImageRows
+from pytorch_designer.directories.image_schema import GAP_CLASS, ImageSchema, read_schema
+from pytorch_designer.directories.meta import check_directory, read_meta, reading_errors, resolve_inside
+from pytorch_designer.directories.output import META_FILE
+from pytorch_designer.directories.referenced_files import check_referenced_files
+from pytorch_designer.errors import InvalidDatasetError, NotLabeledDatasetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from pytorch_designer.directories.string_column import StringColumn
+
+__all__ = [
+    "UNLABELED",
+    "ImageDirectory",
+    "match_classes",
+    "open_image_directory",
+    "opened_image_directory",
+    "require_labels",
+]
+
+IMAGE_DIRECTORY = "ImageDirectory"
+
+
+@dataclass(frozen=True, eq=False)
+class ImageDirectory:
+    """The checked index of an image directory; row i of every column is image i.
+
+    Attributes:
+        root: The folder that the paths are relative to.
+        files: Paths below `root`, with `/`.
+        labels: int32, shape (n,): class index of each image, `UNLABELED` for those without; None when no image is
+            labelled.
+        classes: Names by class index; () when no image is labelled.
+        ids: The `id` of each image, int64 or strings.
+        transforms: The random transforms that training draws afresh in each epoch, as (op, args):
+            `extension.transforms` of `_meta.yaml`.
+    """
+
+    root: Path
+    files: StringColumn
+    labels: NDArray[np.int32] | None
+    classes: tuple[str, ...]
+    ids: NDArray[np.int64] | StringColumn
+    transforms: tuple[tuple[str, Any], ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def path(self, index: int) -> Path:
+        """Where the image of row `index` lies."""
+        return self.root / self.files[index]
+
+
+def open_image_directory(path: Path) -> ImageDirectory:
+    """Open, check and index any source but an archive; see the module's docstring.
+
+    No image is opened. Every path is inside the directory, and every listed file is there.
+
+    Raises:
+        InvalidDatasetError: The path is no such directory, or something in it is wrong.
+    """
+    check_directory(path, InvalidDatasetError)
+    if (path / META_FILE).exists():
+        return _open_typed(path)
+    top = before = None
+    for listing in single_folder_chain(path):
+        folder = path / listing.path
+        if META_FILE in listing.others:
+            return _open_typed(folder)
+        coco = find_coco_file(path, listing)
+        if coco is not None:
+            return _directory(folder, read_coco(*coco))
+        top, before = listing, top
+    assert top is not None  # noqa: S101 - the chain has at least `path` itself
+    if before is not None and len(top.images):  # a folder of images that is alone is a class, not a level to descend
+        top = before
+    return _directory(path, scan_image_folders(path, top))
+
+
+@contextmanager
+def opened_image_directory(path: Path) -> Iterator[ImageDirectory]:
+    """`open_image_directory`, for archives too.
+
+    An archive, or the one archive in a folder without images, is extracted into a temporary folder that is removed when
+    the context ends.
+
+    Raises:
+        InvalidDatasetError: As `open_image_directory`, or the archive is damaged or unsafe.
+        FailedToWriteOutputsError: The temporary folder cannot hold the content of the archive.
+    """
+    with reading_errors(path, InvalidDatasetError):
+        archive = _find_archive(path)
+    if archive is None:
+        yield open_image_directory(path)
+        return
+    with tempfile.TemporaryDirectory(prefix="pytorch-designer-", ignore_cleanup_errors=True) as folder:
+        extract_archive(archive, Path(folder))
+        yield open_image_directory(Path(folder))
+
+
+def require_labels(dataset: ImageDirectory, port: str) -> None:
+    """Make sure that every image has a label.
+
+    Args:
+        dataset: The dataset.
+        port: Name of the input port that it came from, for the message.
+
+    Raises:
+        NotLabeledDatasetError: No image is labelled, or some are not.
+    """
+    if dataset.labels is None:
+        raise NotLabeledDatasetError(
+            f"The dataset on the port `{port}` has no labels.",
+            where=dataset.root,
+            advice=f"{NotLabeledDatasetError.default_advice} Class folders are one level deep, with all images in "
+            "them: cat/1.jpg, dog/2.jpg.",
+            reason="no_labels",
+        )
+    unlabeled = np.flatnonzero(dataset.labels == UNLABELED)
+    if len(unlabeled):
+        raise NotLabeledDatasetError(
+            f"{len(unlabeled)} of {len(dataset)} images of the dataset on the port `{port}` have no label.",
+            where=dataset.root,
+            examples=dataset.files.take(unlabeled),
+            advice="Label these images or remove them.",
+            reason="some_without_label",
+        )
+
+
+def match_classes(training: ImageDirectory, validation: ImageDirectory) -> NDArray[np.int32]:
+    """The labels of `validation` as class indices of `training`: classes are the same when their names are.
+
+    The order of the classes and their ids may differ, and classes need not have images. `Others`, which also stands
+    for a gap in the ids, counts on a side only when an image there has it or both sides name it.
+
+    Returns:
+        int32, shape (len(validation),). `UNLABELED` stays as it is.
+
+    Raises:
+        NotLabeledDatasetError: A side has no labels at all.
+        InvalidDatasetError: A class is on one side only.
+    """
+    for dataset, port in ((training, "training_dataset"), (validation, "validation_dataset")):
+        if dataset.labels is None:
+            require_labels(dataset, port)
+    only_training = _counting_classes(training) - set(validation.classes)
+    only_validation = _counting_classes(validation) - set(training.classes)
+    if only_training or only_validation:
+        raise _differing_classes(validation.root, sorted(only_training), sorted(only_validation))
+    index_of = {name: index for index, name in reversed(list(enumerate(training.classes)))}
+    indices = np.array([index_of.get(name, UNLABELED) for name in validation.classes] + [UNLABELED], dtype=np.int32)
+    return indices[validation.labels]  # UNLABELED, -1, is the last element
+
+
+def _find_archive(path: Path) -> Path | None:
+    if is_archive(path):
+        return path
+    if not path.is_dir() or (path / META_FILE).exists():
+        return None
+    listing = list_folder(path, "")
+    archives = [path / name for name in listing.others if is_archive(path / name)]
+    return archives[0] if len(archives) == 1 and not len(listing.images) and not listing.folders else None
+
+
+def _open_typed(root: Path) -> ImageDirectory:
+    meta = read_meta(root, IMAGE_DIRECTORY, InvalidDatasetError)
+    schema = read_schema(_named_file(root, meta, "schema")) if meta.get("schema") is not None else ImageSchema()
+    list_path = _named_file(root, meta, "image_list", "images.lst")
+    manifest = read_manifest(list_path, schema)
+    advice = "Copy the missing files into the directory, or remove their lines from the list."
+    if manifest.has_addresses:
+        advice += " Rows with an address (`coco_url`) are not downloaded here: download these images first."
+    check_referenced_files(root, manifest.files, list_path, lambda row: f"line {row + 1}", advice)
+    labels, classes = _index_classes(list_path, manifest, schema)
+    return _directory(root, ImageRows(manifest.files, labels, classes, manifest.ids), _read_transforms(root, meta))
+
+
+def _named_file(root: Path, meta: dict[str, Any], key: str, default: str | None = None) -> Path:
+    name = meta.get(key, default)
+    if not isinstance(name, str):
+        raise InvalidDatasetError(f"`{key}` is no file name.", where=root / META_FILE, reason="malformed_meta")
+    path = resolve_inside(root, name, InvalidDatasetError)
+    if not path.is_file():
+        raise InvalidDatasetError(
+            f"The file that {META_FILE} names as `{key}` is not there.", where=path, reason="missing_files"
+        )
+    return path
+
+
+def _index_classes(
+    list_path: Path, manifest: Manifest, schema: ImageSchema
+) -> tuple[NDArray[np.int32] | None, tuple[str, ...]]:
+    if not manifest.names:
+        return None, ()
+    if schema.classes is None:
+        classes = tuple(sorted(manifest.names))
+        class_indices = {name: index for index, name in enumerate(classes)}
+    else:
+        classes, class_indices = schema.classes, schema.class_indices
+    unknown = [code for code, name in enumerate(manifest.names) if name not in class_indices]
+    if unknown:
+        rows = [int(np.argmax(manifest.categories == code)) for code in unknown[:100]]
+        raise InvalidDatasetError(
+            f"{len(unknown)} categories of the images are not in the schema.",
+            where=list_path,
+            examples=(f"line {row + 1}: {manifest.names[code]!r}" for row, code in zip(rows, unknown, strict=False)),
+            advice="Add the categories to the schema, or correct them in the list.",
+            reason="unknown_category",
+        )
+    indices = np.array([class_indices[name] for name in manifest.names] + [UNLABELED], dtype=np.int32)
+    return indices[manifest.categories], classes  # UNLABELED, -1, is the last element
+
+
+def _read_transforms(root: Path, meta: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
+    extension = meta.get("extension")
+    transforms = extension.get("transforms") if isinstance(extension, dict) else None
+    pairs = [] if transforms is None else transforms
+    if not isinstance(pairs, list) or not all(
+        isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) for pair in pairs
+    ):
+        raise InvalidDatasetError(
+            "`extension.transforms` is not a list of pairs [op, args].", where=root / META_FILE, reason="malformed_meta"
+        )
+    return tuple((op, args) for op, args in pairs)
+
+
+def _directory(root: Path, rows: ImageRows, transforms: tuple[tuple[str, Any], ...] = ()) -> ImageDirectory:
+    if not len(rows.files):
+        raise InvalidDatasetError("There are no images in the directory.", where=root, reason="no_images")
+    for column in (rows.labels, rows.ids):
+        if isinstance(column, np.ndarray):
+            column.setflags(write=False)
+    return ImageDirectory(root, rows.files, rows.labels, rows.classes, rows.ids, transforms)
+
+
+def _counting_classes(dataset: ImageDirectory) -> set[str]:
+    classes = set(dataset.classes)
+    gaps = [index for index, name in enumerate(dataset.classes) if name == GAP_CLASS]
+    if gaps and dataset.labels is not None and not np.isin(dataset.labels, gaps).any():
+        classes.remove(GAP_CLASS)
+    return classes
+
+
+def _differing_classes(where: Path, training: list[str], validation: list[str]) -> InvalidDatasetError:
+    normalised = [{unicodedata.normalize("NFC", name) for name in side} for side in (training, validation)]
+    look_alike = normalised[0] & normalised[1]
+    show = ascii if look_alike else repr
+    examples = chain.from_iterable(
+        zip_longest(
+            (f"only in the training dataset: {show(name)}" for name in training),
+            (f"only in the validation dataset: {show(name)}" for name in validation),
+        )
+    )
+    advice = "Use the same classes in both datasets; a class may be an empty folder on one side."
+    if look_alike:
+        advice += " Some names look alike and differ in their Unicode form (NFC and NFD): rename them."
+    return InvalidDatasetError(
+        f"The classes of the two datasets differ: {len(training)} are only in the training dataset, and "
+        f"{len(validation)} only in the validation dataset.",
+        where=where,
+        examples=(example for example in examples if example is not None),
+        advice=advice,
+        reason="classes_differ",
+    )

@@ -1,0 +1,158 @@
+"""`_schema.json` of an image directory: which classes there are, and under which keys the rows hold what.
+
+    {"columnAttributes": [
+        {"name": "image", "type": "Bytes", "isFeature": true, ..., "properties": {"mime_type": "image/png",
+                                                                                  "image_ref": "image_info"}},
+        {"name": "id", ...},
+        {"name": "category", ..., "properties": {"annotation_type": "COCO_classification",
+                                                 "categories": [{"id": 0, "name": "cat"}, ...]}}]}
+
+A class's index is the `id` of its category. Ids may have gaps: a missing index is a class named `Others`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pytorch_designer.directories.meta import read_bounded
+from pytorch_designer.errors import InvalidDatasetError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+GAP_CLASS = "Others"
+MAX_CLASSES = 1_000_000
+MAX_SCHEMA_BYTES = 256 << 20
+_CLASSIFICATION = "COCO_classification"
+
+
+@dataclass(frozen=True)
+class ImageSchema:
+    """What a reader of `images.lst` needs to know.
+
+    Attributes:
+        classes: Names by class index, gaps filled with `Others`; None where the schema does not declare any.
+        class_indices: Class index by name.
+        image_key: The key of a row under which the image's `file_name` is.
+        label_key: The key of a row under which the class name is.
+    """
+
+    classes: tuple[str, ...] | None = None
+    class_indices: dict[str, int] = field(default_factory=dict)
+    image_key: str = "image_info"
+    label_key: str = "category"
+
+
+def read_schema(path: Path) -> ImageSchema:
+    """Read and check `_schema.json`.
+
+    Raises:
+        InvalidDatasetError: The file is no such schema ("malformed_schema"), its classes contradict each other
+            ("invalid_categories"), or its labels are no single class an image ("not_classification").
+    """
+    columns = _read_columns(path)
+    image_key = ImageSchema.image_key
+    for _, element_type, properties in columns:
+        if element_type == "bytes" and isinstance(properties.get("image_ref"), str):
+            image_key = properties["image_ref"]
+    labels = [(name, properties) for name, _, properties in columns if properties.get("annotation_type") is not None]
+    if not labels:
+        return ImageSchema(image_key=image_key)
+    label_key, properties = labels[0]
+    if len(labels) > 1 or properties["annotation_type"] != _CLASSIFICATION:
+        raise InvalidDatasetError(
+            "The annotations are not one class an image, which is what image classification learns from.",
+            where=path,
+            examples=(f"{name}: {column['annotation_type']}" for name, column in labels),
+            advice="Connect a dataset for image classification: object detection, segmentation, keypoints and captions "
+            "are not supported.",
+            reason="not_classification",
+        )
+    classes, class_indices = _fill_gaps(path, _read_categories(path, properties.get("categories")))
+    return ImageSchema(classes, class_indices, image_key, label_key)
+
+
+def build_schema(classes: Sequence[str], *, has_labels: bool, has_text_ids: bool) -> dict[str, Any]:
+    """The content of `_schema.json`, as the old designer writes it; without labels there is no column for them."""
+    id_type = ("String", "str") if has_text_ids else ("Numeric", "int64")
+    columns = [
+        _column("image", "Bytes", "bytes", {"mime_type": "image/png", "image_ref": "image_info"}, is_feature=True),
+        _column("id", *id_type, {}),
+    ]
+    if has_labels:
+        categories = [{"id": index, "name": name} for index, name in enumerate(classes)]
+        columns.append(
+            _column("category", "String", "str", {"annotation_type": _CLASSIFICATION, "categories": categories})
+        )
+    return {"columnAttributes": columns}
+
+
+def _column(
+    name: str, kind: str, element_type: str, properties: dict[str, Any], *, is_feature: bool = False
+) -> dict[str, Any]:
+    column = {
+        "name": name,
+        "type": kind,
+        "isFeature": is_feature,
+        "elementType": {"typeName": element_type, "isNullable": False},
+    }
+    return {**column, "properties": properties} if properties else column
+
+
+def _read_columns(path: Path) -> list[tuple[str, str | None, dict[str, Any]]]:
+    """Name, name of the element type and properties of each column."""
+    try:
+        document = json.loads(read_bounded(path, MAX_SCHEMA_BYTES, InvalidDatasetError))
+        columns = [
+            (str(column["name"]), (column.get("elementType") or {}).get("typeName"), column.get("properties") or {})
+            for column in document["columnAttributes"]
+        ]
+        if not all(isinstance(properties, dict) for _, _, properties in columns):
+            raise TypeError("the `properties` of a column are not an object")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise InvalidDatasetError(
+            f"The schema is not a JSON object with a list `columnAttributes` of named columns: {error}",
+            where=path,
+            reason="malformed_schema",
+        ) from error
+    return columns
+
+
+def _read_categories(path: Path, categories: object) -> dict[int, str]:
+    """Class name by id."""
+    names: dict[int, str] = {}
+    faults: list[str] = []
+    for category in categories if isinstance(categories, list) else [categories]:
+        number = category.get("id") if isinstance(category, dict) else None
+        name = category.get("name") if isinstance(category, dict) else None
+        if type(number) is not int or not 0 <= number < MAX_CLASSES or not isinstance(name, str):
+            faults.append(f"{category!r} is no id from 0 to {MAX_CLASSES - 1} with a name")
+        elif number in names:
+            faults.append(f"id {number} is both {names[number]!r} and {name!r}")
+        else:
+            names[number] = name
+    if faults:
+        raise InvalidDatasetError(
+            "The categories of the schema are unusable.", where=path, examples=faults, reason="invalid_categories"
+        )
+    return names
+
+
+def _fill_gaps(path: Path, names: dict[int, str]) -> tuple[tuple[str, ...], dict[str, int]]:
+    classes = tuple(names.get(index, GAP_CLASS) for index in range(max(names, default=-1) + 1))
+    class_indices: dict[str, int] = {}
+    twice: list[str] = []
+    for index, name in sorted(names.items()):
+        # `Others` repeats in a schema that was written from one with several gaps.
+        if class_indices.setdefault(name, index) != index and name != GAP_CLASS:
+            twice.append(f"{name!r} has the ids {class_indices[name]} and {index}")
+    if twice:
+        raise InvalidDatasetError(
+            "Classes of the schema have the same name.", where=path, examples=twice, reason="invalid_categories"
+        )
+    if GAP_CLASS in classes:
+        class_indices.setdefault(GAP_CLASS, classes.index(GAP_CLASS))
+    return classes, class_indices

@@ -1,0 +1,234 @@
+"""Writing image directories, in the layout of the old designer, which its readers still read.
+
+    _meta.yaml     type: ImageDirectory; image_list, samples, schema: the files below
+    images.lst     one JSON object an image
+    _schema.json   the columns and the classes
+    _samples.json  up to three rows with their images in base64, for previews
+    image/         <class index>_<row>.<ext>; <row>.<ext> for images without a class
+
+Rows are written as they come and images are copied by a bounded number of threads at a time, so that memory does not
+grow with the number of images. The order of the rows is the order in which they are given.
+"""
+
+from __future__ import annotations
+
+import base64
+import errno
+import json
+import time
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pytorch_designer.directories.image_directory import (
+    IMAGE_DIRECTORY,
+    UNLABELED,
+    ImageDirectory,
+    open_image_directory,
+    opened_image_directory,
+)
+from pytorch_designer.directories.image_manifest import manifest_line
+from pytorch_designer.directories.image_schema import build_schema
+from pytorch_designer.directories.meta import write_meta
+from pytorch_designer.directories.output import locked_output, prepare_output, staged_output
+from pytorch_designer.errors import FailedToWriteOutputsError, InvalidDatasetError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+_COPY_THREADS = 16
+_MAX_PENDING = 256
+_CHUNK_BYTES = 1 << 20
+_NUM_SAMPLES = 3
+_TRANSIENT = {
+    getattr(errno, name) for name in ("EIO", "ENOTCONN", "ESTALE", "ETIMEDOUT", "EAGAIN") if hasattr(errno, name)
+}
+_RETRY_DELAYS_SECONDS = (0.1, 0.5, 2.0)
+
+
+class ImageRow(NamedTuple):
+    """One image to write.
+
+    Attributes:
+        source: The image file to copy.
+        label: Class index, or None for an image without a class.
+        id: The value of the column `id`; all integers, or all strings.
+    """
+
+    source: Path
+    label: int | None
+    id: int | str
+
+
+def convert_to_image_directory(source: Path, output: Path) -> ImageDirectory:
+    """Write any source that `opened_image_directory` understands as a typed image directory.
+
+    Image files are copied as they are. Random transforms that the source records are kept.
+
+    Args:
+        source: A folder or an archive.
+        output: A folder that is new or empty; complete when this returns, untouched when this raises.
+
+    Returns:
+        The directory that was written, as every reader sees it.
+
+    Raises:
+        InvalidDatasetError: The source is unusable, or a file of it cannot be read.
+        FailedToWriteOutputsError: The output is occupied, inside the source, or cannot be written.
+    """
+    if source.resolve() in (output.resolve(), *output.resolve().parents):
+        raise FailedToWriteOutputsError(
+            "The output is inside the source, of which it would become a part.",
+            where=output,
+            advice="Name an output folder outside the source.",
+            reason="inside_source",
+        )
+    with locked_output(output):
+        prepare_output(output)
+        with opened_image_directory(source) as dataset, staged_output(output) as staging:
+            write_image_directory(staging, rows_of(dataset), dataset.classes, transforms=dataset.transforms)
+    return open_image_directory(output)
+
+
+def rows_of(dataset: ImageDirectory, indices: Iterable[int] | None = None) -> Iterator[ImageRow]:
+    """The rows of an opened directory, or those at `indices` in their order, ready to be written."""
+    for index in range(len(dataset)) if indices is None else indices:
+        label = UNLABELED if dataset.labels is None else int(dataset.labels[index])
+        image_id = dataset.ids[index]
+        yield ImageRow(
+            source=dataset.path(index),
+            label=None if label == UNLABELED else label,
+            id=image_id if isinstance(image_id, str) else int(image_id),
+        )
+
+
+def copy_image(source: Path, target: Path) -> None:
+    """Copy the bytes of one image; a read that fails for the moment, as on a mount, is tried again.
+
+    Raises:
+        InvalidDatasetError: `source` cannot be read.
+        OSError: `target` cannot be written; `filename` is the target.
+    """
+    try:
+        with target.open("wb") as stream:
+            for chunk in _read_chunks(source):  # its own faults are no OSErrors
+                stream.write(chunk)
+    except OSError as error:
+        error.filename = str(target)  # a failed write does not say where
+        raise
+
+
+def write_image_directory(
+    folder: Path,
+    rows: Iterable[ImageRow],
+    classes: Sequence[str],
+    *,
+    transforms: Iterable[tuple[str, Any]] = (),
+    write_image: Callable[[Path, Path], None] = copy_image,
+    extension: str | None = None,
+) -> int:
+    """Write an image directory into the empty folder `folder`, which `staged_output` gives.
+
+    Args:
+        folder: Where to write.
+        rows: The images; taken one at a time, while earlier ones are being copied.
+        classes: Names by class index; () for a directory without labels.
+        transforms: Random transforms to record, as (op, args).
+        write_image: Writes one image, given source and target; called from several threads at once.
+        extension: Of the written files, with the dot; None keeps each source's own.
+
+    Returns:
+        The number of images.
+
+    Raises:
+        InvalidDatasetError: A source cannot be read.
+        OSError: A file below `folder` cannot be written; `staged_output` turns it into a named error.
+    """
+    (folder / "image").mkdir()
+    first_rows: list[tuple[str, ImageRow]] = []
+    has_text_ids = False
+    num_rows = 0
+    with (folder / "images.lst").open("w", encoding="ascii", newline="\n") as stream, _Copies(write_image) as copies:
+        for row in rows:
+            name = _file_name(row, num_rows, extension)
+            stream.write(manifest_line(name, None if row.label is None else classes[row.label], row.id))
+            copies.start(row.source, folder / name)
+            has_text_ids = has_text_ids or isinstance(row.id, str)
+            if num_rows < _NUM_SAMPLES:
+                first_rows.append((name, row))
+            num_rows += 1
+    _write_json(folder / "_samples.json", [_sample(folder / name, row, classes) for name, row in first_rows])
+    _write_json(folder / "_schema.json", build_schema(classes, has_labels=len(classes) > 0, has_text_ids=has_text_ids))
+    recipe = [[op, args] for op, args in transforms]
+    write_meta(
+        folder,
+        IMAGE_DIRECTORY,
+        extension={"transforms": recipe} if recipe else {},
+        image_list="images.lst",
+        samples="_samples.json",
+        schema="_schema.json",
+    )
+    return num_rows
+
+
+class _Copies:
+    """Copies in flight: at most `_MAX_PENDING`, the first error ends them all."""
+
+    def __init__(self, write_image: Callable[[Path, Path], None]) -> None:
+        self._write_image = write_image
+        self._pool = ThreadPoolExecutor(_COPY_THREADS)
+        self._pending: deque[Future[None]] = deque()
+
+    def start(self, source: Path, target: Path) -> None:
+        if len(self._pending) >= _MAX_PENDING:
+            self._pending.popleft().result()
+        self._pending.append(self._pool.submit(self._write_image, source, target))
+
+    def __enter__(self) -> _Copies:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            while kind is None and self._pending:
+                self._pending.popleft().result()
+        finally:
+            self._pool.shutdown(cancel_futures=True)
+
+
+def _file_name(row: ImageRow, number: int, extension: str | None) -> str:
+    suffix = row.source.suffix if extension is None else extension
+    stem = str(number) if row.label is None else f"{row.label}_{number}"
+    return str(PurePosixPath("image", stem + suffix))
+
+
+def _read_chunks(source: Path) -> Iterator[bytes]:
+    delays = iter(_RETRY_DELAYS_SECONDS)
+    offset = 0
+    while True:
+        try:
+            with source.open("rb", buffering=0) as stream:
+                stream.seek(offset)
+                while chunk := stream.read(_CHUNK_BYTES):
+                    offset += len(chunk)
+                    yield chunk
+        except OSError as error:  # noqa: PERF203 - this loop is the retries
+            delay = next(delays, None)
+            if error.errno not in _TRANSIENT or delay is None:
+                raise InvalidDatasetError(
+                    f"An image cannot be read: {error.strerror or error}.", where=source, reason="unreadable"
+                ) from error
+            time.sleep(delay)
+        else:
+            return
+
+
+def _sample(path: Path, row: ImageRow, classes: Sequence[str]) -> dict[str, Any]:
+    sample: dict[str, Any] = {"image": base64.b64encode(path.read_bytes()).decode("ascii"), "id": row.id}
+    if row.label is not None:
+        sample["category"] = classes[row.label]
+    return sample
+
+
+def _write_json(path: Path, content: object) -> None:
+    path.write_text(json.dumps(content), encoding="ascii")

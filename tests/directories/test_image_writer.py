@@ -1,0 +1,190 @@
+"""Converting any source to the layout of the old designer."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from hand_built import META, PNG, MakeTree, MakeTyped, row
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pytorch_designer.directories.image_directory import open_image_directory
+from pytorch_designer.directories.image_writer import (
+    ImageRow,
+    convert_to_image_directory,
+    rows_of,
+    write_image_directory,
+)
+from pytorch_designer.directories.output import prepare_output, staged_output
+from pytorch_designer.errors import FailedToWriteOutputsError, InvalidDatasetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def read_lines(root: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (root / "images.lst").read_text().splitlines()]
+
+
+def test_class_folders_become_the_old_layout(make_tree: MakeTree, tmp_path: Path) -> None:
+    source = make_tree("dog/b.JPG", "cat/a.png", "dog/c.png")
+    (source / "dog/b.JPG").write_bytes(b"as it is")
+    output = tmp_path / "output"
+    convert_to_image_directory(source, output)
+    assert sorted(path.name for path in output.iterdir()) == [
+        "_meta.yaml", "_samples.json", "_schema.json", "image", "images.lst",
+    ]  # fmt: skip
+    assert yaml.safe_load((output / "_meta.yaml").read_text()) == yaml.safe_load(META)
+    assert read_lines(output) == [
+        {"image_info": {"file_name": "image/0_0.png"}, "category": "cat", "id": 0},
+        {"image_info": {"file_name": "image/1_1.JPG"}, "category": "dog", "id": 1},
+        {"image_info": {"file_name": "image/1_2.png"}, "category": "dog", "id": 2},
+    ]
+    assert (output / "image/1_1.JPG").read_bytes() == b"as it is"
+    label = json.loads((output / "_schema.json").read_text())["columnAttributes"][2]
+    assert label["properties"]["categories"] == [{"id": 0, "name": "cat"}, {"id": 1, "name": "dog"}]
+
+
+def test_samples_are_the_first_three_images(make_tree: MakeTree, tmp_path: Path) -> None:
+    convert_to_image_directory(make_tree(*(f"cat/{n}.png" for n in range(5))), tmp_path / "output")
+    samples = json.loads((tmp_path / "output/_samples.json").read_text())
+    image = base64.b64encode(PNG).decode()
+    assert samples == [{"image": image, "id": number, "category": "cat"} for number in range(3)]
+
+
+def test_unlabelled_images_have_no_category(make_tree: MakeTree, tmp_path: Path) -> None:
+    written = convert_to_image_directory(make_tree("1.png", "sub/2.png"), tmp_path / "output")
+    assert written.labels is None
+    assert list(written.files) == ["image/0.png", "image/1.png"]
+    assert all("category" not in line for line in read_lines(tmp_path / "output"))
+    assert len(json.loads((tmp_path / "output/_schema.json").read_text())["columnAttributes"]) == 2
+
+
+def test_a_typed_directory_keeps_ids_classes_gaps_and_transforms(make_typed: MakeTyped, tmp_path: Path) -> None:
+    categories = [{"id": 2, "name": "dog"}, {"id": 4, "name": "emu"}]
+    meta = META.replace("extension: {}", "extension: {transforms: [[RandomErasing, {}]]}")
+    source = make_typed([row(70, "dog"), row(5, None)], categories, meta)
+    before = open_image_directory(source)
+    written = convert_to_image_directory(source, tmp_path / "output")
+    assert before.labels is not None
+    assert written.labels is not None
+    assert written.labels.tolist() == before.labels.tolist() == [2, -1]
+    assert list(written.ids) == [70, 5]
+    assert written.classes == before.classes == ("Others", "Others", "dog", "Others", "emu")
+    assert written.transforms == (("RandomErasing", {}),)
+
+
+def test_text_ids_are_kept(make_typed: MakeTyped, tmp_path: Path) -> None:
+    lines = [{"image_info": {"file_name": "image/1.png"}, "id": name} for name in ("x", "y")]
+    assert list(convert_to_image_directory(make_typed(lines), tmp_path / "output").ids) == ["x", "y"]
+
+
+def test_two_conversions_are_the_same_bytes(make_tree: MakeTree, tmp_path: Path) -> None:
+    source = make_tree(*(f"{name}/{n}.png" for name in "abc" for n in range(40)))
+    for output in ("first", "second"):
+        convert_to_image_directory(source, tmp_path / output)
+    for name in ("_meta.yaml", "_samples.json", "_schema.json", "images.lst"):
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+
+
+def is_usable_name(name: str) -> bool:
+    return bool(name) and not name.startswith(".") and name not in {"__MACOSX", "Thumbs.db"}
+
+
+# Any bytes that a POSIX file system takes as a name; CASES 22.
+class_names = (
+    st.binary(min_size=1, max_size=30)
+    .filter(lambda data: not set(data) & {0, ord("/")})
+    .map(lambda data: data.decode("utf-8", "surrogateescape"))
+    | st.text(st.characters(exclude_characters="\0/", codec="utf-8"), min_size=1, max_size=20)
+).filter(is_usable_name)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
+@given(st.lists(class_names, min_size=1, max_size=4, unique=True))
+def test_any_class_name_survives_conversion(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:
+    folder = tmp_path_factory.mktemp("names")
+    for name in names:
+        (folder / "source" / name).mkdir(parents=True)
+        (folder / "source" / name / f"{name}.png").write_bytes(PNG)
+    written = convert_to_image_directory(folder / "source", folder / "output")
+    assert written.classes == tuple(sorted(names))
+    assert written.labels is not None
+    assert written.labels.tolist() == list(range(len(names)))
+
+
+def test_the_output_may_not_lie_in_the_source(make_tree: MakeTree) -> None:
+    source = make_tree("cat/1.png")
+    for output in (source, source / "cat/output"):
+        with pytest.raises(FailedToWriteOutputsError) as caught:
+            convert_to_image_directory(source, output)
+        assert caught.value.reason == "inside_source"
+    assert [path.name for path in (source / "cat").iterdir()] == ["1.png"]
+
+
+def test_an_unusable_source_leaves_an_empty_output(make_tree: MakeTree, tmp_path: Path) -> None:
+    with pytest.raises(InvalidDatasetError):
+        convert_to_image_directory(make_tree("x.txt"), tmp_path / "output")
+    assert list((tmp_path / "output").iterdir()) == []
+
+
+def write(output: Path, rows: Iterable[ImageRow], **options: Any) -> int:
+    prepare_output(output)
+    with staged_output(output) as staging:
+        return write_image_directory(staging, rows, ("cat", "dog"), **options)
+
+
+def test_a_source_that_vanishes_is_named_and_leaves_no_output(make_tree: MakeTree, tmp_path: Path) -> None:  # CASES 17
+    source = make_tree("1.png")
+    rows = [ImageRow(source / "1.png", 0, 0), ImageRow(source / "gone.png", 0, 1)]
+    with pytest.raises(InvalidDatasetError, match=r"gone\.png"):
+        write(tmp_path / "output", rows)
+    assert list((tmp_path / "output").iterdir()) == []
+
+
+def test_a_failed_write_names_the_file_and_leaves_no_output(make_tree: MakeTree, tmp_path: Path) -> None:  # CASES 11
+    source = make_tree("1.png") / "1.png"
+
+    def fill_the_disk(_: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device", str(target))
+
+    with pytest.raises(FailedToWriteOutputsError, match="No space left") as caught:
+        write(tmp_path / "output", [ImageRow(source, 0, 0)], write_image=fill_the_disk)
+    assert "0_0.png" in str(caught.value.where)
+    assert list((tmp_path / "output").iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_while_copying_names_the_target(make_tree: MakeTree, tmp_path: Path) -> None:  # CASES 11
+    from pytorch_designer.directories.image_writer import copy_image
+
+    with pytest.raises(OSError, match="No space left") as caught:
+        copy_image(make_tree("1.png") / "1.png", Path("/dev/full"))
+    assert caught.value.filename == "/dev/full"
+
+
+def test_images_can_be_rewritten_on_the_way(make_tree: MakeTree, tmp_path: Path) -> None:
+    source = make_tree("1.jpg") / "1.jpg"
+    num_images = write(
+        tmp_path / "output",
+        (ImageRow(source, number % 2, number) for number in range(300)),  # more than are in flight at a time
+        write_image=lambda path, target: target.write_bytes(path.read_bytes() + b"!"),
+        extension=".png",
+    )
+    assert num_images == 300
+    written = open_image_directory(tmp_path / "output")
+    assert list(written.files)[-1] == "image/1_299.png"
+    assert written.path(299).read_bytes() == PNG + b"!"
+
+
+def test_rows_of_a_part_keep_their_order_and_ids(make_tree: MakeTree) -> None:
+    dataset = open_image_directory(make_tree("a/1.png", "a/2.png", "b/3.png"))
+    assert list(rows_of(dataset, [2, 0])) == [
+        ImageRow(dataset.path(2), 1, 2),
+        ImageRow(dataset.path(0), 0, 0),
+    ]

@@ -5,7 +5,8 @@
     │   ├── ParameterParsingError          0002  a value is not of the parameter's type
     │   ├── NullOrEmptyError               0003  a required value or port is missing
     │   ├── GreaterThanOrEqualToError      0005  a value is below its lower bound
-    │   └── LessThanOrEqualToError         0007  a value is above its upper bound
+    │   ├── LessThanOrEqualToError         0007  a value is above its upper bound
+    │   └── UnknownNameError               P007  a value was given for a name that does not exist
     ├── InvalidDatasetError                0018  a dataset is unusable, or does not fit the other one
     ├── NotLabeledDatasetError             0024  a dataset has no labels to learn from
     ├── ModuleOutOfMemoryError             0138  the machine or the GPU has too little memory
@@ -15,7 +16,10 @@
     ├── FailedToDownloadFilesError         0162  a download failed or did not verify
     ├── NonFiniteLossError                 P001  training diverged
     ├── UnsupportedEnvironmentError        P002  this machine or job setting cannot do what was asked
-    └── InterruptedRunError                P003  the run was stopped from outside and can be continued
+    ├── InterruptedRunError                P003  the run was stopped from outside and can be continued
+    ├── InvalidSpecError                   P004  an Azure ML YAML file is wrong
+    ├── UnsupportedLocallyError            P005  a feature of Azure ML that has no local counterpart
+    └── InputChangedError                  P006  a job wrote into one of its inputs
 
 Four-digit codes are those that Azure ML designer documents; codes with a P are this project's.
 Anything that is not a `DesignerError` is a bug and keeps its traceback. The one place that turns these
@@ -129,6 +133,12 @@ class LessThanOrEqualToError(ParameterError):
     code = "0007"
 
 
+class UnknownNameError(ParameterError):
+    """A value was given for a port or parameter that does not exist."""
+
+    code = "P007"
+
+
 class InvalidDatasetError(DesignerError):
     """A dataset is unusable, or does not fit the other dataset."""
 
@@ -203,6 +213,26 @@ class InterruptedRunError(DesignerError):
     def __init__(self, what: str, *, signal_number: int, where: Path | str | None = None) -> None:
         super().__init__(what, where=where)
         self.signal_number = signal_number
+
+
+class InvalidSpecError(DesignerError):
+    """An Azure ML YAML file cannot be used. `where` is `file:line` where a line is to blame."""
+
+    code = "P004"
+    default_advice = "Correct the file, then run again."
+
+
+class UnsupportedLocallyError(DesignerError):
+    """A feature of Azure ML that cannot run on this machine. Nothing was started."""
+
+    code = "P005"
+
+
+class InputChangedError(DesignerError):
+    """A job wrote into one of its inputs, which are read-only on Azure ML. What it wrote is still there."""
+
+    code = "P006"
+    default_advice = "Let the component write to its outputs, ./outputs or a temporary folder only."
 
 
 def shorten(text: str, limit: int = _MAX_TEXT) -> str:

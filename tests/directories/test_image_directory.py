@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -220,6 +222,17 @@ def test_annotations_for_other_tasks_are_refused(
     error = refusal(root)  # by the schema
     assert error.reason == "not_classification"
     assert annotation_type in str(error)
+
+
+def test_opening_a_small_directory_imports_nothing_heavy(make_typed: MakeTyped) -> None:
+    root = make_typed([row(1, "cat")], CATS_AND_DOGS)
+    program = (
+        "import sys; from pathlib import Path;"
+        "from pytorch_designer.directories.image_directory import open_image_directory;"
+        "open_image_directory(Path(sys.argv[1]));"
+        "sys.exit(bool({'torch', 'pyarrow', 'mlflow', 'pandas'} & set(sys.modules)))"
+    )
+    subprocess.run([sys.executable, "-c", program, str(root)], check=True)
 
 
 def test_paths_that_are_no_directory_are_told_apart(tmp_path: Path) -> None:  # CASES 23

@@ -166,6 +166,12 @@ def test_both_readers_agree_with_what_was_written(tmp_path: Path, rows: list[tup
         assert categories == [category for _, category in rows]
 
 
+def test_the_fast_reader_needs_no_help_with_a_usual_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(image_manifest._LineReader, "read")
+    content = "".join(manifest_line(f"image/\u00e9{number}.png", "cat", number) for number in range(5))
+    assert len(read(tmp_path, content, 0).files) == 5
+
+
 def test_a_written_line_is_the_formats_example() -> None:
     assert json.loads(manifest_line("image/0_17.jpg", "cat", 17)) == {
         "image_info": {"file_name": "image/0_17.jpg"},

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 import yaml
@@ -17,6 +18,7 @@ from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.image_writer import (
     ImageRow,
     convert_to_image_directory,
+    copy_image,
     rows_of,
     write_image_directory,
 )
@@ -161,11 +163,34 @@ def test_a_failed_write_names_the_file_and_leaves_no_output(make_tree: MakeTree,
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_while_copying_names_the_target(make_tree: MakeTree, tmp_path: Path) -> None:  # CASES 11
-    from pytorch_designer.directories.image_writer import copy_image
-
     with pytest.raises(OSError, match="No space left") as caught:
         copy_image(make_tree("1.png") / "1.png", Path("/dev/full"))
     assert caught.value.filename == "/dev/full"
+
+
+class FlakyPath(type(Path())):  # type: ignore[misc]  # pathlib's concrete class, of which 3.10 needs the subclass
+    """A file on a mount that drops out for the first time that it is opened."""
+
+    failures: ClassVar[list[int]] = []
+
+    def open(self, *args: Any, **kwargs: Any) -> Any:
+        if self.failures:
+            raise OSError(self.failures.pop(), "Transport endpoint is not connected", str(self))
+        return super().open(*args, **kwargs)
+
+
+def test_a_mount_that_drops_out_for_a_moment_is_read_again(make_tree: MakeTree, tmp_path: Path) -> None:  # CASES 14
+    FlakyPath.failures = [errno.ENOTCONN]
+    copy_image(FlakyPath(make_tree("1.png") / "1.png"), tmp_path / "copy.png")
+    assert (tmp_path / "copy.png").read_bytes() == PNG
+
+
+def test_a_mount_that_stays_away_is_a_named_error(make_tree: MakeTree, tmp_path: Path) -> None:  # CASES 14
+    FlakyPath.failures = [errno.EIO] * 9
+    with pytest.raises(InvalidDatasetError, match="Transport endpoint") as caught:
+        copy_image(FlakyPath(make_tree("1.png") / "1.png"), tmp_path / "copy.png")
+    assert "1.png" in str(caught.value.where)
+    assert len(FlakyPath.failures) == 9 - 4  # the first attempt and three more
 
 
 def test_images_can_be_rewritten_on_the_way(make_tree: MakeTree, tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ nested.
 from __future__ import annotations
 
 import logging
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,5 +75,5 @@ def _log_other_files(root: Path, listings: Sequence[FolderListing]) -> None:
             "%d files in %s have no image's extension and are left out, for instance %r.",
             num_others,
             root,
-            str(PurePosixPath(first)),
+            first,
         )

@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 import errno
 import json
+import os
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -77,7 +78,11 @@ def convert_to_image_directory(source: Path, output: Path) -> ImageDirectory:
         InvalidDatasetError: The source is unusable, or a file of it cannot be read.
         FailedToWriteOutputsError: The output is occupied, inside the source, or cannot be written.
     """
-    if source.resolve() in (output.resolve(), *output.resolve().parents):
+    real_source, real_output = (
+        Path(os.path.realpath(source)),
+        Path(os.path.realpath(output)),
+    )  # unlike resolve(), no raise
+    if real_source in (real_output, *real_output.parents):
         raise FailedToWriteOutputsError(
             "The output is inside the source, of which it would become a part.",
             where=output,

@@ -101,6 +101,8 @@ def test_memory_efficient_densenet_computes_the_same() -> None:
         ("resnet18", {"zero_init_residual": 1}),
         ("vit_b_16", {"image_size": -224}),
         ("vit_b_16", {"image_size": True}),
+        ("vit_b_16", {"image_size": 225}),
+        ("vit_b_16", {"image_size": 16 * 10**30}),
         ("resnet18", {"weights": "DEFAULT"}),
         ("resnet18", {"norm_layer": 3}),
         ("maskrcnn_resnet50_fpn", {}),
@@ -207,3 +209,9 @@ def test_timm_preprocessing_comes_from_its_configuration() -> None:
     )
     assert default_preprocessing(find_architecture("timm/resnet18"), pretrained=False) is None
     assert minimum_image_size(find_architecture("timm/vit_tiny_patch16_224")) == (224, 224)
+
+
+def test_long_name_from_a_file_does_not_flood_the_message() -> None:
+    with pytest.raises(InvalidModelDirectoryError) as caught:
+        check_architecture(Architecture("x" * 1_000_000), InvalidModelDirectoryError)
+    assert len(str(caught.value)) < 1000

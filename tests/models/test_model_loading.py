@@ -248,6 +248,8 @@ def test_unusable_specification_is_refused_with_its_reason(trained: Path, change
         {"mean": [0.5, float("nan"), 0.5]},
         {"mean": [0.5]},
         {"crop_height": 0},
+        {"crop_width": 10**9},
+        {"resize_size": 10**30},
         {"interpolation": "__import__"},
     ],
 )

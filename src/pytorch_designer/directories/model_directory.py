@@ -15,7 +15,7 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytorch_designer.directories.meta import read_meta, resolve_inside
+from pytorch_designer.directories.meta import read_meta, reading_errors, resolve_inside
 from pytorch_designer.directories.model_spec import MODEL_SPEC_FILE, ModelSpec, read_model_spec
 from pytorch_designer.errors import InvalidModelDirectoryError
 
@@ -118,8 +118,9 @@ def _file_inside(root: Path, relative: object, role: str) -> Path:
     if not isinstance(relative, str) or not relative:
         raise InvalidModelDirectoryError(f"The directory names no {role}.", where=root, reason="no_file")
     file = resolve_inside(root, relative, InvalidModelDirectoryError)
-    if not file.is_file():
-        raise InvalidModelDirectoryError(f"The {role} is missing.", where=file, reason="no_file")
-    if file.stat().st_size == 0:
-        raise InvalidModelDirectoryError(f"The {role} is empty.", where=file, reason="empty_file")
+    with reading_errors(file, InvalidModelDirectoryError):
+        if not file.is_file():
+            raise InvalidModelDirectoryError(f"The {role} is missing.", where=file, reason="no_file")
+        if file.stat().st_size == 0:
+            raise InvalidModelDirectoryError(f"The {role} is empty.", where=file, reason="empty_file")
     return file

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 MODEL_SPEC_FILE = "model_spec.yaml"
 _MAX_SPEC_BYTES = 1_000_000
+_MAX_SIDE = 16_384
 _PICKLE_SUFFIXES = (".pkl", ".pickle", ".joblib")
 _UNSAFE_ADVICE = (
     "Only models that DenseNet, ResNet, Image Model or Train PyTorch Model wrote are read; others could run code."
@@ -66,6 +67,14 @@ class Normalization(_SpecPart):
 
     mean: Mean
     std: Std
+
+
+class _StoredPreprocessing(Normalization):
+    """Bounds on a `Preprocessing` that comes out of a file, so that no file asks for all memory."""
+
+    resize_size: int | None = Field(None, le=_MAX_SIDE)
+    crop_height: int = Field(le=_MAX_SIDE)
+    crop_width: int = Field(le=_MAX_SIDE)
 
 
 class LegacyInitParams(_SpecPart):
@@ -143,7 +152,7 @@ class ModelSpec(_SpecPart):
         pre_processor = self._pre_processor("Preprocessing")
         if pre_processor is None:
             return None
-        Normalization.model_validate(pre_processor.init_params)
+        _StoredPreprocessing.model_validate(pre_processor.init_params)
         return Preprocessing.model_validate(pre_processor.init_params)
 
     def normalization(self) -> Normalization | None:

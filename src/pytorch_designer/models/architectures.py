@@ -18,7 +18,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from pytorch_designer.directories.preprocessing import Preprocessing
-from pytorch_designer.errors import DesignerError, ParameterParsingError
+from pytorch_designer.errors import DesignerError, ParameterParsingError, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,6 +40,7 @@ _FIXED_SIZES = {"vit_": 224, "maxvit_": 224}
 # torchvision states the size of the weights' training for these; what the networks need is less.
 _MINIMUM_SIZES = {"swin_": 4, "efficientnet_v2_": 1}
 _TIMM_FALLBACK_MINIMUM = (32, 32)
+_MAX_IMAGE_SIZE = 4096
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def check_architecture(architecture: Architecture, error: type[DesignerError], w
         _check_timm_name(architecture.name, error, where)
     elif architecture.name not in architecture_names():
         raise error(
-            f"There is no architecture {architecture.name!r} in torchvision.",
+            f"There is no architecture {shorten(architecture.name, 80)!r} in torchvision.",
             where=where,
             examples=difflib.get_close_matches(architecture.name, architecture_names(), n=5),
             advice="Use a name of torchvision.models, or timm/ and a name of timm.",
@@ -210,12 +211,18 @@ class _ParametersOnMeta(TorchFunctionMode):
         return func(*args, **arguments)
 
 
-def _is_known(architecture: Architecture, name: str, value: object) -> bool:
+def _is_known(architecture: Architecture, name: str, value: Any) -> bool:
     if architecture.source != "torchvision" or name not in _INIT_PARAMS:
         return False
     expected_type, prefixes = _INIT_PARAMS[name]
-    is_positive = isinstance(value, int) and (expected_type is bool or value > 0)
-    return type(value) is expected_type and is_positive and architecture.name.startswith(prefixes)
+    if type(value) is not expected_type or not architecture.name.startswith(prefixes):
+        return False
+    return name != "image_size" or _takes_size(architecture, value)
+
+
+def _takes_size(vision_transformer: Architecture, image_size: int) -> bool:
+    patch_size = int(vision_transformer.name.rpartition("_")[2])  # vit_b_16 cuts images into patches of 16 pixels
+    return 0 < image_size <= _MAX_IMAGE_SIZE and image_size % patch_size == 0
 
 
 def _fixed_size(architecture: Architecture) -> int | None:
@@ -233,7 +240,7 @@ def _torchvision_weights(architecture: Architecture) -> Any:
 def _check_timm_name(name: str, error: type[DesignerError], where: Path | str | None) -> None:
     if find_spec("timm") is None:
         raise error(
-            f"The model {name!r} needs timm, which is not installed.",
+            f"The model {shorten(name, 80)!r} needs timm, which is not installed.",
             where=where,
             advice='Install it with pip install "pytorch-designer[timm]".',
             reason="no_timm",
@@ -243,7 +250,7 @@ def _check_timm_name(name: str, error: type[DesignerError], where: Path | str | 
     # A name with a tag ("resnet50.a1_in1k") must be a published one; schemes such as hf-hub: are never names here.
     if not is_model(name) or ("." in name and not is_model_pretrained(name)):
         raise error(
-            f"There is no model {name!r} in timm.",
+            f"There is no model {shorten(name, 80)!r} in timm.",
             where=where,
             examples=difflib.get_close_matches(name, list_models(), n=5),
             advice="Use a name that timm.list_models() lists.",

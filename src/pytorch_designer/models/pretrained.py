@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-import tempfile
 import time
 import urllib.error
 import urllib.parse
@@ -19,6 +18,7 @@ from contextlib import closing
 from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import torch
 
@@ -124,17 +124,19 @@ def _try_download(source: str, target: Path) -> bool:
     if urllib.parse.urlsplit(source).scheme not in ("http", "https"):
         raise ValueError("neither a folder nor an http(s) address")
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as partial:
-        path = Path(partial.name)
-        try:
-            with closing(urllib.request.urlopen(source, timeout=_TIMEOUT_SECONDS)) as response:  # noqa: S310
-                shutil.copyfileobj(response, partial, _CHUNK_BYTES)
-            partial.close()
-            is_published = _is_published(path, target.name)
-            if is_published:
-                path.replace(target)
-        finally:
-            path.unlink(missing_ok=True)
+    # A name of its own for each process that fills the cache; not from tempfile, which others could not read.
+    partial = target.with_name(f".{target.name}.{uuid4().hex}.partial")
+    try:
+        with (
+            partial.open("xb") as stream,
+            closing(urllib.request.urlopen(source, timeout=_TIMEOUT_SECONDS)) as response,  # noqa: S310
+        ):
+            shutil.copyfileobj(response, stream, _CHUNK_BYTES)
+        is_published = _is_published(partial, target.name)
+        if is_published:
+            partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
     return is_published
 
 

@@ -28,7 +28,7 @@ class Predictor:
     """
 
     def __init__(self, network: nn.Module, preprocessing: Preprocessing, plan: ComputePlan) -> None:
-        self.network = network.to(device=plan.device, memory_format=plan.memory_format)  # type: ignore[call-overload]
+        self.network: nn.Module = network.to(device=plan.device, memory_format=plan.memory_format)  # type: ignore[call-overload]
         self.preprocessing = preprocessing
         self.plan = plan
 

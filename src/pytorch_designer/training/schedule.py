@@ -16,4 +16,4 @@ def learning_rate_at(step: int, *, num_steps: int, initial: float) -> float:
     Returns:
         initial * (1 + cos(pi * step / num_steps)) / 2, which is positive for every step of the run.
     """
-    return initial * 0.5 * (1.0 + math.cos(math.pi * step / num_steps))
+    return initial * (0.5 * (1.0 + math.cos(math.pi * step / num_steps)))

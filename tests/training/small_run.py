@@ -1,0 +1,75 @@
+"""A small network and what a run of it shows, without a process around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from pytorch_designer.directories.preprocessing import Preprocessing
+from pytorch_designer.inference.compute import ComputePlan
+from pytorch_designer.training.history import EpochRecord
+from pytorch_designer.training.hyperparameters import Hyperparameters
+from pytorch_designer.training.loop import TrainingRun
+from pytorch_designer.training.state import TrainingState
+
+PREPROCESSING = Preprocessing(crop_height=8, crop_width=8)
+PLAN = ComputePlan(
+    device=torch.device("cpu"),
+    precision="fp32",
+    memory_format=torch.contiguous_format,
+    num_threads=1,
+    is_deterministic=True,
+)
+HYPERPARAMETERS = Hyperparameters(num_epochs=3, batch_size=8, learning_rate=0.05, random_seed=7, patience=3)
+
+
+def small_network(seed: int = 0) -> nn.Module:
+    """Convolution, batch norm, dropout and a head for three classes."""
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, stride=2), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Dropout(0.2), nn.Linear(36, 3)
+    )
+
+
+@dataclass
+class RecordingDisplay:
+    """Remembers what it is told."""
+
+    losses: list[float] = field(default_factory=list)
+    num_images: list[int] = field(default_factory=list)
+    records: list[EpochRecord] = field(default_factory=list)
+    after_step: Callable[[int], None] = lambda num_steps: None
+
+    def step_taken(self, *, epoch: int, step: int, num_steps: int, num_images: int, loss: float) -> None:
+        assert 1 <= step <= num_steps
+        assert epoch >= 1
+        self.losses.append(loss)
+        self.num_images.append(num_images)
+        self.after_step(len(self.losses))
+
+    def validated(self, *, epoch: int, num_images: int) -> None:
+        assert epoch >= 1
+        assert num_images >= 0
+
+    def epoch_ended(self, record: EpochRecord) -> None:
+        self.records.append(record)
+
+
+@dataclass
+class SmallRun:
+    """A run and its state, with what it showed."""
+
+    run: TrainingRun
+    state: TrainingState
+    display: RecordingDisplay
+
+    @property
+    def network(self) -> nn.Module:
+        network: nn.Module = self.run.predictor.network
+        return network
+
+
+BuildRun = Callable[..., SmallRun]

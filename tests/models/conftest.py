@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -12,27 +12,16 @@ import yaml
 from torch import Tensor
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 _PACKAGE = "azureml.designer.modules.dl.pytorch.initialize_models.vision.classification"
 
 
-class WriteLegacyModel(Protocol):
-    """Writes a ModelDirectory of the old layout and gives its path."""
-
-    def __call__(
-        self,
-        state_dict: dict[str, Tensor],
-        *,
-        model_name: str = ...,
-        classes: tuple[str, ...] | None = ...,
-        pretrained: bool = ...,
-        changes: dict[str, Any] | None = ...,
-    ) -> Path: ...
-
-
 @pytest.fixture
-def write_legacy_model(tmp_path: Path) -> WriteLegacyModel:
+def write_legacy_model(tmp_path: Path) -> Callable[..., Path]:
+    """Write a ModelDirectory of the old layout; gives its path."""
+
     def write(
         state_dict: dict[str, Tensor],
         *,
@@ -77,7 +66,7 @@ def write_legacy_model(tmp_path: Path) -> WriteLegacyModel:
 
 
 @pytest.fixture
-def publish(tmp_path: Path) -> Any:
+def publish(tmp_path: Path) -> Callable[[dict[str, Tensor], str], Path]:
     """Save a state dict as a weight file is published: with the digits of its SHA-256 in its name."""
 
     def write(state_dict: dict[str, Tensor], stem: str) -> Path:

@@ -15,9 +15,9 @@ from pytorch_designer.models.loading import check_forward, load_model, load_trai
 from pytorch_designer.models.saving import write_trained_model
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import WriteLegacyModel
 
 CLASSES = ("cat", "dog", "emu")
 
@@ -42,7 +42,7 @@ def _stacked_state(stack: tuple[nn.Module, nn.Linear]) -> dict[str, Tensor]:
     return _prefixed(stack[0]) | linear
 
 
-def test_trained_model_scores_as_its_network_did(write_legacy_model: WriteLegacyModel) -> None:
+def test_trained_model_scores_as_its_network_did(write_legacy_model: Callable[..., Path]) -> None:
     network = models.densenet121(weights=None, num_classes=3).eval()
     loaded = load_trained_model(write_legacy_model(_prefixed(network), model_name="densenet121", classes=CLASSES))
     with torch.inference_mode():
@@ -51,7 +51,7 @@ def test_trained_model_scores_as_its_network_did(write_legacy_model: WriteLegacy
     assert loaded.architecture.init_params == {"memory_efficient": False}
 
 
-def test_trained_model_scores_images_at_their_own_size(write_legacy_model: WriteLegacyModel) -> None:
+def test_trained_model_scores_images_at_their_own_size(write_legacy_model: Callable[..., Path]) -> None:
     state = _prefixed(models.resnet18(weights=None, num_classes=3))
     loaded = load_trained_model(write_legacy_model(state, classes=CLASSES))
     assert loaded.preprocessing is None
@@ -61,7 +61,7 @@ def test_trained_model_scores_images_at_their_own_size(write_legacy_model: Write
 
 
 def test_pretrained_trained_model_scores_through_its_stack(
-    write_legacy_model: WriteLegacyModel, stack: tuple[nn.Module, nn.Linear]
+    write_legacy_model: Callable[..., Path], stack: tuple[nn.Module, nn.Linear]
 ) -> None:
     loaded = load_trained_model(write_legacy_model(_stacked_state(stack), classes=CLASSES, pretrained=True))
     with torch.inference_mode():
@@ -70,7 +70,7 @@ def test_pretrained_trained_model_scores_through_its_stack(
 
 
 def test_stack_for_the_same_classes_is_kept_reordered_and_saved(
-    write_legacy_model: WriteLegacyModel, stack: tuple[nn.Module, nn.Linear], tmp_path: Path
+    write_legacy_model: Callable[..., Path], stack: tuple[nn.Module, nn.Linear], tmp_path: Path
 ) -> None:
     loaded = load_model(write_legacy_model(_stacked_state(stack), classes=CLASSES, pretrained=True))
     wanted = ("emu", "cat", "dog")
@@ -94,7 +94,7 @@ def test_stack_for_the_same_classes_is_kept_reordered_and_saved(
 
 
 def test_stack_for_other_classes_keeps_its_body_under_a_real_head(
-    write_legacy_model: WriteLegacyModel, stack: tuple[nn.Module, nn.Linear]
+    write_legacy_model: Callable[..., Path], stack: tuple[nn.Module, nn.Linear]
 ) -> None:
     loaded = load_model(write_legacy_model(_stacked_state(stack), classes=CLASSES, pretrained=True))
     network = network_for_classes(loaded, ("fox", "gnu"))
@@ -104,7 +104,7 @@ def test_stack_for_other_classes_keeps_its_body_under_a_real_head(
 
 
 def test_pretrained_untrained_model_brings_its_weights_and_imagenet_preprocessing(
-    write_legacy_model: WriteLegacyModel, stack: tuple[nn.Module, nn.Linear]
+    write_legacy_model: Callable[..., Path], stack: tuple[nn.Module, nn.Linear]
 ) -> None:
     loaded = load_model(write_legacy_model(_prefixed(stack[0]), pretrained=True))
     assert loaded.classes is None
@@ -116,7 +116,7 @@ def test_pretrained_untrained_model_brings_its_weights_and_imagenet_preprocessin
 
 
 def test_untrained_model_without_pretraining_leaves_the_size_to_the_dataset(
-    write_legacy_model: WriteLegacyModel, stack: tuple[nn.Module, nn.Linear]
+    write_legacy_model: Callable[..., Path], stack: tuple[nn.Module, nn.Linear]
 ) -> None:
     loaded = load_model(write_legacy_model(_prefixed(stack[0])))
     assert loaded.preprocessing is None
@@ -148,7 +148,7 @@ def test_untrained_model_without_pretraining_leaves_the_size_to_the_dataset(
     ],
 )
 def test_class_that_is_not_the_old_designers_is_refused(
-    write_legacy_model: WriteLegacyModel, extras: dict[str, Any], reason: str
+    write_legacy_model: Callable[..., Path], extras: dict[str, Any], reason: str
 ) -> None:
     state = {"model.fc.weight": torch.ones(3, 512)}
     with pytest.raises(InvalidModelDirectoryError) as caught:
@@ -156,12 +156,12 @@ def test_class_that_is_not_the_old_designers_is_refused(
     assert str(caught.value.reason).startswith(reason)
 
 
-def test_trained_model_without_normalisation_is_refused(write_legacy_model: WriteLegacyModel) -> None:
+def test_trained_model_without_normalisation_is_refused(write_legacy_model: Callable[..., Path]) -> None:
     with pytest.raises(InvalidModelDirectoryError, match="normalised"):
         load_model(write_legacy_model({"a": torch.ones(1)}, classes=CLASSES, changes={"inputs": []}))
 
 
-def test_model_file_that_is_safetensors_by_name_only_is_refused(write_legacy_model: WriteLegacyModel) -> None:
+def test_model_file_that_is_safetensors_by_name_only_is_refused(write_legacy_model: Callable[..., Path]) -> None:
     flavor = {"name": "pytorch", "serialization_method": "safetensors"}
     with pytest.raises(InvalidModelDirectoryError):
         load_model(write_legacy_model({"a": torch.ones(1)}, changes={"flavor": flavor}))

@@ -215,9 +215,9 @@ def _is_known(architecture: Architecture, name: str, value: Any) -> bool:
     if architecture.source != "torchvision" or name not in _INIT_PARAMS:
         return False
     expected_type, prefixes = _INIT_PARAMS[name]
-    if type(value) is not expected_type or not architecture.name.startswith(prefixes):
-        return False
-    return name != "image_size" or _takes_size(architecture, value)
+    has_type = type(value) is expected_type
+    is_its_own = architecture.name.startswith(prefixes)
+    return has_type and is_its_own and (name != "image_size" or _takes_size(architecture, value))
 
 
 def _takes_size(vision_transformer: Architecture, image_size: int) -> bool:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hand_built import META, PNG, MakeTree, MakeTyped, schema
+from tests.directories.hand_built import META, PNG, MakeTree, MakeTyped, schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

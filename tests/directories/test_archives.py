@@ -11,7 +11,7 @@ import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
-from hand_built import PNG, MakeTree
+from tests.directories.hand_built import PNG, MakeTree
 
 from pytorch_designer.directories.archives import DEFAULT_LIMITS, ExtractionLimits, extract_archive
 from pytorch_designer.directories.image_directory import open_image_directory, opened_image_directory

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from hand_built import PNG, MakeTree
+from tests.directories.hand_built import PNG, MakeTree
 
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.errors import InvalidDatasetError

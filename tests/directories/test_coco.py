@@ -13,7 +13,7 @@ from pytorch_designer.errors import InvalidDatasetError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hand_built import MakeTree
+    from tests.directories.hand_built import MakeTree
 
 
 def document(**changes: Any) -> dict[str, Any]:

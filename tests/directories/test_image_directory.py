@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hand_built import META, PNG, MakeTree, MakeTyped, row, schema
+from tests.directories.hand_built import META, PNG, MakeTree, MakeTyped, row, schema
 
 from pytorch_designer.directories.image_directory import (
     UNLABELED,

@@ -4,7 +4,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hand_built import schema
+from tests.directories.hand_built import schema
 
 from pytorch_designer.directories.image_schema import build_schema, read_schema
 from pytorch_designer.errors import InvalidDatasetError

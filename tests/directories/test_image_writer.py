@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 import yaml
-from hand_built import META, PNG, MakeTree, MakeTyped, row
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.directories.hand_built import META, PNG, MakeTree, MakeTyped, row
 
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.image_writer import (

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-from image_corpus import encode, jpeg_with_size, noise_pixels, png, png_chunk, smooth_pixels
 from PIL import Image
 
 from pytorch_designer.images.bad_files import BadImageError, UndecodableImageError
 from pytorch_designer.images.decode import decode_image, upright_size
+from tests.images.image_corpus import encode, jpeg_with_size, noise_pixels, png, png_chunk, smooth_pixels
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -275,6 +275,13 @@ def test_limit_on_pixels_is_inclusive_and_comes_from_the_setting() -> None:
 def test_more_pixels_than_pillow_warns_about_are_read_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
     assert decode_image(encode(noise_pixels(10, 10), "PNG")).shape == (3, 10, 10)
+
+
+def test_large_images_are_decoded_in_turn() -> None:
+    content = encode(Image.new("L", (6_000, 6_000), 9), "PNG")  # above 2**25 pixels
+    image = decode_image(content, max_pixels=36_000_000)
+    assert image.shape == (3, 6_000, 6_000)
+    assert int(image[0, -1, -1]) == 9
 
 
 def test_zero_sizes_are_refused() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from image_corpus import encode, exif, smooth_pixels
 
 from pytorch_designer.images.bad_files import UndecodableImageError
 from pytorch_designer.images.header import exif_orientation, parse_jpeg_header, sniff_format
+from tests.images.image_corpus import encode, exif, smooth_pixels
 
 
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM"])

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pytest
 import torch
-from image_corpus import Folder, encode, folder_of, noise_pixels
 
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.preprocessing import Preprocessing
@@ -20,6 +19,7 @@ from pytorch_designer.images.loader import Batch, ImageLoader
 from pytorch_designer.images.order import batch_slices, epoch_order
 from pytorch_designer.images.preprocess import crop_and_resize
 from pytorch_designer.settings import settings
+from tests.images.image_corpus import Folder, encode, folder_of, noise_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -185,6 +185,17 @@ def test_the_rest_of_the_dataset_is_swept_for_bad_files(images: list[bytes], tmp
     with open_loader(folder_of(tmp_path, contents)) as loader, pytest.raises(InvalidDatasetError) as caught:
         next(loader.batches(in_order(20, 1)))
     assert caught.value.what == "2 of the 20 images of training_dataset cannot be used; 0 are tolerated."
+
+
+def test_the_sweep_is_bounded_in_time_and_the_error_says_what_was_left(
+    images: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pytorch_designer.images.loader.SWEEP_SECONDS", 0.0)
+    with (
+        open_loader(folder_of(tmp_path, [b"", *images, *images]), num_threads=1) as loader,
+        pytest.raises(InvalidDatasetError, match=r"1 of the 47 images .* \(\d+ more were not checked\)"),
+    ):
+        next(loader.batches(in_order(46, 1)))
 
 
 @pytest.mark.parametrize(("tolerance", "num_images", "limit"), [(0.29, 100, 29), (0.0199, 100, 1), (1.0, 4, 3)])

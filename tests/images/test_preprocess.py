@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from image_corpus import encode, folder_of, noise_pixels
 from PIL import Image
 from torchvision.transforms import InterpolationMode, v2
 
@@ -14,6 +13,7 @@ from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.images.bad_files import UndecodableImageError
 from pytorch_designer.images.decode import decode_image
 from pytorch_designer.images.preprocess import crop_and_resize, normalize, preprocessing_for_dataset
+from tests.images.image_corpus import encode, folder_of, noise_pixels
 
 if TYPE_CHECKING:
     from pathlib import Path

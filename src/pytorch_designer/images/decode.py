@@ -20,8 +20,10 @@ from __future__ import annotations
 import io
 import re
 import struct
+import threading
 import warnings
 import zlib
+from contextlib import nullcontext
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -46,6 +48,7 @@ from pytorch_designer.settings import settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -57,6 +60,8 @@ BACKGROUND = 255
 
 _MAX_BYTES_PER_PIXEL = 8  # RGBA with 16 bit a channel, uncompressed
 _MAX_METADATA_BYTES = 2**26
+_LARGE_IMAGE_PIXELS = 2**25
+_LARGE_IMAGE_LOCK = threading.Lock()
 _HEADER_BYTES = 2**16
 _FLIPPED_AXES = {2: (1,), 3: (0, 1), 4: (0,), 5: (), 6: (1,), 7: (0, 1), 8: (0,)}  # 0: rows, 1: columns
 _RGB_MODE = 3  # torchvision.io.ImageReadMode.RGB
@@ -113,7 +118,8 @@ def decode_image(data: bytes | bytearray | memoryview, *, max_pixels: int | None
     if header.bits != 8 or header.num_components not in {1, 3} or decode_jpeg is None:
         return _decode_with_pillow(name, content, limit)
     try:
-        image = decode_jpeg(torch.frombuffer(content, dtype=torch.uint8), _RGB_MODE)
+        with _turn_to_decode(header.width, header.height):
+            image = decode_jpeg(torch.frombuffer(content, dtype=torch.uint8), _RGB_MODE)
     except RuntimeError as error:
         raise UndecodableImageError("damaged or truncated JPEG") from error
     return turn_upright(image, header.orientation)
@@ -154,7 +160,7 @@ def _jpeg_decoder() -> Callable[[torch.Tensor, int], torch.Tensor] | None:
 
     `torchvision.io.decode_jpeg`, its Python wrapper, is deprecated from 0.29 on and warns at each call.
     """
-    import torchvision.io  # noqa: F401  # registers the operator
+    import torchvision  # noqa: F401  # registers the operator
 
     return torch.ops.image.decode_jpeg if hasattr(torch.ops.image, "decode_jpeg") else None
 
@@ -164,8 +170,9 @@ def _decode_with_pillow(name: ImageFormat, content: bytearray, max_pixels: int) 
     try:
         with _PILLOW_READERS[name](io.BytesIO(content)) as image:
             _check_size(image.width, image.height, max_pixels)
-            image.load()
-            pixels = _to_rgb(image)
+            with _turn_to_decode(image.width, image.height):
+                image.load()
+                pixels = _to_rgb(image)
             orientation = _pillow_orientation(name, content, image)
     except UndecodableImageError:
         raise
@@ -230,6 +237,11 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
         raise UndecodableImageError(
             f"too large: {width}x{height} pixels, {max_pixels:,} are allowed (PYTORCH_DESIGNER_MAX_IMAGE_PIXELS)"
         )
+
+
+def _turn_to_decode(width: int, height: int) -> AbstractContextManager[object]:
+    """Large images are decoded one at a time, so that the memory they take is not multiplied by the threads."""
+    return _LARGE_IMAGE_LOCK if width * height > _LARGE_IMAGE_PIXELS else nullcontext()
 
 
 def _silence_pillow() -> None:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2 import functional
 
 from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.images.bad_files import BadImageError, UndecodableImageError
@@ -28,6 +30,7 @@ MAX_KEPT_SIDE = 512
 DEFAULT_RESIZE = 256
 DEFAULT_CROP = 224
 
+_INTERPOLATIONS = {mode.value: mode for mode in InterpolationMode}
 _MAX_SAMPLE = 256
 _HEADER_THREADS = 16  # a cloud mount takes 5-30 ms to open a file, whatever is read of it
 _MAX_RESIZED_PIXELS = 2**26
@@ -46,15 +49,12 @@ def crop_and_resize(image_u8: torch.Tensor, preprocessing: Preprocessing) -> tor
     Raises:
         UndecodableImageError: The image is so long and thin that resizing its shorter side would make it huge.
     """
-    from torchvision.transforms import InterpolationMode
-    from torchvision.transforms.v2 import functional
-
     if preprocessing.resize_size is not None:
         _check_aspect_ratio(image_u8, preprocessing.resize_size)
-        interpolation = InterpolationMode(preprocessing.interpolation)
-        image_u8 = functional.resize(image_u8, [preprocessing.resize_size], interpolation, antialias=True)
+        interpolation = _INTERPOLATIONS[preprocessing.interpolation]
+        image_u8 = functional.resize_image(image_u8, [preprocessing.resize_size], interpolation, antialias=True)
     crop = [preprocessing.crop_height, preprocessing.crop_width]
-    return image_u8 if list(image_u8.shape[1:]) == crop else functional.center_crop(image_u8, crop)
+    return image_u8 if list(image_u8.shape[1:]) == crop else functional.center_crop_image(image_u8, crop)
 
 
 def normalize(batch_u8: torch.Tensor, preprocessing: Preprocessing) -> torch.Tensor:

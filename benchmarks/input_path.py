@@ -1,0 +1,153 @@
+"""How fast images come from files, beside the bare decoding calls and beside ImageFolder with a DataLoader.
+
+    python benchmarks/input_path.py [--images 400] [--runs 5] [--threads 2]
+
+Needs scikit-learn, for its two sample photos: pieces of 500x375 pixels are cut out of them and written as JPEGs into a
+folder of two classes. Every way of reading brings each image to 224x224 uint8 (shorter side 256). The ways are
+run in turn, round after round, because machines are noisy: compare the ratios, not the rates.
+
+- bare calls: threads that read a file and call torchvision's decoder, resize and crop, and do nothing else
+- loader: batches of 16, in shuffled order, without a cache
+- loader, cached: the same, from memory (the second epoch of a dataset that fits)
+- ImageFolder: PIL and torchvision's transforms, DataLoader with worker processes that are running already
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import statistics
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torchvision
+from PIL import Image
+from sklearn.datasets import load_sample_images
+from torch.utils.data import DataLoader
+from torchvision.datasets import ImageFolder
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional
+
+from pytorch_designer.directories.image_directory import open_image_directory
+from pytorch_designer.directories.preprocessing import Preprocessing
+from pytorch_designer.images.loader import ImageLoader
+from pytorch_designer.images.order import batch_slices, epoch_order
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BATCH_SIZE = 16
+RULE = Preprocessing(resize_size=256, crop_height=224, crop_width=224)
+
+
+def main() -> None:
+    """Write the images, run the ways of reading them in turn, and print a table."""
+    parser = argparse.ArgumentParser(description="Images a second from files to batches.")
+    parser.add_argument("--images", type=int, default=400)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        write_photos(root, options.images)
+        measure(root, options.images, options.runs, options.threads)
+
+
+def write_photos(root: Path, num_images: int) -> None:
+    """Write JPEGs of 500x375 pixels, quality 90, into two class folders of `root`."""
+    photos = load_sample_images().images
+    generator = np.random.default_rng(0)
+    for index in range(num_images):
+        photo = photos[index % len(photos)]
+        top, left = generator.integers(0, [photo.shape[0] - 375, photo.shape[1] - 500])
+        path = root / f"photo_{index % len(photos)}" / f"{index:05}.jpg"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(photo[top : top + 375, left : left + 500]).save(path, quality=90)
+
+
+def measure(root: Path, num_images: int, num_runs: int, num_threads: int) -> None:
+    """Run every way once to warm up and then `num_runs` times in turn."""
+    dataset = open_image_directory(root)
+    paths = [dataset.path(row) for row in range(num_images)]
+    settings = {"num_threads": num_threads, "tolerance": 0.0, "port": "benchmark"}
+    with (
+        closing(ImageLoader(dataset, RULE, cache_bytes=0, **settings)) as uncached,  # type: ignore[arg-type]
+        closing(ImageLoader(dataset, RULE, cache_bytes=2**34, **settings)) as cached,  # type: ignore[arg-type]
+    ):
+        workers = image_folder_loader(root, num_threads)
+        ways: dict[str, Callable[[], int]] = {
+            "bare calls": lambda: read_bare(paths, num_threads),
+            "loader": lambda: read_with_loader(uncached),
+            "loader, cached": lambda: read_with_loader(cached),
+            "ImageFolder": lambda: sum(len(labels) for _, labels in workers),
+        }
+        seconds: dict[str, list[float]] = {name: [] for name in ways}
+        for run in range(num_runs + 1):
+            for name, read in ways.items():
+                start = time.perf_counter()
+                assert read() == num_images
+                if run > 0:
+                    seconds[name].append(time.perf_counter() - start)
+    print_table(seconds, num_images, num_threads)
+
+
+def read_bare(paths: list[Path], num_threads: int) -> int:
+    """Decode, resize and crop in threads, a share of the files each."""
+
+    def read_share(share: list[Path]) -> int:
+        for path in share:
+            data = torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
+            image = functional.resize(torch.ops.image.decode_jpeg(data, 3), [256], antialias=True)
+            functional.center_crop(image, [224, 224])
+        return len(share)
+
+    with ThreadPoolExecutor(num_threads) as threads:
+        return sum(threads.map(read_share, [paths[slot::num_threads] for slot in range(num_threads)]))
+
+
+def read_with_loader(loader: ImageLoader) -> int:
+    """Read one epoch in shuffled order."""
+    order = epoch_order(len(loader), seed=1, epoch=1)
+    batches = loader.batches(order[part] for part in batch_slices(len(loader), BATCH_SIZE))
+    return sum(len(batch.images) for batch in batches)
+
+
+def image_folder_loader(root: Path, num_workers: int) -> DataLoader[object]:
+    """ImageFolder and a DataLoader, as most training scripts have them."""
+    transform = v2.Compose([v2.Resize(256), v2.CenterCrop(224), v2.PILToTensor()])
+    return DataLoader(
+        ImageFolder(str(root), transform),
+        batch_size=BATCH_SIZE,
+        shuffle=True,
+        num_workers=num_workers,
+        persistent_workers=True,
+        multiprocessing_context="spawn",
+    )
+
+
+def print_table(seconds: dict[str, list[float]], num_images: int, num_threads: int) -> None:
+    """Print medians and, as the noise hits neighbours alike, medians of the ratios within a round."""
+    print(f"{time.strftime('%Y-%m-%d')}, {processor_name()}, {torch.get_num_threads()} cores")
+    print(f"Python {platform.python_version()}, torch {torch.__version__}, torchvision {torchvision.__version__}")
+    print(f"{num_images} JPEGs of 500x375 to 224x224, {num_threads} threads or workers, n = {len(seconds['loader'])}\n")
+    print("| way | images a second | ratio to bare calls |\n|---|---|---|")
+    for name, values in seconds.items():
+        ratios = [bare / value for bare, value in zip(seconds["bare calls"], values, strict=True)]
+        print(f"| {name} | {num_images / statistics.median(values):,.0f} | {statistics.median(ratios):.2f} |")
+
+
+def processor_name() -> str:
+    """The processor's name, as well as the platform tells it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+
+
+if __name__ == "__main__":
+    main()

@@ -26,6 +26,8 @@ from pytorch_designer.errors import FailedToWriteOutputsError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from filelock import BaseFileLock
+
 META_FILE = "_meta.yaml"
 STAGING_FOLDER = ".staging"
 CHECKPOINT_FOLDER = ".checkpoint"
@@ -92,16 +94,8 @@ def locked_output(path: Path) -> Iterator[None]:
     with writing_errors(path):
         path.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path / LOCK_FILE, timeout=0)
-    try:
-        with writing_errors(path), suppress(NotImplementedError):  # some mounts know no locks: then there is none
-            lock.acquire()
-    except Timeout as error:
-        raise FailedToWriteOutputsError(
-            "Another run is writing to this output at this moment.",
-            where=path,
-            advice="Wait until it has ended, or name another output folder.",
-            reason="locked",
-        ) from error
+    with writing_errors(path):
+        _acquire(lock, path)
     try:
         yield
     finally:
@@ -160,6 +154,19 @@ def sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _acquire(lock: BaseFileLock, path: Path) -> None:
+    try:
+        with suppress(NotImplementedError):  # some mounts know no locks: then there is none
+            lock.acquire()
+    except Timeout as error:
+        raise FailedToWriteOutputsError(
+            "Another run is writing to this output at this moment.",
+            where=path,
+            advice="Wait until it has ended, or name another output folder.",
+            reason="locked",
+        ) from error
 
 
 def _commit(path: Path, staging: Path) -> None:

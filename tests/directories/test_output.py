@@ -1,0 +1,186 @@
+"""Outputs are complete or not there at all (CASES 11, 12, 13)."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from pytorch_designer.directories.output import locked_output, prepare_output, staged_output, write_atomically
+from pytorch_designer.errors import FailedToWriteOutputsError, InvalidDatasetError
+
+FILES = {"_meta.yaml": "type: X", "data/a.txt": "a", "MLmodel": "m", "z.txt": "z"}
+
+
+def write(staging: Path) -> None:
+    for name, text in FILES.items():
+        (staging / name).parent.mkdir(exist_ok=True)
+        (staging / name).write_text(text)
+
+
+def write_and_fail(output: Path, error: Exception) -> None:
+    with staged_output(output) as staging:
+        write(staging)
+        raise error
+
+
+def content(folder: Path) -> dict[str, str]:
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_output_holds_what_was_written_and_nothing_else(tmp_path: Path) -> None:
+    output = tmp_path / "new" / "deeper"
+    prepare_output(output)
+    with staged_output(output) as staging:
+        write(staging)
+        assert not (output / "_meta.yaml").exists()
+    assert content(output) == FILES
+
+
+def test_error_while_writing_leaves_an_empty_output(tmp_path: Path) -> None:
+    prepare_output(tmp_path)
+    with pytest.raises(InvalidDatasetError):
+        write_and_fail(tmp_path, InvalidDatasetError("Bad input, found late."))
+    assert content(tmp_path) == {}
+
+
+def test_full_disk_becomes_a_named_error_with_the_path(tmp_path: Path) -> None:
+    prepare_output(tmp_path)
+    failed = tmp_path / ".staging/data/b.txt"
+    with pytest.raises(FailedToWriteOutputsError) as caught:
+        write_and_fail(tmp_path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(failed)))
+    assert "No space left" in caught.value.what
+    assert caught.value.where == str(failed)
+    assert content(tmp_path) == {}
+
+
+def test_error_about_an_input_is_not_called_an_output_error(tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    prepare_output(output)
+    with pytest.raises(FileNotFoundError), staged_output(output):
+        (tmp_path / "input.txt").read_text()
+
+
+def test_output_that_holds_something_is_refused_untouched(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(FailedToWriteOutputsError) as caught:
+        prepare_output(tmp_path)
+    assert caught.value.reason == "not_empty"
+    assert caught.value.examples == ("mine.txt",)
+    assert content(tmp_path) == {"mine.txt": "mine"}
+
+
+def test_output_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(FailedToWriteOutputsError) as caught:
+        prepare_output(tmp_path / "file")
+    assert caught.value.reason == "file"
+
+
+def test_folder_below_a_file_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(FailedToWriteOutputsError):
+        prepare_output(tmp_path / "file" / "deeper")
+
+
+def _killed_at_rename(output: str, number: int) -> None:
+    """Runs in a process of its own: commit, but die at the rename of that number."""
+    done = 0
+    replace = Path.replace
+
+    def dying(self: Path, target: Path) -> Path:
+        nonlocal done
+        done += 1
+        if done == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return replace(self, target)
+
+    Path.replace = dying  # type: ignore[method-assign, assignment]
+    prepare_output(Path(output))
+    with staged_output(Path(output)) as staging:
+        write(staging)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="POSIX signal")
+@pytest.mark.parametrize("number", range(1, 6))
+def test_kill_at_any_rename_leaves_nothing_that_passes_for_complete_and_can_be_run_again(
+    tmp_path: Path, number: int
+) -> None:
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=_killed_at_rename, args=(str(tmp_path), number))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert not (tmp_path / "_meta.yaml").exists()
+    prepare_output(tmp_path)
+    with staged_output(tmp_path) as staging:
+        write(staging)
+    assert content(tmp_path) == FILES
+
+
+def test_what_mlflow_takes_for_a_model_comes_last_but_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    replace = Path.replace
+
+    def noting(self: Path, target: Path) -> Path:
+        order.append(Path(target).name)
+        return replace(self, target)
+
+    prepare_output(tmp_path)
+    monkeypatch.setattr(Path, "replace", noting)
+    with staged_output(tmp_path) as staging:
+        write(staging)
+    assert order[-2:] == ["MLmodel", "_meta.yaml"]
+
+
+def test_second_run_is_refused_while_the_first_holds_the_output(tmp_path: Path) -> None:
+    program = textwrap.dedent(
+        """
+        import sys
+        from pathlib import Path
+        from pytorch_designer.directories.output import locked_output
+        with locked_output(Path(sys.argv[1])):
+            print("locked", flush=True)
+            sys.stdin.read()
+        """
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "locked\n"
+        with pytest.raises(FailedToWriteOutputsError) as caught, locked_output(tmp_path):
+            pass
+        assert caught.value.reason == "locked"
+        holder.kill()
+    deadline = time.monotonic() + 5
+    while True:  # the lock dies with its owner
+        try:
+            with locked_output(tmp_path):
+                break
+        except FailedToWriteOutputsError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    assert content(tmp_path) == {}
+
+
+def test_atomic_write_keeps_the_old_file_when_it_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "state.json"
+    write_atomically(path, b"old")
+
+    def failing(descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", failing)
+    with pytest.raises(OSError, match="Input/output"):
+        write_atomically(path, b"new")
+    assert content(tmp_path) == {"state.json": "old"}

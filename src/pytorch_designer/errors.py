@@ -9,6 +9,7 @@
     │   └── UnknownNameError               P007  a value was given for a name that does not exist
     ├── InvalidDatasetError                0018  a dataset is unusable, or does not fit the other one
     ├── NotLabeledDatasetError             0024  a dataset has no labels to learn from
+    ├── NotScoredDatasetError              0025  a dataset has no scores to evaluate
     ├── ModuleOutOfMemoryError             0138  the machine or the GPU has too little memory
     ├── InvalidTransformationDirectoryError 0158 a transformation directory is unusable
     ├── InvalidModelDirectoryError         0159  a model directory is unusable
@@ -152,6 +153,13 @@ class NotLabeledDatasetError(DesignerError):
     default_advice = (
         "Connect a labelled image directory, for instance one folder a class converted with Convert to Image Directory."
     )
+
+
+class NotScoredDatasetError(DesignerError):
+    """A dataset has no scores where scores are needed."""
+
+    code = "0025"
+    default_advice = "Connect the output of Score Image Model."
 
 
 class ModuleOutOfMemoryError(DesignerError):

@@ -1,0 +1,210 @@
+"""A scored dataset, opened: a DataFrameDirectory of this project or of the old designer with labels and probabilities.
+
+Which columns hold what is read from the schema, and guessed from their names where there is no schema
+(`data_frame_schema.find_roles`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytorch_designer.directories.data_frame_directory import DATA_FRAME_DIRECTORY, PARQUET_FORMAT
+from pytorch_designer.directories.data_frame_schema import (
+    ID_COLUMN,
+    PROBABILITY_PREFIX,
+    SCORED_LABEL_COLUMN,
+    ColumnRoles,
+    find_roles,
+    unescape,
+)
+from pytorch_designer.directories.meta import read_meta, reading_errors, resolve_inside
+from pytorch_designer.errors import InvalidDatasetError, NotScoredDatasetError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+UNSCORED = -1
+UNLABELED = -1
+_ROWS_AT_ONCE = 1 << 16
+_TOLERANCE = 1e-6  # of float32 sums, by which a probability may leave 0 to 1
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredDataset:
+    """Labels and scores of n images; row i of every column is image i.
+
+    Attributes:
+        class_names: The k classes that the model knows.
+        label_names: `class_names`, followed by the labels in the data that the model does not know, sorted.
+        labels: int64 [n]: index of the true label in `label_names`, `UNLABELED` for images without one; None when no
+            image is labelled.
+        probabilities: float64 [n, k]; a row of an image that could not be scored is NaN.
+        predicted: int64 [n]: index of the predicted class in `class_names`, `UNSCORED` for images without scores.
+        ids: The `id` of each image, int64 [n] or strings; None when there is no such column.
+    """
+
+    class_names: tuple[str, ...]
+    label_names: tuple[str, ...]
+    labels: NDArray[np.int64] | None
+    probabilities: NDArray[np.float64]
+    predicted: NDArray[np.int64]
+    ids: NDArray[np.int64] | tuple[str, ...] | None
+
+    @property
+    def is_scored(self) -> NDArray[np.bool_]:
+        """Which images have scores, bool [n]."""
+        return np.not_equal(self.predicted, UNSCORED)
+
+    def __len__(self) -> int:
+        return len(self.predicted)
+
+
+def open_scored_dataset(path: Path) -> ScoredDataset:
+    """Read the scores of the DataFrameDirectory `path`.
+
+    Raises:
+        NotScoredDatasetError: It is a dataset without predicted labels, or without a probability for each class.
+        InvalidDatasetError: It is no readable DataFrameDirectory, or its scores are no probabilities
+            ("not_probabilities") or contradict each other ("malformed_scores").
+    """
+    meta = read_meta(path, DATA_FRAME_DIRECTORY, InvalidDatasetError)
+    if meta.get("format", PARQUET_FORMAT) != PARQUET_FORMAT:
+        raise InvalidDatasetError(
+            f"The data is stored as {meta['format']}, and only {PARQUET_FORMAT} is read.", where=path, reason="format"
+        )
+    data_path = _file_of(path, meta, "data")
+    schema_path = _file_of(path, meta, "schema") if meta.get("schema") is not None else None
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    with reading_errors(data_path, InvalidDatasetError), data_path.open("rb") as stream:
+        try:
+            file = parquet.ParquetFile(stream)
+            _check_distinct(file.schema_arrow.names, data_path)
+            roles = find_roles(file.schema_arrow.names, schema_path)
+            _check_scored(roles, path)
+            return _read(file, roles, data_path)
+        except (pa.ArrowException, UnicodeDecodeError) as error:
+            raise InvalidDatasetError(
+                f"The data is not what a Parquet file of scored images holds: {error}",
+                where=data_path,
+                reason="malformed_data",
+            ) from error
+
+
+def _file_of(root: Path, meta: dict[str, Any], key: str) -> Path:
+    relative = meta.get(key)
+    if not isinstance(relative, str):
+        raise InvalidDatasetError(f"_meta.yaml does not name a file under `{key}`.", where=root, reason="missing_key")
+    path = resolve_inside(root, relative, InvalidDatasetError)
+    if not path.is_file():
+        raise InvalidDatasetError(f"The file that `{key}` names is missing.", where=path, reason="missing_file")
+    return path
+
+
+def _check_distinct(names: list[str], path: Path) -> None:
+    repeated = sorted(name for name, count in Counter(names).items() if count > 1)
+    if repeated:
+        raise InvalidDatasetError(
+            "Columns of the data have the same name.", where=path, examples=repeated, reason="malformed_data"
+        )
+
+
+def _check_scored(roles: ColumnRoles, path: Path) -> None:
+    if roles.scored_label is None or not roles.probabilities:
+        missing = SCORED_LABEL_COLUMN if roles.scored_label is None else f"{PROBABILITY_PREFIX}<class>"
+        raise NotScoredDatasetError(f"The dataset has no column `{missing}`: it was not scored.", where=path)
+
+
+def _read(file: Any, roles: ColumnRoles, path: Path) -> ScoredDataset:
+    import pyarrow as pa
+
+    num_rows = file.metadata.num_rows
+    probabilities = np.empty((num_rows, len(roles.probabilities)))
+    has_ids = ID_COLUMN in file.schema_arrow.names
+    others: dict[str, list[Any]] = {
+        name: [] for name in (ID_COLUMN if has_ids else None, roles.label, roles.scored_label) if name is not None
+    }
+    start = 0
+    for batch in file.iter_batches(_ROWS_AT_ONCE, columns=[*others, *roles.probabilities]):
+        end = start + len(batch)
+        for index, name in enumerate(roles.probabilities):
+            scores = batch.column(name).cast(pa.float64())
+            probabilities[start:end, index] = scores.to_numpy(zero_copy_only=False)
+        for name, chunks in others.items():
+            chunks.append(batch.column(name))
+        start = end
+    probabilities = probabilities[:start]
+    columns = {name: pa.chunked_array(chunks or [pa.nulls(0)]) for name, chunks in others.items()}
+    class_names = tuple(unescape(name[len(PROBABILITY_PREFIX) :]) for name in roles.probabilities)
+    predicted = _predicted(columns[str(roles.scored_label)], class_names, path)
+    predicted[np.isnan(probabilities).any(axis=1)] = UNSCORED
+    _check_probabilities(probabilities[predicted != UNSCORED], path)
+    label_names, labels = _labels(columns[roles.label], class_names) if roles.label else (class_names, None)
+    ids = _ids(columns[ID_COLUMN]) if has_ids else None
+    return ScoredDataset(class_names, label_names, labels, probabilities, predicted, ids)
+
+
+def _predicted(column: Any, class_names: tuple[str, ...], path: Path) -> NDArray[np.int64]:
+    names, indices = _codes(column)
+    class_indices = {name: index for index, name in reversed(list(enumerate(class_names)))}
+    unknown = [name for name in names if name not in class_indices]
+    if unknown:
+        raise InvalidDatasetError(
+            "Predicted labels have no column of probabilities.",
+            where=path,
+            examples=unknown,
+            advice="Score the images again.",
+            reason="malformed_scores",
+        )
+    return _looked_up([class_indices[name] for name in names], indices)
+
+
+def _labels(column: Any, class_names: tuple[str, ...]) -> tuple[tuple[str, ...], NDArray[np.int64] | None]:
+    names, indices = _codes(column)
+    if not names:
+        return class_names, None
+    label_names = (*class_names, *sorted(set(names) - set(class_names)))
+    label_indices = {name: index for index, name in reversed(list(enumerate(label_names)))}
+    return label_names, _looked_up([label_indices[name] for name in names], indices)
+
+
+def _codes(column: Any) -> tuple[list[str], NDArray[np.int64]]:
+    """The different texts of a column, and the index of each row's text among them, -1 for null."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    encoded = compute.dictionary_encode(column.cast(pa.string()).combine_chunks())
+    indices = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return [unescape(name) for name in encoded.dictionary.to_pylist()], indices.astype(np.int64)
+
+
+def _looked_up(values: list[int], indices: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.array([*values, -1], dtype=np.int64)[indices]  # index -1, a null, is the last one
+
+
+def _ids(column: Any) -> NDArray[np.int64] | tuple[str, ...]:
+    import pyarrow as pa
+
+    if pa.types.is_integer(column.type) and not column.null_count:
+        numbers: NDArray[np.int64] = column.cast(pa.int64()).to_numpy()
+        return numbers
+    return tuple(unescape(text or "") for text in column.cast(pa.string()).to_pylist())
+
+
+def _check_probabilities(scored: NDArray[np.float64], path: Path) -> None:
+    if scored.size and not (scored.min() >= -_TOLERANCE and scored.max() <= 1 + _TOLERANCE):
+        worst = np.flatnonzero(((scored < -_TOLERANCE) | (scored > 1 + _TOLERANCE)).any(axis=1))
+        raise InvalidDatasetError(
+            "Scores are no probabilities from 0 to 1.",
+            where=path,
+            examples=(f"{scored[row].min():.6g} to {scored[row].max():.6g}" for row in worst),
+            advice="Score the images again with Score Image Model.",
+            reason="not_probabilities",
+        )

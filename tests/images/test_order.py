@@ -1,15 +1,13 @@
-"""Orders and seeds depend on their keys alone."""
+"""Orders depend on their keys alone."""
 
 from __future__ import annotations
-
-import hashlib
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytorch_designer.images.order import batch_slices, derive_seed, epoch_order
+from pytorch_designer.images.order import batch_slices, epoch_order
 
 
 @given(st.integers(0, 300), st.integers(), st.integers(1, 1000))
@@ -30,16 +28,6 @@ def test_order_does_not_change_between_releases() -> None:
 def test_every_place_is_equally_likely() -> None:
     firsts = np.array([epoch_order(5, seed=seed, epoch=1)[0] for seed in range(2000)])
     assert np.bincount(firsts, minlength=5).min() > 330  # 400 expected, standard deviation 18
-
-
-def test_seed_is_63_bits_of_a_hash_of_its_keys() -> None:
-    digest = hashlib.blake2b(b'[-5, "step", 3]', digest_size=8).digest()
-    assert derive_seed(-5, "step", 3) == int.from_bytes(digest, "big") // 2
-
-
-def test_keys_that_read_alike_give_different_seeds() -> None:
-    keys: list[tuple[str | int, ...]] = [(), ("a", "b"), ("ab",), ("a,b",), (1,), ("1",), (1, 1), (11,)]
-    assert len({derive_seed(0, *parts) for parts in keys}) == len(keys)
 
 
 @pytest.mark.parametrize(

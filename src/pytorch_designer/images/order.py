@@ -6,22 +6,15 @@ keeps the raw numbers of its generators, but not its shuffles, the same from rel
 
 from __future__ import annotations
 
-import hashlib
-import json
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pytorch_designer.seeds import derive_seed
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-
-def derive_seed(seed: int, *keys: str | int) -> int:
-    """A seed (0 to 2^63 - 1) for one purpose, from the run's seed (any integer) and words or numbers that name it."""
-    # JSON keeps ("a", "b") apart from ("ab",) and 1 from "1".
-    digest = hashlib.blake2b(json.dumps([seed, *keys]).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1
 
 
 def epoch_order(num_images: int, *, seed: int, epoch: int) -> NDArray[np.int64]:

@@ -19,8 +19,9 @@ import numpy as np
 import torch
 
 from pytorch_designer.errors import InterruptedRunError, NonFiniteLossError
-from pytorch_designer.images.order import batch_slices, derive_seed, epoch_order
+from pytorch_designer.images.order import batch_slices, epoch_order
 from pytorch_designer.inference.predictor import Predictor, inference_batch_size
+from pytorch_designer.seeds import derive_seed
 from pytorch_designer.training.history import EpochRecord, Metrics
 from pytorch_designer.training.metrics import MetricSums
 from pytorch_designer.training.schedule import learning_rate_at

@@ -14,12 +14,12 @@ import torch
 from pytorch_designer.directories.output import META_FILE, locked_output, prepare_output, staged_output
 from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.images.loader import ImageLoader
-from pytorch_designer.images.order import derive_seed
 from pytorch_designer.images.resources import default_cache_bytes, default_decode_threads
 from pytorch_designer.inference.compute import ComputePlan, choose_compute
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.models.loading import check_forward, network_for_classes, takes_lone_image
 from pytorch_designer.models.saving import write_trained_model
+from pytorch_designer.seeds import derive_seed
 from pytorch_designer.settings import settings
 from pytorch_designer.tracking.tracker import Tracker, open_tracker
 from pytorch_designer.training.checkpoint import CheckpointStore
@@ -292,8 +292,7 @@ def _write(job: _Job, summary: RunSummary, best: BestEpoch) -> None:
         validation.num_images,
     )
     if summary.bad_files:
-        _log.warning(
-            "%d image files could not be read and were left out; the report lists them.", len(summary.bad_files)
-        )
+        files = "1 image file" if len(summary.bad_files) == 1 else f"{len(summary.bad_files)} image files"
+        _log.warning("%s could not be read; left out, and listed in the report.", files)
     _log.info("Model:  %s", job.output)
     _log.info("Report: %s", job.output / REPORT_FOLDER / "index.html")

@@ -14,7 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from pytorch_designer.directories.output import locked_output, prepare_output, staged_output, write_atomically
+from pytorch_designer.directories.output import (
+    check_apart,
+    locked_output,
+    prepare_output,
+    staged_output,
+    staged_outputs,
+    write_atomically,
+)
 from pytorch_designer.errors import FailedToWriteOutputsError, InvalidDatasetError
 
 FILES = {"_meta.yaml": "type: X", "data/a.txt": "a", "MLmodel": "m", "z.txt": "z"}
@@ -24,6 +31,12 @@ def write(staging: Path) -> None:
     for name, text in FILES.items():
         (staging / name).parent.mkdir(exist_ok=True)
         (staging / name).write_text(text)
+
+
+def write_all(*outputs: Path) -> None:
+    with staged_outputs(*outputs) as stagings:
+        for staging in stagings:
+            write(staging)
 
 
 def write_and_fail(output: Path, error: Exception) -> None:
@@ -141,12 +154,56 @@ def test_what_mlflow_takes_for_a_model_comes_last_but_one(tmp_path: Path, monkey
     assert order[-2:] == ["MLmodel", "_meta.yaml"]
 
 
+@pytest.mark.parametrize("number", range(1, 9))
+def test_several_outputs_are_all_complete_or_all_empty_whichever_rename_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    outputs = (tmp_path / "first", tmp_path / "second")
+    for output in outputs:
+        prepare_output(output)
+    done = 0
+    replace = Path.replace
+
+    def failing(self: Path, target: Path) -> Path:
+        nonlocal done
+        done += not Path(target).name.startswith((".", "COMMIT"))
+        if done == number:
+            raise OSError(errno.EIO, "Input/output error", str(target))
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", failing)
+    with pytest.raises(FailedToWriteOutputsError) as caught:
+        write_all(*outputs)
+    assert str(caught.value.where).startswith(str(tmp_path))
+    assert content(tmp_path) == {}
+
+
+def test_several_outputs_become_complete_together(tmp_path: Path) -> None:
+    outputs = (tmp_path / "first", tmp_path / "second")
+    for output in outputs:
+        prepare_output(output)
+    write_all(*outputs)
+    assert [content(output) for output in outputs] == [FILES, FILES]
+
+
+@pytest.mark.parametrize("output", ["source", "source/deeper/output", "source/../source"])
+def test_output_inside_the_source_is_refused(tmp_path: Path, output: str) -> None:
+    with pytest.raises(FailedToWriteOutputsError) as caught:
+        check_apart(tmp_path / output, tmp_path / "source", "the source")
+    assert caught.value.reason == "inside_source"
+
+
+def test_output_beside_or_around_the_source_is_fine(tmp_path: Path) -> None:
+    check_apart(tmp_path / "sources", tmp_path / "source", "the source")
+    check_apart(tmp_path, tmp_path / "source", "the source")
+
+
 def test_second_run_is_refused_while_the_first_holds_the_output(tmp_path: Path) -> None:
     program = textwrap.dedent(
         """
         import sys
         from pathlib import Path
-        from pytorch_designer.directories.output import locked_output
+        from pytorch_designer.directories.output import check_apart, locked_output
         with locked_output(Path(sys.argv[1])):
             print("locked", flush=True)
             sys.stdin.read()

@@ -15,7 +15,6 @@ from __future__ import annotations
 import base64
 import errno
 import json
-import os
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -32,8 +31,8 @@ from pytorch_designer.directories.image_directory import (
 from pytorch_designer.directories.image_manifest import manifest_line
 from pytorch_designer.directories.image_schema import build_schema
 from pytorch_designer.directories.meta import write_meta
-from pytorch_designer.directories.output import locked_output, prepare_output, staged_output
-from pytorch_designer.errors import FailedToWriteOutputsError, InvalidDatasetError
+from pytorch_designer.directories.output import check_apart, locked_output, prepare_output, staged_output
+from pytorch_designer.errors import InvalidDatasetError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -78,17 +77,7 @@ def convert_to_image_directory(source: Path, output: Path) -> ImageDirectory:
         InvalidDatasetError: The source is unusable, or a file of it cannot be read.
         FailedToWriteOutputsError: The output is occupied, inside the source, or cannot be written.
     """
-    real_source, real_output = (
-        Path(os.path.realpath(source)),
-        Path(os.path.realpath(output)),
-    )  # unlike resolve(), no raise
-    if real_source in (real_output, *real_output.parents):
-        raise FailedToWriteOutputsError(
-            "The output is inside the source, of which it would become a part.",
-            where=output,
-            advice="Name an output folder outside the source.",
-            reason="inside_source",
-        )
+    check_apart(output, source, "the source")
     with locked_output(output):
         prepare_output(output)
         with opened_image_directory(source) as dataset, staged_output(output) as staging:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,17 +113,56 @@ def staged_output(path: Path) -> Iterator[Path]:
     Raises:
         FailedToWriteOutputsError: A write, a flush or a rename failed.
     """
-    staging = path / STAGING_FOLDER
-    with writing_errors(path):
-        staging.mkdir(parents=True)
+    with staged_outputs(path) as (staging,):
+        yield staging
+
+
+@contextmanager
+def staged_outputs(*paths: Path) -> Iterator[tuple[Path, ...]]:
+    """`staged_output` for several folders at once, which become complete together or stay as they were.
+
+    The renames of all `_meta.yaml` come last, one right after the other. A kill exactly between two of them is the one
+    moment that leaves some of the outputs complete; the next `prepare_output` then refuses these by name.
+
+    Raises:
+        FailedToWriteOutputsError: A write, a flush or a rename failed.
+    """
+    stagings = tuple(path / STAGING_FOLDER for path in paths)
+    with ExitStack() as stack:
+        for path in paths:
+            stack.enter_context(writing_errors(path))
         try:
-            yield staging
-            if not (staging / META_FILE).is_file():
-                raise AssertionError(f"a typed directory needs {META_FILE}")
-            _commit(path, staging)
-        except BaseException:
-            shutil.rmtree(staging, ignore_errors=True)
-            raise
+            for staging in stagings:
+                staging.mkdir(parents=True)
+            yield stagings
+            for staging in stagings:
+                if not (staging / META_FILE).is_file():
+                    raise AssertionError(f"a typed directory needs {META_FILE}")
+            _commit(paths)
+        finally:
+            for staging in stagings:
+                shutil.rmtree(staging, ignore_errors=True)
+
+
+def check_apart(output: Path, other: Path, name: str) -> None:
+    """Make sure that an output is not, and is not inside, the folder `other`, of which it would become a part.
+
+    Args:
+        output: The output folder; need not exist.
+        other: The source or another output of the same run.
+        name: What `other` is, for the message, for instance "the source".
+
+    Raises:
+        FailedToWriteOutputsError: It is.
+    """
+    real_output = Path(os.path.realpath(output))  # unlike resolve(), never raises
+    if Path(os.path.realpath(other)) in (real_output, *real_output.parents):
+        raise FailedToWriteOutputsError(
+            f"The output is inside {name}, of which it would become a part.",
+            where=output,
+            advice=f"Name an output folder outside {name}.",
+            reason="inside_source",
+        )
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -169,16 +208,29 @@ def _acquire(lock: BaseFileLock, path: Path) -> None:
         ) from error
 
 
-def _commit(path: Path, staging: Path) -> None:
-    _flush_to_disk([file for file in staging.rglob("*") if file.is_file()])
+def _commit(paths: tuple[Path, ...]) -> None:
+    entries = {path: _entries_in_order(path / STAGING_FOLDER) for path in paths}
+    for path, names in entries.items():
+        _flush_to_disk([file for file in (path / STAGING_FOLDER).rglob("*") if file.is_file()])
+        write_atomically(path / STAGING_FOLDER / _COMMIT_FILE, "\n".join(names).encode())
+    moves = [(path, name) for path, names in entries.items() for name in names[:-1]]
+    moves += [(path, META_FILE) for path in paths]
+    try:
+        for path, name in moves:
+            (path / STAGING_FOLDER / name).replace(path / name)
+        for path in paths:
+            sync_folder(path)
+    except BaseException:
+        with suppress(OSError):  # the error that ended the renames is the one to report
+            for path, name in reversed(moves):
+                _remove(path / name)
+        raise
+
+
+def _entries_in_order(staging: Path) -> list[str]:
     # MLmodel is what another reader (MLflow) takes for a complete model, so it goes just before _meta.yaml.
     last = {"MLmodel": 1, META_FILE: 2}
-    entries = sorted((entry.name for entry in staging.iterdir()), key=lambda name: (last.get(name, 0), name))
-    write_atomically(staging / _COMMIT_FILE, "\n".join(entries).encode())
-    for name in entries:
-        (staging / name).replace(path / name)
-    sync_folder(path)
-    shutil.rmtree(staging, ignore_errors=True)
+    return sorted((entry.name for entry in staging.iterdir()), key=lambda name: (last.get(name, 0), name))
 
 
 def _flush_to_disk(files: list[Path]) -> None:

@@ -1,0 +1,120 @@
+"""The command line in real processes: help, exit codes, messages, error_info.json."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pytorch_designer import __version__
+from pytorch_designer.cli.component_command import run_component
+from pytorch_designer.cli.main import main
+from pytorch_designer.components.registry import COMPONENTS
+from pytorch_designer.components.train_pytorch_model import COMPONENT as TRAIN
+from pytorch_designer.errors import NullOrEmptyError
+
+
+def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pytorch_designer", *arguments],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert all(component.command in shown for component in COMPONENTS.values())
+    assert main([]) == 0
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"pytorch-designer {__version__}\n"
+
+
+def test_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tarin"]) == 2
+    assert "no command 'tarin'" in capsys.readouterr().err
+
+
+def test_help_and_parameter_errors_import_nothing_heavy(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pytorch_designer.cli.main import main; "
+        "main(['train-pytorch-model', '--epochs', '0']); main(['--help']); "
+        "print([name for name in ('torch', 'mlflow', 'pyarrow', 'matplotlib', 'azure', 'rich') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_named_error_has_exit_code_1_a_message_and_error_info(tmp_path: Path) -> None:
+    done = run("train-pytorch-model", "--epochs", "five", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.splitlines() == [
+        "ParameterParsingError (0002): Parameter epochs cannot be 'five'.",
+        "  Where: epochs",
+        "  What to do: Give a whole number of at least 1; the default is 5.",
+        "  Details: outputs/error_info.json",
+    ]
+    info = json.loads((tmp_path / "outputs/error_info.json").read_text())
+    assert (info["name"], info["code"], info["where"]) == ("ParameterParsingError", "0002", "epochs")
+
+
+def test_traceback_is_shown_when_asked_for(tmp_path: Path) -> None:
+    done = run("train-pytorch-model", "--epochs", "five", cwd=tmp_path, PYTORCH_DESIGNER_TRACEBACK="1")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+
+
+def test_error_info_goes_where_it_is_asked_for_and_a_stale_one_is_removed(tmp_path: Path) -> None:
+    info = tmp_path / "elsewhere" / "error.json"
+    run("resnet", "--model-name", "resnet19", cwd=tmp_path, PYTORCH_DESIGNER_ERROR_INFO=str(info))
+    assert info.is_file()
+    done = run(
+        "resnet",
+        *("--model-name", "resnet18", "--pretrained", "false", "--untrained-model", "model"),
+        cwd=tmp_path,
+        PYTORCH_DESIGNER_ERROR_INFO=str(info),
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not info.exists()
+
+
+def test_bad_environment_variable_is_a_named_error(tmp_path: Path) -> None:
+    done = run("train-pytorch-model", cwd=tmp_path, PYTORCH_DESIGNER_CACHE_BYTES="lots")
+    assert done.returncode == 1
+    assert "PYTORCH_DESIGNER_CACHE_BYTES" in done.stderr
+
+
+def test_unknown_option_is_a_usage_error(tmp_path: Path) -> None:
+    done = run("train-pytorch-model", "--epoch", "3", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "unrecognized arguments" in done.stderr
+
+
+@pytest.mark.parametrize("port", ["untrained_model", "training_dataset", "validation_dataset", "trained_model"])
+def test_port_that_is_not_connected_is_named(port: str) -> None:
+    ports = ["untrained_model", "training_dataset", "validation_dataset", "trained_model"]
+    connected = [f"--{name.replace('_', '-')}=x" for name in ports if name != port]
+    with pytest.raises(NullOrEmptyError, match=f"Port {port} is not connected") as caught:
+        run_component(TRAIN, connected, "pytorch-designer")
+    assert caught.value.where == port
+
+
+def test_secrets_of_the_environment_are_never_printed(tmp_path: Path) -> None:
+    done = run("train-pytorch-model", cwd=tmp_path, AZUREML_TOKEN="s3cr3t-token")
+    assert "s3cr3t-token" not in done.stdout + done.stderr
+    assert "s3cr3t-token" not in (tmp_path / "outputs/error_info.json").read_text()

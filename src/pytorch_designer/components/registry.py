@@ -9,6 +9,7 @@ from pytorch_designer.components import (
     densenet,
     image_model,
     resnet,
+    split_image_directory,
     train_pytorch_model,
 )
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _ALL: tuple[Component[Any], ...] = (
     convert_to_image_directory.COMPONENT,
+    split_image_directory.COMPONENT,
     densenet.COMPONENT,
     resnet.COMPONENT,
     image_model.COMPONENT,

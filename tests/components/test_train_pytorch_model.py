@@ -174,11 +174,9 @@ def test_metrics_and_parameters_are_in_mlflow(workspace: Path) -> None:
 
     with sqlite3.connect(workspace / "mlflow.db") as database:
         parameters = dict(database.execute("select key, value from params"))
-        metrics = {
-            (key, step): value
-            for key, step, value in database.execute("select key, step, value from metrics").fetchall()
-        }
+        rows = database.execute("select key, step, value from metrics").fetchall()
         statuses = [status for (status,) in database.execute("select status from runs")]
+    metrics = {(key, step): value for key, step, value in rows}
     assert parameters["epochs"] == "2"
     assert parameters["learning_rate"] == "0.05"
     history = json.loads((workspace / "tracked/report/run.json").read_text())["history"]
@@ -250,5 +248,5 @@ def test_several_processes_are_refused(workspace: Path) -> None:
 @pytest.mark.parametrize("options", [("--batch-size", "1"), ("--batch-size", "59"), ("--batch-size", "100000")])
 def test_any_batch_size_trains(workspace: Path, options: tuple[str, str]) -> None:
     output = f"batch_{options[1]}"
-    succeed(*train_arguments(output), *options, "--epochs", "1", cwd=workspace)
+    succeed(*train_arguments(output), *options, "--epochs", "1", "--learning-rate", "0.001", cwd=workspace)
     assert (workspace / output / "_meta.yaml").is_file()

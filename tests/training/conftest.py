@@ -73,7 +73,7 @@ def build_run(datasets: dict[str, ImageDirectory], tmp_path: Path) -> Iterator[B
                 "training": loaders["training"],
                 "validation": loaders["validation"],
                 "num_classes": 3,
-                "repeats_lone_image": False,
+                "normalizes_lone_image": True,
                 "checkpoints": CheckpointStore(output or tmp_path / "output", "this run"),
                 "checkpoint_seconds": 1e9,
                 "display": display,

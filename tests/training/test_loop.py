@@ -183,11 +183,15 @@ def test_finished_state_is_not_trained_further(build_run: BuildRun) -> None:
     assert same(before, copy_weights(small.network))
 
 
-def test_lone_images_are_trained_on_by_a_network_that_cannot_take_one(build_run: BuildRun) -> None:
+def test_lone_images_train_a_network_whose_batch_norm_cannot_take_one(build_run: BuildRun) -> None:
     torch.manual_seed(0)
     network = nn.Sequential(nn.AvgPool2d(8), nn.Flatten(), nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 3))
-    small = trained(build_run(network=network, batch_size=1, num_epochs=1, repeats_lone_image=True))
+    before = copy_weights(network)
+    small = trained(build_run(network=network, batch_size=1, num_epochs=1, normalizes_lone_image=False))
     assert small.display.num_images == [1] * 33
+    after = copy_weights(small.network)
+    assert torch.equal(after["3.running_var"], before["3.running_var"]), "one value has no variance to learn from"
+    assert not torch.equal(after["2.weight"], before["2.weight"])
 
 
 def _without_statistics() -> nn.Module:

@@ -63,7 +63,7 @@ class TrainingRun:
         training: Loader of the training images.
         validation: Loader of the validation images, labelled in the order of the training classes.
         num_classes: Number of classes.
-        repeats_lone_image: See `take_step`.
+        normalizes_lone_image: See `take_step`.
         checkpoints: Where the state is saved.
         checkpoint_seconds: Least time between two checkpoints.
         display: Shows progress.
@@ -76,7 +76,7 @@ class TrainingRun:
     training: ImageLoader
     validation: ImageLoader
     num_classes: int
-    repeats_lone_image: bool
+    normalizes_lone_image: bool
     checkpoints: CheckpointStore
     checkpoint_seconds: float
     display: TrainingDisplay
@@ -146,7 +146,7 @@ def _train_batch(run: TrainingRun, state: TrainingState, batch: Batch, keeper: _
                 batch,
                 run.predictor,
                 learning_rate=run.learning_rate(epoch, step),
-                repeats_lone_image=run.repeats_lone_image,
+                normalizes_lone_image=run.normalizes_lone_image,
             )
         except NonFiniteLossError:
             if state.best is not None:

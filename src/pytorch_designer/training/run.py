@@ -189,7 +189,7 @@ def _train(
                 training=training,
                 validation=validation,
                 num_classes=len(job.inputs.training.classes),
-                repeats_lone_image=not takes_lone_image(
+                normalizes_lone_image=takes_lone_image(
                     job.network, preprocessing.crop_height, preprocessing.crop_width
                 ),
                 checkpoints=checkpoints,

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 from torch.nn.functional import cross_entropy
 
 from pytorch_designer.errors import ModuleOutOfMemoryError, NonFiniteLossError
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def take_step(
-    state: TrainingState, batch: Batch, predictor: Predictor, *, learning_rate: float, repeats_lone_image: bool
+    state: TrainingState, batch: Batch, predictor: Predictor, *, learning_rate: float, normalizes_lone_image: bool
 ) -> float:
     """Train on a batch of at least one image, and count it in `state.sums`.
 
@@ -33,8 +34,8 @@ def take_step(
         batch: uint8 images [n, 3, h, w] with their labels.
         predictor: The network, its preprocessing and its device.
         learning_rate: Learning rate of this step.
-        repeats_lone_image: Whether a batch of one image is made of the image twice, which has the same gradient,
-            because the network's batch norm cannot train on one value.
+        normalizes_lone_image: Whether batch norm can take its statistics from a batch of one image. Where it cannot
+            (one value a channel), such a batch is normalised with the running statistics.
 
     Returns:
         The mean cross-entropy of the batch before the step, in nats.
@@ -43,14 +44,14 @@ def take_step(
         NonFiniteLossError: The loss is NaN or infinite; no weight was changed.
         ModuleOutOfMemoryError: The device has too little memory.
     """
-    images_nchw, labels_n = batch.images, batch.labels.to(predictor.plan.device)
+    labels_n = batch.labels.to(predictor.plan.device)
     num_images = len(labels_n)
-    if num_images == 1 and repeats_lone_image:
-        images_nchw, labels_n = torch.cat([images_nchw] * 2), torch.cat([labels_n] * 2)
     predictor.network.train()
+    if num_images == 1 and not normalizes_lone_image:
+        _use_running_statistics(predictor.network)
     set_learning_rate(state.optimizer, learning_rate)
     with memory_errors(num_images):
-        inputs_nchw = predictor.prepare(images_nchw)
+        inputs_nchw = predictor.prepare(batch.images)
         with predictor.plan.autocast():
             logits_nk: Tensor = predictor.network(inputs_nchw)
         loss = cross_entropy(logits_nk.float(), labels_n)
@@ -60,7 +61,7 @@ def take_step(
         loss.backward()  # type: ignore[no-untyped-call]
         state.optimizer.step()
         state.optimizer.zero_grad(set_to_none=True)
-    top1, top5 = count_correct(logits_nk.detach()[:num_images], labels_n[:num_images])
+    top1, top5 = count_correct(logits_nk.detach(), labels_n)
     state.sums.add_batch(loss=value, top1=top1, top5=top5, num_images=num_images)
     return value
 
@@ -86,6 +87,12 @@ def memory_errors(num_images: int) -> Iterator[None]:
             f"The machine has too little memory for a batch of {num_images} images with this model.",
             where="batch_size",
         ) from error
+
+
+def _use_running_statistics(network: nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
+            module.eval()
 
 
 def _diverged(loss: float, state: TrainingState, learning_rate: float) -> NonFiniteLossError:

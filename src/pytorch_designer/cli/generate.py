@@ -11,6 +11,7 @@ from pathlib import Path
 from pytorch_designer import __version__
 from pytorch_designer.cli.reference import error_page, settings_page
 from pytorch_designer.components.registry import COMPONENTS
+from pytorch_designer.lint.formats import rules_page
 from pytorch_designer.spec.azure_yaml import component_yaml
 from pytorch_designer.spec.reference_page import reference_page
 
@@ -22,6 +23,7 @@ def generated_files() -> dict[str, str]:
     files = {
         "docs/reference/settings.md": settings_page(),
         "docs/reference/errors.md": error_page(),
+        "docs/reference/lint_rules.md": rules_page(),
     }
     for component in COMPONENTS.values():
         if component.name == TOP_LEVEL_COMPONENT:

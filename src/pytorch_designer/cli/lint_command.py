@@ -1,0 +1,57 @@
+"""`pytorch-designer lint`: check component and pipeline files without the cloud.
+
+Exit codes: 0 no error was found, 1 at least one was, 2 wrong usage of the command line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytorch_designer.lint.formats import FORMATS
+from pytorch_designer.lint.linter import lint
+from pytorch_designer.lint.rules import RULES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_FOUND = 1
+
+
+def run_lint(arguments: Sequence[str], program: str) -> int:
+    """Check the files and folders on the command line and print what is found.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        SystemExit: The command line is wrong (code 2), or asks for help (code 0).
+    """
+    parser = _parser(program)
+    options = parser.parse_args(arguments)
+    for path in options.paths:
+        if not path.exists():
+            parser.error(f"there is no file or folder {path}")
+    for rule_id in options.ignore:
+        if rule_id not in RULES:
+            parser.error(f"there is no rule {rule_id}; see docs/reference/lint_rules.md")
+    result = lint(options.paths, ignored_rules=frozenset(options.ignore))
+    text = FORMATS[options.format](result)
+    if text:
+        sys.stdout.write(f"{text}\n")
+    return _FOUND if result.num_errors else 0
+
+
+def _parser(program: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"{program} lint",
+        description="Checks Azure ML components and pipeline jobs for what the SDK accepts although it is wrong.",
+        epilog="Exit code: 0 no errors, 1 errors, 2 wrong usage. Rules: docs/reference/lint_rules.md.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("paths", nargs="+", type=Path, metavar="FILE", help="YAML files, or folders to search for them")
+    parser.add_argument("--format", choices=sorted(FORMATS), default="text", help="how to show findings (text)")
+    parser.add_argument("--ignore", action="append", default=[], metavar="RULE", help="switch a rule off; repeatable")
+    return parser

@@ -1,0 +1,167 @@
+"""Every rule of the linter. Ids are stable; `docs/reference/lint_rules.md` is generated from this table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Severity(str, Enum):
+    """An error is refused or does something else than it says; a warning is suspicious, or ignored without harm."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What is checked.
+
+    Attributes:
+        rule_id: Stable name, used in reports and to switch the rule off.
+        severity: Errors make the exit code 1.
+        meaning: One sentence that says what is found.
+        consequence: What Azure ML does with it.
+    """
+
+    rule_id: str
+    severity: Severity
+    meaning: str
+    consequence: str
+
+
+_REFUSED = "azure-ai-ml refuses the file."
+_SILENT = "azure-ai-ml accepts it silently."
+_E, _W = Severity.ERROR, Severity.WARNING
+
+_FILE_RULES = (
+    Rule("yaml-syntax", _E, "The file is not one YAML document.", _REFUSED),
+    Rule("not-a-spec", _E, "A file given by name is no component and no pipeline job.", "It is not checked."),
+    Rule("duplicate-key", _E, "A key occurs twice in a mapping.", f"{_SILENT} The last one wins."),
+    Rule("refused-key", _E, "A key that the schema does not have, where unknown keys are refused.", _REFUSED),
+    Rule("misspelled-key", _E, "An unknown key that resembles a known one.", f"{_SILENT} The key has no effect."),
+    Rule("unknown-key", _W, "A key that the schema does not have.", f"{_SILENT} The key has no effect."),
+    Rule("missing-key", _E, "A required key is absent.", _REFUSED),
+    Rule("wrong-value", _E, "A value is not of the kind that its key needs.", "Refused at load or by the service."),
+    Rule(
+        "missing-path", _E, "A local file or folder that the file names does not exist.", "Refused, or the job fails."
+    ),
+)
+_COMPONENT_RULES = (
+    Rule("component-name", _E, "The name has other characters than a-z, 0-9 and _, or starts with a digit.", _REFUSED),
+    Rule(
+        "port-name",
+        _E,
+        "The name of an input or output is no identifier, or differs from another in case only.",
+        "Refused when the component is registered.",
+    ),
+    Rule(
+        "reserved-name",
+        _E,
+        "An input has the name of an environment variable that the job's shell needs.",
+        f"{_SILENT} The service refuses it, or the job cannot find its programs.",
+    ),
+    Rule(
+        "awkward-name",
+        _W,
+        "An input is called `name` or `class`.",
+        f"{_SILENT} It collides with attributes of nodes and with Python.",
+    ),
+    Rule("unknown-type", _E, "The type of an input or output is not one of Azure ML's.", _REFUSED),
+    Rule("default-on-port", _E, "An input that is data has a default.", _REFUSED),
+    Rule("bounds-not-allowed", _E, "`min` or `max` on an input that is not integer or number.", _REFUSED),
+    Rule("enum-not-text", _E, "An entry of `enum` is not text.", _REFUSED),
+    Rule(
+        "default-wrong-type",
+        _E,
+        "A default is not a value of its input's type.",
+        "Refused, or accepted silently (2.5 becomes the integer 2).",
+    ),
+    Rule("default-out-of-range", _E, "A default is below `min` or above `max`.", _SILENT),
+    Rule("default-not-in-enum", _E, "A default is not one of the choices.", _SILENT),
+    Rule("min-above-max", _E, "`min` is greater than `max`.", f"{_SILENT} No value is valid."),
+    Rule(
+        "changed-text",
+        _W,
+        "A string without quotes that YAML reads as something else.",
+        f"{_SILENT} The job gets another text: `yes` becomes `True`, `1.10` becomes `1.1`.",
+    ),
+    Rule(
+        "component-environment-variables",
+        _E,
+        "`environment_variables` on a component.",
+        f"{_SILENT} They are dropped; on a node they work.",
+    ),
+    Rule(
+        "line-continuation",
+        _E,
+        "A line of the command ends with a backslash in a style in which YAML joins lines.",
+        f"{_SILENT} The shell sees a backslash and a blank: an argument too many.",
+    ),
+    Rule(
+        "literal-continuation",
+        _W,
+        "A line of a `|` command ends with a backslash.",
+        f"{_SILENT} Whether it works depends on how the service passes the command to the shell.",
+    ),
+    Rule(
+        "bad-binding",
+        _E,
+        "An expression that looks like a binding but is none.",
+        f"{_SILENT} The text is passed on as it is, or the service refuses it.",
+    ),
+    Rule("undeclared-input", _E, "The command uses an input that is not declared.", "Refused at validation."),
+    Rule("undeclared-output", _E, "The command uses an output that is not declared.", "Refused at validation."),
+    Rule("unused-input", _W, "The command uses an input nowhere.", _SILENT),
+    Rule("unused-output", _W, "The command uses an output nowhere.", f"{_SILENT} It stays empty."),
+    Rule(
+        "optional-outside-brackets",
+        _E,
+        "An optional input without default stands outside `$[[ ]]`.",
+        f"{_SILENT} The job fails when the input has no value.",
+    ),
+    Rule(
+        "required-inside-brackets",
+        _E,
+        "A `$[[ ]]` holds required inputs only.",
+        f"{_SILENT} The block can never vanish; one of the two declarations is wrong.",
+    ),
+)
+_PIPELINE_RULES = (
+    Rule(
+        "node-name",
+        _E,
+        "The name of a node has other characters than a-z, 0-9 and _, or starts with a digit.",
+        _REFUSED,
+    ),
+    Rule("node-type-mismatch", _E, "A node's type differs from its component's type.", _REFUSED),
+    Rule("unknown-job", _E, "A binding names a node that the pipeline does not have.", _SILENT),
+    Rule("unknown-port", _E, "A binding names an output that its node does not have.", _SILENT),
+    Rule("unknown-pipeline-input", _E, "A binding names an input that the pipeline does not have.", _SILENT),
+    Rule("unknown-pipeline-output", _E, "A binding names an output that the pipeline does not have.", _SILENT),
+    Rule("cycle", _E, "Nodes depend on each other in a circle.", _SILENT),
+    Rule("unknown-node-input", _E, "A node sets an input that its component does not have.", _SILENT),
+    Rule("unknown-node-output", _E, "A node sets an output that its component does not have.", _SILENT),
+    Rule("missing-node-input", _E, "A node leaves out an input that its component requires.", "Refused at validation."),
+    Rule("value-wrong-type", _E, "A value is not of the type of the input that it is given to.", _SILENT),
+    Rule("value-out-of-range", _E, "A value is below the input's `min` or above its `max`.", _SILENT),
+    Rule("value-not-in-enum", _E, "A value is not one of the input's choices.", _SILENT),
+    Rule(
+        "optional-to-required",
+        _E,
+        "An optional pipeline input feeds a required input of a node.",
+        "Refused at validation.",
+    ),
+    Rule("type-mismatch", _W, "Two connected ports have types that do not fit.", _SILENT),
+    Rule("port-tag-mismatch", _W, "Two connected folders hold different things, by the tags `port.<name>`.", _SILENT),
+    Rule("output-bound-twice", _W, "Two nodes write the same pipeline output.", _SILENT),
+    Rule("unused-pipeline-input", _W, "No node uses a pipeline input.", _SILENT),
+    Rule("unbound-pipeline-output", _W, "No node writes a pipeline output.", f"{_SILENT} It stays empty."),
+)
+
+RULE_GROUPS: dict[str, tuple[Rule, ...]] = {
+    "Every file": _FILE_RULES,
+    "Components": _COMPONENT_RULES,
+    "Pipelines": _PIPELINE_RULES,
+}
+RULES: dict[str, Rule] = {rule.rule_id: rule for group in RULE_GROUPS.values() for rule in group}

@@ -1,6 +1,7 @@
 """The one place where errors become an exit code, a message and `error_info.json`.
 
-Exit codes: 0 success, 1 a named error or a bug, 2 wrong usage of the command line, 128 + n stopped by signal n.
+Exit codes: 0 success, 1 a named error or a bug, 2 wrong usage of the command line, 128 + n stopped by signal n; `run`
+passes on that of the job.
 """
 
 from __future__ import annotations
@@ -22,15 +23,18 @@ _SIGNAL_BASE = 128
 _SIGINT = 2
 
 
-def run_guarded(action: Callable[[], None]) -> int:
+def run_guarded(action: Callable[[], int | None]) -> int:
     """Run `action` and report whatever goes wrong.
+
+    Args:
+        action: What to do. May return the exit code of a job that it ran; None counts as 0.
 
     Returns:
         The exit code of the process.
     """
     try:
         _remove_stale_error_info()
-        action()
+        return action() or 0
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return _SIGNAL_BASE + _SIGINT
@@ -44,7 +48,6 @@ def run_guarded(action: Callable[[], None]) -> int:
         traceback.print_exc()
         _write_error_info(_unexpected(error))
         return EXIT_FAILURE
-    return 0
 
 
 def _out_of_memory(error: MemoryError) -> ModuleOutOfMemoryError:

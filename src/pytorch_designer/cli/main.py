@@ -8,15 +8,40 @@ from typing import TYPE_CHECKING
 
 from pytorch_designer import __version__
 from pytorch_designer.cli.boundary import run_guarded
-from pytorch_designer.cli.component_command import run_component
 from pytorch_designer.cli.console import configure_console
-from pytorch_designer.components.registry import COMPONENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 PROGRAM = "pytorch-designer"
 _USAGE_ERROR = 2
+
+
+# Each command imports what it needs, the components included, when it is called: start-up is a feature.
+def _run(arguments: Sequence[str]) -> int | None:
+    from pytorch_designer.cli.run_command import run_command
+
+    return run_command(arguments, PROGRAM)
+
+
+def _lint(arguments: Sequence[str]) -> int | None:
+    from pytorch_designer.cli.lint_command import run_lint
+
+    return run_lint(arguments, PROGRAM)
+
+
+def _demo(arguments: Sequence[str]) -> int | None:
+    from pytorch_designer.cli.demo import run_demo
+
+    run_demo(arguments, PROGRAM)
+    return 0
+
+
+_OTHER_COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int | None], str]] = {
+    "run": (_run, "Runs a component's YAML file on this machine, as Azure ML would."),
+    "lint": (_lint, "Checks components and pipelines for what Azure ML accepts although it is wrong."),
+    "demo": (_demo, "Trains a model on handwritten digits with the components above, in a few minutes."),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,22 +61,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{PROGRAM} {__version__}")
         return 0
     configure_console()
+    if name in _OTHER_COMMANDS:
+        command, _ = _OTHER_COMMANDS[name]
+        return run_guarded(partial(command, rest))
+    from pytorch_designer.cli.component_command import run_component
+    from pytorch_designer.components.registry import COMPONENTS
+
     components = {component.command: component for component in COMPONENTS.values()}
     if name in components:
         return run_guarded(partial(run_component, components[name], rest, PROGRAM))
-    if name == "demo":
-        from pytorch_designer.cli.demo import run_demo
-
-        return run_guarded(partial(run_demo, rest, PROGRAM))
     print(f"{PROGRAM}: there is no command {name!r}.\n\n{_help()}", file=sys.stderr)
     return _USAGE_ERROR
 
 
 def _help() -> str:
+    from pytorch_designer.components.registry import COMPONENTS
+
     width = max(len(component.command) for component in COMPONENTS.values()) + 2
     lines = [
         f"  {component.command:<{width}}{_first_sentence(component.description)}" for component in COMPONENTS.values()
     ]
+    others = [f"  {name:<{width}}{summary}" for name, (_, summary) in _OTHER_COMMANDS.items()]
     return "\n".join(
         [
             f"usage: {PROGRAM} COMMAND [OPTIONS]",
@@ -62,7 +92,7 @@ def _help() -> str:
             *lines,
             "",
             "other commands:",
-            f"  {'demo':<{width}}Trains a model on handwritten digits with the components above, in a few minutes.",
+            *others,
             "",
             f"`{PROGRAM} COMMAND --help` shows a command's ports and parameters.",
         ]

@@ -1,0 +1,167 @@
+"""`pytorch-designer run`: a component on this machine, as Azure ML would run it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytorch_designer.harness.component_file import read_component
+from pytorch_designer.harness.job import GRACE_SECONDS, JobRequest, run_job
+from pytorch_designer.harness.run_store import DATABASE_FILE, DEFAULT_EXPERIMENT, RunStore, open_run_store
+from pytorch_designer.harness.stopping import stop_on_signals
+from pytorch_designer.harness.values import check_values
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytorch_designer.harness.job import JobResult
+    from pytorch_designer.harness.specification import CommandSpec
+
+_MEBIBYTE = 1 << 20
+
+
+def run_command_parser(program: str) -> argparse.ArgumentParser:
+    """The options of `run`."""
+    parser = argparse.ArgumentParser(
+        prog=f"{program} run",
+        description="Runs a command component on this machine, as Azure ML would: a copy of its code as working "
+        "directory, its inputs, outputs, variables and logs. The exit code is that of the component.",
+        epilog="The component's environment is not built: its `python` is the one that runs this program.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="YAML file of a command component")
+    for option, metavar, meaning in (
+        ("--input", "NAME=PATH", "folder or file of an input port"),
+        ("--param", "NAME=VALUE", "value of a parameter; those left out have their defaults"),
+        ("--output", "NAME=PATH", "where an output port is written; those left out are in the run folder"),
+        ("--env", "NAME=VALUE", "an environment variable of the job"),
+    ):
+        parser.add_argument(option, action="append", default=[], type=_assignment, metavar=metavar, help=meaning)
+    parser.add_argument(
+        "--run-folder", type=Path, metavar="DIR", help="logs, ./outputs and run.json; default: a new folder in ./runs"
+    )
+    parser.add_argument(
+        "--experiment", default=DEFAULT_EXPERIMENT, metavar="NAME", help="MLflow experiment; default: %(default)s"
+    )
+    parser.add_argument(
+        "--no-mlflow", action="store_true", help=f"do not create an MLflow run in ./{DATABASE_FILE} for the job"
+    )
+    parser.add_argument(
+        "--grace-seconds",
+        type=float,
+        default=GRACE_SECONDS,
+        metavar="N",
+        help="time that processes have to end by themselves when they must; default: %(default)s",
+    )
+    parser.add_argument(
+        "--keep-working-directory", action="store_true", help="keep it after a success too, not only after a failure"
+    )
+    return parser
+
+
+def run_command(arguments: Sequence[str], program: str) -> int:
+    """Parse the command line of `run`, run the component, and return its exit code.
+
+    Raises:
+        SystemExit: The command line is wrong (code 2), or asks for help (code 0).
+        DesignerError: Any named error.
+    """
+    parser = run_command_parser(program)
+    options = parser.parse_args(arguments)
+    spec = read_component(options.file)
+    inputs = _unique(parser, "--input and --param", [*options.input, *options.param])
+    check_values(spec, inputs)  # before anything is created, the MLflow database included
+    request = JobRequest(
+        spec=spec,
+        inputs=inputs,
+        outputs={name: Path(path) for name, path in _unique(parser, "--output", options.output).items()},
+        run_folder=options.run_folder or _new_run_folder(spec),
+        environment_variables=_unique(parser, "--env", options.env),
+        store=None if options.no_mlflow else open_run_store(Path(DATABASE_FILE), options.experiment),
+        experiment=options.experiment,
+        grace_seconds=options.grace_seconds,
+        keep_working_directory=options.keep_working_directory,
+    )
+    _show(_header(request))
+    with stop_on_signals() as stop:
+        result = run_job(request, _printer(spec), stop)
+    _show(_summary(result, request.store))
+    return result.exit_code
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not name or not separator:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
+def _unique(parser: argparse.ArgumentParser, option: str, pairs: list[tuple[str, str]]) -> dict[str, str]:
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            parser.error(f"{option}: {name} is given more than once")
+    return dict(pairs)
+
+
+def _new_run_folder(spec: CommandSpec) -> Path:
+    name = f"{spec.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    number = 1
+    while (folder := Path("runs", name if number == 1 else f"{name}-{number}")).exists():
+        number += 1
+    return folder.absolute()
+
+
+def _header(request: JobRequest) -> list[str]:
+    spec = request.spec
+    version = f" {spec.version}" if spec.version else ""
+    lines = [
+        f"Component   {spec.label} ({spec.name}{version}), {spec.source}",
+        f"Python      {sys.executable}; the component's own environment is not built locally",
+    ]
+    if spec.num_processes > 1:
+        lines.append(f"Processes   {spec.num_processes} on {spec.resources.instance_count} simulated nodes")
+    lines += [f"Input       {name} = {value}" for name, value in check_values(spec, request.inputs).items()]
+    if spec.environment_variables:
+        names = ", ".join(spec.environment_variables)
+        lines.append(f"Warning     environment_variables of a component are dropped by Azure ML: {names}; use --env")
+    lines += [f"Run folder  {request.run_folder}", ""]
+    return lines
+
+
+def _summary(result: JobResult, store: RunStore | None) -> list[str]:
+    verdict = "Completed" if result.has_succeeded else f"Failed with exit code {result.exit_code}"
+    if result.failed_rank is not None and len(result.log_files) > 1:
+        verdict += f" (process {result.failed_rank} first)"
+    memory = result.peak_memory_bytes
+    peak = "" if memory is None else f", peak memory {memory / _MEBIBYTE:.0f} MiB"
+    lines = ["", f"{verdict} after {result.seconds:.1f} s{peak}"]
+    lines += [f"Log         {path}" for path in result.log_files]
+    lines += [f"Output      {name} = {path}" for name, path in result.outputs.items()]
+    lines.append(f"Run folder  {result.run_folder}")
+    if store is not None:
+        lines.append(f"MLflow      run {result.run_id} in {store.database}")
+    return lines
+
+
+def _printer(spec: CommandSpec) -> _Printer:
+    return _Printer(width=len(str(spec.num_processes - 1)) if spec.num_processes > 1 else 0)
+
+
+class _Printer:
+    """Shows each line of output, after the rank of its process where there are several."""
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+
+    def __call__(self, rank: int, line: str) -> None:
+        _show([f"[{rank:>{self._width}}] {line}" if self._width else line])
+
+
+def _show(lines: list[str]) -> None:
+    encoding = sys.stdout.encoding or "ascii"
+    text = "\n".join(lines)
+    print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)

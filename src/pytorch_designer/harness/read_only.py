@@ -1,0 +1,79 @@
+"""Inputs are read-only on Azure ML. Here they are the user's own files, whose permissions are left alone.
+
+Without root nothing can be mounted read-only, so a violation is found afterwards and not prevented: names, sizes and
+times of all entries are compared before and after the job. Of a large input the first `MAX_ENTRIES` are looked at.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from pytorch_designer.errors import InputChangedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+MAX_ENTRIES = 100_000
+
+Listing = dict[str, tuple[int, int]]
+
+
+def list_entries(path: Path, max_entries: int = MAX_ENTRIES) -> Listing:
+    """Size in bytes and time of the last change in ns of every entry of an input, by its path.
+
+    A folder's time changes when an entry is added, removed or renamed, so that even what was written and removed again
+    shows.
+    """
+    listing: Listing = {}
+    for entry in _walk(path):
+        if len(listing) == max_entries:
+            break
+        try:
+            status = os.lstat(entry)
+        except OSError:  # unreadable, or gone while we looked: the job will see the same
+            continue
+        listing[entry] = (status.st_size, status.st_mtime_ns)
+    return listing
+
+
+def check_unchanged(name: str, path: Path, before: Listing) -> None:
+    """Compare the input `name` with how it was before the job.
+
+    Raises:
+        InputChangedError: Something was written, removed or added; names the entries.
+    """
+    after = list_entries(path)
+    if after == before:
+        return
+    added = [f"{entry} (new)" for entry in after if entry not in before]
+    removed = [f"{entry} (removed)" for entry in before if entry not in after]
+    changed = [f"{entry} (changed)" for entry in after if entry in before and after[entry] != before[entry]]
+    raise InputChangedError(
+        f"The job changed its input {name}, which is read-only on Azure ML.",
+        where=path,
+        examples=[*added, *removed, *changed],
+    )
+
+
+def overlapping_port(inputs: Mapping[str, Path], output: Path) -> str | None:
+    """The name of an input that is the folder `output`, is in it, or holds it; None where they are apart."""
+    place = output.resolve()
+    for name, path in inputs.items():
+        other = path.resolve()
+        if place == other or place in other.parents or other in place.parents:
+            return name
+    return None
+
+
+def _walk(path: Path) -> Iterator[str]:
+    pending = [str(path)]
+    while pending:
+        current = pending.pop()
+        yield current
+        try:
+            with os.scandir(current) as entries:
+                pending += sorted((entry.path for entry in entries), reverse=True)
+        except OSError:  # a file, or a folder that cannot be listed
+            continue

@@ -1,0 +1,146 @@
+"""A command component as plain data, whether it was read from YAML or from an azure-ai-ml object.
+
+Everything behind the two readers (`component_file`, `azure_objects`) works on these classes alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Scalar = bool | int | float | str
+InputValue = Path | Scalar
+
+LITERAL_TYPES = ("boolean", "integer", "number", "string")
+FILE_TYPES = ("uri_file",)
+FOLDER_TYPES = ("uri_folder", "mltable", "mlflow_model", "triton_model")
+ANY_PATH_TYPES = ("custom_model", "path", "AnyDirectory")
+DATA_TYPES = (*FILE_TYPES, *FOLDER_TYPES, *ANY_PATH_TYPES)
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """One input: a parameter (a literal) or a data port (a path).
+
+    Attributes:
+        type: One of `LITERAL_TYPES` or `DATA_TYPES`.
+        is_optional: Whether a command may leave it out, inside `$[[ ]]`.
+        default: The value of a parameter that is not given, or None.
+        minimum: Inclusive lower bound, or None.
+        maximum: Inclusive upper bound, or None.
+        choices: The permitted values (`enum`); empty: any.
+        mode: How Azure ML would deliver a data port, for instance `ro_mount`; None: its default.
+    """
+
+    name: str
+    type: str
+    is_optional: bool = False
+    default: Scalar | None = None
+    minimum: int | float | None = None
+    maximum: int | float | None = None
+    choices: tuple[Scalar, ...] = ()
+    description: str = ""
+    mode: str | None = None
+
+    @property
+    def is_data(self) -> bool:
+        """Whether the value is a path and not a literal."""
+        return self.type not in LITERAL_TYPES
+
+    @property
+    def is_required(self) -> bool:
+        """Whether a job cannot start without a value for it."""
+        return not self.is_optional and self.default is None
+
+
+@dataclass(frozen=True)
+class OutputSpec:
+    """One output port.
+
+    Attributes:
+        type: One of `DATA_TYPES`.
+        mode: `upload`: delivered when the job has ended; anything else: written live.
+    """
+
+    name: str
+    type: str = "uri_folder"
+    mode: str = "rw_mount"
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """How the processes of a job are started.
+
+    Attributes:
+        type: `pytorch`, `mpi`, `tensorflow` or `ray`.
+        process_count_per_instance: Processes on each node.
+    """
+
+    type: str
+    process_count_per_instance: int = 1
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a job asks of its nodes.
+
+    Attributes:
+        instance_count: Nodes.
+        shm_size: Size of /dev/shm as Docker writes it (`2g`), or None.
+    """
+
+    instance_count: int = 1
+    shm_size: str | None = None
+
+
+@dataclass(frozen=True)
+class CommandSpec:
+    """A command component, or the command of one node of a pipeline.
+
+    Attributes:
+        command: The command line, with its `${{...}}` and `$[[...]]` unresolved.
+        code: Folder or file of the code snapshot, absolute; None: the job starts in an empty folder.
+        additional_includes: Files and folders that are merged into the snapshot, absolute.
+        environment: The environment as it stands in the file. It is not built locally.
+        environment_variables: As they stand in the file. Azure ML drops those of a component and honours those of a
+            node, so a job gets only those of its `JobRequest`.
+        is_deterministic: Whether equal inputs give equal outputs, so that a result may be reused.
+        source: The file it was read from, or the base folder of an object, absolute.
+    """
+
+    name: str
+    command: str
+    source: Path
+    version: str | None = None
+    display_name: str | None = None
+    description: str = ""
+    code: Path | None = None
+    additional_includes: tuple[Path, ...] = ()
+    environment: Any = None
+    environment_variables: Mapping[str, str] = field(default_factory=dict)
+    distribution: Distribution | None = None
+    resources: Resources = field(default_factory=Resources)
+    inputs: Mapping[str, InputSpec] = field(default_factory=dict)
+    outputs: Mapping[str, OutputSpec] = field(default_factory=dict)
+    is_deterministic: bool = True
+
+    @property
+    def label(self) -> str:
+        """What a person calls it: the display name, else the name."""
+        return self.display_name or self.name
+
+    @property
+    def folder(self) -> Path:
+        """The folder that relative paths in `environment` start from."""
+        return self.source if self.source.is_dir() else self.source.parent
+
+    @property
+    def num_processes(self) -> int:
+        """Processes of the whole job, over all nodes."""
+        per_node = 1 if self.distribution is None else self.distribution.process_count_per_instance
+        return per_node * self.resources.instance_count

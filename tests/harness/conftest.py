@@ -1,0 +1,65 @@
+"""Components made of shell commands, in YAML files that each test writes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from tests.harness.fixture_types import MakeRequest, ReadSpec, WriteComponent
+
+from pytorch_designer.harness.component_file import read_component
+from pytorch_designer.harness.job import JobRequest
+from pytorch_designer.settings import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pytorch_designer.harness.specification import CommandSpec
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a command line leaves in the working directory stays in the test's folder, and no variable leaks in."""
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "RANK", "WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+@pytest.fixture
+def write_component(tmp_path: Path) -> WriteComponent:
+    """Writes a component's YAML file with the given command and keys, and returns its path."""
+
+    def write(command: str = "true", /, **keys: Any) -> Path:
+        path = tmp_path / "spec" / "component.yaml"
+        path.parent.mkdir(exist_ok=True)
+        document = {"type": "command", "name": "sample", "command": command, **keys}
+        path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def read_spec(write_component: WriteComponent) -> ReadSpec:
+    """Writes a component's YAML file and reads it."""
+
+    def read(command: str = "true", /, **keys: Any) -> CommandSpec:
+        return read_component(write_component(command, **keys))
+
+    return read
+
+
+@pytest.fixture
+def make_request(tmp_path: Path, read_spec: ReadSpec) -> MakeRequest:
+    """A request to run a command as a job, in a run folder of the test's; `spec` holds the YAML's other keys."""
+
+    def make(command: str, /, spec: dict[str, Any] | None = None, **fields: Any) -> JobRequest:
+        fields.setdefault("grace_seconds", 2.0)
+        return JobRequest(spec=read_spec(command, **(spec or {})), run_folder=tmp_path / "run", **fields)
+
+    return make

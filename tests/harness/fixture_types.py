@@ -1,0 +1,13 @@
+"""What the fixtures of `conftest` are, for the signatures of tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pytorch_designer.harness.job import JobRequest
+from pytorch_designer.harness.specification import CommandSpec
+
+WriteComponent = Callable[..., Path]
+ReadSpec = Callable[..., CommandSpec]
+MakeRequest = Callable[..., JobRequest]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,12 +16,6 @@ if TYPE_CHECKING:
     from pytorch_designer.inference.compute import ComputePlan
     from pytorch_designer.training.hyperparameters import Hyperparameters
     from pytorch_designer.training.inputs import TrainingInputs
-
-
-def environment_facts(plan: ComputePlan) -> dict[str, str]:
-    """Versions and hardware, by label. Environment variables are never among them: they hold secrets."""
-    versions = f"pytorch-designer {__version__}, torch {torch.__version__}, torchvision {torchvision.__version__}"
-    return {"Versions": f"{versions}, Python {platform.python_version()}", "Device": plan.describe()}
 
 
 def model_facts(inputs: TrainingInputs, network: nn.Module) -> dict[str, str]:

@@ -20,6 +20,7 @@ import torch
 
 from pytorch_designer.errors import InterruptedRunError, NonFiniteLossError
 from pytorch_designer.images.order import batch_slices, epoch_order
+from pytorch_designer.inference.memory import memory_errors
 from pytorch_designer.inference.predictor import Predictor, inference_batch_size
 from pytorch_designer.seeds import derive_seed
 from pytorch_designer.training.history import EpochRecord, Metrics
@@ -27,7 +28,7 @@ from pytorch_designer.training.metrics import MetricSums
 from pytorch_designer.training.schedule import learning_rate_at
 from pytorch_designer.training.selection import is_better, stop_reason
 from pytorch_designer.training.state import BestEpoch, TrainingState, copy_weights
-from pytorch_designer.training.step import memory_errors, take_step
+from pytorch_designer.training.step import take_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

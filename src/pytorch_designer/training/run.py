@@ -16,15 +16,17 @@ from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.images.resources import default_cache_bytes, default_decode_threads
 from pytorch_designer.inference.compute import ComputePlan, choose_compute
+from pytorch_designer.inference.environment import environment_facts
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.models.loading import check_forward, network_for_classes, takes_lone_image
 from pytorch_designer.models.saving import write_trained_model
+from pytorch_designer.progress import log_header
 from pytorch_designer.seeds import derive_seed
 from pytorch_designer.settings import settings
 from pytorch_designer.tracking.tracker import Tracker, open_tracker
 from pytorch_designer.training.checkpoint import CheckpointStore
-from pytorch_designer.training.display import LiveDisplay, PlainDisplay, log_header, open_display
-from pytorch_designer.training.facts import data_facts, environment_facts, fingerprint_facts, model_facts
+from pytorch_designer.training.display import RunDisplay, open_display
+from pytorch_designer.training.facts import data_facts, fingerprint_facts, model_facts
 from pytorch_designer.training.fingerprint import run_fingerprint
 from pytorch_designer.training.history import BadFile, EpochRecord, RunSummary
 from pytorch_designer.training.inputs import TRAINING_PORT, VALIDATION_PORT, TrainingInputs, open_inputs
@@ -233,7 +235,7 @@ def _tracked(job: _Job) -> Iterator[Tracker]:
             _log.warning("%s", problem)
 
 
-def _display(job: _Job, state: TrainingState) -> LiveDisplay | PlainDisplay:
+def _display(job: _Job, state: TrainingState) -> RunDisplay:
     num_training = len(job.inputs.training)
     return open_display(
         settings(),

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from pytorch_designer.errors import ModuleOutOfMemoryError, NonFiniteLossError
+from pytorch_designer.errors import NonFiniteLossError
+from pytorch_designer.inference.memory import memory_errors
 from pytorch_designer.training.metrics import count_correct
 from pytorch_designer.training.optimizer import set_learning_rate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from torch import Tensor
 
     from pytorch_designer.images.loader import Batch
@@ -64,29 +61,6 @@ def take_step(
     top1, top5 = count_correct(logits_nk.detach(), labels_n)
     state.sums.add_batch(loss=value, top1=top1, top5=top5, num_images=num_images)
     return value
-
-
-@contextmanager
-def memory_errors(num_images: int) -> Iterator[None]:
-    """Turn a failed allocation of a batch of `num_images` images into a `ModuleOutOfMemoryError` that names it.
-
-    Raises:
-        ModuleOutOfMemoryError: In place of torch's error.
-    """
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise ModuleOutOfMemoryError(
-            f"The GPU has too little memory for a batch of {num_images} images with this model.", where="batch_size"
-        ) from error
-    except RuntimeError as error:
-        # torch has no class of its own for a failed allocation on the CPU; the allocator's name is all it gives.
-        if "DefaultCPUAllocator" not in str(error):
-            raise
-        raise ModuleOutOfMemoryError(
-            f"The machine has too little memory for a batch of {num_images} images with this model.",
-            where="batch_size",
-        ) from error
 
 
 def _use_running_statistics(network: nn.Module) -> None:

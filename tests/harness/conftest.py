@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from tests.harness.fixture_types import MakeRequest, ReadSpec, WriteComponent
 
 from pytorch_designer.harness.component_file import read_component
 from pytorch_designer.harness.job import JobRequest
 from pytorch_designer.settings import settings
+from tests.harness.fixture_types import MakeRequest, ReadSpec, WriteComponent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

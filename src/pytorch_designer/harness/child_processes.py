@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 LineReceiver = Callable[[int, str], None]
 """Takes the rank of a process and one line of its output, without the line's end."""
 
+READER_NAME = "job-output"
 _FIRST_POLL_SECONDS = 0.005
 _POLL_SECONDS = 0.1
-_READER_SECONDS = 2.0  # a daemon that left the session may hold the output open for ever
+_READER_SECONDS = 1.0  # a daemon that left the session may hold the output open for ever
 _SIGNAL_BASE = 128
 _CHUNK_BYTES = 1 << 16
 _MAX_LINE_BYTES = 1 << 16
@@ -132,7 +133,7 @@ class _Running:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        self._reader = threading.Thread(target=self._read, args=(log, receive), daemon=True)
+        self._reader = threading.Thread(target=self._read, args=(log, receive), name=READER_NAME, daemon=True)
         self._waiter = threading.Thread(target=self._wait, daemon=True)
         self._reader.start()
         self._waiter.start()
@@ -151,8 +152,6 @@ class _Running:
             self._signal_group(getattr(signal, "SIGKILL", None))
         self._waiter.join()
         self._reader.join(_READER_SECONDS)
-        if self._popen.stdout is not None and not self._reader.is_alive():
-            self._popen.stdout.close()
 
     def _signal_group(self, number: signal.Signals | None) -> None:
         if not self._waiter.is_alive():
@@ -180,19 +179,22 @@ class _Running:
 
     def _read(self, log: RawIOBase, receive: LineReceiver) -> None:
         assert self._popen.stdout is not None  # noqa: S101
-        descriptor = self._popen.stdout.fileno()
+        with self._popen.stdout as output:
+            try:
+                self._follow(output.fileno(), log, receive)
+            finally:  # a full disk, or a receiver that fails, must not block the process on a full pipe
+                while os.read(output.fileno(), _CHUNK_BYTES):
+                    pass
+
+    def _follow(self, descriptor: int, log: RawIOBase, receive: LineReceiver) -> None:
         lines = _Lines()
-        try:
-            with log:
-                while chunk := os.read(descriptor, _CHUNK_BYTES):
-                    log.write(chunk)
-                    for line in lines.feed(chunk):
-                        receive(self.rank, line)
-            for line in lines.rest():
-                receive(self.rank, line)
-        finally:  # a full disk, or a receiver that fails, must not block the process on a full pipe
-            while os.read(descriptor, _CHUNK_BYTES):
-                pass
+        with log:
+            while chunk := os.read(descriptor, _CHUNK_BYTES):
+                log.write(chunk)
+                for line in lines.feed(chunk):
+                    receive(self.rank, line)
+        for line in lines.rest():
+            receive(self.rank, line)
 
 
 class _Lines:

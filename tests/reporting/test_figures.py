@@ -9,7 +9,15 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytorch_designer.reporting.figures import Chart, Line, heat_map, line_chart
+from pytorch_designer.reporting.figures import (
+    Chart,
+    Line,
+    ReliabilityBar,
+    heat_map,
+    line_chart,
+    reliability_chart,
+    roc_chart,
+)
 
 _ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=40)
 
@@ -85,3 +93,26 @@ def test_within_a_page_a_figure_takes_the_pages_colours_and_has_no_names_that_co
     assert not re.search(r"#[0-9a-f]{6}\b", svg)
     assert "var(--accent)" in svg
     assert '<g id="' not in svg
+
+
+def test_roc_curves_name_their_averages_and_not_each_class() -> None:
+    classes = [Line("cat", [0.0, 0.75, 1.0]), Line("dog", [0.25, 0.5, 1.0])]
+    texts = _texts(roc_chart("roc", [Line("Mean (AUC 0.9)", [0.0, 0.5, 1.0])], classes).svg)
+
+    assert {"Mean (AUC 0.9)", "Each class", "False positive rate", "True positive rate"} <= set(texts)
+    assert "cat" not in texts
+
+
+def test_two_roc_curves_are_told_apart() -> None:
+    svg = roc_chart("roc", [Line("First", [0.5, 1.0]), Line("Second", [0.0, 1.0])]).inline_svg
+
+    assert "var(--accent)" in svg
+    assert "var(--second)" in svg
+
+
+def test_a_reliability_diagram_leaves_out_groups_without_predictions() -> None:
+    bars = [ReliabilityBar(0.0, 0.5, math.nan, math.nan, 0.0), ReliabilityBar(0.5, 1.0, 0.8, 0.6, 1.0)]
+    svg = reliability_chart("calibration", bars).svg
+
+    assert "nan" not in svg.lower()
+    assert {"Accuracy", "Confidence", "Images", "Perfectly calibrated"} <= set(_texts(svg))

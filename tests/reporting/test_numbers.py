@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from pytorch_designer.reporting.numbers import count, decimal, duration, percent, rate
+from pytorch_designer.reporting.numbers import count, decimal, duration, percent, points, probability, rate
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,15 @@ def test_counts_have_separators_and_the_right_noun() -> None:
 
 def test_rates_lose_their_decimal_when_they_are_large() -> None:
     assert (rate(14.83), rate(1045.2), rate(math.nan)) == ("14.8", "1,045", "\N{EN DASH}")
+
+
+def test_a_difference_of_shares_is_in_points_with_its_sign() -> None:
+    assert points(0.123) == "+12.3 points"
+    assert points(-0.05, "") == "-5.0"
+    assert points(0.0001) == points(-0.0001) == "0.0 points"
+    assert points(math.nan) == "\N{EN DASH}"
+
+
+def test_a_small_probability_is_a_bound() -> None:
+    assert probability(0.0004) == "p < 0.001"
+    assert probability(0.04) == "p = 0.040"

@@ -1,7 +1,8 @@
-"""Line charts and heat maps as SVG: as a file that stands alone, and as a part of a page that follows its colours.
+"""Line charts, heat maps, ROC curves and reliability diagrams as SVG.
 
-Text stays text, so that names in any script are drawn by the fonts of whoever looks. matplotlib is used through its
-object interface: no pyplot, no window system, and its settings are put back.
+A figure is a file that stands alone, and a part of a page that follows its colours. Text stays text, so that names in
+any script are drawn by the fonts of whoever looks. matplotlib is used through its object interface: no pyplot, no
+window system, and its settings are put back.
 """
 
 from __future__ import annotations
@@ -74,6 +75,23 @@ class Line:
     values: Sequence[float]
 
 
+@dataclass(frozen=True)
+class ReliabilityBar:
+    """Predictions whose confidence is from `lower` to `upper`; all values are shares of 0 to 1.
+
+    Attributes:
+        confidence: Their mean confidence.
+        accuracy: How many of them are right.
+        share: How many of all predictions they are.
+    """
+
+    lower: float
+    upper: float
+    confidence: float
+    accuracy: float
+    share: float
+
+
 def line_chart(
     name: str, first: Line, second: Line, *, x_label: str, marked: int | None = None, is_share: bool = False
 ) -> Chart:
@@ -144,6 +162,76 @@ def heat_map(name: str, counts: NDArray[np.int64], labels: Sequence[str]) -> Cha
         return Chart(name, _svg(figure, is_tight=True))
 
 
+def roc_chart(name: str, averages: Sequence[Line], classes: Sequence[Line] = ()) -> Chart:
+    """ROC curves, given as true positive rates at evenly spaced false positive rates from 0 to 1.
+
+    Args:
+        name: File name without extension.
+        averages: One or two lines that are named; the last one stands out.
+        classes: Thin lines behind them, without names.
+    """
+    with _settings(name):
+        figure, axes = _new_figure(width=5.2, height=4.2, frame=(0.16, 0.13, 0.79, 0.78))
+        axes.plot([0, 1], [0, 1], color=_FIRST, linewidth=1.2, linestyle=(0, (4, 3)), alpha=0.7)
+        for index, line in enumerate(classes):
+            label = "Each class" if not index else None
+            axes.plot(*_roc_points(line), color=_FIRST, linewidth=0.8, alpha=0.6, label=label)
+        for line, color in zip(averages, (_SECOND,) if len(averages) == 1 else (_FIRST, _SECOND), strict=True):
+            axes.plot(*_roc_points(line), color=color, linewidth=2, label=line.name)
+        _set_unit_square(axes, "False positive rate", "True positive rate")
+        axes.legend(loc="lower right", frameon=False, labelcolor=_INK)
+        return Chart(name, _svg(figure, is_tight=False))
+
+
+def reliability_chart(name: str, bins: Sequence[ReliabilityBar]) -> Chart:
+    """How often predictions of each confidence are right, above how many there are.
+
+    Args:
+        name: File name without extension.
+        bins: Side by side, from a confidence of 0 to 1.
+    """
+    with _settings(name):
+        figure, axes = _new_figure(width=5.2, height=4.2, frame=(0.16, 0.36, 0.79, 0.55))
+        for bar in bins:
+            if bar.share:
+                axes.bar(
+                    bar.lower, bar.accuracy, bar.upper - bar.lower, align="edge",
+                    color=_SECOND, alpha=0.35, edgecolor=_SURFACE, linewidth=1.5,
+                )  # fmt: skip
+        filled = [bar for bar in bins if bar.share]
+        axes.plot([0, 1], [0, 1], color=_FIRST, linewidth=1.5, linestyle=(0, (4, 3)), label="Perfectly calibrated")
+        axes.plot(
+            [bar.confidence for bar in filled], [bar.accuracy for bar in filled],
+            color=_SECOND, linewidth=2, marker="o", markersize=5, label="Accuracy of each group",
+        )  # fmt: skip
+        _set_unit_square(axes, "", "Accuracy")
+        axes.tick_params(labelbottom=False)
+        axes.legend(
+            loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, labelcolor=_INK, borderaxespad=0.1
+        )
+        below = figure.add_axes((0.16, 0.13, 0.79, 0.17), facecolor="none")
+        _quieten(below)
+        for bar in bins:
+            below.bar(
+                bar.lower,
+                bar.share,
+                bar.upper - bar.lower,
+                align="edge",
+                color=_FIRST,
+                edgecolor=_SURFACE,
+                linewidth=1.5,
+            )
+        _set_unit_square(below, "Confidence", "Images")
+        below.set_yticks([0, 0.5, 1])
+        figure.align_ylabels()
+        return Chart(name, _svg(figure, is_tight=False))
+
+
+def _roc_points(line: Line) -> tuple[list[float], list[float]]:
+    last = len(line.values) - 1
+    return [0, *(index / last for index in range(last + 1))], [0, *line.values]
+
+
 @contextmanager
 def _settings(name: str) -> Iterator[None]:
     import matplotlib as mpl
@@ -168,9 +256,26 @@ def _new_figure(*, width: float, height: float, frame: tuple[float, float, float
 
     figure = Figure(figsize=(width, height), facecolor=_SURFACE)
     axes = figure.add_axes(frame, facecolor="none")
+    _quieten(axes)
+    return figure, axes
+
+
+def _quieten(axes: Axes) -> None:
     axes.tick_params(length=0, labelcolor=_QUIET, pad=6)
     axes.spines[:].set_visible(False)
-    return figure, axes
+
+
+def _set_unit_square(axes: Axes, x_label: str, y_label: str) -> None:
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+    axes.set(xlim=(-0.015, 1.015), ylim=(0, 1.02))
+    axes.set_xlabel(x_label, color=_QUIET)
+    axes.set_ylabel(y_label, color=_QUIET)
+    axes.set_axisbelow(True)
+    axes.grid(axis="y", color=_GRID, linewidth=1)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(nbins=5))
+        axis.set_major_formatter(PercentFormatter(xmax=1))
 
 
 def _mark(axes: Axes, position: int, value: float) -> None:

@@ -18,6 +18,19 @@ def percent(share: float) -> str:
     return "< 0.1%" if 0 < share < 0.0005 else f"{share:.1%}"
 
 
+def points(difference: float, unit: str = " points") -> str:
+    """The difference of two shares of 0 to 1 in percentage points, with its sign and one decimal."""
+    if not math.isfinite(difference):
+        return _MISSING
+    rounded = round(100 * difference, 1)
+    return f"{rounded:+.1f}{unit}" if rounded else f"0.0{unit}"
+
+
+def probability(value: float) -> str:
+    """The probability that chance alone does as much, as p."""
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+
+
 def decimal(value: float) -> str:
     """A measurement with three decimals, or three significant digits where decimals say nothing; NaN by name."""
     if not math.isfinite(value):

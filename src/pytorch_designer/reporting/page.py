@@ -265,6 +265,7 @@ dd { margin: 0; text-align: right; font-variant-numeric: tabular-nums; }
 .hints { margin: 0; padding: 0; list-style: none; }
 .hints li { padding: 2px 0 2px 16px; border-left: 3px solid var(--accent); margin-bottom: 12px; }
 .hints li:last-child { margin-bottom: 0; }
+.cards + .hints { margin-top: 18px; }
 details { margin-top: 14px; }
 summary { cursor: pointer; color: var(--accent); font-weight: 600; font-size: 14px; margin-bottom: 8px; }
 footer { color: var(--quiet); font-size: 13px; margin-top: 20px; }

@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytorch_designer.reporting.classification import ClassScore, class_scores
+from pytorch_designer.reporting.strict_json import dumps
 from pytorch_designer.training.history import BadFile, EpochRecord, RunSummary
 from pytorch_designer.training.report_page import draw_charts, render_page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from pathlib import Path
 
 PAGE_FILE = "index.html"
@@ -42,8 +43,8 @@ def write_report(folder: Path, summary: RunSummary) -> None:
     charts = draw_charts(summary)
     contents = {
         HISTORY_FILE: _history_csv(summary.history),
-        METRICS_FILE: json.dumps(_strict(_metrics(summary), lambda _: None), indent=2) + "\n",
-        RUN_FILE: _one_key_a_line(_strict(_run(summary), str)),
+        METRICS_FILE: dumps(_metrics(summary)),
+        RUN_FILE: _one_key_a_line(_with_texts(_run(summary))),
         **{f"{chart.name}.svg": chart.svg for chart in charts},
         PAGE_FILE: render_page(summary, charts),
     }
@@ -135,17 +136,17 @@ def _run(summary: RunSummary) -> dict[str, Any]:
     }
 
 
-def _strict(value: Any, replace: Callable[[float], object]) -> Any:
-    """`value` in strict JSON, which knows neither NaN nor infinity and which other programs insist on."""
+def _with_texts(value: Any) -> Any:
+    """`value` with texts in place of NaN and infinity, which strict JSON does not know and which are read back."""
     if isinstance(value, dict):
-        return {key: _strict(item, replace) for key, item in value.items()}
+        return {key: _with_texts(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_strict(item, replace) for item in value]
-    return replace(value) if isinstance(value, float) and not math.isfinite(value) else value
+        return [_with_texts(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _with_floats(record: dict[str, Any]) -> dict[str, Any]:
-    """The inverse of `_strict` with `str`, for a record without other texts."""
+    """The inverse of `_with_texts`, for a record without other texts."""
     return {
         key: _with_floats(value) if isinstance(value, dict) else float(value) if isinstance(value, str) else value
         for key, value in record.items()

@@ -1,0 +1,1 @@
+"""What scores are worth: metrics, comparisons and their report."""

@@ -1,0 +1,220 @@
+"""Every figure of one scored dataset.
+
+Defined as scikit-learn defines them, and equal to its figures up to rounding, with these additions:
+
+- Images without scores or without a label are left out, and counted.
+- A label that the model does not know is one more class, with a probability of 0 everywhere: its images are wrong.
+- Probabilities are taken as they are; they are not scaled to a sum of 1.
+- A class that all or none of the images belong to has no ROC curve, and is left out of the averages of their areas.
+- A tie of scores is won by the class of lower index, among the best five too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pytorch_designer.directories.scored_dataset import UNLABELED
+from pytorch_designer.errors import InvalidDatasetError, NotLabeledDatasetError
+from pytorch_designer.evaluation.averages import (
+    Averages,
+    balanced_accuracy,
+    cohen_kappa,
+    macro_averages,
+    matthews_correlation,
+    micro_averages,
+    weighted_averages,
+)
+from pytorch_designer.evaluation.calibration import Calibration, calibrate
+from pytorch_designer.evaluation.ranking import RocCurve, num_correct_in_top, roc_curve
+from pytorch_designer.reporting.classification import ClassScore, class_scores
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from pytorch_designer.directories.scored_dataset import ScoredDataset
+
+TOP = 5
+_LEAST_PROBABILITY = float(np.finfo(np.float64).eps)
+_SUM_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """The figures; shares are 0 to 1.
+
+    Attributes:
+        classes: The classes of the model, followed by the labels that it does not know.
+        num_known_classes: How many of `classes` the model knows.
+        confusion: Number of images, int64 [true class, predicted class].
+        top5_accuracy: Share of the images whose label is among the five highest-scored classes.
+        log_loss: Mean negative logarithm of the probability of the label, in nats; probabilities count as at least
+            2.2e-16, so that no image alone makes it infinite.
+        roc_curves: Each class against the rest.
+        calibration: Probabilities against what came true.
+        num_rows: Images in the dataset.
+        num_unscored: Images without scores, left out.
+        num_unlabeled: Images with scores but without a label, left out.
+        num_off_sum: Evaluated images whose probabilities do not add up to 1 within 0.001.
+    """
+
+    classes: tuple[str, ...]
+    num_known_classes: int
+    confusion: NDArray[np.int64]
+    top5_accuracy: float
+    log_loss: float
+    roc_curves: tuple[RocCurve, ...]
+    calibration: Calibration
+    num_rows: int
+    num_unscored: int
+    num_unlabeled: int
+    num_off_sum: int
+
+    @property
+    def num_images(self) -> int:
+        """Images that were evaluated."""
+        return int(self.confusion.sum())
+
+    @property
+    def num_unknown(self) -> int:
+        """Evaluated images with a label that the model does not know."""
+        return int(self.confusion[self.num_known_classes :].sum())
+
+    @property
+    def num_correct(self) -> int:
+        """Evaluated images whose predicted class is their label."""
+        return int(np.trace(self.confusion))
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the evaluated images whose predicted class is their label."""
+        return self.num_correct / self.num_images
+
+    @property
+    def macro(self) -> Averages:
+        """Averages in which every class counts the same."""
+        return macro_averages(self.confusion)
+
+    @property
+    def weighted(self) -> Averages:
+        """Averages in which every class counts as much as it has images."""
+        return weighted_averages(self.confusion)
+
+    @property
+    def micro(self) -> Averages:
+        """Averages in which every image counts the same."""
+        return micro_averages(self.confusion)
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """The mean recall of the classes that have images."""
+        return balanced_accuracy(self.confusion)
+
+    @property
+    def cohen_kappa(self) -> float:
+        """Agreement beyond chance."""
+        return cohen_kappa(self.confusion)
+
+    @property
+    def matthews_correlation(self) -> float:
+        """Correlation of labels and predictions."""
+        return matthews_correlation(self.confusion)
+
+    @property
+    def aucs(self) -> NDArray[np.float64]:
+        """Area under each class's ROC curve, float64 [class], NaN where there is none."""
+        return np.array([curve.auc for curve in self.roc_curves])
+
+    @property
+    def roc_auc(self) -> float:
+        """Mean area under the ROC curves; NaN where no class has one."""
+        return self._mean_auc(np.ones(len(self.classes)))
+
+    @property
+    def weighted_roc_auc(self) -> float:
+        """Mean area under the ROC curves, every class counting as much as it has images."""
+        return self._mean_auc(self.confusion.sum(axis=1).astype(np.float64))
+
+    @property
+    def class_scores(self) -> tuple[ClassScore, ...]:
+        """Recall, precision and F1 of each class."""
+        return class_scores(self.confusion, self.classes)
+
+    def _mean_auc(self, weights: NDArray[np.float64]) -> float:
+        is_defined = ~np.isnan(self.aucs)
+        return float(np.average(self.aucs[is_defined], weights=weights[is_defined])) if is_defined.any() else np.nan
+
+
+def evaluate(dataset: ScoredDataset, path: Path) -> Evaluation:
+    """Measure a dataset; `path` is where it lies, for messages.
+
+    Raises:
+        NotLabeledDatasetError: No image has a label.
+        InvalidDatasetError: No image has both a label and scores ("nothing_to_evaluate"), or the model knows none of
+            the labels ("different_classes").
+    """
+    labels_n, is_evaluated_n = evaluated_rows(dataset, path)
+    labels = labels_n[is_evaluated_n]
+    probabilities = dataset.probabilities if is_evaluated_n.all() else dataset.probabilities[is_evaluated_n]
+    predicted = dataset.predicted[is_evaluated_n]
+    num_labels, num_known = len(dataset.label_names), len(dataset.class_names)
+    pairs = np.bincount(labels * num_labels + predicted, minlength=num_labels**2)
+    confidence = np.take_along_axis(probabilities, predicted[:, None], axis=1)[:, 0]
+    return Evaluation(
+        classes=dataset.label_names,
+        num_known_classes=num_known,
+        confusion=pairs.reshape(num_labels, num_labels).astype(np.int64),
+        top5_accuracy=num_correct_in_top(probabilities, labels, TOP) / len(labels),
+        log_loss=_log_loss(probabilities, labels),
+        roc_curves=tuple(roc_curve(_scores(probabilities, index), labels == index) for index in range(num_labels)),
+        calibration=calibrate(confidence, predicted == labels),
+        num_rows=len(dataset),
+        num_unscored=int((~dataset.is_scored).sum()),
+        num_unlabeled=int((dataset.is_scored & (labels_n == UNLABELED)).sum()),
+        num_off_sum=int((np.abs(probabilities.sum(axis=1) - 1) > _SUM_TOLERANCE).sum()),
+    )
+
+
+def evaluated_rows(dataset: ScoredDataset, path: Path) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The labels, int64 [n], and which images have both a label and scores, bool [n]; raises as `evaluate` does."""
+    if dataset.labels is None:
+        raise NotLabeledDatasetError(
+            "The scored images have no labels to compare the scores with.",
+            where=path,
+            advice="Score a labelled image directory.",
+        )
+    is_evaluated_n = dataset.is_scored & (dataset.labels != UNLABELED)
+    if not is_evaluated_n.any():
+        raise InvalidDatasetError(
+            "No image has both a label and scores.",
+            where=path,
+            advice="Look into the log of Score Image Model for why images could not be read.",
+            reason="nothing_to_evaluate",
+        )
+    if dataset.labels[is_evaluated_n].min() >= len(dataset.class_names):
+        raise InvalidDatasetError(
+            "The model knows none of the labels of these images; its classes are "
+            f"{', '.join(dataset.class_names[:3])}{', ...' if len(dataset.class_names) > 3 else ''}.",
+            where=path,
+            examples=dataset.label_names[len(dataset.class_names) :],
+            advice="Score images with the classes that the model was trained on.",
+            reason="different_classes",
+        )
+    return dataset.labels, is_evaluated_n
+
+
+def _scores(probabilities: NDArray[np.float64], index: int) -> NDArray[np.float64]:
+    if index >= probabilities.shape[1]:
+        return np.zeros(len(probabilities))
+    return np.ascontiguousarray(probabilities[:, index])
+
+
+def _log_loss(probabilities: NDArray[np.float64], labels_n: NDArray[np.int64]) -> float:
+    own_n = np.zeros(len(labels_n))
+    is_known = labels_n < probabilities.shape[1]
+    own_n[is_known] = np.take_along_axis(probabilities[is_known], labels_n[is_known, None], axis=1)[:, 0]
+    return float(np.mean(-np.log(np.clip(own_n, _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY))))

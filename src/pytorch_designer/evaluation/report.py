@@ -1,0 +1,149 @@
+"""The result of an evaluation: files for programs, figures, and a page for people.
+
+    DIRECTORY/_meta.yaml             type: EvaluationDirectory; visualization: [{type: html, path: index.html}]
+    DIRECTORY/metrics.json           every figure; null where one is not defined
+    DIRECTORY/per_class.csv          one row a class
+    DIRECTORY/confusion_matrix.csv   a row a true class, a column a predicted one
+    DIRECTORY/calibration.csv        one row a group of images of like confidence
+    DIRECTORY/*.svg                  the figures
+    DIRECTORY/to_compare/...         the tables and figures of the second dataset, when there is one
+    DIRECTORY/index.html             the page; it needs none of the other files
+
+Names that UTF-8 cannot hold are escaped as in the scored dataset (`directories.data_frame_schema`).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from pytorch_designer.directories.data_frame_schema import escape
+from pytorch_designer.directories.meta import write_meta
+from pytorch_designer.evaluation.comparison import PairedTest
+from pytorch_designer.evaluation.report_page import draw_charts, render_page
+from pytorch_designer.reporting.classification import accuracy_interval
+from pytorch_designer.reporting.strict_json import dumps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from pytorch_designer.evaluation.comparison import NotPaired
+    from pytorch_designer.evaluation.metrics import Evaluation
+    from pytorch_designer.reporting.classification import ClassScore
+
+EVALUATION_DIRECTORY = "EvaluationDirectory"
+PAGE_FILE = "index.html"
+METRICS_FILE = "metrics.json"
+COMPARED_FOLDER = "to_compare"
+
+
+def write_evaluation(
+    folder: Path, first: Evaluation, second: Evaluation | None = None, comparison: PairedTest | NotPaired | None = None
+) -> None:
+    """Write the evaluation of one dataset, or of two with their comparison, into `folder`, which exists.
+
+    The same arguments give the same bytes.
+
+    Raises:
+        OSError: A file could not be written.
+    """
+    evaluations = {folder: first}
+    metrics = {"scored_dataset": _metrics(first)}
+    if second is not None and comparison is not None:
+        evaluations[folder / COMPARED_FOLDER] = second
+        metrics |= {"scored_dataset_to_compare": _metrics(second), "comparison": _comparison(comparison)}
+    for target, evaluation in evaluations.items():
+        target.mkdir(exist_ok=True)
+        _write_text(target / "per_class.csv", _per_class(evaluation))
+        _write_text(target / "confusion_matrix.csv", _confusion_matrix(evaluation))
+        _write_text(target / "calibration.csv", _calibration(evaluation))
+        for chart in draw_charts(evaluation):
+            _write_text(target / f"{chart.name}.svg", chart.svg)
+    _write_text(folder / METRICS_FILE, dumps(metrics))
+    _write_text(folder / PAGE_FILE, render_page(first, second, comparison))
+    write_meta(folder, EVALUATION_DIRECTORY, visualization=[{"type": "html", "path": PAGE_FILE}], metrics=METRICS_FILE)
+
+
+def _metrics(evaluation: Evaluation) -> dict[str, Any]:
+    return {
+        "num_images": evaluation.num_images,
+        "num_unscored": evaluation.num_unscored,
+        "num_unlabeled": evaluation.num_unlabeled,
+        "num_unknown_labels": evaluation.num_unknown,
+        "accuracy": evaluation.accuracy,
+        "accuracy_interval": list(accuracy_interval(evaluation.accuracy, evaluation.num_images)),
+        "top5_accuracy": evaluation.top5_accuracy,
+        "balanced_accuracy": evaluation.balanced_accuracy,
+        "macro": asdict(evaluation.macro),
+        "weighted": asdict(evaluation.weighted),
+        "micro": asdict(evaluation.micro),
+        "log_loss": evaluation.log_loss,
+        "roc_auc": {"macro": evaluation.roc_auc, "weighted": evaluation.weighted_roc_auc},
+        "cohen_kappa": evaluation.cohen_kappa,
+        "matthews_correlation": evaluation.matthews_correlation,
+        "expected_calibration_error": evaluation.calibration.expected_error,
+        "mean_confidence": evaluation.calibration.mean_confidence,
+        "classes": [
+            {"name": score.name} | _class_figures(score, float(auc))
+            for score, auc in zip(evaluation.class_scores, evaluation.aucs, strict=True)
+        ],
+    }
+
+
+def _class_figures(score: ClassScore, auc: float) -> dict[str, float]:
+    return {
+        "num_images": score.num_images,
+        "num_predicted": score.num_predicted,
+        "num_correct": score.num_correct,
+        "recall": score.recall,
+        "precision": score.precision,
+        "f1": score.f1,
+        "roc_auc": auc,
+    }
+
+
+def _comparison(comparison: PairedTest | NotPaired) -> dict[str, Any]:
+    if not isinstance(comparison, PairedTest):
+        return {"is_paired": False, "reason": comparison.reason}
+    return {
+        "is_paired": True,
+        **asdict(comparison),
+        "accuracy_difference": comparison.difference,
+        "accuracy_difference_interval": list(comparison.interval),
+        "mcnemar_p_value": comparison.p_value,
+    }
+
+
+def _per_class(evaluation: Evaluation) -> str:
+    rows = [
+        [escape(score.name), *_class_figures(score, float(auc)).values()]
+        for score, auc in zip(evaluation.class_scores, evaluation.aucs, strict=True)
+    ]
+    return _csv(["class", *_class_figures(evaluation.class_scores[0], math.nan)], rows)
+
+
+def _confusion_matrix(evaluation: Evaluation) -> str:
+    names = [escape(name) for name in evaluation.classes]
+    rows = ([name, *counts] for name, counts in zip(names, evaluation.confusion.tolist(), strict=True))
+    return _csv(["true class", *names], rows)
+
+
+def _calibration(evaluation: Evaluation) -> str:
+    rows = [list(asdict(part).values()) for part in evaluation.calibration.bins]
+    return _csv(list(asdict(evaluation.calibration.bins[0])), rows)
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(["" if isinstance(cell, float) and math.isnan(cell) else cell for cell in row] for row in rows)
+    return stream.getvalue()
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_bytes(text.encode("utf-8"))

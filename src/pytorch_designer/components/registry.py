@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 from pytorch_designer.components import (
     convert_to_image_directory,
     densenet,
+    evaluate_model,
     image_model,
     resnet,
+    score_image_model,
     split_image_directory,
     train_pytorch_model,
 )
@@ -23,6 +25,8 @@ _ALL: tuple[Component[Any], ...] = (
     resnet.COMPONENT,
     image_model.COMPONENT,
     train_pytorch_model.COMPONENT,
+    score_image_model.COMPONENT,
+    evaluate_model.COMPONENT,
 )
 
 COMPONENTS: dict[str, Component[Any]] = {component.name: component for component in _ALL}

@@ -26,6 +26,7 @@ class DirectoryType(str, Enum):
     MODEL = "ModelDirectory"
     TRANSFORMATION = "TransformationDirectory"
     DATA_FRAME = "DataFrameDirectory"
+    EVALUATION = "EvaluationDirectory"
 
 
 @dataclass(frozen=True)

@@ -218,8 +218,10 @@ class InterruptedRunError(DesignerError):
     code = "P003"
     default_advice = "Run the same command again: it continues where it stopped."
 
-    def __init__(self, what: str, *, signal_number: int, where: Path | str | None = None) -> None:
-        super().__init__(what, where=where)
+    def __init__(
+        self, what: str, *, signal_number: int, where: Path | str | None = None, advice: str | None = None
+    ) -> None:
+        super().__init__(what, where=where, advice=advice)
         self.signal_number = signal_number
 
 

@@ -130,6 +130,33 @@ def test_a_signal_ends_all_children_and_leaves_a_readable_state(
     assert json.loads((tmp_path / "here" / "run.json").read_text(encoding="utf-8"))["state"] == "canceled"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="pipes break otherwise elsewhere")
+def test_a_reader_that_has_seen_enough_does_not_end_the_job(tmp_path: Path, write_component: WriteComponent) -> None:
+    path = write_component("sleep 0.3; seq 1000; exit 5")
+    harness = subprocess.Popen(
+        [*RUN, str(path), "--run-folder", "here", "--no-mlflow"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert harness.stdout is not None
+
+    harness.stdout.close()
+    _, stderr = harness.communicate(timeout=60)
+
+    assert (harness.returncode, stderr) == (5, b"")
+    assert (tmp_path / "here" / "user_logs" / "std_log.txt").read_text(encoding="utf-8").endswith("\n1000\n")
+
+
+def test_processes_find_each_other_through_the_variables(write_component: WriteComponent) -> None:
+    program = (
+        "import torch, torch.distributed as d; d.init_process_group('gloo'); t = torch.tensor(d.get_rank() + 1.0); "
+        "d.all_reduce(t); print(t.item()); d.destroy_process_group()"
+    )
+    spec = {"distribution": {"type": "pytorch"}, "resources": {"instance_count": 2}}
+
+    done = _run(write_component(f'python -c "{program}"', **spec), "--no-mlflow")
+
+    assert {"[0] 3.0", "[1] 3.0"} <= set(done.stdout.splitlines()), done.stdout
+
+
 def test_nothing_slow_is_imported(write_component: WriteComponent) -> None:
     path = write_component()
     program = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
@@ -123,7 +124,8 @@ def _header(request: JobRequest) -> list[str]:
         f"Python      {sys.executable}; the component's own environment is not built locally",
     ]
     if spec.num_processes > 1:
-        lines.append(f"Processes   {spec.num_processes} on {spec.resources.instance_count} simulated nodes")
+        nodes = spec.resources.instance_count
+        lines.append(f"Processes   {spec.num_processes}" + (f" on {nodes} simulated nodes" if nodes > 1 else ""))
     lines += [f"Input       {name} = {value}" for name, value in check_values(spec, request.inputs).items()]
     if spec.environment_variables:
         names = ", ".join(spec.environment_variables)
@@ -164,4 +166,7 @@ class _Printer:
 def _show(lines: list[str]) -> None:
     encoding = sys.stdout.encoding or "ascii"
     text = "\n".join(lines)
-    print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    try:
+        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    except BrokenPipeError:  # `| head` has seen enough: the job goes on, and its log has every line
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (for the rest of the process)

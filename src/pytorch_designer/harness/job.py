@@ -253,6 +253,7 @@ class _Job:
                 f"{self._spec.name} was stopped.",
                 signal_number=stop.signal_number or signal.SIGTERM,
                 where=self._folder.path,
+                advice="Run it with the same outputs and run folder to go on from what it has written, if it can.",
             )
         return outcome
 

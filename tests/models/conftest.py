@@ -1,68 +1,25 @@
-"""Models as the old designer wrote them, made with torchvision and torch alone."""
+"""Weights and models of others, made with torchvision and torch alone."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
-import yaml
+from tests.models import legacy_model
 from torch import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-_PACKAGE = "azureml.designer.modules.dl.pytorch.initialize_models.vision.classification"
-
 
 @pytest.fixture
 def write_legacy_model(tmp_path: Path) -> Callable[..., Path]:
     """Write a ModelDirectory of the old layout; gives its path."""
-
-    def write(
-        state_dict: dict[str, Tensor],
-        *,
-        model_name: str = "resnet18",
-        classes: tuple[str, ...] | None = None,
-        pretrained: bool = False,
-        changes: dict[str, Any] | None = None,
-    ) -> Path:
-        root = tmp_path / "legacy"
-        root.mkdir()
-        family, class_name = ("densenet", "DenseNet") if "dense" in model_name else ("resnet", "ResNet")
-        init_params: dict[str, Any] = {"model_name": model_name, "pretrained": pretrained}
-        spec: dict[str, Any] = {
-            "flavor": {"name": "pytorch", "serialization_method": "state_dict"},
-            "model_file": "model",
-            "time_created": "2020-11-20T08:37:30.713075+0000",
-            "flavor_extras": {
-                "module": f"{_PACKAGE}.{family}",
-                "class": class_name,
-                "is_cuda": False,
-                "init_params": init_params,
-            },
-            "task_type": "MultiClassification",
-        }
-        meta: dict[str, Any] = {"type": "ModelDirectory", "extension": {}, "model": "model_spec.yaml"}
-        if classes is not None:
-            init_params["num_classes"] = len(classes)
-            normalizer = {"mean": [0.5, 0.4, 0.3], "std": [0.5, 0.25, 0.125]}
-            module = "azureml.designer.modules.dl.pytorch.common.pytorch.pre_processor"
-            pre_processor = {"module": module, "class": "ImageNormalizer", "init_params": normalizer}
-            spec["label_map_file"] = "index_to_label.csv"
-            spec["inputs"] = [{"name": "image", "pre_processor": pre_processor}]
-            with (root / "index_to_label.csv").open("w", newline="", encoding="utf-8") as stream:
-                csv.writer(stream, lineterminator="\n").writerows([["", "label"], *enumerate(classes)])
-            meta |= {"registerModel": True, "modelOutputPath": "trained_model_outputs"}
-        (root / "model_spec.yaml").write_text(yaml.safe_dump({**spec, **(changes or {})}), encoding="utf-8")
-        (root / "_meta.yaml").write_text(yaml.safe_dump(meta), encoding="utf-8")
-        torch.save(state_dict, root / "model")
-        return root
-
-    return write
+    return partial(legacy_model.write_legacy_model, tmp_path / "legacy")
 
 
 @pytest.fixture

@@ -72,7 +72,9 @@ class _Metric:
         change = other.value - self.value
         if self.is_share:
             return points(change)
-        return f"{change:+.3f}" if math.isfinite(change) else "\N{EN DASH}"
+        if not math.isfinite(change):
+            return "\N{EN DASH}"
+        return f"{change:+.3f}" if round(change, 3) else "0.000"
 
 
 def draw_charts(evaluation: Evaluation) -> tuple[Chart, ...]:
@@ -161,7 +163,7 @@ def _cards(evaluation: Evaluation) -> Iterator[Card]:
     if evaluation.num_known_classes > 5:
         yield Card("Top-5 accuracy", percent(evaluation.top5_accuracy), "label among the best five")
     yield Card("Macro F1", percent(macro.f1), f"precision {percent(macro.precision)}, recall {percent(macro.recall)}")
-    yield Card("Log loss", decimal(evaluation.log_loss), "lower is better")
+    yield Card("Log loss", _loss(evaluation.log_loss), "lower is better")
     yield Card("ROC AUC", _area(evaluation.roc_auc), "mean of the classes")
     error = evaluation.calibration.expected_error
     yield Card(
@@ -187,7 +189,7 @@ def _remarks(evaluation: Evaluation) -> dict[str, str]:
     missing = [score.name for score in evaluation.class_scores if not score.num_images]
     if missing:
         found[f"{count(len(missing), 'class', 'classes')} without images."] = (
-            f"Nothing is known about how well they are recognised: {', '.join(missing[:10])}."
+            f"No recall can be measured for: {', '.join(missing[:10])}."
         )
     if evaluation.num_off_sum:
         found[f"{count(evaluation.num_off_sum, 'image')} with probabilities that do not add up to 1."] = (
@@ -305,7 +307,9 @@ def _metric_table(first: Evaluation, second: Evaluation) -> Markup:
 
 def _better(one: _Metric, other: _Metric) -> str:
     gain = (one.value - other.value) if one.is_better_lower else (other.value - one.value)
-    return "\N{EN DASH}" if not gain or math.isnan(gain) else (_SECOND if gain > 0 else _FIRST)
+    if one.shown == other.shown or math.isnan(gain):
+        return "\N{EN DASH}"
+    return _SECOND if gain > 0 else _FIRST
 
 
 def _metrics(evaluation: Evaluation) -> tuple[_Metric, ...]:
@@ -346,6 +350,10 @@ def _roc(evaluation: Evaluation) -> Chart:
 def _macro_roc(name: str, evaluation: Evaluation) -> Line:
     defined = [curve.true_positive_rates for curve in evaluation.roc_curves if math.isfinite(curve.auc)]
     return Line(name, np.mean(defined, axis=0).tolist())
+
+
+def _loss(value: float) -> str:
+    return decimal(round(value, 9))  # not the 2e-16 of predictions that are all certain and right
 
 
 def _area(value: float) -> str:

@@ -55,7 +55,7 @@ def _log(evaluation: Evaluation, name: str) -> None:
         f"{name}: " if name else "",
         percent(evaluation.accuracy),
         percent(evaluation.macro.f1),
-        decimal(evaluation.log_loss),
+        decimal(round(evaluation.log_loss, 9)),
         decimal(evaluation.roc_auc),
         count(evaluation.num_images, "image"),
         count(len(evaluation.classes), "class", "classes"),

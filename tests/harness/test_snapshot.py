@@ -120,6 +120,15 @@ def test_a_path_that_does_not_exist_is_refused(tmp_path: Path, includes: tuple[s
         _names(code, *(tmp_path / name for name in includes))
 
 
+def test_what_the_harness_writes_is_left_out(tmp_path: Path) -> None:
+    written = {"runs/one/run.json": "", "runs/one/user_logs/std_log.txt": "", "runs/one/big": "", "mlflow.db": ""}
+    code = _write(tmp_path / "code", **{"a.py": "", "runs/run.json": "mine", "runs/user_logs": "mine"}, **written)
+
+    snapshot = code_snapshot(_spec(code), excluded=[code / "mlflow.db"])
+
+    assert list(snapshot.files) == ["a.py", "runs/run.json", "runs/user_logs"]
+
+
 def test_the_hash_is_that_of_names_and_contents(tmp_path: Path) -> None:
     def hashed(name: str, **texts: str) -> str:
         return code_snapshot(_spec(_write(tmp_path / name, **texts))).content_hash()

@@ -126,6 +126,12 @@ def test_only_a_choice_is_taken() -> None:
     assert caught.value.advice == "Give one of a, b."
 
 
+def test_choices_of_numbers_are_compared_as_numbers() -> None:
+    port = InputSpec("x", "number", choices=(1, 0.5))
+
+    assert [parse_literal(port, value) for value in ("1.0", "0.50")] == [1.0, 0.5]
+
+
 def test_a_name_that_does_not_exist_is_refused_with_those_that_do() -> None:
     with pytest.raises(UnknownNameError) as caught:
         check_values(_spec(InputSpec("epochs", "integer")), {"epoch": "1"})

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytorch_designer.directories.output import writing_errors
 from pytorch_designer.harness.component_file import read_component
 from pytorch_designer.harness.job import GRACE_SECONDS, JobRequest, run_job
 from pytorch_designer.harness.run_store import DATABASE_FILE, DEFAULT_EXPERIMENT, RunStore, open_run_store
@@ -109,11 +112,16 @@ def _unique(parser: argparse.ArgumentParser, option: str, pairs: list[tuple[str,
 
 
 def _new_run_folder(spec: CommandSpec) -> Path:
+    runs = Path("runs").absolute()
     name = f"{spec.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    number = 1
-    while (folder := Path("runs", name if number == 1 else f"{name}-{number}")).exists():
-        number += 1
-    return folder.absolute()
+    with writing_errors(runs):
+        runs.mkdir(exist_ok=True)
+        for number in itertools.count(1):
+            folder = runs / (name if number == 1 else f"{name}-{number}")
+            with suppress(FileExistsError):  # of another run that was started in the same second
+                folder.mkdir()
+                break
+    return folder
 
 
 def _header(request: JobRequest) -> list[str]:

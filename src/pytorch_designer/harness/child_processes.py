@@ -163,19 +163,26 @@ class _Running:
                 self._popen.terminate()
 
     def _wait(self) -> None:
-        if hasattr(os, "waitid") and hasattr(os, "wait4"):
+        if hasattr(os, "waitid"):
             # Not reaped before its group is killed, so that the group's number cannot belong to anybody else.
             os.waitid(os.P_PID, self._popen.pid, os.WEXITED | os.WNOWAIT)
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._popen.pid, signal.SIGKILL)
+            self._kill_group()
+        if hasattr(os, "wait4"):
             _, status, usage = os.wait4(self._popen.pid, 0)
             self._popen.returncode = os.waitstatus_to_exitcode(status)
             self.max_resident_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else _KILOBYTE)
         else:
             self._popen.wait()
+        if not hasattr(os, "waitid"):  # macOS before Python 3.13
+            self._kill_group()
         code = self._popen.returncode
         self.exit_code = code if code >= 0 else _SIGNAL_BASE - code
         self._endings.put(self)
+
+    def _kill_group(self) -> None:
+        if hasattr(os, "killpg"):
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._popen.pid, signal.SIGKILL)
 
     def _read(self, log: RawIOBase, receive: LineReceiver) -> None:
         assert self._popen.stdout is not None  # noqa: S101

@@ -147,7 +147,8 @@ class _Job:
             for name, path in self._outputs.items()
         }
         self._shell = _shell()
-        self._snapshot = code_snapshot(spec)
+        own = () if request.store is None else request.store.own_paths
+        self._snapshot = code_snapshot(spec, excluded=(self._folder.path, *own))
         self._command = render_command(spec, self._inputs, self._written_outputs)
 
     def run(self, on_line: LineReceiver, stop: StopRequest) -> JobResult:
@@ -225,7 +226,8 @@ class _Job:
         if self._request.store is None:
             return uuid.uuid4().hex
         name = self._request.run_name or self._spec.label
-        return self._request.store.start_run(name, parent_run_id=self._request.parent_run_id)
+        tags = {"mlflow.source.name": self._spec.name}
+        return self._request.store.start_run(name, parent_run_id=self._request.parent_run_id, tags=tags)
 
     def _end_run(self, run_id: str, status: str) -> None:
         if self._request.store is not None:

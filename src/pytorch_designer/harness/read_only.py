@@ -68,12 +68,15 @@ def overlapping_port(inputs: Mapping[str, Path], output: Path) -> str | None:
 
 
 def _walk(path: Path) -> Iterator[str]:
-    pending = [str(path)]
+    yield str(path)
+    pending = [str(path)] if path.is_dir() else []
     while pending:
-        current = pending.pop()
-        yield current
         try:
-            with os.scandir(current) as entries:
-                pending += sorted((entry.path for entry in entries), reverse=True)
-        except OSError:  # a file, or a folder that cannot be listed
+            with os.scandir(pending.pop()) as entries:
+                listed = sorted(entries, key=lambda entry: entry.name)
+        except OSError:  # a folder that cannot be listed
             continue
+        for entry in listed:
+            yield entry.path
+        # Not through links below the top, which may lead in a circle, or out of the input.
+        pending += [entry.path for entry in reversed(listed) if entry.is_dir(follow_symlinks=False)]

@@ -136,6 +136,11 @@ class RunFolder:
             write_atomically(self.path / RECORD_FILE, (json.dumps(asdict(record), indent=2) + "\n").encode())
 
 
+def is_run_folder(path: Path) -> bool:
+    """Whether `path` is the folder of an earlier or of a running run."""
+    return (path / _LOGS).is_dir() and (path / RECORD_FILE).is_file()
+
+
 def move_into(source: Path, target: Path, *, replaces: bool = False) -> None:
     """Move the content of the folder `source`, if there is one, into the folder `target`.
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 DATABASE_FILE = "mlflow.db"
 DEFAULT_EXPERIMENT = "local"
+_ARTIFACTS = "mlruns"
 _BUSY_SECONDS = 30.0
 
 
@@ -54,6 +55,15 @@ class RunStore:
     def tracking_uri(self) -> str:
         """What MLflow is given, for instance as `mlflow ui --backend-store-uri`."""
         return f"sqlite:///{self.database.as_posix()}"
+
+    @property
+    def own_paths(self) -> tuple[Path, ...]:
+        """The files and folders that the store consists of."""
+        return (
+            self.database,
+            self.database.with_name(f"{self.database.name}-journal"),
+            self.database.parent / _ARTIFACTS,
+        )
 
     def variables(self, run_id: str) -> dict[str, str]:
         """The environment variables with which a process joins the run."""
@@ -214,7 +224,7 @@ def _connection(database: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _artifact_root(database: Path) -> str:
-    return (database.parent / "mlruns").as_uri()
+    return (database.parent / _ARTIFACTS).as_uri()
 
 
 def _cache_folder() -> Path:

@@ -4,7 +4,8 @@
     `additional_includes`     each a file or a folder, merged in under its own name; `X.zip` where only a folder X
                               exists is that folder, zipped
     left out                  `__pycache__`, and what the ignore file of the code folder says: `.amlignore`, or
-                              `.gitignore` where there is none of that
+                              `.gitignore` where there is none of that; and, which Azure ML has nothing like, what the
+                              harness itself writes: folders of runs, its MLflow database (`code: .` is common)
 
 As in azure-ai-ml, ignore files below the top count only where there are additional includes. Symbolic links are
 followed, since what they lead to is what is uploaded; a link that leads back up is an error.
@@ -22,9 +23,10 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from pytorch_designer.errors import InvalidSpecError
+from pytorch_designer.harness.run_folder import is_run_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from pathspec import GitIgnoreSpec
 
@@ -82,14 +84,18 @@ class Snapshot:
         return digest.hexdigest()
 
 
-def code_snapshot(spec: CommandSpec) -> Snapshot:
+def code_snapshot(spec: CommandSpec, *, excluded: Collection[Path] = ()) -> Snapshot:
     """List the files that the snapshot of `spec` consists of.
+
+    Args:
+        spec: The component.
+        excluded: Absolute paths of files and folders that are left out wherever they are found.
 
     Raises:
         InvalidSpecError: `code` or an additional include does not exist, or its links lead in a circle.
     """
     has_includes = bool(spec.additional_includes)
-    rules = _Rules()
+    rules = _Rules(excluded=frozenset(map(str, excluded)))
     files: dict[str, Path] = {}
     zipped: dict[str, dict[str, Path]] = {}
     if spec.code is not None:
@@ -115,10 +121,13 @@ def code_snapshot(spec: CommandSpec) -> Snapshot:
 
 
 class _Rules:
-    """Ignore files that are in force, each for the part of the snapshot that it stands in."""
+    """What is left out: paths, and ignore files, each for the part of the snapshot that it stands in."""
 
-    def __init__(self, parts: tuple[tuple[str, GitIgnoreSpec], ...] = ()) -> None:
+    def __init__(
+        self, parts: tuple[tuple[str, GitIgnoreSpec], ...] = (), excluded: frozenset[str] = frozenset()
+    ) -> None:
         self._parts = parts
+        self._excluded = excluded
 
     def of(self, folder: Path, prefix: str) -> _Rules:
         """These rules and those of the ignore file in `folder`, whose place in the snapshot is `prefix`."""
@@ -129,8 +138,14 @@ class _Rules:
                 continue
             from pathspec import GitIgnoreSpec
 
-            return _Rules((*self._parts, (prefix, GitIgnoreSpec.from_lines(text.splitlines()))))
+            return _Rules((*self._parts, (prefix, GitIgnoreSpec.from_lines(text.splitlines()))), self._excluded)
         return self
+
+    def exclude_always(self, entry: os.DirEntry[str]) -> bool:
+        """Whether an entry is left out whatever the ignore files say."""
+        if entry.name in _ALWAYS_IGNORED or entry.path in self._excluded:
+            return True
+        return entry.is_dir() and is_run_folder(Path(entry.path))
 
     def exclude(self, path: str) -> bool:
         """Whether the file at `path` in the snapshot is left out."""
@@ -146,7 +161,7 @@ def _listing(
         folder, place, current, ancestors = pending.pop()
         for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
             path = f"{place}/{entry.name}" if place else entry.name
-            if entry.name in _ALWAYS_IGNORED:
+            if current.exclude_always(entry):
                 continue
             if entry.is_dir():
                 real = os.path.realpath(entry.path)

@@ -18,7 +18,7 @@ InputValue = Path | Scalar
 LITERAL_TYPES = ("boolean", "integer", "number", "string")
 FILE_TYPES = ("uri_file",)
 FOLDER_TYPES = ("uri_folder", "mltable", "mlflow_model", "triton_model")
-ANY_PATH_TYPES = ("custom_model", "path", "AnyDirectory")
+ANY_PATH_TYPES = ("custom_model", "path")
 DATA_TYPES = (*FILE_TYPES, *FOLDER_TYPES, *ANY_PATH_TYPES)
 
 

@@ -82,7 +82,7 @@ def parse_literal(port: InputSpec, value: object) -> Scalar:
         ParameterError: As `check_values` says.
     """
     scalar = _converted(port, value)
-    if port.choices and str(scalar) not in {str(choice) for choice in port.choices}:
+    if port.choices and scalar not in port.choices and str(scalar) not in {str(choice) for choice in port.choices}:
         raise _unparsable(port, value)
     if isinstance(scalar, (int, float)) and not isinstance(scalar, bool):
         if port.minimum is not None and scalar < port.minimum:

@@ -10,16 +10,20 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pytorch_designer.directories.transform_steps import DeterministicStep
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class Preprocessing(BaseModel):
-    """Resize, center crop and normalisation of one image, in this order.
+    """Transforms, resize, center crop and normalisation of one image, in this order.
 
-    An image is decoded upright to 8 bit RGB; its shorter side is resized to `resize_size` pixels (antialiased, on
-    8 bit values, the aspect ratio kept); the middle `crop_height` x `crop_width` pixels are cut out, padded with zeros
-    where the image is smaller; values are divided by 255 and normalised as (value - mean) / std, a channel each.
+    An image is decoded upright to 8 bit RGB. `transforms` are applied, except those that its file has been through
+    already (docs/decisions/0006-preprocessing-and-transforms.md). The shorter side is resized to `resize_size` pixels
+    (antialiased, on 8 bit values, the aspect ratio kept); the middle `crop_height` x `crop_width` pixels are cut out,
+    padded with zeros where the image is smaller; values are divided by 255 and normalised as (value - mean) / std, a
+    channel each.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -30,7 +34,10 @@ class Preprocessing(BaseModel):
     interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
+    transforms: tuple[DeterministicStep, ...] = Field(
+        (), description="The user's deterministic transforms, which all training images went through."
+    )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for a YAML or JSON file."""
-        return self.model_dump(mode="json")
+        return self.model_dump(mode="json", exclude=None if self.transforms else {"transforms"})

@@ -1,0 +1,105 @@
+"""A TransformationDirectory: a list of image transforms, as Init Image Transformation writes it.
+
+    _meta.yaml          type: TransformationDirectory; transform_type: Image
+    _transforms.json    [["Resize", {"size": 256}], ["CenterCrop", {"size": 224}], ["RandomHorizontalFlip", {}]]
+
+The old designer wrote the same, and, for transforms of other kinds, a pickle: that is refused, as it could run code.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from pytorch_designer.directories.meta import read_bounded, read_meta, write_meta
+from pytorch_designer.directories.output import META_FILE
+from pytorch_designer.directories.transform_steps import parse_steps
+from pytorch_designer.errors import InvalidTransformationDirectoryError, shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from pytorch_designer.directories.transform_steps import TransformStep
+
+TRANSFORMATION_DIRECTORY = "TransformationDirectory"
+TRANSFORMS_FILE = "_transforms.json"
+_IMAGE_TRANSFORM = "Image"
+_MAX_BYTES = 1 << 20
+_ADVICE = "Connect the output of Init Image Transformation."
+
+
+def open_transformation_directory(path: Path) -> tuple[TransformStep, ...]:
+    """The steps of the TransformationDirectory at `path`, in the order in which they apply.
+
+    Raises:
+        InvalidTransformationDirectoryError: It is no such directory, holds a pickle ("pickle"), its list cannot be
+            read ("malformed_transforms"), or a step is unknown or has wrong arguments ("invalid_step").
+    """
+    meta = read_meta(path, TRANSFORMATION_DIRECTORY, InvalidTransformationDirectoryError)
+    _check_kind(path, meta.get("transform_type"))
+    file = path / TRANSFORMS_FILE
+    pairs = _read_pairs(file)
+    try:
+        return parse_steps(pairs)
+    except ValueError as error:
+        raise InvalidTransformationDirectoryError(
+            "A step of the transformation is unusable.",
+            where=file,
+            examples=[error],
+            advice="Correct the step, or make the transformation anew with Init Image Transformation.",
+            reason="invalid_step",
+        ) from error
+
+
+def write_transformation_directory(folder: Path, pairs: Iterable[tuple[str, Any]]) -> None:
+    """Write a TransformationDirectory into the empty folder `folder`, which `staged_output` gives.
+
+    Args:
+        folder: Where to write.
+        pairs: Each step as (op, args); they are steps that `parse_steps` takes.
+
+    Raises:
+        OSError: A file cannot be written.
+    """
+    steps = [[op, args] for op, args in pairs]
+    (folder / TRANSFORMS_FILE).write_text(json.dumps(steps, indent=1) + "\n", encoding="ascii")
+    write_meta(folder, TRANSFORMATION_DIRECTORY, transform_type=_IMAGE_TRANSFORM)
+
+
+def _check_kind(path: Path, kind: object) -> None:
+    if kind == _IMAGE_TRANSFORM:
+        return
+    if kind is None or kind == "Pickle":
+        what = "The transformation is a pickled Python object, which could run code: nothing in it was read."
+        raise InvalidTransformationDirectoryError(what, where=path / META_FILE, advice=_ADVICE, reason="pickle")
+    raise InvalidTransformationDirectoryError(
+        f"The transformation is for {shorten(str(kind), 60)!r}, not for images.",
+        where=path / META_FILE,
+        advice=_ADVICE,
+        reason="wrong_kind",
+    )
+
+
+def _read_pairs(file: Path) -> list[tuple[object, object]]:
+    data = read_bounded(file, _MAX_BYTES, InvalidTransformationDirectoryError)
+    try:
+        steps = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise _malformed(file, f"it is no JSON: {error}") from error
+    if not isinstance(steps, list):
+        raise _malformed(file, "it is no list")
+    for number, step in enumerate(steps, start=1):
+        if not isinstance(step, list) or len(step) != 2:
+            raise _malformed(file, f"step {number} is no pair [op, args]: {shorten(json.dumps(step), 60)}")
+    return [(op, args) for op, args in steps]
+
+
+def _malformed(file: Path, problem: str) -> InvalidTransformationDirectoryError:
+    return InvalidTransformationDirectoryError(
+        "The list of transforms cannot be read.",
+        where=file,
+        examples=[problem],
+        advice=_ADVICE,
+        reason="malformed_transforms",
+    )

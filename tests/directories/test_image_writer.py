@@ -152,7 +152,7 @@ def test_a_source_that_vanishes_is_named_and_leaves_no_output(make_tree: MakeTre
 def test_a_failed_write_names_the_file_and_leaves_no_output(make_tree: MakeTree, tmp_path: Path) -> None:  # CASES 11
     source = make_tree("1.png") / "1.png"
 
-    def fill_the_disk(_: Path, target: Path) -> None:
+    def fill_the_disk(number: int, source: Path, target: Path) -> Path:
         raise OSError(28, "No space left on device", str(target))
 
     with pytest.raises(FailedToWriteOutputsError, match="No space left") as caught:
@@ -195,16 +195,27 @@ def test_a_mount_that_stays_away_is_a_named_error(make_tree: MakeTree, tmp_path:
 
 def test_images_can_be_rewritten_on_the_way(make_tree: MakeTree, tmp_path: Path) -> None:
     source = make_tree("1.jpg") / "1.jpg"
-    num_images = write(
-        tmp_path / "output",
-        (ImageRow(source, number % 2, number) for number in range(300)),  # more than are in flight at a time
-        write_image=lambda path, target: target.write_bytes(path.read_bytes() + b"!"),
-        extension=".png",
-    )
-    assert num_images == 300
+
+    def rewrite(number: int, path: Path, target: Path) -> Path | None:
+        if number == 7:
+            return None
+        written = target.with_suffix(".png") if number % 2 else target
+        written.write_bytes(path.read_bytes() + b"!" * number)
+        return written
+
+    rows = (ImageRow(source, number % 2, number) for number in range(300))  # more than are in flight at a time
+    assert write(tmp_path / "output", rows, write_image=rewrite) == 299
     written = open_image_directory(tmp_path / "output")
-    assert list(written.files)[-1] == "image/1_299.png"
-    assert written.path(299).read_bytes() == PNG + b"!"
+    assert list(written.files)[-2:] == ["image/0_298.jpg", "image/1_299.png"]
+    assert list(written.ids) == [number for number in range(300) if number != 7]
+    assert written.path(298).read_bytes() == PNG + b"!" * 299
+
+
+def test_applied_transforms_are_kept_and_are_none_of_the_recorded(make_typed: MakeTyped, tmp_path: Path) -> None:
+    meta = META.replace("extension: {}", "extension: {applied_transforms: [[Resize, 9]], transforms: [[Pad, {}]]}")
+    written = convert_to_image_directory(make_typed([row(1, None)], meta=meta), tmp_path / "output")
+    assert written.applied_transforms == (("Resize", 9),)
+    assert written.transforms == (("Pad", {}),)
 
 
 def test_rows_of_a_part_keep_their_order_and_ids(make_tree: MakeTree) -> None:

@@ -54,6 +54,9 @@ __all__ = [
 
 IMAGE_DIRECTORY = "ImageDirectory"
 
+Pairs = tuple[tuple[str, Any], ...]
+"""Transforms as (op, args), unchecked; `recorded_transforms` parses them."""
+
 
 @dataclass(frozen=True, eq=False)
 class ImageDirectory:
@@ -66,8 +69,10 @@ class ImageDirectory:
             labelled.
         classes: Names by class index; () when no image is labelled.
         ids: The `id` of each image, int64 or strings.
-        transforms: The random transforms that training draws afresh in each epoch, as (op, args):
+        transforms: What training still does to the images, drawn afresh in each epoch, as (op, args):
             `extension.transforms` of `_meta.yaml`.
+        applied_transforms: The deterministic transforms that the image files have been through, as (op, args):
+            `extension.applied_transforms`.
     """
 
     root: Path
@@ -75,7 +80,8 @@ class ImageDirectory:
     labels: NDArray[np.int32] | None
     classes: tuple[str, ...]
     ids: NDArray[np.int64] | StringColumn
-    transforms: tuple[tuple[str, Any], ...] = ()
+    transforms: Pairs = ()
+    applied_transforms: Pairs = ()
 
     def __len__(self) -> int:
         return len(self.files)
@@ -206,7 +212,9 @@ def _open_typed(root: Path) -> ImageDirectory:
         advice += " Rows with an address (`coco_url`) are not downloaded here: download these images first."
     check_referenced_files(root, manifest.files, list_path, lambda row: f"line {row + 1}", advice)
     labels, classes = _index_classes(list_path, manifest, schema)
-    return _directory(root, ImageRows(manifest.files, labels, classes, manifest.ids), _read_transforms(root, meta))
+    rows = ImageRows(manifest.files, labels, classes, manifest.ids)
+    transforms, applied = (_read_transforms(root, meta, key) for key in ("transforms", "applied_transforms"))
+    return _directory(root, rows, transforms, applied)
 
 
 def _named_file(root: Path, meta: dict[str, Any], key: str, default: str | None = None) -> Path:
@@ -245,26 +253,26 @@ def _index_classes(
     return indices[manifest.categories], classes  # UNLABELED, -1, is the last element
 
 
-def _read_transforms(root: Path, meta: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
+def _read_transforms(root: Path, meta: dict[str, Any], key: str) -> Pairs:
     extension = meta.get("extension")
-    transforms = extension.get("transforms") if isinstance(extension, dict) else None
+    transforms = extension.get(key) if isinstance(extension, dict) else None
     pairs = [] if transforms is None else transforms
     if not isinstance(pairs, list) or not all(
         isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) for pair in pairs
     ):
         raise InvalidDatasetError(
-            "`extension.transforms` is not a list of pairs [op, args].", where=root / META_FILE, reason="malformed_meta"
+            f"`extension.{key}` is not a list of pairs [op, args].", where=root / META_FILE, reason="malformed_meta"
         )
     return tuple((op, args) for op, args in pairs)
 
 
-def _directory(root: Path, rows: ImageRows, transforms: tuple[tuple[str, Any], ...] = ()) -> ImageDirectory:
+def _directory(root: Path, rows: ImageRows, transforms: Pairs = (), applied: Pairs = ()) -> ImageDirectory:
     if not len(rows.files):
         raise InvalidDatasetError("There are no images in the directory.", where=root, reason="no_images")
     for column in (rows.labels, rows.ids):
         if isinstance(column, np.ndarray):
             column.setflags(write=False)
-    return ImageDirectory(root, rows.files, rows.labels, rows.classes, rows.ids, transforms)
+    return ImageDirectory(root, rows.files, rows.labels, rows.classes, rows.ids, transforms, applied)
 
 
 def _counting_classes(dataset: ImageDirectory) -> set[str]:

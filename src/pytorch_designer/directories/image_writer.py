@@ -18,8 +18,9 @@ import json
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pytorch_designer.directories.image_directory import (
     IMAGE_DIRECTORY,
@@ -35,7 +36,7 @@ from pytorch_designer.directories.output import check_apart, locked_output, prep
 from pytorch_designer.errors import InvalidDatasetError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
 
 _COPY_THREADS = 16
 _MAX_PENDING = 256
@@ -64,7 +65,7 @@ class ImageRow(NamedTuple):
 def convert_to_image_directory(source: Path, output: Path) -> ImageDirectory:
     """Write any source that `opened_image_directory` understands as a typed image directory.
 
-    Image files are copied as they are. Random transforms that the source records are kept.
+    Image files are copied as they are. What the source records about transforms is kept.
 
     Args:
         source: A folder or an archive.
@@ -81,7 +82,13 @@ def convert_to_image_directory(source: Path, output: Path) -> ImageDirectory:
     with locked_output(output):
         prepare_output(output)
         with opened_image_directory(source) as dataset, staged_output(output) as staging:
-            write_image_directory(staging, rows_of(dataset), dataset.classes, transforms=dataset.transforms)
+            write_image_directory(
+                staging,
+                rows_of(dataset),
+                dataset.classes,
+                transforms=dataset.transforms,
+                applied_transforms=dataset.applied_transforms,
+            )
     return open_image_directory(output)
 
 
@@ -113,14 +120,26 @@ def copy_image(source: Path, target: Path) -> None:
         raise
 
 
+class WriteImage(Protocol):
+    """Writes the file of one row."""
+
+    def __call__(self, number: int, source: Path, target: Path) -> Path | None:
+        """Write the image of row `number`, counted from 0, at `source` to `target`. Called by several threads at once.
+
+        Returns:
+            The file that was written: `target`, or one beside it with another suffix; None where nothing was written
+            and the row is to be left out.
+        """
+
+
 def write_image_directory(
     folder: Path,
     rows: Iterable[ImageRow],
     classes: Sequence[str],
     *,
     transforms: Iterable[tuple[str, Any]] = (),
-    write_image: Callable[[Path, Path], None] = copy_image,
-    extension: str | None = None,
+    applied_transforms: Iterable[tuple[str, Any]] = (),
+    write_image: WriteImage | None = None,
 ) -> int:
     """Write an image directory into the empty folder `folder`, which `staged_output` gives.
 
@@ -128,12 +147,12 @@ def write_image_directory(
         folder: Where to write.
         rows: The images; taken one at a time, while earlier ones are being copied.
         classes: Names by class index; () for a directory without labels.
-        transforms: Random transforms to record, as (op, args).
-        write_image: Writes one image, given source and target; called from several threads at once.
-        extension: Of the written files, with the dot; None keeps each source's own.
+        transforms: What training still does to the images, to record, as (op, args).
+        applied_transforms: What was done to the image files, to record, as (op, args).
+        write_image: How a file is written; None copies it as it is.
 
     Returns:
-        The number of images.
+        The number of images written.
 
     Raises:
         InvalidDatasetError: A source cannot be read.
@@ -143,22 +162,22 @@ def write_image_directory(
     first_rows: list[tuple[str, ImageRow]] = []
     has_text_ids = False
     num_rows = 0
-    with (folder / "images.lst").open("w", encoding="ascii", newline="\n") as stream, _Copies(write_image) as copies:
-        for row in rows:
-            name = _file_name(row, num_rows, extension)
+    writes = _written(folder, rows, write_image or _copy)
+    with (folder / "images.lst").open("w", encoding="ascii", newline="\n") as stream, closing(writes):
+        for name, row in writes:
             stream.write(manifest_line(name, None if row.label is None else classes[row.label], row.id))
-            copies.start(row.source, folder / name)
             has_text_ids = has_text_ids or isinstance(row.id, str)
             if num_rows < _NUM_SAMPLES:
                 first_rows.append((name, row))
             num_rows += 1
     _write_json(folder / "_samples.json", [_sample(folder / name, row, classes) for name, row in first_rows])
     _write_json(folder / "_schema.json", build_schema(classes, has_labels=len(classes) > 0, has_text_ids=has_text_ids))
-    recipe = [[op, args] for op, args in transforms]
+    records = {"transforms": transforms, "applied_transforms": applied_transforms}
+    lists = {key: [[op, args] for op, args in pairs] for key, pairs in records.items()}
     write_meta(
         folder,
         IMAGE_DIRECTORY,
-        extension={"transforms": recipe} if recipe else {},
+        extension={key: pairs for key, pairs in lists.items() if pairs},
         image_list="images.lst",
         samples="_samples.json",
         schema="_schema.json",
@@ -166,34 +185,38 @@ def write_image_directory(
     return num_rows
 
 
-class _Copies:
-    """Copies in flight: at most `_MAX_PENDING`, the first error ends them all."""
+def _written(
+    folder: Path, rows: Iterable[ImageRow], write_image: WriteImage
+) -> Generator[tuple[str, ImageRow], None, None]:
+    """Name and row of each file, once it is written, in the order of the rows; at most `_MAX_PENDING` are in flight."""
+    pending: deque[tuple[ImageRow, Future[Path | None]]] = deque()
+    pool = ThreadPoolExecutor(_COPY_THREADS)
 
-    def __init__(self, write_image: Callable[[Path, Path], None]) -> None:
-        self._write_image = write_image
-        self._pool = ThreadPoolExecutor(_COPY_THREADS)
-        self._pending: deque[Future[None]] = deque()
+    def oldest() -> Iterator[tuple[str, ImageRow]]:
+        row, write = pending.popleft()
+        path = write.result()
+        if path is not None:
+            yield path.relative_to(folder).as_posix(), row
 
-    def start(self, source: Path, target: Path) -> None:
-        if len(self._pending) >= _MAX_PENDING:
-            self._pending.popleft().result()
-        self._pending.append(self._pool.submit(self._write_image, source, target))
-
-    def __enter__(self) -> _Copies:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            while kind is None and self._pending:
-                self._pending.popleft().result()
-        finally:
-            self._pool.shutdown(cancel_futures=True)
+    try:
+        for number, row in enumerate(rows):
+            if len(pending) >= _MAX_PENDING:
+                yield from oldest()
+            pending.append((row, pool.submit(write_image, number, row.source, folder / _file_name(row, number))))
+        while pending:
+            yield from oldest()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def _file_name(row: ImageRow, number: int, extension: str | None) -> str:
-    suffix = row.source.suffix if extension is None else extension
+def _copy(number: int, source: Path, target: Path) -> Path:
+    copy_image(source, target)
+    return target
+
+
+def _file_name(row: ImageRow, number: int) -> PurePosixPath:
     stem = str(number) if row.label is None else f"{row.label}_{number}"
-    return str(PurePosixPath("image", stem + suffix))
+    return PurePosixPath("image", stem + row.source.suffix)
 
 
 def _read_chunks(source: Path) -> Iterator[bytes]:

@@ -66,7 +66,13 @@ def split_image_directory(source: Path, outputs: tuple[Path, Path], *, fraction:
         parts = split_rows(dataset, fraction=fraction, seed=seed)
         with staged_outputs(*outputs) as stagings:
             for staging, rows in zip(stagings, parts, strict=True):
-                write_image_directory(staging, rows_of(dataset, rows), dataset.classes, transforms=dataset.transforms)
+                write_image_directory(
+                    staging,
+                    rows_of(dataset, rows),
+                    dataset.classes,
+                    transforms=dataset.transforms,
+                    applied_transforms=dataset.applied_transforms,
+                )
     return len(parts[0]), len(parts[1])
 
 

@@ -1,0 +1,62 @@
+"""What a dataset's record of its transforms leaves a model to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pytorch_designer.directories.image_directory import ImageDirectory
+from pytorch_designer.directories.recorded_transforms import applied_steps, recorded_steps, steps_left
+from pytorch_designer.directories.string_column import StringColumn
+from pytorch_designer.directories.transform_steps import CenterCrop, Grayscale, RandomHorizontalFlip, Resize
+from pytorch_designer.errors import InvalidDatasetError
+
+RESIZE, CROP, GRAY = Resize(size=(40,)), CenterCrop(size=(32, 32)), Grayscale()
+
+
+def dataset(applied: tuple[Any, ...] = (), transforms: tuple[Any, ...] = ()) -> ImageDirectory:
+    files = StringColumn.from_strings(["1.png"])
+    return ImageDirectory(Path("images"), files, None, (), np.arange(1), transforms, applied)
+
+
+@pytest.mark.parametrize(
+    ("applied", "left"),
+    [
+        ((), (RESIZE, CROP, GRAY)),
+        ((("Resize", 40),), (CROP, GRAY)),
+        ((("Resize", {"size": [40]}), ("CenterCrop", [32])), (GRAY,)),
+        ((("Resize", 40), ("CenterCrop", 32), ("Grayscale", {})), ()),
+        ((("CenterCrop", 32),), None),
+        ((("Resize", 41),), None),
+        ((("Resize", 40), ("CenterCrop", 32), ("Grayscale", {}), ("Pad", 1)), None),
+    ],
+)
+def test_a_model_does_what_the_files_have_not_been_through(applied: Any, left: Any) -> None:
+    assert steps_left((RESIZE, CROP, GRAY), dataset(applied)) == left
+
+
+def test_nothing_is_left_between_a_model_and_images_without_transforms() -> None:
+    assert steps_left((), dataset()) == ()
+
+
+def test_recorded_steps_are_parsed() -> None:
+    images = dataset((("Resize", 40),), (("RandomHorizontalFlip", {}), ("Grayscale", {})))
+    assert applied_steps(images) == (RESIZE,)
+    assert recorded_steps(images) == (RandomHorizontalFlip(), GRAY)
+
+
+@pytest.mark.parametrize(
+    ("applied", "transforms", "text"),
+    [
+        ((("Sharpen", 1),), (), "extension.applied_transforms.*Sharpen"),
+        ((("RandomErasing", {}),), (), "RandomErasing is random"),
+        ((), (("Resize", 1), ("Sharpen", 1)), "extension.transforms.*step 2: Sharpen"),
+    ],
+)
+def test_unusable_records_are_named(applied: Any, transforms: Any, text: str) -> None:
+    read = recorded_steps if transforms else applied_steps
+    with pytest.raises(InvalidDatasetError, match=f"(?s){text}"):
+        read(dataset(applied, transforms))

@@ -31,7 +31,11 @@ class Settings(BaseSettings):
         description="Number format of the forward pass. `auto`: bf16 autocast where the hardware computes in it "
         "natively and the images are large enough to gain from it, else fp32.",
     )
-    num_threads: int | None = Field(None, ge=1, description="Threads that compute. Automatic: the cores of this job.")
+    num_threads: int | None = Field(
+        None,
+        ge=1,
+        description="Threads that compute. Automatic: the physical cores of this job, or OMP_NUM_THREADS if set.",
+    )
     decode_threads: int | None = Field(
         None, ge=1, description="Threads that read and decode images. Automatic: several times the cores, at most 32."
     )

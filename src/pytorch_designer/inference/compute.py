@@ -83,7 +83,7 @@ def choose_compute(settings: Settings, *, height: int, width: int) -> ComputePla
         device=device,
         precision=precision,
         memory_format=torch.channels_last if precision == "bf16" or device.type == "cuda" else torch.contiguous_format,
-        num_threads=settings.num_threads or usable_cores(),
+        num_threads=settings.num_threads or min(usable_cores(), torch.get_num_threads()),
         is_deterministic=settings.deterministic,
     )
 

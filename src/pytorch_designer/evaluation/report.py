@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any
 from pytorch_designer.directories.data_frame_schema import escape
 from pytorch_designer.directories.meta import write_meta
 from pytorch_designer.evaluation.comparison import PairedTest
-from pytorch_designer.evaluation.report_page import draw_charts, render_page
+from pytorch_designer.evaluation.page_parts import draw_charts
+from pytorch_designer.evaluation.report_page import render_page
 from pytorch_designer.reporting.classification import accuracy_interval
 from pytorch_designer.reporting.strict_json import dumps
 

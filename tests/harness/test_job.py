@@ -323,6 +323,13 @@ def test_an_output_in_an_input_is_refused(tmp_path: Path, make_request: MakeRequ
         run_job(request)
 
 
+def test_a_run_folder_in_an_input_is_refused(tmp_path: Path, make_request: MakeRequest) -> None:
+    request = make_request("true", spec={"inputs": {"d": FOLDER}}, inputs={"d": tmp_path})
+
+    with pytest.raises(FailedToWriteOutputsError, match="run folder and input d"):
+        run_job(request)
+
+
 def test_an_uploaded_output_appears_when_the_job_has_ended(tmp_path: Path, make_request: MakeRequest) -> None:
     _folder(tmp_path / "o", old="1", kept="2")
     request = make_request(
@@ -418,6 +425,21 @@ def test_a_stop_request_ends_all_processes_and_is_recorded(tmp_path: Path, make_
     record = _record(request.run_folder)
     assert (record["state"], record["exit_code"]) == ("canceled", None)
     assert (request.run_folder / "outputs" / "half").exists()
+
+
+def test_a_program_below_a_shell_has_its_grace_period_too(tmp_path: Path, make_request: MakeRequest) -> None:
+    program = f"trap 'sleep 0.3; echo 1 > {tmp_path}/saved; exit' TERM; echo 1 > {tmp_path}/started"
+    request = make_request(f'bash -c "{program}; while true; do sleep 0.05; done"; echo not last', grace_seconds=60)
+    stop = StopRequest()
+
+    def stop_when_it_has_started() -> None:
+        _wait_for(tmp_path / "started")
+        stop.request()
+
+    with _thread(stop_when_it_has_started), pytest.raises(InterruptedRunError):
+        run_job(request, stop=stop)
+
+    assert (tmp_path / "saved").exists()
 
 
 def test_an_urgent_stop_does_not_wait_for_the_grace_period(tmp_path: Path, make_request: MakeRequest) -> None:

@@ -35,6 +35,8 @@ READER_NAME = "job-output"
 _FIRST_POLL_SECONDS = 0.005
 _POLL_SECONDS = 0.1
 _READER_SECONDS = 1.0  # a daemon that left the session may hold the output open for ever
+_GROUP_SECONDS = 0.02
+_KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has none
 _SIGNAL_BASE = 128
 _CHUNK_BYTES = 1 << 16
 _MAX_LINE_BYTES = 1 << 16
@@ -122,6 +124,8 @@ class _Running:
         self.rank = rank
         self.exit_code = 0
         self.max_resident_bytes: int | None = None
+        self._is_asked_to_end = False
+        self._is_given_up = False
         self._endings = endings
         log = child.log_file.open("wb", buffering=0)
         self._popen = subprocess.Popen(
@@ -144,45 +148,57 @@ class _Running:
 
     def ask_to_end(self) -> None:
         """SIGTERM to the process and all that it has started; nothing if it has ended."""
-        self._signal_group(getattr(signal, "SIGTERM", None))
+        self._is_asked_to_end = True
+        if self._waiter.is_alive():
+            self._signal_group(signal.SIGTERM)
 
     def end(self) -> None:
         """Kill what still runs, and wait until the last of the output is in the log."""
+        self._is_given_up = True
         if self._waiter.is_alive():
-            self._signal_group(getattr(signal, "SIGKILL", None))
+            self._signal_group(_KILL)
         self._waiter.join()
         self._reader.join(_READER_SECONDS)
 
-    def _signal_group(self, number: signal.Signals | None) -> None:
-        if not self._waiter.is_alive():
-            return
+    def _signal_group(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError, PermissionError):  # PermissionError: macOS, of a process that has just ended
-            if number is not None and hasattr(os, "killpg"):
+            if hasattr(os, "killpg"):
                 os.killpg(self._popen.pid, number)
             else:
                 self._popen.terminate()
 
     def _wait(self) -> None:
-        if hasattr(os, "waitid"):
+        if hasattr(os, "waitid"):  # not macOS before Python 3.13
             # Not reaped before its group is killed, so that the group's number cannot belong to anybody else.
             os.waitid(os.P_PID, self._popen.pid, os.WEXITED | os.WNOWAIT)
-            self._kill_group()
+            if not self._is_asked_to_end:
+                self._signal_group(_KILL)
+        self._reap()
+        # A shell dies of SIGTERM at once; the program that it runs has until the end of the grace period.
+        while self._is_asked_to_end and not self._is_given_up and self._has_group():
+            time.sleep(_GROUP_SECONDS)
+        if not hasattr(os, "waitid"):
+            self._signal_group(_KILL)
+        code = self._popen.returncode
+        self.exit_code = code if code >= 0 else _SIGNAL_BASE - code
+        self._endings.put(self)
+
+    def _reap(self) -> None:
         if hasattr(os, "wait4"):
             _, status, usage = os.wait4(self._popen.pid, 0)
             self._popen.returncode = os.waitstatus_to_exitcode(status)
             self.max_resident_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else _KILOBYTE)
         else:
             self._popen.wait()
-        if not hasattr(os, "waitid"):  # macOS before Python 3.13
-            self._kill_group()
-        code = self._popen.returncode
-        self.exit_code = code if code >= 0 else _SIGNAL_BASE - code
-        self._endings.put(self)
 
-    def _kill_group(self) -> None:
-        if hasattr(os, "killpg"):
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._popen.pid, signal.SIGKILL)
+    def _has_group(self) -> bool:
+        if not hasattr(os, "killpg"):
+            return False
+        try:
+            os.killpg(self._popen.pid, 0)
+        except (ProcessLookupError, PermissionError):
+            return False
+        return True
 
     def _read(self, log: RawIOBase, receive: LineReceiver) -> None:
         assert self._popen.stdout is not None  # noqa: S101

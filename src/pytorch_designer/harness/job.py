@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 
 from pytorch_designer.directories.output import writing_errors
 from pytorch_designer.errors import (
-    DesignerError,
     FailedToWriteOutputsError,
     InterruptedRunError,
     InvalidSpecError,
@@ -29,7 +28,7 @@ from pytorch_designer.errors import (
 from pytorch_designer.harness.child_processes import Child, LineReceiver, Outcome, run_children
 from pytorch_designer.harness.distribution import distribution_variables, free_port, process_places
 from pytorch_designer.harness.job_environment import callers_variables, platform_variables
-from pytorch_designer.harness.read_only import check_unchanged, list_entries, overlapping_port
+from pytorch_designer.harness.read_only import check_unchanged, input_holding, input_in, list_entries
 from pytorch_designer.harness.rendering import render_command
 from pytorch_designer.harness.run_folder import RunFolder, RunRecord, move_into
 from pytorch_designer.harness.run_store import DEFAULT_EXPERIMENT
@@ -141,6 +140,7 @@ class _Job:
         self._places = process_places(spec)
         self._inputs = check_values(spec, request.inputs)
         self._data_inputs = {name: value for name, value in self._inputs.items() if isinstance(value, Path)}
+        self._check_own_folders()
         self._outputs = self._output_paths()
         self._written_outputs = {
             name: self._folder.staged_output(name) if spec.outputs[name].mode == "upload" else path
@@ -163,10 +163,10 @@ class _Job:
             outcome = self._run_processes(run_id, on_line, stop)
             self._collect(outcome, before)
         except BaseException as error:
-            is_fault = isinstance(error, DesignerError) and not isinstance(error, InterruptedRunError)
-            self._end_run(run_id, "FAILED" if is_fault else "KILLED")
+            is_canceled = isinstance(error, (InterruptedRunError, KeyboardInterrupt))
+            self._end_run(run_id, "KILLED" if is_canceled else "FAILED")
             message = str(error) or type(error).__name__
-            self._folder.write_record(record.ended("failed" if is_fault else "canceled", error=message))
+            self._folder.write_record(record.ended("canceled" if is_canceled else "failed", error=message))
             raise
         self._end_run(run_id, "FAILED" if outcome.exit_code else "FINISHED")
         self._folder.write_record(
@@ -195,15 +195,21 @@ class _Job:
             given = self._request.outputs.get(name)
             default = self._folder.default_output(name)
             path = (default / name if port.type in FILE_TYPES else default) if given is None else given.absolute()
-            touched = overlapping_port(self._data_inputs, path)
+            touched = input_holding(self._data_inputs, path) or input_in(self._data_inputs, path)
             if touched is not None:
-                raise FailedToWriteOutputsError(
-                    f"Output {name} and input {touched} share a folder; inputs are read-only.",
-                    where=path,
-                    advice="Name another folder for the output.",
-                )
+                raise _shared_folder(f"Output {name}", touched, path)
             paths[name] = path
         return paths
+
+    def _check_own_folders(self) -> None:
+        """What the harness writes must not look like something that the job wrote into an input."""
+        own = {"The run folder": self._folder.path}
+        if self._request.store is not None:
+            own["The MLflow database"] = self._request.store.database
+        for what, path in own.items():
+            touched = input_holding(self._data_inputs, path)
+            if touched is not None:
+                raise _shared_folder(what, touched, path)
 
     def _prepare_outputs(self) -> None:
         for name, path in (*self._outputs.items(), *self._written_outputs.items()):
@@ -296,6 +302,14 @@ class _Job:
             check_unchanged(name, self._data_inputs[name], listing)
         if not self._request.keep_working_directory:
             self._folder.remove_working_directories()
+
+
+def _shared_folder(what: str, input_name: str, path: Path) -> FailedToWriteOutputsError:
+    return FailedToWriteOutputsError(
+        f"{what} and input {input_name} share a folder; inputs are read-only.",
+        where=path,
+        advice="Name another folder, or start from another one.",
+    )
 
 
 def _deliver(written: Path, path: Path) -> None:

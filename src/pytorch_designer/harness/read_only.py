@@ -57,14 +57,15 @@ def check_unchanged(name: str, path: Path, before: Listing) -> None:
     )
 
 
-def overlapping_port(inputs: Mapping[str, Path], output: Path) -> str | None:
-    """The name of an input that is the folder `output`, is in it, or holds it; None where they are apart."""
-    place = output.resolve()
-    for name, path in inputs.items():
-        other = path.resolve()
-        if place == other or place in other.parents or other in place.parents:
-            return name
-    return None
+def input_holding(inputs: Mapping[str, Path], path: Path) -> str | None:
+    """The name of an input that is `path`, or is a folder above it; None where there is none."""
+    place = path.resolve()
+    return next((name for name, other in inputs.items() if other.resolve() in (place, *place.parents)), None)
+
+
+def input_in(inputs: Mapping[str, Path], folder: Path) -> str | None:
+    """The name of an input that is in `folder`; None where there is none."""
+    return next((name for name, path in inputs.items() if folder.resolve() in path.resolve().parents), None)
 
 
 def _walk(path: Path) -> Iterator[str]:

@@ -1,0 +1,1 @@
+"""Scoring an image directory with a trained model."""

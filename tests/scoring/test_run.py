@@ -1,0 +1,193 @@
+"""Scores are those that the network computes, in the dataset's order, and bad files keep their rows."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from tests.images.digits import write_digits
+from tests.scoring.conftest import CLASSES
+from torch import Tensor, nn
+
+from pytorch_designer.directories.image_directory import open_image_directory
+from pytorch_designer.directories.image_writer import ImageRow, write_image_directory
+from pytorch_designer.directories.scored_dataset import open_scored_dataset
+from pytorch_designer.errors import FailedToWriteOutputsError, InvalidDatasetError, InvalidModelDirectoryError
+from pytorch_designer.models.architectures import Architecture
+from pytorch_designer.models.loading import load_trained_model
+from pytorch_designer.models.saving import write_untrained_model
+from pytorch_designer.scoring.run import compute_plan, score_images
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+OLD_MEAN, OLD_STD = (0.5, 0.4, 0.3), (0.5, 0.25, 0.125)
+
+
+def old_input(path: Path, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+    """What torchvision's ToTensor and Normalize, which the old designer used, make of an RGB file."""
+    with Image.open(path) as image:
+        pixels = torch.from_numpy(np.array(image.convert("RGB")))
+    tensor = pixels.permute(2, 0, 1).to(torch.float32).div(255)
+    return tensor.sub(torch.tensor(mean)[:, None, None]).div(torch.tensor(std)[:, None, None])
+
+
+def probabilities_of(network: nn.Module, images: list[Tensor]) -> Tensor:
+    with torch.inference_mode():
+        logits: Tensor = network(torch.stack(images))
+    return logits.double().softmax(dim=1)
+
+
+def table_of(output: Path) -> pd.DataFrame:
+    table: pd.DataFrame = pd.read_parquet(output / "_data.parquet")
+    return table
+
+
+def test_scores_are_the_softmax_of_the_network_in_the_order_of_the_dataset(
+    network: nn.Module, model: Path, tmp_path: Path
+) -> None:
+    write_digits(tmp_path / "digits", classes=3, per_class=4)
+    for path in (tmp_path / "digits").rglob("*.png"):  # of the model's size, so that nothing is resized
+        with Image.open(path) as image:
+            image.resize((32, 32)).save(path)
+    assert score_images(trained_model=model, dataset=tmp_path / "digits", scored_dataset=tmp_path / "scored") == len(
+        list((tmp_path / "digits").rglob("*.png"))
+    )
+    table = table_of(tmp_path / "scored")
+    assert list(table.columns) == [
+        "id", "category", "Scored Probabilities_2", "Scored Probabilities_0", "Scored Probabilities_1", "Scored Labels",
+    ]  # fmt: skip
+    dataset = open_image_directory(tmp_path / "digits")
+    images = [old_input(dataset.path(row), IMAGENET_MEAN, IMAGENET_STD) for row in range(12)]
+    expected = probabilities_of(network, images).numpy()
+    scores = table[[f"Scored Probabilities_{name}" for name in CLASSES]].to_numpy()
+    assert np.array_equal(scores, expected)
+    assert table["Scored Labels"].tolist() == [CLASSES[index] for index in expected.argmax(axis=1)]
+    assert table["category"].tolist() == ["0"] * 4 + ["1"] * 4 + ["2"] * 4
+    assert table["id"].tolist() == list(range(12))
+
+
+def test_csv_says_the_same(model: Path, digits: Path, tmp_path: Path) -> None:
+    score_images(trained_model=model, dataset=digits, scored_dataset=tmp_path / "scored")
+    from_csv = pd.read_csv(tmp_path / "scored/_data.csv", dtype={"category": str, "Scored Labels": str})
+    pd.testing.assert_frame_equal(from_csv, table_of(tmp_path / "scored"), check_dtype=False, rtol=1e-14)
+
+
+def test_old_model_scores_each_image_at_its_size_exactly_as_it_did(
+    stack: nn.Sequential, old_model: Path, tmp_path: Path
+) -> None:
+    sizes = [(40, 40), (40, 40), (33, 57), (40, 40), (70, 31)]
+    (tmp_path / "images").mkdir()
+    for number, size in enumerate(sizes):
+        pixels = np.random.default_rng(number).integers(0, 256, (*size, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "images" / f"{number}.png")
+    score_images(trained_model=old_model, dataset=tmp_path / "images", scored_dataset=tmp_path / "scored")
+    inputs = [old_input(tmp_path / "images" / f"{number}.png", OLD_MEAN, OLD_STD) for number in range(5)]
+    expected = [probabilities_of(stack, batch) for batch in (inputs[:2], inputs[2:3], inputs[3:4], inputs[4:])]
+    scored = open_scored_dataset(tmp_path / "scored")
+    assert scored.class_names == CLASSES
+    assert np.array_equal(scored.probabilities, torch.cat(expected).numpy())
+
+
+def test_old_model_is_computed_in_single_precision_whatever_the_image_size(
+    old_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pytorch_designer.inference.compute._cpu_computes_bf16", lambda: True)
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda **_: True)
+    assert compute_plan(load_trained_model(old_model)).precision == "fp32"
+
+
+def test_plain_folder_of_any_images_has_no_label_column(model: Path, tmp_path: Path) -> None:
+    for name, size in (("a.jpg", (300, 200)), ("b/c.png", (9, 50)), ("b/d.bmp", (32, 32))):
+        (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", size, 77).save(tmp_path / "images" / name)
+    assert score_images(trained_model=model, dataset=tmp_path / "images", scored_dataset=tmp_path / "scored") == 3
+    assert list(table_of(tmp_path / "scored").columns) == [
+        "id", "Scored Probabilities_2", "Scored Probabilities_0", "Scored Probabilities_1", "Scored Labels",
+    ]  # fmt: skip
+
+
+def test_text_ids_and_labels_that_the_model_does_not_know_are_kept(
+    model: Path, digits: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "pytorch_designer")
+    (tmp_path / "typed").mkdir()
+    rows = [
+        ImageRow(digits / "0/000.png", 0, "x"),
+        ImageRow(digits / "1/001.png", None, "y"),
+        ImageRow(digits / "1/002.png", 2, "z"),
+    ]
+    write_image_directory(tmp_path / "typed", rows, ("zebra", "unused", "1"))
+    score_images(trained_model=model, dataset=tmp_path / "typed", scored_dataset=tmp_path / "scored")
+    table = table_of(tmp_path / "scored")
+    assert table["id"].tolist() == ["x", "y", "z"]
+    assert table["category"].tolist() == ["zebra", None, "1"]
+    assert caplog.messages == [
+        "1 of the classes of the dataset are unknown to the model and cannot be predicted: zebra"
+    ]
+
+
+def test_bad_files_keep_their_rows_without_scores_and_change_no_other(
+    model: Path, digits: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    score_images(trained_model=model, dataset=digits, scored_dataset=tmp_path / "before")
+    (digits / "0/001.png").write_bytes(b"")
+    (digits / "2/003.png").write_bytes((digits / "2/003.png").read_bytes()[:60])
+    caplog.set_level(logging.WARNING, "pytorch_designer")
+    assert score_images(trained_model=model, dataset=digits, scored_dataset=tmp_path / "scored") == 10
+    before, after = table_of(tmp_path / "before"), table_of(tmp_path / "scored")
+    is_bad = after["Scored Labels"].isna()
+    assert after.index[is_bad].tolist() == [1, 11]
+    assert after[is_bad].filter(like="Scored").isna().all(axis=None)
+    assert after["category"].tolist() == before["category"].tolist()
+    scores = [name for name in after.columns if name.startswith("Scored Probabilities")]
+    assert np.allclose(after.loc[~is_bad, scores], before.loc[~is_bad, scores], rtol=0, atol=1e-6)
+    with (tmp_path / "scored/_unscored.csv").open(newline="") as stream:
+        listed = list(csv.reader(stream))
+    assert [row[:2] for row in listed] == [["id", "file"], ["1", "0/001.png"], ["11", "2/003.png"]]
+    assert listed[1][2] == "the file is empty"
+    assert caplog.messages[0].startswith("2 of 12 images could not be scored")
+
+
+def test_nothing_is_written_when_all_files_are_bad(model: Path, old_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    for number in range(3):
+        (tmp_path / "images" / f"{number}.png").write_bytes(b"no image")
+    for name, trained_model in (("new", model), ("old", old_model)):
+        with pytest.raises(InvalidDatasetError) as caught:
+            score_images(trained_model=trained_model, dataset=tmp_path / "images", scored_dataset=tmp_path / name)
+        assert caught.value.reason == "bad_images"
+        assert len(caught.value.examples) == 3
+        assert "TOLERANCE" not in caught.value.advice, "nothing is to be tolerated when nothing is left"
+        assert list((tmp_path / name).iterdir()) == []
+
+
+def test_untrained_model_is_named(digits: Path, tmp_path: Path) -> None:
+    (tmp_path / "untrained").mkdir()
+    write_untrained_model(tmp_path / "untrained", Architecture("squeezenet1_1"), False)
+    with pytest.raises(InvalidModelDirectoryError) as caught:
+        score_images(trained_model=tmp_path / "untrained", dataset=digits, scored_dataset=tmp_path / "scored")
+    assert caught.value.reason == "untrained"
+    assert not (tmp_path / "scored").exists()
+
+
+@pytest.mark.parametrize("inside", ["digits", "digits/scored"])
+def test_output_inside_the_dataset_is_refused(model: Path, digits: Path, inside: str) -> None:
+    with pytest.raises(FailedToWriteOutputsError, match="inside the dataset"):
+        score_images(trained_model=model, dataset=digits, scored_dataset=digits.parent / inside)
+
+
+def test_detection_annotations_are_no_classes(model: Path, digits: Path, tmp_path: Path) -> None:
+    (tmp_path / "typed").mkdir()
+    write_image_directory(tmp_path / "typed", [ImageRow(digits / "0/000.png", 0, 1)], ("a",))
+    schema = json.loads((tmp_path / "typed/_schema.json").read_text())
+    schema["columnAttributes"][2]["properties"]["annotation_type"] = "COCO_object_detection"
+    (tmp_path / "typed/_schema.json").write_text(json.dumps(schema))
+    with pytest.raises(InvalidDatasetError) as caught:
+        score_images(trained_model=model, dataset=tmp_path / "typed", scored_dataset=tmp_path / "scored")
+    assert caught.value.reason == "not_classification"

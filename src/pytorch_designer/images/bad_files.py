@@ -98,12 +98,17 @@ class BadFiles:
         found = self.listing()
         count = f"{len(found):,} of the {len(self.is_bad):,} images"
         unchecked = f" ({num_unchecked:,} more were not checked)" if num_unchecked else ""
+        advice = "Remove or replace these files."
+        if self.tolerance < 1:
+            advice = (
+                "Remove or replace these files, or let a larger share of the images be left out with the environment "
+                f"variable PYTORCH_DESIGNER_BAD_IMAGE_TOLERANCE (now {self.tolerance:g})."
+            )
         return InvalidDatasetError(
             f"{count} of {port} cannot be used{unchecked}; {self.limit:,} are tolerated.",
             where=root,
             examples=[f"{_relative(bad.path, root)}: {bad.reason}" for bad in found],
-            advice="Remove or replace these files, or let a larger share of the images be left out with the "
-            f"environment variable PYTORCH_DESIGNER_BAD_IMAGE_TOLERANCE (now {self.tolerance:g}).",
+            advice=advice,
             reason="bad_images",
         )
 

@@ -98,6 +98,25 @@ def test_many_jobs_may_open_a_new_database_at_once(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["mlflow.db"]
 
 
+def test_the_empty_database_is_made_by_mlflow_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    open_run_store(tmp_path / "one.db")
+    made = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.db")}
+    open_run_store(tmp_path / "two.db")
+
+    assert len(made) == 1
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.db")} == made
+
+
+def test_a_cache_folder_that_cannot_be_made_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cache").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    with pytest.raises(UnsupportedEnvironmentError, match="cache folder"):
+        open_run_store(tmp_path / "mlflow.db")
+
+
 def test_a_database_of_another_version_is_refused(tmp_path: Path) -> None:
     store = open_run_store(tmp_path / "mlflow.db")
     with closing(sqlite3.connect(store.database)) as connection, connection:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import getpass
 import importlib.metadata
+import logging
 import os
 import shutil
 import sqlite3
@@ -28,6 +29,8 @@ from pytorch_designer.errors import UnsupportedEnvironmentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+_logger = logging.getLogger(__name__)
 
 DATABASE_FILE = "mlflow.db"
 DEFAULT_EXPERIMENT = "local"
@@ -165,19 +168,36 @@ def _template() -> Path:
     template = _cache_folder() / f"mlflow-{importlib.metadata.version('mlflow')}.db"
     if template.exists():
         return template
-    template.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(template.with_suffix(".lock")):
-        if not template.exists():
-            partial = template.with_suffix(".partial")
-            partial.unlink(missing_ok=True)
-            arguments = [sys.executable, "-m", "pytorch_designer.harness.empty_run_store", str(partial)]
-            made = subprocess.run(arguments, capture_output=True, text=True, check=False)
-            if made.returncode != 0:
-                raise UnsupportedEnvironmentError(
-                    "MLflow could not create a database.", where=partial, examples=made.stderr.splitlines()[-3:]
-                )
-            partial.replace(template)
+    try:
+        template.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(template.with_suffix(".lock")):
+            if not template.exists():
+                _make_template(template)
+    except OSError as error:
+        raise UnsupportedEnvironmentError(
+            f"The cache folder cannot be written: {error.strerror or error}.",
+            where=template.parent,
+            advice="Set XDG_CACHE_HOME to a folder that can be written, or run without MLflow.",
+        ) from error
     return template
+
+
+def _make_template(template: Path) -> None:
+    _logger.info("MLflow prepares an empty database, once for this version; this takes seconds.")
+    partial = template.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    made = subprocess.run(
+        [sys.executable, "-m", "pytorch_designer.harness.empty_run_store", str(partial)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"},
+    )
+    if made.returncode != 0:
+        raise UnsupportedEnvironmentError(
+            "MLflow could not create a database.", where=partial, examples=made.stderr.splitlines()[-3:]
+        )
+    partial.replace(template)
 
 
 def _copy_template(template: Path, database: Path) -> None:

@@ -21,6 +21,7 @@ MISTAKES = [
     ("wrong-value", "azureml:base:1", "azureml:base", "azureml:base\n"),
     ("wrong-value", "epochs: 3", "epochs:", "epochs:\noutputs"),
     ("missing-path", "component: prepare.yaml", "component: gone.yaml", "gone.yaml"),
+    ("missing-data", "path: ./data", "path: ./gone", "./gone"),
     ("node-name", "  show:\n", "  Show-It:\n", "Show-It"),
     ("node-type-mismatch", "  prepare:\n    type: command", "  prepare:\n    type: pipeline", "pipeline\n    comp"),
     ("unknown-job", IMAGES, "images: ${{parent.jobs.prepared.outputs.images}}", "${{parent.jobs.prepared."),

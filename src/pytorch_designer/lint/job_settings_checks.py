@@ -42,7 +42,9 @@ def is_local(text: str) -> bool:
     return not _REMOTE.search(text)
 
 
-def check_local_path(report: Report, value: Value | None, folder: Path, *, what: str) -> Path | None:
+def check_local_path(
+    report: Report, value: Value | None, folder: Path, *, what: str, rule_id: str = "missing-path"
+) -> Path | None:
     """The local path that a value names, if it exists; a missing one is reported."""
     if value is None or value.text is None:
         return None
@@ -53,7 +55,7 @@ def check_local_path(report: Report, value: Value | None, folder: Path, *, what:
     if path.exists():
         return path
     hint = "Write it with forward slashes." if "\\" in text else "Paths start from the folder of this file."
-    report.add("missing-path", value.position, f"The {what} {text} does not exist.", hint)
+    report.add(rule_id, value.position, f"The {what} {text} does not exist.", hint)
     return None
 
 

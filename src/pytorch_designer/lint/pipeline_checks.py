@@ -27,6 +27,8 @@ from pytorch_designer.lint.schema import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pytorch_designer.lint.documents import Document, Library
     from pytorch_designer.lint.findings import Report
     from pytorch_designer.lint.interfaces import Interface
@@ -44,7 +46,7 @@ def check_pipeline(report: Report, document: Document, kind: Kind, library: Libr
         check_keys(report, root, PIPELINE_JOB_KEYS, owner="a pipeline job", are_refused=True)
         check_texts(report, root, ("display_name", "description", "experiment_name"))
         check_tags(report, root)
-        _check_job_ports(report, root)
+        _check_job_ports(report, root, document.folder)
         settings = mapping_at(report, root, "settings")
         if settings is not None:
             check_keys(report, settings, SETTINGS_KEYS, owner="the settings of a pipeline job")
@@ -61,7 +63,7 @@ def check_pipeline(report: Report, document: Document, kind: Kind, library: Libr
         _check_node(report, pipeline, whole_job_as_node(pipeline, library))
 
 
-def _check_job_ports(report: Report, root: Value) -> None:
+def _check_job_ports(report: Report, root: Value, folder: Path) -> None:
     for section, known in (("inputs", JOB_INPUT_KEYS), ("outputs", JOB_OUTPUT_KEYS)):
         ports = mapping_at(report, root, section)
         for name, value in (ports.children if ports is not None else {}).items():
@@ -69,6 +71,8 @@ def _check_job_ports(report: Report, root: Value) -> None:
                 check_keys(report, value, known, owner=f"an entry of {section}", are_refused=True)
                 if value.get("type") is not None:
                     check_type(report, value, DATA_TYPES)
+                if section == "inputs":
+                    check_local_path(report, value.get("path"), folder, what="data path", rule_id="missing-data")
             elif value.plain is None and section == "inputs":
                 report.add("wrong-value", value.key_position, f"The input {name} has no value.", "Give it one.")
 
@@ -201,4 +205,4 @@ def _check_data(report: Report, pipeline: Pipeline, value: Value) -> None:
     path = value.get("path") if value.is_mapping else value
     if value.is_mapping:
         check_keys(report, value, JOB_INPUT_KEYS, owner="an input", are_refused=True)
-    check_local_path(report, path, pipeline.folder, what="data path")
+    check_local_path(report, path, pipeline.folder, what="data path", rule_id="missing-data")

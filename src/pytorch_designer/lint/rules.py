@@ -46,6 +46,12 @@ _FILE_RULES = (
     Rule(
         "missing-path", _E, "A local file or folder that the file names does not exist.", "Refused, or the job fails."
     ),
+    Rule(
+        "missing-data",
+        _W,
+        "Local data that a job or node names does not exist.",
+        "Nothing is said until the upload; the data may be made later, by a script.",
+    ),
 )
 _COMPONENT_RULES = (
     Rule("component-name", _E, "The name has other characters than a-z, 0-9 and _, or starts with a digit.", _REFUSED),

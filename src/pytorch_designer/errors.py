@@ -20,7 +20,12 @@
     ├── InterruptedRunError                P003  the run was stopped from outside and can be continued
     ├── InvalidSpecError                   P004  an Azure ML YAML file is wrong
     ├── UnsupportedLocallyError            P005  a feature of Azure ML that has no local counterpart
-    └── InputChangedError                  P006  a job wrote into one of its inputs
+    ├── InputChangedError                  P006  a job wrote into one of its inputs
+    ├── MissingExtraError                  P010  an optional part of this program is not installed
+    └── CloudError                         P011  Azure refused a request, or could not be reached
+        ├── CloudLoginError                P012  there is no login to Azure, or it is not accepted
+        ├── CloudAccessError               P013  the login may not do this
+        └── CloudNotFoundError             P014  a workspace, registry or asset is not there, or none was named
 
 Four-digit codes are those that Azure ML designer documents; codes with a P are this project's.
 Anything that is not a `DesignerError` is a bug and keeps its traceback. The one place that turns these
@@ -243,6 +248,41 @@ class InputChangedError(DesignerError):
 
     code = "P006"
     default_advice = "Let the component write to its outputs, ./outputs or a temporary folder only."
+
+
+class MissingExtraError(DesignerError):
+    """An optional part of this program is needed and not installed."""
+
+    code = "P010"
+
+
+class CloudError(DesignerError):
+    """Azure refused a request, or could not be reached."""
+
+    code = "P011"
+
+
+class CloudLoginError(CloudError):
+    """There is no login to Azure, or Azure does not accept it."""
+
+    code = "P012"
+    default_advice = "Log in with `az login`, or set AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET."
+
+
+class CloudAccessError(CloudError):
+    """The login is good but may not do this."""
+
+    code = "P013"
+    default_advice = (
+        "Ask for the role AzureML Data Scientist on the workspace, or AzureML Registry User on the registry."
+    )
+
+
+class CloudNotFoundError(CloudError):
+    """A workspace, registry or asset is not there, or none was named."""
+
+    code = "P014"
+    default_advice = "Check the names of the subscription, the resource group and the workspace or registry."
 
 
 def shorten(text: str, limit: int = _MAX_TEXT) -> str:

@@ -30,6 +30,18 @@ def _lint(arguments: Sequence[str]) -> int | None:
     return run_lint(arguments, PROGRAM)
 
 
+def _register(arguments: Sequence[str]) -> int | None:
+    from pytorch_designer.cli.cloud_commands import run_register
+
+    return run_register(arguments, PROGRAM)
+
+
+def _submit(arguments: Sequence[str]) -> int | None:
+    from pytorch_designer.cli.cloud_commands import run_submit
+
+    return run_submit(arguments, PROGRAM)
+
+
 def _demo(arguments: Sequence[str]) -> int | None:
     from pytorch_designer.cli.demo import run_demo
 
@@ -40,6 +52,8 @@ def _demo(arguments: Sequence[str]) -> int | None:
 _OTHER_COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int | None], str]] = {
     "run": (_run, "Runs a component's YAML file on this machine, as Azure ML would."),
     "lint": (_lint, "Checks components and pipelines for what Azure ML accepts although it is wrong."),
+    "register": (_register, "Registers components in an Azure ML workspace or registry."),
+    "submit": (_submit, "Submits a pipeline job to an Azure ML workspace."),
     "demo": (_demo, "Trains a model on handwritten digits with the components above, in a few minutes."),
 }
 

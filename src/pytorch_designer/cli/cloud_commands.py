@@ -1,0 +1,116 @@
+"""`pytorch-designer register` and `pytorch-designer submit`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytorch_designer.cloud.register import component_files, register
+from pytorch_designer.cloud.submit import submit
+from pytorch_designer.cloud.workspace import Target, choose_target, connect
+from pytorch_designer.lint.formats import as_text
+from pytorch_designer.lint.linter import lint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from azure.ai.ml import MLClient
+
+_REPOSITORY = Path(__file__).parents[3]
+_FOUND = 1
+
+
+def run_register(arguments: Sequence[str], program: str, *, connected: Callable[[Target], MLClient] = connect) -> int:
+    """Register components. `connected` makes the client of a workspace or registry.
+
+    Returns:
+        0 when all are registered, 1 when the linter finds an error in a file.
+
+    Raises:
+        SystemExit: The command line is wrong (code 2), or asks for help (code 0).
+        DesignerError: Any named error.
+    """
+    parser = _register_parser(program)
+    options = parser.parse_args(arguments)
+    if options.registry and (options.workspace or options.resource_group or options.subscription):
+        parser.error("give either a workspace or a registry")
+    paths = _existing(parser, options.files) or component_files(_REPOSITORY)
+    if not options.skip_lint and not _is_clean(paths):
+        return _FOUND
+    target = choose_target(_target(options, registry=options.registry))
+    register(connected(target), paths, version=options.version, target=target)
+    return 0
+
+
+def run_submit(arguments: Sequence[str], program: str, *, connected: Callable[[Target], MLClient] = connect) -> int:
+    """Submit a pipeline job. `connected` makes the client of a workspace.
+
+    Returns:
+        0 when it is submitted (with --stream: has completed), 1 when the linter finds an error in the file.
+
+    Raises:
+        SystemExit: The command line is wrong (code 2), or asks for help (code 0).
+        DesignerError: Any named error.
+    """
+    parser = _submit_parser(program)
+    options = parser.parse_args(arguments)
+    [path] = _existing(parser, [options.file])
+    if not options.skip_lint and not _is_clean([path]):
+        return _FOUND
+    target = choose_target(_target(options))
+    submit(connected(target), path, experiment=options.experiment, should_stream=options.stream, target=target)
+    return 0
+
+
+def _register_parser(program: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"{program} register",
+        description="Registers components in an Azure ML workspace or registry.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="component files; all of this project's")
+    _add_workspace_options(parser)
+    parser.add_argument("--registry", help="register in this registry, not in a workspace")
+    parser.add_argument("--version", help="the version for all of them, in place of the files' own")
+    return parser
+
+
+def _submit_parser(program: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"{program} submit", description="Submits a pipeline job to an Azure ML workspace.", allow_abbrev=False
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="the pipeline job's YAML file")
+    _add_workspace_options(parser)
+    parser.add_argument("--experiment", help="the experiment that the job belongs to")
+    parser.add_argument("--stream", action="store_true", help="print the job's log and wait until it ends")
+    return parser
+
+
+def _add_workspace_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "workspace", "Without these: the variables AZUREML_ARM_*, else a config.json in this folder or above."
+    )
+    group.add_argument("--workspace", metavar="NAME")
+    group.add_argument("--resource-group", metavar="NAME")
+    group.add_argument("--subscription", metavar="ID")
+    parser.add_argument("--skip-lint", action="store_true", help="send the file although the linter finds errors")
+
+
+def _target(options: argparse.Namespace, *, registry: str | None = None) -> Target:
+    return Target(options.workspace, options.resource_group, options.subscription, registry)
+
+
+def _existing(parser: argparse.ArgumentParser, paths: Sequence[Path]) -> list[Path]:
+    for path in paths:
+        if not path.is_file():
+            parser.error(f"there is no file {path}")
+    return list(paths)
+
+
+def _is_clean(paths: Sequence[Path]) -> bool:
+    result = lint(paths)
+    if result.num_errors:
+        sys.stdout.write(f"{as_text(result)}\nNothing was sent.\n")
+    return not result.num_errors

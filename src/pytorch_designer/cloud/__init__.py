@@ -1,0 +1,1 @@
+"""Registers components and submits pipelines, with azure-ai-ml."""

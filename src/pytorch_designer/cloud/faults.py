@@ -1,0 +1,114 @@
+"""Azure's exceptions as named errors. Nothing secret passes: signatures of addresses and tokens are cut out."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pytorch_designer.errors import (
+    CloudAccessError,
+    CloudError,
+    CloudLoginError,
+    CloudNotFoundError,
+    InvalidSpecError,
+    shorten,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from azure.core.exceptions import HttpResponseError
+
+_SECRETS = (
+    (re.compile(r"(?i)\b(sig|se|st|skoid|sktid)=[^&\s\"']+"), r"\1=***"),
+    (re.compile(r"(?i)bearer\s+[\w.~+/=-]+"), "Bearer ***"),
+    (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), "***"),
+    (re.compile(r"(?i)(accountkey|client_secret|password)=[^;&\s]+"), r"\1=***"),
+)
+_SCHEMA_FAULT = re.compile(r'"message": "(.*)",\s*"path": "(.*)"')
+_COLOURS = re.compile(r"\x1b\[\d+m")
+
+
+@contextmanager
+def named_faults(what: str, *, where: object) -> Iterator[None]:
+    """Turn what Azure raises inside the block into named errors.
+
+    Args:
+        what: What was tried, for the message: `register resnet`.
+        where: The workspace, registry or file.
+
+    Raises:
+        CloudError: Azure refused, or could not be reached.
+    """
+    from azure.ai.ml.exceptions import MlException, ValidationException
+    from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+
+    place = str(where)
+    try:
+        yield
+    except ClientAuthenticationError as error:
+        raise CloudLoginError(f"Azure does not accept the login: {_first_line(error)}", where=place) from error
+    except HttpResponseError as error:
+        raise _refusal(error, what, place) from error
+    except ValidationException as error:
+        raise InvalidSpecError(f"Could not {what}: {_first_line(error)}", where=place) from error
+    except MlException as error:
+        raise CloudError(f"Could not {what}: {_first_line(error)}", where=place) from error
+    except AzureError as error:
+        raise CloudError(
+            f"Could not {what}, because Azure cannot be reached: {_first_line(error)}",
+            where=place,
+            advice="Check the network, proxies and private endpoints, then try again.",
+        ) from error
+
+
+@contextmanager
+def named_load_faults(path: Path) -> Iterator[None]:
+    """Turn what azure-ai-ml raises when it reads a YAML file into a named error.
+
+    Raises:
+        InvalidSpecError: The file is refused.
+    """
+    from azure.ai.ml.exceptions import MlException
+    from marshmallow.exceptions import ValidationError
+
+    try:
+        yield
+    except (MlException, ValidationError, ValueError, TypeError, OSError) as error:
+        raise InvalidSpecError(
+            f"azure-ai-ml refuses the file: {_first_line(error)}",
+            where=path,
+            advice=f"Run `pytorch-designer lint {path}`, which says where it is wrong.",
+        ) from error
+
+
+def redacted(text: str) -> str:
+    """`text` without signatures, tokens, keys and passwords."""
+    for pattern, replacement in _SECRETS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def _refusal(error: HttpResponseError, what: str, place: str) -> CloudError:
+    text = f"Could not {what}: {_first_line(error)}"
+    status = error.status_code
+    if status == 401:
+        return CloudLoginError(text, where=place)
+    if status == 403:
+        return CloudAccessError(text, where=place)
+    if status == 404:
+        return CloudNotFoundError(text, where=place)
+    if status == 409:
+        return CloudError(text, where=place, advice="This version exists; give another one with --version.")
+    return CloudError(text, where=place, advice="If it is not the file's fault, try again later.")
+
+
+def _first_line(error: BaseException) -> str:
+    """What the error says in one line: of the SDK's long, coloured messages, the part that names the fault."""
+    message = redacted(_COLOURS.sub("", str(getattr(error, "message", None) or error)))
+    details = [f"{path}: {text}" for text, path in _SCHEMA_FAULT.findall(message)]
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    marked = [line.removeprefix("(x)").strip() for line in lines if line.startswith("(x)")]
+    return shorten((details or marked or lines or [type(error).__name__])[0])

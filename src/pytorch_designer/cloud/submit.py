@@ -1,0 +1,69 @@
+"""Submits pipeline jobs to a workspace."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytorch_designer.cloud.faults import named_faults, named_load_faults
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from azure.ai.ml import MLClient
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A job that was submitted.
+
+    Attributes:
+        name: The job's name in the workspace.
+        status: Its status when it was submitted.
+        studio_url: Where it can be watched, or None.
+    """
+
+    name: str
+    status: str
+    studio_url: str | None
+
+
+def submit(
+    client: MLClient,
+    path: Path,
+    *,
+    experiment: str | None = None,
+    should_stream: bool = False,
+    target: object = "Azure ML",
+) -> Submission:
+    """Submit a pipeline job; what it names locally is uploaded first.
+
+    Args:
+        client: A client of the workspace.
+        path: The job's YAML file.
+        experiment: The experiment that it belongs to; None takes the file's, else Azure's choice.
+        should_stream: Whether to print the job's log and wait until it ends.
+        target: What the client is of, for messages.
+
+    Raises:
+        InvalidSpecError: The file is no job that azure-ai-ml takes.
+        CloudError: Azure refused, could not be reached, or the streamed job failed.
+    """
+    from azure.ai.ml import load_job
+
+    with named_load_faults(path):
+        job = load_job(path)
+    if experiment is not None:
+        job.experiment_name = experiment
+    with named_faults(f"submit {path.name}", where=target):
+        created = client.jobs.create_or_update(job)
+        submission = Submission(created.name, str(created.status), created.studio_url)
+        _logger.info("Submitted %s to %s.", submission.name, target)
+        if submission.studio_url:
+            _logger.info("Watch it: %s", submission.studio_url)
+        if should_stream:
+            client.jobs.stream(created.name)
+    return submission

@@ -1,0 +1,153 @@
+"""Which workspace or registry is meant, and the client that talks to it."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytorch_designer.cloud.faults import named_faults
+from pytorch_designer.errors import CloudNotFoundError, MissingExtraError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from azure.ai.ml import MLClient
+    from azure.core.credentials import TokenCredential
+    from azure.core.pipeline.transport import HttpTransport
+
+CONFIG_FILE = "config.json"
+_CONFIG_FOLDERS = (".azureml", "aml_config", ".")
+# The variables that Azure ML sets in its own jobs.
+_SUBSCRIPTION, _RESOURCE_GROUP, _WORKSPACE = (
+    "AZUREML_ARM_SUBSCRIPTION",
+    "AZUREML_ARM_RESOURCEGROUP",
+    "AZUREML_ARM_WORKSPACE_NAME",
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A workspace, or a registry.
+
+    Attributes:
+        workspace: Name of the workspace; None for a registry, or to take it from a config.json.
+        resource_group: Its resource group.
+        subscription: Its subscription.
+        registry: Name of the registry, or None.
+    """
+
+    workspace: str | None = None
+    resource_group: str | None = None
+    subscription: str | None = None
+    registry: str | None = None
+
+    def __str__(self) -> str:
+        """For messages: `workspace w`, `registry r`."""
+        return f"workspace {self.workspace}" if self.registry is None else f"registry {self.registry}"
+
+
+def choose_target(given: Target, *, environment: Mapping[str, str] | None = None, folder: Path | None = None) -> Target:
+    """Fill up what was given: options first, then `AZUREML_ARM_*` variables, then a config.json.
+
+    Args:
+        given: What the command line says.
+        environment: Environment variables; None takes those of the process.
+        folder: Where the search for config.json starts, upwards; None starts in the working directory.
+
+    Raises:
+        CloudNotFoundError: No workspace and no registry is named completely.
+    """
+    if given.registry is not None:
+        return given
+    environment = os.environ if environment is None else environment
+    target = Target(
+        workspace=given.workspace or environment.get(_WORKSPACE),
+        resource_group=given.resource_group or environment.get(_RESOURCE_GROUP),
+        subscription=given.subscription or environment.get(_SUBSCRIPTION),
+    )
+    parts = {
+        "--workspace": target.workspace,
+        "--resource-group": target.resource_group,
+        "--subscription": target.subscription,
+    }
+    if all(parts.values()):
+        return target
+    missing = [option for option, value in parts.items() if not value]
+    if len(missing) < len(parts):
+        raise CloudNotFoundError(f"The workspace is named in part only: {', '.join(missing)} is missing.")
+    config = _find_config(Path.cwd() if folder is None else folder)
+    if config is None:
+        raise CloudNotFoundError(
+            "No workspace is named.",
+            advice=f"Give --workspace, --resource-group and --subscription, set {_WORKSPACE}, {_RESOURCE_GROUP} and "
+            f"{_SUBSCRIPTION}, or download {CONFIG_FILE} from the workspace's page into this folder.",
+        )
+    return _read_config(config)
+
+
+def connect(
+    target: Target, *, credential: TokenCredential | None = None, transport: HttpTransport | None = None
+) -> MLClient:
+    """A client for the workspace or registry. Nothing is sent to a workspace yet; a registry is looked up.
+
+    Args:
+        target: A complete target, as `choose_target` returns it.
+        credential: How to log in; None takes `DefaultAzureCredential` (environment, managed identity, `az login`).
+        transport: What carries the requests; None takes the SDK's.
+
+    Raises:
+        MissingExtraError: azure-ai-ml or azure-identity is not installed.
+        CloudError: The registry cannot be looked up.
+    """
+    client_class = _client_class()
+    # The SDK reports its use to Microsoft unless it is told not to.
+    options: dict[str, Any] = {"enable_telemetry": False}
+    if transport is not None:
+        options["transport"] = transport
+    login = _default_credential() if credential is None else credential
+    if target.registry is not None:
+        with named_faults("find the registry", where=target):
+            return client_class(login, registry_name=target.registry, **options)
+    return client_class(login, target.subscription, target.resource_group, target.workspace, **options)
+
+
+def _find_config(folder: Path) -> Path | None:
+    for parent in (folder.resolve(), *folder.resolve().parents):
+        for name in _CONFIG_FOLDERS:
+            path = parent / name / CONFIG_FILE
+            if path.is_file():
+                return path
+    return None
+
+
+def _read_config(path: Path) -> Target:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        return Target(content["workspace_name"], content["resource_group"], content["subscription_id"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CloudNotFoundError(
+            f"{CONFIG_FILE} does not name a workspace.",
+            where=path,
+            advice="It holds subscription_id, resource_group and workspace_name. The workspace's page offers it.",
+        ) from error
+
+
+def _client_class() -> type[Any]:
+    try:
+        import azure.identity  # noqa: F401 (both belong to the extra; say so before anything else happens)
+        from azure.ai.ml import MLClient as client_class  # noqa: N813 (a class that is passed on)
+    except ImportError as error:
+        raise MissingExtraError(
+            "azure-ai-ml and azure-identity are not installed.",
+            advice="Install them: pip install 'pytorch-designer[azure]'",
+        ) from error
+    return client_class  # type: ignore[no-any-return]
+
+
+def _default_credential() -> TokenCredential:
+    from azure.identity import DefaultAzureCredential
+
+    return DefaultAzureCredential()

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytorch_designer.cloud.faults import redacted
+from pytorch_designer.cloud.register import register
+from pytorch_designer.cloud.workspace import Target, choose_target, connect
+from pytorch_designer.errors import CloudError, CloudLoginError, CloudNotFoundError
+from tests.cloud.azure_service import AzureService, Login, ServiceTransport
+from tests.cloud.conftest import WORKSPACE
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+VARIABLES = {
+    "AZUREML_ARM_SUBSCRIPTION": "s",
+    "AZUREML_ARM_RESOURCEGROUP": "g",
+    "AZUREML_ARM_WORKSPACE_NAME": "w",
+}
+CONFIG = {"subscription_id": "cs", "resource_group": "cg", "workspace_name": "cw"}
+
+
+class Refused:
+    """A login that fails as azure-identity's do."""
+
+    def get_token(self, *_scopes: str, **_options: Any) -> Any:
+        from azure.core.exceptions import ClientAuthenticationError
+
+        raise ClientAuthenticationError("DefaultAzureCredential failed to retrieve a token.")
+
+
+class Unplugged(ServiceTransport):
+    def send(self, request: Any, **_: Any) -> Any:
+        from azure.core.exceptions import ServiceRequestError
+
+        raise ServiceRequestError("Failed to resolve 'management.azure.com'")
+
+
+def test_options_win_over_variables_and_variables_over_the_file(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG), encoding="utf-8")
+    assert choose_target(Target("o", "g", "s"), environment=VARIABLES, folder=tmp_path) == Target("o", "g", "s")
+    assert choose_target(Target("o"), environment=VARIABLES, folder=tmp_path) == Target("o", "g", "s")
+    assert choose_target(Target(), environment=VARIABLES, folder=tmp_path) == Target("w", "g", "s")
+    assert choose_target(Target(), environment={}, folder=tmp_path) == Target("cw", "cg", "cs")
+
+
+@pytest.mark.parametrize("place", [".azureml/config.json", "config.json"])
+def test_config_is_found_in_folders_above(tmp_path: Path, place: str) -> None:
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / place).write_text(json.dumps(CONFIG), encoding="utf-8")
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    assert choose_target(Target(), environment={}, folder=tmp_path / "a" / "b").workspace == "cw"
+
+
+def test_registry_needs_no_workspace(tmp_path: Path) -> None:
+    assert choose_target(Target(registry="r"), environment={}, folder=tmp_path) == Target(registry="r")
+
+
+def test_half_a_workspace_names_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(CloudNotFoundError, match="--resource-group, --subscription is missing"):
+        choose_target(Target("w"), environment={}, folder=tmp_path)
+
+
+def test_no_workspace_at_all_says_the_three_ways(tmp_path: Path) -> None:
+    with pytest.raises(CloudNotFoundError) as raised:
+        choose_target(Target(), environment={}, folder=tmp_path)
+    assert all(word in raised.value.advice for word in ("--workspace", "AZUREML_ARM_WORKSPACE_NAME", "config.json"))
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"workspace_name": "w"}'])
+def test_config_that_names_no_workspace(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.json").write_text(text, encoding="utf-8")
+    with pytest.raises(CloudNotFoundError) as raised:
+        choose_target(Target(), environment={}, folder=tmp_path)
+    assert raised.value.where == str(tmp_path / "config.json")
+
+
+def test_refused_login_says_how_to_log_in(service: AzureService, component: Path) -> None:
+    client = connect(WORKSPACE, credential=Refused(), transport=ServiceTransport(service))
+    with pytest.raises(CloudLoginError, match="failed to retrieve a token") as raised:
+        register(client, [component])
+    assert "az login" in raised.value.advice
+
+
+def test_unreachable_azure_is_a_named_error(service: AzureService) -> None:
+    with pytest.raises(CloudError, match="cannot be reached"):
+        connect(Target(registry="r"), credential=Login(), transport=Unplugged(service))
+
+
+def test_missing_extra_says_what_to_install(tmp_path: Path) -> None:
+    program = (
+        "import sys; sys.modules['azure'] = None\n"  # what an environment without the extra looks like
+        "from pytorch_designer.cli.main import main\n"
+        "sys.exit(main(['register', '--registry', 'r']))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 1
+    assert "MissingExtraError (P010)" in done.stderr
+    assert "pip install 'pytorch-designer[azure]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://a.blob.core.windows.net/c?sv=1&se=2026&sig=SECRET%3D",
+        "Authorization: Bearer SECRET.SECRET-1",
+        "token eyJSECRET.eyJSECRET.SECRET",
+        "AccountKey=SECRET==;Endpoint=x",
+        "client_secret=SECRET&grant_type=x",
+    ],
+)
+def test_secrets_are_cut_out(text: str) -> None:
+    assert "SECRET" not in redacted(text)

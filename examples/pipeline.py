@@ -1,0 +1,66 @@
+"""The pipeline of pipeline.yaml, built with the Python SDK of Azure ML.
+
+`python examples/pipeline.py` submits it to the workspace of the nearest config.json.
+"""
+
+# No `from __future__ import annotations` here: the SDK needs the annotations of a pipeline function as objects.
+
+from pathlib import Path
+from typing import Any
+
+from azure.ai.ml import Input, MLClient, load_component
+from azure.ai.ml.dsl import pipeline
+from azure.ai.ml.entities import PipelineJob
+
+EXAMPLES = Path(__file__).resolve().parent
+REPOSITORY = EXAMPLES.parent
+
+
+def build_pipeline() -> PipelineJob:
+    """The pipeline with the example's images."""
+    convert = load_component(REPOSITORY / "components" / "convert_to_image_directory.yaml")
+    make_resnet = load_component(REPOSITORY / "components" / "resnet.yaml")
+    train_model = load_component(REPOSITORY / "component.yaml")
+
+    @pipeline(  # type: ignore[untyped-decorator]
+        display_name="Train an image classifier",
+        description="Converts two folders of class folders, makes a ResNet and trains it.",
+        experiment_name="pytorch-designer-example",
+        default_compute="serverless",
+    )
+    def train_classifier(
+        training_images: Input, validation_images: Input, epochs: int, learning_rate: float
+    ) -> dict[str, Any]:
+        # The names of these variables become the names of the nodes.
+        training_directory = convert(input_dataset=training_images)
+        validation_directory = convert(input_dataset=validation_images)
+        resnet = make_resnet(model_name="resnet18", pretrained=False)
+        train = train_model(
+            untrained_model=resnet.outputs.untrained_model,
+            training_dataset=training_directory.outputs.output_image_directory,
+            validation_dataset=validation_directory.outputs.output_image_directory,
+            epochs=epochs,
+            batch_size=4,
+            learning_rate=learning_rate,
+        )
+        return {"trained_model": train.outputs.trained_model}
+
+    return train_classifier(
+        training_images=Input(type="uri_folder", path=str(EXAMPLES / "images" / "training")),
+        validation_images=Input(type="uri_folder", path=str(EXAMPLES / "images" / "validation")),
+        epochs=2,
+        learning_rate=0.01,
+    )
+
+
+def main() -> None:
+    """Submit the pipeline."""
+    from azure.identity import DefaultAzureCredential
+
+    client = MLClient.from_config(DefaultAzureCredential())
+    job = client.jobs.create_or_update(build_pipeline())
+    print(job.studio_url)
+
+
+if __name__ == "__main__":
+    main()

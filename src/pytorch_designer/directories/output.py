@@ -210,8 +210,8 @@ def _acquire(lock: BaseFileLock, path: Path) -> None:
 
 def _commit(paths: tuple[Path, ...]) -> None:
     entries = {path: _entries_in_order(path / STAGING_FOLDER) for path in paths}
+    _flush_to_disk([file for path in paths for file in (path / STAGING_FOLDER).rglob("*") if file.is_file()])
     for path, names in entries.items():
-        _flush_to_disk([file for file in (path / STAGING_FOLDER).rglob("*") if file.is_file()])
         write_atomically(path / STAGING_FOLDER / _COMMIT_FILE, "\n".join(names).encode())
     moves = [(path, name) for path, names in entries.items() for name in names[:-1]]
     moves += [(path, META_FILE) for path in paths]

@@ -106,7 +106,7 @@ def test_split_does_not_change_between_releases_and_differs_by_seed() -> None:
     assert len(parts) > 1
 
 
-def test_a_larger_fraction_only_adds_images() -> None:
+def test_a_class_that_gives_more_images_gives_the_same_and_more() -> None:
     dataset = dataset_of([0] * 20 + [1] * 20)
     smaller, larger = (set(split_rows(dataset, fraction=fraction, seed=3)[0]) for fraction in (0.5, 0.8))
     assert smaller < larger

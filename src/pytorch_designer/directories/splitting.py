@@ -6,9 +6,9 @@
     a class with at least two images has at least one in each part
     which images of a class go to the first part is drawn from the seed; both parts keep the order of the source
 
-The same source, fraction and seed give the same parts on every machine, and a larger fraction with the same seed adds
-to the images that are drawn from a class. Images without a class are split like a class of their own, for which one
-part may stay empty. No image is decoded.
+The same source, fraction and seed give the same parts on every machine; with the same seed, a class that gives more
+images at another fraction gives the same and more. Images without a class are split like a class of their own, which
+may be missing in one part. No image is decoded.
 """
 
 from __future__ import annotations

@@ -14,17 +14,20 @@ from azure.ai.ml.entities import PipelineJob
 
 EXAMPLES = Path(__file__).resolve().parent
 REPOSITORY = EXAMPLES.parent
+COMPONENTS = REPOSITORY / "components"
 
 
 def build_pipeline() -> PipelineJob:
     """The pipeline with the example's images."""
-    convert = load_component(REPOSITORY / "components" / "convert_to_image_directory.yaml")
-    make_resnet = load_component(REPOSITORY / "components" / "resnet.yaml")
+    convert = load_component(COMPONENTS / "convert_to_image_directory.yaml")
+    make_resnet = load_component(COMPONENTS / "resnet.yaml")
     train_model = load_component(REPOSITORY / "component.yaml")
+    score_images = load_component(COMPONENTS / "score_image_model.yaml")
+    evaluate_model = load_component(COMPONENTS / "evaluate_model.yaml")
 
     @pipeline(  # type: ignore[untyped-decorator]
         display_name="Train an image classifier",
-        description="Converts two folders of class folders, makes a ResNet and trains it.",
+        description="Trains a ResNet on one folder of images, then scores and evaluates it on another.",
         experiment_name="pytorch-designer-example",
         default_compute="serverless",
     )
@@ -43,13 +46,21 @@ def build_pipeline() -> PipelineJob:
             batch_size=4,
             learning_rate=learning_rate,
         )
-        return {"trained_model": train.outputs.trained_model}
+        score = score_images(
+            trained_model=train.outputs.trained_model,
+            dataset=validation_directory.outputs.output_image_directory,
+        )
+        evaluate = evaluate_model(scored_dataset=score.outputs.scored_dataset)
+        return {
+            "trained_model": train.outputs.trained_model,
+            "evaluation_results": evaluate.outputs.evaluation_results,
+        }
 
     return train_classifier(
         training_images=Input(type="uri_folder", path=str(EXAMPLES / "images" / "training")),
         validation_images=Input(type="uri_folder", path=str(EXAMPLES / "images" / "validation")),
-        epochs=2,
-        learning_rate=0.01,
+        epochs=3,
+        learning_rate=0.001,
     )
 
 

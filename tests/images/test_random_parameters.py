@@ -1,0 +1,145 @@
+"""What is drawn has the distribution of what torchvision draws, by comparing samples of both."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torchvision.transforms import v2
+
+from pytorch_designer.directories.transform_steps import (
+    ColorJitter,
+    RandomAffine,
+    RandomErasing,
+    RandomPerspective,
+    RandomResizedCrop,
+)
+from pytorch_designer.images.draws import Draws
+from pytorch_designer.images.random_parameters import (
+    affine_parameters,
+    crop_box,
+    erased_box,
+    jitter_parameters,
+    perspective_corners,
+    resized_crop_box,
+)
+
+NUM_SAMPLES = 2000
+HEIGHT, WIDTH = 60, 90
+# Two samples of this size from one distribution differ by more only once in 10,000 times.
+GREATEST_DISTANCE = 2.23 * np.sqrt(2 / NUM_SAMPLES)
+
+
+def distance(one: NDArray[np.float64], two: NDArray[np.float64]) -> float:
+    """The two-sample Kolmogorov-Smirnov statistic: the greatest difference of the cumulative shares."""
+    values = np.sort(np.concatenate([one, two]))
+    shares = [np.searchsorted(np.sort(sample), values, side="right") / len(sample) for sample in (one, two)]
+    return float(np.abs(shares[0] - shares[1]).max())
+
+
+def torchvision_samples(transform: Any, names: list[str], height: int, width: int) -> NDArray[np.float64]:
+    torch.manual_seed(0)
+    image = torch.zeros(3, height, width, dtype=torch.uint8)
+    drawn = [transform.make_params([image]) for _ in range(NUM_SAMPLES)]
+    return np.array([[params[name] for name in names] for params in drawn], dtype=np.float64)
+
+
+def assert_same_distribution(ours: list[tuple[float, ...]], theirs: NDArray[np.float64]) -> None:
+    samples = np.array(ours, dtype=np.float64)
+    assert samples.shape == theirs.shape
+    for column in range(theirs.shape[1]):
+        assert distance(samples[:, column], theirs[:, column]) < GREATEST_DISTANCE, column
+
+
+@pytest.mark.parametrize(
+    ("size", "options"),
+    [
+        ((HEIGHT, WIDTH), {}),
+        ((HEIGHT, WIDTH), {"scale": (0.5, 0.6), "ratio": (0.4, 0.9)}),
+        ((10, 200), {"scale": (0.9, 1.0)}),  # no part is found: the middle
+        ((200, 10), {"scale": (0.9, 1.0)}),
+        ((20, 20), {"scale": (1.2, 1.5)}),
+    ],
+)
+def test_resized_crops(size: tuple[int, int], options: dict[str, Any]) -> None:
+    draws, step = Draws(1), RandomResizedCrop(size=(9, 9), **options)
+    ours: list[tuple[float, ...]] = [resized_crop_box(step, *size, draws) for _ in range(NUM_SAMPLES)]
+    theirs = torchvision_samples(v2.RandomResizedCrop(9, **options), ["top", "left", "height", "width"], *size)
+    assert_same_distribution(ours, theirs)
+
+
+def test_crops() -> None:
+    draws = Draws(2)
+    ours: list[tuple[float, ...]] = [crop_box((20, 31), HEIGHT, WIDTH, draws)[:2] for _ in range(NUM_SAMPLES)]
+    assert_same_distribution(ours, torchvision_samples(v2.RandomCrop((20, 31)), ["top", "left"], HEIGHT, WIDTH))
+
+
+def test_a_crop_of_the_whole_image_has_one_place() -> None:
+    assert crop_box((HEIGHT, WIDTH), HEIGHT, WIDTH, Draws(0)) == (0, 0, HEIGHT, WIDTH)
+
+
+@pytest.mark.parametrize("options", [{}, {"scale": (0.3, 0.9), "ratio": (1.0, 2.0)}])
+def test_erased_parts(options: dict[str, Any]) -> None:
+    draws, step = Draws(3), RandomErasing(**options)
+    boxes = [erased_box(step, HEIGHT, WIDTH, draws) for _ in range(NUM_SAMPLES)]
+    ours: list[tuple[float, ...]] = [box or (0, 0, HEIGHT, WIDTH) for box in boxes]  # as torchvision says "none found"
+    theirs = torchvision_samples(v2.RandomErasing(**options), ["i", "j", "h", "w"], HEIGHT, WIDTH)
+    assert_same_distribution(ours, theirs)
+
+
+def test_no_part_is_erased_where_none_is_smaller_than_the_image() -> None:
+    assert erased_box(RandomErasing(scale=(1, 1), ratio=(1, 1)), 9, 9, Draws(0)) is None
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"degrees": (-30, 30)},
+        {"degrees": (0, 90), "translate": (0.1, 0.4), "scale": (0.5, 2.0), "shear": (-10, 20)},
+        {"degrees": (0, 0), "shear": (-10, 20, 5, 6)},
+    ],
+)
+def test_affine_parameters(options: dict[str, Any]) -> None:
+    draws, step = Draws(4), RandomAffine(**options)
+    drawn = [affine_parameters(step, HEIGHT, WIDTH, draws) for _ in range(NUM_SAMPLES)]
+    ours: list[tuple[float, ...]] = [(each.angle, *each.translate, each.scale, *each.shear) for each in drawn]
+    torch.manual_seed(0)
+    transform, image = v2.RandomAffine(**options), torch.zeros(3, HEIGHT, WIDTH)
+    params = [transform.make_params([image]) for _ in range(NUM_SAMPLES)]
+    theirs = [(each["angle"], *each["translate"], each["scale"], *each["shear"]) for each in params]
+    assert_same_distribution(ours, np.array(theirs))
+
+
+def test_jitter_factors_and_their_order() -> None:
+    options: dict[str, Any] = {"brightness": (0.75, 1.25), "contrast": (0, 3), "saturation": (1, 2), "hue": (-0.1, 0.3)}
+    draws, step = Draws(5), ColorJitter(**options)
+    drawn = [jitter_parameters(step, draws) for _ in range(NUM_SAMPLES)]
+    ours: list[tuple[float, ...]] = [tuple(each.factors[name] or 0.0 for name in options) for each in drawn]
+    names = [f"{name}_factor" for name in options]
+    assert_same_distribution(ours, torchvision_samples(v2.ColorJitter(**options), names, HEIGHT, WIDTH))
+    counts = Counter(each.order for each in drawn)
+    assert len(counts) == 24
+    assert max(abs(count - NUM_SAMPLES / 24) for count in counts.values()) < 5 * np.sqrt(NUM_SAMPLES / 24)
+
+
+def test_neutral_and_absent_factors_change_nothing() -> None:
+    factors = jitter_parameters(ColorJitter(brightness=(1, 1), hue=(0, 0)), Draws(0)).factors
+    assert factors == {"brightness": None, "contrast": None, "saturation": None, "hue": None}
+
+
+def test_perspective_moves_each_corner_evenly_towards_the_middle() -> None:
+    draws, step = Draws(6), RandomPerspective(distortion_scale=0.5)
+    drawn = [perspective_corners(step, HEIGHT, WIDTH, draws) for _ in range(NUM_SAMPLES)]
+    assert drawn[0][0] == [(0, 0), (89, 0), (89, 59), (0, 59)]
+    moved = np.array([corners for _, corners in drawn])
+    # Half of half the sides: up to 22 of 90 pixels, and up to 15 of 60, each end included.
+    lowest = [[0, 0], [67, 0], [67, 44], [0, 44]]
+    highest = [[22, 15], [89, 15], [89, 59], [22, 59]]
+    assert moved.min(axis=0).tolist() == lowest
+    assert moved.max(axis=0).tolist() == highest
+    middle = (np.array(lowest) + np.array(highest)) / 2
+    assert np.abs(moved.mean(axis=0) - middle).max() < 5 * 23 / np.sqrt(12 * NUM_SAMPLES)

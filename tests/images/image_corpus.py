@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -26,6 +26,7 @@ class Folder:
     root: Path
     files: list[str]
     labels: NDArray[np.int32] | None = None
+    applied_transforms: tuple[tuple[str, Any], ...] = field(default=(), kw_only=True)
 
     def __len__(self) -> int:
         return len(self.files)

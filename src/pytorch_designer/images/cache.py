@@ -43,10 +43,15 @@ class PixelCache:
         return self._is_stored[rows]
 
     def store(self, row: int, pixels_hwc: NDArray[np.uint8]) -> None:
-        """Keep the pixels, uint8 [height, width, 3], of a row, unless it is beyond the budget."""
-        if row < self.num_rows:
+        """Keep the pixels, uint8 [height, width, 3], of a row, unless it is beyond the budget or of another size."""
+        if row < self.num_rows and pixels_hwc.shape == self._shape:
             self._storage()[row] = pixels_hwc
             self._is_stored[row] = True
+
+    def pixels_of(self, row: int) -> NDArray[np.uint8] | None:
+        """The pixels of a row that is held, uint8 [height, width, 3], not to be changed; None if it is not held."""
+        pixels: NDArray[np.uint8] | None = self._storage()[row] if self._is_stored[row] else None
+        return pixels
 
     def gather(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """A copy of the pixels of rows that are held, uint8 [n, height, width, 3]."""

@@ -1,13 +1,17 @@
 """Batches of images in a given order, read and decoded ahead of time by threads.
 
-    order of rows -> batches of rows -> [ read -> decode -> crop and resize ] in threads -> uint8 batches, in order
+    order of rows -> batches of rows -> [ read -> decode -> transform -> crop and resize ] in threads -> uint8 batches,
+                                                                                                         in order
 
-Which images are in a batch, and their pixels, depend on nothing but the rows asked for: every thread writes its
-image into the place in the batch that the image has. Rows that are in the cache take no thread at all.
+Which images are in a batch, and their pixels, depend on nothing but the rows and the epoch asked for: every thread
+writes its image into the place in the batch that the image has. Rows that are in the cache take no thread at all;
+where training augments its images, what is in the cache is the image that random steps start from, and threads
+carry these out.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
@@ -19,6 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from pytorch_designer.directories.recorded_transforms import steps_left
 from pytorch_designer.errors import InvalidDatasetError
 from pytorch_designer.images.bad_files import BadFile, BadFiles, BadImageError
 from pytorch_designer.images.cache import PixelCache
@@ -26,6 +31,7 @@ from pytorch_designer.images.decode import decode_image, max_file_bytes
 from pytorch_designer.images.preprocess import crop_and_resize
 from pytorch_designer.images.reading import read_file
 from pytorch_designer.images.reading_threads import ReadingThreads
+from pytorch_designer.images.transforms import apply_steps
 from pytorch_designer.settings import settings
 
 if TYPE_CHECKING:
@@ -37,6 +43,10 @@ if TYPE_CHECKING:
 
     from pytorch_designer.directories.image_directory import ImageDirectory
     from pytorch_designer.directories.preprocessing import Preprocessing
+    from pytorch_designer.directories.transform_steps import TransformStep
+    from pytorch_designer.images.augmentation import Augmentation
+
+_log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 30.0
 """How long the rest of a dataset is checked for more bad files, once there are too many."""
@@ -74,6 +84,7 @@ class ImageLoader:
         preprocessing: Preprocessing,
         *,
         labels: NDArray[np.int32] | None = None,
+        augmentation: Augmentation | None = None,
         num_threads: int,
         cache_bytes: int,
         tolerance: float,
@@ -83,19 +94,29 @@ class ImageLoader:
 
         Args:
             dataset: The images.
-            preprocessing: Sizes of what comes out; its mean and std are left to `normalize`.
+            preprocessing: Transforms, of which those are done that the files have not been through yet, and sizes of
+                what comes out; its mean and std are left to `normalize`.
             labels: int32 [len(dataset)] in place of the dataset's own, for instance in the ids of another dataset.
+            augmentation: What is done in place of the transforms of `preprocessing`, for training.
             num_threads: Threads that read and decode, at least 1.
             cache_bytes: Budget for pixels in memory; 0 for none.
             tolerance: Share (0 to 1) of the images that may be bad before `InvalidDatasetError` ends the run.
             port: Name of the dataset in messages.
+
+        Raises:
+            InvalidDatasetError: The transforms that the dataset records are unusable.
         """
         self._dataset = dataset
         self._preprocessing = preprocessing
         self._labels = _int64_labels(dataset.labels if labels is None else labels, len(dataset))
         self._port = port
         self._shape = (preprocessing.crop_height, preprocessing.crop_width, 3)
-        self._cache = PixelCache(len(dataset), *self._shape[:2], budget_bytes=cache_bytes)
+        self._augmentation = augmentation
+        self._steps = _steps_for(dataset, preprocessing, port) if augmentation is None else augmentation.fixed_steps
+        kept_size = self._shape[:2] if augmentation is None else augmentation.source_size
+        self._cache = PixelCache(
+            len(dataset), *(kept_size or self._shape[:2]), budget_bytes=cache_bytes if kept_size else 0
+        )
         self._bad = BadFiles(len(dataset), tolerance=tolerance)
         self._is_checked = np.zeros(len(dataset), dtype=np.bool_)
         self._num_threads = num_threads
@@ -106,11 +127,15 @@ class ImageLoader:
     def __len__(self) -> int:
         return len(self._dataset)
 
-    def batches(self, batch_indices: Iterable[NDArray[np.int64]]) -> Iterator[Batch]:
+    def batches(self, batch_indices: Iterable[NDArray[np.int64]], *, epoch: int = 0) -> Iterator[Batch]:
         """Yield one batch for each array of rows, in that order.
 
         Reads run ahead of the batch that is being used: by two to four batches and by two images a thread, as long
         as the pixels take less than 256 MiB.
+
+        Args:
+            batch_indices: The rows of each batch, int64 [n].
+            epoch: For which epoch random steps are drawn.
 
         Raises:
             InvalidDatasetError: More files are bad than tolerated, or one took too long to read.
@@ -119,7 +144,7 @@ class ImageLoader:
         ahead: deque[_PendingBatch] = deque()
         try:
             while True:
-                self._read_ahead(source, ahead)
+                self._read_ahead(source, ahead, epoch)
                 if not ahead:
                     return
                 self._wait(ahead[0])
@@ -172,9 +197,9 @@ class ImageLoader:
     ) -> None:
         self.close()
 
-    def _read_ahead(self, source: Iterator[NDArray[np.int64]], ahead: deque[_PendingBatch]) -> None:
+    def _read_ahead(self, source: Iterator[NDArray[np.int64]], ahead: deque[_PendingBatch], epoch: int) -> None:
         while self._wants_more(ahead) and (rows := next(source, None)) is not None:
-            ahead.append(self._start(np.asarray(rows, dtype=np.int64), is_kept=True))
+            ahead.append(self._start(np.asarray(rows, dtype=np.int64), is_kept=True, epoch=epoch))
 
     def _wants_more(self, ahead: deque[_PendingBatch]) -> bool:
         num_reads = sum(pending.num_reads for pending in ahead)
@@ -185,36 +210,52 @@ class ImageLoader:
             return False
         return len(ahead) < _MAX_BATCHES_AHEAD or num_reads < _READS_AHEAD_PER_THREAD * self._num_threads
 
-    def _start(self, rows: NDArray[np.int64], *, is_kept: bool) -> _PendingBatch:
-        """Begin to read those of `rows` that are neither in the cache nor known to be bad."""
-        missing = np.flatnonzero(~(self._cache.holds(rows) | self._bad.is_bad[rows]))
+    def _start(self, rows: NDArray[np.int64], *, is_kept: bool, epoch: int = 0) -> _PendingBatch:
+        """Begin to read, or to augment, those of `rows` that are neither ready in the cache nor known to be bad."""
+        is_done = self._bad.is_bad[rows]
+        if self._augmentation is None:
+            is_done |= self._cache.holds(rows)
+        missing = np.flatnonzero(~is_done)
         pixels = np.empty((len(rows), *self._shape), dtype=np.uint8) if is_kept and len(missing) else None
         pending = _PendingBatch(rows, pixels, missing)
 
         def read(position: int, row: int) -> None:
             if not pending.is_cancelled:
-                self._read(pending, position, row)
+                self._read(pending, position, row, epoch)
             pending.count_down()
 
         for position in missing.tolist():
             self._threads.submit(read, position, int(rows[position]))
         return pending
 
-    def _read(self, pending: _PendingBatch, position: int, row: int) -> None:
+    def _read(self, pending: _PendingBatch, position: int, row: int, epoch: int) -> None:
         """Runs in a reading thread; whatever goes wrong is for the thread that waits."""
         try:
-            content = read_file(self._dataset.path(row), max_bytes=max_file_bytes(self._max_pixels))
-            image = decode_image(content, max_pixels=self._max_pixels)
-            # Copies are numpy's: torch would copy a single image with all cores, from each of the reading threads.
-            pixels = crop_and_resize(image, self._preprocessing).permute(1, 2, 0).numpy()
+            pixels = None if self._augmentation is None else self._cache.pixels_of(row)
+            if pixels is None:
+                pixels = self._decoded(row)
+                if pending.pixels is not None:
+                    self._cache.store(row, pixels)
+            if self._augmentation is not None:
+                image = torch.from_numpy(pixels).permute(2, 0, 1)
+                pixels = self._augmentation.draw(image, epoch=epoch, row=row).permute(1, 2, 0).numpy()
             if pending.pixels is not None:
                 pending.pixels[position] = pixels
-                self._cache.store(row, pixels)
             self._is_checked[row] = True
         except BadImageError as error:
             self._bad.add(row, self._dataset.path(row), error.reason)
         except BaseException as error:  # noqa: BLE001  # raised again by `_wait`, in the caller's thread
             pending.error = error
+
+    def _decoded(self, row: int) -> NDArray[np.uint8]:
+        """The pixels of a row, uint8 [height, width, 3]: of the final size, or as random steps start from them."""
+        content = read_file(self._dataset.path(row), max_bytes=max_file_bytes(self._max_pixels))
+        image = apply_steps(decode_image(content, max_pixels=self._max_pixels), self._steps)
+        if self._augmentation is None:
+            image = crop_and_resize(image, self._preprocessing)
+        # Copies are numpy's: torch would copy a single image with all cores, from each of the reading threads.
+        pixels: NDArray[np.uint8] = image.permute(1, 2, 0).numpy()
+        return pixels
 
     def _wait(self, pending: _PendingBatch) -> None:
         self._wait_until(pending, math.inf)
@@ -311,6 +352,17 @@ class _PendingBatch:
             is_last = self._num_left == 0
         if is_last:
             self.done.set()
+
+
+def _steps_for(dataset: ImageDirectory, preprocessing: Preprocessing, port: str) -> tuple[TransformStep, ...]:
+    steps = steps_left(preprocessing.transforms, dataset)
+    if steps is None:
+        _log.warning(
+            "The images of %s have been through other transforms than those that the model was trained with: nothing "
+            "but the model's own resizing and cropping is done to them.",
+            port,
+        )
+    return steps or ()
 
 
 def _int64_labels(labels: NDArray[np.int32] | None, num_images: int) -> NDArray[np.int64]:

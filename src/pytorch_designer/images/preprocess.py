@@ -83,9 +83,9 @@ def preprocessing_for_dataset(
         mean: Of the channels, 0 to 1.
         std: Of the channels.
     """
-    sizes = _sample_sizes(dataset)
+    sizes = sample_sizes(dataset)
     if len(sizes) == 1 and max(size := next(iter(sizes))) <= MAX_KEPT_SIDE:
-        resize_size, (crop_height, crop_width) = _enlarged(size, minimum_size)
+        resize_size, (crop_height, crop_width) = enlarged(size, minimum_size)
     else:
         resize_size = max(DEFAULT_RESIZE, *minimum_size)
         crop_height, crop_width = (max(DEFAULT_CROP, side) for side in minimum_size)
@@ -106,7 +106,8 @@ def _statistics(
     return mean_c11, std_c11
 
 
-def _sample_sizes(dataset: ImageDirectory) -> set[tuple[int, int]]:
+def sample_sizes(dataset: ImageDirectory) -> set[tuple[int, int]]:
+    """The different sizes (height, width) in pixels of at most 256 images, by their headers."""
     num_images = len(dataset)
     rows = np.unique(np.linspace(0, max(num_images - 1, 0), min(num_images, _MAX_SAMPLE)).round().astype(int))
     with ThreadPoolExecutor(_HEADER_THREADS) as threads:
@@ -120,8 +121,8 @@ def _size_or_none(path: Path) -> tuple[int, int] | None:
         return None
 
 
-def _enlarged(size: tuple[int, int], minimum_size: tuple[int, int]) -> tuple[int, tuple[int, int]]:
-    """The length of the shorter side, and the whole size, once both sides have their minimum."""
+def enlarged(size: tuple[int, int], minimum_size: tuple[int, int]) -> tuple[int, tuple[int, int]]:
+    """The length of the shorter side, and the whole size, once both sides of `size` have their minimum."""
     shorter = min(size)
     resized = shorter
     while any(side * resized // shorter < least for side, least in zip(size, minimum_size, strict=True)):

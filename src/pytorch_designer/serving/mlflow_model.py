@@ -18,6 +18,7 @@ from pytorch_designer.errors import InvalidDatasetError, InvalidModelDirectoryEr
 from pytorch_designer.images.bad_files import BadImageError
 from pytorch_designer.images.decode import decode_image
 from pytorch_designer.images.preprocess import crop_and_resize, normalize
+from pytorch_designer.images.transforms import apply_steps
 from pytorch_designer.models.loading import load_trained_model
 from pytorch_designer.models.mlflow_files import SCORED_LABELS, SCORED_PROBABILITIES_PREFIX
 
@@ -58,7 +59,7 @@ class ImageClassifier:
         Raises:
             InvalidDatasetError: There is no such column, or a row is no image; no row is scored then.
         """
-        images = [_decode(row, value) for row, value in enumerate(_image_column(model_input))]
+        images = [_prepare(row, value, self._preprocessing) for row, value in enumerate(_image_column(model_input))]
         batches = [images[start : start + _BATCH_SIZE] for start in range(0, len(images), _BATCH_SIZE)]
         probabilities_nk = torch.cat([self._score(batch) for batch in batches] or [torch.empty(0, len(self.classes))])
         columns = [SCORED_PROBABILITIES_PREFIX + name for name in self.classes]
@@ -67,9 +68,8 @@ class ImageClassifier:
         return scored
 
     def _score(self, images_u8: list[Tensor]) -> Tensor:
-        batch_u8 = torch.stack([crop_and_resize(image, self._preprocessing) for image in images_u8])
         with torch.inference_mode():
-            logits: Tensor = self._network(normalize(batch_u8, self._preprocessing))
+            logits: Tensor = self._network(normalize(torch.stack(images_u8), self._preprocessing))
         return logits.softmax(dim=1)
 
 
@@ -98,10 +98,12 @@ def _image_column(model_input: pd.DataFrame) -> list[object]:
     )
 
 
-def _decode(row: int, value: object) -> Tensor:
+def _prepare(row: int, value: object, preprocessing: Preprocessing) -> Tensor:
+    """What the network sees of one image, apart from normalisation: uint8 [3, crop_height, crop_width]."""
     try:
         data = value if isinstance(value, bytes | bytearray) else base64.b64decode(str(value), validate=False)
-        return decode_image(bytes(data))
+        image = apply_steps(decode_image(bytes(data)), preprocessing.transforms)
+        return crop_and_resize(image, preprocessing)
     except (BadImageError, binascii.Error, ValueError) as error:
         raise InvalidDatasetError(
             f"Row {row} is no image: {error}", advice="Send the bytes of an image file."

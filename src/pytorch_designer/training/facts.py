@@ -30,17 +30,19 @@ def model_facts(inputs: TrainingInputs, network: nn.Module) -> dict[str, str]:
 
 
 def data_facts(inputs: TrainingInputs, training: ImageLoader, validation: ImageLoader) -> dict[str, str]:
-    """The images and their size, by label."""
+    """The images, their size and what is done to them, by label."""
     preprocessing = inputs.preprocessing
+    steps = {"Transforms": ", ".join(str(step) for step in preprocessing.transforms)}
+    steps["Augmentation"] = "" if inputs.augmentation is None else inputs.augmentation.describe()
     size = f"{preprocessing.crop_height} x {preprocessing.crop_width} pixels"
+    if preprocessing.resize_size not in {None, min(preprocessing.crop_height, preprocessing.crop_width)}:
+        size += f", cut out of images whose shorter side is {preprocessing.resize_size}"
     return {
         "Training": f"{_counted(len(inputs.training), 'image')} in {_counted(len(inputs.training.classes), 'class')}"
         f" ({training.describe()})",
         "Validation": f"{_counted(len(inputs.validation), 'image')} ({validation.describe()})",
-        "Image size": size
-        if preprocessing.resize_size is None
-        else f"{size}, shorter side resized to {preprocessing.resize_size}",
-    }
+        "Image size": size,
+    } | {label: text for label, text in steps.items() if text}
 
 
 def fingerprint_facts(inputs: TrainingInputs, hyperparameters: Hyperparameters, plan: ComputePlan) -> dict[str, Any]:
@@ -51,6 +53,9 @@ def fingerprint_facts(inputs: TrainingInputs, hyperparameters: Hyperparameters, 
         "preprocessing": inputs.preprocessing.to_dict(),
         "architecture": [inputs.model.architecture.name, dict(inputs.model.architecture.init_params)],
         "transforms": [list(step) for step in inputs.training.transforms],
+        "applied_transforms": [
+            [list(step) for step in dataset.applied_transforms] for dataset in (inputs.training, inputs.validation)
+        ],
         "compute": [plan.device.type, plan.precision, str(plan.memory_format), plan.num_threads],
     }
 

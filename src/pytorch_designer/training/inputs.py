@@ -12,10 +12,8 @@ from pytorch_designer.directories.image_directory import (
     opened_image_directory,
     require_labels,
 )
-from pytorch_designer.directories.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
-from pytorch_designer.images.preprocess import preprocessing_for_dataset
-from pytorch_designer.models.architectures import minimum_image_size
 from pytorch_designer.models.loading import LoadedModel, load_model
+from pytorch_designer.training.image_plan import plan_images
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -23,6 +21,9 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+
+    from pytorch_designer.directories.preprocessing import Preprocessing
+    from pytorch_designer.images.augmentation import Augmentation
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ class TrainingInputs:
         validation: Labelled images with the same classes.
         validation_labels: int32 [len(validation)], class indices in the order of the training classes.
         preprocessing: The model's own, or the one that the training images ask for.
+        augmentation: What is done to the training images in place of it; None where that is the same.
     """
 
     model: LoadedModel
@@ -47,12 +49,15 @@ class TrainingInputs:
     validation: ImageDirectory
     validation_labels: NDArray[np.int32]
     preprocessing: Preprocessing
+    augmentation: Augmentation | None
 
 
 def open_inputs(
-    stack: ExitStack, *, untrained_model: Path, training_dataset: Path, validation_dataset: Path
+    stack: ExitStack, *, untrained_model: Path, training_dataset: Path, validation_dataset: Path, random_seed: int
 ) -> TrainingInputs:
     """Open the inputs; what they hold open, such as an extracted archive, is closed with `stack`.
+
+    `random_seed` is the run's, for what is drawn for each image.
 
     Raises:
         InvalidModelDirectoryError: The model is unusable.
@@ -66,18 +71,8 @@ def open_inputs(
     require_labels(validation, VALIDATION_PORT)
     validation_labels = match_classes(training, validation)
     _warn_of_doubtful_data(training, validation)
-    return TrainingInputs(model, training, validation, validation_labels, _preprocessing(model, training))
-
-
-def _preprocessing(model: LoadedModel, training: ImageDirectory) -> Preprocessing:
-    if model.preprocessing is not None:
-        return model.preprocessing
-    return preprocessing_for_dataset(
-        training,
-        minimum_size=minimum_image_size(model.architecture),
-        mean=IMAGENET_MEAN if model.normalization is None else model.normalization.mean,
-        std=IMAGENET_STD if model.normalization is None else model.normalization.std,
-    )
+    plan = plan_images(model, training, seed=random_seed)
+    return TrainingInputs(model, training, validation, validation_labels, plan.preprocessing, plan.augmentation)
 
 
 def _warn_of_doubtful_data(training: ImageDirectory, validation: ImageDirectory) -> None:

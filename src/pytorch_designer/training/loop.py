@@ -134,7 +134,7 @@ def train(run: TrainingRun, state: TrainingState) -> str:
 
 def _remaining_batches(run: TrainingRun, state: TrainingState) -> Iterator[Batch]:
     order = epoch_order(len(run.training), seed=run.hyperparameters.random_seed, epoch=state.epoch)
-    return run.training.batches(order[part] for part in run.training_slices[state.step :])
+    return run.training.batches((order[part] for part in run.training_slices[state.step :]), epoch=state.epoch)
 
 
 def _train_batch(run: TrainingRun, state: TrainingState, batch: Batch, keeper: _CheckpointKeeper) -> None:

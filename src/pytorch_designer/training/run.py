@@ -92,6 +92,7 @@ def train_model(
             untrained_model=untrained_model,
             training_dataset=training_dataset,
             validation_dataset=validation_dataset,
+            random_seed=hyperparameters.random_seed,
         )
         job = _prepare(inputs, hyperparameters, trained_model)
         stack.enter_context(locked_output(trained_model))
@@ -145,11 +146,11 @@ def _open_loaders(stack: ExitStack, inputs: TrainingInputs) -> tuple[ImageLoader
     chosen = settings()
     num_threads = chosen.decode_threads or default_decode_threads()
     budget = default_cache_bytes() if chosen.cache_bytes is None else chosen.cache_bytes
-    pixel_bytes = 3 * inputs.preprocessing.crop_height * inputs.preprocessing.crop_width
-    training_bytes = min(budget, len(inputs.training) * pixel_bytes)
+    training_bytes = min(budget, len(inputs.training) * _kept_bytes(inputs))
     training = ImageLoader(
         inputs.training,
         inputs.preprocessing,
+        augmentation=inputs.augmentation,
         num_threads=num_threads,
         cache_bytes=training_bytes,
         tolerance=chosen.bad_image_tolerance,
@@ -169,6 +170,14 @@ def _open_loaders(stack: ExitStack, inputs: TrainingInputs) -> tuple[ImageLoader
     training.check_readable()
     validation.check_readable()
     return training, validation
+
+
+def _kept_bytes(inputs: TrainingInputs) -> int:
+    """Bytes of one training image in memory; 0 where none is kept."""
+    if inputs.augmentation is None:
+        return 3 * inputs.preprocessing.crop_height * inputs.preprocessing.crop_width
+    height, width = inputs.augmentation.source_size or (0, 0)
+    return 3 * height * width
 
 
 def _train(

@@ -1,0 +1,170 @@
+"""Training sees each image changed afresh in each epoch, the same way whatever the threads and the cache."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+
+from pytorch_designer.directories.preprocessing import Preprocessing
+from pytorch_designer.directories.transform_steps import (
+    CenterCrop,
+    ColorJitter,
+    Grayscale,
+    RandomCrop,
+    RandomHorizontalFlip,
+    RandomRotation,
+    Resize,
+)
+from pytorch_designer.errors import InvalidDatasetError
+from pytorch_designer.images.augmentation import Augmentation
+from pytorch_designer.images.decode import decode_image
+from pytorch_designer.images.draws import Draws
+from pytorch_designer.images.loader import ImageLoader
+from pytorch_designer.images.order import batch_slices, epoch_order
+from pytorch_designer.images.preprocess import crop_and_resize
+from pytorch_designer.images.transforms import apply_steps
+from tests.images.image_corpus import encode, folder_of, noise_pixels
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytorch_designer.directories.image_directory import ImageDirectory
+
+NUM_IMAGES = 17
+SOURCE = (24, 24)
+FIXED = (Resize(size=(26,)), CenterCrop(size=SOURCE))
+RANDOM = (RandomRotation(degrees=(-90, 90)), ColorJitter(hue=(-0.4, 0.4)), Grayscale(), RandomCrop(size=(20, 20)))
+SIZING = Preprocessing(resize_size=20, crop_height=20, crop_width=20)
+RULE = Preprocessing(resize_size=24, crop_height=20, crop_width=20, transforms=(*FIXED, Grayscale()))
+SOURCE_BYTES = 24 * 24 * 3
+
+
+@pytest.fixture(scope="module")
+def images() -> list[bytes]:
+    return [encode(noise_pixels(28 + row % 3, 30, seed=row), "PNG") for row in range(NUM_IMAGES)]
+
+
+def augmentation(seed: int = 3, **changes: Any) -> Augmentation:
+    parts: dict[str, Any] = {"fixed_steps": FIXED, "random_steps": RANDOM, "sizing": SIZING, "source_size": SOURCE}
+    return Augmentation(**(parts | changes), seed=seed)
+
+
+def open_loader(dataset: ImageDirectory, augmented: Augmentation | None, **options: Any) -> ImageLoader:
+    arguments: dict[str, Any] = {"num_threads": 2, "cache_bytes": 0, "tolerance": 0.0, "port": "training_dataset"}
+    return ImageLoader(dataset, RULE, augmentation=augmented, **(arguments | options))
+
+
+def epoch_images(loader: ImageLoader, epoch: int) -> torch.Tensor:
+    """The images of an epoch by their rows."""
+    order = epoch_order(NUM_IMAGES, seed=1, epoch=epoch)
+    batches = list(loader.batches((order[part] for part in batch_slices(NUM_IMAGES, 4)), epoch=epoch))
+    by_row = torch.empty(NUM_IMAGES, 3, 20, 20, dtype=torch.uint8)
+    by_row[np.concatenate([batch.indices for batch in batches])] = torch.cat([batch.images for batch in batches])
+    return by_row
+
+
+def expected_images(images: list[bytes], epoch: int, seed: int = 3) -> torch.Tensor:
+    sources = [apply_steps(decode_image(content), FIXED) for content in images]
+    return torch.stack(
+        [apply_steps(source, RANDOM, Draws(seed, "augmentation", epoch, row)) for row, source in enumerate(sources)]
+    )
+
+
+@pytest.mark.parametrize("cache_bytes", [0, 5 * SOURCE_BYTES, 10**6])
+@pytest.mark.parametrize("num_threads", [1, 2, 8])
+def test_pixels_depend_on_seed_epoch_and_row_alone(
+    num_threads: int, cache_bytes: int, images: list[bytes], tmp_path: Path
+) -> None:
+    dataset = folder_of(tmp_path, images)
+    with open_loader(dataset, augmentation(), num_threads=num_threads, cache_bytes=cache_bytes) as loader:
+        loader.check_readable()
+        for epoch in (1, 2, 1):
+            assert torch.equal(epoch_images(loader, epoch), expected_images(images, epoch))
+
+
+def test_epochs_and_seeds_see_other_images(images: list[bytes], tmp_path: Path) -> None:
+    dataset = folder_of(tmp_path, images)
+    with open_loader(dataset, augmentation(seed=3)) as loader, open_loader(dataset, augmentation(seed=4)) as other:
+        first, second, others = epoch_images(loader, 1), epoch_images(loader, 2), epoch_images(other, 1)
+    for row in range(NUM_IMAGES):
+        assert not torch.equal(first[row], second[row])
+        assert not torch.equal(first[row], others[row])
+
+
+def test_the_cache_keeps_what_random_steps_start_from(images: list[bytes], tmp_path: Path) -> None:
+    dataset = folder_of(tmp_path, images)
+    with open_loader(dataset, augmentation(), cache_bytes=NUM_IMAGES * SOURCE_BYTES) as loader:
+        epoch_images(loader, 1)
+        assert loader.memory == NUM_IMAGES * SOURCE_BYTES
+        for row in range(NUM_IMAGES):
+            dataset.path(row).unlink()
+        assert torch.equal(epoch_images(loader, 2), expected_images(images, 2))
+
+
+@pytest.mark.parametrize("source_size", [None, (28, 30)])
+def test_images_of_other_sizes_are_not_kept(
+    source_size: tuple[int, int] | None, images: list[bytes], tmp_path: Path
+) -> None:
+    unsized = augmentation(fixed_steps=(), random_steps=(RandomHorizontalFlip(p=1),), source_size=source_size)
+    with open_loader(folder_of(tmp_path, images), unsized, cache_bytes=10**6) as loader:
+        for epoch in (1, 2):
+            flipped = [crop_and_resize(decode_image(content).flip(2), SIZING) for content in images]
+            assert torch.equal(epoch_images(loader, epoch), torch.stack(flipped))
+        num_kept = sum(row % 3 == 0 for row in range(NUM_IMAGES)) if source_size else 0
+        assert loader.memory == num_kept * 28 * 30 * 3
+
+
+def test_an_image_too_small_for_a_random_crop_is_a_bad_file(images: list[bytes], tmp_path: Path) -> None:
+    dataset = folder_of(tmp_path, [*images, encode(noise_pixels(10, 10), "PNG")])
+    cropped = augmentation(fixed_steps=(), random_steps=(RandomCrop(size=(20, 20)),), source_size=None)
+    with open_loader(dataset, cropped, tolerance=0.2) as loader:
+        (batch,) = loader.batches([np.arange(NUM_IMAGES + 1)], epoch=1)
+        assert len(batch.images) == NUM_IMAGES
+        assert [bad.index for bad in loader.bad_files] == [NUM_IMAGES]
+        assert "RandomCrop" in loader.bad_files[0].reason
+    too_large = augmentation(random_steps=(RandomCrop(size=(25, 25)),))
+    with open_loader(dataset, too_large) as loader, pytest.raises(InvalidDatasetError, match="the crop is larger"):
+        loader.check_readable()
+
+
+@pytest.mark.parametrize("num_applied", [0, 1, 2, 3])
+def test_a_model_does_what_the_files_have_not_been_through(
+    num_applied: int, images: list[bytes], tmp_path: Path
+) -> None:
+    """The same tensors for raw, half and wholly transformed files."""
+    contents = [decode_image(content) for content in images]
+    done = RULE.transforms[:num_applied]
+    files = [encode(apply_steps(image, done).permute(1, 2, 0).numpy(), "PNG") for image in contents]
+    dataset = folder_of(tmp_path, files)
+    object.__setattr__(dataset, "applied_transforms", tuple((op, args) for op, args in (s.to_pair() for s in done)))
+    expected = torch.stack([crop_and_resize(apply_steps(image, RULE.transforms), RULE) for image in contents])
+    with open_loader(dataset, None, cache_bytes=10**6) as loader:
+        for epoch in (1, 2):
+            assert torch.equal(epoch_images(loader, epoch), expected)
+
+
+def test_files_with_other_transforms_are_only_resized_and_cropped(
+    images: list[bytes], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    dataset = folder_of(tmp_path, images)
+    object.__setattr__(dataset, "applied_transforms", (("CenterCrop", 28),))
+    with caplog.at_level(logging.WARNING), open_loader(dataset, None) as loader:
+        seen = epoch_images(loader, 1)
+    assert "images of training_dataset have been through other transforms" in caplog.text
+    assert torch.equal(seen, torch.stack([crop_and_resize(decode_image(content), RULE) for content in images]))
+
+
+def test_what_a_dataset_records_must_be_known(images: list[bytes], tmp_path: Path) -> None:
+    dataset = folder_of(tmp_path, images)
+    object.__setattr__(dataset, "applied_transforms", (("Sharpen", 2),))
+    with pytest.raises(InvalidDatasetError, match="Sharpen"):
+        open_loader(dataset, None)
+
+
+def test_random_steps_are_described() -> None:
+    described = augmentation(random_steps=(RandomHorizontalFlip(), RandomCrop(size=(2, 3)))).describe()
+    assert described == "RandomHorizontalFlip(), RandomCrop(size=[2, 3])"

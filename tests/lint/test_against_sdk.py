@@ -16,6 +16,11 @@ azure = pytest.importorskip("azure.ai.ml", exc_type=ImportError)
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
+@pytest.fixture(autouse=True)
+def cloud_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZUREML_CURRENT_CLOUD", "AzureCloud")  # which the SDK sets for the whole process
+
+
 class NoCredential:
     """Stands for a login in calls that do not reach the network."""
 

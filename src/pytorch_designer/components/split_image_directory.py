@@ -22,8 +22,8 @@ class SplitImageDirectoryParameters(Parameters):
 
     fraction: float = Field(
         0.9,
-        ge=0,
-        le=1,
+        ge=0.0,
+        le=1.0,
         description="Share of the images that go to the first output; both outputs need at least one image, and one "
         "of each class that has two or more.",
     )

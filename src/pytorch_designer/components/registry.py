@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.components import (
+    apply_image_transformation,
     convert_to_image_directory,
     densenet,
     evaluate_model,
     image_model,
+    init_image_transformation,
     resnet,
     score_image_model,
     split_image_directory,
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 _ALL: tuple[Component[Any], ...] = (
     convert_to_image_directory.COMPONENT,
     split_image_directory.COMPONENT,
+    init_image_transformation.COMPONENT,
+    apply_image_transformation.COMPONENT,
     densenet.COMPONENT,
     resnet.COMPONENT,
     image_model.COMPONENT,

@@ -62,8 +62,8 @@ def write_transformation_directory(folder: Path, pairs: Iterable[tuple[str, Any]
     Raises:
         OSError: A file cannot be written.
     """
-    steps = [[op, args] for op, args in pairs]
-    (folder / TRANSFORMS_FILE).write_text(json.dumps(steps, indent=1) + "\n", encoding="ascii")
+    lines = ",\n".join(f"  {json.dumps([op, args])}" for op, args in pairs)
+    (folder / TRANSFORMS_FILE).write_text(f"[\n{lines}\n]\n", encoding="ascii")
     write_meta(folder, TRANSFORMATION_DIRECTORY, transform_type=_IMAGE_TRANSFORM)
 
 

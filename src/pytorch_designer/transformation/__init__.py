@@ -1,0 +1,1 @@
+"""Image transformations applied to image directories."""

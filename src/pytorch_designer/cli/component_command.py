@@ -11,7 +11,7 @@ from pytorch_designer.spec.component import Component, Port, dashed
 from pytorch_designer.spec.parameters import parse_parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pytorch_designer.spec.parameters import ParameterSpec
 
@@ -26,10 +26,7 @@ def component_parser(component: Component[Any], program: str) -> argparse.Argume
         ports.add_argument(f"--{dashed(port.name)}", metavar="DIR", help=_port_help(port, "in"))
     for port in component.outputs:
         ports.add_argument(f"--{dashed(port.name)}", metavar="DIR", help=_port_help(port, "out"))
-    if component.parameter_specs:
-        parameters = parser.add_argument_group("parameters")
-        for spec in component.parameter_specs:
-            parameters.add_argument(f"--{dashed(spec.name)}", metavar=spec.type_name.upper(), help=_help(spec))
+    add_parameters(parser, component.parameter_specs)
     return parser
 
 
@@ -40,15 +37,27 @@ def run_component(component: Component[Any], arguments: Sequence[str], program: 
         SystemExit: The command line has unknown or incomplete options (code 2), or asks for help (code 0).
         DesignerError: Any named error.
     """
-    given = vars(component_parser(component, program).parse_args(_joined(arguments)))
-    parameters = {spec.name: given[spec.name] for spec in component.parameter_specs if given[spec.name] is not None}
-    parsed = parse_parameters(component.parameters, parameters)
+    given = vars(component_parser(component, program).parse_args(joined_options(arguments)))
+    parsed = parse_parameters(component.parameters, given_parameters(component.parameter_specs, given))
     inputs = {port.name: Path(given[port.name]) for port in component.inputs if _is_connected(port, given[port.name])}
     outputs = {port.name: Path(given[port.name]) for port in component.outputs if _is_connected(port, given[port.name])}
     component.run(inputs, outputs, parsed)
 
 
-def _joined(arguments: Sequence[str]) -> list[str]:
+def add_parameters(parser: argparse.ArgumentParser, specs: Sequence[ParameterSpec]) -> None:
+    """Add an option for each parameter. Values stay text until `parse_parameters`."""
+    if specs:
+        group = parser.add_argument_group("parameters")
+        for spec in specs:
+            group.add_argument(f"--{dashed(spec.name)}", metavar=spec.type_name.upper(), help=_help(spec))
+
+
+def given_parameters(specs: Sequence[ParameterSpec], given: Mapping[str, Any]) -> dict[str, str]:
+    """Those of the parsed options that are parameters and were given."""
+    return {spec.name: given[spec.name] for spec in specs if given[spec.name] is not None}
+
+
+def joined_options(arguments: Sequence[str]) -> list[str]:
     """`--name value` as `--name=value`, so that a value such as -1e-3 is not taken for an option."""
     joined: list[str] = []
     rest = iter(arguments)

@@ -18,6 +18,13 @@ _USAGE_ERROR = 2
 
 
 # Each command imports what it needs, the components included, when it is called: start-up is a feature.
+def _train(arguments: Sequence[str]) -> int | None:
+    from pytorch_designer.cli.train_command import run_train
+
+    run_train(arguments, PROGRAM)
+    return 0
+
+
 def _run(arguments: Sequence[str]) -> int | None:
     from pytorch_designer.cli.run_command import run_command
 
@@ -50,6 +57,7 @@ def _demo(arguments: Sequence[str]) -> int | None:
 
 
 _OTHER_COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int | None], str]] = {
+    "train": (_train, "Trains a model on a folder of images in one go, without any component before it."),
     "run": (_run, "Runs a component's YAML file on this machine, as Azure ML would."),
     "lint": (_lint, "Checks components and pipelines for what Azure ML accepts although it is wrong."),
     "register": (_register, "Registers components in an Azure ML workspace or registry."),

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from pytorch_designer.training.hyperparameters import Hyperparameters
+
 # The smallest positive double, which the old designer documents as the lower bound (double.Epsilon).
 SMALLEST_LEARNING_RATE = 5e-324
 
@@ -39,7 +41,6 @@ class TrainPyTorchModelParameters(Parameters):
 
 def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: TrainPyTorchModelParameters) -> None:
     """Train, and write the ModelDirectory; see `pytorch_designer.training.run.train_model`."""
-    from pytorch_designer.training.hyperparameters import Hyperparameters
     from pytorch_designer.training.run import train_model
 
     train_model(
@@ -47,13 +48,20 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: Tra
         training_dataset=inputs["training_dataset"],
         validation_dataset=inputs["validation_dataset"],
         trained_model=outputs["trained_model"],
-        hyperparameters=Hyperparameters(
-            num_epochs=parameters.epochs,
-            batch_size=parameters.batch_size,
-            learning_rate=parameters.learning_rate,
-            random_seed=parameters.random_seed,
-            patience=parameters.patience,
-        ),
+        hyperparameters=hyperparameters(parameters),
+    )
+
+
+def hyperparameters(parameters: TrainPyTorchModelParameters) -> Hyperparameters:
+    """The parameters by the names that training has for them."""
+    from pytorch_designer.training.hyperparameters import Hyperparameters
+
+    return Hyperparameters(
+        num_epochs=parameters.epochs,
+        batch_size=parameters.batch_size,
+        learning_rate=parameters.learning_rate,
+        random_seed=parameters.random_seed,
+        patience=parameters.patience,
     )
 
 

@@ -34,14 +34,11 @@ def data_facts(inputs: TrainingInputs, training: ImageLoader, validation: ImageL
     preprocessing = inputs.preprocessing
     steps = {"Transforms": ", ".join(str(step) for step in preprocessing.transforms)}
     steps["Augmentation"] = "" if inputs.augmentation is None else inputs.augmentation.describe()
-    size = f"{preprocessing.crop_height} x {preprocessing.crop_width} pixels"
-    if preprocessing.resize_size not in {None, min(preprocessing.crop_height, preprocessing.crop_width)}:
-        size += f", cut out of images whose shorter side is {preprocessing.resize_size}"
     return {
         "Training": f"{_counted(len(inputs.training), 'image')} in {_counted(len(inputs.training.classes), 'class')}"
         f" ({training.describe()})",
         "Validation": f"{_counted(len(inputs.validation), 'image')} ({validation.describe()})",
-        "Image size": size,
+        "Image size": preprocessing.describe_size(),
     } | {label: text for label, text in steps.items() if text}
 
 

@@ -53,7 +53,12 @@ class TrainingInputs:
 
 
 def open_inputs(
-    stack: ExitStack, *, untrained_model: Path, training_dataset: Path, validation_dataset: Path, random_seed: int
+    stack: ExitStack,
+    *,
+    untrained_model: Path,
+    training_dataset: Path | ImageDirectory,
+    validation_dataset: Path | ImageDirectory,
+    random_seed: int,
 ) -> TrainingInputs:
     """Open the inputs; what they hold open, such as an extracted archive, is closed with `stack`.
 
@@ -65,9 +70,9 @@ def open_inputs(
         NotLabeledDatasetError: A dataset has images without labels.
     """
     model = load_model(untrained_model)
-    training = stack.enter_context(opened_image_directory(training_dataset))
+    training = _opened(stack, training_dataset)
     require_labels(training, TRAINING_PORT)
-    validation = stack.enter_context(opened_image_directory(validation_dataset))
+    validation = _opened(stack, validation_dataset)
     require_labels(validation, VALIDATION_PORT)
     validation_labels = match_classes(training, validation)
     _warn_of_doubtful_data(training, validation)
@@ -75,12 +80,16 @@ def open_inputs(
     return TrainingInputs(model, training, validation, validation_labels, plan.preprocessing, plan.augmentation)
 
 
+def _opened(stack: ExitStack, dataset: Path | ImageDirectory) -> ImageDirectory:
+    return dataset if isinstance(dataset, ImageDirectory) else stack.enter_context(opened_image_directory(dataset))
+
+
 def _warn_of_doubtful_data(training: ImageDirectory, validation: ImageDirectory) -> None:
     if len(training.classes) == 1:
         _log.warning("The datasets have one class only (%s): there is nothing to tell apart.", training.classes[0])
     if len(training) < len(training.classes):
         _log.warning("There are %d training images for %d classes.", len(training), len(training.classes))
-    if training.root.samefile(validation.root):
+    if training.root.samefile(validation.root) and not set(training.files).isdisjoint(validation.files):
         _log.warning(
             "Training and validation use the same images: the validation metrics say nothing about new images. "
             "Split the dataset."

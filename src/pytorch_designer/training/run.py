@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from pytorch_designer.directories.image_directory import ImageDirectory
     from pytorch_designer.training.hyperparameters import Hyperparameters
 
 _log = logging.getLogger(__name__)
@@ -64,8 +65,8 @@ class _Job:
 def train_model(
     *,
     untrained_model: Path,
-    training_dataset: Path,
-    validation_dataset: Path,
+    training_dataset: Path | ImageDirectory,
+    validation_dataset: Path | ImageDirectory,
     trained_model: Path,
     hyperparameters: Hyperparameters,
 ) -> None:
@@ -76,7 +77,7 @@ def train_model(
 
     Args:
         untrained_model: ModelDirectory, trained or not, of the old or the new layout.
-        training_dataset: Labelled images, anything that `opened_image_directory` reads.
+        training_dataset: Labelled images, anything that `opened_image_directory` reads, or has read.
         validation_dataset: Labelled images with the same classes.
         trained_model: Output folder: new, empty, or that of the same run.
         hyperparameters: What to learn with.

@@ -1,0 +1,84 @@
+"""`pytorch-designer train IMAGES`: from a folder of images to a trained model in one command.
+
+Does what Split Image Directory, Image Model and Train PyTorch Model do one after the other, without copying images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from pytorch_designer.cli.component_command import add_parameters, given_parameters, joined_options
+from pytorch_designer.components.image_model import ImageModelParameters
+from pytorch_designer.components.train_pytorch_model import TrainPyTorchModelParameters
+from pytorch_designer.spec.parameters import parameter_specs, parse_parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class TrainCommandParameters(TrainPyTorchModelParameters, ImageModelParameters):
+    """The parameters of the components that the command stands for."""
+
+    model_name: str = Field("resnet18", description="The network: any classifier of torchvision by name.")
+    fraction: float = Field(
+        0.9, ge=0, le=1, description="Share of the images to train on, where no validation images are given."
+    )
+
+
+def run_train(arguments: Sequence[str], program: str) -> None:
+    """Run the command.
+
+    Raises:
+        SystemExit: The command line has unknown options, or asks for help.
+        DesignerError: Any named error.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"{program} train",
+        description="Trains a model on a folder with one folder of images a class, or on anything else that "
+        "Train PyTorch Model takes.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("images", metavar="IMAGES", type=Path, help="The folder, or an archive of it.")
+    parser.add_argument(
+        "--validation", metavar="DIR", type=Path, help="Images to validate with; else a part of IMAGES."
+    )
+    parser.add_argument("--output", metavar="DIR", type=Path, default=Path("trained"), help="Default: trained.")
+    specs = parameter_specs(TrainCommandParameters)
+    add_parameters(parser, specs)
+    given = parser.parse_args(joined_options(arguments))
+    parameters = parse_parameters(TrainCommandParameters, given_parameters(specs, vars(given)))
+    _train(given.images, given.validation, given.output, parameters)
+
+
+def _train(images: Path, validation: Path | None, output: Path, parameters: TrainCommandParameters) -> None:
+    from pytorch_designer.components import image_model
+    from pytorch_designer.components.train_pytorch_model import hyperparameters
+    from pytorch_designer.directories.image_directory import opened_image_directory, require_labels
+    from pytorch_designer.directories.splitting import split_rows
+    from pytorch_designer.training.run import train_model
+
+    with ExitStack() as stack:
+        dataset = stack.enter_context(opened_image_directory(images))
+        require_labels(dataset, "IMAGES")
+        if validation is None:
+            parts = split_rows(dataset, fraction=parameters.fraction, seed=parameters.random_seed)
+            training_dataset, validation_dataset = dataset.take(parts[0]), dataset.take(parts[1])
+        else:
+            training_dataset = dataset
+            validation_dataset = stack.enter_context(opened_image_directory(validation))
+        untrained = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "untrained_model"
+        model = ImageModelParameters(model_name=parameters.model_name, pretrained=parameters.pretrained)
+        image_model.run({}, {"untrained_model": untrained}, model)
+        train_model(
+            untrained_model=untrained,
+            training_dataset=training_dataset,
+            validation_dataset=validation_dataset,
+            trained_model=output,
+            hyperparameters=hyperparameters(parameters),
+        )

@@ -162,7 +162,9 @@ def test_a_class_of_one_image_is_in_one_part() -> None:
 
 def test_parts_keep_ids_classes_files_and_transforms(make_typed: MakeTyped, tmp_path: Path) -> None:
     categories = [{"id": 1, "name": "cat"}, {"id": 3, "name": "dog"}]
-    meta = META.replace("extension: {}", "extension: {transforms: [[RandomErasing, {}]]}")
+    meta = META.replace(
+        "extension: {}", "extension: {transforms: [[RandomErasing, {}]], applied_transforms: [[Pad, 1]]}"
+    )
     rows = [row(number, "cat" if number < 60 else "dog") for number in range(50, 70)]
     source = open_image_directory(make_typed(rows, categories, meta))
     for index in range(len(source)):
@@ -175,6 +177,7 @@ def test_parts_keep_ids_classes_files_and_transforms(make_typed: MakeTyped, tmp_
         assert part.labels is not None
         assert part.classes == ("Others", "cat", "Others", "dog")
         assert part.transforms == (("RandomErasing", {}),)
+        assert part.applied_transforms == (("Pad", 1),)
         assert list(part.ids) == sorted(part.ids), "the order of the source"
         for index, image_id in enumerate(part.ids):
             assert part.path(index).read_bytes() == PNG + bytes([image_id - 50]), "bytes are copied as they are"

@@ -18,11 +18,15 @@ from torch import Tensor, nn
 
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.image_writer import ImageRow, write_image_directory
+from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.directories.scored_dataset import open_scored_dataset
+from pytorch_designer.directories.transform_steps import parse_steps
 from pytorch_designer.errors import FailedToWriteOutputsError, InvalidDatasetError, InvalidModelDirectoryError
+from pytorch_designer.images.decode import decode_image
+from pytorch_designer.images.transforms import apply_steps
 from pytorch_designer.models.architectures import Architecture
 from pytorch_designer.models.loading import load_trained_model
-from pytorch_designer.models.saving import write_untrained_model
+from pytorch_designer.models.saving import write_trained_model, write_untrained_model
 from pytorch_designer.scoring.run import compute_plan, score_images
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -76,6 +80,30 @@ def test_csv_says_the_same(model: Path, digits: Path, tmp_path: Path) -> None:
     score_images(trained_model=model, dataset=digits, scored_dataset=tmp_path / "scored")
     from_csv = pd.read_csv(tmp_path / "scored/_data.csv", dtype={"category": str, "Scored Labels": str})
     pd.testing.assert_frame_equal(from_csv, table_of(tmp_path / "scored"), check_dtype=False, rtol=1e-14)
+
+
+def test_raw_images_score_as_the_transformed_ones_do(network: nn.Module, digits: Path, tmp_path: Path) -> None:
+    recipe = (("Pad", {"padding": 3}), ("Resize", {"size": 40}))
+    steps = parse_steps(recipe)
+    (tmp_path / "model").mkdir()
+    write_trained_model(
+        tmp_path / "model",
+        architecture=Architecture("squeezenet1_1"),
+        state_dict=network.state_dict(),
+        classes=CLASSES,
+        preprocessing=Preprocessing(crop_height=32, crop_width=32, transforms=steps),
+    )
+    (tmp_path / "transformed").mkdir()
+    raw = open_image_directory(digits)
+    for row in range(len(raw)):
+        pixels = apply_steps(decode_image(raw.path(row).read_bytes()), steps).permute(1, 2, 0).numpy()
+        Image.fromarray(pixels).save(tmp_path / f"{row}.png")
+    rows = [ImageRow(tmp_path / f"{row}.png", 0, row) for row in range(len(raw))]
+    write_image_directory(tmp_path / "transformed", rows, ("0",), applied_transforms=recipe)
+    for name, dataset in (("raw", digits), ("same", tmp_path / "transformed")):
+        score_images(trained_model=tmp_path / "model", dataset=dataset, scored_dataset=tmp_path / f"scored_{name}")
+    of_raw, of_transformed = (open_scored_dataset(tmp_path / f"scored_{name}") for name in ("raw", "same"))
+    assert np.array_equal(of_raw.probabilities, of_transformed.probabilities)
 
 
 def test_old_model_scores_each_image_at_its_size_exactly_as_it_did(

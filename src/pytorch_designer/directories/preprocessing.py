@@ -41,3 +41,10 @@ class Preprocessing(BaseModel):
     def to_dict(self) -> dict[str, Any]:
         """Plain data for a YAML or JSON file."""
         return self.model_dump(mode="json", exclude=None if self.transforms else {"transforms"})
+
+    def describe_size(self) -> str:
+        """What the network sees of an image, for a log."""
+        size = f"{self.crop_height} x {self.crop_width} pixels"
+        if self.resize_size in {None, min(self.crop_height, self.crop_width)}:
+            return size
+        return f"{size}, cut out of images whose shorter side is {self.resize_size}"

@@ -1,6 +1,7 @@
 """The images of a dataset as a model is to see them: read once, in the dataset's order, bad files left out.
 
-`open_images` is the one place where it is decided what happens to an image between its file and the network.
+`open_images` is the one place where it is decided what happens to an image between its file and the network. Of the
+transforms that a model carries, the loader does those that the files of the dataset have not been through yet.
 """
 
 from __future__ import annotations
@@ -98,6 +99,5 @@ class OneSizeImages:
 
     def describe(self) -> str:
         """What becomes of an image, for the log."""
-        size = f"{self._preprocessing.crop_height} x {self._preprocessing.crop_width} pixels"
-        resize = self._preprocessing.resize_size
-        return size if resize is None else f"{size}, shorter side resized to {resize}"
+        steps = [*self._preprocessing.transforms, self._preprocessing.describe_size()]
+        return ", ".join(map(str, steps))

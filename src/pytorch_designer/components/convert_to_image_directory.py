@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from pytorch_designer.spec.component import Component, DirectoryType, Port
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_log = logging.getLogger(__name__)
+
+
 class ConvertToImageDirectoryParameters(Parameters):
     """Convert to Image Directory has no parameters."""
 
@@ -20,7 +24,9 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: Con
     """Write the ImageDirectory."""
     from pytorch_designer.directories.image_writer import convert_to_image_directory
 
-    convert_to_image_directory(inputs["input_dataset"], outputs["output_image_directory"])
+    written = convert_to_image_directory(inputs["input_dataset"], outputs["output_image_directory"])
+    classes = f"{len(written.classes)} classes" if written.classes else "no labels"
+    _log.info("Converted %s images with %s.", f"{len(written):,}", classes)
 
 
 COMPONENT = Component(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
     from pytorch_designer.models.architectures import Architecture
 
 
+_log = logging.getLogger(__name__)
+
+
 def save_untrained_model(output: Path, architecture: Architecture, *, pretrained: bool) -> None:
     """Make `output` an untrained ModelDirectory, complete or not at all; see `write_untrained_model`.
 
@@ -49,6 +53,8 @@ def save_untrained_model(output: Path, architecture: Architecture, *, pretrained
         prepare_output(output)
         with staged_output(output) as staging:
             write_untrained_model(staging, architecture, pretrained)
+    weights = "with pretrained weights" if pretrained else "without weights: training draws them from its seed"
+    _log.info("Wrote the untrained model %s %s.", architecture.name, weights)
 
 
 def write_untrained_model(staging: Path, architecture: Architecture, pretrained: bool) -> None:

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from tests.directories.hand_built import META, PNG, MakeTree, MakeTyped, schema
 
 if TYPE_CHECKING:

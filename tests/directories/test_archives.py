@@ -11,11 +11,11 @@ import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.directories.hand_built import PNG, MakeTree
 
 from pytorch_designer.directories.archives import DEFAULT_LIMITS, ExtractionLimits, extract_archive
 from pytorch_designer.directories.image_directory import open_image_directory, opened_image_directory
 from pytorch_designer.errors import InvalidDatasetError
+from tests.directories.hand_built import PNG, MakeTree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

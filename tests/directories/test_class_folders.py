@@ -6,10 +6,10 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.directories.hand_built import PNG, MakeTree
 
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.errors import InvalidDatasetError
+from tests.directories.hand_built import PNG, MakeTree
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from tests.directories.hand_built import META, PNG, MakeTree, MakeTyped, row, schema
 
 from pytorch_designer.directories.image_directory import (
     UNLABELED,
@@ -21,6 +20,7 @@ from pytorch_designer.directories.image_directory import (
 )
 from pytorch_designer.directories.string_column import StringColumn
 from pytorch_designer.errors import InvalidDatasetError, NotLabeledDatasetError
+from tests.directories.hand_built import META, PNG, MakeTree, MakeTyped, row, schema
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

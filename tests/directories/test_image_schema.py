@@ -4,10 +4,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.directories.hand_built import schema
 
 from pytorch_designer.directories.image_schema import build_schema, read_schema
 from pytorch_designer.errors import InvalidDatasetError
+from tests.directories.hand_built import schema
 
 if TYPE_CHECKING:
     from pathlib import Path

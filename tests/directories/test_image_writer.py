@@ -12,7 +12,6 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.directories.hand_built import META, PNG, MakeTree, MakeTyped, row
 
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.image_writer import (
@@ -24,6 +23,7 @@ from pytorch_designer.directories.image_writer import (
 )
 from pytorch_designer.directories.output import prepare_output, staged_output
 from pytorch_designer.errors import FailedToWriteOutputsError, InvalidDatasetError
+from tests.directories.hand_built import META, PNG, MakeTree, MakeTyped, row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tests.directories.hand_built import META, PNG, MakeTree, MakeTyped, row
 
 from pytorch_designer.directories.image_directory import ImageDirectory, open_image_directory
 from pytorch_designer.directories.image_rows import UNLABELED
@@ -23,6 +22,7 @@ from pytorch_designer.errors import (
     LessThanOrEqualToError,
     ParameterError,
 )
+from tests.directories.hand_built import META, PNG, MakeTree, MakeTyped, row
 
 
 def dataset_of(labels: list[int] | None, num_images: int | None = None) -> ImageDirectory:

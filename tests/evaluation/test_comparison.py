@@ -5,9 +5,9 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from tests.evaluation.scored_rows import scored
 
 from pytorch_designer.evaluation.comparison import NotPaired, PairedTest, compare
+from tests.evaluation.scored_rows import scored
 
 NAN = math.nan
 CAT, DOG, COW = np.eye(3).tolist()

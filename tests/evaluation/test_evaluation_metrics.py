@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 from sklearn.exceptions import UndefinedMetricWarning
-from tests.evaluation.scored_rows import scored
 
 from pytorch_designer.directories.scored_dataset import ScoredDataset
 from pytorch_designer.errors import InvalidDatasetError, NotLabeledDatasetError
 from pytorch_designer.evaluation.metrics import Evaluation, evaluate
+from tests.evaluation.scored_rows import scored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.evaluation.scored_rows import scored
 
 from pytorch_designer.directories.scored_dataset import ScoredDataset
 from pytorch_designer.evaluation.comparison import compare
 from pytorch_designer.evaluation.metrics import Evaluation, evaluate
 from pytorch_designer.evaluation.page_parts import draw_charts
 from pytorch_designer.evaluation.report_page import render_page
+from tests.evaluation.scored_rows import scored
 
 CAT, DOG, COW = np.eye(3).tolist()
 NAN_ROW = [float("nan")] * 3

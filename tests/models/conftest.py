@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from tests.models import legacy_model
 from torch import Tensor
+
+from tests.models import legacy_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable

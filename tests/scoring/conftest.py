@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.images.digits import write_digits
-from tests.models.legacy_model import write_legacy_model
 from torch import nn
 from torchvision import models
 
 from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.models.architectures import Architecture
 from pytorch_designer.models.saving import write_trained_model
+from tests.images.digits import write_digits
+from tests.models.legacy_model import write_legacy_model
 
 CLASSES = ("2", "0", "1")
 PREPROCESSING = Preprocessing(resize_size=32, crop_height=32, crop_width=32)

@@ -12,8 +12,6 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from tests.images.digits import write_digits
-from tests.scoring.conftest import CLASSES
 from torch import Tensor, nn
 
 from pytorch_designer.directories.image_directory import open_image_directory
@@ -28,6 +26,8 @@ from pytorch_designer.models.architectures import Architecture
 from pytorch_designer.models.loading import load_trained_model
 from pytorch_designer.models.saving import write_trained_model, write_untrained_model
 from pytorch_designer.scoring.run import compute_plan, score_images
+from tests.images.digits import write_digits
+from tests.scoring.conftest import CLASSES
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 OLD_MEAN, OLD_STD = (0.5, 0.4, 0.3), (0.5, 0.25, 0.125)

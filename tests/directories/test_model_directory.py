@@ -191,6 +191,11 @@ def test_label_map_comes_back_here_and_in_pandas(tmp_path: Path, names: list[str
         assert frame["label"].tolist() == names
 
 
+def test_label_map_may_name_several_gaps_others(tmp_path: Path) -> None:
+    write_label_map(tmp_path / "labels.csv", ("Others", "cat", "Others"))
+    assert read_label_map(tmp_path / "labels.csv") == ("Others", "cat", "Others")
+
+
 def test_label_map_may_be_in_any_order(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text(",label\n1,dog\n0,cat\n", encoding="utf-8")
     assert read_label_map(tmp_path / "labels.csv") == ("cat", "dog")

@@ -150,6 +150,21 @@ def test_same_classes_keep_the_head_in_the_new_order(trained: Path) -> None:
     assert torch.equal(_score(network), before[:, [2, 0, 1]])
 
 
+def test_model_of_classes_with_gaps_comes_back_and_keeps_its_head(tmp_path: Path) -> None:
+    network = build_network(SQUEEZENET, 4)
+    write_trained_model(
+        tmp_path,
+        architecture=SQUEEZENET,
+        state_dict=network.state_dict(),
+        classes=("Others", "cat", "Others", "dog"),
+        preprocessing=PREPROCESSING,
+    )
+    before = _score(load_trained_model(tmp_path).network)
+    assert torch.equal(_score(network_for_classes(load_model(tmp_path), ("Others", "cat", "Others", "dog"))), before)
+    reordered = network_for_classes(load_model(tmp_path), ("dog", "Others", "Others", "cat"))
+    assert torch.equal(_score(reordered), before[:, [3, 0, 2, 1]])
+
+
 def test_other_classes_keep_the_body_and_get_a_head_from_the_seed(trained: Path) -> None:
     original = load_model(trained).network.state_dict()
     states = []

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytorch_designer.directories.image_schema import GAP_CLASS
 from pytorch_designer.directories.meta import read_meta, reading_errors, resolve_inside
 from pytorch_designer.directories.model_spec import MODEL_SPEC_FILE, ModelSpec, read_model_spec
 from pytorch_designer.errors import InvalidModelDirectoryError
@@ -89,8 +91,9 @@ def read_label_map(path: Path) -> tuple[str, ...]:
             reason="bad_label_map",
         )
     classes = tuple(by_index[index] for index in range(len(rows)))
-    if len(set(classes)) < len(classes):
-        repeated = sorted({label for label in classes if classes.count(label) > 1})
+    # `Others` stands for each gap in the ids of the classes that a model was trained with.
+    repeated = sorted(label for label, count in Counter(classes).items() if count > 1 and label != GAP_CLASS)
+    if repeated:
         raise InvalidModelDirectoryError(
             "The label map names a class twice.", where=path, examples=repeated, reason="bad_label_map"
         )

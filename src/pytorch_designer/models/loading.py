@@ -115,13 +115,13 @@ def network_for_classes(loaded: LoadedModel, classes: Sequence[str]) -> nn.Modul
 
     Args:
         loaded: Its network is taken over and changed.
-        classes: Class names, each once.
+        classes: Class names; only `Others`, the name of every gap in the ids, may repeat.
     """
     architecture = loaded.architecture
     if not loaded.has_weights:
         return build_network(architecture, len(classes))
-    if loaded.classes is not None and set(loaded.classes) == set(classes):
-        order = [loaded.classes.index(name) for name in classes]
+    if loaded.classes is not None and sorted(loaded.classes) == sorted(classes):
+        order = _positions(loaded.classes, classes)
         if isinstance(loaded.network, StackedNetwork):
             permute_rows(loaded.network.out_linear_model, order)
             return loaded.network
@@ -165,6 +165,14 @@ def takes_lone_image(network: nn.Module, height: int, width: int) -> bool:
     except _DRY_RUN_ERRORS:
         return False
     return True
+
+
+def _positions(classes: Sequence[str], wanted: Sequence[str]) -> list[int]:
+    """Where each of `wanted`, a permutation of `classes`, is there; places of one name keep their order."""
+    places = sorted(range(len(classes)), key=lambda place: classes[place])
+    ranks = sorted(range(len(wanted)), key=lambda rank: wanted[rank])  # both sorts are stable
+    position_of = dict(zip(ranks, places, strict=True))
+    return [position_of[rank] for rank in range(len(wanted))]
 
 
 def _dry_run(network: nn.Module, num_images: int, height: int, width: int) -> None:

@@ -7,9 +7,9 @@ could not run.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pytorch_designer.errors import InvalidSpecError, UnsupportedLocallyError
+from pytorch_designer.errors import UnsupportedLocallyError
 from pytorch_designer.harness.specification import (
     DATA_TYPES,
     LITERAL_TYPES,
@@ -21,17 +21,15 @@ from pytorch_designer.harness.specification import (
     Scalar,
 )
 from pytorch_designer.harness.yaml_document import YamlDocument, read_yaml
+from pytorch_designer.harness.yaml_section import Section
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
     from typing import TypeVar
 
-    from pytorch_designer.harness.yaml_document import Key
-
     T = TypeVar("T")
 
-_NOT_LOCAL = ("azureml:", "azureml://", "git+", "https://", "http://")
 _AZURE_NAMES = {"process_count_per_node": "process_count_per_instance"}
 
 
@@ -47,134 +45,34 @@ def read_component(path: Path) -> CommandSpec:
 
 def command_spec(document: YamlDocument) -> CommandSpec:
     """The command component that a YAML file holds; raises as `read_component` does."""
-    reader = _Reader(document, (), document.data)
-    _check_type(reader)
+    section = Section.whole(document)
+    _check_type(section)
+    return command_at(section, name=document.path.stem)
+
+
+def command_at(reader: Section, name: str) -> CommandSpec:
+    """The command component that one mapping of a YAML file holds; `name` is its name where it says none."""
     return CommandSpec(
-        name=reader.text("name") or document.path.stem,
+        name=reader.text("name") or name,
         version=reader.text("version"),
         display_name=reader.text("display_name"),
         description=reader.text("description") or "",
         command=reader.required_text("command"),
-        code=_local_path(reader, "code", reader.data.get("code")),
+        code=reader.local_path("code", reader.data.get("code")),
         additional_includes=_additional_includes(reader),
         environment=reader.data.get("environment"),
-        environment_variables=_environment_variables(reader.mapping("environment_variables")),
+        environment_variables=_environment_variables(reader),
         distribution=_distribution(reader),
-        resources=_resources(reader.mapping("resources")),
-        inputs=_ports(reader.mapping("inputs"), _input),
-        outputs=_ports(reader.mapping("outputs"), _output),
+        resources=_resources(reader),
+        inputs=_ports(reader.mapping("inputs"), read_input),
+        outputs=_ports(reader.mapping("outputs"), read_output),
         is_deterministic=reader.flag("is_deterministic", default=True),
-        source=document.path,
+        source=reader.document.path,
     )
 
 
-class _Reader:
-    """One mapping of the file; every fault it finds names the line."""
-
-    def __init__(self, document: YamlDocument, keys: tuple[Key, ...], data: Mapping[Any, Any]) -> None:
-        self.document = document
-        self.keys = keys
-        self.data = data
-
-    def fault(self, what: str, *keys: Key) -> InvalidSpecError:
-        return InvalidSpecError(what, where=self.document.where(*self.keys, *keys))
-
-    def text(self, key: str) -> str | None:
-        value = self.data.get(key)
-        if value is None or isinstance(value, str):
-            return value
-        if isinstance(value, (int, float)) and not isinstance(value, bool):  # version: 1, version: 1.0
-            return str(value)
-        raise self.fault(f"{key} must be a text, not {value!r}.", key)
-
-    def required_text(self, key: str) -> str:
-        value = self.text(key)
-        if value is None or not value.strip():
-            raise self.fault(f"{key} is missing.", key)
-        return value
-
-    def flag(self, key: str, *, default: bool) -> bool:
-        value = self.data.get(key, default)
-        if value is None or isinstance(value, bool):
-            return default if value is None else value
-        raise self.fault(f"{key} must be true or false, not {value!r}.", key)
-
-    def count(self, key: str) -> int:
-        value = self.data.get(key, 1)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise self.fault(f"{key} must be a whole number of at least 1, not {value!r}.", key)
-        return value
-
-    def mapping(self, key: str) -> _Reader:
-        value = self.data.get(key)
-        if value is not None and not isinstance(value, dict):
-            raise self.fault(f"{key} must be a mapping.", key)
-        return _Reader(self.document, (*self.keys, key), value or {})
-
-
-def _check_type(reader: _Reader) -> None:
-    kind = reader.data.get("type", "pipeline" if "jobs" in reader.data else "command")
-    if kind != "command":
-        raise UnsupportedLocallyError(
-            f"The file holds a {kind} component or job; only command components can run here.",
-            where=reader.document.where("type"),
-            advice="Name the YAML file of a command component.",
-        )
-
-
-def _local_path(reader: _Reader, key: str, value: object, *keys: Key) -> Path | None:
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise reader.fault(f"{key} must be a path, not {value!r}.", key, *keys)
-    if value.startswith(_NOT_LOCAL):
-        raise UnsupportedLocallyError(
-            f"{key} names {value}, which is not on this machine.",
-            where=reader.document.where(*reader.keys, key, *keys),
-            advice="Check the code out and name its folder.",
-        )
-    return (reader.document.path.parent / value).resolve()
-
-
-def _additional_includes(reader: _Reader) -> tuple[Path, ...]:
-    entries = reader.data.get("additional_includes") or []
-    if not isinstance(entries, list):
-        raise reader.fault("additional_includes must be a list of paths.", "additional_includes")
-    included = []
-    for index, entry in enumerate(entries):
-        if isinstance(entry, dict):
-            raise UnsupportedLocallyError(
-                "additional_includes names an artifact of Azure DevOps, which is not on this machine.",
-                where=reader.document.where(*reader.keys, "additional_includes", index),
-                advice="Download the artifact and name its folder.",
-            )
-        path = _local_path(reader, "additional_includes", entry, index)
-        if path is None:
-            raise reader.fault("An entry of additional_includes is empty.", "additional_includes", index)
-        included.append(path)
-    return tuple(included)
-
-
-def _environment_variables(reader: _Reader) -> dict[str, str]:
-    return {str(name): "" if value is None else str(value) for name, value in reader.data.items()}
-
-
-def _distribution(reader: _Reader) -> Distribution | None:
-    entry = reader.mapping("distribution")
-    if not entry.data:
-        return None
-    data = {_AZURE_NAMES.get(key, key): value for key, value in entry.data.items()}
-    read = _Reader(entry.document, entry.keys, data)
-    return Distribution(
-        type=read.required_text("type").lower(), process_count_per_instance=read.count("process_count_per_instance")
-    )
-
-
-def _resources(reader: _Reader) -> Resources:
-    return Resources(instance_count=reader.count("instance_count"), shm_size=reader.text("shm_size"))
-
-
-def _ports(reader: _Reader, read: Callable[[str, _Reader], T]) -> dict[str, T]:
+def _ports(reader: Section, read: Callable[[str, Section], T]) -> dict[str, T]:
+    """The ports in one section, each read by `read`, which gets its name and its mapping."""
     ports = {}
     for name, entry in reader.data.items():
         if not isinstance(name, str):
@@ -182,11 +80,12 @@ def _ports(reader: _Reader, read: Callable[[str, _Reader], T]) -> dict[str, T]:
         # Azure ML's short form `name: literal` belongs to jobs; a component's input is a mapping with a type.
         if not isinstance(entry, dict):
             raise reader.fault(f"{name} must be a mapping with a type.", name)
-        ports[name] = read(name, _Reader(reader.document, (*reader.keys, name), entry))
+        ports[name] = read(name, Section(reader.document, (*reader.keys, name), entry))
     return ports
 
 
-def _input(name: str, reader: _Reader) -> InputSpec:
+def read_input(name: str, reader: Section) -> InputSpec:
+    """One input port."""
     kind = _port_type(name, reader, (*LITERAL_TYPES, *DATA_TYPES))
     return InputSpec(
         name=name,
@@ -201,7 +100,8 @@ def _input(name: str, reader: _Reader) -> InputSpec:
     )
 
 
-def _output(name: str, reader: _Reader) -> OutputSpec:
+def read_output(name: str, reader: Section) -> OutputSpec:
+    """One output port."""
     return OutputSpec(
         name=name,
         type=_port_type(name, reader, DATA_TYPES),
@@ -210,21 +110,74 @@ def _output(name: str, reader: _Reader) -> OutputSpec:
     )
 
 
-def _port_type(name: str, reader: _Reader, known: tuple[str, ...]) -> str:
+def _distribution(reader: Section) -> Distribution | None:
+    """The entry `distribution` of a component or node."""
+    entry = reader.mapping("distribution")
+    if not entry.data:
+        return None
+    data = {_AZURE_NAMES.get(key, key): value for key, value in entry.data.items()}
+    read = Section(entry.document, entry.keys, data)
+    return Distribution(
+        type=read.required_text("type").lower(), process_count_per_instance=read.count("process_count_per_instance")
+    )
+
+
+def _resources(reader: Section) -> Resources:
+    """The entry `resources` of a component or node."""
+    entry = reader.mapping("resources")
+    return Resources(instance_count=entry.count("instance_count"), shm_size=entry.text("shm_size"))
+
+
+def _environment_variables(reader: Section) -> dict[str, str]:
+    """The entry `environment_variables` of a component or node."""
+    entries = reader.mapping("environment_variables").data
+    return {str(name): "" if value is None else str(value) for name, value in entries.items()}
+
+
+def _check_type(reader: Section) -> None:
+    kind = reader.data.get("type", "pipeline" if "jobs" in reader.data else "command")
+    if kind != "command":
+        raise UnsupportedLocallyError(
+            f"The file holds a {kind} component or job; only command components can run here.",
+            where=reader.where("type"),
+            advice="Name the YAML file of a command component.",
+        )
+
+
+def _additional_includes(reader: Section) -> tuple[Path, ...]:
+    entries = reader.data.get("additional_includes") or []
+    if not isinstance(entries, list):
+        raise reader.fault("additional_includes must be a list of paths.", "additional_includes")
+    included = []
+    for index, entry in enumerate(entries):
+        if isinstance(entry, dict):
+            raise UnsupportedLocallyError(
+                "additional_includes names an artifact of Azure DevOps, which is not on this machine.",
+                where=reader.where("additional_includes", index),
+                advice="Download the artifact and name its folder.",
+            )
+        path = reader.local_path("additional_includes", entry, index)
+        if path is None:
+            raise reader.fault("An entry of additional_includes is empty.", "additional_includes", index)
+        included.append(path)
+    return tuple(included)
+
+
+def _port_type(name: str, reader: Section, known: tuple[str, ...]) -> str:
     kind = reader.required_text("type")
     if kind not in known:
         raise reader.fault(f"{name} has the unknown type {kind!r}; Azure ML knows {', '.join(known)}.", "type")
     return kind
 
 
-def _scalar(reader: _Reader, key: str) -> Scalar | None:
+def _scalar(reader: Section, key: str) -> Scalar | None:
     value = reader.data.get(key)
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     raise reader.fault(f"{key} must be a single value, not {value!r}.", key)
 
 
-def _bound(reader: _Reader, key: str) -> int | float | None:
+def _bound(reader: Section, key: str) -> int | float | None:
     value = reader.data.get(key)
     if isinstance(value, str):  # YAML 1.1 takes 1e-3 for a text, as it has no dot
         try:
@@ -236,7 +189,7 @@ def _bound(reader: _Reader, key: str) -> int | float | None:
     raise reader.fault(f"{key} must be a number, not {value!r}.", key)
 
 
-def _choices(reader: _Reader) -> tuple[Scalar, ...]:
+def _choices(reader: Section) -> tuple[Scalar, ...]:
     value = reader.data.get("enum") or []
     if not isinstance(value, list) or not all(isinstance(item, (bool, int, float, str)) for item in value):
         raise reader.fault("enum must be a list of values.", "enum")

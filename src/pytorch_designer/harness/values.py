@@ -53,13 +53,27 @@ def check_values(spec: CommandSpec, given: Mapping[str, object]) -> dict[str, In
     for port in spec.inputs.values():
         value = given.get(port.name)
         if value is None:
-            value = _default(port)
+            value = default_value(port)
         if value is None and not port.is_optional:
             kind = "folder" if port.is_data else port.type
             raise NullOrEmptyError(f"Input {port.name} ({kind}) of {spec.name} has no value.", where=port.name)
         if value is not None:
             values[port.name] = _existing_path(port, value) if port.is_data else parse_literal(port, value)
     return values
+
+
+def default_value(port: InputSpec) -> Scalar | None:
+    """The default as azure-ai-ml registers it: an unquoted whole number of the file goes through a float.
+
+    So `default: 1` is 1.0 for a number, and the text 1.0 for a string; an integer's is 1.
+    """
+    if port.default is None or isinstance(port.default, bool):
+        return port.default
+    if port.type == "number":
+        return float(parse_literal(port, port.default))
+    if port.type == "string" and isinstance(port.default, int):
+        return str(float(port.default))
+    return port.default
 
 
 def check_names(kind: str, given: Iterable[str], known: Iterable[str], owner: str) -> None:
@@ -97,20 +111,6 @@ def parse_literal(port: InputSpec, value: object) -> Scalar:
 def render_value(value: InputValue) -> str:
     """What Azure ML puts in place of `${{inputs.name}}`: `str(value)`, for instance True, 0.001 or 1e-07."""
     return str(value)
-
-
-def _default(port: InputSpec) -> Scalar | None:
-    """The default as azure-ai-ml registers it: an unquoted whole number of the file goes through a float.
-
-    So `default: 1` is 1.0 for a number, and the text 1.0 for a string; an integer's is 1.
-    """
-    if port.default is None or isinstance(port.default, bool):
-        return port.default
-    if port.type == "number":
-        return float(parse_literal(port, port.default))
-    if port.type == "string" and isinstance(port.default, int):
-        return str(float(port.default))
-    return port.default
 
 
 def _converted(port: InputSpec, value: object) -> Scalar:

@@ -1,18 +1,28 @@
 """azure-ai-ml objects as the plain data of `specification`: the only module that knows that SDK's classes.
 
-It is not imported here either: whoever has an object has imported it, and only public attributes are read.
+It is not imported here either: whoever has an object has imported it. Public attributes are read, and the plain dicts
+of `_to_rest_inputs()` and `_to_rest_outputs()`, which have been the same in all its releases from 1.4 to 1.35: `dump()`
+changes values and paths, and a bound input cannot be shown as text.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from pytorch_designer.errors import InvalidSpecError, UnsupportedLocallyError
+from pytorch_designer.harness.assets import Assets, is_reference
+from pytorch_designer.harness.bindings import has_binding, parse_output
+from pytorch_designer.harness.faults import Faults
+from pytorch_designer.harness.pipeline_file import read_component_file
+from pytorch_designer.harness.pipeline_specification import Given, NodeSpec, PipelineSettings, PipelineSpec
 from pytorch_designer.harness.specification import CommandSpec, Distribution, InputSpec, OutputSpec, Resources
 
+_MODES = {"Upload": "upload", "ReadWriteMount": "rw_mount", "Direct": "direct"}
 _ANONYMOUS = "CliV2AnonymousEnvironment"
+_ANONYMOUS_COMPONENT = "azureml_anonymous"
 _ENVIRONMENT_FIELDS = ("name", "version", "image", "conda_file", "build")
 
 
@@ -23,7 +33,7 @@ def command_component(component: Any) -> CommandSpec:
         UnsupportedLocallyError: It is another kind of component, or its code is not on this machine.
         InvalidSpecError: It has no command.
     """
-    base = Path(component.base_path or Path.cwd())
+    base = Path(component.base_path or Path.cwd()).resolve()
     kind = getattr(component, "type", None)
     if kind != "command":
         raise UnsupportedLocallyError(
@@ -48,6 +58,111 @@ def command_component(component: Any) -> CommandSpec:
         is_deterministic=component.is_deterministic is not False,
         source=base,
     )
+
+
+def pipeline_job(job: Any, assets: Assets | None = None) -> PipelineSpec:
+    """What a `@dsl.pipeline` function or `azure.ai.ml.load_job` gave, as a `PipelineSpec`.
+
+    Args:
+        job: A `PipelineJob`.
+        assets: Where registered components are.
+
+    Raises:
+        UnsupportedLocallyError: It is another kind of job, or has nodes that cannot run here.
+        InvalidSpecError: It cannot be used.
+    """
+    base = Path(getattr(job, "base_path", None) or Path.cwd()).resolve()
+    if getattr(job, "type", None) != "pipeline" or not hasattr(job, "jobs"):
+        raise UnsupportedLocallyError(f"{type(job).__name__} is no pipeline job.", where=base)
+    faults = Faults()
+    reader = _PipelineReader(assets or Assets(), faults)
+    given = _given_inputs(job, base)
+    inputs = _flat_inputs(getattr(job.component, "inputs", None) or {})
+    settings = job.settings
+    name = getattr(job.component, "name", None)
+    spec = PipelineSpec(
+        name=job.name or "pipeline" if name in {None, _ANONYMOUS_COMPONENT} else name,
+        source=base,
+        nodes=reader.nodes(job.jobs, base),
+        inputs=inputs or {name: _job_input(job, name, value) for name, value in given.items()},
+        outputs={name: _pipeline_output(name, port) for name, port in job.outputs.items()},
+        given=given,
+        given_outputs=_given_outputs(job, base),
+        settings=PipelineSettings(
+            continue_on_step_failure=getattr(settings, "continue_on_step_failure", None) is not False,
+            force_rerun=bool(getattr(settings, "force_rerun", None)),
+            default_compute=getattr(settings, "default_compute", None),
+        ),
+        display_name=job.display_name,
+        experiment_name=job.experiment_name,
+    )
+    faults.raise_any(base)
+    return spec
+
+
+class _PipelineReader:
+    """Reads the nodes of a pipeline and of those nested in it."""
+
+    def __init__(self, assets: Assets, faults: Faults) -> None:
+        self._assets = assets
+        self._faults = faults
+
+    def nodes(self, jobs: Any, base: Path) -> dict[str, NodeSpec]:
+        nodes = {}
+        for name, node in jobs.items():
+            with self._faults.collecting():
+                nodes[name] = self._node(name, node, base)
+        return nodes
+
+    def _node(self, name: str, node: Any, base: Path) -> NodeSpec:
+        where = f"node {name} of {base}"
+        kind = getattr(node, "type", type(node).__name__)
+        if kind not in {"command", "pipeline"}:
+            raise UnsupportedLocallyError(
+                f"The node {name} is a {kind} node; only command and pipeline nodes can run here.", where=where
+            )
+        component = node.component
+        own = Path(getattr(node, "base_path", None) or base).resolve()
+        outputs = node._to_rest_outputs()
+        targets = {port: value.get("value", value.get("uri")) for port, value in outputs.items()}
+        is_command = kind == "command"
+        return NodeSpec(
+            name=name,
+            component=self._component(name, component, where),
+            where=where,
+            inputs=_given_inputs(node, own),
+            bound_outputs={
+                port: parse_output(text, where)
+                for port, text in targets.items()
+                if isinstance(text, str) and has_binding(text)
+            },
+            output_modes={
+                port: _MODES[value["mode"]] for port, value in outputs.items() if value.get("mode") in _MODES
+            },
+            environment_variables=_texts(node.environment_variables) if is_command else {},
+            resources=_texts(_fields(node.resources, ("instance_count", "shm_size"))) if is_command else {},
+            distribution=_texts(_fields(node.distribution, ("type", "process_count_per_instance")))
+            if is_command
+            else {},
+            environment=_environment(node.environment) if is_command else None,
+            compute=_text(node.compute),
+        )
+
+    def _component(self, name: str, component: Any, where: str) -> CommandSpec | PipelineSpec:
+        if isinstance(component, str):
+            return read_component_file(self._assets.find(component, where), self._assets)
+        if getattr(component, "type", None) != "pipeline":
+            spec = command_component(component)
+            return replace(spec, name=name, version=None) if spec.name == _ANONYMOUS_COMPONENT else spec
+        base = Path(component.base_path or Path.cwd()).resolve()
+        return PipelineSpec(
+            name=name if component.name in {None, _ANONYMOUS_COMPONENT} else component.name,
+            source=base,
+            nodes=self.nodes(component.jobs, base),
+            inputs=_flat_inputs(component.inputs),
+            outputs={name: _pipeline_output(name, port) for name, port in component.outputs.items()},
+            display_name=component.display_name,
+        )
 
 
 def distribution(value: Any) -> Distribution | None:
@@ -106,3 +221,57 @@ def _local_path(base: Path, value: Any) -> Path:
 
 def _attribute(value: Any, name: str) -> Any:
     return value.get(name) if isinstance(value, dict) else getattr(value, name, None)
+
+
+def _given_inputs(owner: Any, base: Path) -> dict[str, Given]:
+    given = {}
+    for name, value in owner._to_rest_inputs().items():
+        path = value.get("uri")
+        if path is not None:
+            is_local = not is_reference(path) and not path.lstrip().startswith("${{")
+            given[name] = Given(str((base / path).resolve()) if is_local else path, is_path=True)
+        elif value.get("value") is not None:
+            given[name] = Given(str(value["value"]))
+    return given
+
+
+def _given_outputs(job: Any, base: Path) -> dict[str, Path]:
+    paths = {name: value.get("uri") for name, value in job._to_rest_outputs().items()}
+    return {name: (base / path).resolve() for name, path in paths.items() if path and not is_reference(path)}
+
+
+def _flat_inputs(ports: Any, prefix: str = "") -> dict[str, InputSpec]:
+    """The inputs of a pipeline component, with the members of a group as `group.name`."""
+    flat: dict[str, InputSpec] = {}
+    for name, port in ports.items():
+        if port.type == "group":
+            flat |= _flat_inputs(port.values, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = _input(f"{prefix}{name}", port)
+    return flat
+
+
+def _job_input(job: Any, name: str, given: Given) -> InputSpec:
+    kind = getattr(job.inputs[name], "type", None) if given.is_path else None
+    return InputSpec(name, kind or ("uri_folder" if given.is_path else "string"))
+
+
+def _pipeline_output(name: str, port: Any) -> OutputSpec:
+    return OutputSpec(name, type=_attribute(port, "type") or "uri_folder", mode=_attribute(port, "mode") or "rw_mount")
+
+
+def _fields(value: Any, names: tuple[str, ...]) -> dict[str, Any]:
+    found = {} if value is None else {name: _attribute(value, name) for name in names}
+    return {name: field for name, field in found.items() if field is not None}
+
+
+def _texts(values: Any) -> dict[str, str]:
+    return {str(name): _text(value) or "" for name, value in (values or {}).items()}
+
+
+def _text(value: Any) -> str | None:
+    """A value as text; a pipeline's input, which stands in a setting as an object, as its binding."""
+    binding = getattr(value, "_data_binding", None)
+    if binding is not None:
+        return str(binding())
+    return None if value is None else str(value)

@@ -75,6 +75,14 @@ class Settings(BaseSettings):
     progress: Literal["auto", "live", "plain"] = Field(
         "auto", description="`live`: progress line and table; `plain`: log lines. `auto`: live on a terminal."
     )
+    reuse_cache: Path | None = Field(
+        None,
+        description="Folder in which `run` keeps the results of pipeline nodes to reuse them. Automatic: the user's cache "
+        "folder.",
+    )
+    reuse_cache_bytes: int = Field(
+        20 * 2**30, ge=0, description="Size that the kept results may have together; 0 switches reuse off."
+    )
     error_info: Path = Field(
         Path("outputs/error_info.json"), description="Where a failed run writes its error as JSON."
     )

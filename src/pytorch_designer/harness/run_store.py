@@ -20,21 +20,23 @@ import time
 import uuid
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
+from platformdirs import user_cache_path
 
 from pytorch_designer.errors import UnsupportedEnvironmentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 _logger = logging.getLogger(__name__)
 
 DATABASE_FILE = "mlflow.db"
 DEFAULT_EXPERIMENT = "local"
 _ARTIFACTS = "mlruns"
+PROGRAM = "pytorch-designer"
 _BUSY_SECONDS = 30.0
 
 
@@ -105,6 +107,21 @@ class RunStore:
             )
         return run_id
 
+    def copy_values(self, source_run_id: str, run_id: str) -> None:
+        """Copy the metrics and parameters of a run to another, where this database has them.
+
+        Raises:
+            UnsupportedEnvironmentError: The database cannot be written.
+        """
+        with _connection(self.database) as connection:
+            for table in ("metrics", "latest_metrics", "params"):
+                columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+                chosen = ["?" if name == "run_uuid" else f'"{name}"' for name in columns]
+                connection.execute(
+                    f"INSERT INTO {table} SELECT {', '.join(chosen)} FROM {table} WHERE run_uuid = ?",  # noqa: S608
+                    (run_id, source_run_id),
+                )
+
     def end_run(self, run_id: str, status: str) -> None:
         """Set the end of a run; `status` is FINISHED, FAILED or KILLED.
 
@@ -165,7 +182,7 @@ def _find_or_create_experiment(database: Path, name: str) -> tuple[int, str, str
 
 def _template() -> Path:
     """An empty database of the installed MLflow, made on first use."""
-    template = _cache_folder() / f"mlflow-{importlib.metadata.version('mlflow')}.db"
+    template = user_cache_path(PROGRAM, appauthor=False) / f"mlflow-{importlib.metadata.version('mlflow')}.db"
     if template.exists():
         return template
     try:
@@ -245,11 +262,6 @@ def _connection(database: Path) -> Iterator[sqlite3.Connection]:
 
 def _artifact_root(database: Path) -> str:
     return (database.parent / _ARTIFACTS).as_uri()
-
-
-def _cache_folder() -> Path:
-    base = os.environ.get("LOCALAPPDATA") if os.name == "nt" else os.environ.get("XDG_CACHE_HOME")
-    return Path(base or Path.home() / ".cache") / "pytorch-designer"
 
 
 def _user() -> str:

@@ -1,0 +1,146 @@
+"""The content of a file or folder as one hash, and a memory of hashes for what has not changed.
+
+A folder's hash is over the names in it (empty folders too) and the contents of its files; times, modes and where it
+lies do not matter. Symbolic links count as what they lead to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_CHUNK_BYTES = 1 << 20
+_SETTLED_NS = 2_000_000_000  # a file may change twice within the resolution of its time, and keep its size
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """A file, or a folder (`num_bytes` is -1), below some top.
+
+    Attributes:
+        name: Its path below the top, with forward slashes; for a top that is a file, the file's own name.
+    """
+
+    name: str
+    path: Path
+    num_bytes: int
+    changed_ns: int
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder."""
+        return self.num_bytes < 0
+
+
+def list_tree(top: Path) -> list[FileEntry]:
+    """All files and folders below `top`, or `top` itself if it is a file, in the order of their names.
+
+    Raises:
+        OSError: Something cannot be read, is no file or folder, or is a link in a circle.
+    """
+    if not top.is_dir():
+        return [_entry(top.name, top)]
+    return sorted(_walk(top), key=lambda entry: entry.name)
+
+
+def listing_hash(entries: Sequence[FileEntry]) -> str:
+    """Hash of names, sizes and times; cheap, and different when a file was written in the usual way."""
+    digest = hashlib.sha256()
+    for entry in entries:
+        digest.update(_line(entry.name, entry.num_bytes, 0 if entry.is_folder else entry.changed_ns))
+    return digest.hexdigest()
+
+
+def content_hash(entries: Sequence[FileEntry]) -> str:
+    """Hash of names and contents, as hexadecimal text. Files are read in chunks.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    digest = hashlib.sha256()
+    for entry in entries:
+        digest.update(_line(entry.name, entry.num_bytes))
+        if not entry.is_folder:
+            with entry.path.open("rb") as stream:
+                while chunk := stream.read(_CHUNK_BYTES):
+                    digest.update(chunk)
+    return digest.hexdigest()
+
+
+class HashMemory:
+    """Content hashes of paths, kept in a folder, one small file a path."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def hash_of(self, top: Path) -> str:
+        """The content hash of `top`, which is not read again as long as names, sizes and times are what they were.
+
+        Raises:
+            OSError: Something in it cannot be read.
+        """
+        entries = list_tree(top)
+        listing = listing_hash(entries)
+        memo = self._folder / f"{hashlib.sha256(os.fsencode(top.resolve())).hexdigest()}.json"
+        known = _read(memo)
+        if known.get("listing") == listing:
+            return str(known["content"])
+        content = content_hash(entries)
+        newest = max((entry.changed_ns for entry in entries), default=0)
+        if newest < time.time_ns() - _SETTLED_NS:
+            _write(memo, {"path": str(top), "listing": listing, "content": content})
+        return content
+
+
+def _read(memo: Path) -> dict[str, str]:
+    try:
+        known = json.loads(memo.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) and {"listing", "content"} <= known.keys() else {}
+
+
+def _write(memo: Path, known: dict[str, str]) -> None:
+    partial = memo.with_name(f"{uuid.uuid4().hex}.partial")
+    with suppress(OSError):  # then it is read again next time
+        memo.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(json.dumps(known), encoding="utf-8")
+        partial.replace(memo)
+
+
+def _walk(top: Path) -> Iterator[FileEntry]:
+    pending: list[tuple[Path, str, tuple[str, ...]]] = [(top, "", (os.path.realpath(top),))]
+    while pending:
+        folder, prefix, ancestors = pending.pop()
+        with os.scandir(folder) as found:
+            for item in found:
+                name, path = f"{prefix}{item.name}", Path(item.path)
+                yield (entry := _entry(name, path))
+                if entry.is_folder:
+                    real = os.path.realpath(path)
+                    if real in ancestors:
+                        raise OSError(f"{path} is a link that leads back to a folder it is in")
+                    pending.append((path, f"{name}/", (*ancestors, real)))
+
+
+def _entry(name: str, path: Path) -> FileEntry:
+    status = path.stat()
+    if path.is_dir():
+        return FileEntry(name, path, -1, status.st_mtime_ns)
+    if not path.is_file():
+        raise OSError(f"{path} is neither a file nor a folder")
+    return FileEntry(name, path, status.st_size, status.st_mtime_ns)
+
+
+def _line(*fields: object) -> bytes:
+    return ("\0".join(str(field) for field in fields) + "\0").encode("utf-8", "surrogateescape")

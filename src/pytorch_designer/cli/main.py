@@ -31,6 +31,12 @@ def _run(arguments: Sequence[str]) -> int | None:
     return run_command(arguments, PROGRAM)
 
 
+def _cache(arguments: Sequence[str]) -> int | None:
+    from pytorch_designer.cli.cache_command import run_cache
+
+    return run_cache(arguments, PROGRAM)
+
+
 def _lint(arguments: Sequence[str]) -> int | None:
     from pytorch_designer.cli.lint_command import run_lint
 
@@ -58,7 +64,8 @@ def _demo(arguments: Sequence[str]) -> int | None:
 
 _OTHER_COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int | None], str]] = {
     "train": (_train, "Trains a model on a folder of images in one go, without any component before it."),
-    "run": (_run, "Runs a component's YAML file on this machine, as Azure ML would."),
+    "run": (_run, "Runs the YAML file of a component or pipeline on this machine, as Azure ML would."),
+    "cache": (_cache, "Lists or clears the results of pipeline nodes that `run` keeps to reuse them."),
     "lint": (_lint, "Checks components and pipelines for what Azure ML accepts although it is wrong."),
     "register": (_register, "Registers components in an Azure ML workspace or registry."),
     "submit": (_submit, "Submits a pipeline job to an Azure ML workspace."),

@@ -1,4 +1,4 @@
-"""`pytorch-designer run`: a component on this machine, as Azure ML would run it."""
+"""`pytorch-designer run`: a component or a pipeline on this machine, as Azure ML would run it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorch_designer.directories.output import writing_errors
-from pytorch_designer.harness.component_file import read_component
+from pytorch_designer.harness.component_file import command_spec
 from pytorch_designer.harness.job import GRACE_SECONDS, JobRequest, run_job
+from pytorch_designer.harness.pipeline_file import is_pipeline
 from pytorch_designer.harness.run_store import DATABASE_FILE, DEFAULT_EXPERIMENT, RunStore, open_run_store
 from pytorch_designer.harness.stopping import stop_on_signals
 from pytorch_designer.harness.values import check_values
+from pytorch_designer.harness.yaml_document import read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pytorch_designer.cli.pipeline_command import PipelineOptions
     from pytorch_designer.harness.job import JobResult
     from pytorch_designer.harness.specification import CommandSpec
 
@@ -31,12 +34,13 @@ def run_command_parser(program: str) -> argparse.ArgumentParser:
     """The options of `run`."""
     parser = argparse.ArgumentParser(
         prog=f"{program} run",
-        description="Runs a command component on this machine, as Azure ML would: a copy of its code as working "
-        "directory, its inputs, outputs, variables and logs. The exit code is that of the component.",
-        epilog="The component's environment is not built: its `python` is the one that runs this program.",
+        description="Runs a command component or a pipeline on this machine, as Azure ML would: a copy of the code as "
+        "working directory, inputs, outputs, variables and logs. The exit code is that of the component; 1 where a "
+        "node of a pipeline failed.",
+        epilog="A component's environment is not built: its `python` is the one that runs this program.",
         allow_abbrev=False,
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="YAML file of a command component")
+    parser.add_argument("file", type=Path, metavar="FILE", help="YAML file of a component or pipeline")
     for option, metavar, meaning in (
         ("--input", "NAME=PATH", "folder or file of an input port"),
         ("--param", "NAME=VALUE", "value of a parameter; those left out have their defaults"),
@@ -48,7 +52,7 @@ def run_command_parser(program: str) -> argparse.ArgumentParser:
         "--run-folder", type=Path, metavar="DIR", help="logs, ./outputs and run.json; default: a new folder in ./runs"
     )
     parser.add_argument(
-        "--experiment", default=DEFAULT_EXPERIMENT, metavar="NAME", help="MLflow experiment; default: %(default)s"
+        "--experiment", metavar="NAME", help=f"MLflow experiment; default: the pipeline's, or {DEFAULT_EXPERIMENT}"
     )
     parser.add_argument(
         "--no-mlflow", action="store_true", help=f"do not create an MLflow run in ./{DATABASE_FILE} for the job"
@@ -63,11 +67,19 @@ def run_command_parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--keep-working-directory", action="store_true", help="keep it after a success too, not only after a failure"
     )
+    pipelines = parser.add_argument_group("pipelines only")
+    pipelines.add_argument(
+        "--assets", type=Path, metavar="FILE", help="YAML file that says where registered components and data are"
+    )
+    pipelines.add_argument(
+        "--max-parallel", type=_count, metavar="N", help="most processes at a time; default: the number of cores"
+    )
+    pipelines.add_argument("--force-rerun", action="store_true", help="run every node, reuse none")
     return parser
 
 
 def run_command(arguments: Sequence[str], program: str) -> int:
-    """Parse the command line of `run`, run the component, and return its exit code.
+    """Parse the command line of `run`, run the component or pipeline, and return its exit code.
 
     Raises:
         SystemExit: The command line is wrong (code 2), or asks for help (code 0).
@@ -75,25 +87,62 @@ def run_command(arguments: Sequence[str], program: str) -> int:
     """
     parser = run_command_parser(program)
     options = parser.parse_args(arguments)
-    spec = read_component(options.file)
+    document = read_yaml(options.file)
+    if is_pipeline(document):
+        from pytorch_designer.cli.pipeline_command import run_pipeline_file
+
+        return run_pipeline_file(document, _pipeline_options(parser, options), _show)
+    for name in ("assets", "max_parallel", "force_rerun"):
+        if getattr(options, name):
+            parser.error(f"--{name.replace('_', '-')} is for pipelines only")
+    request = _job_request(parser, options, command_spec(document))
+    _show(_header(request))
+    with stop_on_signals() as stop:
+        result = run_job(request, _printer(request.spec), stop)
+    _show(_summary(result, request.store))
+    return result.exit_code
+
+
+def _job_request(parser: argparse.ArgumentParser, options: argparse.Namespace, spec: CommandSpec) -> JobRequest:
     inputs = _unique(parser, "--input and --param", [*options.input, *options.param])
+    experiment = options.experiment or DEFAULT_EXPERIMENT
     check_values(spec, inputs)  # before anything is created, the MLflow database included
-    request = JobRequest(
+    return JobRequest(
         spec=spec,
         inputs=inputs,
         outputs={name: Path(path) for name, path in _unique(parser, "--output", options.output).items()},
-        run_folder=options.run_folder or _new_run_folder(spec),
+        run_folder=options.run_folder or _new_run_folder(spec.name),
         environment_variables=_unique(parser, "--env", options.env),
-        store=None if options.no_mlflow else open_run_store(Path(DATABASE_FILE), options.experiment),
-        experiment=options.experiment,
+        store=None if options.no_mlflow else open_run_store(Path(DATABASE_FILE), experiment),
+        experiment=experiment,
         grace_seconds=options.grace_seconds,
         keep_working_directory=options.keep_working_directory,
     )
-    _show(_header(request))
-    with stop_on_signals() as stop:
-        result = run_job(request, _printer(spec), stop)
-    _show(_summary(result, request.store))
-    return result.exit_code
+
+
+def _pipeline_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> PipelineOptions:
+    from pytorch_designer.cli.pipeline_command import PipelineOptions
+
+    if options.env:
+        parser.error("--env is for components; a node of a pipeline has its environment_variables")
+    return PipelineOptions(
+        inputs=_unique(parser, "--input and --param", [*options.input, *options.param]),
+        outputs={name: Path(path) for name, path in _unique(parser, "--output", options.output).items()},
+        run_folder=options.run_folder or _new_run_folder(options.file.stem),
+        assets=options.assets,
+        experiment=options.experiment,
+        has_mlflow=not options.no_mlflow,
+        max_parallel=options.max_parallel,
+        force_rerun=options.force_rerun,
+        grace_seconds=options.grace_seconds,
+        keep_working_directory=options.keep_working_directory,
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+    return int(text)
 
 
 def _assignment(text: str) -> tuple[str, str]:
@@ -111,9 +160,9 @@ def _unique(parser: argparse.ArgumentParser, option: str, pairs: list[tuple[str,
     return dict(pairs)
 
 
-def _new_run_folder(spec: CommandSpec) -> Path:
+def _new_run_folder(label: str) -> Path:
     runs = Path("runs").absolute()
-    name = f"{spec.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    name = f"{label}-{time.strftime('%Y%m%d-%H%M%S')}"
     with writing_errors(runs):
         runs.mkdir(exist_ok=True)
         for number in itertools.count(1):

@@ -1,0 +1,59 @@
+"""`pytorch-designer cache`: what `run` keeps of pipeline nodes to reuse it."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import TYPE_CHECKING
+
+from pytorch_designer.harness.reuse_cache import open_cache
+from pytorch_designer.settings import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytorch_designer.harness.reuse_cache import Entry, ReuseCache
+
+_MEBIBYTE = 1 << 20
+
+
+def run_cache(arguments: Sequence[str], program: str) -> int:
+    """List or clear what is kept, and return the exit code.
+
+    Raises:
+        SystemExit: The command line is wrong (code 2), or asks for help (code 0).
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"{program} cache",
+        description="Shows or removes the results of pipeline nodes that `run` keeps to reuse them.",
+        epilog="PYTORCH_DESIGNER_REUSE_CACHE names the folder, PYTORCH_DESIGNER_REUSE_CACHE_BYTES its largest size.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("action", choices=("list", "clear"), help="show what is kept, or remove all of it")
+    options = parser.parse_args(arguments)
+    cache = open_cache(settings().reuse_cache, settings().reuse_cache_bytes)
+    if options.action == "clear":
+        num_entries, num_bytes = cache.clear()
+        print(f"Removed {num_entries} results, {num_bytes / _MEBIBYTE:.1f} MiB, from {cache.folder}")
+    else:
+        print("\n".join(_listing(cache)))
+    return 0
+
+
+def _listing(cache: ReuseCache) -> list[str]:
+    entries = cache.entries()
+    total = sum(entry.num_bytes for entry in entries)
+    size = f"{total / _MEBIBYTE:.1f} of at most {cache.max_bytes / _MEBIBYTE:.1f} MiB"
+    lines = [f"{len(entries)} results, {size}, in {cache.folder}"]
+    if entries:
+        lines.append(f"{'key':<12}  {'made':<19}  {'last used':<19}  {'MiB':>9}  node (component)")
+    return lines + [_line(entry, cache.last_used(entry)) for entry in entries]
+
+
+def _line(entry: Entry, last_used: float) -> str:
+    size = f"{entry.num_bytes / _MEBIBYTE:>9.1f}"
+    return f"{entry.key[:12]}  {_date(entry.stored)}  {_date(last_used)}  {size}  {entry.node} ({entry.component})"
+
+
+def _date(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

@@ -1,0 +1,336 @@
+"""Runs a pipeline of Azure ML on this machine.
+
+    read and check all of it -> run the nodes whose inputs are there, several at a time -> say how each ended
+
+Of the nodes that are ready, one starts when nothing runs, and a further one as long as the processes of all running
+nodes are no more than `max_parallel` and at least `MIN_FREE_BYTES` of memory are free. What differs from Azure ML
+beside what `job` says: `compute`, `limits`, `identity` and the like have no meaning here.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pytorch_designer.errors import DesignerError, InterruptedRunError
+from pytorch_designer.harness.assets import Assets, read_assets
+from pytorch_designer.harness.azure_objects import pipeline_job
+from pytorch_designer.harness.job import GRACE_SECONDS
+from pytorch_designer.harness.memory import free_memory_bytes
+from pytorch_designer.harness.node_run import NodeRunner
+from pytorch_designer.harness.pipeline_file import read_pipeline
+from pytorch_designer.harness.pipeline_plan import Plan, plan_pipeline
+from pytorch_designer.harness.pipeline_specification import PipelineSpec
+from pytorch_designer.harness.pipeline_state import (
+    NodeResult,
+    NodeState,
+    PipelineResult,
+    prepare_folder,
+    write_state,
+)
+from pytorch_designer.harness.reuse import Reuse
+from pytorch_designer.harness.run_store import DEFAULT_EXPERIMENT
+from pytorch_designer.harness.specification import FILE_TYPES
+from pytorch_designer.harness.stopping import StopRequest, stop_on_signals
+from pytorch_designer.harness.values import check_names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytorch_designer.harness.reuse_cache import ReuseCache
+    from pytorch_designer.harness.run_store import RunStore
+
+MIN_FREE_BYTES = 1 << 30
+NODES_FOLDER = "nodes"
+OUTPUTS_FOLDER = "named-outputs"
+_POLL_SECONDS = 0.1
+
+
+class PipelineView(Protocol):
+    """Is told what happens; called from several threads, but one at a time for each node."""
+
+    def node_changed(self, node: NodeResult) -> None:
+        """A node has started or ended."""
+
+    def line_written(self, node: str, rank: int, line: str) -> None:
+        """A process of a node has written a line."""
+
+
+class SilentView:
+    """Shows nothing."""
+
+    def node_changed(self, node: NodeResult) -> None:
+        """Nobody looks."""
+
+    def line_written(self, node: str, rank: int, line: str) -> None:
+        """Nobody reads."""
+
+
+@dataclass(frozen=True)
+class PipelineRequest:
+    """How to run a plan; see `run_pipeline` for the fields."""
+
+    plan: Plan
+    run_folder: Path
+    outputs: Mapping[str, Path]
+    cache: ReuseCache | None
+    is_forced: bool
+    max_parallel: int
+    store: RunStore | None
+    experiment: str
+    grace_seconds: float
+    keep_working_directory: bool
+
+
+def run_pipeline(
+    job: PipelineSpec | str | Path | Any,
+    *,
+    run_folder: str | Path,
+    inputs: Mapping[str, object] | None = None,
+    outputs: Mapping[str, str | Path] | None = None,
+    assets: Assets | str | Path | None = None,
+    cache: ReuseCache | None = None,
+    force_rerun: bool = False,
+    max_parallel: int | None = None,
+    store: RunStore | None = None,
+    grace_seconds: float = GRACE_SECONDS,
+    keep_working_directory: bool = False,
+    view: PipelineView | None = None,
+    stop: StopRequest | None = None,
+) -> PipelineResult:
+    """Run a pipeline and wait for its end.
+
+    Args:
+        job: A pipeline of azure-ai-ml (what a `@dsl.pipeline` function or `load_job` returns), the path of a YAML
+            file, or a `PipelineSpec`.
+        run_folder: New, empty, or that of an earlier run; see `pipeline_state`.
+        inputs: Values for inputs of the pipeline, in place of its own.
+        outputs: Folders (or files) for outputs of the pipeline; those left out go below `run_folder`.
+        assets: Where registered components and data are, or the YAML file that says it; see `assets`.
+        cache: Where results are kept and reused; None: every node runs.
+        force_rerun: Run every node although its result is kept; so does `settings.force_rerun` of the pipeline.
+        max_parallel: Most processes at a time; a node with more runs alone. None: the number of cores.
+        store: Where the MLflow runs are created: one for the pipeline and one below it for each node. None: none.
+        grace_seconds: How long processes have between SIGTERM and SIGKILL when they must end.
+        keep_working_directory: Keep those of nodes that have succeeded too.
+        view: Is told what happens.
+        stop: Ends the pipeline from outside. None: Ctrl-C and SIGTERM do, if this is the main thread.
+
+    Returns:
+        How it ended; nodes may have failed.
+
+    Raises:
+        DesignerError: The pipeline cannot be run as it is; see `pipeline_plan.plan_pipeline`. Nothing was started.
+        InterruptedRunError: `stop` was requested; all processes have ended.
+    """
+    known = assets if isinstance(assets, Assets) else Assets() if assets is None else read_assets(Path(assets))
+    pipeline = read_job(job, known)
+    check_names("output", outputs or {}, pipeline.outputs, pipeline.label)
+    given = {name: Path(path).absolute() for name, path in (outputs or {}).items()}
+    request = PipelineRequest(
+        plan=plan_pipeline(pipeline, inputs, known),
+        run_folder=Path(run_folder).absolute(),
+        outputs={**pipeline.given_outputs, **given},
+        cache=cache,
+        is_forced=force_rerun or pipeline.settings.force_rerun,
+        max_parallel=max_parallel or num_cores(),
+        store=store,
+        experiment=pipeline.experiment_name or DEFAULT_EXPERIMENT,
+        grace_seconds=grace_seconds,
+        keep_working_directory=keep_working_directory,
+    )
+    context: AbstractContextManager[StopRequest] = stop_on_signals() if stop is None else nullcontext(stop)
+    with context as asked:
+        return run_plan(request, view or SilentView(), asked)
+
+
+def run_plan(request: PipelineRequest, view: PipelineView, stop: StopRequest) -> PipelineResult:
+    """Run a checked pipeline; returns and raises as `run_pipeline` does."""
+    return _PipelineRun(request, view, stop).run()
+
+
+def read_job(job: PipelineSpec | str | Path | Any, assets: Assets) -> PipelineSpec:
+    """What `run_pipeline` accepts as a job, as plain data; raises as the readers do."""
+    if isinstance(job, PipelineSpec):
+        return job
+    return read_pipeline(Path(job), assets) if isinstance(job, (str, Path)) else pipeline_job(job, assets)
+
+
+def num_cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class _PipelineRun:
+    """One run: the main thread decides, and a thread for each running node waits for its job."""
+
+    def __init__(self, request: PipelineRequest, view: PipelineView, stop: StopRequest) -> None:
+        self._request = request
+        self._plan = request.plan
+        self._view = view
+        self._stop = stop
+        self._stop_nodes = StopRequest()
+        self._waiting = dict(request.plan.nodes)
+        self._running: dict[Future[NodeResult], str] = {}
+        self._paths: dict[tuple[str, str], Path] = {}
+        self._result = PipelineResult(
+            name=request.plan.pipeline.label,
+            state="running",
+            nodes={name: self._first_state(name) for name in request.plan.nodes},
+            outputs={},
+            run_folder=request.run_folder,
+            run_id=uuid.uuid4().hex,
+            started=time.time(),
+        )
+
+    def run(self) -> PipelineResult:
+        prepare_folder(self._request.run_folder, (NODES_FOLDER, OUTPUTS_FOLDER))
+        if self._request.store is not None:
+            self._result = replace(self._result, run_id=self._request.store.start_run(self._result.name))
+        runner = self._runner()
+        try:
+            write_state(self._result)
+            self._run_nodes(runner)
+        except BaseException:
+            self._end("failed", "FAILED")
+            raise
+        if self._stop.signal_number is not None:
+            self._end("canceled", "KILLED")
+            raise InterruptedRunError(
+                f"The pipeline {self._result.name} was stopped.",
+                signal_number=self._stop.signal_number,
+                where=self._result.state_file,
+                advice="Run it again with the same run folder: completed nodes are reused, and interrupted ones go on "
+                "from what they have written, if they can.",
+            )
+        has_succeeded = self._result.has_succeeded
+        self._end("completed" if has_succeeded else "failed", "FINISHED" if has_succeeded else "FAILED")
+        return self._result
+
+    def _runner(self) -> NodeRunner:
+        request = self._request
+        return NodeRunner(
+            folder=request.run_folder,
+            reuse=None if request.cache is None else Reuse(request.cache, is_forced=request.is_forced),
+            store=request.store,
+            parent_run_id=self._result.run_id,
+            experiment=request.experiment,
+            grace_seconds=request.grace_seconds,
+            keep_working_directory=request.keep_working_directory,
+        )
+
+    def _run_nodes(self, runner: NodeRunner) -> None:
+        with ThreadPoolExecutor(max_workers=max(len(self._plan.nodes), 1)) as threads:
+            try:
+                while self._waiting or self._running:
+                    self._pass_on_stop()
+                    self._skip_lost()
+                    for name in self._ready():
+                        if self._has_room(self._plan.nodes[name].spec.num_processes):
+                            self._start(name, runner, threads)
+                    for future in wait(self._running, _POLL_SECONDS, FIRST_COMPLETED).done:
+                        self._change(self._ended(self._running.pop(future), future))
+            finally:  # a bug, or a full disk: no process stays
+                self._stop_nodes.request()
+
+    def _start(self, name: str, runner: NodeRunner, threads: ThreadPoolExecutor) -> None:
+        node = self._waiting.pop(name)
+        start = replace(self._result.nodes[name], state=NodeState.RUNNING, started=time.time())
+        self._change(start)
+
+        def on_line(rank: int, line: str) -> None:
+            self._view.line_written(name, rank, line)
+
+        future = threads.submit(runner.run, node, start, dict(self._paths), on_line, self._stop_nodes)
+        self._running[future] = name
+
+    def _skip_lost(self) -> None:
+        """End what needs a node that has failed; in the plan's order, so that what needs those goes too."""
+        for name, node in list(self._waiting.items()):
+            states = {needed: self._result.nodes[needed].state for needed in node.needs}
+            lost = sorted(needed for needed, state in states.items() if state.has_ended and not state.has_succeeded)
+            if lost:
+                del self._waiting[name]
+                error = f"It needs {', '.join(lost)}."
+                self._change(replace(self._result.nodes[name], state=NodeState.SKIPPED, error=error))
+
+    def _ready(self) -> list[str]:
+        done = {name for name, node in self._result.nodes.items() if node.state.has_succeeded}
+        return [name for name, node in self._waiting.items() if node.needs <= done]
+
+    def _has_room(self, num_processes: int) -> bool:
+        if not self._running:
+            return True
+        running = sum(self._plan.nodes[name].spec.num_processes for name in self._running.values())
+        if running + num_processes > self._request.max_parallel:
+            return False
+        free = free_memory_bytes()
+        return free is None or free >= MIN_FREE_BYTES
+
+    def _ended(self, name: str, future: Future[NodeResult]) -> NodeResult:
+        try:
+            node = future.result()
+        except InterruptedRunError as error:
+            return self._failed(name, NodeState.CANCELED, error)
+        except DesignerError as error:
+            node = self._failed(name, NodeState.FAILED, error)
+        if node.state.has_succeeded:
+            self._paths.update({(name, port): path for port, path in node.outputs.items()})
+        elif not self._plan.pipeline.settings.continue_on_step_failure:
+            self._stop_nodes.request()
+            self._cancel_waiting(f"{name} has failed, and continue_on_step_failure is false.")
+        return node
+
+    def _failed(self, name: str, state: NodeState, error: DesignerError) -> NodeResult:
+        node = self._result.nodes[name]
+        logs = tuple(sorted((node.run_folder / "user_logs").glob("std_log*.txt")))
+        seconds = None if node.started is None else time.time() - node.started
+        return replace(node, state=state, error=str(error), seconds=seconds, log_files=logs)
+
+    def _pass_on_stop(self) -> None:
+        if self._stop.signal_number is None:
+            return
+        if self._stop_nodes.signal_number is None or (self._stop.is_urgent and not self._stop_nodes.is_urgent):
+            self._stop_nodes.request(self._stop.signal_number)
+        self._cancel_waiting("The pipeline was stopped.")
+
+    def _cancel_waiting(self, why: str) -> None:
+        for name in list(self._waiting):
+            del self._waiting[name]
+            self._change(replace(self._result.nodes[name], state=NodeState.CANCELED, error=why))
+
+    def _change(self, node: NodeResult) -> None:
+        self._result = self._result.with_node(node)
+        write_state(self._result)
+        self._view.node_changed(node)
+
+    def _end(self, state: str, status: str) -> None:
+        for node in self._result.nodes.values():
+            if not node.state.has_ended:
+                self._result = self._result.with_node(replace(node, state=NodeState.CANCELED))
+        outputs = {name: self._paths[place] for name, place in self._plan.outputs.items() if place in self._paths}
+        self._result = self._result.ended(state, outputs)
+        write_state(self._result)
+        if self._request.store is not None:
+            self._request.store.end_run(self._result.run_id, status)
+
+    def _first_state(self, name: str) -> NodeResult:
+        node = self._plan.nodes[name]
+        folder = self._request.run_folder / NODES_FOLDER / name
+        outputs = {}
+        for port, spec in node.spec.outputs.items():
+            pipeline_output = node.pipeline_outputs.get(port)
+            given = None if pipeline_output is None else self._request.outputs.get(pipeline_output)
+            place = folder / OUTPUTS_FOLDER / port
+            if pipeline_output is not None:
+                place = self._request.run_folder / OUTPUTS_FOLDER / pipeline_output
+            outputs[port] = given or (place / port if spec.type in FILE_TYPES else place)
+        return NodeResult(name, folder, outputs=outputs)

@@ -165,6 +165,13 @@ def test_what_a_dataset_records_must_be_known(images: list[bytes], tmp_path: Pat
         open_loader(dataset, None)
 
 
+def test_the_thread_that_trains_keeps_its_share_of_the_cores(images: list[bytes], tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    with open_loader(folder_of(tmp_path, images), augmentation()) as loader:
+        epoch_images(loader, 1)
+        assert torch.get_num_threads() == before
+
+
 def test_random_steps_are_described() -> None:
     described = augmentation(random_steps=(RandomHorizontalFlip(), RandomCrop(size=(2, 3)))).describe()
     assert described == "RandomHorizontalFlip(), RandomCrop(size=[2, 3])"

@@ -120,7 +120,7 @@ class ImageLoader:
         self._bad = BadFiles(len(dataset), tolerance=tolerance)
         self._is_checked = np.zeros(len(dataset), dtype=np.bool_)
         self._num_threads = num_threads
-        self._threads = ReadingThreads(num_threads)
+        self._threads = ReadingThreads(num_threads, on_start=None if augmentation is None else _compute_alone)
         self._max_pixels = settings().max_image_pixels
         self._timeout_seconds = settings().read_timeout_seconds
 
@@ -352,6 +352,16 @@ class _PendingBatch:
             is_last = self._num_left == 0
         if is_last:
             self.done.set()
+
+
+def _compute_alone() -> None:
+    """Let each operation of this thread be computed by this thread.
+
+    Random steps are many small operations. Each of them would be shared among all cores, from all reading threads at
+    once and beside the network: on a busy machine they then wait for each other most of the time. The number is
+    OpenMP's for the calling thread: that of the thread that trains stays as it is.
+    """
+    torch.set_num_threads(1)
 
 
 def _steps_for(dataset: ImageDirectory, preprocessing: Preprocessing, port: str) -> tuple[TransformStep, ...]:

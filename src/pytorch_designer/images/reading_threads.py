@@ -21,12 +21,17 @@ _JOIN_SECONDS = 5.0
 class ReadingThreads:
     """A fixed number of threads that call functions on rows, first come, first served.
 
+    Args:
+        num_threads: How many.
+        on_start: Called by each thread before anything else.
+
     Attributes:
         is_closed: Whether the threads have been told to end.
     """
 
-    def __init__(self, num_threads: int) -> None:
+    def __init__(self, num_threads: int, *, on_start: Callable[[], None] | None = None) -> None:
         self._num_threads = num_threads
+        self._on_start = on_start
         self._tasks: queue.SimpleQueue[tuple[Callable[[int, int], None], int, int] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._running: list[tuple[float, int] | None] = [None] * num_threads
@@ -61,6 +66,8 @@ class ReadingThreads:
         self._threads = []
 
     def _work(self, slot: int) -> None:
+        if self._on_start is not None:
+            self._on_start()
         while (task := self._tasks.get()) is not None:
             if self.is_closed:
                 continue

@@ -38,6 +38,11 @@ class Destination:
         return _without_secrets(self.tracking_uri)
 
     @property
+    def is_local(self) -> bool:
+        """Whether it is a database file on this machine: slow when the machine is busy, but never out of reach."""
+        return self.tracking_uri.startswith("sqlite")
+
+    @property
     def description(self) -> str:
         """One line for the log."""
         run = f"run {self.run_id}" if self.run_id else f"experiment {self.experiment}, run {self.run_name}"

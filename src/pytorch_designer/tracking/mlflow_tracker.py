@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 STALL_SECONDS = 8.0
 LIMIT_SECONDS = 20.0
+LOCAL_STALL_SECONDS = 60.0  # importing MLflow and making its database take seconds, on a busy machine many
+LOCAL_LIMIT_SECONDS = 120.0
 _QUEUE_SIZE = 10_000
 _REAP_SECONDS = 2.0
 _MAX_VALUE = 500  # characters of a parameter or tag: the least that any of MLflow's stores takes
@@ -45,16 +47,17 @@ class MlflowTracker:
 
     Args:
         destination: The run.
-        stall_seconds: How long `close` waits while the worker shows no progress.
-        limit_seconds: How long `close` waits at most.
+        stall_seconds: How long `close` waits while the worker shows no progress; None: by the kind of destination.
+        limit_seconds: How long `close` waits at most; None: by the kind of destination.
     """
 
     def __init__(
-        self, destination: Destination, *, stall_seconds: float = STALL_SECONDS, limit_seconds: float = LIMIT_SECONDS
+        self, destination: Destination, *, stall_seconds: float | None = None, limit_seconds: float | None = None
     ) -> None:
         self._destination = destination
-        self._stall_seconds = stall_seconds
-        self._limit_seconds = limit_seconds
+        is_local = destination.is_local
+        self._stall_seconds = stall_seconds or (LOCAL_STALL_SECONDS if is_local else STALL_SECONDS)
+        self._limit_seconds = limit_seconds or (LOCAL_LIMIT_SECONDS if is_local else LIMIT_SECONDS)
         self._outgoing: queue.Queue[dict[str, Any]] = queue.Queue(_QUEUE_SIZE)
         self._num_dropped = 0
         self._is_closed = False

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pytorch_designer.harness.memory import can_measure_trees, tree_memory_bytes
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 LineReceiver = Callable[[int, str], None]
 """Takes the rank of a process and one line of its output, without the line's end."""
+
+KillReceiver = Callable[[Callable[[], None]], None]
+"""Takes a function that kills all processes at once, without a grace period; it may be called until they have ended."""
 
 READER_NAME = "job-output"
 _FIRST_POLL_SECONDS = 0.005
@@ -49,12 +53,14 @@ class Child:
 
     Attributes:
         log_file: Receives standard output and standard error, byte for byte.
+        descriptors: Files that the process inherits beside those (not on Windows).
     """
 
     arguments: Sequence[str]
     working_directory: Path
     environment: Mapping[str, str]
     log_file: Path
+    descriptors: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,13 @@ class Outcome:
     peak_memory_bytes: int | None
 
 
-def run_children(children: Sequence[Child], on_line: LineReceiver, stop: StopRequest, grace_seconds: float) -> Outcome:
+def run_children(
+    children: Sequence[Child],
+    on_line: LineReceiver,
+    stop: StopRequest,
+    grace_seconds: float,
+    on_start: KillReceiver | None = None,
+) -> Outcome:
     """Start all `children` and wait until all have ended.
 
     When one fails, or `stop` is requested, the others get SIGTERM, and SIGKILL `grace_seconds` later. None is left when
@@ -87,6 +99,7 @@ def run_children(children: Sequence[Child], on_line: LineReceiver, stop: StopReq
         on_line: Is called by one thread at a time, while the processes run.
         stop: Ends the processes from outside.
         grace_seconds: Time between SIGTERM and SIGKILL.
+        on_start: Is called once, when all have been started.
 
     Raises:
         OSError: A process could not be started.
@@ -99,6 +112,8 @@ def run_children(children: Sequence[Child], on_line: LineReceiver, stop: StopReq
     try:
         for rank, child in enumerate(children):
             running.append(_Running(rank, child, receive, endings))
+        if on_start is not None:
+            on_start(partial(_kill_all, running))
         first_failure = watch.until_failure_or_end()
         has_running = watch.has_running()
         if has_running:
@@ -136,6 +151,7 @@ class _Running:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=child.descriptors,
         )
         self._reader = threading.Thread(target=self._read, args=(log, receive), name=READER_NAME, daemon=True)
         self._waiter = threading.Thread(target=self._wait, daemon=True)
@@ -152,11 +168,15 @@ class _Running:
         if self._waiter.is_alive():
             self._signal_group(signal.SIGTERM)
 
+    def kill(self) -> None:
+        """SIGKILL to the process and all that it has started; nothing if it has ended."""
+        if self._waiter.is_alive():
+            self._signal_group(_KILL)
+
     def end(self) -> None:
         """Kill what still runs, and wait until the last of the output is in the log."""
         self._is_given_up = True
-        if self._waiter.is_alive():
-            self._signal_group(_KILL)
+        self.kill()
         self._waiter.join()
         self._reader.join(_READER_SECONDS)
 
@@ -282,6 +302,11 @@ class _Watch:
             return None
         self._ended.append(ended)
         return ended
+
+
+def _kill_all(running: list[_Running]) -> None:
+    for process in running:
+        process.kill()
 
 
 def _one_at_a_time(receive: LineReceiver) -> LineReceiver:

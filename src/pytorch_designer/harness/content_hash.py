@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import time
 import uuid
 from contextlib import suppress
@@ -135,9 +136,9 @@ def _walk(top: Path) -> Iterator[FileEntry]:
 
 def _entry(name: str, path: Path) -> FileEntry:
     status = path.stat()
-    if path.is_dir():
+    if stat.S_ISDIR(status.st_mode):
         return FileEntry(name, path, -1, status.st_mtime_ns)
-    if not path.is_file():
+    if not stat.S_ISREG(status.st_mode):
         raise OSError(f"{path} is neither a file nor a folder")
     return FileEntry(name, path, status.st_size, status.st_mtime_ns)
 

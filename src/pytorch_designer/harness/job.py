@@ -14,7 +14,7 @@ import shutil
 import signal
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,10 @@ from pytorch_designer.errors import (
     InterruptedRunError,
     InvalidSpecError,
     UnsupportedEnvironmentError,
+    UnsupportedLocallyError,
 )
+from pytorch_designer.fault_injection.faults import NO_FAULTS, Faults
+from pytorch_designer.fault_injection.injection import Injection, check_possible
 from pytorch_designer.harness.child_processes import Child, LineReceiver, Outcome, run_children
 from pytorch_designer.harness.distribution import distribution_variables, free_port, process_places
 from pytorch_designer.harness.job_environment import callers_variables, platform_variables
@@ -62,6 +65,7 @@ class JobRequest:
         run_name: What the MLflow run is called; None: the component's label.
         grace_seconds: How long the processes have between SIGTERM and SIGKILL when they must end.
         keep_working_directory: Keep it after a success too.
+        faults: What is to go wrong on purpose.
     """
 
     spec: CommandSpec
@@ -75,6 +79,12 @@ class JobRequest:
     run_name: str | None = None
     grace_seconds: float = GRACE_SECONDS
     keep_working_directory: bool = False
+    faults: Faults = NO_FAULTS
+
+    def without_faults(self, result: JobResult) -> JobRequest:
+        """The same job once more on the outputs of `result`, as a preempted job starts again; in a folder beside."""
+        folder = result.run_folder.with_name(f"{result.run_folder.name}-rerun")
+        return replace(self, faults=NO_FAULTS, outputs=result.outputs, run_folder=folder)
 
 
 @dataclass(frozen=True)
@@ -90,6 +100,7 @@ class JobResult:
         outputs: The path of every output.
         run_folder: Where everything is.
         run_id: The id of the run, in MLflow too.
+        fault_notes: What the faults have done, a sentence each.
     """
 
     exit_code: int
@@ -100,6 +111,7 @@ class JobResult:
     outputs: Mapping[str, Path]
     run_folder: Path
     run_id: str
+    fault_notes: tuple[str, ...] = ()
 
     @property
     def has_succeeded(self) -> bool:
@@ -142,10 +154,12 @@ class _Job:
         self._data_inputs = {name: value for name, value in self._inputs.items() if isinstance(value, Path)}
         self._check_own_folders()
         self._outputs = self._output_paths()
+        self._check_faults()
         self._written_outputs = {
             name: self._folder.staged_output(name) if spec.outputs[name].mode == "upload" else path
             for name, path in self._outputs.items()
         }
+        self._injection = Injection(request.faults, self._data_inputs.values(), self._written_outputs)
         self._shell = _shell()
         own = () if request.store is None else request.store.own_paths
         self._snapshot = code_snapshot(spec, excluded=(self._folder.path, *own))
@@ -186,6 +200,7 @@ class _Job:
             outputs=self._outputs,
             run_folder=self._folder.path,
             run_id=run_id,
+            fault_notes=self._injection.notes,
         )
 
     def _output_paths(self) -> dict[str, Path]:
@@ -200,6 +215,14 @@ class _Job:
                 raise _shared_folder(f"Output {name}", touched, path)
             paths[name] = path
         return paths
+
+    def _check_faults(self) -> None:
+        names = self._request.faults.output_names
+        check_names("output", names, self._spec.outputs, self._spec.name)
+        for name in names:
+            if self._spec.outputs[name].type in FILE_TYPES:
+                raise UnsupportedLocallyError(f"Output {name} is a file; only folders can be read-only or full.")
+        check_possible(self._request.faults)
 
     def _check_own_folders(self) -> None:
         """What the harness writes must not look like something that the job wrote into an input."""
@@ -254,7 +277,9 @@ class _Job:
         )
 
     def _run_processes(self, run_id: str, on_line: LineReceiver, stop: StopRequest) -> Outcome:
-        outcome = run_children(self._children(run_id), on_line, stop, self._request.grace_seconds)
+        grace_seconds = self._request.grace_seconds
+        with self._injection as injection:
+            outcome = run_children(self._children(run_id), on_line, stop, grace_seconds, injection.on_start)
         if outcome.was_stopped:
             self._folder.collect(self._spec.resources.instance_count)
             raise InterruptedRunError(
@@ -282,11 +307,14 @@ class _Job:
         ]
 
     def _child(self, place: Place, log_file: Path, environment: dict[str, str]) -> Child:
+        working_directory = self._folder.working_directory(place.node_rank)
+        arguments, descriptors = self._injection.wrap((self._shell, "-c", self._command), working_directory)
         return Child(
-            arguments=(self._shell, "-c", self._command),
-            working_directory=self._folder.working_directory(place.node_rank),
+            arguments=arguments,
+            working_directory=working_directory,
             environment=environment | dict(self._request.environment_variables),
             log_file=log_file,
+            descriptors=descriptors,
         )
 
     def _collect(self, outcome: Outcome, before: Mapping[str, dict[str, tuple[int, int]]]) -> None:

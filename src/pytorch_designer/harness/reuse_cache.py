@@ -210,13 +210,13 @@ class ReuseCache:
         return entry
 
     def clear(self) -> tuple[int, int]:
-        """Remove all entries and remembered hashes.
+        """Remove all entries and remembered hashes, but not what other programs are writing at the moment.
 
         Returns:
             How many entries there were, and their size in bytes.
         """
         entries = self.entries()
-        self._remove([*self._paths(), *_children(self._partial)])
+        self._remove([*self._paths(), *_abandoned(self._partial)])
         shutil.rmtree(self.hashes, ignore_errors=True)
         return len(entries), sum(entry.num_bytes for entry in entries)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorch_designer.directories.output import writing_errors
+from pytorch_designer.fault_injection.faults import parse_faults
 from pytorch_designer.harness.component_file import command_spec
 from pytorch_designer.harness.job import GRACE_SECONDS, JobRequest, run_job
 from pytorch_designer.harness.pipeline_file import is_pipeline
@@ -67,6 +68,20 @@ def run_command_parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--keep-working-directory", action="store_true", help="keep it after a success too, not only after a failure"
     )
+    components = parser.add_argument_group("components only")
+    components.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="FAULT",
+        help="what is to go wrong, to test the component: kill-after=SECONDS, kill-at-write=N, small-shm=64m, "
+        "read-only-output=NAME, full-output=NAME:SIZE, slow-open=MILLISECONDS, flaky-open=RATE[:SEED], no-network",
+    )
+    components.add_argument(
+        "--rerun",
+        action="store_true",
+        help="when the faults have made the job fail, run it again without them on the same outputs",
+    )
     pipelines = parser.add_argument_group("pipelines only")
     pipelines.add_argument(
         "--assets", type=Path, metavar="FILE", help="YAML file that says where registered components and data are"
@@ -99,7 +114,12 @@ def run_command(arguments: Sequence[str], program: str) -> int:
     _show(_header(request))
     with stop_on_signals() as stop:
         result = run_job(request, _printer(request.spec), stop)
-    _show(_summary(result, request.store))
+        _show(_summary(result, request.store))
+        if options.rerun and not result.has_succeeded:
+            request = request.without_faults(result)
+            _show(["", *_header(request)])
+            result = run_job(request, _printer(request.spec), stop)
+            _show(_summary(result, request.store))
     return result.exit_code
 
 
@@ -117,12 +137,15 @@ def _job_request(parser: argparse.ArgumentParser, options: argparse.Namespace, s
         experiment=experiment,
         grace_seconds=options.grace_seconds,
         keep_working_directory=options.keep_working_directory,
+        faults=parse_faults(options.fault),
     )
 
 
 def _pipeline_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> PipelineOptions:
     from pytorch_designer.cli.pipeline_command import PipelineOptions
 
+    if options.fault or options.rerun:
+        parser.error("--fault and --rerun are for components only")
     if options.env:
         parser.error("--env is for components; a node of a pipeline has its environment_variables")
     return PipelineOptions(
@@ -187,6 +210,7 @@ def _header(request: JobRequest) -> list[str]:
     if spec.environment_variables:
         names = ", ".join(spec.environment_variables)
         lines.append(f"Warning     environment_variables of a component are dropped by Azure ML: {names}; use --env")
+    lines += [f"Fault       {text}" for text in request.faults.texts]
     lines += [f"Run folder  {request.run_folder}", ""]
     return lines
 
@@ -198,6 +222,7 @@ def _summary(result: JobResult, store: RunStore | None) -> list[str]:
     memory = result.peak_memory_bytes
     peak = "" if memory is None else f", peak memory {memory / _MEBIBYTE:.0f} MiB"
     lines = ["", f"{verdict} after {result.seconds:.1f} s{peak}"]
+    lines += [f"Fault       {note}" for note in result.fault_notes]
     lines += [f"Log         {path}" for path in result.log_files]
     lines += [f"Output      {name} = {path}" for name, path in result.outputs.items()]
     lines.append(f"Run folder  {result.run_folder}")

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_EXAMPLES = 5
+MAX_FAULTS = 50  # of a file that somebody wrote by hand and will correct in one go
 _MAX_TEXT = 500
 
 
@@ -52,13 +53,14 @@ class DesignerError(Exception):
         what: One sentence: what is wrong.
         where: The path, port or parameter where it is wrong, or None.
         advice: What to do about it.
-        examples: At most five offending items.
+        examples: At most `max_examples` offending items.
         num_offending: How many offending items there are in all; at least `len(examples)`.
         reason: A stable word for programs that need to tell causes of one class apart, or None.
     """
 
     code: ClassVar[str] = "P000"
     default_advice: ClassVar[str] = ""
+    max_examples: ClassVar[int] = MAX_EXAMPLES
 
     def __init__(
         self,
@@ -73,7 +75,7 @@ class DesignerError(Exception):
         self.what = what
         self.where = None if where is None else str(where)
         self.advice = self.default_advice if advice is None else advice
-        self.examples = tuple(shorten(item) for item in offending[:MAX_EXAMPLES])
+        self.examples = tuple(shorten(item) for item in offending[: self.max_examples])
         self.num_offending = len(offending)
         self.reason = reason
         super().__init__(what)
@@ -235,12 +237,14 @@ class InvalidSpecError(DesignerError):
 
     code = "P004"
     default_advice = "Correct the file, then run again."
+    max_examples = MAX_FAULTS
 
 
 class UnsupportedLocallyError(DesignerError):
     """A feature of Azure ML that cannot run on this machine. Nothing was started."""
 
     code = "P005"
+    max_examples = MAX_FAULTS
 
 
 class InputChangedError(DesignerError):

@@ -321,3 +321,12 @@ def test_a_bound_of_a_pipeline_component_holds(tmp_path: Path) -> None:
 
     with pytest.raises(GreaterThanOrEqualToError, match="rate"):
         _plan(tmp_path, jobs, {"rate": 0.5}, inputs=inputs)
+
+
+def test_more_than_a_handful_of_faults_are_all_listed(tmp_path: Path) -> None:
+    jobs = {f"n{number}": {"component": STEP, "inputs": {"gone": 1}} for number in range(12)}
+
+    with pytest.raises(InvalidSpecError, match="12 faults") as caught:
+        _plan(tmp_path, jobs)
+
+    assert all(f"node n{number} has no input gone" in str(caught.value) for number in range(12))

@@ -224,6 +224,16 @@ def test_registered_components_are_found_in_the_assets(tmp_path: Path, yaml_file
         pipeline_job(job)
 
 
+def test_a_job_may_do_no_more_than_run_a_registered_pipeline_component(tmp_path: Path, yaml_file: Path) -> None:
+    document = {"type": "pipeline", "component": "azureml:inner:1", "inputs": {"data": INPUTS["data"], "rate": 2}}
+    job = load_job(write_yaml(tmp_path / "job.yaml", document))
+
+    plan = plan_pipeline(pipeline_job(job, Assets({"inner": tmp_path / "inner.yaml"})))
+
+    assert plan.inputs == {"data": str(tmp_path / "data"), "rate": "2"}
+    assert list(plan.nodes) == ["x", "y"]
+
+
 def test_other_nodes_and_jobs_are_refused_by_name(tmp_path: Path) -> None:
     sweep = {
         "type": "sweep",

@@ -16,7 +16,7 @@ from pytorch_designer.harness.pipeline_state import PipelineResult
 from pytorch_designer.harness.reuse_cache import ReuseCache
 from pytorch_designer.harness.run_store import open_run_store
 from pytorch_designer.harness.stopping import StopRequest
-from tests.harness.pipeline_files import FOLDER, component, make_folder, text_of, write_pipeline, write_yaml
+from tests.harness.pipeline_files import FOLDER, component, make_folder, node, text_of, write_pipeline, write_yaml
 
 WRITE = (
     "cat ${{inputs.data}}/a code.txt > ${{outputs.out}}/x; echo ${{inputs.rate}} $LEVEL >> ${{outputs.out}}/x;"
@@ -158,6 +158,16 @@ def test_a_forced_rerun_runs_everything_and_keeps_it(bench: Bench, way: str) -> 
 
     bench.settings.clear()
     assert bench.states() == ["reused", "reused"]
+
+
+def test_a_node_without_outputs_is_reused(bench: Bench) -> None:
+    path = write_pipeline(bench.top, {"n": node("echo said")})
+
+    states = [
+        run_pipeline(path, run_folder=bench.top / name, cache=bench.cache).nodes["n"].state.value for name in ("a", "b")
+    ]
+
+    assert states == ["completed", "reused"]
 
 
 def test_a_failure_is_not_kept(bench: Bench) -> None:

@@ -104,6 +104,7 @@ def _header(request: PipelineRequest) -> list[str]:
         f"Python      {sys.executable}; the components' own environments are not built locally",
         f"Nodes       {len(request.plan.nodes)}, at most {request.max_parallel} at a time",
         f"Reuse       {cache}{', but every node runs' if request.is_forced and request.cache else ''}",
+        *(f"Input       {name} = {value}" for name, value in request.plan.inputs.items()),
         f"Run folder  {request.run_folder}",
         "",
     ]

@@ -91,7 +91,7 @@ class LiveView:
 
         self._nodes: dict[str, NodeResult | None] = dict.fromkeys(nodes)
         self._lines: dict[str, str] = {}
-        self._live = Live(get_renderable=self._table, refresh_per_second=_REFRESHES_PER_SECOND, transient=True)
+        self._live = Live(get_renderable=self.table, refresh_per_second=_REFRESHES_PER_SECOND, transient=True)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -111,7 +111,8 @@ class LiveView:
         if line.strip():
             self._lines[node] = line
 
-    def _table(self) -> Table:
+    def table(self) -> Table:
+        """The table as it is now."""
         from rich.table import Table
         from rich.text import Text
 

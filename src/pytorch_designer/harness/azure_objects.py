@@ -76,9 +76,10 @@ def pipeline_job(job: Any, assets: Assets | None = None) -> PipelineSpec:
         raise UnsupportedLocallyError(f"{type(job).__name__} is no pipeline job.", where=base)
     faults = Faults()
     reader = _PipelineReader(assets or Assets(), faults)
+    if isinstance(job.component, str):
+        return _job_of_registered(job, base, assets or Assets())
     given = _given_inputs(job, base)
     inputs = _flat_inputs(getattr(job.component, "inputs", None) or {})
-    settings = job.settings
     name = getattr(job.component, "name", None)
     spec = PipelineSpec(
         name=job.name or "pipeline" if name in {None, _ANONYMOUS_COMPONENT} else name,
@@ -88,16 +89,27 @@ def pipeline_job(job: Any, assets: Assets | None = None) -> PipelineSpec:
         outputs={name: _pipeline_output(name, port) for name, port in job.outputs.items()},
         given=given,
         given_outputs=_given_outputs(job, base),
-        settings=PipelineSettings(
-            continue_on_step_failure=getattr(settings, "continue_on_step_failure", None) is not False,
-            force_rerun=bool(getattr(settings, "force_rerun", None)),
-            default_compute=getattr(settings, "default_compute", None),
-        ),
+        settings=_settings(job.settings),
         display_name=job.display_name,
         experiment_name=job.experiment_name,
     )
     faults.raise_any(base)
     return spec
+
+
+def _job_of_registered(job: Any, base: Path, assets: Assets) -> PipelineSpec:
+    """A job that says no more than which registered pipeline component to run, and with what."""
+    component = read_component_file(assets.find(job.component, str(base)), assets)
+    if not isinstance(component, PipelineSpec):
+        raise InvalidSpecError(f"{job.component} is no pipeline component.", where=base)
+    return replace(
+        component,
+        given=_given_inputs(job, base),
+        given_outputs=_given_outputs(job, base),
+        settings=_settings(job.settings),
+        display_name=job.display_name or component.display_name,
+        experiment_name=job.experiment_name,
+    )
 
 
 class _PipelineReader:
@@ -221,6 +233,14 @@ def _local_path(base: Path, value: Any) -> Path:
 
 def _attribute(value: Any, name: str) -> Any:
     return value.get(name) if isinstance(value, dict) else getattr(value, name, None)
+
+
+def _settings(settings: Any) -> PipelineSettings:
+    return PipelineSettings(
+        continue_on_step_failure=getattr(settings, "continue_on_step_failure", None) is not False,
+        force_rerun=bool(getattr(settings, "force_rerun", None)),
+        default_compute=getattr(settings, "default_compute", None),
+    )
 
 
 def _given_inputs(owner: Any, base: Path) -> dict[str, Given]:

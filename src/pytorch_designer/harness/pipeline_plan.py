@@ -64,11 +64,13 @@ class Plan:
         pipeline: What it was made of.
         nodes: By name; each after those that it needs.
         outputs: The node's output that each output of the pipeline is, as name and port.
+        inputs: What each input of the pipeline is given, as text; those without a value are left out.
     """
 
     pipeline: PipelineSpec
     nodes: Mapping[str, PlannedNode]
     outputs: Mapping[str, tuple[str, str]]
+    inputs: Mapping[str, str]
 
 
 def plan_pipeline(
@@ -101,7 +103,8 @@ def plan_pipeline(
             outputs[name] = _pipeline_output(pipeline, name)
     nodes = _in_order(planner.nodes, faults, pipeline.source)
     faults.raise_any(pipeline.source)
-    return Plan(pipeline, nodes, outputs)
+    texts = {name: source.text(_NO_PATHS) for name, source in values.items() if source is not None}
+    return Plan(pipeline, nodes, outputs, texts)
 
 
 class _Planner:

@@ -184,13 +184,7 @@ class ReuseCache:
         try:
             for name, tree in trees.items():
                 copy_entries(tree, partial / _PORTS / name)
-            for name in _RUN_PARTS:
-                part = result.run_folder / name
-                if part.is_dir():
-                    copy_entries(list_tree(part), partial / _RUN / name)
-            (partial / _RUN).mkdir(exist_ok=True)
-            shutil.copy2(result.run_folder / RECORD_FILE, partial / _RUN / RECORD_FILE)
-            (partial / _LAST_USED).touch()
+            _copy_run(result.run_folder, partial)
             entry = Entry(
                 key=key,
                 node=node,
@@ -267,6 +261,17 @@ def open_cache(folder: Path | None, max_bytes: int) -> ReuseCache:
 def is_empty(path: Path) -> bool:
     """Whether there is nothing at `path`, or an empty folder."""
     return not path.exists() or (path.is_dir() and not any(path.iterdir()))
+
+
+def _copy_run(run_folder: Path, partial: Path) -> None:
+    for name in _RUN_PARTS:
+        part = run_folder / name
+        if part.is_dir():
+            copy_entries(list_tree(part), partial / _RUN / name)
+    for name in (_PORTS, _RUN):  # a job may have no output
+        (partial / name).mkdir(exist_ok=True)
+    shutil.copy2(run_folder / RECORD_FILE, partial / _RUN / RECORD_FILE)
+    (partial / _LAST_USED).touch()
 
 
 def _read(path: Path) -> Entry | None:

@@ -1,0 +1,35 @@
+"""The example in its two forms, run by the local harness with the real components."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytorch_designer.harness.pipeline_run import run_pipeline
+from pytorch_designer.harness.reuse_cache import ReuseCache
+from pytorch_designer.harness.run_store import open_run_store
+from tests.examples.test_example_pipelines import EXAMPLES, load
+
+pytest.importorskip("azure.ai.ml", exc_type=ImportError)
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+
+
+def test_the_example_runs_and_its_sdk_form_reuses_every_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZUREML_CURRENT_CLOUD", "AzureCloud")  # which the SDK sets for the whole process
+    cache = ReuseCache(tmp_path / "cache", 1 << 30)
+    store = open_run_store(tmp_path / "mlflow.db")
+
+    first = run_pipeline(EXAMPLES / "pipeline.yaml", run_folder=tmp_path / "yaml", cache=cache, store=store)
+    second = run_pipeline(load("pipeline.py"), run_folder=tmp_path / "sdk", cache=cache, store=store)
+
+    assert {name: node.error for name, node in first.nodes.items()} == dict.fromkeys(first.nodes)
+    assert {node.state.value for node in first.nodes.values()} == {"completed"}
+    assert {node.state.value for node in second.nodes.values()} == {"reused"}
+    assert first.outputs.keys() == second.outputs.keys() == {"trained_model", "evaluation_results"}
+    for name in first.outputs:
+        assert _contents(first.outputs[name]) == _contents(second.outputs[name])
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 
 from pytorch_designer.directories.image_schema import GAP_CLASS
 from pytorch_designer.directories.meta import read_meta, reading_errors, resolve_inside
-from pytorch_designer.directories.model_spec import MODEL_SPEC_FILE, ModelSpec, read_model_spec
+from pytorch_designer.directories.model_spec import MODEL_SPEC_FILE, LegacyNetwork, ModelSpec, read_model_spec
 from pytorch_designer.errors import InvalidModelDirectoryError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 MODEL_DIRECTORY = "ModelDirectory"
@@ -60,7 +60,7 @@ def open_model_directory(path: Path) -> ModelDirectory:
     weights_file = _file_inside(path, spec.model_file, "weight file") if spec.has_weights else None
     classes = None
     if spec.label_map_file is not None:
-        classes = read_label_map(_file_inside(path, spec.label_map_file, "label map"))
+        classes = read_label_map(_file_inside(path, spec.label_map_file, "label map"), _legacy_num_classes(spec))
         if weights_file is None:
             raise InvalidModelDirectoryError(
                 "The model has a label map but no weights.", where=spec_file, reason="no_weights"
@@ -68,8 +68,14 @@ def open_model_directory(path: Path) -> ModelDirectory:
     return ModelDirectory(path, spec, weights_file, classes)
 
 
-def read_label_map(path: Path) -> tuple[str, ...]:
+def read_label_map(path: Path, legacy_num_classes: int | None = None) -> tuple[str, ...]:
     """Class names in the order of their indices.
+
+    Args:
+        path: The file.
+        legacy_num_classes: For a model of the old designer, the number of its logits: where ids of the classes had
+            several gaps it wrote a row for the last one only. A class without a row is named by its index, as the old
+            designer's scores are.
 
     Raises:
         InvalidModelDirectoryError: The file is no label map, or indices or names are missing or repeated.
@@ -83,14 +89,16 @@ def read_label_map(path: Path) -> tuple[str, ...]:
         raise InvalidModelDirectoryError(
             "The label map cannot be read.", where=path, examples=[error], reason="bad_label_map"
         ) from error
-    is_complete = len(by_index) == len(rows) > 0 and set(by_index) == set(range(len(rows)))
+    indices = range(legacy_num_classes or len(rows))
+    # As many rows as indices are all of them; fewer are what the old designer left of gaps.
+    is_complete = len(by_index) == len(rows) > 0 and set(by_index) <= set(indices)
     if header != _LABEL_MAP_HEADER or not is_complete:
         raise InvalidModelDirectoryError(
             'The label map must have the header ",label" and one row for each index from 0 on.',
             where=path,
             reason="bad_label_map",
         )
-    classes = tuple(by_index[index] for index in range(len(rows)))
+    classes = tuple(by_index[index] if index in by_index else _name_of_gap(index, by_index) for index in indices)
     # `Others` stands for each gap in the ids of the classes that a model was trained with.
     repeated = sorted(label for label, count in Counter(classes).items() if count > 1 and label != GAP_CLASS)
     if repeated:
@@ -110,6 +118,15 @@ def write_label_map(path: Path, classes: Sequence[str]) -> None:
     text = "".join(",".join(_quoted(cell) for cell in row) + "\n" for row in rows)
     # Names of folders may hold bytes that are no UTF-8; they come back as the same bytes.
     path.write_bytes(text.encode("utf-8", errors="surrogateescape"))
+
+
+def _legacy_num_classes(spec: ModelSpec) -> int | None:
+    extras = spec.flavor_extras
+    return extras.init_params.num_classes if isinstance(extras, LegacyNetwork) else None
+
+
+def _name_of_gap(index: int, by_index: Mapping[int, str]) -> str:
+    return GAP_CLASS if str(index) in by_index.values() else str(index)
 
 
 def _quoted(cell: str) -> str:

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, ValidationError
 
+from pytorch_designer.directories.image_schema import MAX_CLASSES
 from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.errors import InvalidModelDirectoryError, shorten
 
@@ -82,7 +83,7 @@ class LegacyInitParams(_SpecPart):
 
     model_name: str
     pretrained: StrictBool = False
-    num_classes: StrictInt | None = Field(None, ge=1)
+    num_classes: StrictInt | None = Field(None, ge=1, le=MAX_CLASSES)
     zero_init_residual: StrictBool = False
     memory_efficient: StrictBool = False
 

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from pytorch_designer.images.bad_files import BadImageError, UndecodableImageError
-from pytorch_designer.images.decode import decode_image, upright_size
+from pytorch_designer.images.decode import decode_image, decode_image_as_stored, upright_size
 from tests.images.image_corpus import encode, jpeg_with_size, noise_pixels, png, png_chunk, smooth_pixels
 
 if TYPE_CHECKING:
@@ -201,6 +201,28 @@ def test_grayscale_with_alpha_is_blended_over_white() -> None:
     content = encode(Image.frombytes("LA", (10, 12), gray_alpha.tobytes()), "PNG")
     expected = over_white(gray_alpha[..., :1].repeat(3, 2), gray_alpha[..., 1])
     np.testing.assert_array_equal(decoded(content), expected)
+
+
+def decoded_as_stored(content: bytes) -> NDArray[Any]:
+    return decode_image_as_stored(content, max_pixels=MAX_PIXELS).permute(1, 2, 0).numpy()
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP"])
+def test_as_stored_an_image_is_not_turned(image_format: str) -> None:
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    assert decoded_as_stored(encode(smooth_pixels(16, 24), image_format, exif=tags)).shape == (16, 24, 3)
+
+
+def test_as_stored_transparency_shows_the_colour_below() -> None:
+    rgba = np.random.default_rng(5).integers(0, 256, (12, 10, 4), dtype=np.uint8)
+    np.testing.assert_array_equal(decoded_as_stored(encode(rgba, "PNG")), rgba[..., :3])
+
+
+def test_as_stored_16_bit_values_are_cut_off() -> None:
+    values = np.array([0, 7, 255, 256, 65535])
+    content = png(5, 1, 16, 0, b"\x00" + values.astype(">u2").tobytes())
+    np.testing.assert_array_equal(decoded_as_stored(content)[0, :, 0], [0, 7, 255, 255, 255])
 
 
 PALETTE = bytes([255, 0, 0, 0, 255, 0, 0, 0, 255, 10, 20, 30])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -55,3 +56,26 @@ def write_legacy_model(
     (root / "_meta.yaml").write_text(yaml.safe_dump(meta), encoding="utf-8")
     torch.save(state_dict, root / "model")
     return root
+
+
+def deterministic_weights(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Noise in place of the values of a state dict, the same on every machine: no generator of random numbers is used.
+
+    `tests/data/old_designer/scores.json` was made with these.
+    """
+    return {
+        name: _noise(name, position, tensor) if tensor.is_floating_point() else tensor
+        for position, (name, tensor) in enumerate(state_dict.items())
+    }
+
+
+def _noise(name: str, position: int, tensor: Tensor) -> Tensor:
+    waves = torch.sin(torch.arange(tensor.numel(), dtype=torch.float64) * 12.9898 + position) * 43758.5453
+    values = 2 * (waves - waves.floor()) - 1
+    if tensor.ndim > 1:  # convolutions and linear layers keep the size of what goes through them
+        values = values * math.sqrt((10 if tensor.ndim == 2 else 6) / tensor[0].numel())
+    elif name.endswith(("running_var", "weight")):
+        values = 1 + values / 10
+    else:
+        values = values / 10
+    return values.reshape(tensor.shape).to(tensor.dtype)

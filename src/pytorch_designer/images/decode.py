@@ -107,22 +107,39 @@ def decode_image(data: bytes | bytearray | memoryview, *, max_pixels: int | None
     Raises:
         UndecodableImageError: `data` is no image, a damaged one, or one that is too large.
     """
+    image, orientation = _decode(data, max_pixels, _to_rgb)
+    return turn_upright(image, orientation)
+
+
+def decode_image_as_stored(data: bytes | bytearray | memoryview, *, max_pixels: int | None = None) -> torch.Tensor:
+    """Decode an image file as the old designer did, whose models score as they did on these pixels only.
+
+    The Exif orientation is passed over, transparency is dropped whatever colour is below it, and values of more than
+    8 bits are cut off at 255. Otherwise as `decode_image`.
+    """
+    return _decode(data, max_pixels, _to_rgb_as_stored)[0]
+
+
+def _decode(
+    data: bytes | bytearray | memoryview, max_pixels: int | None, to_rgb: Callable[[Image.Image], NDArray[np.uint8]]
+) -> tuple[torch.Tensor, int]:
+    """The pixels, uint8 [3, height, width], and the Exif orientation that they still have."""
     content = data if isinstance(data, bytearray) else bytearray(data)
     limit = settings().max_image_pixels if max_pixels is None else max_pixels
     name = sniff_format(content)
     if name != "JPEG":
-        return _decode_with_pillow(name, content, limit)
+        return _decode_with_pillow(name, content, limit, to_rgb)
     header = parse_jpeg_header(content)
     _check_size(header.width, header.height, limit)
     decode_jpeg = _jpeg_decoder()
     if header.bits != 8 or header.num_components not in {1, 3} or decode_jpeg is None:
-        return _decode_with_pillow(name, content, limit)
+        return _decode_with_pillow(name, content, limit, to_rgb)
     try:
         with _turn_to_decode(header.width, header.height):
             image = decode_jpeg(torch.frombuffer(content, dtype=torch.uint8), _RGB_MODE)
     except RuntimeError as error:
         raise UndecodableImageError("damaged or truncated JPEG") from error
-    return turn_upright(image, header.orientation)
+    return image, header.orientation
 
 
 def upright_size(path: Path) -> tuple[int, int]:
@@ -165,20 +182,22 @@ def _jpeg_decoder() -> Callable[[torch.Tensor, int], torch.Tensor] | None:
     return torch.ops.image.decode_jpeg if hasattr(torch.ops.image, "decode_jpeg") else None
 
 
-def _decode_with_pillow(name: ImageFormat, content: bytearray, max_pixels: int) -> torch.Tensor:
+def _decode_with_pillow(
+    name: ImageFormat, content: bytearray, max_pixels: int, to_rgb: Callable[[Image.Image], NDArray[np.uint8]]
+) -> tuple[torch.Tensor, int]:
     _silence_pillow()
     try:
         with _PILLOW_READERS[name](io.BytesIO(content)) as image:
             _check_size(image.width, image.height, max_pixels)
             with _turn_to_decode(image.width, image.height):
                 image.load()
-                pixels = _to_rgb(image)
+                pixels = to_rgb(image)
             orientation = _pillow_orientation(name, content, image)
     except UndecodableImageError:
         raise
     except _PILLOW_ERRORS as error:
         raise UndecodableImageError(f"damaged {name} file: {error}") from error
-    return turn_upright(torch.from_numpy(pixels).permute(2, 0, 1), orientation)
+    return torch.from_numpy(pixels).permute(2, 0, 1), orientation
 
 
 def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
@@ -189,6 +208,10 @@ def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
         raise UndecodableImageError("its pixels are floating point numbers, which have no fixed range")
     if image.mode in {"RGBA", "RGBa", "LA", "La", "PA"} or image.has_transparency_data:
         return _over_background(np.array(image.convert("RGBA")))
+    return np.array(image.convert("RGB"))
+
+
+def _to_rgb_as_stored(image: Image.Image) -> NDArray[np.uint8]:
     return np.array(image.convert("RGB"))
 
 

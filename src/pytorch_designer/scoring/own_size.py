@@ -1,6 +1,7 @@
 """Images at the size of their files, for trained models of the old designer: these have no size of their own.
 
-Neighbours of one size share a batch; an image between others of another size is scored alone. Files are read ahead by
+Pixels are those that the old designer saw (`decode_image_as_stored`), so that the scores are too. Neighbours of one
+size share a batch; an image between others of another size is scored alone. Files are read ahead by
 threads, two for each of them and no more, so that memory does not grow with the dataset.
 """
 
@@ -15,7 +16,7 @@ import torch
 
 from pytorch_designer.errors import InvalidDatasetError
 from pytorch_designer.images.bad_files import BadFile, BadFiles, BadImageError
-from pytorch_designer.images.decode import decode_image, max_file_bytes
+from pytorch_designer.images.decode import decode_image_as_stored, max_file_bytes
 from pytorch_designer.images.reading import read_file
 from pytorch_designer.images.reading_threads import ReadingThreads
 from pytorch_designer.inference.predictor import inference_batch_size
@@ -80,7 +81,7 @@ class OwnSizeImages:
 
     def describe(self) -> str:
         """What becomes of an image, for the log."""
-        return "each at its own size, as the old designer scored them"
+        return "each at its own size, its pixels as the old designer read them"
 
     def close(self) -> None:
         """End the threads. Safe to repeat."""
@@ -128,7 +129,7 @@ class OwnSizeImages:
 
     def _read(self, row: int) -> Tensor:
         max_pixels = settings().max_image_pixels
-        image = decode_image(
+        image = decode_image_as_stored(
             read_file(self._dataset.path(row), max_bytes=max_file_bytes(max_pixels)), max_pixels=max_pixels
         )
         height, width = image.shape[1:]

@@ -92,6 +92,14 @@ def test_annotations_for_other_tasks_are_refused(folder: Path, key: str, value: 
     assert key in error.what
 
 
+def test_annotations_for_other_tasks_are_no_labels_where_none_are_needed(folder: Path) -> None:
+    annotations = [{"id": 1, "image_id": 4, "category_id": 9, "bbox": [0, 0, 5, 5]}]
+    (folder / "labels.json").write_text(json.dumps(document(annotations=annotations)))
+    dataset = open_image_directory(folder, takes_other_tasks=True)
+    assert dataset.labels is None
+    assert len(dataset) == len(document()["images"])
+
+
 def test_an_image_with_two_classes_is_refused_by_its_id(folder: Path) -> None:
     annotations = [{"image_id": 4, "category_id": 9}, {"image_id": 4, "category_id": 2}]
     error = refusal(folder, document(annotations=annotations))

@@ -291,6 +291,23 @@ def test_labels_that_are_numbers_or_categories_are_read_as_text(tmp_path: Path) 
     assert dataset.label_names == ("3", "4")
 
 
+def test_old_scores_of_images_with_boxes_have_no_labels(tmp_path: Path) -> None:
+    columns = SCORES | {"Scored Labels": ["cat", "dog"], "object_detection_annotation": [[{"id": 0}], []]}
+    roles = {"labelColumns": {"True Labels": "object_detection_annotation"}, "columnAttributes": []}
+    dataset = open_scored_dataset(hand_written(tmp_path / "d", columns, schema=roles))
+
+    assert dataset.labels is None
+
+
+def test_old_scores_whose_predicted_labels_are_numbers_are_read_as_text(tmp_path: Path) -> None:
+    # The old designer read class names such as 3 back as numbers from its label map, and left the labels as text.
+    columns = {"category": ["3", "4"], "Scored Probabilities_3": [0.9, 0.2], "Scored Probabilities_4": [0.1, 0.8]}
+    dataset = open_scored_dataset(hand_written(tmp_path / "d", columns | {"Scored Labels": [3, 4]}))
+
+    assert dataset.labels is not None
+    assert (dataset.labels.tolist(), dataset.predicted.tolist()) == ([0, 1], [0, 1])
+
+
 GOOD = SCORES | {"Scored Labels": ["cat", "dog"]}
 UNSCORED_COLUMNS: dict[str, dict[str, Any]] = {
     "without scores": {"id": [1]},

@@ -222,6 +222,16 @@ def test_annotations_for_other_tasks_are_refused(
     error = refusal(root)  # by the schema
     assert error.reason == "not_classification"
     assert annotation_type in str(error)
+    assert open_image_directory(root, takes_other_tasks=True).labels is None
+
+
+def test_a_recorded_size_that_a_transform_has_outdated_means_nothing(make_typed: MakeTyped) -> None:
+    # The old designer kept the width and height of a COCO file through Apply Image Transformation.
+    image = {"id": 100, "file_name": "image/100.png", "width": 640, "height": 480}
+    dataset = open_image_directory(
+        make_typed([{"image_info": image, "category": "a", "id": 100}], [{"id": 0, "name": "a"}])
+    )
+    assert dataset.files[0] == "image/100.png"
 
 
 def test_opening_a_small_directory_imports_nothing_heavy(make_typed: MakeTyped) -> None:

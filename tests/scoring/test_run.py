@@ -210,12 +210,11 @@ def test_output_inside_the_dataset_is_refused(model: Path, digits: Path, inside:
         score_images(trained_model=model, dataset=digits, scored_dataset=digits.parent / inside)
 
 
-def test_detection_annotations_are_no_classes(model: Path, digits: Path, tmp_path: Path) -> None:
+def test_images_annotated_for_another_task_are_scored_without_labels(model: Path, digits: Path, tmp_path: Path) -> None:
     (tmp_path / "typed").mkdir()
     write_image_directory(tmp_path / "typed", [ImageRow(digits / "0/000.png", 0, 1)], ("a",))
     schema = json.loads((tmp_path / "typed/_schema.json").read_text())
     schema["columnAttributes"][2]["properties"]["annotation_type"] = "COCO_object_detection"
     (tmp_path / "typed/_schema.json").write_text(json.dumps(schema))
-    with pytest.raises(InvalidDatasetError) as caught:
-        score_images(trained_model=model, dataset=tmp_path / "typed", scored_dataset=tmp_path / "scored")
-    assert caught.value.reason == "not_classification"
+    assert score_images(trained_model=model, dataset=tmp_path / "typed", scored_dataset=tmp_path / "scored") == 1
+    assert "category" not in table_of(tmp_path / "scored")

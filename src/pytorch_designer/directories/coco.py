@@ -59,8 +59,13 @@ def find_coco_file(root: Path, listing: FolderListing) -> tuple[Path, dict[str, 
     return found[0] if found else None
 
 
-def read_coco(path: Path, document: dict[str, Any]) -> ImageRows:
+def read_coco(path: Path, document: dict[str, Any], *, takes_other_tasks: bool = False) -> ImageRows:
     """The rows of a COCO document in the order of its `images`; paths are below the folder of `path`.
+
+    Args:
+        path: The file.
+        document: Its content.
+        takes_other_tasks: Annotations for other tasks are no error and no labels.
 
     Raises:
         InvalidDatasetError: An entry lacks a key or contradicts another ("malformed_coco"), the annotations are not
@@ -77,8 +82,10 @@ def read_coco(path: Path, document: dict[str, Any]) -> ImageRows:
         lambda row: f"image {images[row]['id']}",
         "Put the images beside the json, under the names that it gives relative to its own folder.",
     )
-    labels, classes = _read_labels(path, document, row_of_image)
     ids = _ids(path, list(row_of_image))
+    if takes_other_tasks and _other_task(document) is not None:
+        return ImageRows(files, None, (), ids)
+    labels, classes = _read_labels(path, document, row_of_image)
     if np.all(labels == UNLABELED):
         return ImageRows(files, None, (), ids)
     return ImageRows(files, labels, classes, ids)
@@ -132,17 +139,27 @@ def _read_labels(
 
 
 def _refuse_other_tasks(path: Path, document: dict[str, Any]) -> None:
-    annotations = document["annotations"]
-    for annotation in annotations if isinstance(annotations, list) else ():
-        found = [key for key in _OTHER_TASKS if isinstance(annotation, dict) and annotation.get(key)]
-        if found:
-            raise InvalidDatasetError(
-                f"The annotations have a `{found[0]}`: they are not for image classification.",
-                where=path,
-                advice="Connect a dataset for image classification: object detection, segmentation, keypoints and "
-                "captions are not supported.",
-                reason="not_classification",
-            )
+    found = _other_task(document)
+    if found is not None:
+        raise InvalidDatasetError(
+            f"The annotations have a `{found}`: they are not for image classification.",
+            where=path,
+            advice="Connect a dataset for image classification: object detection, segmentation, keypoints and "
+            "captions are not supported.",
+            reason="not_classification",
+        )
+
+
+def _other_task(document: dict[str, Any]) -> str | None:
+    """A key that shows that annotations are not for image classification."""
+    annotations = document.get("annotations")
+    keys = (
+        key
+        for annotation in (annotations if isinstance(annotations, list) else ())
+        for key in _OTHER_TASKS
+        if isinstance(annotation, dict) and annotation.get(key)
+    )
+    return next(keys, None)
 
 
 def _entries(

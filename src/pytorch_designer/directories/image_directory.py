@@ -100,25 +100,30 @@ class ImageDirectory:
         )
 
 
-def open_image_directory(path: Path) -> ImageDirectory:
+def open_image_directory(path: Path, *, takes_other_tasks: bool = False) -> ImageDirectory:
     """Open, check and index any source but an archive; see the module's docstring.
 
     No image is opened. Every path is inside the directory, and every listed file is there.
+
+    Args:
+        path: The source.
+        takes_other_tasks: Images that are annotated for other tasks than classification (boxes, captions, ...) are
+            images without labels, and no error: for those who need no labels and write no image directory.
 
     Raises:
         InvalidDatasetError: The path is no such directory, or something in it is wrong.
     """
     check_directory(path, InvalidDatasetError)
     if (path / META_FILE).exists():
-        return _open_typed(path)
+        return _open_typed(path, takes_other_tasks=takes_other_tasks)
     top = before = None
     for listing in single_folder_chain(path):
         folder = path / listing.path
         if META_FILE in listing.others:
-            return _open_typed(folder)
+            return _open_typed(folder, takes_other_tasks=takes_other_tasks)
         coco = find_coco_file(path, listing)
         if coco is not None:
-            return _directory(folder, read_coco(*coco))
+            return _directory(folder, read_coco(*coco, takes_other_tasks=takes_other_tasks))
         top, before = listing, top
     assert top is not None  # noqa: S101 - the chain has at least `path` itself
     if before is not None and len(top.images):  # a folder of images that is alone is a class, not a level to descend
@@ -127,7 +132,7 @@ def open_image_directory(path: Path) -> ImageDirectory:
 
 
 @contextmanager
-def opened_image_directory(path: Path) -> Iterator[ImageDirectory]:
+def opened_image_directory(path: Path, *, takes_other_tasks: bool = False) -> Iterator[ImageDirectory]:
     """`open_image_directory`, for archives too.
 
     An archive, or the one archive in a folder without images, is extracted into a temporary folder that is removed when
@@ -140,11 +145,11 @@ def opened_image_directory(path: Path) -> Iterator[ImageDirectory]:
     with reading_errors(path, InvalidDatasetError):
         archive = _find_archive(path)
     if archive is None:
-        yield open_image_directory(path)
+        yield open_image_directory(path, takes_other_tasks=takes_other_tasks)
         return
     with tempfile.TemporaryDirectory(prefix="pytorch-designer-", ignore_cleanup_errors=True) as folder:
         extract_archive(archive, Path(folder))
-        yield open_image_directory(Path(folder))
+        yield open_image_directory(Path(folder), takes_other_tasks=takes_other_tasks)
 
 
 def require_labels(dataset: ImageDirectory, port: str) -> None:
@@ -211,11 +216,13 @@ def _find_archive(path: Path) -> Path | None:
     return archives[0] if len(archives) == 1 and not len(listing.images) and not listing.folders else None
 
 
-def _open_typed(root: Path) -> ImageDirectory:
+def _open_typed(root: Path, *, takes_other_tasks: bool) -> ImageDirectory:
     meta = read_meta(root, IMAGE_DIRECTORY, InvalidDatasetError)
-    schema = read_schema(_named_file(root, meta, "schema")) if meta.get("schema") is not None else ImageSchema()
+    schema = ImageSchema()
+    if meta.get("schema") is not None:
+        schema = read_schema(_named_file(root, meta, "schema"), takes_other_tasks=takes_other_tasks)
     list_path = _named_file(root, meta, "image_list", "images.lst")
-    manifest = read_manifest(list_path, schema)
+    manifest = read_manifest(list_path, schema, takes_other_tasks=takes_other_tasks)
     advice = "Copy the missing files into the directory, or remove their lines from the list."
     if manifest.has_addresses:
         advice += " Rows with an address (`coco_url`) are not downloaded here: download these images first."

@@ -54,19 +54,22 @@ class Manifest:
     has_addresses: bool
 
 
-def read_manifest(path: Path, schema: ImageSchema, *, arrow_from_bytes: int = ARROW_FROM_BYTES) -> Manifest:
+def read_manifest(
+    path: Path, schema: ImageSchema, *, takes_other_tasks: bool = False, arrow_from_bytes: int = ARROW_FROM_BYTES
+) -> Manifest:
     """Read `images.lst`.
 
     Args:
         path: The file.
         schema: Says under which keys the rows hold what.
+        takes_other_tasks: Annotations for other tasks are no error and no labels.
         arrow_from_bytes: Files of at least this size are read with pyarrow.
 
     Raises:
         InvalidDatasetError: A line is not such a row ("malformed_row", with its number), is annotated for something
             other than classification ("not_classification"), or ids repeat ("duplicate_ids").
     """
-    reader = _LineReader(path, schema.image_key, schema.label_key)
+    reader = _LineReader(path, schema.image_key, schema.label_key, takes_other_tasks)
     chunks: list[_Chunk] = []
     num_rows = 0
     has_addresses = False
@@ -109,6 +112,7 @@ class _LineReader:
     path: Path
     image_key: str
     label_key: str
+    takes_other_tasks: bool
     names: dict[str, int] = field(default_factory=dict)  # shared by all chunks: category name to its index
 
     def read(self, data: bytes, first_line: int) -> _Chunk:
@@ -165,7 +169,7 @@ class _LineReader:
 
     def _refuse_annotations(self, row: dict[str, Any], number: int) -> None:
         annotations = [key for key, value in row.items() if key.endswith("_annotation") and value is not None]
-        if annotations:
+        if annotations and not self.takes_other_tasks:
             raise InvalidDatasetError(
                 f"Line {number} is annotated with `{annotations[0]}`, and not with one class for the image.",
                 where=self.path,

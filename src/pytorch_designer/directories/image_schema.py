@@ -27,6 +27,7 @@ GAP_CLASS = "Others"
 MAX_CLASSES = 1_000_000
 MAX_SCHEMA_BYTES = 256 << 20
 _CLASSIFICATION = "COCO_classification"
+_NO_LABEL_KEY = ""  # no row has it
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,12 @@ class ImageSchema:
     label_key: str = "category"
 
 
-def read_schema(path: Path) -> ImageSchema:
+def read_schema(path: Path, *, takes_other_tasks: bool = False) -> ImageSchema:
     """Read and check `_schema.json`.
+
+    Args:
+        path: The file.
+        takes_other_tasks: Annotations for other tasks are no error and no labels.
 
     Raises:
         InvalidDatasetError: The file is no such schema ("malformed_schema"), its classes contradict each other
@@ -61,8 +66,10 @@ def read_schema(path: Path) -> ImageSchema:
     labels = [(name, properties) for name, _, properties in columns if properties.get("annotation_type") is not None]
     if not labels:
         return ImageSchema(image_key=image_key)
+    if takes_other_tasks and not _is_classification(labels):
+        return ImageSchema(image_key=image_key, label_key=_NO_LABEL_KEY)
     label_key, properties = labels[0]
-    if len(labels) > 1 or properties["annotation_type"] != _CLASSIFICATION:
+    if not _is_classification(labels):
         raise InvalidDatasetError(
             "The annotations are not one class an image, which is what image classification learns from.",
             where=path,
@@ -88,6 +95,10 @@ def build_schema(classes: Sequence[str], *, has_labels: bool, has_text_ids: bool
             _column("category", "String", "str", {"annotation_type": _CLASSIFICATION, "categories": categories})
         )
     return {"columnAttributes": columns}
+
+
+def _is_classification(labels: list[tuple[str, dict[str, Any]]]) -> bool:
+    return len(labels) == 1 and labels[0][1]["annotation_type"] == _CLASSIFICATION
 
 
 def _column(

@@ -146,7 +146,7 @@ def _read(file: Any, roles: ColumnRoles, path: Path) -> ScoredDataset:
     predicted = _predicted(columns[str(roles.scored_label)], class_names, path)
     predicted[np.isnan(probabilities).any(axis=1)] = UNSCORED
     _check_probabilities(probabilities[predicted != UNSCORED], path)
-    label_names, labels = _labels(columns[roles.label], class_names) if roles.label else (class_names, None)
+    label_names, labels = _labels(columns.get(roles.label or ""), class_names)
     ids = _ids(columns[ID_COLUMN]) if has_ids else None
     return ScoredDataset(class_names, label_names, labels, probabilities, predicted, ids)
 
@@ -167,6 +167,10 @@ def _predicted(column: Any, class_names: tuple[str, ...], path: Path) -> NDArray
 
 
 def _labels(column: Any, class_names: tuple[str, ...]) -> tuple[tuple[str, ...], NDArray[np.int64] | None]:
+    import pyarrow as pa
+
+    if column is None or pa.types.is_nested(column.type):  # the old designer's rows keep boxes and captions as lists
+        return class_names, None
     names, indices = _codes(column)
     if not names:
         return class_names, None

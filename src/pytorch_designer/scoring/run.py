@@ -75,7 +75,7 @@ def score_images(*, trained_model: Path, dataset: Path, scored_dataset: Path) ->
     check_apart(scored_dataset, trained_model, "the model")
     with ExitStack() as stack:
         model = load_trained_model(trained_model)
-        images = stack.enter_context(opened_image_directory(dataset))
+        images = stack.enter_context(opened_image_directory(dataset, takes_other_tasks=True))
         stack.enter_context(locked_output(scored_dataset))
         prepare_output(scored_dataset)
         source = open_images(stack, model, images)

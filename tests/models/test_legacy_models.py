@@ -69,6 +69,28 @@ def test_pretrained_trained_model_scores_through_its_stack(
     assert loaded.is_stacked_legacy
 
 
+def test_a_class_that_the_label_map_leaves_out_is_named_by_its_index(write_legacy_model: Callable[..., Path]) -> None:
+    # What the old designer wrote for categories with the ids 1 and 4: it kept one of the three gaps.
+    network = models.resnet18(weights=None, num_classes=5).eval()
+    root = write_legacy_model(_prefixed(network), classes=("0", "china", "2", "Others", "flower"))
+    (root / "index_to_label.csv").write_text(",label\n3,Others\n1,china\n4,flower\n")
+    loaded = load_trained_model(root)
+    assert loaded.classes == ("0", "china", "2", "Others", "flower")
+
+
+def test_a_model_that_was_trained_on_a_gpu_is_read_without_one(
+    write_legacy_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = models.resnet18(weights=None, num_classes=3).eval()
+    monkeypatch.setattr("torch.serialization.location_tag", lambda _: "cuda:0")  # how a file says where a tensor was
+    root = write_legacy_model(_prefixed(network), classes=CLASSES)
+    monkeypatch.undo()
+    with pytest.raises(RuntimeError, match="CUDA"):
+        torch.load(root / "model", weights_only=True)
+    with torch.inference_mode():
+        assert torch.equal(load_trained_model(root).network(_images()), network(_images()))
+
+
 def test_stack_for_the_same_classes_is_kept_reordered_and_saved(
     write_legacy_model: Callable[..., Path], stack: tuple[nn.Module, nn.Linear], tmp_path: Path
 ) -> None:
@@ -120,7 +142,18 @@ def test_untrained_model_without_pretraining_leaves_the_size_to_the_dataset(
 ) -> None:
     loaded = load_model(write_legacy_model(_prefixed(stack[0])))
     assert loaded.preprocessing is None
-    assert loaded.has_weights
+
+
+def test_random_weights_of_an_untrained_model_are_drawn_again(
+    write_legacy_model: Callable[..., Path], stack: tuple[nn.Module, nn.Linear]
+) -> None:
+    loaded = load_model(write_legacy_model(_prefixed(stack[0])))
+    assert not loaded.has_weights
+    torch.manual_seed(7)
+    network = network_for_classes(loaded, CLASSES)
+    torch.manual_seed(7)
+    expected = models.resnet18(weights=None, num_classes=3)
+    assert torch.equal(network.get_parameter("conv1.weight"), expected.conv1.weight)
 
 
 @pytest.mark.parametrize(

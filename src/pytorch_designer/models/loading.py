@@ -53,7 +53,8 @@ class LoadedModel:
         preprocessing: What the model does to an image; None where the dataset decides the size.
         normalization: Mean and standard deviation for this model's images, whatever their size: what it was trained
             with, else ImageNet's. An old trained model has these and no preprocessing: it scores at the images' size.
-        has_weights: Whether the directory holds weights.
+        has_weights: Whether the directory holds weights to start from. The random ones of an old untrained model are
+            none: the old training drew its own too.
         is_stacked_legacy: Whether it is an old network with a Linear after its 1000 ImageNet logits.
     """
 
@@ -237,13 +238,15 @@ def _load_legacy(directory: ModelDirectory, extras: LegacyNetwork) -> LoadedMode
     build = _builder(architecture, num_classes or NUM_IMAGENET_CLASSES, has_stack=has_stack)
     is_pretrained_only = directory.classes is None and extras.init_params.pretrained
     preprocessing = LEGACY_PRETRAINED_PREPROCESSING if is_pretrained_only else None
+    network = _network_from(directory.weights_file, tensors, build)
+    has_weights = directory.classes is not None or extras.init_params.pretrained
     return LoadedModel(
-        network=_network_from(directory.weights_file, tensors, build),
+        network=network if has_weights else network.to("meta"),
         architecture=architecture,
         classes=directory.classes,
         preprocessing=preprocessing,
         normalization=normalization or _statistics(preprocessing),
-        has_weights=True,
+        has_weights=has_weights,
         is_stacked_legacy=has_stack,
     )
 

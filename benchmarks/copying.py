@@ -16,13 +16,12 @@ import argparse
 import os
 import random
 import shutil
-import statistics
 import tempfile
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from measuring import print_table, time_in_turn
 from pytorch_designer.directories.image_writer import convert_to_image_directory
 from pytorch_designer.directories.splitting import split_image_directory
 
@@ -44,12 +43,8 @@ def main() -> None:
         top = Path(folder)
         write_files(top / "images", options.images, options.kilobytes * 1024)
         seconds = measure(top, options.runs)
-    print(f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores")
-    print(f"{options.images} files of {options.kilobytes} kB in {NUM_CLASSES} classes, n = {options.runs}\n")
-    print("| way | images a second | ratio to a bare copy |\n|---|---|---|")
-    for name, values in seconds.items():
-        ratios = [bare / value for bare, value in zip(seconds["bare copy"], values, strict=True)]
-        print(f"| {name} | {options.images / statistics.median(values):,.0f} | {statistics.median(ratios):.2f} |")
+    title = f"{options.images} files of {options.kilobytes} kB in {NUM_CLASSES} classes"
+    print_table(title, seconds, options.images)
 
 
 def write_files(folder: Path, num_images: int, num_bytes: int) -> None:
@@ -69,16 +64,12 @@ def measure(top: Path, num_runs: int) -> dict[str, list[float]]:
         "converting": lambda: convert_to_image_directory(top / "images", top / "converted"),
         "splitting": lambda: split_image_directory(top / "images", parts, fraction=0.9, seed=1),
     }
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for run in range(num_runs + 1):
-        for name, way in ways.items():
-            start = time.perf_counter()
-            way()
-            if run > 0:
-                seconds[name].append(time.perf_counter() - start)
+
+    def clear() -> None:
         for output in (top / "copy", top / "converted", *parts):
             shutil.rmtree(output)
-    return seconds
+
+    return time_in_turn(ways, num_runs, after_round=clear)
 
 
 def copy_bare(source: Path, target: Path) -> None:

@@ -15,25 +15,20 @@ run in turn, round after round, because machines are noisy: compare the ratios, 
 from __future__ import annotations
 
 import argparse
-import platform
-import statistics
 import tempfile
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-import torchvision
-from PIL import Image
-from sklearn.datasets import load_sample_images
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
+from measuring import print_table, time_in_turn
+from photos import write_photos
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.images.loader import ImageLoader
@@ -59,18 +54,6 @@ def main() -> None:
         measure(root, options.images, options.runs, options.threads)
 
 
-def write_photos(root: Path, num_images: int) -> None:
-    """Write JPEGs of 500x375 pixels, quality 90, into two class folders of `root`."""
-    photos = load_sample_images().images
-    generator = np.random.default_rng(0)
-    for index in range(num_images):
-        photo = photos[index % len(photos)]
-        top, left = generator.integers(0, [photo.shape[0] - 375, photo.shape[1] - 500])
-        path = root / f"photo_{index % len(photos)}" / f"{index:05}.jpg"
-        path.parent.mkdir(exist_ok=True)
-        Image.fromarray(photo[top : top + 375, left : left + 500]).save(path, quality=90)
-
-
 def measure(root: Path, num_images: int, num_runs: int, num_threads: int) -> None:
     """Run every way once to warm up and then `num_runs` times in turn."""
     dataset = open_image_directory(root)
@@ -87,14 +70,8 @@ def measure(root: Path, num_images: int, num_runs: int, num_threads: int) -> Non
             "loader, cached": lambda: read_with_loader(cached),
             "ImageFolder": lambda: sum(len(labels) for _, labels in workers),
         }
-        seconds: dict[str, list[float]] = {name: [] for name in ways}
-        for run in range(num_runs + 1):
-            for name, read in ways.items():
-                start = time.perf_counter()
-                assert read() == num_images
-                if run > 0:
-                    seconds[name].append(time.perf_counter() - start)
-    print_table(seconds, num_images, num_threads)
+        seconds = time_in_turn(ways, num_runs)
+    print_table(f"{num_images} JPEGs of 500x375 to 224x224, {num_threads} threads or workers", seconds, num_images)
 
 
 def read_bare(paths: list[Path], num_threads: int) -> int:
@@ -129,24 +106,6 @@ def image_folder_loader(root: Path, num_workers: int) -> DataLoader[object]:
         persistent_workers=True,
         multiprocessing_context="spawn",
     )
-
-
-def print_table(seconds: dict[str, list[float]], num_images: int, num_threads: int) -> None:
-    """Print medians and, as the noise hits neighbours alike, medians of the ratios within a round."""
-    print(f"{time.strftime('%Y-%m-%d')}, {processor_name()}, {torch.get_num_threads()} cores")
-    print(f"Python {platform.python_version()}, torch {torch.__version__}, torchvision {torchvision.__version__}")
-    print(f"{num_images} JPEGs of 500x375 to 224x224, {num_threads} threads or workers, n = {len(seconds['loader'])}\n")
-    print("| way | images a second | ratio to bare calls |\n|---|---|---|")
-    for name, values in seconds.items():
-        ratios = [bare / value for bare, value in zip(seconds["bare calls"], values, strict=True)]
-        print(f"| {name} | {num_images / statistics.median(values):,.0f} | {statistics.median(ratios):.2f} |")
-
-
-def processor_name() -> str:
-    """The processor's name, as well as the platform tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
 
 
 if __name__ == "__main__":

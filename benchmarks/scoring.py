@@ -14,9 +14,7 @@ from __future__ import annotations
 import argparse
 import logging
 import shutil
-import statistics
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,8 +23,8 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from measuring import print_table, time_in_turn
 from pytorch_designer.directories.preprocessing import Preprocessing
-from pytorch_designer.inference.environment import environment_facts
 from pytorch_designer.inference.predictor import Predictor, inference_batch_size
 from pytorch_designer.models.architectures import Architecture, build_network
 from pytorch_designer.models.loading import load_trained_model
@@ -99,19 +97,8 @@ def measure(top: Path, num_images: int, num_runs: int) -> None:
         score_images(trained_model=top / "model", dataset=top / "images", scored_dataset=top / "scored")
 
     ways: dict[str, Callable[[], None]] = {"forward pass": forward, "scoring": score}
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for run in range(num_runs + 1):
-        for name, way in ways.items():
-            start = time.perf_counter()
-            way()
-            if run > 0:
-                seconds[name].append(time.perf_counter() - start)
-    print(time.strftime("%Y-%m-%d"), *environment_facts(plan).values(), sep=", ")
-    print(f"{model.architecture.name}, {num_images} PNGs of {size}x{size}, batches of {batch_size}, n = {num_runs}\n")
-    print("| way | images a second | ratio to the forward pass |\n|---|---|---|")
-    for name, values in seconds.items():
-        ratios = [bare / value for bare, value in zip(seconds["forward pass"], values, strict=True)]
-        print(f"| {name} | {num_images / statistics.median(values):,.0f} | {statistics.median(ratios):.2f} |")
+    title = f"{model.architecture.name}, {num_images} PNGs of {size}x{size}, batches of {batch_size}, {plan.describe()}"
+    print_table(title, time_in_turn(ways, num_runs), num_images)
 
 
 if __name__ == "__main__":

@@ -56,8 +56,7 @@ class ComputePlan:
         if self.device.type != "cuda":
             return
         torch.backends.cudnn.benchmark = False  # picks kernels by timing: not repeatable
-        torch.backends.cuda.matmul.allow_tf32 = True
-        torch.backends.cudnn.allow_tf32 = True
+        torch.set_float32_matmul_precision("high")  # TF32, as convolutions have it by default
         if self.is_deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             torch.use_deterministic_algorithms(True, warn_only=True)

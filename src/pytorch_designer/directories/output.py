@@ -84,6 +84,12 @@ def prepare_output(path: Path) -> None:
         shutil.rmtree(probe)
 
 
+def remove_leftovers(path: Path) -> None:
+    """Remove what a kill after the last rename has left beside a complete output: staging folder and checkpoints."""
+    for name in (STAGING_FOLDER, CHECKPOINT_FOLDER):
+        shutil.rmtree(path / name, ignore_errors=True)
+
+
 @contextmanager
 def locked_output(path: Path) -> Iterator[None]:
     """Hold `path` for this process alone; the lock dies with its owner.

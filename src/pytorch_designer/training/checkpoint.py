@@ -1,12 +1,13 @@
 """A run's state on disk, so that a run that was killed continues bit for bit (docs/decisions/0011-resume.md).
 
     OUTPUT/.checkpoint/00000042.safetensors   network.*, momentum.*, best.*, confusion
-    OUTPUT/.checkpoint/00000042.json          position, history, SHA-256 of the tensors, fingerprint; written last
+    OUTPUT/.checkpoint/00000042.json          position, history, fingerprint, SHA-256 of all this; written last
+    OUTPUT/.checkpoint/*.partial              a file that a kill left half written; the next save removes it
 
 The number is the position in the run: it grows with every step and with the end of every epoch. The JSON file is
 renamed into place after the tensors are on disk: a checkpoint without it does not exist. The two newest are kept;
-one whose tensors do not match their hash is passed over for the one before. Nothing in these files is
-executed: safetensors and JSON only.
+one that does not match its hash is passed over for the one before. Nothing in these files is executed: safetensors
+and JSON only.
 """
 
 from __future__ import annotations
@@ -14,20 +15,24 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 
 from pytorch_designer.directories.output import CHECKPOINT_FOLDER, sync_folder, write_atomically, writing_errors
+from pytorch_designer.errors import FailedToWriteOutputsError
 from pytorch_designer.training.history import EpochRecord
 from pytorch_designer.training.metrics import MetricSums
 from pytorch_designer.training.state import BestEpoch, TrainingState, copy_weights
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from torch import Tensor
@@ -35,6 +40,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _NUM_KEPT = 2
+_PARTIAL = ".partial"
+_BLOCK_BYTES = 1 << 20
 _NETWORK, _MOMENTUM, _BEST, _CONFUSION = "network.", "momentum.", "best.", "confusion"
 
 
@@ -63,15 +70,21 @@ class CheckpointStore:
         """
         with writing_errors(self.output):
             self.folder.mkdir(parents=True, exist_ok=True)
+            self._drop_partial()
             tensors_path = self.folder / f"{position:08d}.safetensors"
-            partial = tensors_path.with_suffix(".partial")
-            save_file(_tensors(state), partial)
-            digest = _sha256(partial)
-            partial.replace(tensors_path)
-            sync_folder(self.folder)
-            content = _position(state) | {"fingerprint": self.fingerprint, "sha256": digest}
-            write_atomically(tensors_path.with_suffix(".json"), json.dumps(content).encode())
-            self._drop_old()
+            partial = tensors_path.with_suffix(_PARTIAL)
+            try:
+                _write_tensors(partial, _tensors(state))
+                content = _position(state) | {"fingerprint": self.fingerprint}
+                digest = _digest(content, _blocks(partial))
+                partial.replace(tensors_path)
+                sync_folder(self.folder)
+                write_atomically(tensors_path.with_suffix(".json"), json.dumps(content | {"sha256": digest}).encode())
+            except (OSError, FailedToWriteOutputsError):
+                with suppress(OSError):  # a full disk has no room for half a file
+                    partial.unlink()
+                raise
+            self._drop_old(position)
 
     def restore(self, state: TrainingState) -> bool:
         """Put the newest usable checkpoint into `state`, whose network and optimizer are freshly built.
@@ -80,22 +93,20 @@ class CheckpointStore:
             Whether there was one. Checkpoints of another run, and damaged ones, are named in the log and passed over.
         """
         for path in self._newest_first():
-            content = _read_position(path)
-            if content is None:
-                _log.warning("The checkpoint %s is damaged; using the one before it.", path)
-            elif content["fingerprint"] != self.fingerprint:
+            found = _read(path)
+            if found is None:
+                _log.warning("The checkpoint %s is damaged; using the one before it, if there is one.", path)
+                continue
+            content, tensors = found
+            if content["fingerprint"] != self.fingerprint:
                 _log.warning(
                     "The output holds a checkpoint of a run with other data, parameters, model or versions. "
                     "It is not used: training starts from the beginning."
                 )
                 self.clear()
                 return False
-            else:
-                tensors = _read_tensors(path.with_suffix(".safetensors"), content["sha256"])
-                if tensors is not None:
-                    _restore(state, content, tensors)
-                    return True
-                _log.warning("The checkpoint %s is damaged; using the one before it.", path)
+            _restore(state, content, tensors)
+            return True
         return False
 
     def clear(self) -> None:
@@ -105,10 +116,15 @@ class CheckpointStore:
     def _newest_first(self) -> list[Path]:
         return sorted(self.folder.glob("*.json"), reverse=True) if self.folder.is_dir() else []
 
-    def _drop_old(self) -> None:
-        kept = {path.stem for path in self._newest_first()[:_NUM_KEPT]}
+    def _drop_partial(self) -> None:
+        for path in self.folder.glob(f"*{_PARTIAL}"):
+            path.unlink(missing_ok=True)
+
+    def _drop_old(self, position: int) -> None:
+        """Keep two; those beyond `position` are damaged ones that this run has passed over."""
+        reached = [path.stem for path in self._newest_first() if path.stem <= f"{position:08d}"]
         for path in sorted(self.folder.iterdir()):
-            if path.suffix in {".json", ".safetensors"} and path.stem not in kept:
+            if path.stem not in reached[:_NUM_KEPT]:
                 path.unlink(missing_ok=True)
 
 
@@ -152,25 +168,38 @@ def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def _read_position(path: Path) -> dict[str, Any] | None:
+def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    try:
+        save_file(tensors, path)
+    except SafetensorError as error:  # in place of an OSError
+        raise FailedToWriteOutputsError(f"The checkpoint could not be written: {error}.", where=path) from error
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+    """Position and tensors of a checkpoint, None if it is damaged.
+
+    The tensors are read and not mapped: a mapped file on a mount that goes away ends the process.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        tensors = path.with_suffix(".safetensors").read_bytes()
     except (OSError, ValueError):
         return None
-    required = {"history", "step", "sums", "seconds", "best_epoch", "fingerprint", "sha256"}
-    return content if isinstance(content, dict) and required <= content.keys() else None
-
-
-def _read_tensors(path: Path, digest: str) -> dict[str, Tensor] | None:
-    try:
-        return load_file(path) if _sha256(path) == digest else None
-    except (OSError, SafetensorError):
+    if not isinstance(content, dict) or content.pop("sha256", None) != _digest(content, [tensors]):
         return None
+    return content, load(tensors)
 
 
-def _sha256(path: Path) -> str:
+def _digest(content: dict[str, Any], tensors: Iterable[bytes]) -> str:
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
+    for block in tensors:
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as stream:
-        digest = hashlib.sha256()
-        while block := stream.read(1 << 20):
-            digest.update(block)
-        return digest.hexdigest()
+        while block := stream.read(_BLOCK_BYTES):
+            yield block

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from pytorch_designer.training.hyperparameters import Hyperparameters
     from pytorch_designer.training.signals import StopRequest
 
+_MAX_CHECKPOINT_SHARE = 0.02  # of the time of a run: on a slow disk, checkpoints become rarer
+
 
 class TrainingDisplay(Protocol):
     """Shows a run while it goes on."""
@@ -66,7 +68,7 @@ class TrainingRun:
         num_classes: Number of classes.
         normalizes_lone_image: See `take_step`.
         checkpoints: Where the state is saved.
-        checkpoint_seconds: Least time between two checkpoints.
+        checkpoint_seconds: Least time between two checkpoints; 0 writes one after every step, whatever it costs.
         display: Shows progress.
         on_epoch_end: Called with the record of each epoch, for tracking.
         stop_request: Set when the process was told to stop.
@@ -117,6 +119,7 @@ def train(run: TrainingRun, state: TrainingState) -> str:
         InvalidDatasetError: Too many images cannot be read.
     """
     keeper = _CheckpointKeeper(run, state)
+    keeper.stop_if_requested()  # a signal that came while the inputs were opened
     while (reason := run.why_stop(state)) is None:
         before = state.seconds
         started = time.perf_counter()
@@ -201,11 +204,11 @@ class _CheckpointKeeper:
     def __init__(self, run: TrainingRun, state: TrainingState) -> None:
         self._run = run
         self._state = state
-        self._saved_at = time.monotonic()
+        self._due_at = time.monotonic() + run.checkpoint_seconds
 
     def save_if_due(self) -> None:
         self.stop_if_requested()
-        if time.monotonic() - self._saved_at >= self._run.checkpoint_seconds:
+        if time.monotonic() >= self._due_at:
             self.save()
 
     def stop_if_requested(self) -> None:
@@ -222,5 +225,8 @@ class _CheckpointKeeper:
     def save(self) -> None:
         # One more than the steps of an epoch, so that the end of an epoch is a position of its own.
         position = len(self._state.history) * (len(self._run.training_slices) + 1) + self._state.step
+        started = time.monotonic()
         self._run.checkpoints.save(self._state, position)
-        self._saved_at = time.monotonic()
+        ended = time.monotonic()
+        least = (ended - started) / _MAX_CHECKPOINT_SHARE if self._run.checkpoint_seconds else 0.0
+        self._due_at = ended + max(self._run.checkpoint_seconds, least)

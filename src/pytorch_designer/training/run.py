@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from pytorch_designer.directories.output import META_FILE, locked_output, prepare_output, staged_output
+from pytorch_designer.directories.output import (
+    META_FILE,
+    locked_output,
+    prepare_output,
+    remove_leftovers,
+    staged_output,
+)
 from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.images.resources import default_cache_bytes, default_decode_threads
@@ -98,6 +104,7 @@ def train_model(
         job = _prepare(inputs, hyperparameters, trained_model)
         stack.enter_context(locked_output(trained_model))
         if _is_finished(job):
+            remove_leftovers(trained_model)
             _log.info("%s already holds the result of this very run: nothing is left to do.", trained_model)
             return
         prepare_output(trained_model)

@@ -5,7 +5,7 @@
 
 Everything that can be refused is refused before a process starts. What differs from Azure ML: the environment (Docker,
 conda) is not built, `python` is the one that runs the harness; inputs are checked afterwards and not mounted read-only
-(`read_only`); all nodes are this machine (`distribution`); /dev/shm and timeouts are not limited, unless a fault does it.
+(`read_only`); all nodes are this machine (`distribution`); /dev/shm is not limited but by a fault, timeouts never.
 """
 
 from __future__ import annotations

@@ -1,0 +1,34 @@
+"""The pytest fixtures `run_component` and `run_pipeline`.
+
+pytest loads this in every project of an environment, so it imports nothing before a fixture is asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytorch_designer.testing.runner import RunComponent, Runner, RunPipeline
+
+
+@pytest.fixture(name="_designer_runner")
+def _runner(tmp_path: Path) -> Runner:
+    from pytorch_designer.testing.runner import Runner
+
+    return Runner(tmp_path / "designer-runs")
+
+
+@pytest.fixture
+def run_component(_designer_runner: Runner) -> RunComponent:
+    """Runs an Azure ML command component as a job; see `pytorch_designer.testing.runner.Runner.run_component`."""
+    return _designer_runner.run_component
+
+
+@pytest.fixture
+def run_pipeline(_designer_runner: Runner) -> RunPipeline:
+    """Runs an Azure ML pipeline; see `pytorch_designer.testing.runner.Runner.run_pipeline`."""
+    return _designer_runner.run_pipeline

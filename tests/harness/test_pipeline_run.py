@@ -207,6 +207,15 @@ def test_an_output_that_is_not_there_is_refused(tmp_path: Path) -> None:
         _run(tmp_path, {"a": node("true")}, outputs={"gone": tmp_path})
 
 
+def test_outputs_that_share_a_folder_are_refused(tmp_path: Path) -> None:
+    jobs = {name: node("true", outputs={"out": f"${{{{parent.outputs.{name}}}}}"}) for name in "ab"}
+
+    with pytest.raises(FailedToWriteOutputsError, match="share a folder"):
+        _run(tmp_path, jobs, {"outputs": {"a": FOLDER, "b": FOLDER}}, outputs={"a": "x", "b": "x/y"})
+
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_folder_that_is_not_a_runs_is_left_alone(tmp_path: Path) -> None:
     make_folder(tmp_path / "run", precious="x")
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorch_designer.cli.pipeline_view import LiveView, PlainView, describe
 from pytorch_designer.harness.assets import Assets, read_assets
 from pytorch_designer.harness.pipeline_file import pipeline_spec
-from pytorch_designer.harness.pipeline_plan import plan_pipeline
-from pytorch_designer.harness.pipeline_run import PipelineRequest, num_cores, run_plan
+from pytorch_designer.harness.pipeline_run import PipelineRequest, prepare_pipeline, run_plan
 from pytorch_designer.harness.pipeline_state import NodeState
 from pytorch_designer.harness.reuse_cache import open_cache
-from pytorch_designer.harness.run_store import DATABASE_FILE, DEFAULT_EXPERIMENT, open_run_store
+from pytorch_designer.harness.run_store import DATABASE_FILE, open_run_store
 from pytorch_designer.harness.stopping import stop_on_signals
-from pytorch_designer.harness.values import check_names
 from pytorch_designer.settings import settings
 
 if TYPE_CHECKING:
@@ -69,24 +67,23 @@ def run_pipeline_file(document: YamlDocument, options: PipelineOptions, show: Ca
 
 def _request(document: YamlDocument, options: PipelineOptions) -> PipelineRequest:
     assets = Assets() if options.assets is None else read_assets(options.assets)
-    pipeline = pipeline_spec(document, assets)
-    check_names("output", options.outputs, pipeline.outputs, pipeline.label)
-    plan = plan_pipeline(pipeline, options.inputs, assets)
     chosen = settings()
-    cache = open_cache(chosen.reuse_cache, chosen.reuse_cache_bytes) if chosen.reuse_cache_bytes else None
-    experiment = options.experiment or pipeline.experiment_name or DEFAULT_EXPERIMENT
-    return PipelineRequest(
-        plan=plan,
-        run_folder=options.run_folder.absolute(),
-        outputs={**pipeline.given_outputs, **{name: path.absolute() for name, path in options.outputs.items()}},
-        cache=cache,
-        is_forced=options.force_rerun or pipeline.settings.force_rerun,
-        max_parallel=options.max_parallel or num_cores(),
-        store=open_run_store(Path(DATABASE_FILE), experiment) if options.has_mlflow else None,
-        experiment=experiment,
+    request = prepare_pipeline(
+        pipeline_spec(document, assets),
+        run_folder=options.run_folder,
+        inputs=options.inputs,
+        outputs=options.outputs,
+        assets=assets,
+        cache=open_cache(chosen.reuse_cache, chosen.reuse_cache_bytes) if chosen.reuse_cache_bytes else None,
+        force_rerun=options.force_rerun,
+        max_parallel=options.max_parallel,
         grace_seconds=options.grace_seconds,
         keep_working_directory=options.keep_working_directory,
     )
+    if not options.has_mlflow:
+        return request
+    # Only now, so that a pipeline that is refused leaves no database.
+    return replace(request, store=open_run_store(Path(DATABASE_FILE), options.experiment or request.experiment))
 
 
 def _view(request: PipelineRequest, show: Callable[[list[str]], None]) -> OpenView:

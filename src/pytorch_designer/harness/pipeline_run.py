@@ -9,6 +9,7 @@ beside what `job` says: `compute`, `limits`, `identity` and the like have no mea
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 import uuid
@@ -16,9 +17,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
-from pytorch_designer.errors import DesignerError, InterruptedRunError
+from pytorch_designer.errors import DesignerError, FailedToWriteOutputsError, InterruptedRunError
 from pytorch_designer.harness.assets import Assets, read_assets
 from pytorch_designer.harness.azure_objects import pipeline_job
 from pytorch_designer.harness.job import GRACE_SECONDS
@@ -42,6 +43,8 @@ from pytorch_designer.harness.values import check_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from typing_extensions import Unpack
 
     from pytorch_designer.harness.reuse_cache import ReuseCache
     from pytorch_designer.harness.run_store import RunStore
@@ -72,18 +75,49 @@ class SilentView:
         """Nobody reads."""
 
 
+class PipelineOptions(TypedDict, total=False):
+    """How a pipeline is run; each of these may be left out.
+
+    Attributes:
+        inputs: Values for inputs of the pipeline, in place of its own.
+        outputs: Folders (or files) for outputs of the pipeline; those left out go below the run folder.
+        assets: Where registered components and data are, or the YAML file that says it; see `assets`.
+        cache: Where results are kept and reused; None: every node runs.
+        force_rerun: Run every node although its result is kept; so does `settings.force_rerun` of the pipeline.
+        max_parallel: Most processes at a time; a node with more runs alone. None: the number of cores.
+        store: Where the MLflow runs are created: one for the pipeline and one below it for each node. None: none.
+        grace_seconds: How long processes have between SIGTERM and SIGKILL when they must end.
+        keep_working_directory: Keep those of nodes that have succeeded too.
+    """
+
+    inputs: Mapping[str, object] | None
+    outputs: Mapping[str, str | Path] | None
+    assets: Assets | str | Path | None
+    cache: ReuseCache | None
+    force_rerun: bool
+    max_parallel: int | None
+    store: RunStore | None
+    grace_seconds: float
+    keep_working_directory: bool
+
+
 @dataclass(frozen=True)
 class PipelineRequest:
-    """How to run a plan; see `run_pipeline` for the fields."""
+    """A checked pipeline, and how to run it; see `prepare_pipeline`, which makes it.
+
+    Attributes:
+        outputs: Where each output of the pipeline goes that was given a place.
+        experiment: The MLflow experiment that the pipeline names, or the default one.
+    """
 
     plan: Plan
     run_folder: Path
     outputs: Mapping[str, Path]
+    experiment: str
     cache: ReuseCache | None
     is_forced: bool
     max_parallel: int
     store: RunStore | None
-    experiment: str
     grace_seconds: float
     keep_working_directory: bool
 
@@ -92,17 +126,9 @@ def run_pipeline(
     job: PipelineSpec | str | Path | Any,
     *,
     run_folder: str | Path,
-    inputs: Mapping[str, object] | None = None,
-    outputs: Mapping[str, str | Path] | None = None,
-    assets: Assets | str | Path | None = None,
-    cache: ReuseCache | None = None,
-    force_rerun: bool = False,
-    max_parallel: int | None = None,
-    store: RunStore | None = None,
-    grace_seconds: float = GRACE_SECONDS,
-    keep_working_directory: bool = False,
     view: PipelineView | None = None,
     stop: StopRequest | None = None,
+    **options: Unpack[PipelineOptions],
 ) -> PipelineResult:
     """Run a pipeline and wait for its end.
 
@@ -110,44 +136,47 @@ def run_pipeline(
         job: A pipeline of azure-ai-ml (what a `@dsl.pipeline` function or `load_job` returns), the path of a YAML
             file, or a `PipelineSpec`.
         run_folder: New, empty, or that of an earlier run; see `pipeline_state`.
-        inputs: Values for inputs of the pipeline, in place of its own.
-        outputs: Folders (or files) for outputs of the pipeline; those left out go below `run_folder`.
-        assets: Where registered components and data are, or the YAML file that says it; see `assets`.
-        cache: Where results are kept and reused; None: every node runs.
-        force_rerun: Run every node although its result is kept; so does `settings.force_rerun` of the pipeline.
-        max_parallel: Most processes at a time; a node with more runs alone. None: the number of cores.
-        store: Where the MLflow runs are created: one for the pipeline and one below it for each node. None: none.
-        grace_seconds: How long processes have between SIGTERM and SIGKILL when they must end.
-        keep_working_directory: Keep those of nodes that have succeeded too.
         view: Is told what happens.
         stop: Ends the pipeline from outside. None: Ctrl-C and SIGTERM do, if this is the main thread.
+        options: See `PipelineOptions`.
 
     Returns:
         How it ended; nodes may have failed.
 
     Raises:
-        DesignerError: The pipeline cannot be run as it is; see `pipeline_plan.plan_pipeline`. Nothing was started.
+        DesignerError: As `prepare_pipeline` raises it. Nothing was started.
         InterruptedRunError: `stop` was requested; all processes have ended.
     """
-    known = assets if isinstance(assets, Assets) else Assets() if assets is None else read_assets(Path(assets))
-    pipeline = read_job(job, known)
-    check_names("output", outputs or {}, pipeline.outputs, pipeline.label)
-    given = {name: Path(path).absolute() for name, path in (outputs or {}).items()}
-    request = PipelineRequest(
-        plan=plan_pipeline(pipeline, inputs, known),
-        run_folder=Path(run_folder).absolute(),
-        outputs={**pipeline.given_outputs, **given},
-        cache=cache,
-        is_forced=force_rerun or pipeline.settings.force_rerun,
-        max_parallel=max_parallel or num_cores(),
-        store=store,
-        experiment=pipeline.experiment_name or DEFAULT_EXPERIMENT,
-        grace_seconds=grace_seconds,
-        keep_working_directory=keep_working_directory,
-    )
+    request = prepare_pipeline(job, run_folder=run_folder, **options)
     context: AbstractContextManager[StopRequest] = stop_on_signals() if stop is None else nullcontext(stop)
     with context as asked:
         return run_plan(request, view or SilentView(), asked)
+
+
+def prepare_pipeline(
+    job: PipelineSpec | str | Path | Any, *, run_folder: str | Path, **options: Unpack[PipelineOptions]
+) -> PipelineRequest:
+    """Read and check a pipeline; nothing is written.
+
+    Raises:
+        DesignerError: The pipeline cannot be run as it is; see `pipeline_plan.plan_pipeline`.
+    """
+    given = options.get("assets")
+    assets = given if isinstance(given, Assets) else Assets() if given is None else read_assets(Path(given))
+    pipeline = read_job(job, assets)
+    plan = plan_pipeline(pipeline, options.get("inputs"), assets)
+    return PipelineRequest(
+        plan=plan,
+        run_folder=Path(run_folder).absolute(),
+        outputs=_given_outputs(pipeline, options.get("outputs") or {}),
+        experiment=pipeline.experiment_name or DEFAULT_EXPERIMENT,
+        cache=options.get("cache"),
+        is_forced=options.get("force_rerun", False) or pipeline.settings.force_rerun,
+        max_parallel=options.get("max_parallel") or num_cores(),
+        store=options.get("store"),
+        grace_seconds=options.get("grace_seconds", GRACE_SECONDS),
+        keep_working_directory=options.get("keep_working_directory", False),
+    )
 
 
 def run_plan(request: PipelineRequest, view: PipelineView, stop: StopRequest) -> PipelineResult:
@@ -167,6 +196,17 @@ def num_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _given_outputs(pipeline: PipelineSpec, given: Mapping[str, str | Path]) -> dict[str, Path]:
+    check_names("output", given, pipeline.outputs, pipeline.label)
+    paths = {**pipeline.given_outputs, **{name: Path(path).absolute() for name, path in given.items()}}
+    for (name, path), (other, place) in itertools.permutations(paths.items(), 2):
+        if path.resolve() in (place.resolve(), *place.resolve().parents):
+            raise FailedToWriteOutputsError(
+                f"The outputs {name} and {other} share a folder.", where=path, advice="Give each a folder of its own."
+            )
+    return paths
 
 
 class _PipelineRun:
@@ -202,7 +242,7 @@ class _PipelineRun:
         except BaseException:
             self._end("failed", "FAILED")
             raise
-        if self._stop.signal_number is not None:
+        if self._stop.signal_number is not None and not self._result.has_succeeded:
             self._end("canceled", "KILLED")
             raise InterruptedRunError(
                 f"The pipeline {self._result.name} was stopped.",

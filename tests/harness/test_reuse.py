@@ -160,6 +160,15 @@ def test_a_forced_rerun_runs_everything_and_keeps_it(bench: Bench, way: str) -> 
     assert bench.states() == ["reused", "reused"]
 
 
+def test_what_runs_write_into_the_code_folder_is_no_code(bench: Bench) -> None:
+    bench.component["code"] = "."
+    shutil.move(bench.top / "code" / "code.txt", bench.top / "code.txt")
+    options = {"store": open_run_store(bench.top / "mlflow.db"), "outputs": {"result": bench.top / "mine"}}
+    bench.run(**options)
+
+    assert bench.states(**options) == ["reused", "reused"]
+
+
 def test_a_node_without_outputs_is_reused(bench: Bench) -> None:
     path = write_pipeline(bench.top, {"n": node("echo said")})
 

@@ -36,6 +36,7 @@ from pytorch_designer.harness.pipeline_state import (
     write_state,
 )
 from pytorch_designer.harness.reuse import Reuse
+from pytorch_designer.harness.run_folder import NODES_FOLDER
 from pytorch_designer.harness.run_store import DEFAULT_EXPERIMENT
 from pytorch_designer.harness.specification import FILE_TYPES
 from pytorch_designer.harness.stopping import StopRequest, stop_on_signals
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from pytorch_designer.harness.run_store import RunStore
 
 MIN_FREE_BYTES = 1 << 30
-NODES_FOLDER = "nodes"
 OUTPUTS_FOLDER = "named-outputs"
 _POLL_SECONDS = 0.1
 
@@ -259,13 +259,18 @@ class _PipelineRun:
         request = self._request
         return NodeRunner(
             folder=request.run_folder,
-            reuse=None if request.cache is None else Reuse(request.cache, is_forced=request.is_forced),
+            reuse=None if request.cache is None else self._reuse(request.cache),
             store=request.store,
             parent_run_id=self._result.run_id,
             experiment=request.experiment,
             grace_seconds=request.grace_seconds,
             keep_working_directory=request.keep_working_directory,
         )
+
+    def _reuse(self, cache: ReuseCache) -> Reuse:
+        request = self._request
+        own = () if request.store is None else request.store.own_paths
+        return Reuse(cache, is_forced=request.is_forced, not_code=(*own, cache.folder, *request.outputs.values()))
 
     def _run_nodes(self, runner: NodeRunner) -> None:
         with ThreadPoolExecutor(max_workers=max(len(self._plan.nodes), 1)) as threads:

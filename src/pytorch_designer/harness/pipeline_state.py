@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.directories.output import write_atomically, writing_errors
 from pytorch_designer.errors import FailedToWriteOutputsError
+from pytorch_designer.harness.run_folder import NODES_FOLDER, PIPELINE_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
-
-STATE_FILE = "pipeline.json"
 
 
 class NodeState(str, Enum):
@@ -115,7 +114,7 @@ class PipelineResult:
     @property
     def state_file(self) -> Path:
         """The file that `write_state` writes."""
-        return self.run_folder / STATE_FILE
+        return self.run_folder / PIPELINE_FILE
 
     def with_node(self, node: NodeResult) -> PipelineResult:
         """This state with one node changed."""
@@ -149,7 +148,7 @@ def prepare_folder(path: Path, own_entries: Iterable[str]) -> None:
     with writing_errors(path):
         path.mkdir(parents=True, exist_ok=True)
         occupied = sorted(entry.name for entry in path.iterdir())
-        if STATE_FILE not in occupied and set(occupied) - set(own_entries):
+        if PIPELINE_FILE not in occupied and set(occupied) - set(own_entries):
             raise FailedToWriteOutputsError(
                 "The run folder is not empty and not one of an earlier run of a pipeline; nothing in it was changed.",
                 where=path,
@@ -157,6 +156,7 @@ def prepare_folder(path: Path, own_entries: Iterable[str]) -> None:
                 advice="Name a new or empty folder.",
                 reason="not_empty",
             )
+        (path / NODES_FOLDER).mkdir(exist_ok=True)
 
 
 def _plain(result: PipelineResult) -> dict[str, Any]:

@@ -42,10 +42,12 @@ class Reuse:
     Args:
         cache: Where results are kept.
         is_forced: Whether every node runs although its result is kept.
+        not_code: Paths of what runs write; in a code folder they are no part of the code.
     """
 
-    def __init__(self, cache: ReuseCache, *, is_forced: bool = False) -> None:
+    def __init__(self, cache: ReuseCache, *, is_forced: bool = False, not_code: tuple[Path, ...] = ()) -> None:
         self._cache = cache
+        self._not_code = not_code
         self._is_forced = is_forced
         self._hashes = HashMemory(cache.hashes)
         self._known: dict[Path, str] = {}
@@ -135,7 +137,7 @@ class Reuse:
         place = (spec.code, spec.additional_includes)
         with self._lock:  # of nodes that start together, and share their code, one reads it
             if place not in self._code:
-                self._code[place] = code_snapshot(spec).content_hash()
+                self._code[place] = code_snapshot(spec, excluded=self._not_code).content_hash()
             return self._code[place]
 
     def _content(self, path: Path) -> str:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RECORD_FILE = "run.json"
+PIPELINE_FILE = "pipeline.json"
+NODES_FOLDER = "nodes"
 _COLLECTED = ("outputs", "logs")
 _LOGS = "user_logs"
 _WORK = "work"
@@ -137,8 +139,9 @@ class RunFolder:
 
 
 def is_run_folder(path: Path) -> bool:
-    """Whether `path` is the folder of an earlier or of a running run."""
-    return (path / _LOGS).is_dir() and (path / RECORD_FILE).is_file()
+    """Whether `path` is the folder of an earlier or of a running run, of a component or of a pipeline."""
+    is_jobs = (path / _LOGS).is_dir() and (path / RECORD_FILE).is_file()
+    return is_jobs or ((path / NODES_FOLDER).is_dir() and (path / PIPELINE_FILE).is_file())
 
 
 def move_into(source: Path, target: Path, *, replaces: bool = False) -> None:

@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pytorch_designer.testing.runner import RunComponent, Runner, RunPipeline
 
 
 @pytest.fixture(name="_designer_runner")
-def _runner(tmp_path: Path) -> Runner:
+def _runner(tmp_path_factory: pytest.TempPathFactory) -> Runner:
     from pytorch_designer.testing.runner import Runner
 
-    return Runner(tmp_path / "designer-runs")
+    # Not below tmp_path, which a test may give as an input: runs must not be in there.
+    return Runner(tmp_path_factory.mktemp("designer-runs"))
 
 
 @pytest.fixture

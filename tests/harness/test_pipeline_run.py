@@ -255,6 +255,27 @@ def test_a_stop_ends_all_children_and_leaves_a_readable_state(tmp_path: Path) ->
     assert {name: found["state"] for name, found in state["nodes"].items()} == dict.fromkeys("abc", "canceled")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+def test_who_asks_twice_need_not_wait(tmp_path: Path) -> None:
+    stop = StopRequest()
+
+    def ask_twice() -> None:
+        deadline = time.monotonic() + 30
+        while not (tmp_path / "started").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        stop.request()
+        stop.request()
+
+    thread = threading.Thread(target=ask_twice)
+    thread.start()
+    started = time.monotonic()
+    with pytest.raises(InterruptedRunError):
+        _run(tmp_path, {"a": node(f"trap '' TERM; touch {tmp_path}/started; sleep 60")}, stop=stop, grace_seconds=60)
+    thread.join()
+
+    assert time.monotonic() - started < 40
+
+
 def test_what_happens_is_told_as_it_happens(tmp_path: Path) -> None:
     seen: list[tuple[str, str]] = []
 

@@ -125,6 +125,16 @@ def test_an_output_may_be_bound_in_its_short_and_long_form(tmp_path: Path) -> No
     }
 
 
+def test_an_output_may_have_a_place_in_storage_with_macros(tmp_path: Path) -> None:
+    place = "azureml://datastores/${{default_datastore}}/paths/${{name}}/out"
+    jobs = {"n": node("run", outputs={"o": {**FOLDER, "path": place}})}
+
+    pipeline = read_pipeline(write_pipeline(tmp_path, jobs, outputs={"p": {**FOLDER, "path": place}}))
+
+    assert (pipeline.nodes["n"].bound_outputs, pipeline.given_outputs) == ({}, {})
+    assert list(pipeline.nodes["n"].component.outputs) == ["o"]
+
+
 def test_a_job_may_do_no_more_than_run_a_pipeline_component(tmp_path: Path) -> None:
     ports = {"x": {"type": "integer", "default": 4}}
     jobs = {"n": node("echo ${{inputs.x}}", inputs={"x": "${{parent.inputs.x}}"})}

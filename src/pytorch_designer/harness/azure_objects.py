@@ -14,7 +14,7 @@ from typing import Any
 
 from pytorch_designer.errors import InvalidSpecError, UnsupportedLocallyError
 from pytorch_designer.harness.assets import Assets, is_reference
-from pytorch_designer.harness.bindings import has_binding, parse_output
+from pytorch_designer.harness.bindings import is_binding, parse_output
 from pytorch_designer.harness.faults import Faults
 from pytorch_designer.harness.pipeline_file import read_component_file
 from pytorch_designer.harness.pipeline_specification import Given, NodeSpec, PipelineSettings, PipelineSpec
@@ -146,7 +146,7 @@ class _PipelineReader:
             bound_outputs={
                 port: parse_output(text, where)
                 for port, text in targets.items()
-                if isinstance(text, str) and has_binding(text)
+                if isinstance(text, str) and is_binding(text)
             },
             output_modes={
                 port: _MODES[value["mode"]] for port, value in outputs.items() if value.get("mode") in _MODES
@@ -248,7 +248,7 @@ def _given_inputs(owner: Any, base: Path) -> dict[str, Given]:
     for name, value in owner._to_rest_inputs().items():
         path = value.get("uri")
         if path is not None:
-            is_local = not is_reference(path) and not path.lstrip().startswith("${{")
+            is_local = not is_reference(path) and not is_binding(path)
             given[name] = Given(str((base / path).resolve()) if is_local else path, is_path=True)
         elif value.get("value") is not None:
             given[name] = Given(str(value["value"]))

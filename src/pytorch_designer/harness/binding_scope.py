@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytorch_designer.harness.assets import Assets
     from pytorch_designer.harness.bindings import Part
     from pytorch_designer.harness.pipeline_specification import Given, NodeSpec
-    from pytorch_designer.harness.specification import OutputSpec, Scalar
+    from pytorch_designer.harness.specification import Scalar
 
 
 @dataclass(frozen=True)
@@ -29,16 +29,18 @@ class OutputOf:
 
     Attributes:
         node: The node's name, after those of the nodes around it: `outer.inner`.
-        spec: The port.
+        name: The port's name.
+        type: The port's type.
     """
 
     node: str
-    spec: OutputSpec
+    name: str
+    type: str
 
     @property
     def port(self) -> tuple[str, str]:
         """The node's name and the port's."""
-        return self.node, self.spec.name
+        return self.node, self.name
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ def leaf_output(node: NodeSpec, name: str, prefix: str, where: str) -> OutputOf:
     if name not in component.outputs:
         raise _unknown(f"The node {node.name} has no output {name}", component.outputs, where)
     if not isinstance(component, PipelineSpec):
-        return OutputOf(f"{prefix}{node.name}", component.outputs[name])
+        return OutputOf(f"{prefix}{node.name}", name, component.outputs[name].type)
     for inner in component.nodes.values():
         for port, bound in inner.bound_outputs.items():
             if bound == name:

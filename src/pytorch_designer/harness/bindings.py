@@ -47,6 +47,14 @@ def has_binding(text: str) -> bool:
     return "${{" in text
 
 
+def is_binding(text: str) -> bool:
+    """Whether `text` begins with an expression, as the target of a node's output does.
+
+    The path of a place in storage may hold macros of the service, `${{name}}` for instance, and is none.
+    """
+    return text.lstrip().startswith("${{")
+
+
 def parse_text(text: str, where: str) -> tuple[Part, ...]:
     """Cut `text` into plain parts and references; plain parts are not empty.
 

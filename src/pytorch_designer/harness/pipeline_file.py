@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.errors import InvalidSpecError, UnsupportedLocallyError
 from pytorch_designer.harness.assets import Assets, is_reference
-from pytorch_designer.harness.bindings import NodePort, ParentInput, has_binding, parse_output, parse_text
+from pytorch_designer.harness.bindings import NodePort, ParentInput, is_binding, parse_output, parse_text
 from pytorch_designer.harness.component_file import command_at, command_spec, read_input, read_output
 from pytorch_designer.harness.faults import Faults
 from pytorch_designer.harness.pipeline_specification import Given, NodeSpec, PipelineSettings, PipelineSpec
@@ -174,7 +174,7 @@ class _Reader:
         modes: dict[str, str] = {}
         for port, entry in _entries(section.mapping("outputs")):
             target = entry.data.get("value", entry.data.get("path"))
-            if isinstance(target, str) and has_binding(target):
+            if isinstance(target, str) and (is_binding(target) or "value" in entry.data):
                 bound[port] = parse_output(target, entry.where())
             mode = entry.text("mode")
             if mode is not None:
@@ -219,7 +219,7 @@ def _flat_entries(section: Section) -> list[tuple[str, Section]]:
 def _given(entry: Section) -> Given | None:
     path = entry.text("path")
     if path is not None:
-        if not path.lstrip().startswith("${{") and not is_reference(path):
+        if not is_binding(path) and not is_reference(path):
             path = str((entry.document.path.parent / path).resolve())
         return Given(path, is_path=True)
     value = entry.data.get("value")

@@ -223,7 +223,7 @@ def _check_data(port: InputSpec, source: Source, owner: str, where: str) -> None
     if not source.outputs:
         check_values(_spec_with(port), {port.name: source.text(_NO_PATHS)})
     elif len(source.parts) == 1:
-        kinds = (port.type, source.outputs[0].spec.type)
+        kinds = (port.type, source.outputs[0].type)
         if any(kind in FILE_TYPES for kind in kinds) and any(kind in FOLDER_TYPES for kind in kinds):
             what = f"The input {port.name} of {owner} is a {kinds[0]} and was given a {kinds[1]}."
             raise InvalidSpecError(what, where=where)

@@ -78,6 +78,20 @@ def test_a_class_that_the_label_map_leaves_out_is_named_by_its_index(write_legac
     assert loaded.classes == ("0", "china", "2", "Others", "flower")
 
 
+def test_keys_of_the_first_packages_are_read(write_legacy_model: Callable[..., Path]) -> None:
+    network = models.resnet18(weights=None, num_classes=3).eval()
+    extras = {
+        "module": "azureml.designer.modules.dl.pytorch.initialize_models.vision.classification.resnet",
+        "class": "ResNet",
+        "is_parallel": True,
+        "is_cuda": True,
+        "init_params": {"model_name": "resnet18", "pretrained": False, "num_classes": 3},
+    }
+    changes = {"flavor_extras": extras, "conda_file": "conda.yaml"}
+    loaded = load_trained_model(write_legacy_model(_prefixed(network), classes=CLASSES, changes=changes))
+    assert loaded.architecture.init_params == {"zero_init_residual": False}
+
+
 def test_a_model_that_was_trained_on_a_gpu_is_read_without_one(
     write_legacy_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

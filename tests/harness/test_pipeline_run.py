@@ -225,6 +225,24 @@ def test_a_folder_that_is_not_a_runs_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["precious"]
 
 
+def test_a_second_run_is_kept_out_of_the_folder(tmp_path: Path) -> None:
+    refused: list[str] = []
+
+    class SecondRun:
+        def node_changed(self, node: NodeResult) -> None:
+            if node.state is NodeState.RUNNING:
+                with pytest.raises(FailedToWriteOutputsError) as caught:
+                    run_pipeline(tmp_path / "pipeline.yaml", run_folder=tmp_path / "run")
+                refused.append(caught.value.what)
+
+        def line_written(self, node: str, rank: int, line: str) -> None:
+            pass
+
+    assert _run(tmp_path, {"a": node("true")}, view=SecondRun()).has_succeeded
+    assert refused == ["Another run of a pipeline uses this run folder."]
+    assert _run(tmp_path, {"a": node("true")}).has_succeeded
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 def test_a_stop_ends_all_children_and_leaves_a_readable_state(tmp_path: Path) -> None:
     jobs = {

@@ -223,6 +223,14 @@ def test_nothing_of_an_earlier_run_in_the_same_folder_stays(bench: Bench) -> Non
     assert [path.name for path in result.outputs["result"].iterdir()] == ["new"]
 
 
+def test_an_output_that_the_user_names_is_not_emptied_even_in_the_run_folder(bench: Bench) -> None:
+    mine = make_folder(bench.top / "run" / "named-outputs" / "mine", other="x")
+
+    bench.run(run_folder=bench.top / "run", outputs={"result": mine})
+
+    assert sorted(path.name for path in mine.iterdir()) == ["other", "y"]
+
+
 def test_an_interrupted_node_goes_on_from_what_it_has_written(bench: Bench) -> None:
     bench.second_command = (
         f"[ -e ${{{{outputs.o}}}}/half ] && exit 0; touch ${{{{outputs.o}}}}/half {bench.top}/started; sleep 60"

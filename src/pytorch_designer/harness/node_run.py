@@ -32,7 +32,8 @@ class NodeRunner:
     """Runs nodes, several at a time in threads of their own.
 
     Attributes:
-        folder: The pipeline's run folder. Outputs in it may be removed; those elsewhere are the user's.
+        folder: The pipeline's run folder. Old outputs in it are removed, but for the named ones.
+        named_outputs: Outputs that the user has named.
         reuse: The cache; None: nothing is reused or kept.
         store: Where MLflow runs are created, or None.
         parent_run_id: The pipeline's run.
@@ -42,6 +43,7 @@ class NodeRunner:
     """
 
     folder: Path
+    named_outputs: frozenset[Path]
     reuse: Reuse | None
     store: RunStore | None
     parent_run_id: str
@@ -128,7 +130,7 @@ class NodeRunner:
     def _remove_old_outputs(self, outputs: Mapping[str, Path]) -> None:
         """Remove what an earlier run in the same folder has left, so that nothing of it mixes with the new."""
         for path in outputs.values():
-            if self.folder in path.parents:
+            if self.folder in path.parents and path not in self.named_outputs:
                 with writing_errors(path):
                     if path.is_dir():
                         shutil.rmtree(path)

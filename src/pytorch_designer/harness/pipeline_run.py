@@ -32,7 +32,7 @@ from pytorch_designer.harness.pipeline_state import (
     NodeResult,
     NodeState,
     PipelineResult,
-    prepare_folder,
+    prepared_folder,
     write_state,
 )
 from pytorch_designer.harness.reuse import Reuse
@@ -232,7 +232,10 @@ class _PipelineRun:
         )
 
     def run(self) -> PipelineResult:
-        prepare_folder(self._request.run_folder, (NODES_FOLDER, OUTPUTS_FOLDER))
+        with prepared_folder(self._request.run_folder, (NODES_FOLDER, OUTPUTS_FOLDER)):
+            return self._run()
+
+    def _run(self) -> PipelineResult:
         if self._request.store is not None:
             self._result = replace(self._result, run_id=self._request.store.start_run(self._result.name))
         runner = self._runner()
@@ -259,6 +262,7 @@ class _PipelineRun:
         request = self._request
         return NodeRunner(
             folder=request.run_folder,
+            named_outputs=frozenset(request.outputs.values()),
             reuse=None if request.cache is None else self._reuse(request.cache),
             store=request.store,
             parent_run_id=self._result.run_id,

@@ -1,6 +1,7 @@
 """How far a pipeline is and how it ended: what `run_pipeline` returns, and the file in its run folder.
 
 RUN/pipeline.json           the state of the pipeline and of each node, replaced at once on every change
+RUN/.lock                   held while the pipeline runs
 RUN/nodes/NAME/             the run folder of each node; see `run_folder`
 RUN/nodes/NAME.key          while a node runs, and when it was interrupted: its key; see `reuse_key`
 RUN/named-outputs/NAME/     outputs of the pipeline that were not given a folder
@@ -11,17 +12,22 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
 
 from pytorch_designer.directories.output import write_atomically, writing_errors
 from pytorch_designer.errors import FailedToWriteOutputsError
 from pytorch_designer.harness.run_folder import NODES_FOLDER, PIPELINE_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
+
+_LOCK = ".lock"
 
 
 class NodeState(str, Enum):
@@ -135,28 +141,38 @@ def write_state(result: PipelineResult) -> None:
         write_atomically(result.state_file, (json.dumps(_plain(result), indent=2) + "\n").encode())
 
 
-def prepare_folder(path: Path, own_entries: Iterable[str]) -> None:
-    """Make the run folder of a pipeline.
+@contextmanager
+def prepared_folder(path: Path, own_entries: Collection[str]) -> Iterator[None]:
+    """Make the run folder of a pipeline, and keep a second run out of it while the context lasts.
 
     Args:
         path: The folder: new, empty, or that of an earlier run.
         own_entries: Names of what may be in it.
 
     Raises:
-        FailedToWriteOutputsError: It cannot be written, or holds something that is not a run's.
+        FailedToWriteOutputsError: It cannot be written, holds something that is not a run's, or a run uses it.
     """
     with writing_errors(path):
         path.mkdir(parents=True, exist_ok=True)
         occupied = sorted(entry.name for entry in path.iterdir())
-        if PIPELINE_FILE not in occupied and set(occupied) - set(own_entries):
+        foreign = [name for name in occupied if not name.startswith(".") and name not in own_entries]
+        if foreign and PIPELINE_FILE not in occupied:
             raise FailedToWriteOutputsError(
                 "The run folder is not empty and not one of an earlier run of a pipeline; nothing in it was changed.",
                 where=path,
-                examples=occupied,
+                examples=foreign,
                 advice="Name a new or empty folder.",
                 reason="not_empty",
             )
         (path / NODES_FOLDER).mkdir(exist_ok=True)
+    try:
+        lock = FileLock(path / _LOCK, timeout=0).acquire()
+    except Timeout:
+        raise FailedToWriteOutputsError(
+            "Another run of a pipeline uses this run folder.", where=path, advice="Wait for it, or name another folder."
+        ) from None
+    with lock:
+        yield
 
 
 def _plain(result: PipelineResult) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorch_designer.directories.meta import reading_errors
+from pytorch_designer.directories.retrying import retrying
 from pytorch_designer.directories.string_column import StringColumn
 from pytorch_designer.errors import InvalidDatasetError
 
@@ -66,7 +67,10 @@ def list_folder(root: Path, path: str) -> FolderListing:
     images: list[str] = []
     folders: list[str] = []
     others: list[str] = []
-    with reading_errors(root / path, InvalidDatasetError), os.scandir(root / path) as entries:
+    with (
+        reading_errors(root / path, InvalidDatasetError),
+        retrying(lambda: os.scandir(root / path)) as entries,
+    ):
         for entry in entries:
             if is_skipped(entry.name):
                 continue

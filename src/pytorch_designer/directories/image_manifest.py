@@ -18,6 +18,7 @@ import numpy as np
 
 from pytorch_designer.directories.image_rows import UNLABELED
 from pytorch_designer.directories.meta import reading_errors
+from pytorch_designer.directories.retrying import retrying
 from pytorch_designer.directories.string_column import StringColumn
 from pytorch_designer.errors import InvalidDatasetError
 
@@ -189,7 +190,7 @@ class _LineReader:
 
 def _read_chunks(path: Path) -> Iterator[bytes]:
     """The file's lines, many at a time, without the last line end of each chunk."""
-    with path.open("rb") as stream:
+    with retrying(lambda: path.open("rb")) as stream:
         if stream.read(3) != b"\xef\xbb\xbf":  # a byte order mark, as some Windows editors write it
             stream.seek(0)
         chunk = stream.read(_CHUNK_BYTES)

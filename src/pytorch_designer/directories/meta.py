@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from pytorch_designer.directories.output import META_FILE
+from pytorch_designer.directories.retrying import retrying
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +72,7 @@ def check_directory(root: Path, error: type[DesignerError]) -> None:
             "unreadable".
     """
     try:
-        with os.scandir(root) as entries:
+        with retrying(lambda: os.scandir(root)) as entries:
             is_empty = next(entries, None) is None
     except FileNotFoundError as missing:
         raise error("There is no such directory.", where=root, reason="missing_directory") from missing
@@ -135,8 +136,13 @@ def read_bounded(path: Path, max_bytes: int, error: type[DesignerError]) -> byte
     Raises:
         DesignerError: An `error` with the reason "too_large" or "unreadable".
     """
-    with reading_errors(path, error), path.open("rb") as stream:
-        data = stream.read(max_bytes + 1)
+
+    def read() -> bytes:
+        with path.open("rb") as stream:
+            return stream.read(max_bytes + 1)
+
+    with reading_errors(path, error):
+        data = retrying(read)
     if len(data) > max_bytes:
         raise error(f"The file is larger than {max_bytes} bytes.", where=path, reason="too_large")
     return data

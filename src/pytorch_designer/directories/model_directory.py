@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from pytorch_designer.directories.image_schema import GAP_CLASS
 from pytorch_designer.directories.meta import read_meta, reading_errors, resolve_inside
 from pytorch_designer.directories.model_spec import MODEL_SPEC_FILE, LegacyNetwork, ModelSpec, read_model_spec
+from pytorch_designer.directories.retrying import retrying
 from pytorch_designer.errors import InvalidModelDirectoryError
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def read_label_map(path: Path, legacy_num_classes: int | None = None) -> tuple[s
     """
     try:
         # Bytes, because reading as text would turn a carriage return inside a name into a line feed.
-        text = path.read_bytes().decode("utf-8", errors="surrogateescape")
+        text = retrying(path.read_bytes).decode("utf-8", errors="surrogateescape")
         header, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
         by_index = {int(index): label for index, label in rows}
     except (OSError, ValueError, csv.Error) as error:

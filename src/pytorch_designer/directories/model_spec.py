@@ -29,6 +29,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, S
 
 from pytorch_designer.directories.image_schema import MAX_CLASSES
 from pytorch_designer.directories.preprocessing import Preprocessing
+from pytorch_designer.directories.retrying import retrying
 from pytorch_designer.errors import InvalidModelDirectoryError, shorten
 
 if TYPE_CHECKING:
@@ -217,7 +218,7 @@ def write_model_spec(path: Path, spec: ModelSpec, *, time_created: str) -> None:
 
 def _read_mapping(path: Path) -> dict[str, Any]:
     try:
-        data = path.read_bytes() if path.stat().st_size <= _MAX_SPEC_BYTES else None
+        data = retrying(path.read_bytes) if path.stat().st_size <= _MAX_SPEC_BYTES else None
     except OSError as error:
         raise InvalidModelDirectoryError(
             "The model specification cannot be read.", where=path, reason="no_spec"

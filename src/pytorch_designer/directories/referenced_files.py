@@ -14,6 +14,7 @@ import numpy as np
 
 from pytorch_designer.directories.folder_listing import SCAN_THREADS
 from pytorch_designer.directories.meta import path_fault, reading_errors, resolve_inside
+from pytorch_designer.directories.retrying import retrying
 from pytorch_designer.errors import InvalidDatasetError
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _files_in(root: Path, folder: str) -> NDArray[np.int64]:
     """
     path = root / folder
     try:
-        with reading_errors(path, InvalidDatasetError), os.scandir(path) as entries:
+        with reading_errors(path, InvalidDatasetError), retrying(lambda: os.scandir(path)) as entries:
             return np.fromiter(
                 (hash(folder + entry.name) for entry in entries if entry.is_file(follow_symlinks=False)), dtype=np.int64
             )

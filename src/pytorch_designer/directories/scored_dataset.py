@@ -22,6 +22,7 @@ from pytorch_designer.directories.data_frame_schema import (
     unescape,
 )
 from pytorch_designer.directories.meta import read_meta, reading_errors, resolve_inside
+from pytorch_designer.directories.retrying import retrying
 from pytorch_designer.errors import InvalidDatasetError, NotScoredDatasetError
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def open_scored_dataset(path: Path) -> ScoredDataset:
     import pyarrow as pa
     from pyarrow import parquet
 
-    with reading_errors(data_path, InvalidDatasetError), data_path.open("rb") as stream:
+    with reading_errors(data_path, InvalidDatasetError), retrying(lambda: data_path.open("rb")) as stream:
         try:
             file = parquet.ParquetFile(stream)
             _check_distinct(file.schema_arrow.names, data_path)

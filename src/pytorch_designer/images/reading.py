@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import stat
-import time
+from functools import partial
 from typing import TYPE_CHECKING
 
+from pytorch_designer.directories.retrying import retrying
 from pytorch_designer.images.bad_files import UnreadableImageError
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-# What cloud mounts report while they reconnect; the same read often works a moment later.
-TRANSIENT_ERRORS = frozenset([errno.EIO, errno.ENOTCONN, errno.ESTALE, errno.ETIMEDOUT])
-_PAUSES_SECONDS = (0.05, 0.25, 1.0)
 
 
 def read_file(path: Path, *, max_bytes: int) -> bytearray:
@@ -38,15 +34,10 @@ def read_start(path: Path, *, num_bytes: int) -> bytearray:
 
 
 def _read_with_retries(path: Path, num_bytes: int, *, is_start_enough: bool) -> bytearray:
-    pauses = iter(_PAUSES_SECONDS)
-    while True:
-        try:
-            return _read(path, num_bytes, is_start_enough=is_start_enough)
-        except OSError as error:
-            pause = next(pauses, None) if error.errno in TRANSIENT_ERRORS else None
-            if pause is None:
-                raise UnreadableImageError(_describe(error)) from error
-        time.sleep(pause)
+    try:
+        return retrying(partial(_read, path, num_bytes, is_start_enough=is_start_enough))
+    except OSError as error:
+        raise UnreadableImageError(_describe(error)) from error
 
 
 def _read(path: Path, num_bytes: int, *, is_start_enough: bool) -> bytearray:

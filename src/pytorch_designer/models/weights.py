@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import torch
 from torch import Tensor, nn
 
+from pytorch_designer.directories.retrying import retrying
 from pytorch_designer.errors import DesignerError, InvalidModelDirectoryError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def read_safetensors(path: Path, error: type[DesignerError] = InvalidModelDirect
 
     try:
         # From bytes, not from a memory map: the file may be on a mount that goes away.
-        tensors: dict[str, Tensor] = safetensors.torch.load(path.read_bytes())
+        tensors: dict[str, Tensor] = safetensors.torch.load(retrying(path.read_bytes))
     except (safetensors.SafetensorError, ValueError, TypeError, KeyError, RuntimeError, OSError) as fault:
         raise error(
             "The weight file is no usable safetensors file.", where=path, examples=[fault], reason="bad_weights"

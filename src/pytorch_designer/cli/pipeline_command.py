@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from pytorch_designer.cli.pipeline_view import LiveView, PlainView, describe
 from pytorch_designer.harness.assets import Assets, read_assets
 from pytorch_designer.harness.pipeline_file import pipeline_spec
-from pytorch_designer.harness.pipeline_run import PipelineRequest, prepare_pipeline, run_plan
+from pytorch_designer.harness.pipeline_request import PipelineRequest, prepare_pipeline
+from pytorch_designer.harness.pipeline_run import run_plan
 from pytorch_designer.harness.pipeline_state import NodeState
 from pytorch_designer.harness.reuse_cache import open_cache
 from pytorch_designer.harness.run_store import DATABASE_FILE, open_run_store

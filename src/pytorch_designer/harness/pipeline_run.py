@@ -4,30 +4,22 @@
 
 Of the nodes that are ready, one starts when nothing runs, and a further one as long as the processes of all running
 nodes are no more than `max_parallel` and at least `MIN_FREE_BYTES` of memory are free. What differs from Azure ML
-beside what `job` says: `compute`, `limits`, `identity` and the like have no meaning here.
+besides what `job` says: `compute`, `limits`, `identity` and the like have no meaning here.
 """
 
 from __future__ import annotations
 
-import itertools
-import os
 import time
 import uuid
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
 
-from pytorch_designer.errors import DesignerError, FailedToWriteOutputsError, InterruptedRunError
-from pytorch_designer.harness.assets import Assets, read_assets
-from pytorch_designer.harness.azure_objects import pipeline_job
-from pytorch_designer.harness.job import GRACE_SECONDS
+from pytorch_designer.errors import DesignerError, InterruptedRunError
 from pytorch_designer.harness.memory import free_memory_bytes
 from pytorch_designer.harness.node_run import NodeRunner
-from pytorch_designer.harness.pipeline_file import read_pipeline
-from pytorch_designer.harness.pipeline_plan import Plan, plan_pipeline
-from pytorch_designer.harness.pipeline_specification import PipelineSpec
+from pytorch_designer.harness.pipeline_request import prepare_pipeline
 from pytorch_designer.harness.pipeline_state import (
     NodeResult,
     NodeState,
@@ -37,18 +29,17 @@ from pytorch_designer.harness.pipeline_state import (
 )
 from pytorch_designer.harness.reuse import Reuse
 from pytorch_designer.harness.run_folder import NODES_FOLDER
-from pytorch_designer.harness.run_store import DEFAULT_EXPERIMENT
 from pytorch_designer.harness.specification import FILE_TYPES
 from pytorch_designer.harness.stopping import StopRequest, stop_on_signals
-from pytorch_designer.harness.values import check_names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from pathlib import Path
 
     from typing_extensions import Unpack
 
+    from pytorch_designer.harness.pipeline_request import PipelineOptions, PipelineRequest
+    from pytorch_designer.harness.pipeline_specification import PipelineSpec
     from pytorch_designer.harness.reuse_cache import ReuseCache
-    from pytorch_designer.harness.run_store import RunStore
 
 MIN_FREE_BYTES = 1 << 30
 OUTPUTS_FOLDER = "named-outputs"
@@ -73,53 +64,6 @@ class SilentView:
 
     def line_written(self, node: str, rank: int, line: str) -> None:
         """Nobody reads."""
-
-
-class PipelineOptions(TypedDict, total=False):
-    """How a pipeline is run; each of these may be left out.
-
-    Attributes:
-        inputs: Values for inputs of the pipeline, in place of its own.
-        outputs: Folders (or files) for outputs of the pipeline; those left out go below the run folder.
-        assets: Where registered components and data are, or the YAML file that says it; see `assets`.
-        cache: Where results are kept and reused; None: every node runs.
-        force_rerun: Run every node although its result is kept; so does `settings.force_rerun` of the pipeline.
-        max_parallel: Most processes at a time; a node with more runs alone. None: the number of cores.
-        store: Where the MLflow runs are created: one for the pipeline and one below it for each node. None: none.
-        grace_seconds: How long processes have between SIGTERM and SIGKILL when they must end.
-        keep_working_directory: Keep those of nodes that have succeeded too.
-    """
-
-    inputs: Mapping[str, object] | None
-    outputs: Mapping[str, str | Path] | None
-    assets: Assets | str | Path | None
-    cache: ReuseCache | None
-    force_rerun: bool
-    max_parallel: int | None
-    store: RunStore | None
-    grace_seconds: float
-    keep_working_directory: bool
-
-
-@dataclass(frozen=True)
-class PipelineRequest:
-    """A checked pipeline, and how to run it; see `prepare_pipeline`, which makes it.
-
-    Attributes:
-        outputs: Where each output of the pipeline goes that was given a place.
-        experiment: The MLflow experiment that the pipeline names, or the default one.
-    """
-
-    plan: Plan
-    run_folder: Path
-    outputs: Mapping[str, Path]
-    experiment: str
-    cache: ReuseCache | None
-    is_forced: bool
-    max_parallel: int
-    store: RunStore | None
-    grace_seconds: float
-    keep_working_directory: bool
 
 
 def run_pipeline(
@@ -153,60 +97,9 @@ def run_pipeline(
         return run_plan(request, view or SilentView(), asked)
 
 
-def prepare_pipeline(
-    job: PipelineSpec | str | Path | Any, *, run_folder: str | Path, **options: Unpack[PipelineOptions]
-) -> PipelineRequest:
-    """Read and check a pipeline; nothing is written.
-
-    Raises:
-        DesignerError: The pipeline cannot be run as it is; see `pipeline_plan.plan_pipeline`.
-    """
-    given = options.get("assets")
-    assets = given if isinstance(given, Assets) else Assets() if given is None else read_assets(Path(given))
-    pipeline = read_job(job, assets)
-    plan = plan_pipeline(pipeline, options.get("inputs"), assets)
-    return PipelineRequest(
-        plan=plan,
-        run_folder=Path(run_folder).absolute(),
-        outputs=_given_outputs(pipeline, options.get("outputs") or {}),
-        experiment=pipeline.experiment_name or DEFAULT_EXPERIMENT,
-        cache=options.get("cache"),
-        is_forced=options.get("force_rerun", False) or pipeline.settings.force_rerun,
-        max_parallel=options.get("max_parallel") or num_cores(),
-        store=options.get("store"),
-        grace_seconds=options.get("grace_seconds", GRACE_SECONDS),
-        keep_working_directory=options.get("keep_working_directory", False),
-    )
-
-
 def run_plan(request: PipelineRequest, view: PipelineView, stop: StopRequest) -> PipelineResult:
     """Run a checked pipeline; returns and raises as `run_pipeline` does."""
     return _PipelineRun(request, view, stop).run()
-
-
-def read_job(job: PipelineSpec | str | Path | Any, assets: Assets) -> PipelineSpec:
-    """What `run_pipeline` accepts as a job, as plain data; raises as the readers do."""
-    if isinstance(job, PipelineSpec):
-        return job
-    return read_pipeline(Path(job), assets) if isinstance(job, (str, Path)) else pipeline_job(job, assets)
-
-
-def num_cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _given_outputs(pipeline: PipelineSpec, given: Mapping[str, str | Path]) -> dict[str, Path]:
-    check_names("output", given, pipeline.outputs, pipeline.label)
-    paths = {**pipeline.given_outputs, **{name: Path(path).absolute() for name, path in given.items()}}
-    for (name, path), (other, place) in itertools.permutations(paths.items(), 2):
-        if path.resolve() in (place.resolve(), *place.resolve().parents):
-            raise FailedToWriteOutputsError(
-                f"The outputs {name} and {other} share a folder.", where=path, advice="Give each a folder of its own."
-            )
-    return paths
 
 
 class _PipelineRun:

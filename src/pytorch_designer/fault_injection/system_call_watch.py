@@ -23,7 +23,6 @@ from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from pytorch_designer.errors import UnsupportedLocallyError
-from pytorch_designer.fault_injection import launcher
 from pytorch_designer.fault_injection.system_calls import (
     Call,
     filter_program,
@@ -35,6 +34,7 @@ from pytorch_designer.fault_injection.system_calls import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_LAUNCHER = Path(__file__).with_name("launcher.py")
 _RECEIVE, _SEND = 0xC0502100, 0xC0182101  # ioctl numbers of SECCOMP_IOCTL_NOTIF_RECV and _SEND
 _NOTICE = struct.Struct("=QIIiIQ6Q")  # struct seccomp_notif: id, pid, flags, number, architecture, address, arguments
 _ANSWER = struct.Struct("=QqiI")  # struct seccomp_notif_resp: id, value, error, flags
@@ -180,8 +180,7 @@ class SystemCallWatch:
 
 
 def _launch(channel: int, program: bytes, arguments: Sequence[str]) -> list[str]:
-    script = str(Path(launcher.__file__))
-    return [sys.executable, "-I", "-S", script, str(channel), str(seccomp_number()), program.hex(), *arguments]
+    return [sys.executable, "-I", "-S", str(_LAUNCHER), str(channel), str(seccomp_number()), program.hex(), *arguments]
 
 
 def _receive(listener: int) -> tuple[int, ...] | None:

@@ -81,7 +81,7 @@ def prepare_output(path: Path) -> None:
         probe = path / STAGING_FOLDER
         probe.mkdir()
         (probe / "probe").write_bytes(b"writable")
-        shutil.rmtree(probe)
+        _remove(probe)
 
 
 def remove_leftovers(path: Path) -> None:
@@ -255,11 +255,14 @@ def _clear_staging(path: Path) -> None:
         for name in commit.read_text(encoding="utf-8").split("\n"):
             _remove(path / name)
     if staging.exists():
-        shutil.rmtree(staging)
+        _remove(staging)
 
 
 def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
+        try:
+            shutil.rmtree(path)
+        except OSError as error:  # which names a file by its last part alone
+            raise OSError(error.errno, error.strerror, str(path)) from error
     else:
         path.unlink(missing_ok=True)

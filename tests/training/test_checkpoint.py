@@ -1,0 +1,297 @@
+"""A checkpoint holds the whole state of a run, and is whole or not there (CASES 3 to 7, 11, 12)."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import math
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pytorch_designer.errors import FailedToWriteOutputsError, InterruptedRunError
+from pytorch_designer.training.checkpoint import CheckpointStore
+from pytorch_designer.training.history import EpochRecord, Metrics
+from pytorch_designer.training.loop import train
+from pytorch_designer.training.metrics import MetricSums
+from pytorch_designer.training.optimizer import build_optimizer
+from pytorch_designer.training.state import BestEpoch, TrainingState, copy_weights
+
+from .small_run import BuildRun, SmallRun, small_network
+
+
+def state_of(network: nn.Module) -> TrainingState:
+    return TrainingState(network, build_optimizer(network, 0.1))
+
+
+@pytest.fixture
+def state() -> TrainingState:
+    """In the middle of epoch 3, with momentum, a best epoch, and a validation loss that is not a number."""
+    state = state_of(small_network())
+    for _ in range(2):
+        state.network(torch.rand(4, 3, 8, 8)).sum().backward()
+        state.optimizer.step()
+    best = {name: tensor + 1 for name, tensor in copy_weights(state.network).items()}
+    state.best = BestEpoch(1, best, torch.arange(9).reshape(3, 3))
+    metrics = Metrics(loss=0.1 + 0.2, top1=1 / 3, top5=1.0, num_images=33)
+    for epoch, validation in ((1, metrics), (2, Metrics(math.nan, 0.0, 0.5, 12))):
+        state.history.append(EpochRecord(epoch, metrics, validation, 0.05, 123.4, 5.6, epoch == 1))
+    state.step, state.seconds = 7, 1.25
+    state.sums = MetricSums()
+    state.sums.add_batch(loss=1 / 7, top1=3, top5=5, num_images=8)
+    return state
+
+
+def same_tensors(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def momenta(state: TrainingState) -> list[Tensor]:
+    return [state.optimizer.state[parameter]["momentum_buffer"] for parameter in state.network.parameters()]
+
+
+def restored(store: CheckpointStore) -> TrainingState:
+    fresh = state_of(small_network(seed=99))
+    assert store.restore(fresh)
+    return fresh
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> CheckpointStore:
+    return CheckpointStore(tmp_path, "this run")
+
+
+def step_of(store: CheckpointStore) -> int | None:
+    fresh = state_of(small_network(seed=99))
+    return fresh.step if store.restore(fresh) else None
+
+
+def save_steps(store: CheckpointStore, state: TrainingState, *steps: int) -> None:
+    for step in steps:
+        state.step = step
+        store.save(state, step)
+
+
+def test_everything_that_changes_in_a_run_comes_back_bit_for_bit(state: TrainingState, store: CheckpointStore) -> None:
+    store.save(state, 42)
+    fresh = restored(store)
+    assert same_tensors(copy_weights(fresh.network), copy_weights(state.network))
+    assert all(torch.equal(*pair) for pair in zip(momenta(fresh), momenta(state), strict=True))
+    assert repr(fresh.history) == repr(state.history), "NaN included, which equals nothing"
+    assert (fresh.step, fresh.seconds, fresh.epoch) == (7, 1.25, 3)
+    assert fresh.sums.to_dict() == state.sums.to_dict()
+    assert fresh.best is not None
+    assert state.best is not None
+    assert fresh.best.epoch == 1
+    assert same_tensors(fresh.best.weights, state.best.weights)
+    assert torch.equal(fresh.best.confusion, state.best.confusion)
+
+
+def test_restored_tensors_do_not_depend_on_the_file(state: TrainingState, store: CheckpointStore) -> None:
+    store.save(state, 42)
+    fresh = restored(store)
+    for path in store.folder.glob("*.safetensors"):
+        path.write_bytes(bytes(path.stat().st_size))
+    assert fresh.best is not None
+    assert state.best is not None
+    assert same_tensors(fresh.best.weights, state.best.weights)
+
+
+def test_the_two_newest_are_kept(state: TrainingState, store: CheckpointStore) -> None:
+    save_steps(store, state, 8, 9, 10, 100)
+    assert sorted(path.name for path in store.folder.iterdir()) == [
+        "00000010.json",
+        "00000010.safetensors",
+        "00000100.json",
+        "00000100.safetensors",
+    ]
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("suffix", [".json", ".safetensors"])
+@pytest.mark.parametrize("damage", [_cut, _flip, lambda path: path.write_bytes(b""), Path.unlink])
+def test_a_damaged_newest_checkpoint_is_passed_over_with_a_warning(
+    state: TrainingState,
+    store: CheckpointStore,
+    suffix: str,
+    damage: Callable[[Path], None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    save_steps(store, state, 5, 6)
+    damage(store.folder / f"00000006{suffix}")
+    with caplog.at_level(logging.WARNING):
+        assert step_of(store) == 5
+    is_invisible = damage is Path.unlink and suffix == ".json"  # as after a kill before the last rename
+    assert is_invisible or "00000006.json is damaged" in caplog.text
+
+
+def test_no_flipped_bit_of_the_position_is_believed(state: TrainingState, store: CheckpointStore) -> None:
+    save_steps(store, state, 5, 6)
+    path = store.folder / "00000006.json"
+    content = path.read_bytes()
+    for position in range(0, len(content), 7):
+        flipped = content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :]
+        path.write_bytes(flipped)
+        assert step_of(store) == 5 or json.dumps(json.loads(flipped)) == content.decode(), "a digit beyond a double's"
+
+
+def test_after_damaged_checkpoints_new_ones_are_kept_though_they_are_not_as_far(
+    state: TrainingState, store: CheckpointStore
+) -> None:
+    save_steps(store, state, 8, 9)
+    for path in store.folder.iterdir():
+        path.write_bytes(b"damaged")
+    assert step_of(store) is None
+    save_steps(store, state, 1, 2)
+    assert step_of(store) == 2
+    assert {path.stem for path in store.folder.iterdir()} == {"00000001", "00000002"}
+
+
+def test_checkpoint_of_another_run_is_not_used_and_said(
+    state: TrainingState, store: CheckpointStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    save_steps(store, state, 5, 6)
+    with caplog.at_level(logging.WARNING):
+        assert step_of(CheckpointStore(store.output, "another run")) is None
+    assert "other data, parameters, model or versions" in caplog.text
+    assert not store.folder.exists()
+
+
+def test_without_a_checkpoint_there_is_nothing_to_restore(store: CheckpointStore) -> None:
+    assert step_of(store) is None
+
+
+def test_what_a_kill_left_half_written_is_removed_by_the_next_save(
+    state: TrainingState, store: CheckpointStore
+) -> None:
+    save_steps(store, state, 5)
+    for name in ("00000006.partial", ".00000006.json.partial", "00000006.safetensors"):
+        (store.folder / name).write_bytes(b"half")
+    assert step_of(store) == 5
+    save_steps(store, state, 7)
+    assert {path.stem for path in store.folder.iterdir()} == {"00000005", "00000007"}
+
+
+def test_a_disk_that_fails_to_flush_is_named_and_the_old_checkpoint_stays(
+    state: TrainingState, store: CheckpointStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_steps(store, state, 5)
+
+    def failing(descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", failing)
+    with pytest.raises(FailedToWriteOutputsError) as caught:
+        save_steps(store, state, 6)
+    assert str(caught.value.where).startswith(str(store.output))
+    assert step_of(store) == 5
+    assert not list(store.folder.glob("*.partial"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX limit")
+def test_no_room_for_the_tensors_is_named_and_the_old_checkpoint_stays(
+    state: TrainingState, store: CheckpointStore
+) -> None:
+    import resource
+
+    save_steps(store, state, 5)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))  # the library that writes them is not Python
+    try:
+        with pytest.raises(FailedToWriteOutputsError) as caught:
+            save_steps(store, state, 6)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.where == str(store.folder / "00000006.partial")
+    assert step_of(store) == 5
+    assert not list(store.folder.glob("*.partial"))
+
+
+def interrupt(small: SmallRun, number: int = signal.SIGTERM) -> None:
+    small.run.stop_request.receive(number, None)
+
+
+def test_a_signal_before_the_first_step_ends_the_run_there(build_run: BuildRun) -> None:
+    small = build_run()
+    interrupt(small)
+    with pytest.raises(InterruptedRunError, match="after 0 of 4 steps"):
+        train(small.run, small.state)
+    assert small.display.losses == []
+
+
+def test_a_signal_in_validation_ends_the_run_there_and_it_is_validated_again(
+    build_run: BuildRun, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    whole = build_run(output=tmp_path / "whole")
+    train(whole.run, whole.state)
+    first = build_run(output=tmp_path / "stopped")
+    validated = first.display.validated
+
+    def stop(*, epoch: int, num_images: int) -> None:
+        validated(epoch=epoch, num_images=num_images)
+        interrupt(first)
+
+    monkeypatch.setattr(first.display, "validated", stop)
+    with pytest.raises(InterruptedRunError, match="epoch 1, after 4 of 4 steps"):
+        train(first.run, first.state)
+    second = build_run(network=small_network(seed=99), output=tmp_path / "stopped")
+    assert second.run.checkpoints.restore(second.state)
+    train(second.run, second.state)
+    assert len(second.display.losses) == len(whole.display.losses) - 4
+    assert same_tensors(copy_weights(second.network), copy_weights(whole.network))
+    assert [record.validation for record in second.state.history] == [r.validation for r in whole.state.history]
+
+
+def test_a_run_that_patience_had_stopped_stays_stopped(build_run: BuildRun, tmp_path: Path) -> None:
+    parts = {"num_epochs": 9, "patience": 1, "learning_rate": 1e-20, "checkpoint_seconds": 0.0}
+    network = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))  # without statistics, its loss can only stay equal
+    first = build_run(network=network, output=tmp_path / "o", **parts)
+    reason = train(first.run, first.state)
+    assert len(first.state.history) == 2
+    second = build_run(network=nn.Sequential(nn.Flatten(), nn.Linear(192, 3)), output=tmp_path / "o", **parts)
+    assert second.run.checkpoints.restore(second.state)
+    assert train(second.run, second.state) == reason
+    assert second.display.losses == []
+
+
+def test_checkpoints_become_rarer_where_writing_them_takes_long(
+    build_run: BuildRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = build_run(checkpoint_seconds=1e-9)
+    saved: list[int] = []
+    now = [0.0]
+
+    def slow_save(store: CheckpointStore, state: TrainingState, position: int) -> None:
+        saved.append(position)
+        now[0] += 1.0
+
+    def clock() -> float:
+        now[0] += 5.0  # a step asks the time once
+        return now[0]
+
+    monkeypatch.setattr(CheckpointStore, "save", slow_save)
+    monkeypatch.setattr("pytorch_designer.training.loop.time.monotonic", clock)
+    train(small.run, small.state)
+    assert len(small.display.losses) == 12
+    assert 1 <= len(saved) <= 2, "one second of saving asks for fifty of training"
+
+
+def test_positions_are_json_that_anybody_can_read(state: TrainingState, store: CheckpointStore) -> None:
+    store.save(state, 42)
+    content = json.loads((store.folder / "00000042.json").read_text(encoding="utf-8"))
+    assert (content["step"], content["best_epoch"], content["fingerprint"]) == (7, 1, "this run")

@@ -120,6 +120,7 @@ class ParameterParsingError(ParameterError):
     """The text given for a parameter is not a value of its type."""
 
     code = "0002"
+    default_advice = "Give a value of the documented type."
 
 
 class NullOrEmptyError(ParameterError):
@@ -133,24 +134,28 @@ class GreaterThanOrEqualToError(ParameterError):
     """A value is below its inclusive lower bound."""
 
     code = "0005"
+    default_advice = "Give a value within the documented range."
 
 
 class LessThanOrEqualToError(ParameterError):
     """A value is above its inclusive upper bound."""
 
     code = "0007"
+    default_advice = "Give a value within the documented range."
 
 
 class UnknownNameError(ParameterError):
     """A value was given for a port or parameter that does not exist."""
 
     code = "P007"
+    default_advice = "Use one of the documented names."
 
 
 class InvalidDatasetError(DesignerError):
     """A dataset is unusable, or does not fit the other dataset."""
 
     code = "0018"
+    default_advice = "Correct what is named, or write the dataset anew with the component that made it."
 
 
 class NotLabeledDatasetError(DesignerError):
@@ -180,6 +185,7 @@ class InvalidTransformationDirectoryError(DesignerError):
     """A transformation directory is unusable."""
 
     code = "0158"
+    default_advice = "Connect the output of Init Image Transformation."
 
 
 class InvalidModelDirectoryError(DesignerError):
@@ -200,6 +206,7 @@ class FailedToDownloadFilesError(DesignerError):
     """A download failed, or what arrived is not what was asked for."""
 
     code = "0162"
+    default_advice = "Check the network and the address, then run again."
 
 
 class NonFiniteLossError(DesignerError):
@@ -213,6 +220,7 @@ class UnsupportedEnvironmentError(DesignerError):
     """This machine, or the way the job was started, cannot do what was asked."""
 
     code = "P002"
+    default_advice = "Change the setting that is named, or run on another machine."
 
 
 class InterruptedRunError(DesignerError):
@@ -244,6 +252,7 @@ class UnsupportedLocallyError(DesignerError):
     """A feature of Azure ML that cannot run on this machine. Nothing was started."""
 
     code = "P005"
+    default_advice = "Run this part on Azure ML, or leave it out here."
     max_examples = MAX_FAULTS
 
 
@@ -258,12 +267,14 @@ class MissingExtraError(DesignerError):
     """An optional part of this program is needed and not installed."""
 
     code = "P010"
+    default_advice = "Install it with pip install 'pytorch-designer[all]'."
 
 
 class CloudError(DesignerError):
     """Azure refused a request, or could not be reached."""
 
     code = "P011"
+    default_advice = "Correct what Azure names, then try again."
 
 
 class CloudLoginError(CloudError):

@@ -97,15 +97,7 @@ def load_trained_model(path: Path) -> LoadedModel:
     Raises:
         InvalidModelDirectoryError: As in `load_model`, or the model is untrained.
     """
-    loaded = load_model(path)
-    if loaded.classes is None:
-        raise InvalidModelDirectoryError(
-            "The model is untrained: it has no label map.",
-            where=path,
-            advice="Connect the output of Train PyTorch Model.",
-            reason="untrained",
-        )
-    return loaded
+    return _load(open_trained_model_directory(path))
 
 
 def network_for_classes(loaded: LoadedModel, classes: Sequence[str]) -> nn.Module:
@@ -153,6 +145,7 @@ def check_forward(network: nn.Module, height: int, width: int, architecture: Arc
         name = type(unstacked(network)).__name__ if architecture is None else architecture.name
         raise InvalidDatasetError(
             f"{name} does not take images of {height} x {width} pixels.",
+            where="the size of the images",
             examples=[str(error).split("\n", maxsplit=1)[0]],
             advice="Use larger images (Init Image Transformation resizes them), or another network.",
             reason="image_size",

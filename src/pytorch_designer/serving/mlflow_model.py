@@ -94,7 +94,10 @@ def _image_column(model_input: pd.DataFrame) -> list[object]:
     if model_input.shape[1] == 1:
         return list(model_input.iloc[:, 0])
     raise InvalidDatasetError(
-        "The request has no column 'image'.", examples=model_input.columns, advice="Send one column named image."
+        "The request has no column 'image'.",
+        where="the request",
+        examples=model_input.columns,
+        advice="Send one column named image.",
     )
 
 
@@ -106,5 +109,5 @@ def _prepare(row: int, value: object, preprocessing: Preprocessing) -> Tensor:
         return crop_and_resize(image, preprocessing)
     except (BadImageError, binascii.Error, ValueError) as error:
         raise InvalidDatasetError(
-            f"Row {row} is no image: {error}", advice="Send the bytes of an image file."
+            f"Row {row} is no image: {error}", where="the request", advice="Send the bytes of an image file."
         ) from error

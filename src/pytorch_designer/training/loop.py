@@ -131,7 +131,9 @@ def train(run: TrainingRun, state: TrainingState) -> str:
         _end_epoch(run, state, validation, confusion, before + time.perf_counter() - started)
         keeper.save_if_due()
     if state.best is None:
-        raise NonFiniteLossError("The validation loss was not finite in any epoch, so there is no model to save.")
+        raise NonFiniteLossError(
+            "The validation loss was not finite in any epoch, so there is no model to save.", where="learning_rate"
+        )
     return reason
 
 

@@ -1,0 +1,258 @@
+"""Every error class is really raised, and every place that raises one says what, where and what to do."""
+
+from __future__ import annotations
+
+import ast
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+import pytorch_designer.errors as errors_module
+from pytorch_designer.components.registry import COMPONENTS
+from pytorch_designer.components.split_image_directory import COMPONENT as SPLIT
+from pytorch_designer.components.train_pytorch_model import COMPONENT as TRAIN
+from pytorch_designer.directories.image_directory import open_image_directory, require_labels
+from pytorch_designer.directories.output import prepare_output
+from pytorch_designer.directories.transformation_directory import open_transformation_directory
+from pytorch_designer.errors import DesignerError
+from pytorch_designer.harness.component_file import read_component
+from pytorch_designer.harness.job import JobRequest, run_job
+from pytorch_designer.images.loader import Batch, ImageLoader
+from pytorch_designer.inference.compute import choose_compute
+from pytorch_designer.inference.memory import memory_errors
+from pytorch_designer.inference.predictor import Predictor
+from pytorch_designer.models.loading import load_model
+from pytorch_designer.models.pretrained import verified_file
+from pytorch_designer.settings import Settings, settings
+from pytorch_designer.spec.parameters import parse_parameters
+from pytorch_designer.training.checkpoint import CheckpointStore
+from pytorch_designer.training.loop import TrainingRun, train
+from pytorch_designer.training.optimizer import build_optimizer
+from pytorch_designer.training.signals import StopRequest
+from pytorch_designer.training.state import TrainingState
+from pytorch_designer.training.step import take_step
+from tests.components.test_evaluate_model import write_scores
+from tests.images.digits import write_digits
+from tests.training.small_run import HYPERPARAMETERS, PLAN, PREPROCESSING, RecordingDisplay, small_network
+
+SOURCE = Path(errors_module.__file__).parent
+DOCUMENTED = SOURCE.parent.parent / "docs" / "reference" / "errors.md"
+
+# Errors about the machine itself, which have no place in a file or a parameter.
+WITHOUT_PLACE = {
+    "ModuleOutOfMemoryError",
+    "UnsupportedEnvironmentError",
+    "UnsupportedLocallyError",
+    "MissingExtraError",
+    "CloudNotFoundError",
+}
+
+
+def classes() -> Iterator[type[DesignerError]]:
+    """All error classes that are raised, as opposed to those that only group others."""
+    stack = [DesignerError]
+    while stack:
+        error = stack.pop()
+        stack += error.__subclasses__()
+        if error not in {DesignerError, errors_module.ParameterError}:
+            yield error
+
+
+def _component(folder: Path, **keys: object) -> Path:
+    path = folder / "component.yaml"
+    path.write_text(yaml.safe_dump({"type": "command", "name": "x", "command": "true", **keys}))
+    return path
+
+
+def _unlabelled(folder: Path) -> None:
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(folder / "0.png")
+    require_labels(open_image_directory(folder), "training_dataset")
+
+
+def _unscored(folder: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    scores = write_scores(folder / "scores")
+    parquet.write_table(pa.table({"id": [1], "category": ["cat"]}), scores / "_data.parquet")
+    (scores / "schema" / "_schema.json").write_text("{}")
+    component = COMPONENTS["evaluate_model"]
+    parameters = parse_parameters(component.parameters, {})
+    component.run({"scored_dataset": scores}, {"evaluation_results": folder / "out"}, parameters)
+
+
+def _diverge(folder: Path) -> None:
+    network = small_network()
+    with torch.no_grad():
+        next(network.parameters()).fill_(torch.inf)
+    batch = Batch(torch.ones(2, 3, 8, 8, dtype=torch.uint8), torch.tensor([0, 1]), np.arange(2))
+    state = TrainingState(network, build_optimizer(network, 0.1))
+    take_step(state, batch, Predictor(network, PREPROCESSING, PLAN), learning_rate=0.1, normalizes_lone_image=True)
+
+
+def _interrupt(folder: Path) -> None:
+    write_digits(folder / "digits", classes=3, per_class=2)
+    dataset = open_image_directory(folder / "digits")
+    network = small_network()
+    stop = StopRequest()
+    stop.receive(signal.SIGTERM, None)
+    with ExitStack() as stack:
+        loader = ImageLoader(dataset, PREPROCESSING, num_threads=1, cache_bytes=0, tolerance=0.0, port="dataset")
+        stack.enter_context(loader)
+        run = TrainingRun(
+            hyperparameters=replace(HYPERPARAMETERS, num_epochs=1),
+            predictor=Predictor(network, PREPROCESSING, PLAN),
+            training=loader,
+            validation=loader,
+            num_classes=3,
+            normalizes_lone_image=True,
+            checkpoints=CheckpointStore(folder / "output", "run"),
+            checkpoint_seconds=1e9,
+            display=RecordingDisplay(),
+            on_epoch_end=lambda record: None,
+            stop_request=stop,
+        )
+        train(run, TrainingState(network, build_optimizer(network, 0.1)))
+
+
+def _write_into_input(folder: Path) -> None:
+    (folder / "input").mkdir()
+    (folder / "code").mkdir()
+    inputs = {"data": {"type": "uri_folder"}}
+    command = 'echo more > "${{inputs.data}}/more.txt"'
+    spec = read_component(_component(folder, inputs=inputs, command=command, code="code", environment="azureml:e:1"))
+    run_job(JobRequest(spec=spec, run_folder=folder / "run", inputs={"data": folder / "input"}))
+
+
+def _miss_an_extra(folder: Path) -> None:
+    import sys
+
+    from pytorch_designer.cloud.workspace import Target, connect
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "azure.ai.ml", None)
+        connect(Target("ws", "rg", "0" * 8))
+
+
+def _azure_answers(status: int) -> Callable[[Path], None]:
+    def provoke(folder: Path) -> None:
+        pytest.importorskip("azure.ai.ml")
+        from azure.core.exceptions import HttpResponseError
+
+        from pytorch_designer.cloud.faults import named_faults
+
+        error = HttpResponseError("No.")
+        error.status_code = status
+        with named_faults("register a component", where="the workspace ws"):
+            raise error
+
+    return provoke
+
+
+def _download_from(folder: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTORCH_DESIGNER_WEIGHTS_MIRROR", str(folder))
+        patch.setenv("TORCH_HOME", str(folder / "cache"))
+        settings.cache_clear()
+        try:
+            verified_file("https://example.org/resnet18-f37072fd.pth")
+        finally:
+            settings.cache_clear()
+
+
+def _ask_for_too_much(folder: Path) -> None:
+    with memory_errors(8):
+        torch.empty(2**60)
+
+
+PROVOKE: dict[str, Callable[[Path], object]] = {
+    "ParameterParsingError": lambda folder: parse_parameters(TRAIN.parameters, {"epochs": "five"}),
+    "NullOrEmptyError": lambda folder: parse_parameters(TRAIN.parameters, {"epochs": ""}),
+    "GreaterThanOrEqualToError": lambda folder: parse_parameters(TRAIN.parameters, {"epochs": "0"}),
+    "LessThanOrEqualToError": lambda folder: parse_parameters(SPLIT.parameters, {"fraction": "1.5"}),
+    "UnknownNameError": lambda folder: run_job(
+        JobRequest(
+            spec=read_component(_component(folder, environment="azureml:e:1")),
+            run_folder=folder / "run",
+            inputs={"epochs": 1},
+        )
+    ),
+    "InvalidDatasetError": open_image_directory,
+    "NotLabeledDatasetError": _unlabelled,
+    "NotScoredDatasetError": _unscored,
+    "ModuleOutOfMemoryError": _ask_for_too_much,
+    "InvalidTransformationDirectoryError": open_transformation_directory,
+    "InvalidModelDirectoryError": load_model,
+    "FailedToWriteOutputsError": lambda folder: prepare_output(_component(folder)),
+    "FailedToDownloadFilesError": _download_from,
+    "NonFiniteLossError": _diverge,
+    "UnsupportedEnvironmentError": lambda folder: choose_compute(Settings(device="mps"), height=8, width=8),
+    "InterruptedRunError": _interrupt,
+    "InvalidSpecError": lambda folder: read_component(_component(folder, inputs=[1])),
+    "UnsupportedLocallyError": lambda folder: read_component(_component(folder, type="spark")),
+    "InputChangedError": _write_into_input,
+    "MissingExtraError": _miss_an_extra,
+    "CloudError": _azure_answers(500),
+    "CloudLoginError": _azure_answers(401),
+    "CloudAccessError": _azure_answers(403),
+    "CloudNotFoundError": _azure_answers(404),
+}
+
+
+def test_every_class_has_a_provocation() -> None:
+    assert {error.__name__ for error in classes()} == set(PROVOKE)
+
+
+@pytest.mark.skipif(torch.backends.mps.is_available(), reason="this machine has the device that is asked for")
+@pytest.mark.filterwarnings("ignore")  # azure-ai-ml warns of its own dependencies
+@pytest.mark.parametrize("name", sorted(PROVOKE))
+def test_a_user_can_provoke_it_and_is_told_what_where_and_what_to_do(name: str, tmp_path: Path) -> None:
+    with pytest.raises(DesignerError) as caught:
+        PROVOKE[name](tmp_path)
+    error = caught.value
+    assert error.name == name
+    assert len(error.what) > 10
+    assert error.where is not None or name in WITHOUT_PLACE
+    assert error.advice.rstrip().endswith((".", "'")), "a sentence, or a command to copy"
+    lines = str(error).splitlines()
+    assert lines[0] == f"{name} ({error.code}): {error.what}"
+    assert lines[-1] == f"  What to do: {error.advice}"
+
+
+@pytest.mark.parametrize("error", sorted(classes(), key=lambda error: error.code), ids=lambda error: error.__name__)
+def test_it_is_documented_with_its_code(error: type[DesignerError]) -> None:
+    rows = [line for line in DOCUMENTED.read_text(encoding="utf-8").splitlines() if f"| `{error.__name__}` |" in line]
+    assert len(rows) == 1
+    assert rows[0].split("|")[2].strip() == error.code
+    assert rows[0].split("|")[4].strip(), "the general remedy"
+
+
+def _raised() -> Iterator[tuple[str, ast.Call, type[DesignerError]]]:
+    """Every construction of an error in the source: its place, its call, its class."""
+    by_name = {error.__name__: error for error in classes()}
+    for path in sorted(SOURCE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in by_name:
+                yield f"{path.relative_to(SOURCE)}:{node.lineno}", node, by_name[node.func.id]
+
+
+def test_every_place_that_raises_says_where_and_what_to_do() -> None:
+    sites = list(_raised())
+    assert len(sites) > 150
+    assert {error.__name__ for _, _, error in sites} == {error.__name__ for error in classes()}
+    silent = []
+    for place, call, error in sites:
+        given = {keyword.arg for keyword in call.keywords}
+        if "where" not in given and error.__name__ not in WITHOUT_PLACE:
+            silent.append(f"{place}: {error.__name__} without where")
+        if "advice" not in given and not error.default_advice:
+            silent.append(f"{place}: {error.__name__} without advice")
+    assert silent == []

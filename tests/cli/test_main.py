@@ -59,6 +59,31 @@ def test_help_and_parameter_errors_import_nothing_heavy(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train-pytorch-model", "--untrained-model", "x", "--training-dataset", "x", "--validation-dataset", "x"),
+        ("score-image-model", "--trained-model", "x", "--dataset", "x"),
+        ("apply-image-transformation", "--input-image-transformation", "x", "--input-image-directory", "x"),
+        ("convert-to-image-directory", "--input-dataset", "x"),
+        ("evaluate-model", "--scored-dataset", "x"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_mistake_about_an_input_shows_before_torch_is_imported(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    component = next(item for item in COMPONENTS.values() if item.command == arguments[0])
+    output = f"--{component.outputs[0].name.replace('_', '-')}=out"
+    program = (
+        "import sys; from pytorch_designer.cli.main import main; "
+        f"code = main({[*arguments, output]!r}); print(code, 'torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.splitlines()[-1] == "1 False", done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_named_error_has_exit_code_1_a_message_and_error_info(tmp_path: Path) -> None:
     done = run("train-pytorch-model", "--epochs", "five", cwd=tmp_path)
     assert done.returncode == 1

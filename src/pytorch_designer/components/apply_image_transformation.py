@@ -28,6 +28,9 @@ def run(
     inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: ApplyImageTransformationParameters
 ) -> None:
     """Write the ImageDirectory; see `pytorch_designer.transformation.apply.apply_transformation`."""
+    from pytorch_designer.directories.transformation_directory import open_transformation_directory
+
+    open_transformation_directory(inputs["input_image_transformation"])  # its faults show before torch is imported
     from pytorch_designer.transformation.apply import apply_transformation
 
     apply_transformation(

@@ -18,6 +18,9 @@ class ScoreImageModelParameters(Parameters):
 
 def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: ScoreImageModelParameters) -> None:
     """Write the scores; see `pytorch_designer.scoring.run.score_images`."""
+    from pytorch_designer.directories.model_directory import open_trained_model_directory
+
+    open_trained_model_directory(inputs["trained_model"])  # its faults show before torch is imported
     from pytorch_designer.scoring.run import score_images
 
     score_images(

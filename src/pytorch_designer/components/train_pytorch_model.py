@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -41,15 +42,28 @@ class TrainPyTorchModelParameters(Parameters):
 
 def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: TrainPyTorchModelParameters) -> None:
     """Train, and write the ModelDirectory; see `pytorch_designer.training.run.train_model`."""
-    from pytorch_designer.training.run import train_model
+    from pytorch_designer.directories.image_directory import match_classes, opened_image_directory, require_labels
+    from pytorch_designer.directories.model_directory import open_model_directory
 
-    train_model(
-        untrained_model=inputs["untrained_model"],
-        training_dataset=inputs["training_dataset"],
-        validation_dataset=inputs["validation_dataset"],
-        trained_model=outputs["trained_model"],
-        hyperparameters=hyperparameters(parameters),
-    )
+    with ExitStack() as stack:
+        # What is wrong with the inputs shows here, before torch is imported, which takes seconds.
+        open_model_directory(inputs["untrained_model"])
+        training, validation = (
+            stack.enter_context(opened_image_directory(inputs[port]))
+            for port in ("training_dataset", "validation_dataset")
+        )
+        require_labels(training, "training_dataset")
+        require_labels(validation, "validation_dataset")
+        match_classes(training, validation)
+        from pytorch_designer.training.run import train_model
+
+        train_model(
+            untrained_model=inputs["untrained_model"],
+            training_dataset=training,
+            validation_dataset=validation,
+            trained_model=outputs["trained_model"],
+            hyperparameters=hyperparameters(parameters),
+        )
 
 
 def hyperparameters(parameters: TrainPyTorchModelParameters) -> Hyperparameters:

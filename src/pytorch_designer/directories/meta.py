@@ -50,9 +50,9 @@ def read_meta(root: Path, expected_type: str, error: type[DesignerError]) -> dic
         raise error(f"{META_FILE} does not name a `type`.", where=path, reason="missing_type")
     if found != expected_type:
         raise error(
-            f"The directory is a {found}, and a {expected_type} is needed here.",
+            f"A directory of type {expected_type} is needed here; this one is of type {found}.",
             where=root,
-            advice=f"Connect a {expected_type}.",
+            advice=f"Connect a folder of type {expected_type}.",
             reason="wrong_type",
         )
     return meta

@@ -69,6 +69,23 @@ def open_model_directory(path: Path) -> ModelDirectory:
     return ModelDirectory(path, spec, weights_file, classes)
 
 
+def open_trained_model_directory(path: Path) -> ModelDirectory:
+    """Open the ModelDirectory of a trained model.
+
+    Raises:
+        InvalidModelDirectoryError: As in `open_model_directory`, or the model is untrained.
+    """
+    directory = open_model_directory(path)
+    if directory.classes is None:
+        raise InvalidModelDirectoryError(
+            "The model is untrained: it has no label map.",
+            where=path,
+            advice="Connect the output of Train PyTorch Model.",
+            reason="untrained",
+        )
+    return directory
+
+
 def read_label_map(path: Path, legacy_num_classes: int | None = None) -> tuple[str, ...]:
     """Class names in the order of their indices.
 

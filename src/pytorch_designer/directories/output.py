@@ -94,9 +94,12 @@ def remove_leftovers(path: Path) -> None:
 def locked_output(path: Path) -> Iterator[None]:
     """Hold `path` for this process alone; the lock dies with its owner.
 
+    The folder is created where it is missing, and removed again if nothing has been written into it.
+
     Raises:
         FailedToWriteOutputsError: Another running process holds it.
     """
+    is_new = not path.exists()
     with writing_errors(path):
         path.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path / LOCK_FILE, timeout=0)
@@ -108,6 +111,9 @@ def locked_output(path: Path) -> Iterator[None]:
         with suppress(OSError):  # before the release, so that nobody can be holding the file that is removed
             (path / LOCK_FILE).unlink()
         lock.release()
+        if is_new:
+            with suppress(OSError):  # not empty: it was written
+                path.rmdir()
 
 
 @contextmanager

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from pytorch_designer.directories.model_directory import ModelDirectory, open_model_directory
+from pytorch_designer.directories.model_directory import (
+    ModelDirectory,
+    open_model_directory,
+    open_trained_model_directory,
+)
 from pytorch_designer.directories.model_spec import LegacyNetwork, Normalization
 from pytorch_designer.directories.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from pytorch_designer.errors import InvalidDatasetError, InvalidModelDirectoryError
@@ -85,10 +89,7 @@ def load_model(path: Path) -> LoadedModel:
     Raises:
         InvalidModelDirectoryError: It is no model that this project or the old designer wrote. Nothing in it was run.
     """
-    directory = open_model_directory(path)
-    if isinstance(directory.spec.flavor_extras, LegacyNetwork):
-        return _load_legacy(directory, directory.spec.flavor_extras)
-    return _load_current(directory)
+    return _load(open_model_directory(path))
 
 
 def load_trained_model(path: Path) -> LoadedModel:
@@ -184,6 +185,12 @@ def _dry_run(network: nn.Module, num_images: int, height: int, width: int) -> No
     finally:
         for module, is_training in modes.items():
             module.training = is_training
+
+
+def _load(directory: ModelDirectory) -> LoadedModel:
+    if isinstance(directory.spec.flavor_extras, LegacyNetwork):
+        return _load_legacy(directory, directory.spec.flavor_extras)
+    return _load_current(directory)
 
 
 def _load_current(directory: ModelDirectory) -> LoadedModel:

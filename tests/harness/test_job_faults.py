@@ -291,12 +291,12 @@ def test_other_systems_refuse_what_needs_linux(
 @needs_system_call_watch
 @needs_namespace
 def test_nothing_is_left_behind(run_with: Callable[..., JobResult]) -> None:
-    threads, descriptors = threading.active_count(), _num_descriptors()
+    threads, descriptors, children = threading.active_count(), _num_descriptors(), _children()
     for _ in range(3):
         run_with("echo 1 > ${{outputs.out}}/x", "kill-at-write=9", "full-output=out:1m", "no-network")
     assert threading.active_count() == threads
     assert _num_descriptors() == descriptors
-    assert [entry for entry in Path("/proc").iterdir() if _parent(entry) == os.getpid()] == []
+    assert _children() <= children  # what another test of this process still has is not ours
 
 
 @needs_system_call_watch
@@ -311,6 +311,10 @@ def test_command_line_kills_and_runs_again(write_component: WriteComponent, data
     assert done.stdout.rindex("Completed") > done.stdout.index("Failed with exit code 137")
     assert _names(tmp_path / "first" / "named-outputs" / "out") == ["a", "b"]
     assert (tmp_path / "first-rerun" / "user_logs" / "std_log.txt").read_text() == "done\n"
+
+
+def _children() -> set[str]:
+    return {entry.name for entry in Path("/proc").iterdir() if _parent(entry) == os.getpid()}
 
 
 def _num_descriptors() -> int:

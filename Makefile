@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ready := $(VENV)/.ready
 
-.PHONY: demo test lint types generate clean
+.PHONY: demo test lint types generate torture faulty-disk fuzz families clean
 
 demo: $(ready)
 	$(BIN)/pytorch-designer demo --output .demo
@@ -19,6 +19,19 @@ lint: $(ready)
 
 types: $(ready)
 	$(BIN)/mypy
+
+# Campaigns, from three to fifteen minutes each; docs/reliability.md has their figures.
+torture: $(ready)
+	$(BIN)/python -m tests.campaigns.torture
+
+faulty-disk: $(ready)
+	$(BIN)/python -m tests.campaigns.faulty_disk
+
+fuzz: $(ready)
+	$(BIN)/python -m tests.campaigns.fuzz
+
+families: $(ready)
+	$(BIN)/python -m tests.campaigns.families
 
 # component.yaml, components/*.yaml and the reference pages, out of the definitions in src/pytorch_designer/components.
 generate: $(ready)

@@ -62,7 +62,9 @@ class Settings(BaseSettings):
         True, description="Use deterministic algorithms on GPUs, so that runs repeat bit for bit; off is faster there."
     )
     checkpoint_seconds: float = Field(
-        120, ge=0, description="Least time between two checkpoints; 0 writes one after every step."
+        120,
+        ge=0,
+        description="Least time between two checkpoints, which take at most 2 % of a run; 0 writes one after every step.",
     )
     tracking: Literal["auto", "off"] = Field(
         "auto", description="`off` switches MLflow off. `auto`: the job's own run on Azure ML, ./mlflow.db elsewhere."

@@ -136,21 +136,30 @@ def component_process(disk: FaultyDisk) -> Iterator[ComponentProcess]:
 
 
 def sweep(
-    process: ComponentProcess, disk: FaultyDisk, component: str, top: Path, *, stride: int = 1, offset: int = 0
+    process: ComponentProcess,
+    disk: FaultyDisk,
+    component: str,
+    top: Path,
+    *,
+    stride: int = 1,
+    changes: bool = True,
+    reads: bool = True,
 ) -> Sweep:
     """Fail every `stride`-th change and read of a component; `top/inputs` holds what `write_case_inputs` writes."""
     found = Sweep()
     inputs = top / "inputs"
-    disk.arm(top / component / "good", 0)
-    answer = process.run(component, inputs, top / component / "good")
+    good = top / component / f"good_{changes}_{reads}"
+    disk.arm(good, 0)
+    answer = process.run(component, inputs, good)
     assert answer["error"] is None, answer
-    found.num_changes = disk.num_calls
-    expected = outcome(top / component / "good")
-    disk.arm(inputs, 0, is_read=True)
-    process.run(component, inputs, top / component / "good_reads")
-    found.num_reads = disk.num_calls
+    found.num_changes = disk.num_calls if changes else 0
+    expected = outcome(good)
+    if reads:
+        disk.arm(inputs, 0, is_read=True)
+        process.run(component, inputs, good.with_name("good_to_count_reads"))
+        found.num_reads = disk.num_calls
     for is_read, num_calls in ((False, found.num_changes), (True, found.num_reads)):
-        for number in range(1 + offset % stride, num_calls + 1, stride):
+        for number in range(1, num_calls + 1, stride):
             output = top / component / f"{'read' if is_read else 'change'}_{number}"
             disk.arm(output, number, is_read=is_read)
             answer = process.run(component, inputs, output)

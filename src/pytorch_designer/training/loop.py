@@ -132,7 +132,10 @@ def train(run: TrainingRun, state: TrainingState) -> str:
         keeper.save_if_due()
     if state.best is None:
         raise NonFiniteLossError(
-            "The validation loss was not finite in any epoch, so there is no model to save.", where="learning_rate"
+            "The validation loss was not finite in any epoch, so there is no model to save.",
+            where="learning_rate",
+            advice="Use a lower learning_rate. A network from scratch may also need more steps, that is more images or "
+            "epochs, before its running statistics serve; or start from pretrained weights.",
         )
     return reason
 

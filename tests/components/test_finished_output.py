@@ -1,0 +1,58 @@
+"""What a run leaves alone (its inputs), what it cleans up (its own leftovers), and whom it lets in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pytorch_designer.directories.output import locked_output
+from pytorch_designer.errors import FailedToWriteOutputsError
+from pytorch_designer.settings import settings
+from tests.campaigns.component_cases import CASES, hashes, outcome, write_case_inputs
+
+TRAIN = CASES["train_pytorch_model"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _without_tracking() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTORCH_DESIGNER_TRACKING", "off")
+        settings.cache_clear()
+        yield
+    settings.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cases") / "inputs"
+    write_case_inputs(folder)
+    return folder
+
+
+@pytest.mark.parametrize("component", [name for name, case in CASES.items() if case.inputs])
+def test_nothing_is_written_into_an_input(inputs: Path, component: str, tmp_path: Path) -> None:
+    before = hashes(inputs)
+    CASES[component].run(inputs, tmp_path)
+    assert hashes(inputs) == before
+
+
+def test_what_a_kill_after_the_last_rename_left_is_removed_by_the_same_command(inputs: Path, tmp_path: Path) -> None:
+    TRAIN.run(inputs, tmp_path)
+    finished = outcome(tmp_path)
+    model = tmp_path / "trained_model"
+    for name in (".checkpoint/00000003.json", ".checkpoint/00000003.safetensors", ".staging/COMMIT"):
+        (model / name).parent.mkdir(exist_ok=True)
+        (model / name).write_bytes(b"left")
+    TRAIN.run(inputs, tmp_path)
+    assert outcome(tmp_path) == finished
+
+
+def test_an_output_that_another_run_holds_is_refused(inputs: Path, tmp_path: Path) -> None:
+    with locked_output(tmp_path / "trained_model"), pytest.raises(FailedToWriteOutputsError) as caught:
+        TRAIN.run(inputs, tmp_path)
+    assert caught.value.reason == "locked"
+    assert caught.value.where == str(tmp_path / "trained_model")
+    TRAIN.run(inputs, tmp_path)
+    assert (tmp_path / "trained_model/_meta.yaml").is_file()

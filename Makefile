@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ready := $(VENV)/.ready
 
-.PHONY: demo test lint types generate torture faulty-disk fuzz families clean
+.PHONY: demo test lint types generate torture faulty-disk fuzz families million clean
 
 demo: $(ready)
 	$(BIN)/pytorch-designer demo --output .demo
@@ -32,6 +32,9 @@ fuzz: $(ready)
 
 families: $(ready)
 	$(BIN)/python -m tests.campaigns.families
+
+million: $(ready)
+	$(BIN)/python -m tests.campaigns.million
 
 # component.yaml, components/*.yaml and the reference pages, out of the definitions in src/pytorch_designer/components.
 generate: $(ready)

@@ -13,6 +13,7 @@ refuses a directory without it, so a kill at any moment leaves either a complete
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from contextlib import ExitStack, contextmanager, suppress
@@ -34,6 +35,8 @@ CHECKPOINT_FOLDER = ".checkpoint"
 LOCK_FILE = ".lock"
 _COMMIT_FILE = "COMMIT"
 _MAX_SINGLE_FLUSHES = 1000
+_NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}  # some mounts know no locks: there is none
+_NO_FOLDER_FLUSH = {errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.ENOTSUP}  # some network mounts flush files only
 _OWN_ENTRIES = {STAGING_FOLDER, CHECKPOINT_FOLDER, LOCK_FILE}
 
 
@@ -102,7 +105,8 @@ def locked_output(path: Path) -> Iterator[None]:
     is_new = not path.exists()
     with writing_errors(path):
         path.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path / LOCK_FILE, timeout=0)
+    # In place of a lock that the mount does not know, a file would do, but it would outlive a node that was preempted.
+    lock = FileLock(path / LOCK_FILE, timeout=0, fallback_to_soft=False)
     with writing_errors(path):
         _acquire(lock, path)
     try:
@@ -197,20 +201,22 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Flush the entries of a folder to disk, where the platform can (Windows cannot open a folder)."""
+    """Flush the entries of a folder to disk, where platform and mount can (Windows cannot open a folder)."""
     if os.name != "posix":
         return
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_FLUSH:
+            raise
     finally:
         os.close(descriptor)
 
 
 def _acquire(lock: BaseFileLock, path: Path) -> None:
     try:
-        with suppress(NotImplementedError):  # some mounts know no locks: then there is none
-            lock.acquire()
+        lock.acquire()
     except Timeout as error:
         raise FailedToWriteOutputsError(
             "Another run is writing to this output at this moment.",
@@ -218,6 +224,9 @@ def _acquire(lock: BaseFileLock, path: Path) -> None:
             advice="Wait until it has ended, or name another output folder.",
             reason="locked",
         ) from error
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
 
 
 def _commit(paths: tuple[Path, ...]) -> None:

@@ -58,12 +58,14 @@ class Kill:
         moment: One of `MOMENTS`.
         position: Number of the newest checkpoint after it, -1 without one.
         is_fresh: Whether the process was started with its interpreter, and not forked.
+        seconds: Time from the signal to the end of the process.
     """
 
     signal: str
     moment: str
     position: int
     is_fresh: bool
+    seconds: float
 
 
 @dataclass
@@ -80,6 +82,8 @@ class Report:
         yield f"{len(self.kills)} kills, {sum(kill.is_fresh for kill in self.kills)} of them of fresh interpreters"
         for (name, moment), count in sorted(counts.items()):
             yield f"  {name:8} {moment:18} {count}"
+        longest = max((kill.seconds for kill in self.kills), default=0.0)
+        yield f"at most {longest:.1f} s from a signal to the end of the process"
         yield f"{len({kill.position for kill in self.kills})} different positions of the newest checkpoint after a kill"
         yield f"{self.num_runs} runs ended; {len(self.faults)} faults"
         yield from self.faults
@@ -188,6 +192,7 @@ def _kill_one(top: Path, output: Path, dice: random.Random, report: Report) -> b
     else:
         staging = output / ".staging"
         exit_code = _wait(pid, until=(staging / "model.safetensors").exists, more=dice.random() ** 2)
+    signalled_at = time.monotonic()
     if exit_code is None:
         os.kill(pid, chosen)
         exit_code = _wait(pid)
@@ -196,7 +201,8 @@ def _kill_one(top: Path, output: Path, dice: random.Random, report: Report) -> b
     if exit_code not in {-chosen, 128 + chosen}:
         report.faults.append(f"{output.name}: {moment}, {chosen.name}: exit code {exit_code}: {_log_of(output)}")
         return False
-    report.kills.append(Kill(chosen.name, moment, _newest_checkpoint(output), is_fresh))
+    seconds = time.monotonic() - signalled_at
+    report.kills.append(Kill(chosen.name, moment, _newest_checkpoint(output), is_fresh, seconds))
     return True
 
 

@@ -257,6 +257,23 @@ def test_a_signal_in_validation_ends_the_run_there_and_it_is_validated_again(
     assert [record.validation for record in second.state.history] == [r.validation for r in whole.state.history]
 
 
+def test_a_signal_while_saving_lets_the_save_end_and_stops_a_step_later(
+    build_run: BuildRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = build_run(checkpoint_seconds=0.0)
+    save = CheckpointStore.save
+
+    def interrupted(store: CheckpointStore, state: TrainingState, position: int) -> None:
+        if position == 2:
+            interrupt(small)
+        save(store, state, position)
+
+    monkeypatch.setattr(CheckpointStore, "save", interrupted)
+    with pytest.raises(InterruptedRunError, match="after 3 of 4 steps"):
+        train(small.run, small.state)
+    assert {path.stem for path in small.run.checkpoints.folder.iterdir()} == {"00000002", "00000003"}
+
+
 def test_a_run_that_patience_had_stopped_stays_stopped(build_run: BuildRun, tmp_path: Path) -> None:
     parts = {"num_epochs": 9, "patience": 1, "learning_rate": 1e-20, "checkpoint_seconds": 0.0}
     network = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))  # without statistics, its loss can only stay equal

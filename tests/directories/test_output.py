@@ -99,6 +99,19 @@ def test_output_that_is_a_file_is_refused(tmp_path: Path) -> None:
     assert caught.value.reason == "file"
 
 
+def test_a_file_that_cannot_be_removed_is_named_with_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".staging").mkdir()
+    (tmp_path / ".staging" / "half").write_text("left by a kill")
+
+    def failing(path: str, *, dir_fd: int | None = None) -> None:
+        raise OSError(errno.EIO, "Input/output error", path)  # as the system does: the last part of the path alone
+
+    monkeypatch.setattr(os, "unlink", failing)
+    with pytest.raises(FailedToWriteOutputsError) as caught:
+        prepare_output(tmp_path)
+    assert caught.value.where == str(tmp_path / ".staging")
+
+
 def test_folder_below_a_file_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(FailedToWriteOutputsError):

@@ -226,6 +226,8 @@ def _become_command(top: Path, output: Path, *, is_fresh: bool) -> NoReturn:
         from pytorch_designer.cli.main import main as run_command
 
         exit_code = run_command(_arguments(output))
+    except KeyboardInterrupt:  # before the command's own handling: the interpreter would end like this
+        exit_code = 128 + signal.SIGINT
     except BaseException:  # noqa: BLE001 (nothing may get out of a forked process)
         traceback.print_exc()
     finally:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -143,3 +144,20 @@ def test_secrets_of_the_environment_are_never_printed(tmp_path: Path) -> None:
     done = run("train-pytorch-model", cwd=tmp_path, AZUREML_TOKEN="s3cr3t-token")
     assert "s3cr3t-token" not in done.stdout + done.stderr
     assert "s3cr3t-token" not in (tmp_path / "outputs/error_info.json").read_text()
+
+
+class _Interrupts(ModuleType):
+    """A module whose import Ctrl-C interrupts."""
+
+    def __getattr__(self, name: str) -> object:
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_while_modules_are_imported_shows_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = "pytorch_designer.components.registry"
+    monkeypatch.setitem(sys.modules, name, _Interrupts(name))
+    assert main(["train-pytorch-model"]) == 130
+    assert capsys.readouterr().err == "Interrupted.\n"

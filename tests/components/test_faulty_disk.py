@@ -50,6 +50,7 @@ def test_a_failing_disk_never_leaves_a_half_output(workshop: Workshop, component
 
 @pytest.mark.parametrize("component", ["train_pytorch_model", "split_image_directory", "score_image_model"])
 def test_a_stumbling_mount_never_ends_in_a_traceback(workshop: Workshop, component: str) -> None:
-    found = sweep(workshop.process, workshop.disk, component, workshop.top, stride=4, changes=False)
+    found = sweep(workshop.process, workshop.disk, component, workshop.top, stride=6, changes=False)
     assert found.faults == []
     assert found.num_unharmed > 0, "a read that fails once is tried again"
+    assert found.num_failed > 0, "one that fails for good is named"

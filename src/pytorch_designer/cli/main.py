@@ -93,12 +93,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if name in _OTHER_COMMANDS:
         command, _ = _OTHER_COMMANDS[name]
         return run_guarded(partial(command, rest))
+    return run_guarded(partial(_component, name, rest))
+
+
+def _component(name: str, arguments: Sequence[str]) -> int | None:
     from pytorch_designer.cli.component_command import run_component
     from pytorch_designer.components.registry import COMPONENTS
 
     components = {component.command: component for component in COMPONENTS.values()}
     if name in components:
-        return run_guarded(partial(run_component, components[name], rest, PROGRAM))
+        run_component(components[name], arguments, PROGRAM)
+        return 0
     print(f"{PROGRAM}: there is no command {name!r}.\n\n{_help()}", file=sys.stderr)
     return _USAGE_ERROR
 

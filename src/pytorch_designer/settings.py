@@ -64,7 +64,8 @@ class Settings(BaseSettings):
     checkpoint_seconds: float = Field(
         120,
         ge=0,
-        description="Least time between two checkpoints, which take at most 2 % of a run; 0 writes one after every step.",
+        description="Least time between two checkpoints, which take at most 2 % of a run; 0 writes one after every "
+        "step.",
     )
     tracking: Literal["auto", "off"] = Field(
         "auto", description="`off` switches MLflow off. `auto`: the job's own run on Azure ML, ./mlflow.db elsewhere."
@@ -79,8 +80,8 @@ class Settings(BaseSettings):
     )
     reuse_cache: Path | None = Field(
         None,
-        description="Folder in which `run` keeps the results of pipeline nodes to reuse them. Automatic: the user's cache "
-        "folder.",
+        description="Folder in which `run` keeps the results of pipeline nodes to reuse them. Automatic: the user's "
+        "cache folder.",
     )
     reuse_cache_bytes: int = Field(
         20 * 2**30, ge=0, description="Size that the kept results may have together; 0 switches reuse off."

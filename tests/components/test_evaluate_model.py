@@ -223,7 +223,7 @@ def test_an_image_directory_on_the_port_is_refused_by_its_type(tmp_path: Path) -
     (scores / "_meta.yaml").write_text("type: ImageDirectory\n")
     message, info = failure(tmp_path, scores)
 
-    assert "is a ImageDirectory, and a DataFrameDirectory is needed" in message
+    assert "A directory of type DataFrameDirectory is needed here; this one is of type ImageDirectory." in message
     assert info["reason"] == "wrong_type"
 
 

@@ -92,7 +92,10 @@ def test_damaged_file_is_counted_and_does_not_end_the_run(workspace: Path) -> No
     ("ports", "message"),
     [
         ({"trained_model": "untrained"}, "InvalidModelDirectoryError (0159): The model is untrained"),
-        ({"dataset": "trained"}, "InvalidDatasetError (0018): The directory is a ModelDirectory"),
+        (
+            {"dataset": "trained"},
+            "(0018): A directory of type ImageDirectory is needed here; this one is of type ModelDirectory",
+        ),
     ],
 )
 def test_wrong_input_is_named_and_leaves_nothing(workspace: Path, ports: dict[str, str], message: str) -> None:

@@ -215,12 +215,12 @@ def test_nothing_is_written_when_one_output_is_occupied(make_tree: MakeTree, tmp
             make_tree("a/1.png", "a/2.png"), (tmp_path / "one", tmp_path / "two"), fraction=0.5, seed=1
         )
     assert caught.value.reason == "not_empty"
-    assert list((tmp_path / "one").iterdir()) == []
+    assert not (tmp_path / "one").exists()
     assert [path.name for path in (tmp_path / "two").iterdir()] == ["mine.txt"]
 
 
-def test_impossible_fraction_leaves_both_outputs_empty(make_tree: MakeTree, tmp_path: Path) -> None:
+def test_impossible_fraction_leaves_no_output(make_tree: MakeTree, tmp_path: Path) -> None:
     outputs = (tmp_path / "one", tmp_path / "two")
     with pytest.raises(LessThanOrEqualToError):
         split_image_directory(make_tree("a/1.png", "a/2.png"), outputs, fraction=0.9, seed=1)
-    assert [list(output.iterdir()) for output in outputs] == [[], []]
+    assert not any(output.exists() for output in outputs)

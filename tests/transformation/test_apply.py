@@ -171,7 +171,7 @@ def test_bad_files_beyond_the_tolerance_are_an_error_and_no_output(images: Path,
     with pytest.raises(InvalidDatasetError, match=r"dog/broken\.jpg") as caught:
         transform(images, tmp_path / "out", RESIZE)
     assert caught.value.reason == "bad_images"
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_image_that_a_step_cannot_take_is_a_bad_file(images: Path, tmp_path: Path) -> None:

@@ -61,7 +61,6 @@ def _train(images: Path, validation: Path | None, output: Path, parameters: Trai
     from pytorch_designer.components.train_pytorch_model import hyperparameters
     from pytorch_designer.directories.image_directory import opened_image_directory, require_labels
     from pytorch_designer.directories.splitting import split_rows
-    from pytorch_designer.training.run import train_model
 
     with ExitStack() as stack:
         dataset = stack.enter_context(opened_image_directory(images))
@@ -75,6 +74,8 @@ def _train(images: Path, validation: Path | None, output: Path, parameters: Trai
         untrained = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "untrained_model"
         model = ImageModelParameters(model_name=parameters.model_name, pretrained=parameters.pretrained)
         image_model.run({}, {"untrained_model": untrained}, model)
+        from pytorch_designer.training.run import train_model  # with torch, once the images are known to be good
+
         train_model(
             untrained_model=untrained,
             training_dataset=training_dataset,

@@ -1,4 +1,4 @@
-"""The three inputs of Train PyTorch Model, opened and checked against each other before any work is done."""
+"""The three inputs of Train PyTorch Model, checked against each other before any work is done."""
 
 from __future__ import annotations
 
@@ -6,17 +6,11 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytorch_designer.directories.image_directory import (
-    ImageDirectory,
-    match_classes,
-    opened_image_directory,
-    require_labels,
-)
+from pytorch_designer.directories.image_directory import ImageDirectory, match_classes, require_labels
 from pytorch_designer.models.loading import LoadedModel, load_model
 from pytorch_designer.training.image_plan import plan_images
 
 if TYPE_CHECKING:
-    from contextlib import ExitStack
     from pathlib import Path
 
     import numpy as np
@@ -52,15 +46,10 @@ class TrainingInputs:
     augmentation: Augmentation | None
 
 
-def open_inputs(
-    stack: ExitStack,
-    *,
-    untrained_model: Path,
-    training_dataset: Path | ImageDirectory,
-    validation_dataset: Path | ImageDirectory,
-    random_seed: int,
+def check_inputs(
+    *, untrained_model: Path, training: ImageDirectory, validation: ImageDirectory, random_seed: int
 ) -> TrainingInputs:
-    """Open the inputs; what they hold open, such as an extracted archive, is closed with `stack`.
+    """Load the model and check the inputs against each other.
 
     `random_seed` is the run's, for what is drawn for each image.
 
@@ -70,18 +59,12 @@ def open_inputs(
         NotLabeledDatasetError: A dataset has images without labels.
     """
     model = load_model(untrained_model)
-    training = _opened(stack, training_dataset)
     require_labels(training, TRAINING_PORT)
-    validation = _opened(stack, validation_dataset)
     require_labels(validation, VALIDATION_PORT)
     validation_labels = match_classes(training, validation)
     _warn_of_doubtful_data(training, validation)
     plan = plan_images(model, training, seed=random_seed)
     return TrainingInputs(model, training, validation, validation_labels, plan.preprocessing, plan.augmentation)
-
-
-def _opened(stack: ExitStack, dataset: Path | ImageDirectory) -> ImageDirectory:
-    return dataset if isinstance(dataset, ImageDirectory) else stack.enter_context(opened_image_directory(dataset))
 
 
 def _warn_of_doubtful_data(training: ImageDirectory, validation: ImageDirectory) -> None:

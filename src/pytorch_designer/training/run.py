@@ -35,7 +35,7 @@ from pytorch_designer.training.display import RunDisplay, open_display
 from pytorch_designer.training.facts import data_facts, fingerprint_facts, model_facts
 from pytorch_designer.training.fingerprint import run_fingerprint
 from pytorch_designer.training.history import BadFile, EpochRecord, RunSummary
-from pytorch_designer.training.inputs import TRAINING_PORT, VALIDATION_PORT, TrainingInputs, open_inputs
+from pytorch_designer.training.inputs import TRAINING_PORT, VALIDATION_PORT, TrainingInputs, check_inputs
 from pytorch_designer.training.loop import TrainingRun, train
 from pytorch_designer.training.optimizer import build_optimizer
 from pytorch_designer.training.report import write_report
@@ -71,8 +71,8 @@ class _Job:
 def train_model(
     *,
     untrained_model: Path,
-    training_dataset: Path | ImageDirectory,
-    validation_dataset: Path | ImageDirectory,
+    training_dataset: ImageDirectory,
+    validation_dataset: ImageDirectory,
     trained_model: Path,
     hyperparameters: Hyperparameters,
 ) -> None:
@@ -83,7 +83,7 @@ def train_model(
 
     Args:
         untrained_model: ModelDirectory, trained or not, of the old or the new layout.
-        training_dataset: Labelled images, anything that `opened_image_directory` reads, or has read.
+        training_dataset: Labelled images, opened.
         validation_dataset: Labelled images with the same classes.
         trained_model: Output folder: new, empty, or that of the same run.
         hyperparameters: What to learn with.
@@ -94,11 +94,10 @@ def train_model(
     _refuse_several_processes()
     with ExitStack() as stack:
         stop_request = stack.enter_context(stop_requests())
-        inputs = open_inputs(
-            stack,
+        inputs = check_inputs(
             untrained_model=untrained_model,
-            training_dataset=training_dataset,
-            validation_dataset=validation_dataset,
+            training=training_dataset,
+            validation=validation_dataset,
             random_seed=hyperparameters.random_seed,
         )
         job = _prepare(inputs, hyperparameters, trained_model)

@@ -1,0 +1,116 @@
+"""What every program in this folder is asked for, and the record that it writes.
+
+All take the same command line, so that a benchmark can start any of them. The clock starts when a library begins its
+first epoch: imports, opening the folders and building the network come before. Reading, the start of worker processes
+and validation are within.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """A training run from random weights.
+
+    Attributes:
+        data: Folder with `training` and `validation`, each with a folder of images a class.
+        model: Name of a torchvision classifier.
+        size: Side in pixels of what the network sees.
+        epochs: Passes over the training images.
+        batch_size: Images a step.
+        learning_rate: As the library takes it: constant, initial or highest.
+        seed: Of the weights and the order of the images.
+        threads: Threads that compute; None for the library's choice.
+        output: File for the record.
+    """
+
+    data: Path
+    model: str
+    size: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    seed: int
+    threads: int | None
+    output: Path
+
+    @property
+    def num_classes(self) -> int:
+        """Class folders of the training images."""
+        return sum(path.is_dir() for path in (self.data / "training").iterdir())
+
+
+def parse_request(description: str) -> RunRequest:
+    """Read the command line, and set the number of threads that compute."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--model", default="resnet18")
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--learning-rate", type=float, default=0.001)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--output", type=Path, required=True)
+    request = RunRequest(**vars(parser.parse_args()))
+    if request.threads is not None:
+        torch.set_num_threads(request.threads)
+    return request
+
+
+@dataclass
+class RunRecord:
+    """Times and validation metrics of a run, marked as it goes on: begin, then two marks an epoch."""
+
+    library: str
+    epochs: list[dict[str, float]] = field(default_factory=list)
+    _last_mark: float = 0.0
+    _train_seconds: float = 0.0
+
+    def begin(self) -> None:
+        """The first epoch begins."""
+        self._last_mark = time.perf_counter()
+
+    def training_ended(self) -> None:
+        """An epoch's training steps are done."""
+        self._train_seconds = self._lap()
+
+    def validation_ended(self, *, top1: float, loss: float) -> None:
+        """An epoch's validation is done; both figures are over all validation images."""
+        self.add_epoch(train_seconds=self._train_seconds, validation_seconds=self._lap(), top1=top1, loss=loss)
+
+    def add_epoch(self, *, train_seconds: float, validation_seconds: float, top1: float, loss: float) -> None:
+        """Add an epoch that was timed elsewhere."""
+        self.epochs.append(
+            {
+                "train_seconds": train_seconds,
+                "validation_seconds": validation_seconds,
+                "validation_top1": top1,
+                "validation_loss": loss,
+            }
+        )
+
+    def write(self, path: Path) -> None:
+        """Write the record as JSON, with the versions of what ran."""
+        content: dict[str, Any] = {
+            "library": self.library,
+            "versions": {name: version(name) for name in dict.fromkeys((self.library, "torch", "torchvision"))},
+            "epochs": self.epochs,
+            "seconds": sum(epoch["train_seconds"] + epoch["validation_seconds"] for epoch in self.epochs),
+        }
+        path.write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+    def _lap(self) -> float:
+        now = time.perf_counter()
+        seconds, self._last_mark = now - self._last_mark, now
+        return seconds

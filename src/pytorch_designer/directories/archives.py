@@ -30,6 +30,7 @@ from typing import IO, TYPE_CHECKING, cast
 from pytorch_designer.directories.folder_listing import is_skipped
 from pytorch_designer.directories.meta import path_fault, reading_errors
 from pytorch_designer.directories.output import writing_errors
+from pytorch_designer.directories.retrying import is_file, open_retrying, retrying
 from pytorch_designer.errors import InvalidDatasetError
 
 if TYPE_CHECKING:
@@ -69,8 +70,15 @@ DEFAULT_LIMITS = ExtractionLimits()
 
 
 def is_archive(path: Path) -> bool:
-    """Whether `path` is a file with an archive's extension, in any case."""
-    return path.name.lower().endswith((ZIP_EXTENSION, *TAR_EXTENSIONS)) and path.is_file()
+    """Whether `path` is a file with an archive's extension, in any case.
+
+    Raises:
+        InvalidDatasetError: It has one, and whether it is a file cannot be told.
+    """
+    if not path.name.lower().endswith((ZIP_EXTENSION, *TAR_EXTENSIONS)):
+        return False
+    with reading_errors(path, InvalidDatasetError):
+        return is_file(path)
 
 
 def extract_archive(archive: Path, target: Path, limits: ExtractionLimits = DEFAULT_LIMITS) -> None:
@@ -103,7 +111,7 @@ class _Extraction:
 
     def __post_init__(self) -> None:
         with reading_errors(self.archive, InvalidDatasetError):
-            self.archive_bytes = max(1, self.archive.stat().st_size)
+            self.archive_bytes = max(1, retrying(self.archive.stat).st_size)
 
     def admit(self, member: str, num_bytes: int) -> Path | None:
         """Where `member` goes, or None if it is skipped.
@@ -169,7 +177,7 @@ class _Extraction:
 def _extract_zip(extraction: _Extraction) -> None:
     if _num_disks(extraction.archive) > 1:
         raise extraction.refusal("it is one part of several", extraction.archive.name, "multi_disk")
-    with zipfile.ZipFile(extraction.archive) as archive:
+    with open_retrying(extraction.archive) as stream, zipfile.ZipFile(stream) as archive:
         for info in archive.infolist():
             name = _zip_member_name(info)
             kind = stat.S_IFMT(info.external_attr >> 16)
@@ -200,7 +208,7 @@ def _zip_member_name(info: zipfile.ZipInfo) -> str:
 
 def _num_disks(archive: Path) -> int:
     """How many parts the zip archive consists of, from the record at its end."""
-    with archive.open("rb") as stream:
+    with open_retrying(archive) as stream:
         stream.seek(0, os.SEEK_END)
         stream.seek(max(0, stream.tell() - (1 << 16) - 22))
         tail = stream.read()
@@ -213,7 +221,7 @@ def _num_disks(archive: Path) -> int:
 
 def _extract_tar(extraction: _Extraction) -> None:
     with (
-        extraction.archive.open("rb") as raw,
+        open_retrying(extraction.archive) as raw,
         _decompressed(raw) as content,
         tarfile.open(fileobj=cast("IO[bytes]", content), mode="r:", encoding="utf-8", errors="surrogateescape") as tar,
     ):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorch_designer.directories.meta import reading_errors
-from pytorch_designer.directories.retrying import retrying
+from pytorch_designer.directories.retrying import exists, is_folder, real_path, retrying
 from pytorch_designer.directories.string_column import StringColumn
 from pytorch_designer.errors import InvalidDatasetError
 
@@ -64,30 +64,8 @@ def list_folder(root: Path, path: str) -> FolderListing:
     Raises:
         InvalidDatasetError: The folder cannot be read, or holds a link of a refused kind.
     """
-    images: list[str] = []
-    folders: list[str] = []
-    others: list[str] = []
-    with (
-        reading_errors(root / path, InvalidDatasetError),
-        retrying(lambda: os.scandir(root / path)) as entries,
-    ):
-        for entry in entries:
-            if is_skipped(entry.name):
-                continue
-            if entry.is_symlink():
-                _check_link(root, Path(entry.path))
-            if entry.is_dir():
-                folders.append(entry.name)
-            elif is_image_name(entry.name) and entry.is_file():  # not a pipe, which would be read for ever
-                images.append(entry.name)
-            else:
-                others.append(entry.name)
-    return FolderListing(
-        path=path,
-        images=StringColumn.from_strings(sorted(images)),
-        folders=tuple(sorted(folders)),
-        others=StringColumn.from_strings(sorted(others)),
-    )
+    with reading_errors(root / path, InvalidDatasetError):
+        return retrying(lambda: _list_once(root, path))
 
 
 def list_tree(root: Path, top: FolderListing) -> Iterator[FolderListing]:
@@ -119,13 +97,37 @@ def single_folder_chain(root: Path) -> Iterator[FolderListing]:
         yield listing
 
 
+def _list_once(root: Path, path: str) -> FolderListing:
+    images: list[str] = []
+    folders: list[str] = []
+    others: list[str] = []
+    with os.scandir(root / path) as entries:
+        for entry in entries:
+            if is_skipped(entry.name):
+                continue
+            if entry.is_symlink():
+                _check_link(root, Path(entry.path))
+            if entry.is_dir():
+                folders.append(entry.name)
+            elif is_image_name(entry.name) and entry.is_file():  # not a pipe, which would be read for ever
+                images.append(entry.name)
+            else:
+                others.append(entry.name)
+    return FolderListing(
+        path=path,
+        images=StringColumn.from_strings(sorted(images)),
+        folders=tuple(sorted(folders)),
+        others=StringColumn.from_strings(sorted(others)),
+    )
+
+
 def _check_link(root: Path, link: Path) -> None:
-    real, real_root = os.path.realpath(link), os.path.realpath(root)
+    real, real_root = real_path(link), real_path(root)
     if real != real_root and not real.startswith(os.path.join(real_root, "")):  # noqa: PTH118 - a string prefix
         fault, reason = "leaves the directory", "link_leaves_directory"
-    elif not link.exists():
+    elif not exists(link):
         fault, reason = "leads nowhere or in circles", "broken_link"
-    elif link.is_dir():
+    elif is_folder(link):
         fault, reason = "leads to a folder", "link_to_folder"
     else:
         return

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from pytorch_designer.directories.output import META_FILE
-from pytorch_designer.directories.retrying import retrying
+from pytorch_designer.directories.retrying import TRANSIENT_ERRORS, real_path, retrying
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ def read_meta(root: Path, expected_type: str, error: type[DesignerError]) -> dic
     """
     check_directory(root, error)
     path = root / META_FILE
-    if not os.path.lexists(path):
+    if not _is_listed(path, error):
         raise error(
             f"The directory has no {META_FILE}: it is not a {expected_type}, or what wrote it did not finish.",
             where=root,
@@ -72,8 +72,7 @@ def check_directory(root: Path, error: type[DesignerError]) -> None:
             "unreadable".
     """
     try:
-        with retrying(lambda: os.scandir(root)) as entries:
-            is_empty = next(entries, None) is None
+        is_empty = retrying(lambda: _is_empty(root))
     except FileNotFoundError as missing:
         raise error("There is no such directory.", where=root, reason="missing_directory") from missing
     except NotADirectoryError as not_directory:
@@ -92,14 +91,16 @@ def resolve_inside(root: Path, relative: str, error: type[DesignerError]) -> Pat
     Raises:
         DesignerError: An `error` with the reason "path_outside" if `relative` is empty, absolute (as POSIX or as
             Windows writes it), has a `..`, a NUL or what no file name can hold, or passes through a link that
-            leaves `root`; "link_loop" if it passes through links that go in circles.
+            leaves `root`; "link_loop" if it passes through links that go in circles; "unreadable" if that cannot be
+            told.
     """
     fault = path_fault(relative)
     if fault is not None:
         raise error(f"The path {relative!r} {fault}.", where=root, reason="path_outside")
     path = root / relative
-    real_root = os.path.realpath(root)
-    real = os.path.realpath(path)
+    with reading_errors(path, error):
+        real_root, real = real_path(root), real_path(path)
+        is_loop = _goes_in_circles(path)
     if real != real_root and not real.startswith(os.path.join(real_root, "")):  # noqa: PTH118 - a string prefix
         raise error(
             f"The path {relative!r} leaves the directory through a link.",
@@ -107,7 +108,7 @@ def resolve_inside(root: Path, relative: str, error: type[DesignerError]) -> Pat
             advice="Put a copy of the file or folder in place of the link.",
             reason="path_outside",
         )
-    if _goes_in_circles(path):
+    if is_loop:
         raise error(f"The path {relative!r} is a link that goes in circles.", where=root, reason="link_loop")
     return path
 
@@ -171,10 +172,27 @@ def _parse_meta(path: Path, error: type[DesignerError]) -> dict[str, Any]:
     return {str(key): value for key, value in meta.items()}
 
 
+def _is_listed(path: Path, error: type[DesignerError]) -> bool:
+    """Whether there is an entry of this name, be it a link that leads nowhere."""
+    with reading_errors(path, error):
+        try:
+            retrying(path.lstat)
+        except FileNotFoundError:
+            return False
+    return True
+
+
+def _is_empty(folder: Path) -> bool:
+    with os.scandir(folder) as entries:
+        return next(entries, None) is None
+
+
 def _goes_in_circles(path: Path) -> bool:
     try:
-        path.stat()
+        retrying(path.stat)
     except OSError as failure:
+        if failure.errno in TRANSIENT_ERRORS:
+            raise
         return failure.errno == errno.ELOOP
     return False
 

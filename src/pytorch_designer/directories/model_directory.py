@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from pytorch_designer.directories.image_schema import GAP_CLASS
 from pytorch_designer.directories.meta import read_meta, reading_errors, resolve_inside
 from pytorch_designer.directories.model_spec import MODEL_SPEC_FILE, LegacyNetwork, ModelSpec, read_model_spec
-from pytorch_designer.directories.retrying import retrying
+from pytorch_designer.directories.retrying import is_file, retrying
 from pytorch_designer.errors import InvalidModelDirectoryError
 
 if TYPE_CHECKING:
@@ -157,8 +157,8 @@ def _file_inside(root: Path, relative: object, role: str) -> Path:
         raise InvalidModelDirectoryError(f"The directory names no {role}.", where=root, reason="no_file")
     file = resolve_inside(root, relative, InvalidModelDirectoryError)
     with reading_errors(file, InvalidModelDirectoryError):
-        if not file.is_file():
+        if not is_file(file):
             raise InvalidModelDirectoryError(f"The {role} is missing.", where=file, reason="no_file")
-        if file.stat().st_size == 0:
+        if retrying(file.stat).st_size == 0:
             raise InvalidModelDirectoryError(f"The {role} is empty.", where=file, reason="empty_file")
     return file

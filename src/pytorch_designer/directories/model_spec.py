@@ -218,7 +218,7 @@ def write_model_spec(path: Path, spec: ModelSpec, *, time_created: str) -> None:
 
 def _read_mapping(path: Path) -> dict[str, Any]:
     try:
-        data = retrying(path.read_bytes) if path.stat().st_size <= _MAX_SPEC_BYTES else None
+        data = retrying(path.read_bytes) if retrying(path.stat).st_size <= _MAX_SPEC_BYTES else None
     except OSError as error:
         raise InvalidModelDirectoryError(
             "The model specification cannot be read.", where=path, reason="no_spec"

@@ -14,7 +14,7 @@ import numpy as np
 
 from pytorch_designer.directories.folder_listing import SCAN_THREADS
 from pytorch_designer.directories.meta import path_fault, reading_errors, resolve_inside
-from pytorch_designer.directories.retrying import retrying
+from pytorch_designer.directories.retrying import is_file, retrying
 from pytorch_designer.errors import InvalidDatasetError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def check_referenced_files(
     # case, or missing.
     doubtful = [(row, files[row]) for row in _not_in(present, listed)]
     _refuse_paths_outside(doubtful, list_path, name_row)
-    missing = [(row, file) for row, file in doubtful if not resolve_inside(root, file, InvalidDatasetError).is_file()]
+    missing = [(row, file) for row, file in doubtful if not _is_file_inside(root, file)]
     if missing:
         raise InvalidDatasetError(
             f"{len(missing)} of {len(files)} images are not there.",
@@ -85,14 +85,25 @@ def _files_in(root: Path, folder: str) -> NDArray[np.int64]:
     """
     path = root / folder
     try:
-        with reading_errors(path, InvalidDatasetError), retrying(lambda: os.scandir(path)) as entries:
-            return np.fromiter(
-                (hash(folder + entry.name) for entry in entries if entry.is_file(follow_symlinks=False)), dtype=np.int64
-            )
+        with reading_errors(path, InvalidDatasetError):
+            return retrying(lambda: _hashes_of_files(path, folder))
     except InvalidDatasetError as error:
         if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
             return _NO_FILES
         raise
+
+
+def _hashes_of_files(path: Path, prefix: str) -> NDArray[np.int64]:
+    with os.scandir(path) as entries:
+        return np.fromiter(
+            (hash(prefix + entry.name) for entry in entries if entry.is_file(follow_symlinks=False)), dtype=np.int64
+        )
+
+
+def _is_file_inside(root: Path, file: str) -> bool:
+    path = resolve_inside(root, file, InvalidDatasetError)
+    with reading_errors(path, InvalidDatasetError):
+        return is_file(path)
 
 
 def _refuse_paths_outside(rows: Iterable[tuple[int, str]], list_path: Path, name_row: Callable[[int], str]) -> None:

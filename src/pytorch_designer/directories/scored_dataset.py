@@ -22,7 +22,7 @@ from pytorch_designer.directories.data_frame_schema import (
     unescape,
 )
 from pytorch_designer.directories.meta import read_meta, reading_errors, resolve_inside
-from pytorch_designer.directories.retrying import retrying
+from pytorch_designer.directories.retrying import is_file, open_retrying
 from pytorch_designer.errors import InvalidDatasetError, NotScoredDatasetError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def open_scored_dataset(path: Path) -> ScoredDataset:
     import pyarrow as pa
     from pyarrow import parquet
 
-    with reading_errors(data_path, InvalidDatasetError), retrying(lambda: data_path.open("rb")) as stream:
+    with reading_errors(data_path, InvalidDatasetError), open_retrying(data_path) as stream:
         try:
             file = parquet.ParquetFile(stream)
             _check_distinct(file.schema_arrow.names, data_path)
@@ -104,7 +104,9 @@ def _file_of(root: Path, meta: dict[str, Any], key: str) -> Path:
     if not isinstance(relative, str):
         raise InvalidDatasetError(f"_meta.yaml does not name a file under `{key}`.", where=root, reason="missing_key")
     path = resolve_inside(root, relative, InvalidDatasetError)
-    if not path.is_file():
+    with reading_errors(path, InvalidDatasetError):
+        is_there = is_file(path)
+    if not is_there:
         raise InvalidDatasetError(f"The file that `{key}` names is missing.", where=path, reason="missing_file")
     return path
 

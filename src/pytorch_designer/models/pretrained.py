@@ -22,6 +22,7 @@ from uuid import uuid4
 
 import torch
 
+from pytorch_designer.directories.retrying import is_file, open_retrying
 from pytorch_designer.errors import FailedToDownloadFilesError
 from pytorch_designer.models.architectures import build_network, build_on_meta, pretrained_architecture
 from pytorch_designer.models.weights import check_tensors, read_state_dict
@@ -92,10 +93,14 @@ def verified_file(url: str) -> Path:
 
 
 def _from_folder(file: Path, cache: Path) -> Path:
-    if not file.is_file():
-        raise _failure(str(file), file.name, cache, "The mirror does not have this file.")
-    if not _is_published(file, file.name):
-        raise _failure(str(file), file.name, cache, "Its SHA-256 is not the one in its name.")
+    try:
+        if not is_file(file):
+            raise _failure(str(file), file.name, cache, "The mirror does not have this file.")
+        if not _is_published(file, file.name):
+            raise _failure(str(file), file.name, cache, "Its SHA-256 is not the one in its name.")
+    except OSError as error:
+        reason = f"The mirror cannot be read: {error.strerror or error}."
+        raise _failure(str(file), file.name, cache, reason) from error
     return file
 
 
@@ -145,7 +150,7 @@ def _is_published(file: Path, name: str) -> bool:
     if match is None:
         raise AssertionError(f"{name} has no hash to verify it by")
     digest = hashlib.sha256()
-    with file.open("rb") as stream:
+    with open_retrying(file) as stream:  # a mirror may be a mount
         while chunk := stream.read(_CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest().startswith(match[1])

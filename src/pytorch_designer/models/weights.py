@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import torch
 from torch import Tensor, nn
 
-from pytorch_designer.directories.retrying import retrying
+from pytorch_designer.directories.retrying import open_retrying, retrying
 from pytorch_designer.errors import DesignerError, InvalidModelDirectoryError
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def read_state_dict(path: Path, error: type[DesignerError] = InvalidModelDirecto
         error: It is anything else, a pickle that wants to run code for instance. Nothing of it was run.
     """
     try:
-        with path.open("rb") as stream, warnings.catch_warnings():
+        with open_retrying(path) as stream, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what torch finds odd about a file is either an error below or no matter
             is_zip = _check_zip(stream)
             content = torch.load(stream, map_location="cpu", weights_only=True)

@@ -20,14 +20,13 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
+from pytorch_designer.directories.locking import held_lock
 from pytorch_designer.errors import FailedToWriteOutputsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from filelock import BaseFileLock
 
 META_FILE = "_meta.yaml"
 STAGING_FOLDER = ".staging"
@@ -35,7 +34,6 @@ CHECKPOINT_FOLDER = ".checkpoint"
 LOCK_FILE = ".lock"
 _COMMIT_FILE = "COMMIT"
 _MAX_SINGLE_FLUSHES = 1000
-_NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}  # some mounts know no locks: there is none
 _NO_FOLDER_FLUSH = {errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.ENOTSUP}  # some network mounts flush files only
 _OWN_ENTRIES = {STAGING_FOLDER, CHECKPOINT_FOLDER, LOCK_FILE}
 
@@ -105,16 +103,16 @@ def locked_output(path: Path) -> Iterator[None]:
     is_new = not path.exists()
     with writing_errors(path):
         path.mkdir(parents=True, exist_ok=True)
-    # In place of a lock that the mount does not know, a file would do, but it would outlive a node that was preempted.
-    lock = FileLock(path / LOCK_FILE, timeout=0, fallback_to_soft=False)
-    with writing_errors(path):
-        _acquire(lock, path)
     try:
-        yield
+        with ExitStack() as lock:
+            with writing_errors(path):
+                _acquire(lock, path)
+            try:
+                yield
+            finally:
+                with suppress(OSError):  # before the release, so that nobody can be holding the file that is removed
+                    (path / LOCK_FILE).unlink()
     finally:
-        with suppress(OSError):  # before the release, so that nobody can be holding the file that is removed
-            (path / LOCK_FILE).unlink()
-        lock.release()
         if is_new:
             with suppress(OSError):  # not empty: it was written
                 path.rmdir()
@@ -214,9 +212,9 @@ def sync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
-def _acquire(lock: BaseFileLock, path: Path) -> None:
+def _acquire(lock: ExitStack, path: Path) -> None:
     try:
-        lock.acquire()
+        lock.enter_context(held_lock(path / LOCK_FILE, timeout_seconds=0))
     except Timeout as error:
         raise FailedToWriteOutputsError(
             "Another run is writing to this output at this moment.",
@@ -224,9 +222,6 @@ def _acquire(lock: BaseFileLock, path: Path) -> None:
             advice="Wait until it has ended, or name another output folder.",
             reason="locked",
         ) from error
-    except OSError as error:
-        if error.errno not in _NO_LOCKS:
-            raise
 
 
 def _commit(paths: tuple[Path, ...]) -> None:

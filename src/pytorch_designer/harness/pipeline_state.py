@@ -12,13 +12,14 @@ from __future__ import annotations
 import json
 import os
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
+from pytorch_designer.directories.locking import held_lock
 from pytorch_designer.directories.output import write_atomically, writing_errors
 from pytorch_designer.errors import FailedToWriteOutputsError
 from pytorch_designer.harness.run_folder import NODES_FOLDER, PIPELINE_FILE
@@ -152,27 +153,35 @@ def prepared_folder(path: Path, own_entries: Collection[str]) -> Iterator[None]:
     Raises:
         FailedToWriteOutputsError: It cannot be written, holds something that is not a run's, or a run uses it.
     """
-    with writing_errors(path):
-        path.mkdir(parents=True, exist_ok=True)
-        occupied = sorted(entry.name for entry in path.iterdir())
-        foreign = [name for name in occupied if not name.startswith(".") and name not in own_entries]
-        if foreign and PIPELINE_FILE not in occupied:
-            raise FailedToWriteOutputsError(
-                "The run folder is not empty and not one of an earlier run of a pipeline; nothing in it was changed.",
-                where=path,
-                examples=foreign,
-                advice="Name a new or empty folder.",
-                reason="not_empty",
-            )
-        (path / NODES_FOLDER).mkdir(exist_ok=True)
+    with ExitStack() as lock:
+        with writing_errors(path):
+            _make(path, own_entries)
+            _acquire(lock, path)
+        yield
+
+
+def _make(path: Path, own_entries: Collection[str]) -> None:
+    path.mkdir(parents=True, exist_ok=True)
+    occupied = sorted(entry.name for entry in path.iterdir())
+    foreign = [name for name in occupied if not name.startswith(".") and name not in own_entries]
+    if foreign and PIPELINE_FILE not in occupied:
+        raise FailedToWriteOutputsError(
+            "The run folder is not empty and not one of an earlier run of a pipeline; nothing in it was changed.",
+            where=path,
+            examples=foreign,
+            advice="Name a new or empty folder.",
+            reason="not_empty",
+        )
+    (path / NODES_FOLDER).mkdir(exist_ok=True)
+
+
+def _acquire(lock: ExitStack, path: Path) -> None:
     try:
-        lock = FileLock(path / _LOCK, timeout=0).acquire()
+        lock.enter_context(held_lock(path / _LOCK, timeout_seconds=0))
     except Timeout:
         raise FailedToWriteOutputsError(
             "Another run of a pipeline uses this run folder.", where=path, advice="Wait for it, or name another folder."
         ) from None
-    with lock:
-        yield
 
 
 def _plain(result: PipelineResult) -> dict[str, Any]:

@@ -25,9 +25,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
 from platformdirs import user_cache_path
 
+from pytorch_designer.directories.locking import held_lock
 from pytorch_designer.directories.output import write_atomically
 from pytorch_designer.harness.content_hash import content_hash, list_tree, listing_hash
 from pytorch_designer.harness.file_copy import copy_entries
@@ -36,9 +36,8 @@ from pytorch_designer.harness.run_store import PROGRAM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
-
-    from filelock import BaseFileLock
 
     from pytorch_designer.harness.job import JobResult
 
@@ -245,9 +244,9 @@ class ReuseCache:
                 path.replace(trash)
             shutil.rmtree(trash, ignore_errors=True)
 
-    def _locked(self) -> BaseFileLock:
+    def _locked(self) -> AbstractContextManager[None]:
         self.folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(self.folder / "lock")
+        return held_lock(self.folder / "lock")
 
     def _paths(self) -> list[Path]:
         return _children(self._entries)

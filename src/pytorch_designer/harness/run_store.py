@@ -22,9 +22,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
 from platformdirs import user_cache_path
 
+from pytorch_designer.directories.locking import held_lock
 from pytorch_designer.errors import UnsupportedEnvironmentError
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def _template() -> Path:
         return template
     try:
         template.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(template.with_suffix(".lock")):
+        with held_lock(template.with_suffix(".lock")):
             if not template.exists():
                 _make_template(template)
     except OSError as error:
@@ -201,20 +201,18 @@ def _template() -> Path:
 
 def _make_template(template: Path) -> None:
     _logger.info("MLflow prepares an empty database, once for this version; this takes seconds.")
-    partial = template.with_suffix(".partial")
-    partial.unlink(missing_ok=True)
-    made = subprocess.run(
-        [sys.executable, "-m", "pytorch_designer.harness.empty_run_store", str(partial)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"},
-    )
-    if made.returncode != 0:
-        raise UnsupportedEnvironmentError(
-            "MLflow could not create a database.", where=partial, examples=made.stderr.splitlines()[-3:]
-        )
-    partial.replace(template)
+    partial = template.with_name(f".{template.name}.{uuid.uuid4().hex}")  # where there are no locks, several make one
+    command = [sys.executable, "-m", "pytorch_designer.harness.empty_run_store", str(partial)]
+    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+    try:
+        made = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        if made.returncode != 0:
+            raise UnsupportedEnvironmentError(
+                "MLflow could not create a database.", where=partial, examples=made.stderr.splitlines()[-3:]
+            )
+        partial.replace(template)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _copy_template(template: Path, database: Path) -> None:

@@ -16,7 +16,7 @@ import torch
 import torchvision
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 
 def time_in_turn(
@@ -37,15 +37,24 @@ def time_in_turn(
 def print_table(title: str, seconds: Mapping[str, list[float]], num_images: int) -> None:
     """Print date, machine, versions and n, and a row a way: images a second, and the ratio to the first way."""
     first = next(iter(seconds))
-    num_rounds = len(seconds[first])
-    print(f"{time.strftime('%Y-%m-%d')}, {processor_name()}, {torch.get_num_threads()} cores")
-    print(f"Python {platform.python_version()}, torch {torch.__version__}, torchvision {torchvision.__version__}")
-    print(f"{title}, n = {num_rounds}\n")
+    print_conditions(f"{title}, n = {len(seconds[first])}")
     print(f"| way | images a second | ratio to {first} | lowest to highest ratio |\n|---|---|---|---|")
     for name, values in seconds.items():
         ratios = [base / value for base, value in zip(seconds[first], values, strict=True)]
         rate = num_images / statistics.median(values)
-        print(f"| {name} | {rate:,.0f} | {statistics.median(ratios):.2f} | {min(ratios):.2f} to {max(ratios):.2f} |")
+        print(f"| {name} | {rate:,.0f} | {describe_ratios(ratios)} |")
+
+
+def print_conditions(title: str) -> None:
+    """Print date, machine, versions and what was measured."""
+    print(f"{time.strftime('%Y-%m-%d')}, {processor_name()}, {torch.get_num_threads()} cores")
+    print(f"Python {platform.python_version()}, torch {torch.__version__}, torchvision {torchvision.__version__}")
+    print(f"{title}\n")
+
+
+def describe_ratios(ratios: Sequence[float]) -> str:
+    """Two cells of a table: the median, and the lowest and highest."""
+    return f"{statistics.median(ratios):.2f} | {min(ratios):.2f} to {max(ratios):.2f}"
 
 
 def processor_name() -> str:

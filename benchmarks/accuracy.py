@@ -1,0 +1,128 @@
+"""How accurate training is for the same five parameters, beside other libraries at their defaults.
+
+    python benchmarks/accuracy.py --output RUNS.jsonl [--peers-python PATH] [--seeds 5] [--jobs 2] [--threads 1]
+
+ResNet-18 from scratch on the two sets of harder_digits.py, by every way and seed. What counts is the highest validation
+top-1 of a run's epochs. A run is a line of the output; runs that are in it already are not repeated, so that a
+benchmark that was interrupted goes on when it is started again. `--table` prints the table of what there is so far.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from harder_digits import write_harder_digits, write_plain_digits
+from measuring import print_conditions
+from peer_runs import PROGRAMS, Task, add_peers_option, run_way
+
+SETS = ("digits", "harder digits")
+TASK = Task(size=32, epochs=5)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run."""
+
+    dataset: str
+    way: str
+    seed: int
+
+
+def main() -> None:
+    """Carry out the runs that are missing, and print the table."""
+    parser = argparse.ArgumentParser(description="Validation accuracy by library.")
+    parser.add_argument("--output", type=Path, required=True, help="file of the runs; it is continued")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--jobs", type=int, default=2, help="runs side by side")
+    parser.add_argument("--threads", type=int, default=1, help="threads that compute in each run")
+    parser.add_argument("--table", action="store_true", help="print the table of what there is, and run nothing")
+    add_peers_option(parser)
+    options = parser.parse_args()
+    # Seed by seed, so that what there is after an interruption can be compared.
+    wanted = [Run(name, way, seed) for seed in range(1, options.seeds + 1) for name in SETS for way in PROGRAMS]
+    if not options.table:
+        missing = [run for run in wanted if run not in read_results(options.output)]
+        carry_out(missing, options)
+    results = read_results(options.output)
+    print_conditions(f"{TASK.describe()}, seeds 1 to {options.seeds}, mean and standard error")
+    for name in SETS:
+        print_accuracies(name, results, options.seeds)
+
+
+def carry_out(runs: list[Run], options: argparse.Namespace) -> None:
+    """Run in as many processes as asked for, and append each result when it is there."""
+    with tempfile.TemporaryDirectory() as folder:
+        data = {name: Path(folder, name) for name in SETS}
+        write_plain_digits(data["digits"])
+        write_harder_digits(data["harder digits"], 2000, 2000)
+
+        def carry_out_one(run: Run) -> dict[str, Any]:
+            result = run_way(
+                run.way,
+                TASK,
+                data[run.dataset],
+                seed=run.seed,
+                threads=options.threads,
+                peers_python=options.peers_python,
+            )
+            return asdict(run) | asdict(result)
+
+        with ThreadPoolExecutor(options.jobs) as jobs:
+            pending = [jobs.submit(carry_out_one, run) for run in runs]
+            try:
+                for number, done in enumerate(as_completed(pending), 1):
+                    line = done.result()
+                    with options.output.open("a", encoding="utf-8") as stream:
+                        stream.write(json.dumps(line) + "\n")
+                    best = max(epoch["validation_top1"] for epoch in line["epochs"])
+                    what = f"{line['dataset']}, {line['way']}, seed {line['seed']}"
+                    print(f"{number}/{len(runs)} {what}: {best:.4f}, {line['seconds']:.0f} s", flush=True)
+            finally:
+                jobs.shutdown(cancel_futures=True)
+
+
+def read_results(path: Path) -> dict[Run, float]:
+    """The highest validation top-1 by run."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    records = [json.loads(line) for line in lines]
+    return {
+        Run(record["dataset"], record["way"], record["seed"]): max(
+            epoch["validation_top1"] for epoch in record["epochs"]
+        )
+        for record in records
+    }
+
+
+def print_accuracies(dataset: str, results: dict[Run, float], num_seeds: int) -> None:
+    """Print a row a way; differences are between runs of the same seed."""
+    print(f"| {dataset} | validation top-1 | ours less this | n |\n|---|---|---|---|")
+    for way in PROGRAMS:
+        seeds = [
+            seed
+            for seed in range(1, num_seeds + 1)
+            if {Run(dataset, way, seed), Run(dataset, "ours", seed)} <= results.keys()
+        ]
+        accuracies = [results[Run(dataset, way, seed)] for seed in seeds]
+        differences = [results[Run(dataset, "ours", seed)] - results[Run(dataset, way, seed)] for seed in seeds]
+        difference = "" if way == "ours" else mean_and_error(differences, sign="+")
+        print(f"| {way} | {mean_and_error(accuracies)} | {difference} | {len(seeds)} |")
+    print()
+
+
+def mean_and_error(values: list[float], *, sign: str = "") -> str:
+    """Mean and its standard error, as far as there are values."""
+    if len(values) < 2:
+        return ", ".join(f"{value:{sign}.4f}" for value in values)
+    error = statistics.stdev(values) / len(values) ** 0.5
+    return f"{statistics.mean(values):{sign}.4f} +- {error:.4f}"
+
+
+if __name__ == "__main__":
+    main()

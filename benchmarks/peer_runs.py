@@ -1,0 +1,104 @@
+"""Runs of the programs in peers/, each in a fresh process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import argparse
+
+PROGRAMS = {
+    "ours": "ours.py",
+    "script": "script.py",
+    "Lightning": "lightning_run.py",
+    "HF Trainer": "trainer_run.py",
+    "fastai": "fastai_run.py",
+}
+PEERS = tuple(name for name in PROGRAMS if name != "ours")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained, the same for every way; see peers/run_request.py."""
+
+    size: int
+    epochs: int
+    model: str = "resnet18"
+    batch_size: int = 16
+    learning_rate: float = 0.001
+
+    def describe(self) -> str:
+        """For a table's caption."""
+        return (
+            f"{self.model} from scratch, {self.size} pixels, {self.epochs} epochs, batch size {self.batch_size}, "
+            f"learning rate {self.learning_rate}"
+        )
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """An epoch as peers/run_request.py records it; accuracy is 0 to 1."""
+
+    train_seconds: float
+    validation_seconds: float
+    validation_top1: float
+    validation_loss: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """A run's record.
+
+    Attributes:
+        versions: By library.
+        epochs: In order.
+        seconds: All epochs with their validation.
+    """
+
+    versions: dict[str, str]
+    epochs: tuple[Epoch, ...]
+    seconds: float
+
+    @staticmethod
+    def from_dict(record: dict[str, Any]) -> Result:
+        """Read what a program wrote."""
+        epochs = tuple(Epoch(**epoch) for epoch in record["epochs"])
+        return Result(record["versions"], epochs, record["seconds"])
+
+
+def add_peers_option(parser: argparse.ArgumentParser) -> None:
+    """Let a command line name the interpreter of the peers."""
+    parser.add_argument(
+        "--peers-python",
+        default=sys.executable,
+        metavar="PATH",
+        help="the Python that has the libraries to compare with (extra `benchmarks`); default: this one",
+    )
+
+
+def run_way(
+    way: str, task: Task, data: Path, *, peers_python: str, seed: int = 1, threads: int | None = None
+) -> Result:
+    """Train in a fresh process, in a folder that is deleted afterwards.
+
+    Raises:
+        RuntimeError: The program failed; with all that it printed.
+    """
+    program = Path(__file__).parent / "peers" / PROGRAMS[way]
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder, "record.json")
+        options = vars(task) | {"data": data.resolve(), "seed": seed, "threads": threads, "output": output}
+        command = [sys.executable if way == "ours" else peers_python, str(program)]
+        for name, value in options.items():
+            if value is not None:
+                command += [f"--{name.replace('_', '-')}", str(value)]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"{program.name} failed:\n{done.stdout}{done.stderr}")
+        return Result.from_dict(json.loads(output.read_text(encoding="utf-8")))

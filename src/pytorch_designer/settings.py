@@ -64,8 +64,8 @@ class Settings(BaseSettings):
     checkpoint_seconds: float = Field(
         120,
         ge=0,
-        description="Least time between two checkpoints, which take at most 2 % of a run; 0 writes one after every "
-        "step.",
+        description="Time between two checkpoints within an epoch. The end of an epoch has one after a tenth of it. "
+        "They take at most 2 % of a run: on a slow disk they become rarer. 0 writes one after every step.",
     )
     tracking: Literal["auto", "off"] = Field(
         "auto", description="`off` switches MLflow off. `auto`: the job's own run on Azure ML, ./mlflow.db elsewhere."

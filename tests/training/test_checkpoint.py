@@ -10,6 +10,7 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -306,6 +307,42 @@ def test_checkpoints_become_rarer_where_writing_them_takes_long(
     train(small.run, small.state)
     assert len(small.display.losses) == 12
     assert 1 <= len(saved) <= 2, "one second of saving asks for fifty of training"
+
+
+@pytest.mark.parametrize(
+    ("step_seconds", "save_seconds", "expected"),
+    [
+        (150.0, 0.0, [5, 10, 15]),  # an epoch is 600 of the 1,000 seconds between checkpoints: all three have one
+        (50.0, 0.0, [15]),  # before the first, half of the 1,000 seconds have to pass
+        (150.0, 20.0, [5, 13]),  # 20 seconds are 2 % of 1,000: the next comes within the third epoch
+        (20.0, 0.0, []),
+    ],
+)
+def test_the_end_of_an_epoch_has_a_checkpoint_where_they_stay_cheap(
+    build_run: BuildRun,
+    monkeypatch: pytest.MonkeyPatch,
+    step_seconds: float,
+    save_seconds: float,
+    expected: list[int],
+) -> None:
+    small = build_run(checkpoint_seconds=1000.0)
+    saved: list[int] = []
+    now = [0.0]
+    step_taken = small.display.step_taken
+
+    def slow_step(**step: Any) -> None:
+        now[0] += step_seconds
+        step_taken(**step)
+
+    def slow_save(store: CheckpointStore, state: TrainingState, position: int) -> None:
+        saved.append(position)
+        now[0] += save_seconds
+
+    monkeypatch.setattr(small.display, "step_taken", slow_step)
+    monkeypatch.setattr(CheckpointStore, "save", slow_save)
+    monkeypatch.setattr("pytorch_designer.training.loop.time.monotonic", lambda: now[0])
+    train(small.run, small.state)
+    assert saved == expected
 
 
 def test_positions_are_json_that_anybody_can_read(state: TrainingState, store: CheckpointStore) -> None:

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from pytorch_designer.training.signals import StopRequest
 
 _MAX_CHECKPOINT_SHARE = 0.02  # of the time of a run: on a slow disk, checkpoints become rarer
+_LEAST_EPOCH_SHARE = 0.1  # of the time between checkpoints: epochs that are shorter do not each end with one
+_FIRST_EPOCH_SHARE = 0.5  # likewise, as long as it is not known what a checkpoint costs
 
 
 class TrainingDisplay(Protocol):
@@ -68,7 +70,8 @@ class TrainingRun:
         num_classes: Number of classes.
         normalizes_lone_image: See `take_step`.
         checkpoints: Where the state is saved.
-        checkpoint_seconds: Least time between two checkpoints; 0 writes one after every step, whatever it costs.
+        checkpoint_seconds: Time between two checkpoints within an epoch. The end of an epoch gets one after a tenth of
+            it, if checkpoints then take no more than 2 % of the time. 0 writes one after every step, whatever it costs.
         display: Shows progress.
         on_epoch_end: Called with the record of each epoch, for tracking.
         stop_request: Set when the process was told to stop.
@@ -129,7 +132,7 @@ def train(run: TrainingRun, state: TrainingState) -> str:
             keeper.save_if_due()
         validation, confusion = _validate(run, state.epoch, keeper)
         _end_epoch(run, state, validation, confusion, before + time.perf_counter() - started)
-        keeper.save_if_due()
+        keeper.save_if_due(is_epoch_end=True)
     if state.best is None:
         raise NonFiniteLossError(
             "The validation loss was not finite in any epoch, so there is no model to save.",
@@ -209,11 +212,14 @@ class _CheckpointKeeper:
     def __init__(self, run: TrainingRun, state: TrainingState) -> None:
         self._run = run
         self._state = state
-        self._due_at = time.monotonic() + run.checkpoint_seconds
+        self._saved_at = time.monotonic()
+        self._epoch_end_seconds = run.checkpoint_seconds * _FIRST_EPOCH_SHARE
+        self._step_seconds = run.checkpoint_seconds
 
-    def save_if_due(self) -> None:
+    def save_if_due(self, *, is_epoch_end: bool = False) -> None:
         self.stop_if_requested()
-        if time.monotonic() >= self._due_at:
+        least_seconds = self._epoch_end_seconds if is_epoch_end else self._step_seconds
+        if time.monotonic() - self._saved_at >= least_seconds:
             self.save()
 
     def stop_if_requested(self) -> None:
@@ -232,6 +238,8 @@ class _CheckpointKeeper:
         position = len(self._state.history) * (len(self._run.training_slices) + 1) + self._state.step
         started = time.monotonic()
         self._run.checkpoints.save(self._state, position)
-        ended = time.monotonic()
-        least = (ended - started) / _MAX_CHECKPOINT_SHARE if self._run.checkpoint_seconds else 0.0
-        self._due_at = ended + max(self._run.checkpoint_seconds, least)
+        self._saved_at = time.monotonic()
+        wanted = self._run.checkpoint_seconds
+        affordable = (self._saved_at - started) / _MAX_CHECKPOINT_SHARE if wanted else 0.0
+        self._epoch_end_seconds = max(affordable, wanted * _LEAST_EPOCH_SHARE)
+        self._step_seconds = max(affordable, wanted)

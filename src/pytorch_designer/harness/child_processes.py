@@ -2,7 +2,7 @@
 
 Each process leads a session and a process group of its own, so that Ctrl-C on the terminal reaches only the harness and
 ending a process ends all that it has started. When it ends, so does what it left running in the background: on Azure ML
-its container goes.
+its container goes. They do not outlive a harness that was killed either; see `orphan_watch`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pytorch_designer.harness.memory import can_measure_trees, tree_memory_bytes
+from pytorch_designer.harness.orphan_watch import OrphanWatch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -109,20 +110,21 @@ def run_children(
     endings: queue.SimpleQueue[_Running] = queue.SimpleQueue()
     receive = _one_at_a_time(on_line)
     watch = _Watch(running, endings, stop)
-    try:
-        for rank, child in enumerate(children):
-            running.append(_Running(rank, child, receive, endings))
-        if on_start is not None:
-            on_start(partial(_kill_all, running))
-        first_failure = watch.until_failure_or_end()
-        has_running = watch.has_running()
-        if has_running:
+    with OrphanWatch() as orphans:
+        try:
+            for rank, child in enumerate(children):
+                running.append(_Running(rank, child, receive, endings, orphans))
+            if on_start is not None:
+                on_start(partial(_kill_all, running))
+            first_failure = watch.until_failure_or_end()
+            has_running = watch.has_running()
+            if has_running:
+                for process in running:
+                    process.ask_to_end()
+                watch.until_end(time.monotonic() + grace_seconds)
+        finally:
             for process in running:
-                process.ask_to_end()
-            watch.until_end(time.monotonic() + grace_seconds)
-    finally:
-        for process in running:
-            process.end()
+                process.end()
     return Outcome(
         exit_code=0 if first_failure is None else first_failure.exit_code,
         failed_rank=None if first_failure is None else first_failure.rank,
@@ -135,13 +137,21 @@ def run_children(
 class _Running:
     """One process, with a thread that reads its output and one that waits for its end."""
 
-    def __init__(self, rank: int, child: Child, receive: LineReceiver, endings: queue.SimpleQueue[_Running]) -> None:
+    def __init__(
+        self,
+        rank: int,
+        child: Child,
+        receive: LineReceiver,
+        endings: queue.SimpleQueue[_Running],
+        orphans: OrphanWatch,
+    ) -> None:
         self.rank = rank
         self.exit_code = 0
         self.max_resident_bytes: int | None = None
         self._is_asked_to_end = False
         self._is_given_up = False
         self._endings = endings
+        self._orphans = orphans
         log = child.log_file.open("wb", buffering=0)
         self._popen = subprocess.Popen(
             child.arguments,
@@ -153,6 +163,7 @@ class _Running:
             start_new_session=True,
             pass_fds=child.descriptors,
         )
+        orphans.add(self._popen.pid)
         self._reader = threading.Thread(target=self._read, args=(log, receive), name=READER_NAME, daemon=True)
         self._waiter = threading.Thread(target=self._wait, daemon=True)
         self._reader.start()
@@ -199,6 +210,7 @@ class _Running:
             time.sleep(_GROUP_SECONDS)
         if not hasattr(os, "waitid"):
             self._signal_group(_KILL)
+        self._orphans.remove(self._popen.pid)
         code = self._popen.returncode
         self.exit_code = code if code >= 0 else _SIGNAL_BASE - code
         self._endings.put(self)

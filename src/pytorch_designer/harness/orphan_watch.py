@@ -1,0 +1,67 @@
+"""Ends the processes of a job when the harness is killed and cannot do it itself.
+
+A shell waits at the end of a pipe whose other end the harness alone holds. Each line names the process groups that run
+at the moment. However the harness goes, the pipe ends with it, and the shell kills the groups of the last line. (Linux
+can send a process a signal when its parent dies, but only from code between fork and exec, which is not safe in a
+program with threads; macOS cannot.)
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_SHELL = "/bin/sh"
+_SCRIPT = """
+trap '' HUP INT TERM
+while read -r line; do groups=$line; done
+for group in $groups; do kill -s KILL -- "-$group"; done 2>/dev/null
+"""
+
+
+class OrphanWatch:
+    """Knows the process groups of one job; a context manager, safe to use from several threads. Nothing on Windows."""
+
+    def __init__(self) -> None:
+        self._groups: set[int] = set()
+        self._lock = threading.Lock()
+        self._shell: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> OrphanWatch:
+        if os.name == "posix":
+            self._shell = subprocess.Popen(
+                [_SHELL, "-c", _SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
+            )
+        return self
+
+    def __exit__(
+        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._shell is not None and self._shell.stdin is not None:
+            with suppress(BrokenPipeError):
+                self._shell.stdin.close()
+            self._shell.wait()
+
+    def add(self, group: int) -> None:
+        """From now on `group`, the number of a process group, does not outlive the harness."""
+        with self._lock:
+            self._groups.add(group)
+            self._tell()
+
+    def remove(self, group: int) -> None:
+        """The group is gone, and its number may become another's."""
+        with self._lock:
+            self._groups.discard(group)
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._shell is not None and self._shell.stdin is not None:
+            line = " ".join(map(str, sorted(self._groups)))
+            with suppress(BrokenPipeError):  # somebody has ended the shell: the job need not suffer for it
+                os.write(self._shell.stdin.fileno(), f"{line}\n".encode())

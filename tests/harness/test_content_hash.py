@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from pytorch_designer.errors import InterruptedRunError
 from pytorch_designer.harness.content_hash import HashMemory, content_hash, list_tree, listing_hash
+from pytorch_designer.harness.stopping import StopRequest
 from tests.harness.pipeline_files import make_folder
 
 LONG_AGO = time.time() - 3600
@@ -92,6 +94,22 @@ class TestMemory:
         _age(folder)
 
         assert HashMemory(tmp_path / "hashes").hash_of(folder) == first
+
+    def test_reading_a_large_file_ends_when_a_stop_is_asked_for(self, tmp_path: Path) -> None:
+        with (tmp_path / "large").open("wb") as stream:
+            stream.truncate(1 << 40)  # without content: hours of reading, and no room on the disk
+        stop, num_checks = StopRequest(), 0
+
+        def check() -> None:
+            nonlocal num_checks
+            num_checks += 1
+            if num_checks == 3:
+                stop.request()
+            stop.check()
+
+        with pytest.raises(InterruptedRunError):
+            HashMemory(tmp_path / "hashes", check).hash_of(tmp_path / "large")
+        assert num_checks == 3
 
     def test_a_change_is_seen(self, tmp_path: Path) -> None:
         folder = make_folder(tmp_path / "f", a="1")

@@ -296,3 +296,14 @@ def test_two_runs_at_a_time_share_a_cache(bench: Bench) -> None:
 
     assert [text_of(result.outputs["result"] / "y") for result in results] == ["data\ncode\n1.0\n"] * 3
     assert bench.states() == ["reused", "reused"]
+
+
+def test_a_stop_is_heard_while_a_large_input_is_read(bench: Bench) -> None:
+    with (bench.top / "data" / "large").open("wb") as stream:
+        stream.truncate(1 << 40)  # without content: hours of reading, and no room on the disk
+    stop = StopRequest()
+    timer = threading.Timer(0.3, stop.request)
+    timer.start()
+    with pytest.raises(InterruptedRunError):
+        bench.run(stop=stop)
+    timer.join()

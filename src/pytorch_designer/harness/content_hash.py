@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 _CHUNK_BYTES = 1 << 20
 _SETTLED_NS = 2_000_000_000  # a file may change twice within the resolution of its time, and keep its size
@@ -62,8 +62,16 @@ def listing_hash(entries: Sequence[FileEntry]) -> str:
     return digest.hexdigest()
 
 
-def content_hash(entries: Sequence[FileEntry]) -> str:
+def _go_on() -> None:
+    """Stop nothing."""
+
+
+def content_hash(entries: Sequence[FileEntry], check: Callable[[], None] = _go_on) -> str:
     """Hash of names and contents, as hexadecimal text. Files are read in chunks.
+
+    Args:
+        entries: As `list_tree` lists them.
+        check: Is called before each chunk, and raises where there is no need to go on: a large file takes minutes.
 
     Raises:
         OSError: A file cannot be read.
@@ -73,22 +81,31 @@ def content_hash(entries: Sequence[FileEntry]) -> str:
         digest.update(_line(entry.name, entry.num_bytes))
         if not entry.is_folder:
             with entry.path.open("rb") as stream:
+                check()
                 while chunk := stream.read(_CHUNK_BYTES):
                     digest.update(chunk)
+                    check()
     return digest.hexdigest()
 
 
 class HashMemory:
-    """Content hashes of paths, kept in a folder, one small file a path."""
+    """Content hashes of paths, kept in a folder, one small file a path.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: Is created when something is kept.
+        check: See `content_hash`.
+    """
+
+    def __init__(self, folder: Path, check: Callable[[], None] = _go_on) -> None:
         self._folder = folder
+        self._check = check
 
     def hash_of(self, top: Path) -> str:
         """The content hash of `top`, which is not read again as long as names, sizes and times are what they were.
 
         Raises:
             OSError: Something in it cannot be read.
+            Exception: What `check` raises.
         """
         entries = list_tree(top)
         listing = listing_hash(entries)
@@ -96,7 +113,7 @@ class HashMemory:
         known = _read(memo)
         if known.get("listing") == listing:
             return str(known["content"])
-        content = content_hash(entries)
+        content = content_hash(entries, self._check)
         newest = max((entry.changed_ns for entry in entries), default=0)
         if newest < time.time_ns() - _SETTLED_NS:
             _write(memo, {"path": str(top), "listing": listing, "content": content})

@@ -167,7 +167,8 @@ class _PipelineRun:
     def _reuse(self, cache: ReuseCache) -> Reuse:
         request = self._request
         own = () if request.store is None else request.store.own_paths
-        return Reuse(cache, is_forced=request.is_forced, not_code=(*own, cache.folder, *request.outputs.values()))
+        not_code = (*own, cache.folder, *request.outputs.values())
+        return Reuse(cache, stop=self._stop_nodes, is_forced=request.is_forced, not_code=not_code)
 
     def _run_nodes(self, runner: NodeRunner) -> None:
         with ThreadPoolExecutor(max_workers=max(len(self._plan.nodes), 1)) as threads:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pytorch_designer.harness.pipeline_state import NodeResult
     from pytorch_designer.harness.reuse_cache import Entry, ReuseCache
     from pytorch_designer.harness.specification import CommandSpec
+    from pytorch_designer.harness.stopping import StopRequest
 
 _log = logging.getLogger(__name__)
 
@@ -43,13 +44,16 @@ class Reuse:
         cache: Where results are kept.
         is_forced: Whether every node runs although its result is kept.
         not_code: Paths of what runs write; in a code folder they are no part of the code.
+        stop: Ends `key` and `restore` while they read large inputs, with an InterruptedRunError.
     """
 
-    def __init__(self, cache: ReuseCache, *, is_forced: bool = False, not_code: tuple[Path, ...] = ()) -> None:
+    def __init__(
+        self, cache: ReuseCache, *, stop: StopRequest, is_forced: bool = False, not_code: tuple[Path, ...] = ()
+    ) -> None:
         self._cache = cache
         self._not_code = not_code
         self._is_forced = is_forced
-        self._hashes = HashMemory(cache.hashes)
+        self._hashes = HashMemory(cache.hashes, stop.check)
         self._known: dict[Path, str] = {}
         self._code: dict[tuple[object, ...], str] = {}
         self._lock = threading.Lock()

@@ -7,6 +7,8 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from pytorch_designer.errors import InterruptedRunError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
@@ -28,6 +30,15 @@ class StopRequest:
         """Ask; the second time it is urgent."""
         self.is_urgent = self.signal_number is not None
         self.signal_number = self.signal_number or signal_number
+
+    def check(self) -> None:
+        """Do nothing as long as nobody has asked.
+
+        Raises:
+            InterruptedRunError: Somebody has.
+        """
+        if self.signal_number is not None:
+            raise InterruptedRunError("The run was stopped.", signal_number=self.signal_number)
 
 
 @contextmanager

@@ -37,13 +37,27 @@ class Settings(BaseSettings):
         description="Threads that compute. Automatic: the physical cores of this job, or OMP_NUM_THREADS if set.",
     )
     decode_threads: int | None = Field(
-        None, ge=1, description="Threads that read and decode images. Automatic: several times the cores, at most 32."
+        None,
+        ge=1,
+        description="Threads that read images, nearly all of which wait for the storage; no more decode than there are "
+        "cores. Automatic: sixteen a core, but 32 to 64.",
     )
     cache_bytes: int | None = Field(
         None,
         ge=0,
         description="Memory budget for decoded images, in bytes; 0 switches the cache off. Automatic: a quarter of the "
         "memory that is free.",
+    )
+    disk_cache_bytes: int | None = Field(
+        None,
+        ge=0,
+        description="Budget on a local disk, in bytes, for decoded images that the memory budget has no room for; 0 "
+        "switches it off. Automatic: half of what is free there; nothing where the folder is kept in memory (tmpfs).",
+    )
+    cache_folder: Path | None = Field(
+        None,
+        description="Folder on a local disk for these images; nothing is left in it when the process ends, even if it "
+        "is killed. Automatic: the system's folder for temporary files.",
     )
     max_image_pixels: int = Field(
         178_956_970, ge=1, description="Images with more pixels than this (width times height) are bad files."

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,6 +17,7 @@ import torch
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.errors import InvalidDatasetError
+from pytorch_designer.images.cache import CacheBudget
 from pytorch_designer.images.decode import decode_image
 from pytorch_designer.images.loader import Batch, ImageLoader
 from pytorch_designer.images.order import batch_slices, epoch_order
@@ -41,7 +45,7 @@ def images() -> list[bytes]:
 @pytest.fixture(autouse=True)
 def _no_threads_are_left() -> Iterator[None]:
     yield
-    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("image-reader")] == []
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("image-")] == []
 
 
 def open_loader(dataset: ImageDirectory | Folder, **options: Any) -> ImageLoader:
@@ -63,12 +67,14 @@ def indices_of(batches: list[Batch]) -> list[list[int]]:
 
 
 @pytest.mark.parametrize("cache_bytes", [0, 7 * ROW_BYTES, 10**6])
-@pytest.mark.parametrize("num_threads", [1, 2, 8])
+@pytest.mark.parametrize("disk_cache_bytes", [0, 9 * ROW_BYTES, 10**6])
+@pytest.mark.parametrize("num_threads", [1, 2, 40])
 def test_order_and_pixels_depend_on_nothing_but_the_rows(
-    num_threads: int, cache_bytes: int, images: list[bytes], tmp_path: Path
+    num_threads: int, cache_bytes: int, disk_cache_bytes: int, images: list[bytes], tmp_path: Path
 ) -> None:
     expected = torch.stack([crop_and_resize(decode_image(content), RULE) for content in images])
-    with open_loader(folder_of(tmp_path, images), num_threads=num_threads, cache_bytes=cache_bytes) as loader:
+    budget = {"cache_bytes": cache_bytes, "disk_cache_bytes": disk_cache_bytes, "cache_folder": tmp_path}
+    with open_loader(folder_of(tmp_path, images), num_threads=num_threads, **budget) as loader:
         for epoch in range(3):
             order = epoch_order(NUM_IMAGES, seed=4, epoch=epoch)
             rows = [order[part] for part in batch_slices(NUM_IMAGES, 4)]
@@ -118,6 +124,76 @@ def test_the_cache_spares_every_second_read(images: list[bytes], tmp_path: Path)
     assert all(torch.equal(one.images, two.images) for one, two in zip(first, second, strict=True))
 
 
+def test_rows_beyond_the_memory_are_read_back_from_the_disk(images: list[bytes], tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, images)
+    budget = {"cache_bytes": 7 * ROW_BYTES, "disk_cache_bytes": 16 * ROW_BYTES, "cache_folder": tmp_path}
+    with open_loader(folder, **budget) as loader:
+        first = list(loader.batches(in_order(NUM_IMAGES)))
+        assert loader.memory == 7 * ROW_BYTES
+        for row in range(NUM_IMAGES):
+            folder.path(row).unlink()
+        second = list(loader.batches(in_order(NUM_IMAGES)))
+        if os.name == "posix":
+            assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
+    assert all(torch.equal(one.images, two.images) for one, two in zip(first, second, strict=True))
+
+
+def test_a_disk_that_fills_up_costs_time_but_no_pixel(
+    images: list[bytes], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    resource = pytest.importorskip("resource")
+    expected = torch.stack([crop_and_resize(decode_image(content), RULE) for content in images])
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with open_loader(folder_of(tmp_path, images), disk_cache_bytes=10**6, cache_folder=tmp_path) as loader:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5 * ROW_BYTES + 9, before[1]))  # of each file, as on a full disk
+        try:
+            epochs = [list(loader.batches(in_order(NUM_IMAGES))) for _ in range(3)]
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    for batches in epochs:
+        assert torch.equal(torch.cat([batch.images for batch in batches]), expected)
+    assert [str(tmp_path) in message for message in caplog.messages] == [True]
+
+
+def test_a_killed_process_leaves_nothing_in_the_cache_folder(images: list[bytes], tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "one.jpg").write_bytes(images[0])
+    command = [sys.executable, "-c", _SPILL_AND_WAIT, str(tmp_path / "data"), str(tmp_path / "cache")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"spilled\n"
+        process.kill()
+        process.wait()
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+_SPILL_AND_WAIT = """
+import sys, time
+from pathlib import Path
+import numpy as np
+from pytorch_designer.directories.image_directory import open_image_directory
+from pytorch_designer.directories.preprocessing import Preprocessing
+from pytorch_designer.images.loader import ImageLoader
+
+dataset = open_image_directory(Path(sys.argv[1]))
+rule = Preprocessing(resize_size=12, crop_height=10, crop_width=8)
+budget = {"cache_bytes": 0, "disk_cache_bytes": 10**6, "cache_folder": Path(sys.argv[2])}
+loader = ImageLoader(dataset, rule, num_threads=2, tolerance=0.0, port="dataset", **budget)
+list(loader.batches([np.arange(len(dataset))]))
+print("spilled", flush=True)
+time.sleep(60)
+"""
+
+
+def test_what_one_loader_leaves_of_its_budget_is_for_another(images: list[bytes], tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, images)
+    budget = {"cache_bytes": 7 * ROW_BYTES + 5, "disk_cache_bytes": 18 * ROW_BYTES, "cache_folder": tmp_path}
+    with open_loader(folder, **budget) as loader:
+        assert loader.cache_left == CacheBudget(5, 2 * ROW_BYTES, tmp_path)
+
+
 def test_batches_are_copies_of_the_cache(images: list[bytes], tmp_path: Path) -> None:
     with open_loader(folder_of(tmp_path, images), cache_bytes=10**6) as loader:
         before = [next(loader.batches([np.arange(4)])).images.clone() for _ in range(2)]
@@ -128,18 +204,29 @@ def test_batches_are_copies_of_the_cache(images: list[bytes], tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("cache_bytes", "text"),
+    ("num_in_memory", "num_on_disk", "text"),
     [
-        (0, "cache: off, every image is read again in every epoch"),
-        (7 * ROW_BYTES + 1, "cache: 7 of 23 images, 0.0 MB in memory"),
-        (10**9, "cache: 23 images, 0.0 MB in memory"),
+        (0, 0, "cache: off, every image is read again in every epoch"),
+        (7, 0, "cache: 7 of 23 images in memory (0.0 MB), 16 read again in every epoch"),
+        (99, 99, "cache: all 23 images in memory (0.0 MB)"),
+        (0, 99, "cache: all 23 images on local disk in FOLDER (0.0 MB)"),
+        (7, 99, "cache: 7 of 23 images in memory (0.0 MB), 16 of 23 images on local disk in FOLDER (0.0 MB)"),
+        (
+            7,
+            9,
+            "cache: 7 of 23 images in memory (0.0 MB), 9 of 23 images on local disk in FOLDER (0.0 MB), 7 read again "
+            "in every epoch",
+        ),
     ],
 )
-def test_the_cache_is_described_for_the_log(cache_bytes: int, text: str, images: list[bytes], tmp_path: Path) -> None:
-    with open_loader(folder_of(tmp_path, images), cache_bytes=cache_bytes) as loader:
-        assert loader.describe() == text
+def test_the_cache_is_described_for_the_log(
+    num_in_memory: int, num_on_disk: int, text: str, images: list[bytes], tmp_path: Path
+) -> None:
+    budget = {"cache_bytes": num_in_memory * ROW_BYTES, "disk_cache_bytes": num_on_disk * ROW_BYTES}
+    with open_loader(folder_of(tmp_path, images), cache_folder=tmp_path, **budget) as loader:
+        assert loader.describe() == text.replace("FOLDER", str(tmp_path))
         list(loader.batches(in_order(NUM_IMAGES)))
-        assert loader.memory <= cache_bytes
+        assert loader.memory <= num_in_memory * ROW_BYTES
 
 
 def test_bad_files_within_the_tolerance_are_left_out_and_listed(images: list[bytes], tmp_path: Path) -> None:
@@ -312,6 +399,18 @@ def test_many_short_reads_may_take_longer_than_one_is_allowed_to(images: list[by
     with open_loader(slow, num_threads=1) as loader:
         (batch,) = loader.batches([np.arange(NUM_IMAGES)])
     assert len(batch.indices) == NUM_IMAGES
+
+
+@pytest.mark.usefixtures("short_timeout")
+def test_slow_decoding_is_no_stuck_read(images: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow_decode(*arguments: Any, **options: Any) -> torch.Tensor:
+        threading.Event().wait(0.3)
+        return decode_image(*arguments, **options)
+
+    monkeypatch.setattr("pytorch_designer.images.loader.decode_image", slow_decode)
+    with open_loader(folder_of(tmp_path, images)) as loader:
+        (batch,) = loader.batches([np.arange(4)])
+    assert len(batch.indices) == 4
 
 
 def test_a_bug_in_a_thread_is_raised_where_the_batch_is_used(images: list[bytes], tmp_path: Path) -> None:

@@ -1,23 +1,24 @@
 """Batches of images in a given order, read and decoded ahead of time by threads.
 
-    order of rows -> batches of rows -> [ read -> decode -> transform -> crop and resize ] in threads -> uint8 batches,
-                                                                                                         in order
+    order of rows -> batches of rows -> [ read ] in many threads, most of which wait
+                                     -> [ decode, transform, crop and resize ] in a thread a core
+                                     -> uint8 batches, in order
 
 Which images are in a batch, and their pixels, depend on nothing but the rows and the epoch asked for: every thread
-writes its image into the place in the batch that the image has. Rows that are in the cache take no thread at all;
-where training augments its images, what is in the cache is the image that random steps start from, and threads
-carry these out.
+writes its image into the place in the batch that the image has. Rows that are in memory take no thread at all, those
+on the local disk one that reads; where training augments its images, what is kept is the image that random steps
+start from, and threads carry these out.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-import threading
 import time
 from collections import deque
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,16 +27,19 @@ import torch
 from pytorch_designer.directories.recorded_transforms import steps_left
 from pytorch_designer.errors import InvalidDatasetError
 from pytorch_designer.images.bad_files import BadFile, BadFiles, BadImageError
-from pytorch_designer.images.cache import PixelCache
+from pytorch_designer.images.cache import CacheBudget, PixelCache
 from pytorch_designer.images.decode import decode_image, max_file_bytes
+from pytorch_designer.images.pending_batch import PendingBatch
 from pytorch_designer.images.preprocess import crop_and_resize
 from pytorch_designer.images.reading import read_file
 from pytorch_designer.images.reading_threads import ReadingThreads
+from pytorch_designer.images.resources import usable_cores
 from pytorch_designer.images.transforms import apply_steps
 from pytorch_designer.settings import settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
     from types import TracebackType
 
     from numpy.typing import NDArray
@@ -45,6 +49,7 @@ if TYPE_CHECKING:
     from pytorch_designer.directories.preprocessing import Preprocessing
     from pytorch_designer.directories.transform_steps import TransformStep
     from pytorch_designer.images.augmentation import Augmentation
+    from pytorch_designer.images.reading_threads import Computation
 
 _log = logging.getLogger(__name__)
 
@@ -76,7 +81,7 @@ class Batch:
 
 
 class ImageLoader:
-    """Reads the images of one dataset, remembers the pixels within a budget, and counts bad files."""
+    """Reads the images of one dataset, keeps the pixels within a budget, and counts bad files."""
 
     def __init__(
         self,
@@ -87,6 +92,8 @@ class ImageLoader:
         augmentation: Augmentation | None = None,
         num_threads: int,
         cache_bytes: int,
+        disk_cache_bytes: int = 0,
+        cache_folder: Path | None = None,
         tolerance: float,
         port: str,
     ) -> None:
@@ -98,8 +105,10 @@ class ImageLoader:
                 what comes out; its mean and std are left to `normalize`.
             labels: int32 [len(dataset)] in place of the dataset's own, for instance in the ids of another dataset.
             augmentation: What is done in place of the transforms of `preprocessing`, for training.
-            num_threads: Threads that read and decode, at least 1.
+            num_threads: Threads that read, at least 1; as many decode as there are cores, but no more than read.
             cache_bytes: Budget for pixels in memory; 0 for none.
+            disk_cache_bytes: Budget for pixels on a local disk, of images that memory has no room for; 0 for none.
+            cache_folder: An existing folder on that disk; None: the system's folder for temporary files.
             tolerance: Share (0 to 1) of the images that may be bad before `InvalidDatasetError` ends the run.
             port: Name of the dataset in messages.
 
@@ -114,14 +123,18 @@ class ImageLoader:
         self._augmentation = augmentation
         self._steps = _steps_for(dataset, preprocessing, port) if augmentation is None else augmentation.fixed_steps
         kept_size = self._shape[:2] if augmentation is None else augmentation.source_size
-        self._cache = PixelCache(
-            len(dataset), *(kept_size or self._shape[:2]), budget_bytes=cache_bytes if kept_size else 0
-        )
+        budget = CacheBudget(cache_bytes, disk_cache_bytes, cache_folder)
+        self._cache = PixelCache(len(dataset), kept_size, budget=budget)
         self._bad = BadFiles(len(dataset), tolerance=tolerance)
         self._is_checked = np.zeros(len(dataset), dtype=np.bool_)
         self._num_threads = num_threads
-        self._threads = ReadingThreads(num_threads, on_start=None if augmentation is None else _compute_alone)
+        self._threads = ReadingThreads(
+            num_threads,
+            num_computing=min(num_threads, usable_cores()),
+            on_start=None if augmentation is None else _compute_alone,
+        )
         self._max_pixels = settings().max_image_pixels
+        self._max_file_bytes = max_file_bytes(self._max_pixels)
         self._timeout_seconds = settings().read_timeout_seconds
 
     def __len__(self) -> int:
@@ -141,7 +154,7 @@ class ImageLoader:
             InvalidDatasetError: More files are bad than tolerated, or one took too long to read.
         """
         source = iter(batch_indices)
-        ahead: deque[_PendingBatch] = deque()
+        ahead: deque[PendingBatch] = deque()
         try:
             while True:
                 self._read_ahead(source, ahead, epoch)
@@ -173,21 +186,22 @@ class ImageLoader:
 
     @property
     def memory(self) -> int:
-        """Bytes of pixels that the cache holds at present."""
+        """Bytes of pixels that the cache holds in memory at present."""
         return self._cache.memory
 
+    @property
+    def cache_left(self) -> CacheBudget:
+        """What this loader leaves of its budget, for another one."""
+        return self._cache.left
+
     def describe(self) -> str:
-        """How much of the dataset the cache has room for, for the log."""
-        num_rows, num_images = self._cache.num_rows, len(self._dataset)
-        if num_rows == 0:
-            return "cache: off, every image is read again in every epoch"
-        share = f"{num_rows:,}" if num_rows == num_images else f"{num_rows:,} of {num_images:,}"
-        return f"cache: {share} images, {self._cache.capacity_bytes / 1e6:,.1f} MB in memory"
+        """Where the images of the dataset are kept, in a few words for the log."""
+        return self._cache.describe()
 
     def close(self) -> None:
-        """End the threads and give the cache's memory back. Safe to repeat."""
-        self._threads.close()
-        self._cache.clear()
+        """End the threads and give the cache's memory and disk back. Safe to repeat."""
+        have_ended = self._threads.close()
+        self._cache.clear(is_in_use=not have_ended)
 
     def __enter__(self) -> Self:
         return self
@@ -197,67 +211,85 @@ class ImageLoader:
     ) -> None:
         self.close()
 
-    def _read_ahead(self, source: Iterator[NDArray[np.int64]], ahead: deque[_PendingBatch], epoch: int) -> None:
+    def _read_ahead(self, source: Iterator[NDArray[np.int64]], ahead: deque[PendingBatch], epoch: int) -> None:
         while self._wants_more(ahead) and (rows := next(source, None)) is not None:
             ahead.append(self._start(np.asarray(rows, dtype=np.int64), is_kept=True, epoch=epoch))
 
-    def _wants_more(self, ahead: deque[_PendingBatch]) -> bool:
+    def _wants_more(self, ahead: deque[PendingBatch]) -> bool:
         num_reads = sum(pending.num_reads for pending in ahead)
         num_bytes = sum(pending.pixels.nbytes for pending in ahead if pending.pixels is not None)
         if len(ahead) < _MIN_BATCHES_AHEAD:
             return not ahead or num_bytes < _MAX_BYTES_AHEAD
-        if num_reads == 0 or num_bytes >= _MAX_BYTES_AHEAD:  # what is in the cache needs no head start
+        if num_reads == 0 or num_bytes >= _MAX_BYTES_AHEAD:  # what is in memory needs no head start
             return False
         return len(ahead) < _MAX_BATCHES_AHEAD or num_reads < _READS_AHEAD_PER_THREAD * self._num_threads
 
-    def _start(self, rows: NDArray[np.int64], *, is_kept: bool, epoch: int = 0) -> _PendingBatch:
-        """Begin to read, or to augment, those of `rows` that are neither ready in the cache nor known to be bad."""
+    def _start(self, rows: NDArray[np.int64], *, is_kept: bool, epoch: int = 0) -> PendingBatch:
+        """Begin to read, or to augment, those of `rows` that are neither ready in memory nor known to be bad."""
         is_done = self._bad.is_bad[rows]
         if self._augmentation is None:
             is_done |= self._cache.holds(rows)
         missing = np.flatnonzero(~is_done)
         pixels = np.empty((len(rows), *self._shape), dtype=np.uint8) if is_kept and len(missing) else None
-        pending = _PendingBatch(rows, pixels, missing)
+        pending = PendingBatch(rows, pixels, missing)
 
-        def read(position: int, row: int) -> None:
-            if not pending.is_cancelled:
-                self._read(pending, position, row, epoch)
-            pending.count_down()
+        def read(position: int, row: int) -> Computation | None:
+            return self._read(pending, position, row, epoch)
 
         for position in missing.tolist():
             self._threads.submit(read, position, int(rows[position]))
         return pending
 
-    def _read(self, pending: _PendingBatch, position: int, row: int, epoch: int) -> None:
-        """Runs in a reading thread; whatever goes wrong is for the thread that waits."""
-        try:
-            pixels = None if self._augmentation is None else self._cache.pixels_of(row)
-            if pixels is None:
-                pixels = self._decoded(row)
+    def _read(self, pending: PendingBatch, position: int, row: int, epoch: int) -> Computation | None:
+        """Runs in a reading thread; what is left to do with what it has read is for a computing thread."""
+        source: bytearray | NDArray[np.uint8] | None = None
+        if not pending.is_cancelled:
+            with self._noting_faults(pending, row):
+                source = self._cache.pixels_of(row)
+                if source is None:
+                    source = read_file(self._dataset.path(row), max_bytes=self._max_file_bytes)
+        if source is None:
+            pending.count_down()
+            return None
+        return partial(self._compute, pending, position, row, epoch, source)
+
+    def _compute(
+        self, pending: PendingBatch, position: int, row: int, epoch: int, source: bytearray | NDArray[np.uint8]
+    ) -> None:
+        """From a file's content, or from the pixels that were kept of it, to the image's place in the batch."""
+        if not pending.is_cancelled:
+            with self._noting_faults(pending, row):
+                pixels = self._decoded(source) if isinstance(source, bytearray) else source
                 if pending.pixels is not None:
                     self._cache.store(row, pixels)
-            if self._augmentation is not None:
-                image = torch.from_numpy(pixels).permute(2, 0, 1)
-                pixels = self._augmentation.draw(image, epoch=epoch, row=row).permute(1, 2, 0).numpy()
-            if pending.pixels is not None:
-                pending.pixels[position] = pixels
-            self._is_checked[row] = True
+                if self._augmentation is not None:
+                    image = torch.from_numpy(pixels).permute(2, 0, 1)
+                    pixels = self._augmentation.draw(image, epoch=epoch, row=row).permute(1, 2, 0).numpy()
+                if pending.pixels is not None:
+                    pending.pixels[position] = pixels
+                self._is_checked[row] = True
+        pending.count_down()
+
+    @contextmanager
+    def _noting_faults(self, pending: PendingBatch, row: int) -> Iterator[None]:
+        """Runs in any thread; whatever goes wrong is for the thread that waits."""
+        try:
+            yield
         except BadImageError as error:
             self._bad.add(row, self._dataset.path(row), error.reason)
         except BaseException as error:  # noqa: BLE001  # raised again by `_wait`, in the caller's thread
             pending.error = error
 
-    def _decoded(self, row: int) -> NDArray[np.uint8]:
-        """The pixels of a row, uint8 [height, width, 3]: of the final size, or as random steps start from them."""
-        content = read_file(self._dataset.path(row), max_bytes=max_file_bytes(self._max_pixels))
+    def _decoded(self, content: bytearray) -> NDArray[np.uint8]:
+        """The pixels of a file, uint8 [height, width, 3]: of the final size, or as random steps start from them."""
         image = apply_steps(decode_image(content, max_pixels=self._max_pixels), self._steps)
         if self._augmentation is None:
             image = crop_and_resize(image, self._preprocessing)
-        # Copies are numpy's: torch would copy a single image with all cores, from each of the reading threads.
+        # Copies are numpy's: torch would copy a single image with all cores, from each of the threads.
         pixels: NDArray[np.uint8] = image.permute(1, 2, 0).numpy()
         return pixels
 
-    def _wait(self, pending: _PendingBatch) -> None:
+    def _wait(self, pending: PendingBatch) -> None:
         self._wait_until(pending, math.inf)
         if pending.error is not None:
             raise pending.error
@@ -265,7 +297,7 @@ class ImageLoader:
             self._sweep()
             self._check_tolerance()
 
-    def _wait_until(self, pending: _PendingBatch, deadline: float) -> None:
+    def _wait_until(self, pending: PendingBatch, deadline: float) -> None:
         """Wait until all of `pending` is read, or the deadline passed, or a single read takes too long."""
         while (left := deadline - time.monotonic()) > 0:
             if self._threads.is_closed:
@@ -285,7 +317,7 @@ class ImageLoader:
             reason="read_timeout",
         )
 
-    def _assemble(self, pending: _PendingBatch) -> Batch:
+    def _assemble(self, pending: PendingBatch) -> Batch:
         rows, pixels = pending.rows, pending.pixels
         is_good = ~self._bad.is_bad[rows]
         if pixels is None:
@@ -318,40 +350,6 @@ class ImageLoader:
                 pending = self._start(unchecked[start : start + step], is_kept=False)
                 self._wait_until(pending, deadline)
                 pending.is_cancelled = True
-
-
-class _PendingBatch:
-    """A batch whose images are being read.
-
-    Attributes:
-        rows: int64 [n], the images' rows in the dataset.
-        pixels: uint8 [n, height, width, 3], filled in by the reading threads; None where nothing is to be kept.
-        missing: int64 [num_reads], the positions in `rows` that are read.
-        done: Set once all of them are read or known to be bad.
-        is_cancelled: Nobody waits any more: what has not been read is not read.
-        error: What went wrong, apart from bad files.
-    """
-
-    def __init__(self, rows: NDArray[np.int64], pixels: NDArray[np.uint8] | None, missing: NDArray[np.int64]) -> None:
-        self.rows = rows
-        self.pixels = pixels
-        self.missing = missing
-        self.num_reads = len(missing)
-        self.done = threading.Event()
-        self.is_cancelled = False
-        self.error: BaseException | None = None
-        self._num_left = self.num_reads
-        self._lock = threading.Lock()
-        if not self.num_reads:
-            self.done.set()
-
-    def count_down(self) -> None:
-        """One image less to wait for."""
-        with self._lock:
-            self._num_left -= 1
-            is_last = self._num_left == 0
-        if is_last:
-            self.done.set()
 
 
 def _compute_alone() -> None:

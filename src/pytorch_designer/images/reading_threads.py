@@ -1,4 +1,9 @@
-"""Threads that read rows of a dataset, and that can be seen to be stuck.
+"""Threads that read rows of a dataset, and that can be seen to be stuck; and threads that compute with what was read.
+
+    submit -> [ reading threads: many, most of which wait for a mount ] -> [ computing threads: about one a core ]
+
+Two groups, because a cloud mount wants dozens of reads under way, and decoding no more threads than there are cores:
+dozens of them would each touch memory of their own, and fight with the network for the cores.
 
 Threads and not processes: decoding and resizing release Python's global lock, pixels need no copying between
 processes, and `/dev/shm`, which is small in many containers, is not used. Not `concurrent.futures`, because the
@@ -10,68 +15,104 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from collections.abc import Callable
+from typing import TypeAlias
 
 _JOIN_SECONDS = 5.0
 
+Computation: TypeAlias = Callable[[], None]
+Read: TypeAlias = Callable[[int, int], Computation | None]
+
 
 class ReadingThreads:
-    """A fixed number of threads that call functions on rows, first come, first served.
+    """Threads that call functions on rows, first come, first served.
+
+    What was read and waits to be computed with is bounded: by as many rows as there are reading threads.
 
     Args:
-        num_threads: How many.
-        on_start: Called by each thread before anything else.
+        num_threads: How many read.
+        num_computing: How many compute with what was read; 0 where reads return nothing to compute.
+        on_start: Called by each computing thread before anything else.
 
     Attributes:
         is_closed: Whether the threads have been told to end.
     """
 
-    def __init__(self, num_threads: int, *, on_start: Callable[[], None] | None = None) -> None:
-        self._num_threads = num_threads
+    def __init__(self, num_threads: int, *, num_computing: int = 0, on_start: Callable[[], None] | None = None) -> None:
+        self._num_reading = num_threads
+        self._num_computing = num_computing
         self._on_start = on_start
-        self._tasks: queue.SimpleQueue[tuple[Callable[[int, int], None], int, int] | None] = queue.SimpleQueue()
-        self._threads: list[threading.Thread] = []
+        self._tasks: queue.SimpleQueue[tuple[Read, int, int] | None] = queue.SimpleQueue()
+        self._computations: queue.SimpleQueue[Computation | None] = queue.SimpleQueue()
+        self._room = threading.Semaphore(num_threads)
+        self._readers: list[threading.Thread] = []
+        self._computers: list[threading.Thread] = []
         self._running: list[tuple[float, int] | None] = [None] * num_threads
         self.is_closed = False
 
-    def submit(self, read: Callable[[int, int], None], position: int, row: int) -> None:
-        """Call `read(position, row)`, which must not raise, in one of the threads; they start with the first call."""
+    def submit(self, read: Read, position: int, row: int) -> None:
+        """Call `read(position, row)` in a reading thread, and what it returns, if anything, in a computing thread.
+
+        Neither call may raise. Threads start with the first calls, one with each.
+        """
         if self.is_closed:
             raise RuntimeError("the reading threads are closed")
-        if not self._threads:
-            self._threads = [
-                threading.Thread(target=self._work, args=(slot,), name=f"image-reader-{slot}", daemon=True)
-                for slot in range(self._num_threads)
-            ]
-            for thread in self._threads:
-                thread.start()
+        if len(self._computers) < self._num_computing:
+            self._computers.append(_started(self._compute, f"image-decoder-{len(self._computers)}"))
+        if (slot := len(self._readers)) < self._num_reading:
+            self._readers.append(_started(lambda: self._read(slot), f"image-reader-{slot}"))
         self._tasks.put((read, position, row))
 
     def longest_running(self) -> tuple[float, int]:
-        """Seconds since the oldest call that has not returned began, and its row; (0, -1) without any."""
+        """Seconds since the oldest read that has not returned began, and its row; (0, -1) without any."""
         started, row = min((running for running in self._running if running is not None), default=(0.0, -1))
         return (time.monotonic() - started, row) if row >= 0 else (0.0, -1)
 
-    def close(self) -> None:
-        """End the threads once each has finished its call; calls that wait are dropped. Safe to repeat."""
-        self.is_closed = True
-        for _ in self._threads:
-            self._tasks.put(None)
-        deadline = time.monotonic() + _JOIN_SECONDS
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        self._threads = []
+    def close(self) -> bool:
+        """End the threads once each has finished its call; calls that wait are dropped. Safe to repeat.
 
-    def _work(self, slot: int) -> None:
+        Returns:
+            Whether all have ended; a read that is stuck keeps its thread.
+        """
+        self.is_closed = True
+        for _ in self._readers:
+            self._tasks.put(None)
+            self._room.release()
+        for _ in self._computers:
+            self._computations.put(None)
+        deadline = time.monotonic() + _JOIN_SECONDS
+        threads = [*self._readers, *self._computers]
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        self._readers, self._computers = [], []
+        return not any(thread.is_alive() for thread in threads)
+
+    def _read(self, slot: int) -> None:
+        while (task := self._tasks.get()) is not None:
+            self._room.acquire()
+            computation = None
+            if not self.is_closed:
+                read, position, row = task
+                self._running[slot] = (time.monotonic(), row)
+                computation = read(position, row)
+                self._running[slot] = None
+            if computation is None:
+                self._room.release()
+            else:
+                self._computations.put(computation)
+            del computation  # and with it what was read, while this thread waits for the next task
+
+    def _compute(self) -> None:
         if self._on_start is not None:
             self._on_start()
-        while (task := self._tasks.get()) is not None:
-            if self.is_closed:
-                continue
-            read, position, row = task
-            self._running[slot] = (time.monotonic(), row)
-            read(position, row)
-            self._running[slot] = None
+        while (computation := self._computations.get()) is not None:
+            self._room.release()
+            if not self.is_closed:
+                computation()
+            del computation
+
+
+def _started(target: Callable[[], None], name: str) -> threading.Thread:
+    thread = threading.Thread(target=target, name=name, daemon=True)
+    thread.start()
+    return thread

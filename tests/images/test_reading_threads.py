@@ -1,0 +1,121 @@
+"""Reads wait in many threads, what was read is computed in few, and only reads can be stuck."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from pytorch_designer.images.reading_threads import ReadingThreads
+
+if TYPE_CHECKING:
+    from pytorch_designer.images.reading_threads import Computation
+
+
+def test_reads_are_under_way_in_all_threads_and_computations_in_few() -> None:
+    together = threading.Barrier(8, timeout=10)  # broken, and so an error, unless 8 reads are under way at once
+    lock, done = threading.Lock(), threading.Semaphore(0)
+    num_computing, most = 0, 0
+
+    def read(_: int, row: int) -> Computation:
+        together.wait()
+        return compute
+
+    def compute() -> None:
+        nonlocal num_computing, most
+        with lock:
+            num_computing += 1
+            most = max(most, num_computing)
+        time.sleep(0.002)
+        with lock:
+            num_computing -= 1
+        done.release()
+
+    with closing(ReadingThreads(8, num_computing=2)) as threads:
+        for row in range(24):
+            threads.submit(read, 0, row)
+        for _ in range(24):
+            assert done.acquire(timeout=10)
+    assert most <= 2
+
+
+def test_what_was_read_and_waits_is_bounded() -> None:
+    released = threading.Event()
+    rows: list[int] = []
+
+    def read(_: int, row: int) -> Computation:
+        rows.append(row)
+        return lambda: assert_released(released)
+
+    with closing(ReadingThreads(3, num_computing=1)) as threads:
+        for row in range(20):
+            threads.submit(read, 0, row)
+        time.sleep(0.1)
+        num_read = len(rows)
+        released.set()
+    assert 3 <= num_read <= 3 + 1  # and the one that is computed with
+
+
+def assert_released(event: threading.Event) -> None:
+    assert event.wait(10)
+
+
+def test_waiting_to_be_computed_with_and_computing_are_no_stuck_read() -> None:
+    released, is_read = threading.Event(), threading.Semaphore(0)
+
+    def read(_: int, row: int) -> Computation:
+        is_read.release()
+        return lambda: assert_released(released)
+
+    with closing(ReadingThreads(2, num_computing=1)) as threads:
+        for row in range(9):
+            threads.submit(read, 0, row)
+        for _ in range(3):
+            assert is_read.acquire(timeout=10)
+        time.sleep(0.05)
+        assert threads.longest_running() == (0.0, -1)
+        released.set()
+
+
+def test_a_read_that_does_not_return_is_seen_with_its_row() -> None:
+    released = threading.Event()
+
+    def read(_: int, row: int) -> None:
+        if row == 7:
+            assert_released(released)
+
+    with closing(ReadingThreads(2, num_computing=1)) as threads:
+        for row in (7, 1, 2):
+            threads.submit(read, 0, row)
+        time.sleep(0.05)
+        seconds, row = threads.longest_running()
+        released.set()
+    assert row == 7
+    assert 0.01 < seconds < 10
+
+
+def test_closing_drops_what_waits_in_either_queue() -> None:
+    released = threading.Event()
+    rows: list[int] = []
+
+    def read(_: int, row: int) -> Computation:
+        rows.append(row)
+        return lambda: assert_released(released)
+
+    threads = ReadingThreads(2, num_computing=1)
+    for row in range(50):
+        threads.submit(read, 0, row)
+    time.sleep(0.05)
+    threading.Timer(0.05, released.set).start()
+    assert threads.close()
+    assert len(rows) <= 4
+
+
+def test_no_more_threads_are_started_than_there_are_calls() -> None:
+    before = threading.active_count()
+    done = threading.Event()
+    with closing(ReadingThreads(30, num_computing=4)) as threads:
+        threads.submit(lambda _, __: done.set, 0, 0)
+        assert done.wait(10)
+        assert threading.active_count() == before + 2

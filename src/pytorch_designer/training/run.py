@@ -20,7 +20,12 @@ from pytorch_designer.directories.output import (
 )
 from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.images.loader import ImageLoader
-from pytorch_designer.images.resources import default_cache_bytes, default_decode_threads
+from pytorch_designer.images.resources import (
+    default_cache_bytes,
+    default_cache_folder,
+    default_decode_threads,
+    default_disk_cache_bytes,
+)
 from pytorch_designer.inference.compute import ComputePlan, choose_compute
 from pytorch_designer.inference.environment import environment_facts
 from pytorch_designer.inference.predictor import Predictor
@@ -149,42 +154,36 @@ def _is_finished(job: _Job) -> bool:
 
 
 def _open_loaders(stack: ExitStack, inputs: TrainingInputs) -> tuple[ImageLoader, ImageLoader]:
-    """Loaders of the training and the validation images, which share one budget of memory, training first."""
-    chosen = settings()
-    num_threads = chosen.decode_threads or default_decode_threads()
-    budget = default_cache_bytes() if chosen.cache_bytes is None else chosen.cache_bytes
-    training_bytes = min(budget, len(inputs.training) * _kept_bytes(inputs))
+    """Loaders of the training and the validation images, which share budgets of memory and disk, training first."""
+    num_threads, tolerance = default_decode_threads(), settings().bad_image_tolerance
     training = ImageLoader(
         inputs.training,
         inputs.preprocessing,
         augmentation=inputs.augmentation,
         num_threads=num_threads,
-        cache_bytes=training_bytes,
-        tolerance=chosen.bad_image_tolerance,
+        cache_bytes=default_cache_bytes(),
+        disk_cache_bytes=default_disk_cache_bytes(),
+        cache_folder=default_cache_folder(),
+        tolerance=tolerance,
         port=TRAINING_PORT,
     )
     stack.enter_context(training)
+    left = training.cache_left
     validation = ImageLoader(
         inputs.validation,
         inputs.preprocessing,
         labels=inputs.validation_labels,
         num_threads=num_threads,
-        cache_bytes=budget - training_bytes,
-        tolerance=chosen.bad_image_tolerance,
+        cache_bytes=left.memory_bytes,
+        disk_cache_bytes=left.disk_bytes,
+        cache_folder=left.folder,
+        tolerance=tolerance,
         port=VALIDATION_PORT,
     )
     stack.enter_context(validation)
     training.check_readable()
     validation.check_readable()
     return training, validation
-
-
-def _kept_bytes(inputs: TrainingInputs) -> int:
-    """Bytes of one training image in memory; 0 where none is kept."""
-    if inputs.augmentation is None:
-        return 3 * inputs.preprocessing.crop_height * inputs.preprocessing.crop_width
-    height, width = inputs.augmentation.source_size or (0, 0)
-    return 3 * height * width
 
 
 def _train(

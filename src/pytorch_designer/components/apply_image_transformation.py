@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from pytorch_designer.imports import quick_import
 from pytorch_designer.spec.component import Component, DirectoryType, Port
 from pytorch_designer.spec.parameters import Parameters
 
@@ -31,7 +32,8 @@ def run(
     from pytorch_designer.directories.transformation_directory import open_transformation_directory
 
     open_transformation_directory(inputs["input_image_transformation"])  # its faults show before torch is imported
-    from pytorch_designer.transformation.apply import apply_transformation
+    with quick_import("torch"):
+        from pytorch_designer.transformation.apply import apply_transformation
 
     apply_transformation(
         inputs["input_image_transformation"],

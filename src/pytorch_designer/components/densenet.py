@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from pytorch_designer.components.model_ports import IMAGE_CLASSIFICATION, UNTRAINED_MODEL_OUTPUT
+from pytorch_designer.imports import quick_import
 from pytorch_designer.spec.component import Component
 from pytorch_designer.spec.parameters import Parameters
 
@@ -29,8 +30,9 @@ class DenseNetParameters(Parameters):
 
 def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: DenseNetParameters) -> None:
     """Write the UntrainedModelDirectory."""
-    from pytorch_designer.models.architectures import Architecture
-    from pytorch_designer.models.saving import save_untrained_model
+    with quick_import("torch"):
+        from pytorch_designer.models.architectures import Architecture
+        from pytorch_designer.models.saving import save_untrained_model
 
     architecture = Architecture(parameters.model_name, "torchvision", {"memory_efficient": parameters.memory_efficient})
     save_untrained_model(outputs["untrained_model"], architecture, pretrained=parameters.pretrained)

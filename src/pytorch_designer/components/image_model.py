@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from pytorch_designer.components.model_ports import IMAGE_CLASSIFICATION, UNTRAINED_MODEL_OUTPUT
+from pytorch_designer.imports import quick_import
 from pytorch_designer.spec.component import Component
 from pytorch_designer.spec.parameters import Parameters
 
@@ -28,8 +29,9 @@ class ImageModelParameters(Parameters):
 
 def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: ImageModelParameters) -> None:
     """Write the UntrainedModelDirectory."""
-    from pytorch_designer.models.architectures import find_architecture
-    from pytorch_designer.models.saving import save_untrained_model
+    with quick_import("torch"):
+        from pytorch_designer.models.architectures import find_architecture
+        from pytorch_designer.models.saving import save_untrained_model
 
     architecture = find_architecture(parameters.model_name)
     save_untrained_model(outputs["untrained_model"], architecture, pretrained=parameters.pretrained)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytorch_designer.imports import quick_import
 from pytorch_designer.spec.component import Component, DirectoryType, Port
 from pytorch_designer.spec.parameters import Parameters
 
@@ -21,7 +22,8 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: Sco
     from pytorch_designer.directories.model_directory import open_trained_model_directory
 
     open_trained_model_directory(inputs["trained_model"])  # its faults show before torch is imported
-    from pytorch_designer.scoring.run import score_images
+    with quick_import("torch"):
+        from pytorch_designer.scoring.run import score_images
 
     score_images(
         trained_model=inputs["trained_model"],

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from pytorch_designer.imports import quick_import
 from pytorch_designer.spec.component import Component, DirectoryType, Port
 from pytorch_designer.spec.parameters import Parameters
 
@@ -55,7 +56,8 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: Tra
         require_labels(training, "training_dataset")
         require_labels(validation, "validation_dataset")
         match_classes(training, validation)
-        from pytorch_designer.training.run import train_model
+        with quick_import("torch"):
+            from pytorch_designer.training.run import train_model
 
         train_model(
             untrained_model=inputs["untrained_model"],

@@ -10,8 +10,6 @@ import sys
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
@@ -45,6 +43,8 @@ class LiveLine:
     """A progress line at the bottom of a terminal."""
 
     def __init__(self) -> None:
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),

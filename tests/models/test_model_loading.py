@@ -207,6 +207,18 @@ def test_trial_forward_leaves_no_trace() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "size", "takes_one"),
+    [
+        ("resnet18", 64, True),  # 2x2 values a channel before the last batch norms
+        ("resnet18", 32, False),  # 1x1
+        ("vit_b_32", 224, True),  # no batch norm
+    ],
+)
+def test_trial_forward_tells_whether_a_lone_image_can_be_normalised(name: str, size: int, takes_one: bool) -> None:
+    assert check_forward(build_network(Architecture(name), 2), size, size) is takes_one
+
+
+@pytest.mark.parametrize(
     ("changes", "reason"),
     [
         ({"flavor": {"name": "custom", "serialization_method": "safetensors"}}, "flavor"),

@@ -21,7 +21,7 @@ FACTS = {"parameters": {"epochs": 3}}
 def fingerprint(datasets: dict[str, ImageDirectory], seed: int = 0, **facts: object) -> str:
     return run_fingerprint(
         facts=FACTS | facts,
-        network=small_network(seed),
+        weights=small_network(seed).state_dict(),
         training=datasets["training"],
         validation=datasets["validation"],
     )
@@ -73,7 +73,10 @@ def test_memory_layout_of_the_weights_does_not_matter(datasets: dict[str, ImageD
     def of(memory_format: torch.memory_format) -> str:
         network = small_network().to(memory_format=memory_format)
         return run_fingerprint(
-            facts=FACTS, network=network, training=datasets["training"], validation=datasets["validation"]
+            facts=FACTS,
+            weights=network.state_dict(),
+            training=datasets["training"],
+            validation=datasets["validation"],
         )
 
     assert of(torch.channels_last) == of(torch.contiguous_format)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -126,7 +127,7 @@ def network_for_classes(loaded: LoadedModel, classes: Sequence[str]) -> nn.Modul
     return network
 
 
-def check_forward(network: nn.Module, height: int, width: int, architecture: Architecture | None = None) -> None:
+def check_forward(network: nn.Module, height: int, width: int, architecture: Architecture | None = None) -> bool:
     """See to it that the network takes images of this size, by a training step's forward pass without numbers.
 
     Takes milliseconds and leaves weights, buffers, modes and random state as they are.
@@ -137,9 +138,15 @@ def check_forward(network: nn.Module, height: int, width: int, architecture: Arc
         width: Width of the images in pixels.
         architecture: Named in the message.
 
+    Returns:
+        Whether it can train on a batch of one image too: batch norm over a single value cannot.
+
     Raises:
         InvalidDatasetError: The network does not take them.
     """
+    with suppress(*_DRY_RUN_ERRORS):
+        _dry_run(network, 1, height, width)
+        return True
     try:
         _dry_run(network, 2, height, width)
     except _DRY_RUN_ERRORS as error:
@@ -151,15 +158,7 @@ def check_forward(network: nn.Module, height: int, width: int, architecture: Arc
             advice="Use larger images (Init Image Transformation resizes them), or another network.",
             reason="image_size",
         ) from error
-
-
-def takes_lone_image(network: nn.Module, height: int, width: int) -> bool:
-    """Whether the network can train on a batch of one image: batch norm over a single value cannot."""
-    try:
-        _dry_run(network, 1, height, width)
-    except _DRY_RUN_ERRORS:
-        return False
-    return True
+    return False
 
 
 def _positions(classes: Sequence[str], wanted: Sequence[str]) -> list[int]:

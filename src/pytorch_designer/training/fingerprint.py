@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from pytorch_designer.directories.image_directory import ImageDirectory
 
@@ -23,7 +25,7 @@ _STAT_THREADS = 16
 
 
 def run_fingerprint(
-    *, facts: Mapping[str, Any], network: nn.Module, training: ImageDirectory, validation: ImageDirectory
+    *, facts: Mapping[str, Any], weights: Mapping[str, Tensor], training: ImageDirectory, validation: ImageDirectory
 ) -> str:
     """SHA-256, as hexadecimal text, of the run's inputs.
 
@@ -32,7 +34,7 @@ def run_fingerprint(
 
     Args:
         facts: JSON data: parameters, preprocessing, classes, versions, device, precision, number of threads.
-        network: The network before the first step; its weights count.
+        weights: The network's state before the first step, by name.
         training: Training images.
         validation: Validation images.
     """
@@ -44,7 +46,7 @@ def run_fingerprint(
         if dataset.labels is not None:
             digest.update(dataset.labels.tobytes())
         digest.update(json.dumps(_sampled_file_sizes(dataset)).encode())
-    for name, tensor in network.state_dict().items():
+    for name, tensor in weights.items():
         digest.update(name.encode())
         digest.update(_bytes(tensor))
     return digest.hexdigest()
@@ -52,8 +54,13 @@ def run_fingerprint(
 
 def _sampled_file_sizes(dataset: ImageDirectory) -> list[int]:
     rows = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), _MAX_SAMPLE)).round().astype(np.int64))
+    parts = np.array_split(rows, min(_STAT_THREADS, len(rows)))
     with ThreadPoolExecutor(_STAT_THREADS) as threads:  # a cloud mount takes milliseconds for each
-        return list(threads.map(_size_or_nothing, (dataset.path(int(row)) for row in rows)))
+        return list(chain.from_iterable(threads.map(partial(_sizes_or_nothing, dataset), parts)))
+
+
+def _sizes_or_nothing(dataset: ImageDirectory, rows: NDArray[np.int64]) -> list[int]:
+    return [_size_or_nothing(dataset.path(row)) for row in rows.tolist()]
 
 
 def _size_or_nothing(path: Path) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -29,7 +30,7 @@ from pytorch_designer.images.resources import (
 from pytorch_designer.inference.compute import ComputePlan, choose_compute
 from pytorch_designer.inference.environment import environment_facts
 from pytorch_designer.inference.predictor import Predictor
-from pytorch_designer.models.loading import check_forward, network_for_classes, takes_lone_image
+from pytorch_designer.models.loading import check_forward, network_for_classes
 from pytorch_designer.models.saving import write_trained_model
 from pytorch_designer.progress import log_header
 from pytorch_designer.seeds import derive_seed
@@ -69,6 +70,7 @@ class _Job:
     hyperparameters: Hyperparameters
     plan: ComputePlan
     network: nn.Module
+    normalizes_lone_image: bool
     fingerprint: str
     output: Path
 
@@ -133,14 +135,16 @@ def _prepare(inputs: TrainingInputs, hyperparameters: Hyperparameters, output: P
     plan.activate()
     torch.manual_seed(derive_seed(hyperparameters.random_seed, "initial_weights"))
     network = network_for_classes(inputs.model, inputs.training.classes)
-    check_forward(network, height, width, inputs.model.architecture)
-    fingerprint = run_fingerprint(
-        facts=fingerprint_facts(inputs, hyperparameters, plan),
-        network=network,
-        training=inputs.training,
-        validation=inputs.validation,
-    )
-    return _Job(inputs, hyperparameters, plan, network, fingerprint, output)
+    with ThreadPoolExecutor(1) as thread:
+        fingerprint = thread.submit(
+            run_fingerprint,
+            facts=fingerprint_facts(inputs, hyperparameters, plan),
+            weights=network.state_dict(),  # taken before the check, which puts others in their place for a moment
+            training=inputs.training,
+            validation=inputs.validation,
+        )
+        normalizes_lone_image = check_forward(network, height, width, inputs.model.architecture)
+    return _Job(inputs, hyperparameters, plan, network, normalizes_lone_image, fingerprint.result(), output)
 
 
 def _is_finished(job: _Job) -> bool:
@@ -189,8 +193,7 @@ def _open_loaders(stack: ExitStack, inputs: TrainingInputs) -> tuple[ImageLoader
 def _train(
     job: _Job, training: ImageLoader, validation: ImageLoader, stop_request: StopRequest
 ) -> tuple[RunSummary, BestEpoch]:
-    preprocessing = job.inputs.preprocessing
-    predictor = Predictor(job.network, preprocessing, job.plan)
+    predictor = Predictor(job.network, job.inputs.preprocessing, job.plan)
     state = TrainingState(predictor.network, build_optimizer(predictor.network, job.hyperparameters.learning_rate))
     environment = environment_facts(job.plan)
     data = model_facts(job.inputs, job.network) | data_facts(job.inputs, training, validation)
@@ -206,9 +209,7 @@ def _train(
                 training=training,
                 validation=validation,
                 num_classes=len(job.inputs.training.classes),
-                normalizes_lone_image=takes_lone_image(
-                    job.network, preprocessing.crop_height, preprocessing.crop_width
-                ),
+                normalizes_lone_image=job.normalizes_lone_image,
                 checkpoints=checkpoints,
                 checkpoint_seconds=settings().checkpoint_seconds,
                 display=display,

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from contextlib import closing, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +21,6 @@ from pytorch_designer.tracking.tracker import NullTracker, open_tracker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _CREATE_RUN = """
 from mlflow import MlflowClient
@@ -204,6 +204,15 @@ def test_the_run_of_a_killed_parent_is_marked_as_killed(tmp_path: Path) -> None:
     _wait_for_rows(tmp_path / "mlflow.db", "select name, status from runs", [("killed", "KILLED")])
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes as Linux shows them")
+def test_the_worker_has_lowered_priority_from_its_start(silent_server: SilentServer) -> None:
+    before = _children()
+    tracker = MlflowTracker(Destination(silent_server.address, None, "flowers", "pets", None), stall_seconds=0.1)
+    (worker,) = _children() - before
+    assert os.getpriority(os.PRIO_PROCESS, worker) > os.getpriority(os.PRIO_PROCESS, 0)
+    tracker.close()
+
+
 def test_a_refused_store_is_reported_and_a_flood_is_dropped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "no-such-scheme://somewhere")
     tracker = open_tracker("flowers")
@@ -239,3 +248,14 @@ def test_tracking_can_be_switched_off(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert tracker.description == "off"
     assert tracker.close() is None
     assert list(tmp_path.iterdir()) == []
+
+
+def _children() -> set[int]:
+    """The processes that this one has started and that have not been waited for."""
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # ended in this moment
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[1]) == os.getpid():
+                found.add(int(folder.name))
+    return found

@@ -32,6 +32,7 @@ STALL_SECONDS = 8.0
 LIMIT_SECONDS = 20.0
 LOCAL_STALL_SECONDS = 60.0  # importing MLflow and making its database take seconds, on a busy machine many
 LOCAL_LIMIT_SECONDS = 120.0
+_NICENESS = 10
 _QUEUE_SIZE = 10_000
 _REAP_SECONDS = 2.0
 _MAX_VALUE = 500  # characters of a parameter or tag: the least that any of MLflow's stores takes
@@ -200,9 +201,9 @@ class _WorkerState:
 
 def _start_worker() -> subprocess.Popen[bytes]:
     flags = 0
-    if sys.platform == "win32":  # elsewhere the worker lowers its own priority and ignores Ctrl-C itself
+    if sys.platform == "win32":  # elsewhere the worker ignores Ctrl-C itself
         flags = subprocess.BELOW_NORMAL_PRIORITY_CLASS | subprocess.CREATE_NEW_PROCESS_GROUP
-    return subprocess.Popen(
+    worker = subprocess.Popen(
         [sys.executable, "-m", "pytorch_designer.tracking.worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -210,6 +211,10 @@ def _start_worker() -> subprocess.Popen[bytes]:
         env={**_DEFAULT_ENVIRONMENT, **os.environ, **_FORCED_ENVIRONMENT},
         creationflags=flags,
     )
+    if sys.platform != "win32":  # from its first moment on, which is when the training images are first read
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, worker.pid, os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS)
+    return worker
 
 
 def _text(value: str) -> str:

@@ -25,6 +25,7 @@ import time
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
+from pytorch_designer.imports import quick_import
 from pytorch_designer.tracking.destination import Destination
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 GRACE_SECONDS = 5.0
 _MAX_ENTRIES = 100  # in one request: the least that any of MLflow's stores takes
 _MAX_WAITING = 10_000  # entries
-_NICENESS = 10
 _TAGS = {"mlflow.source.name": "pytorch-designer", "mlflow.source.type": "JOB"}
 
 
@@ -64,7 +64,8 @@ class _Recorder:
     """One MLflow run, written to. What MLflow refuses is reported and left out; the rest goes on."""
 
     def __init__(self, destination: Destination, replies: IO[bytes]) -> None:
-        from mlflow import MlflowClient
+        with quick_import("mlflow"):
+            from mlflow import MlflowClient
 
         self._replies = replies
         self._client = MlflowClient(tracking_uri=destination.tracking_uri)
@@ -185,9 +186,6 @@ def _leave_signals_to_parent() -> None:
     # Ctrl-C and a job's SIGTERM reach every process of the group; the parent still has its last metrics to send.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    if hasattr(os, "nice"):
-        with suppress(OSError):
-            os.nice(_NICENESS)
 
 
 if __name__ == "__main__":

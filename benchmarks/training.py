@@ -1,31 +1,37 @@
-"""How fast training is, beside its floor and beside an ordinary training script.
+"""How fast training is, beside other libraries and beside its floor.
 
-    python benchmarks/training.py [--images 192] [--size 224] [--runs 5] [--model resnet18]
+    python benchmarks/training.py photos [--peers-python PATH] [--runs 5]
+    python benchmarks/training.py small [--peers-python PATH] [--runs 5]
+    python benchmarks/training.py floor [--size 224] [--images 96] [--runs 5]
 
-The floor is the same network, precision and batches on tensors that are in memory already: forward, backward,
-optimizer step, nothing else. Every way trains one epoch; start-up and validation are not in it.
+`photos` is ResNet-18 at 224 pixels on JPEGs of 500x375, `small` the same network at 32 pixels on the digits of
+harder_digits.py. A round trains once each way, in turn, each in a fresh process: this product's command and the
+programs in peers/. What counts is the time of all epochs with their validation; start-up is not in it.
 
-- floor: as said
+`floor` trains one epoch at a time in this process, without validation, on either kind of images:
+
+- floor: the same network, precision and batches on tensors that are in memory already: forward, backward, optimizer
+  step, nothing else
 - first epoch: the training loop of Train PyTorch Model, every image read from its file
 - later epochs: the same, with the images in the cache
-- script: ImageFolder, a DataLoader with two workers that are running already, float32 and SGD, as most scripts have it
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 import torchvision
 from torch.nn.functional import cross_entropy
-from torch.utils.data import DataLoader
-from torchvision.datasets import ImageFolder
-from torchvision.transforms import v2
 
-from measuring import print_table, time_in_turn
+from harder_digits import write_harder_digits
+from measuring import describe_ratios, print_conditions, print_table, time_in_turn
+from peer_runs import PEERS, PROGRAMS, Result, Task, add_peers_option, run_way
 from photos import write_photos
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.preprocessing import Preprocessing
@@ -42,31 +48,104 @@ from pytorch_designer.training.step import take_step
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-BATCH_SIZE = 16
-NUM_CLASSES = 2
+SMALL_SIZE = 32
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What is trained, and on how many images."""
+
+    task: Task
+    num_training: int
+    num_validation: int
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the images are digits that have the network's size, and not photos."""
+        return self.task.size == SMALL_SIZE
+
+    @property
+    def kind(self) -> str:
+        """The images, for a table's caption."""
+        return "PNGs of 32x32" if self.is_small else "JPEGs of 500x375"
+
+    def write_images(self, root: Path) -> None:
+        """Write the training and the validation images below `root`."""
+        if self.is_small:
+            write_harder_digits(root, self.num_training, self.num_validation)
+        else:
+            write_photos(root / "training", self.num_training)
+            write_photos(root / "validation", self.num_validation, seed=1)
+
+
+PHOTOS = Workload(Task(size=224, epochs=2), num_training=96, num_validation=32)
+SMALL = Workload(Task(size=SMALL_SIZE, epochs=5), num_training=2000, num_validation=500)
 
 
 def main() -> None:
-    """Write the photos, train an epoch each way in turn, and print a table."""
-    parser = argparse.ArgumentParser(description="Images a second of training.")
-    parser.add_argument("--images", type=int, default=192, help="a multiple of 16")
-    parser.add_argument("--size", type=int, default=224)
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--model", default="resnet18")
-    options = parser.parse_args()
+    """Write the images, train each way in turn, and print a table."""
+    options = parse_options()
+    task = Task(size=options.size, epochs=options.epochs, model=options.model)
+    workload = Workload(task, options.images, options.validation_images)
     with tempfile.TemporaryDirectory() as folder:
-        write_photos(Path(folder), options.images)
-        measure(Path(folder), options.model, options.size, options.images, options.runs)
+        workload.write_images(Path(folder))
+        if options.mode == "floor":
+            compare_with_floor(workload, Path(folder, "training"), options.runs)
+        else:
+            compare_with_peers(workload, Path(folder), options.runs, options.peers_python)
 
 
-def measure(root: Path, model: str, size: int, num_images: int, num_runs: int) -> None:
+def parse_options() -> argparse.Namespace:
+    """The mode and its options; all modes have the same names, some of them fixed."""
+    parser = argparse.ArgumentParser(description="Images a second of training.")
+    modes = parser.add_subparsers(dest="mode", required=True)
+    for name, workload in (("photos", PHOTOS), ("small", SMALL), ("floor", PHOTOS)):
+        mode = modes.add_parser(name)
+        mode.add_argument("--runs", type=int, default=5)
+        mode.add_argument("--images", type=int, default=workload.num_training, help="for training")
+        mode.add_argument("--model", default=workload.task.model)
+        if name == "floor":
+            mode.add_argument("--size", type=int, choices=(224, SMALL_SIZE), default=workload.task.size)
+            mode.set_defaults(validation_images=0, epochs=1)
+        else:
+            mode.add_argument("--validation-images", type=int, default=workload.num_validation)
+            mode.add_argument("--epochs", type=int, default=workload.task.epochs)
+            mode.set_defaults(size=workload.task.size)
+            add_peers_option(mode)
+    return parser.parse_args()
+
+
+def compare_with_peers(workload: Workload, data: Path, num_runs: int, peers_python: str) -> None:
+    """Train with every library in turn, and print how many times as fast ours is."""
+    results: dict[str, list[Result]] = {way: [] for way in PROGRAMS}
+    for number in range(1, num_runs + 1):
+        for way, of_way in results.items():
+            of_way.append(run_way(way, workload.task, data, peers_python=peers_python))
+            print(f"round {number}, {way}: {of_way[-1].seconds:.1f} s", flush=True)
+    versions = {name: version for of_way in results.values() for name, version in of_way[0].versions.items()}
+    images = f"{workload.num_training:,} training and {workload.num_validation:,} validation {workload.kind}"
+    print(", ".join(map(" ".join, versions.items())))
+    print_conditions(f"{workload.task.describe()}, {images}, n = {num_runs}")
+
+    seconds = {way: [result.seconds for result in of_way] for way, of_way in results.items()}
+    best_peer = [min(of_round) for of_round in zip(*(seconds[way] for way in PEERS), strict=True)]
+    print("| way | images a second | ours is times as fast | lowest to highest |\n|---|---|---|---|")
+    for way, values in (seconds | {"the fastest other of each round": best_peer}).items():
+        rate = workload.num_training * workload.task.epochs / statistics.median(values)
+        ratios = [value / ours for value, ours in zip(values, seconds["ours"], strict=True)]
+        print(f"| {way} | {rate:,.0f} | {describe_ratios(ratios)} |")
+
+
+def compare_with_floor(workload: Workload, root: Path, num_runs: int) -> None:
     """Train an epoch each way, in turn."""
-    preprocessing = Preprocessing(resize_size=size * 256 // 224, crop_height=size, crop_width=size)
+    size, model = workload.task.size, workload.task.model
+    resize_size = size if workload.is_small else size * 256 // 224
+    preprocessing = Preprocessing(resize_size=resize_size, crop_height=size, crop_width=size)
     plan = choose_compute(settings(), height=size, width=size)
     plan.activate()
     dataset = open_image_directory(root)
-    order = epoch_order(num_images, seed=1, epoch=1)
-    batches = [order[part] for part in batch_slices(num_images, BATCH_SIZE)]
+    order = epoch_order(len(dataset), seed=1, epoch=1)
+    batches = [order[part] for part in batch_slices(len(dataset), workload.task.batch_size)]
 
     def loader(cache_bytes: int) -> ImageLoader:
         threads = default_decode_threads()
@@ -74,31 +153,25 @@ def measure(root: Path, model: str, size: int, num_images: int, num_runs: int) -
             dataset, preprocessing, num_threads=threads, cache_bytes=cache_bytes, tolerance=0.0, port="benchmark"
         )
 
+    def state() -> tuple[Predictor, TrainingState]:
+        torch.manual_seed(0)
+        network = torchvision.models.get_model(model, num_classes=len(dataset.classes))
+        predictor = Predictor(network, preprocessing, plan)
+        return predictor, TrainingState(predictor.network, build_optimizer(predictor.network, 0.001))
+
     with loader(0) as uncached, loader(2**34) as cached:
-        in_memory = list(cached.batches(batches))
         ways: dict[str, Callable[[], object]] = {
-            "floor": floor(model, preprocessing, in_memory),
-            "first epoch": our_epoch(model, preprocessing, lambda: uncached.batches(batches)),
-            "later epochs": our_epoch(model, preprocessing, lambda: cached.batches(batches)),
-            "script": script_epoch(model, root, size),
+            "floor": floor(*state(), list(cached.batches(batches))),
+            "first epoch": our_epoch(*state(), lambda: uncached.batches(batches)),
+            "later epochs": our_epoch(*state(), lambda: cached.batches(batches)),
         }
         seconds = time_in_turn(ways, num_runs)
-    title = f"{model}, {num_images} JPEGs of 500x375, {size} pixels, batch size {BATCH_SIZE}, {plan.describe()}"
-    print_table(title, seconds, num_images)
+    title = f"{model}, {len(dataset):,} {workload.kind}, {size} pixels, batch size {workload.task.batch_size}"
+    print_table(f"{title}, {plan.describe()}", seconds, len(dataset))
 
 
-def new_state(model: str, preprocessing: Preprocessing) -> tuple[Predictor, TrainingState]:
-    """A fresh network with its optimizer, as training has them."""
-    plan = choose_compute(settings(), height=preprocessing.crop_height, width=preprocessing.crop_width)
-    torch.manual_seed(0)
-    network = torchvision.models.get_model(model, num_classes=NUM_CLASSES)
-    predictor = Predictor(network, preprocessing, plan)
-    return predictor, TrainingState(predictor.network, build_optimizer(predictor.network, 0.001))
-
-
-def floor(model: str, preprocessing: Preprocessing, batches: list[Batch]) -> Callable[[], None]:
+def floor(predictor: Predictor, state: TrainingState, batches: list[Batch]) -> Callable[[], None]:
     """Forward, backward and step on normalised tensors in memory."""
-    predictor, state = new_state(model, preprocessing)
     prepared = [(predictor.prepare(batch.images), batch.labels) for batch in batches]
 
     def epoch() -> None:
@@ -113,46 +186,12 @@ def floor(model: str, preprocessing: Preprocessing, batches: list[Batch]) -> Cal
     return epoch
 
 
-def our_epoch(model: str, preprocessing: Preprocessing, read: Callable[[], Iterator[Batch]]) -> Callable[[], None]:
+def our_epoch(predictor: Predictor, state: TrainingState, read: Callable[[], Iterator[Batch]]) -> Callable[[], None]:
     """The steps of Train PyTorch Model on batches from its loader."""
-    predictor, state = new_state(model, preprocessing)
 
     def epoch() -> None:
         for batch in read():
             take_step(state, batch, predictor, learning_rate=0.001, normalizes_lone_image=True)
-
-    return epoch
-
-
-def script_epoch(model: str, root: Path, size: int) -> Callable[[], None]:
-    """What a training script without further thought does."""
-    transform = v2.Compose(
-        [
-            v2.Resize(size * 256 // 224),
-            v2.CenterCrop(size),
-            v2.PILToTensor(),
-            v2.ToDtype(torch.float32, scale=True),
-            v2.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
-        ]
-    )
-    workers: DataLoader[object] = DataLoader(
-        ImageFolder(str(root), transform),
-        batch_size=BATCH_SIZE,
-        shuffle=True,
-        num_workers=2,
-        persistent_workers=True,
-        multiprocessing_context="spawn",
-    )
-    network = torchvision.models.get_model(model, num_classes=NUM_CLASSES)
-    optimizer = torch.optim.SGD(network.parameters(), 0.001, momentum=0.9, weight_decay=1e-4)
-
-    def epoch() -> None:
-        network.train()
-        for inputs_nchw, labels_n in workers:
-            loss = cross_entropy(network(inputs_nchw), labels_n)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
 
     return epoch
 

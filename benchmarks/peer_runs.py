@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -76,6 +77,7 @@ def add_peers_option(parser: argparse.ArgumentParser) -> None:
     """Let a command line name the interpreter of the peers."""
     parser.add_argument(
         "--peers-python",
+        type=_program,
         default=sys.executable,
         metavar="PATH",
         help="the Python that has the libraries to compare with (extra `benchmarks`); default: this one",
@@ -102,3 +104,8 @@ def run_way(
         if done.returncode != 0:
             raise RuntimeError(f"{program.name} failed:\n{done.stdout}{done.stderr}")
         return Result.from_dict(json.loads(output.read_text(encoding="utf-8")))
+
+
+def _program(name: str) -> str:
+    """As an absolute path, for runs start in another folder; links stay, as they are what makes an environment."""
+    return str(Path(shutil.which(name) or name).absolute())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -158,6 +159,22 @@ def test_missing_files_are_counted_and_named(make_typed: MakeTyped) -> None:  # 
     assert error.reason == "missing_files"
     assert error.num_offending == 7
     assert error.examples[0] == "line 3: image/0_2.png"
+
+
+def test_a_missing_file_is_named_although_another_one_lies_in_its_place(make_typed: MakeTyped) -> None:
+    root = make_typed([row(number, "cat") for number in range(3)], CATS_AND_DOGS)
+    (root / "image/0_1.png").rename(root / "image/0_9.png")
+    assert refusal(root).examples == ("line 2: image/0_1.png",)
+
+
+def test_files_may_be_listed_in_any_order_and_twice_and_not_all(make_typed: MakeTyped) -> None:
+    names = ["image/b/2.png", "image/a/1.png", "top.png", "image/b/1.png", "image/a/1.png"]
+    lines = [json.dumps({"image_info": {"file_name": name}, "id": number}) for number, name in enumerate(names)]
+    root = make_typed(lines)
+    for name in [*names, "image/a/2.png", "image/not_listed.txt"]:
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_bytes(PNG)
+    assert list(open_image_directory(root).files) == names
 
 
 def test_a_missing_folder_is_missing_files(make_typed: MakeTyped) -> None:

@@ -49,7 +49,7 @@ def scan_image_folders(root: Path, top: FolderListing) -> ImageRows:
             reason="no_images",
         )
     _log_other_files(root, listings)
-    files = StringColumn.concatenate([_paths(folder) for folder in folders])
+    files = StringColumn.concatenate([folder.images for folder in folders])
     ids = np.arange(len(files), dtype=np.int64)
     class_paths = {top.below(name): index for index, name in enumerate(top.folders)}
     if not all(folder.path in class_paths for folder in folders):
@@ -59,12 +59,6 @@ def scan_image_folders(root: Path, top: FolderListing) -> ImageRows:
         [len(folder.images) for folder in folders],
     )
     return ImageRows(files, labels, top.folders, ids)
-
-
-def _paths(folder: FolderListing) -> StringColumn:
-    if not folder.path:
-        return folder.images
-    return StringColumn.from_strings(f"{folder.path}/{name}" for name in folder.images)
 
 
 def _log_other_files(root: Path, listings: Sequence[FolderListing]) -> None:

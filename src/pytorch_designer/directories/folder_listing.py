@@ -8,21 +8,22 @@ loops are made) or leads nowhere is refused: images from elsewhere would not tra
 from __future__ import annotations
 
 import os
+from bisect import bisect_left
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorch_designer.directories.meta import reading_errors
-from pytorch_designer.directories.retrying import exists, is_folder, real_path, retrying
+from pytorch_designer.directories.retrying import exists, is_file, is_folder, real_path, retrying
 from pytorch_designer.directories.string_column import StringColumn
 from pytorch_designer.errors import InvalidDatasetError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
-IMAGE_EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"})
+IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")  # the usual ones first
 SKIPPED_NAMES = frozenset({"__MACOSX", "Thumbs.db"})
 SCAN_THREADS = 16  # a listing waits for the disk or a mount; more threads than cores keep several waits going
 
@@ -33,7 +34,7 @@ class FolderListing:
 
     Attributes:
         path: The folder's path below the directory that is being opened, with `/`; "" for that directory itself.
-        images: Names of the files with an image's extension.
+        images: Paths of the files with an image's extension, below the directory that is being opened.
         folders: Names of the folders.
         others: Names of all other files.
     """
@@ -98,27 +99,53 @@ def single_folder_chain(root: Path) -> Iterator[FolderListing]:
 
 
 def _list_once(root: Path, path: str) -> FolderListing:
-    images: list[str] = []
+    files: list[str] = []
+    links: list[str] = []
     folders: list[str] = []
     others: list[str] = []
     with os.scandir(root / path) as entries:
-        for entry in entries:
-            if is_skipped(entry.name):
-                continue
-            if entry.is_symlink():
-                _check_link(root, Path(entry.path))
-            if entry.is_dir():
+        for entry in entries:  # two calls for a usual file: there may be a million of them
+            if entry.is_file(follow_symlinks=False):
+                files.append(entry.name)
+            elif is_skipped(entry.name):
+                pass
+            elif entry.is_symlink():
+                links.append(entry.name)
+            elif entry.is_dir():
                 folders.append(entry.name)
-            elif is_image_name(entry.name) and entry.is_file():  # not a pipe, which would be read for ever
-                images.append(entry.name)
-            else:
+            else:  # such as a pipe, which would be read for ever
                 others.append(entry.name)
+    for name in sorted(links):
+        link = root / path / name
+        _check_link(root, link)
+        (files if is_file(link) else others).append(name)
+    files.sort()
+    if not _are_images(files):
+        others += [name for name in files if not is_image_name(name) and not is_skipped(name)]
+        files = [name for name in files if is_image_name(name) and not is_skipped(name)]
     return FolderListing(
         path=path,
-        images=StringColumn.from_strings(sorted(images)),
+        images=StringColumn.from_names(files, f"{path}/" if path else ""),
         folders=tuple(sorted(folders)),
-        others=StringColumn.from_strings(sorted(others)),
+        others=StringColumn.from_names(sorted(others)),
     )
+
+
+def _are_images(names: Sequence[str]) -> bool:
+    """Whether all of the sorted `names` have an image's extension and none starts with a dot.
+
+    It does not look at each of them: no where they have several extensions, some of which are not in lower case.
+    """
+    hidden = bisect_left(names, ".")
+    if hidden < len(names) and names[hidden].startswith("."):
+        return False
+    text = "\0".join(names) + "\0"
+    first = names[0][names[0].rfind(".") :] if names else ""
+    num_left = len(names)
+    for extension in dict.fromkeys((first, *IMAGE_EXTENSIONS)):
+        if num_left and extension.lower() in IMAGE_EXTENSIONS:
+            num_left -= text.count(f"{extension}\0")
+    return num_left == 0
 
 
 def _check_link(root: Path, link: Path) -> None:

@@ -23,7 +23,7 @@ from pytorch_designer.directories.string_column import StringColumn
 from pytorch_designer.errors import InvalidDatasetError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -56,7 +56,12 @@ class Manifest:
 
 
 def read_manifest(
-    path: Path, schema: ImageSchema, *, takes_other_tasks: bool = False, arrow_from_bytes: int = ARROW_FROM_BYTES
+    path: Path,
+    schema: ImageSchema,
+    *,
+    takes_other_tasks: bool = False,
+    on_files: Callable[[StringColumn], object] = lambda files: None,
+    arrow_from_bytes: int = ARROW_FROM_BYTES,
 ) -> Manifest:
     """Read `images.lst`.
 
@@ -64,6 +69,7 @@ def read_manifest(
         path: The file.
         schema: Says under which keys the rows hold what.
         takes_other_tasks: Annotations for other tasks are no error and no labels.
+        on_files: Is called with the `file_name` of some more rows whenever these are read.
         arrow_from_bytes: Files of at least this size are read with pyarrow.
 
     Raises:
@@ -80,6 +86,7 @@ def read_manifest(
             chunk = _read_with_arrow(data, reader) if is_large else None
             chunks.append(chunk or reader.read(data, num_rows + 1))
             num_rows += len(chunks[-1].files)
+            on_files(chunks[-1].files)
             has_addresses = has_addresses or b'"coco_url"' in data
     ids = _join_ids(path, [chunk.ids for chunk in chunks])
     _check_ids_differ(path, ids)
@@ -120,7 +127,7 @@ class _LineReader:
         files: list[str] = []
         categories: list[int] = []
         ids: list[int | str] = []
-        for number, line in enumerate(data.split(b"\n"), first_line):
+        for number, line in enumerate(data.removesuffix(b"\n").split(b"\n"), first_line):
             row = self._parse(line, number)
             category = row.get(self.label_key)
             if category is None:
@@ -189,7 +196,7 @@ class _LineReader:
 
 
 def _read_chunks(path: Path) -> Iterator[bytes]:
-    """The file's lines, many at a time, without the last line end of each chunk."""
+    """The file's lines, many at a time; the last line of each chunk has its line end or none."""
     with retrying(lambda: path.open("rb")) as stream:
         if stream.read(3) != b"\xef\xbb\xbf":  # a byte order mark, as some Windows editors write it
             stream.seek(0)
@@ -204,7 +211,7 @@ def _read_chunks(path: Path) -> Iterator[bytes]:
                     f"A line is longer than {_MAX_LINE_BYTES} bytes.", where=path, reason="malformed_row"
                 )
             if chunk:
-                yield chunk.removesuffix(b"\n")
+                yield chunk
             chunk = following
 
 
@@ -226,7 +233,7 @@ def _read_with_arrow(data: bytes, reader: _LineReader) -> _Chunk | None:
         table = arrow_json.read_json(
             pa.BufferReader(data),
             memory_pool=pa.system_memory_pool(),
-            read_options=arrow_json.ReadOptions(block_size=1 << 20),
+            read_options=arrow_json.ReadOptions(block_size=1 << 20, use_threads=False),
             parse_options=arrow_json.ParseOptions(explicit_schema=columns, unexpected_field_behavior="ignore"),
         )
         images, labels, ids = (table[name].combine_chunks() for name in columns.names)
@@ -235,7 +242,8 @@ def _read_with_arrow(data: bytes, reader: _LineReader) -> _Chunk | None:
         names = labels.dictionary.to_pylist()
     except (pa.ArrowException, UnicodeDecodeError):
         return None
-    if len(table) != data.count(b"\n") + 1 or files.null_count or ids.null_count:
+    num_lines = data.count(b"\n") + (not data.endswith(b"\n"))
+    if len(table) != num_lines or files.null_count or ids.null_count:
         return None
     indices = np.array([reader.names.setdefault(name, len(reader.names)) for name in names], dtype=np.int32)
     codes = labels.indices.fill_null(-1).to_numpy(zero_copy_only=False)

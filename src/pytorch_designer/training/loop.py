@@ -23,6 +23,7 @@ from pytorch_designer.images.order import batch_slices, epoch_order
 from pytorch_designer.inference.memory import memory_errors
 from pytorch_designer.inference.predictor import Predictor, inference_batch_size
 from pytorch_designer.seeds import derive_seed
+from pytorch_designer.training.batch_norm import raise_momentum
 from pytorch_designer.training.history import EpochRecord, Metrics
 from pytorch_designer.training.metrics import MetricSums
 from pytorch_designer.training.schedule import learning_rate_at
@@ -121,6 +122,7 @@ def train(run: TrainingRun, state: TrainingState) -> str:
         InterruptedRunError: The process was told to stop; the state is in a checkpoint.
         InvalidDatasetError: Too many images cannot be read.
     """
+    raise_momentum(run.predictor.network)
     keeper = _CheckpointKeeper(run, state)
     keeper.stop_if_requested()  # a signal that came while the inputs were opened
     while (reason := run.why_stop(state)) is None:

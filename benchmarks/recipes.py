@@ -1,0 +1,349 @@
+"""Which schedule, average of weights and batch-norm statistics give the most accurate model in the same few steps.
+
+    python benchmarks/recipes.py --data FOLDER --output results.jsonl [--seeds 5] [--recipes cosine linear ...]
+    python benchmarks/recipes.py --output results.jsonl --table
+
+FOLDER/training and FOLDER/validation hold class folders of images of one size (benchmarks/harder_digits.py writes
+them). A recipe is one training run; what is varied is in `RECIPES`. What does not change the steps themselves, the
+average of weights and the statistics of batch norm, is compared on the weights of one run, so that
+these comparisons have no noise of their own. Every result is a line of JSON; those that are there are not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torchvision
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from pytorch_designer.directories.image_directory import open_image_directory
+from pytorch_designer.directories.preprocessing import Preprocessing
+from pytorch_designer.images.loader import ImageLoader
+from pytorch_designer.images.order import batch_slices, epoch_order
+from pytorch_designer.images.preprocess import normalize
+from pytorch_designer.training.batch_norm import LEAST_MOMENTUM
+from pytorch_designer.training.schedule import learning_rate_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    Images = tuple[Tensor, Tensor]
+    Found = dict[str, tuple[float, float]]
+    State = dict[str, Tensor]
+
+SIZE = 32
+BATCH_SIZE = 16
+NUM_EPOCHS = 5
+DECAYS = (0.98, 0.995)
+OURS = "momentum of at least 0.1 (ours)"
+KEYS = ("data", "model", "learning_rate", "recipe", "seed")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One way to train.
+
+    Attributes:
+        rate: Learning rate as a share of the given one, by the share of the steps that are taken.
+        nesterov: Whether the momentum is Nesterov's.
+        weight_decay: Of all weights with two or more dimensions.
+        decays_all: Whether norms and biases decay too.
+        label_smoothing: In the training loss.
+        zero_classifier: Whether the classifier starts from zero.
+        zero_residual: Whether the last norm of each block starts from zero.
+    """
+
+    rate: Callable[[float], float] = field(
+        default=lambda done: learning_rate_at(round(done * 10**6), num_steps=10**6, initial=1.0)
+    )
+    nesterov: bool = True
+    weight_decay: float = 1e-4
+    decays_all: bool = False
+    label_smoothing: float = 0.0
+    zero_classifier: bool = False
+    zero_residual: bool = False
+
+
+def one_cycle(done: float) -> float:
+    """A quarter of the steps from 1/25 up to the full rate, then down to nearly nothing, both along a cosine."""
+    if done < 0.25:
+        return 1 - (1 - 1 / 25) * (1 + math.cos(math.pi * done / 0.25)) / 2
+    return (1 + math.cos(math.pi * (done - 0.25) / 0.75)) / 2
+
+
+COSINE = Recipe()
+RECIPES = {
+    "cosine": COSINE,
+    "linear": replace(COSINE, rate=lambda done: 1 - done),
+    "power 2": replace(COSINE, rate=lambda done: (1 - done) ** 2),
+    "one cycle": replace(COSINE, rate=one_cycle),
+    "constant": replace(COSINE, rate=lambda _: 1.0),
+    "classifier from zero": replace(COSINE, zero_classifier=True),
+    "plain momentum": replace(COSINE, nesterov=False),
+    "weight decay 5e-4": replace(COSINE, weight_decay=5e-4),
+    "decay of norms and biases too": replace(COSINE, decays_all=True),
+    "label smoothing 0.1": replace(COSINE, label_smoothing=0.1),
+    "residual branches from zero": replace(COSINE, zero_residual=True),
+}
+
+
+# Which share a batch has in the running statistics of batch norm, by (the network's own momentum, step of the run from
+# 0). A share of 1/(step + 1) at the start leaves nothing of the initial values.
+STATISTICS: dict[str, Callable[[float, int], float]] = {
+    "the network's own momentum": lambda own, step: own,
+    OURS: lambda own, step: max(own, LEAST_MOMENTUM),
+    "momentum of at least 0.1, without the initial values": lambda own, step: max(own, 0.1, 1 / (step + 1)),
+    "momentum 0.02, without the initial values": lambda own, step: max(0.02, 1 / (step + 1)),
+}
+
+
+def start_value(name: str) -> float:
+    """What running statistics start from: variances from 1, means from 0."""
+    return 1.0 if name.endswith(".var") else 0.0
+
+
+def main() -> None:
+    """Run what is missing, or print the table of what is there."""
+    parser = argparse.ArgumentParser(description="Validation accuracy by recipe.")
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--model", default="resnet18")
+    parser.add_argument("--learning-rate", type=float, default=0.001)
+    parser.add_argument("--recipes", nargs="+", choices=list(RECIPES), default=list(RECIPES))
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--table", action="store_true")
+    options = parser.parse_args()
+    if options.table:
+        print_tables(options.output)
+        return
+    torch.set_num_threads(options.threads)
+    training, validation, num_classes = read_images(options.data)
+    done = {tuple(line[key] for key in KEYS) for line in results(options.output)}
+    for seed in range(1, options.seeds + 1):
+        for name in options.recipes:
+            key = (options.data.name, options.model, options.learning_rate, name, seed)
+            if key not in done:
+                started = time.perf_counter()
+                network = build_network(RECIPES[name], options.model, num_classes, seed)
+                found = run(
+                    RECIPES[name], network, training, validation, learning_rate=options.learning_rate, seed=seed
+                )
+                line = dict(zip(KEYS, key, strict=True)) | {"found": found}
+                with options.output.open("a", encoding="utf-8") as stream:
+                    stream.write(json.dumps(line) + "\n")
+                print(f"{time.perf_counter() - started:.0f} s {line}", flush=True)
+
+
+def read_images(folder: Path) -> tuple[Images, Images, int]:
+    """Normalised images float32 [n, 3, 32, 32] and labels int64 [n], for training and for validation."""
+    rule = Preprocessing(resize_size=SIZE, crop_height=SIZE, crop_width=SIZE)
+    sides = []
+    for side in ("training", "validation"):
+        dataset = open_image_directory(folder / side)
+        with ImageLoader(dataset, rule, num_threads=2, cache_bytes=0, tolerance=0.0, port=side) as loader:
+            (batch,) = loader.batches([np.arange(len(dataset))])
+            sides.append((normalize(batch.images, rule).contiguous(), batch.labels))
+    return sides[0], sides[1], len(dataset.classes)
+
+
+def build_network(recipe: Recipe, model: str, num_classes: int, seed: int) -> nn.Module:
+    """A network from scratch, drawn from the seed."""
+    torch.manual_seed(seed)
+    network: nn.Module = torchvision.models.get_model(model, num_classes=num_classes)
+    if recipe.zero_classifier:
+        classifier = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
+        nn.init.zeros_(classifier.weight)
+        nn.init.zeros_(classifier.bias)
+    if recipe.zero_residual:
+        for block in network.modules():
+            if isinstance(block, torchvision.models.resnet.BasicBlock):
+                nn.init.zeros_(block.bn2.weight)
+    return network
+
+
+def run(
+    recipe: Recipe, network: nn.Module, training: Images, validation: Images, *, learning_rate: float, seed: int
+) -> Found:
+    """Train, and return what `evaluate` finds at the end, by what is done afterwards."""
+    optimizer = build_optimizer(recipe, network, learning_rate)
+    slices = batch_slices(len(training[1]), BATCH_SIZE, fold_single=True)
+    num_steps = NUM_EPOCHS * len(slices)
+    norms = batch_norms(network)
+    momentum = {name: norm.momentum or 0.0 for name, norm in norms.items()}
+    for norm in norms.values():
+        norm.momentum = 1.0  # the running statistics are those of the last batch; `averages` keeps the averages
+    averages = {
+        name: {key: start_value(key) * torch.ones_like(value) for key, value in statistics_of(norms).items()}
+        for name in STATISTICS
+    }
+    weights = {decay: {name: value.detach().clone() for name, value in network.named_parameters()} for decay in DECAYS}
+    by_epoch = []
+    step = 0
+    for epoch in range(1, NUM_EPOCHS + 1):
+        order = epoch_order(len(training[1]), seed=seed, epoch=epoch)
+        for part in slices:
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate * recipe.rate(step / num_steps)
+            rows = torch.from_numpy(order[part])
+            network.train()
+            loss = cross_entropy(network(training[0][rows]), training[1][rows], label_smoothing=recipe.label_smoothing)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            of_batch = statistics_of(norms)
+            for name, norm_momentum in momentum.items():
+                values = {key: of_batch[key] for key in (f"{name}.mean", f"{name}.var")}
+                for way, share in STATISTICS.items():
+                    update(averages[way], values, share(norm_momentum, step))
+            for decay, average in weights.items():
+                update(average, dict(network.named_parameters()), max(1 - decay, 1 / (step + 1)))
+            step += 1
+        use_statistics(norms, averages[OURS])
+        by_epoch.append(evaluate(network, validation))
+    found = {"best epoch": max(by_epoch)}
+    if recipe is not COSINE:
+        return found
+    for way, average in averages.items():
+        use_statistics(norms, average)
+        found[f"statistics: {way}"] = evaluate(network, validation)
+    estimate_statistics(network, training, seed)
+    found["statistics: estimated anew from 64 batches"] = evaluate(network, validation)
+    for decay, average in weights.items():
+        use_weights(network, average)
+        use_statistics(norms, averages[OURS])
+        found[f"average of weights, decay {decay}"] = evaluate(network, validation)
+        estimate_statistics(network, training, seed)
+        found[f"average of weights, decay {decay}, statistics estimated anew"] = evaluate(network, validation)
+    return found
+
+
+def build_optimizer(recipe: Recipe, network: nn.Module, learning_rate: float) -> torch.optim.SGD:
+    """SGD as the recipe has it."""
+    parameters = list(network.parameters())
+    decayed = [parameter for parameter in parameters if recipe.decays_all or parameter.ndim >= 2]
+    others = [parameter for parameter in parameters if not recipe.decays_all and parameter.ndim < 2]
+    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.SGD(
+        [group for group in groups if group["params"]],
+        lr=learning_rate,
+        momentum=0.9,
+        nesterov=recipe.nesterov,
+        fused=True,
+    )
+
+
+def batch_norms(network: nn.Module) -> dict[str, nn.BatchNorm2d]:
+    """The batch norms of a network by name."""
+    return {name: module for name, module in network.named_modules() if isinstance(module, nn.BatchNorm2d)}
+
+
+def statistics_of(norms: dict[str, nn.BatchNorm2d]) -> State:
+    """The running statistics themselves, not copies."""
+    found: State = {}
+    for name, norm in norms.items():
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        found |= {f"{name}.mean": norm.running_mean, f"{name}.var": norm.running_var}
+    return found
+
+
+def use_statistics(norms: dict[str, nn.BatchNorm2d], values: State) -> None:
+    """Copy `values` into the running statistics."""
+    for name, value in statistics_of(norms).items():
+        value.copy_(values[name])
+
+
+@torch.no_grad()
+def use_weights(network: nn.Module, values: State) -> None:
+    """Copy `values` into the parameters."""
+    for name, parameter in network.named_parameters():
+        parameter.copy_(values[name])
+
+
+@torch.no_grad()
+def update(average: State, values: State, share: float) -> None:
+    """Move an exponential average towards `values`."""
+    for name, value in values.items():
+        average[name].lerp_(value, share)
+
+
+@torch.no_grad()
+def estimate_statistics(network: nn.Module, training: Images, seed: int, num_batches: int = 64) -> None:
+    """Set the running statistics to their mean over `num_batches` training batches at the present weights."""
+    norms = batch_norms(network)
+    order = epoch_order(len(training[1]), seed=seed, epoch=NUM_EPOCHS + 1)
+    total = {name: torch.zeros_like(value) for name, value in statistics_of(norms).items()}
+    network.train()
+    for number, rows in enumerate(_first_batches(order, num_batches), start=1):
+        network(training[0][rows])
+        update(total, statistics_of(norms), 1 / number)
+    use_statistics(norms, total)
+
+
+def _first_batches(order: NDArray[np.int64], num_batches: int) -> Iterator[Tensor]:
+    for part in batch_slices(len(order), BATCH_SIZE, fold_single=True)[:num_batches]:
+        yield torch.from_numpy(order[part])
+
+
+@torch.inference_mode()
+def evaluate(network: nn.Module, validation: Images) -> tuple[float, float]:
+    """Top-1 accuracy, and cross-entropy with its sign turned round, so that more is better."""
+    network.eval()
+    logits = torch.cat([network(images) for images in torch.split(validation[0], 250)])
+    top1 = (logits.argmax(1) == validation[1]).float().mean().item()
+    return top1, -cross_entropy(logits, validation[1]).item()
+
+
+def results(path: Path) -> list[dict[str, Any]]:
+    """The lines that are there."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+
+
+def print_tables(path: Path) -> None:
+    """Recipes, and what can be done afterwards, as differences in points to the first of them, paired by seed."""
+    runs: dict[tuple[str, str, float], dict[str, dict[int, Found]]] = defaultdict(lambda: defaultdict(dict))
+    for line in results(path):
+        runs[line["data"], line["model"], line["learning_rate"]][line["recipe"]][line["seed"]] = line["found"]
+    columns = "n | top-1 % | points beside the first | loss | loss beside the first |\n|---|---|---|---|---|---|"
+    for (data, model, learning_rate), by_recipe in runs.items():
+        first = by_recipe["cosine"]
+        print(f"\n{model}, {data}, learning rate {learning_rate:g}\n\n| recipe, best epoch | {columns}")
+        for name, by_seed in by_recipe.items():
+            seeds = sorted(set(by_seed) & set(first))
+            print_row(name, [by_seed[s]["best epoch"] for s in seeds], [first[s]["best epoch"] for s in seeds])
+        print(f"\n| after the last epoch of cosine | {columns}")
+        base = f"statistics: {next(iter(STATISTICS))}"
+        for way in next(iter(first.values())):
+            if way != "best epoch":
+                print_row(way, [found[way] for found in first.values()], [found[base] for found in first.values()])
+
+
+def print_row(name: str, values: list[tuple[float, float]], base: list[tuple[float, float]]) -> None:
+    """Means, and mean differences to `base`, each with its standard error."""
+    top1, loss, first_top1, first_loss = (np.array(column) for column in (*zip(*values), *zip(*base)))  # noqa: B905
+    cells = [with_error(column) for column in (100 * top1, 100 * (top1 - first_top1), -loss, first_loss - loss)]
+    print(f"| {name} | {len(values)} | {' | '.join(cells)} |")
+
+
+def with_error(values: NDArray[np.float64]) -> str:
+    """Mean and standard error of the mean."""
+    error = values.std(ddof=1) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+    return f"{values.mean():.2f} ± {error:.2f}"
+
+
+if __name__ == "__main__":
+    main()

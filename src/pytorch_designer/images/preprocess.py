@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torchvision.transforms import InterpolationMode
-from torchvision.transforms.v2 import functional
 
 from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.images.bad_files import BadImageError, UndecodableImageError
 from pytorch_designer.images.decode import upright_size
+from pytorch_designer.images.resize import center_crop, resize_and_crop
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,12 +49,11 @@ def crop_and_resize(image_u8: torch.Tensor, preprocessing: Preprocessing) -> tor
     Raises:
         UndecodableImageError: The image is so long and thin that resizing its shorter side would make it huge.
     """
-    if preprocessing.resize_size is not None:
-        _check_aspect_ratio(image_u8, preprocessing.resize_size)
-        interpolation = _INTERPOLATIONS[preprocessing.interpolation]
-        image_u8 = functional.resize_image(image_u8, [preprocessing.resize_size], interpolation, antialias=True)
-    crop = [preprocessing.crop_height, preprocessing.crop_width]
-    return image_u8 if list(image_u8.shape[1:]) == crop else functional.center_crop_image(image_u8, crop)
+    crop = (preprocessing.crop_height, preprocessing.crop_width)
+    if preprocessing.resize_size is None:
+        return center_crop(image_u8, crop)
+    _check_aspect_ratio(image_u8, preprocessing.resize_size)
+    return resize_and_crop(image_u8, preprocessing.resize_size, crop, _INTERPOLATIONS[preprocessing.interpolation])
 
 
 def normalize(batch_u8: torch.Tensor, preprocessing: Preprocessing) -> torch.Tensor:

@@ -4,7 +4,8 @@
 
 Needs scikit-learn, for its two sample photos: pieces of 500x375 pixels are cut out of them and written as JPEGs into a
 folder of two classes. Every way of reading brings each image to 224x224 uint8 (shorter side 256). The ways are
-run in turn, round after round, because machines are noisy: compare the ratios, not the rates.
+run in turn, round after round, because machines are noisy: compare the ratios, not the rates. What is printed last is
+how much memory an epoch of the loader takes without a cache, at its peak (Linux only).
 
 - bare calls: threads that read a file and call torchvision's decoder, resize and crop, and do nothing else
 - loader: batches of 16, in shuffled order, without a cache
@@ -70,8 +71,19 @@ def measure(root: Path, num_images: int, num_runs: int, num_threads: int) -> Non
             "loader, cached": lambda: read_with_loader(cached),
             "ImageFolder": lambda: sum(len(labels) for _, labels in workers),
         }
+        before = memory("VmRSS")
+        read_with_loader(uncached)
+        growth = memory("VmHWM") - before
         seconds = time_in_turn(ways, num_runs)
     print_table(f"{num_images} JPEGs of 500x375 to 224x224, {num_threads} threads or workers", seconds, num_images)
+    print(f"\nMemory of the loader without a cache: at most {growth / 2**20:,.0f} MiB")
+
+
+def memory(field: str) -> int:
+    """Bytes that the process takes (VmRSS), or has taken at its peak (VmHWM); 0 where the platform does not tell."""
+    status = Path("/proc/self/status")
+    lines = status.read_text(encoding="utf-8").splitlines() if status.exists() else []
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:")), 0)
 
 
 def read_bare(paths: list[Path], num_threads: int) -> int:

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 _JOIN_SECONDS = 5.0
+_MAX_WAITING = 64  # enough that readers and decoders seldom wait for each other
 
 Computation: TypeAlias = Callable[[], None]
 Read: TypeAlias = Callable[[int, int], Computation | None]
@@ -27,7 +28,7 @@ Read: TypeAlias = Callable[[int, int], Computation | None]
 class ReadingThreads:
     """Threads that call functions on rows, first come, first served.
 
-    What was read and waits to be computed with is bounded: by as many rows as there are reading threads.
+    What was read and is not yet being computed with is bounded: 64 rows.
 
     Args:
         num_threads: How many read.
@@ -44,7 +45,7 @@ class ReadingThreads:
         self._on_start = on_start
         self._tasks: queue.SimpleQueue[tuple[Read, int, int] | None] = queue.SimpleQueue()
         self._computations: queue.SimpleQueue[Computation | None] = queue.SimpleQueue()
-        self._room = threading.Semaphore(num_threads)
+        self._room = threading.Semaphore(_MAX_WAITING)
         self._readers: list[threading.Thread] = []
         self._computers: list[threading.Thread] = []
         self._running: list[tuple[float, int] | None] = [None] * num_threads

@@ -133,7 +133,7 @@ def compare_with_peers(workload: Workload, data: Path, num_runs: int, peers_pyth
     for way, values in (seconds | {"the fastest other of each round": best_peer}).items():
         rate = workload.num_training * workload.task.epochs / statistics.median(values)
         ratios = [value / ours for value, ours in zip(values, seconds["ours"], strict=True)]
-        print(f"| {way} | {rate:,.0f} | {describe_ratios(ratios)} |")
+        print(f"| {way} | {rate:,.1f} | {describe_ratios(ratios)} |")
 
 
 def compare_with_floor(workload: Workload, root: Path, num_runs: int) -> None:

@@ -10,6 +10,7 @@ benchmark that was interrupted goes on when it is started again. `--table` print
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import statistics
 import tempfile
@@ -23,7 +24,8 @@ from measuring import print_conditions
 from peer_runs import PROGRAMS, Task, add_peers_option, run_way
 
 SETS = ("digits", "harder digits")
-TASK = Task(size=32, epochs=5)
+# Lightning leaves the loop to the user: at the same seed it ends in the very metrics of the script.
+WAYS = tuple(way for way in PROGRAMS if way != "Lightning")
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Run:
     """One training run."""
 
     dataset: str
+    learning_rate: float
     way: str
     seed: int
 
@@ -40,20 +43,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Validation accuracy by library.")
     parser.add_argument("--output", type=Path, required=True, help="file of the runs; it is continued")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--learning-rates", type=float, nargs="+", default=[0.001, 0.01])
+    parser.add_argument("--training", type=int, default=1000, help="training images of the harder digits")
+    parser.add_argument("--validation", type=int, default=2000, help="validation images of the harder digits")
     parser.add_argument("--jobs", type=int, default=2, help="runs side by side")
     parser.add_argument("--threads", type=int, default=1, help="threads that compute in each run")
     parser.add_argument("--table", action="store_true", help="print the table of what there is, and run nothing")
     add_peers_option(parser)
     options = parser.parse_args()
     # Seed by seed, so that what there is after an interruption can be compared.
-    wanted = [Run(name, way, seed) for seed in range(1, options.seeds + 1) for name in SETS for way in PROGRAMS]
+    wanted = [
+        Run(name, learning_rate, way, seed)
+        for seed in range(1, options.seeds + 1)
+        for name, learning_rate, way in itertools.product(SETS, options.learning_rates, WAYS)
+    ]
     if not options.table:
         missing = [run for run in wanted if run not in read_results(options.output)]
         carry_out(missing, options)
     results = read_results(options.output)
-    print_conditions(f"{TASK.describe()}, seeds 1 to {options.seeds}, mean and standard error")
-    for name in SETS:
-        print_accuracies(name, results, options.seeds)
+    for name, learning_rate in itertools.product(SETS, options.learning_rates):
+        print_conditions(f"{name}, {task(learning_rate).describe()}, mean and standard error")
+        print_accuracies(name, learning_rate, results, options.seeds)
+
+
+def task(learning_rate: float) -> Task:
+    """What each run trains."""
+    return Task(size=32, epochs=5, learning_rate=learning_rate)
 
 
 def carry_out(runs: list[Run], options: argparse.Namespace) -> None:
@@ -61,12 +76,12 @@ def carry_out(runs: list[Run], options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         data = {name: Path(folder, name) for name in SETS}
         write_plain_digits(data["digits"])
-        write_harder_digits(data["harder digits"], 2000, 2000)
+        write_harder_digits(data["harder digits"], options.training, options.validation)
 
         def carry_out_one(run: Run) -> dict[str, Any]:
             result = run_way(
                 run.way,
-                TASK,
+                task(run.learning_rate),
                 data[run.dataset],
                 seed=run.seed,
                 threads=options.threads,
@@ -82,7 +97,7 @@ def carry_out(runs: list[Run], options: argparse.Namespace) -> None:
                     with options.output.open("a", encoding="utf-8") as stream:
                         stream.write(json.dumps(line) + "\n")
                     best = max(epoch["validation_top1"] for epoch in line["epochs"])
-                    what = f"{line['dataset']}, {line['way']}, seed {line['seed']}"
+                    what = f"{line['dataset']}, {line['learning_rate']}, {line['way']}, seed {line['seed']}"
                     print(f"{number}/{len(runs)} {what}: {best:.4f}, {line['seconds']:.0f} s", flush=True)
             finally:
                 jobs.shutdown(cancel_futures=True)
@@ -93,26 +108,27 @@ def read_results(path: Path) -> dict[Run, float]:
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     records = [json.loads(line) for line in lines]
     return {
-        Run(record["dataset"], record["way"], record["seed"]): max(
+        Run(record["dataset"], record["learning_rate"], record["way"], record["seed"]): max(
             epoch["validation_top1"] for epoch in record["epochs"]
         )
         for record in records
     }
 
 
-def print_accuracies(dataset: str, results: dict[Run, float], num_seeds: int) -> None:
+def print_accuracies(dataset: str, learning_rate: float, results: dict[Run, float], num_seeds: int) -> None:
     """Print a row a way; differences are between runs of the same seed."""
-    print(f"| {dataset} | validation top-1 | ours less this | n |\n|---|---|---|---|")
-    for way in PROGRAMS:
-        seeds = [
-            seed
-            for seed in range(1, num_seeds + 1)
-            if {Run(dataset, way, seed), Run(dataset, "ours", seed)} <= results.keys()
+    print("| way | validation top-1 | ours less this | n |\n|---|---|---|---|")
+    by_seed = {
+        way: [results.get(Run(dataset, learning_rate, way, seed)) for seed in range(1, num_seeds + 1)] for way in WAYS
+    }
+    for way, accuracies in by_seed.items():
+        pairs = [
+            (this, ours)
+            for this, ours in zip(accuracies, by_seed["ours"], strict=True)
+            if this is not None and ours is not None
         ]
-        accuracies = [results[Run(dataset, way, seed)] for seed in seeds]
-        differences = [results[Run(dataset, "ours", seed)] - results[Run(dataset, way, seed)] for seed in seeds]
-        difference = "" if way == "ours" else mean_and_error(differences, sign="+")
-        print(f"| {way} | {mean_and_error(accuracies)} | {difference} | {len(seeds)} |")
+        difference = "" if way == "ours" else mean_and_error([ours - this for this, ours in pairs], sign="+")
+        print(f"| {way} | {mean_and_error([this for this, _ in pairs])} | {difference} | {len(pairs)} |")
     print()
 
 

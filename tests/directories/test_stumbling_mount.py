@@ -187,6 +187,14 @@ def test_a_listing_that_fails_in_its_middle_is_started_again(
     assert next(times, None) is None
 
 
+def test_a_folder_that_cannot_be_listed_is_named(make_tree: MakeTree, mount: Mount) -> None:
+    root = make_tree("a/1.png")
+    mount.stumble(root / "a", times=99)
+    with pytest.raises(InvalidDatasetError, match="Input/output") as caught:
+        list_folder(root, "a")
+    assert (caught.value.reason, caught.value.where) == ("unreadable", str(root / "a"))
+
+
 def test_links_in_a_listing_are_looked_at_again(make_tree: MakeTree, mount: Mount) -> None:
     root = make_tree("a/1.png", "b/2.png")
     (root / "a/link.png").symlink_to(root / "b/2.png")
@@ -201,7 +209,7 @@ def test_listed_images_are_looked_for_again(make_tree: MakeTree, mount: Mount) -
     mount.stumble(root)
     files = StringColumn.from_strings(["a/1.png", "a/link.png"])
     check_referenced_files(root, files, root / "images.lst", str, "Copy them.")
-    assert {kind for kind, _ in mount.failures} == {"scandir", "stat", "lstat"}
+    assert {kind for kind, _ in mount.failures} >= {"scandir", "stat", "lstat"}
 
 
 def test_a_link_that_cannot_be_read_for_a_moment_is_still_a_link(tmp_path: Path, mount: Mount) -> None:

@@ -11,6 +11,7 @@ import os
 from bisect import bisect_left
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")  # the usual ones first
 SKIPPED_NAMES = frozenset({"__MACOSX", "Thumbs.db"})
 SCAN_THREADS = 16  # a listing waits for the disk or a mount; more threads than cores keep several waits going
+_SCANS_DESCRIPTORS = os.scandir in os.supports_fd
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,28 @@ def is_skipped(name: str) -> bool:
 def is_image_name(name: str) -> bool:
     """Whether the extension, in any case, is an image's."""
     return name[name.rfind(".") :].lower() in IMAGE_EXTENSIONS if "." in name else False
+
+
+@contextmanager
+def scan(folder: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
+    """`os.scandir`, without a path for each entry where the system can: a tenth faster.
+
+    Raises:
+        OSError: The folder cannot be read.
+    """
+    if not _SCANS_DESCRIPTORS:
+        with os.scandir(folder) as entries:
+            yield entries
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with os.scandir(descriptor) as entries:
+            yield entries
+    except OSError as error:  # which knows the entry's name at most
+        error.filename = str(folder / error.filename) if isinstance(error.filename, str) else str(folder)
+        raise
+    finally:
+        os.close(descriptor)
 
 
 def list_folder(root: Path, path: str) -> FolderListing:
@@ -103,7 +127,7 @@ def _list_once(root: Path, path: str) -> FolderListing:
     links: list[str] = []
     folders: list[str] = []
     others: list[str] = []
-    with os.scandir(root / path) as entries:
+    with scan(root / path) as entries:
         for entry in entries:  # two calls for a usual file: there may be a million of them
             if entry.is_file(follow_symlinks=False):
                 files.append(entry.name)

@@ -6,14 +6,13 @@ mounted folder take an hour.
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytorch_designer.directories.folder_listing import SCAN_THREADS
+from pytorch_designer.directories.folder_listing import SCAN_THREADS, scan
 from pytorch_designer.directories.meta import path_fault, reading_errors, resolve_inside
 from pytorch_designer.directories.retrying import is_file, retrying
 from pytorch_designer.directories.string_column import StringColumn
@@ -149,7 +148,7 @@ def _files_in(root: Path, folder: str) -> NDArray[np.uint64]:
 
 def _hashes_of_files(path: Path, prefix: str) -> NDArray[np.uint64]:
     hashes = [_NO_FILES]
-    with os.scandir(path) as entries:
+    with scan(path) as entries:
         files = (entry.name for entry in entries if entry.is_file(follow_symlinks=False))
         while names := list(islice(files, _NAMES_AT_ONCE)):
             hashes.append(StringColumn.from_names(names, prefix).hashes())

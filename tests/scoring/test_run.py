@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -201,6 +202,21 @@ def test_untrained_model_is_named(digits: Path, tmp_path: Path) -> None:
     with pytest.raises(InvalidModelDirectoryError) as caught:
         score_images(trained_model=tmp_path / "untrained", dataset=digits, scored_dataset=tmp_path / "scored")
     assert caught.value.reason == "untrained"
+    assert not (tmp_path / "scored").exists()
+
+
+@pytest.mark.parametrize("are_images_good", [True, False])
+def test_unusable_weights_are_named_although_images_are_read_meanwhile(
+    model: Path, digits: Path, tmp_path: Path, are_images_good: bool
+) -> None:
+    broken, images = shutil.copytree(model, tmp_path / "model"), shutil.copytree(digits, tmp_path / "images")
+    (broken / "model.safetensors").write_bytes(b"no weights")
+    if not are_images_good:
+        for file in images.rglob("*.png"):
+            file.write_bytes(b"no image")
+    with pytest.raises(InvalidModelDirectoryError if are_images_good else InvalidDatasetError) as caught:
+        score_images(trained_model=broken, dataset=images, scored_dataset=tmp_path / "scored")
+    assert caught.value.reason == ("bad_weights" if are_images_good else "bad_images")
     assert not (tmp_path / "scored").exists()
 
 

@@ -1,31 +1,38 @@
 """The images of a dataset as a model is to see them: read once, in the dataset's order, bad files left out.
 
-`open_images` is the one place where it is decided what happens to an image between its file and the network. Of the
-transforms that a model carries, the loader does those that the files of the dataset have not been through yet.
+`open_model_and_images` is the one place where it is decided what happens to an image between its file and the network.
+Of the transforms that a model carries, the loader does those that the files of the dataset have not been through yet.
 """
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from pytorch_designer.directories.model_directory import open_trained_model_directory
+from pytorch_designer.directories.model_spec import LegacyNetwork
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.images.order import batch_slices
 from pytorch_designer.images.resources import default_decode_threads
 from pytorch_designer.inference.predictor import inference_batch_size
-from pytorch_designer.models.loading import check_forward
+from pytorch_designer.models.loading import LoadedModel, check_forward, load_trained_model
 from pytorch_designer.scoring.batch import ImageBatch
 from pytorch_designer.scoring.own_size import OwnSizeImages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import ExitStack
+    from pathlib import Path
+    from types import TracebackType
+
+    from typing_extensions import Self
 
     from pytorch_designer.directories.image_directory import ImageDirectory
     from pytorch_designer.directories.preprocessing import Preprocessing
     from pytorch_designer.images.bad_files import BadFile
-    from pytorch_designer.models.loading import LoadedModel
 
 DATASET_PORT = "dataset"
 _ANY_SHARE = 1.0  # whatever share of the files is bad, the others are scored; that all are is an error of the loader's
@@ -45,40 +52,65 @@ class ScoringImages(Protocol):
         """What becomes of an image, for the log."""
 
 
-def open_images(stack: ExitStack, model: LoadedModel, dataset: ImageDirectory) -> ScoringImages:
-    """The images of `dataset` for `model`: with the model's preprocessing, or at their own size where it has none.
+def open_model_and_images(
+    stack: ExitStack, trained_model: Path, dataset: ImageDirectory
+) -> tuple[LoadedModel, ScoringImages]:
+    """The model at `trained_model`, and the images of `dataset` for it.
+
+    Images have the model's preprocessing, or their own size where it has none. Its weights are loaded while the first
+    images are read.
 
     Args:
         stack: Ends the reading threads when it closes.
-        model: A trained model.
+        trained_model: ModelDirectory of the old or the new layout.
         dataset: Labelled or not.
 
     Raises:
+        InvalidModelDirectoryError: The model is unusable or untrained.
         InvalidDatasetError: No file of the dataset can be used, or the network does not take the images' size.
     """
-    preprocessing = model.preprocessing
+    spec = open_trained_model_directory(trained_model).spec
+    preprocessing = None if isinstance(spec.flavor_extras, LegacyNetwork) else spec.preprocessing()
     if preprocessing is None:
-        return stack.enter_context(OwnSizeImages(dataset, model, num_threads=default_decode_threads()))
+        model = load_trained_model(trained_model)
+        return model, stack.enter_context(OwnSizeImages(dataset, model, num_threads=default_decode_threads()))
+    with ThreadPoolExecutor(1) as thread:
+        loading = thread.submit(_load_for_size, trained_model, preprocessing)
+        images = stack.enter_context(OneSizeImages(dataset, preprocessing))
+        images.begin()
+        return loading.result(), images
+
+
+def _load_for_size(trained_model: Path, preprocessing: Preprocessing) -> LoadedModel:
+    model = load_trained_model(trained_model)
     check_forward(model.network, preprocessing.crop_height, preprocessing.crop_width, model.architecture)
-    loader = ImageLoader(
-        dataset,
-        preprocessing,
-        num_threads=default_decode_threads(),
-        cache_bytes=0,  # every image is read once
-        tolerance=_ANY_SHARE,
-        port=DATASET_PORT,
-    )
-    stack.enter_context(loader)
-    loader.check_readable()
-    return OneSizeImages(loader, preprocessing)
+    return model
 
 
 class OneSizeImages:
-    """Images with the model's own preprocessing, in the batches in which training validates."""
+    """Images with the model's own preprocessing, in the batches in which training validates; a context manager."""
 
-    def __init__(self, loader: ImageLoader, preprocessing: Preprocessing) -> None:
-        self._loader = loader
+    def __init__(self, dataset: ImageDirectory, preprocessing: Preprocessing) -> None:
         self._preprocessing = preprocessing
+        self._loader = ImageLoader(
+            dataset,
+            preprocessing,
+            num_threads=default_decode_threads(),
+            cache_bytes=0,  # every image is read once
+            tolerance=_ANY_SHARE,
+            port=DATASET_PORT,
+        )
+        self._batches = self._read()
+        self._first: list[ImageBatch] = []
+
+    def begin(self) -> None:
+        """Read the first batch; the images after it are read from now on, before anybody asks for them.
+
+        Raises:
+            InvalidDatasetError: All files are bad, or one took too long to read.
+        """
+        self._loader.check_readable()
+        self._first = list(islice(self._batches, 1))
 
     def batches(self) -> Iterator[ImageBatch]:
         """All usable images, in the dataset's order.
@@ -86,11 +118,9 @@ class OneSizeImages:
         Raises:
             InvalidDatasetError: All files are bad, or one took too long to read.
         """
-        order = np.arange(len(self._loader))
-        slices = batch_slices(len(order), inference_batch_size(self._preprocessing), fold_single=False)
-        for batch in self._loader.batches(order[part] for part in slices):
-            if len(batch.indices):
-                yield ImageBatch(batch.indices, batch.images)
+        while self._first:
+            yield self._first.pop()
+        yield from self._batches
 
     @property
     def bad_files(self) -> list[BadFile]:
@@ -101,3 +131,18 @@ class OneSizeImages:
         """What becomes of an image, for the log."""
         steps = [*self._preprocessing.transforms, self._preprocessing.describe_size()]
         return ", ".join(map(str, steps))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._loader.close()
+
+    def _read(self) -> Iterator[ImageBatch]:
+        order = np.arange(len(self._loader))
+        slices = batch_slices(len(order), inference_batch_size(self._preprocessing), fold_single=False)
+        for batch in self._loader.batches(order[part] for part in slices):
+            if len(batch.indices):
+                yield ImageBatch(batch.indices, batch.images)

@@ -24,9 +24,8 @@ from pytorch_designer.errors import InvalidDatasetError, shorten
 from pytorch_designer.inference.compute import ComputePlan, choose_compute
 from pytorch_designer.inference.environment import environment_facts
 from pytorch_designer.inference.predictor import Predictor
-from pytorch_designer.models.loading import LoadedModel, load_trained_model
 from pytorch_designer.progress import Pace, log_header, open_progress_line
-from pytorch_designer.scoring.images import DATASET_PORT, ScoringImages, open_images
+from pytorch_designer.scoring.images import DATASET_PORT, ScoringImages, open_model_and_images
 from pytorch_designer.scoring.probabilities import row_probabilities
 from pytorch_designer.settings import settings
 
@@ -36,6 +35,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from typing_extensions import Self
+
+    from pytorch_designer.models.loading import LoadedModel
 
 _log = logging.getLogger(__name__)
 
@@ -74,11 +75,10 @@ def score_images(*, trained_model: Path, dataset: Path, scored_dataset: Path) ->
     check_apart(scored_dataset, dataset, "the dataset")
     check_apart(scored_dataset, trained_model, "the model")
     with ExitStack() as stack:
-        model = load_trained_model(trained_model)
         images = stack.enter_context(opened_image_directory(dataset, takes_other_tasks=True))
+        model, source = open_model_and_images(stack, trained_model, images)
         stack.enter_context(locked_output(scored_dataset))
         prepare_output(scored_dataset)
-        source = open_images(stack, model, images)
         plan = compute_plan(model)
         plan.activate()
         _log_start(model, images, source, plan)

@@ -194,6 +194,16 @@ def test_weights_that_are_no_finite_numbers_are_refused(value: float) -> None:
     assert error.examples == ("bias",)
 
 
+def test_infinities_of_both_signs_are_refused() -> None:
+    weight = torch.tensor([[float("inf"), float("-inf")]])
+    assert _differences({"weight": weight, "bias": torch.ones(1)}, nn.Linear(2, 1)).examples == ("weight",)
+
+
+def test_finite_weights_whose_sum_overflows_are_taken() -> None:
+    tensors = {"weight": torch.full((1, 2), 3e38), "bias": torch.ones(1)}
+    check_tensors(tensors, nn.Linear(2, 1), Path("model"))
+
+
 @pytest.mark.parametrize("dtype", [torch.int64, torch.complex64, torch.bool])
 def test_other_kind_of_number_is_refused(dtype: torch.dtype) -> None:
     tensors = {"weight": torch.ones(1, 2), "bias": torch.ones(1, dtype=dtype)}

@@ -1,20 +1,22 @@
 """Kills a small training run at random moments, again and again, and compares what it ends in with an unharmed run.
 
-    python -m tests.campaigns.torture [--kills 200] [--workers 2] [--seed 1]
+    python -m tests.campaigns.torture [--kills 240] [--fresh-share 0.5] [--workers 2] [--seed 1]
 
-Each kill is that of a real process by SIGKILL, SIGTERM or SIGINT, at a moment drawn at random: anywhere from its start,
-shortly after a step, or while the model is written. The same command is then started again, and killed again, until
-it has been killed often enough and may end. Equal must be: the bytes of the weights, the history with all its metrics,
-and the files in the output, so that nothing of the killed processes is left behind.
+Each kill is that of a real process, in a phase of the run drawn at random (`AIMS`) and at a random moment of it, by
+SIGKILL, SIGTERM or SIGINT, or by SIGTERM and, a moment later, SIGKILL, as machines are taken away. The same command is
+then started again, and killed again, a random number of times, often before it has got any further, until it may end.
+Equal must be: the bytes of the weights, the history with all its metrics, and the files in the output, so that nothing
+of the killed processes is left behind. Some of the processes track to MLflow: it is then MLflow's worker that is
+killed, and the run has to go on; or the run, and the worker has to end by itself.
 
-A checkpoint is written after every step (PYTORCH_DESIGNER_CHECKPOINT_SECONDS=0). Most processes are forked from one
-that has imported the libraries, which saves ten seconds a kill; `FRESH_SHARE` of them start with the interpreter.
+A checkpoint is written after every step (PYTORCH_DESIGNER_CHECKPOINT_SECONDS=0). `--fresh-share` of the processes start
+with their interpreter, as everywhere else; the others are forked from one that has imported the libraries, to save
+time. The phase that is reported is the one that the files of the run showed when the signal was sent.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import platform
@@ -24,47 +26,57 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
 
+from tests.campaigns.killed_runs import (
+    ENVIRONMENT,
+    NUM_STEPS,
+    PHASES,
+    Progress,
+    RunProcess,
+    arguments,
+    end_of_log,
+    outcome,
+    progress_of,
+)
 from tests.commands import succeed
 from tests.images.digits import write_digits
 
-PARAMETERS = ("--epochs", "4", "--batch-size", "8", "--learning-rate", "0.05")
-ENVIRONMENT = {
-    "PYTORCH_DESIGNER_CHECKPOINT_SECONDS": "0",
-    "PYTORCH_DESIGNER_TRACKING": "off",
-    "PYTORCH_DESIGNER_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-}
-SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-MOMENTS = {"any time": 0.2, "after a step": 0.7, "writing the model": 0.1}
-FRESH_SHARE = 0.1
-KILLS_PER_RUN = 15
-_PROCESS_SECONDS = 300
+SIGNALS = {"SIGKILL": 0.55, "SIGTERM": 0.2, "SIGINT": 0.15, "SIGTERM, SIGKILL": 0.1}
+AIMS = {"start-up": 0.25, "training": 0.35, "validation": 0.1, "final write": 0.2, "MLflow's worker": 0.1}
+TRACKED_SHARE = 0.05
+FRESH_SHARE = 0.5
+MAX_KILLS_PER_RUN = 10
+_WORKER_SECONDS = 60  # what is left of a killed run has five on an idle machine
 _TOP = Path(__file__).parent.parent.parent
 
 
 @dataclass(frozen=True)
 class Kill:
-    """One process that a signal has ended.
+    """One process that a signal has ended, or whose MLflow worker it has.
 
     Attributes:
-        signal: Name of the signal.
-        moment: One of `MOMENTS`.
+        run: Name of the output.
+        signals: One of `SIGNALS`.
+        phase: One of `PHASES`.
         position: Number of the newest checkpoint after it, -1 without one.
         is_fresh: Whether the process was started with its interpreter, and not forked.
+        is_tracked: Whether it tracked to MLflow.
+        is_repeated: Whether the process had not got further than the one that was killed before it.
         seconds: Time from the signal to the end of the process.
     """
 
-    signal: str
-    moment: str
+    run: str
+    signals: str
+    phase: str
     position: int
     is_fresh: bool
+    is_tracked: bool
+    is_repeated: bool
     seconds: float
 
 
@@ -72,54 +84,75 @@ class Kill:
 class Report:
     """What has happened; `faults` is empty if all is well."""
 
-    kills: list[Kill]
-    num_runs: int
-    faults: list[str]
+    kills: list[Kill] = field(default_factory=list)
+    equal_runs: list[str] = field(default_factory=list)
+    num_signals_too_late: int = 0
+    faults: list[str] = field(default_factory=list)
 
     def lines(self) -> Iterator[str]:
-        """What people read."""
-        counts = Counter((kill.signal, kill.moment) for kill in self.kills)
-        yield f"{len(self.kills)} kills, {sum(kill.is_fresh for kill in self.kills)} of them of fresh interpreters"
-        for (name, moment), count in sorted(counts.items()):
-            yield f"  {name:8} {moment:18} {count}"
-        longest = max((kill.seconds for kill in self.kills), default=0.0)
+        """What people read: kills by phase and signal, those in runs that ended like the unharmed one or not."""
+        yield f"{'phase':20} {' '.join(f'{name:>17}' for name in SIGNALS)} {'equal':>7} {'unequal':>7}"
+        for phase in (*PHASES, "all"):
+            kills = [kill for kill in self.kills if phase in (kill.phase, "all")]
+            counts = Counter(kill.signals for kill in kills)
+            num_equal = sum(kill.run in self.equal_runs for kill in kills)
+            cells = " ".join(f"{counts[name]:17}" for name in SIGNALS)
+            yield f"{phase:20} {cells} {num_equal:7} {len(kills) - num_equal:7}"
+        yield f"{sum(kill.is_fresh for kill in self.kills)} of fresh interpreters, the others forked"
+        yield f"{sum(kill.is_tracked for kill in self.kills)} while MLflow was tracking"
+        yield f"{sum(kill.is_repeated for kill in self.kills)} before the process had got further than the one before"
+        yield f"{self.num_signals_too_late} signals came too late: the run ended well"
+        longest = max((kill.seconds for kill in self.kills if kill.phase != PHASES[-1]), default=0.0)
         yield f"at most {longest:.1f} s from a signal to the end of the process"
         yield f"{len({kill.position for kill in self.kills})} different positions of the newest checkpoint after a kill"
-        yield f"{self.num_runs} runs ended; {len(self.faults)} faults"
+        num_runs = len({kill.run for kill in self.kills} | set(self.equal_runs))
+        yield f"{len(self.equal_runs)} of {num_runs} runs equal; {len(self.faults)} faults"
         yield from self.faults
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Kill training runs at random and compare their results.")
-    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--kills", type=int, default=240)
+    parser.add_argument("--fresh-share", type=float, default=FRESH_SHARE)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker is not None:
-        report = _run_worker(options.worker, options.kills, options.seed)
+        report = _Torturer(options.worker, options.seed, options.fresh_share).run(options.kills)
         print(json.dumps(asdict(report)))
         return 0
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        report = torture(Path(folder), num_kills=options.kills, num_workers=options.workers, seed=options.seed)
+        report = torture(
+            Path(folder),
+            num_kills=options.kills,
+            num_workers=options.workers,
+            seed=options.seed,
+            fresh_share=options.fresh_share,
+        )
     print(f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, {os.cpu_count()} cores, seed {options.seed}, ", end="")
-    print(f"{time.monotonic() - started:,.0f} s")
+    print(f"{len(report.kills)} kills, {time.monotonic() - started:,.0f} s")
     print(*report.lines(), sep="\n")
     return 1 if report.faults else 0
 
 
-def torture(top: Path, *, num_kills: int, num_workers: int, seed: int) -> Report:
+def torture(top: Path, *, num_kills: int, num_workers: int, seed: int, fresh_share: float = FRESH_SHARE) -> Report:
     """Kill `num_kills` processes, in `num_workers` runs at a time, in the folder `top`."""
     write_digits(top / "training", classes=3, per_class=20)
     write_digits(top / "validation", classes=3, per_class=10, skip=20)
     network = ("--model-name", "shufflenet_v2_x0_5", "--pretrained", "False", "--untrained-model", "untrained")
     succeed("image-model", *network, cwd=top)
-    succeed(*_arguments(Path("unharmed")), cwd=top, **ENVIRONMENT)
+    succeed(*arguments(Path("unharmed")), cwd=top, **ENVIRONMENT)
     command = [sys.executable, "-m", "tests.campaigns.torture", "--worker", str(top)]
     workers = [
         subprocess.Popen(
-            [*command, "--kills", str(num_kills // num_workers), "--seed", str(seed * 1000 + worker)],
+            [
+                *command,
+                f"--kills={num_kills // num_workers + (worker < num_kills % num_workers)}",
+                f"--fresh-share={fresh_share}",
+                f"--seed={seed * 1000 + worker}",
+            ],
             stdout=subprocess.PIPE,
             text=True,
             cwd=_TOP,
@@ -127,143 +160,153 @@ def torture(top: Path, *, num_kills: int, num_workers: int, seed: int) -> Report
         )
         for worker in range(num_workers)
     ]
-    reports = []
+    report = Report()
     for worker in workers:
         with worker:
-            reports.append(json.loads(worker.communicate()[0]))
-    return Report(
-        kills=[Kill(**kill) for report in reports for kill in report["kills"]],
-        num_runs=sum(report["num_runs"] for report in reports),
-        faults=[fault for report in reports for fault in report["faults"]],
-    )
-
-
-def outcome(model: Path) -> dict[str, Any]:
-    """What two runs must have in common: weights, history without its times, and the names of all files."""
-    run = json.loads((model / "report/run.json").read_text(encoding="utf-8"))
-    for record in run["history"]:
-        del record["seconds"], record["images_per_second"]
-    return {
-        "weights": hashlib.sha256((model / "model.safetensors").read_bytes()).hexdigest(),
-        "history": run["history"],
-        "best_epoch": run["best_epoch"],
-        "files": sorted(path.relative_to(model).as_posix() for path in model.rglob("*")),
-    }
-
-
-def _run_worker(top: Path, num_kills: int, seed: int) -> Report:
-    """One output folder after the other: kill what writes into it several times, let it end, compare."""
-    import pytorch_designer.cli.main  # so that the forked processes need not
-    import pytorch_designer.training.run  # noqa: F401
-
-    dice = random.Random(seed)  # noqa: S311 (moments, not secrets)
-    expected = outcome(top / "unharmed")
-    report = Report([], 0, [])
-    while len(report.kills) < num_kills and not report.faults:
-        output = top / f"run_{seed}_{report.num_runs}"
-        for _ in range(min(KILLS_PER_RUN, num_kills - len(report.kills))):
-            if not _kill_one(top, output, dice, report):
-                break
-            if (output / "_meta.yaml").exists() and outcome(output)["weights"] != expected["weights"]:
-                report.faults.append(f"{output.name}: complete after {report.kills[-1]}, with other weights")
-        exit_code = _wait(_start(top, output, is_fresh=False))
-        report.num_runs += 1
-        if exit_code != 0:
-            report.faults.append(f"{output.name}: exit code {exit_code}: {_log_of(output)}")
-        elif (found := outcome(output)) != expected:
-            differing = [name for name in expected if found[name] != expected[name]]
-            report.faults.append(f"{output.name}: other {', '.join(differing)}")
-        print(f"{output.name} has ended after {len(report.kills)} kills in all", file=sys.stderr, flush=True)
+            part = json.loads(worker.communicate()[0])
+        report.kills += [Kill(**kill) for kill in part["kills"]]
+        report.equal_runs += part["equal_runs"]
+        report.num_signals_too_late += part["num_signals_too_late"]
+        report.faults += part["faults"]
     return report
 
 
-def _kill_one(top: Path, output: Path, dice: random.Random, report: Report) -> bool:
-    """Start the command and send a signal at a random moment; returns False if the run was faster."""
-    chosen, moment = dice.choice(SIGNALS), dice.choices(list(MOMENTS), list(MOMENTS.values()))[0]
-    is_fresh = dice.random() < FRESH_SHARE
-    pid = _start(top, output, is_fresh=is_fresh)
-    exit_code = None
-    if moment == "any time":
-        end = time.monotonic() + dice.uniform(0, 10 if is_fresh else 4)
-        exit_code = _wait(pid, until=lambda: time.monotonic() > end)
-    elif moment == "after a step":
-        enough = _newest_checkpoint(output) + dice.randint(1, 3)
-        exit_code = _wait(pid, until=lambda: _newest_checkpoint(output) >= enough, more=dice.uniform(0, 0.2))
-    else:
-        staging = output / ".staging"
-        exit_code = _wait(pid, until=(staging / "model.safetensors").exists, more=dice.random() ** 2)
-    signalled_at = time.monotonic()
-    if exit_code is None:
-        os.kill(pid, chosen)
-        exit_code = _wait(pid)
-    if exit_code == 0:
-        return False
-    if exit_code not in {-chosen, 128 + chosen}:
-        report.faults.append(f"{output.name}: {moment}, {chosen.name}: exit code {exit_code}: {_log_of(output)}")
-        return False
-    seconds = time.monotonic() - signalled_at
-    report.kills.append(Kill(chosen.name, moment, _newest_checkpoint(output), is_fresh, seconds))
-    return True
+class _Torturer:
+    """Kills what writes into one output several times, lets it end, compares; then the next output."""
+
+    def __init__(self, top: Path, seed: int, fresh_share: float) -> None:
+        import pytorch_designer.cli.main  # so that the forked processes need not
+        import pytorch_designer.training.run  # noqa: F401
+
+        self._top = top
+        self._seed = seed
+        self._fresh_share = fresh_share
+        self._dice = random.Random(seed)  # noqa: S311 (moments, not secrets)
+        self._expected = outcome(top / "unharmed")
+        self._report = Report()
+        self._start_seconds = {is_fresh: self._measure_start(is_fresh=is_fresh) for is_fresh in (False, True)}
+
+    def run(self, num_kills: int) -> Report:
+        report, number = self._report, 0
+        while len(report.kills) < num_kills and not report.faults:
+            output = self._top / f"run_{self._seed}_{number}"
+            for _ in range(min(self._dice.randint(1, MAX_KILLS_PER_RUN), num_kills - len(report.kills))):
+                if not self._kill_one(output):
+                    break
+            if not report.faults:
+                self._finish(output)
+            number += 1
+            print(f"{output.name} has ended after {len(report.kills)} kills in all", file=sys.stderr, flush=True)
+        return report
+
+    def _measure_start(self, *, is_fresh: bool) -> float:
+        """How long a process takes to its first checkpoint."""
+        output = self._top / f"start_{self._seed}_{is_fresh}"
+        started = time.monotonic()
+        process = RunProcess(self._top, output, is_fresh=is_fresh)
+        process.wait_until(lambda: progress_of(output).position >= 0)
+        seconds = time.monotonic() - started
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        return seconds
+
+    def _kill_one(self, output: Path) -> bool:
+        """Start the command and send a signal at a random moment; returns False if the run has ended."""
+        signals, aim = _draw(self._dice, SIGNALS), _draw(self._dice, AIMS)
+        is_fresh = self._dice.random() < self._fresh_share
+        is_tracked = aim == "MLflow's worker" or self._dice.random() < TRACKED_SHARE
+        before = progress_of(output)
+        process = RunProcess(self._top, output, is_fresh=is_fresh, is_tracked=is_tracked)
+        is_running = self._wait_for_moment(process, output, aim, before, self._start_seconds[is_fresh])
+        phase = progress_of(output).phase(before)
+        workers = process.workers() if is_tracked else []
+        is_aimed_at_worker = aim == "MLflow's worker" and bool(workers)
+        if is_aimed_at_worker:
+            signals, phase = "SIGKILL", aim
+            _send("SIGKILL", workers[0], 0.0)
+        elif is_running:
+            _send(signals, process.pid, self._dice.uniform(0, 0.3))
+        signalled_at = time.monotonic()
+        exit_code = process.wait()
+        seconds = time.monotonic() - signalled_at
+        if exit_code == 0 and not is_aimed_at_worker:
+            self._report.num_signals_too_late += is_running
+            return False
+        after = progress_of(output)
+        is_repeated = after.position == before.position and exit_code != 0
+        self._report.kills.append(
+            Kill(output.name, signals, phase, after.position, is_fresh, is_tracked, is_repeated, seconds)
+        )
+        if after.position < before.position and not (after.writing_ns or after.is_complete):
+            self._report.faults.append(f"{self._report.kills[-1]}: fell back from checkpoint {before.position}")
+        self._judge(output, exit_code, workers)
+        return exit_code != 0
+
+    def _wait_for_moment(
+        self, process: RunProcess, output: Path, aim: str, before: Progress, start_seconds: float
+    ) -> bool:
+        uniform = self._dice.uniform
+        if aim == "start-up":
+            end = time.monotonic() + uniform(0, start_seconds)
+            return process.wait_until(lambda: time.monotonic() > end)
+        if aim == "training":
+            enough = before.position + self._dice.randint(1, 4)
+            return process.wait_until(lambda: progress_of(output).position >= enough, more_seconds=uniform(0, 0.2))
+        if aim == "validation":
+            return process.wait_until(lambda: _is_validating(output, before), more_seconds=uniform(0, 0.05))
+        if aim == "final write":
+            more_seconds = uniform(0, start_seconds / 2)
+            return process.wait_until(lambda: progress_of(output).is_writing_since(before), more_seconds=more_seconds)
+        return process.wait_until(lambda: bool(process.workers()), more_seconds=uniform(0, start_seconds))
+
+    def _judge(self, output: Path, exit_code: int, workers: Sequence[int]) -> None:
+        """Note what must not be after a kill."""
+        kill = self._report.kills[-1]
+        names = kill.signals.split(", ")
+        expected = {code for name in names for code in (-signal.Signals[name], 128 + signal.Signals[name])}
+        if kill.phase == "MLflow's worker":
+            expected = {0}
+        if exit_code not in expected:
+            self._report.faults.append(f"{kill}: exit code {exit_code}: {end_of_log(output)}")
+        elif progress_of(output).is_complete and outcome(output)["weights"] != self._expected["weights"]:
+            self._report.faults.append(f"{kill}: complete, with other weights")
+        deadline = time.monotonic() + _WORKER_SECONDS
+        while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        for pid in workers:
+            if Path(f"/proc/{pid}").exists():
+                self._report.faults.append(f"{kill}: its worker {pid} goes on")
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def _finish(self, output: Path) -> None:
+        is_fresh = self._dice.random() < self._fresh_share
+        exit_code = RunProcess(self._top, output, is_fresh=is_fresh).wait()
+        if exit_code != 0:
+            self._report.faults.append(f"{output.name}: exit code {exit_code}: {end_of_log(output)}")
+        elif (found := outcome(output)) != self._expected:
+            differing = [name for name in self._expected if found[name] != self._expected[name]]
+            self._report.faults.append(f"{output.name}: other {', '.join(differing)}")
+        else:
+            self._report.equal_runs.append(output.name)
 
 
-def _start(top: Path, output: Path, *, is_fresh: bool) -> int:
-    """Start the training command; returns the number of its process."""
-    pid = os.fork()
-    if pid == 0:
-        _become_command(top, output, is_fresh=is_fresh)
-    return pid
+def _is_validating(output: Path, before: Progress) -> bool:
+    progress = progress_of(output)
+    return progress.step == NUM_STEPS and progress.position != before.position
 
 
-def _become_command(top: Path, output: Path, *, is_fresh: bool) -> NoReturn:
-    exit_code = 1
-    try:
-        os.chdir(top)
-        log = os.open(output.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        if is_fresh:
-            os.execv(sys.executable, [sys.executable, "-m", "pytorch_designer", *_arguments(output)])  # noqa: S606
-        from pytorch_designer.cli.main import main as run_command
-
-        exit_code = run_command(_arguments(output))
-    except KeyboardInterrupt:  # before the command's own handling: the interpreter would end like this
-        exit_code = 128 + signal.SIGINT
-    except BaseException:  # noqa: BLE001 (nothing may get out of a forked process)
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(exit_code)
+def _draw(dice: random.Random, shares: dict[str, float]) -> str:
+    return dice.choices(list(shares), list(shares.values()))[0]
 
 
-def _arguments(output: Path) -> list[str]:
-    ports = ("untrained-model=untrained", "training-dataset=training", "validation-dataset=validation")
-    return ["train-pytorch-model", *(f"--{port}" for port in ports), *PARAMETERS, "--trained-model", str(output)]
-
-
-def _wait(pid: int, *, until: Callable[[], bool] | None = None, more: float = 0.0) -> int | None:
-    """Wait for the end of a process, or for `more` seconds after `until`; the exit code, or None if it goes on."""
-    deadline = time.monotonic() + _PROCESS_SECONDS
-    while True:
-        ended, status = os.waitpid(pid, os.WNOHANG)
-        if ended:
-            return os.waitstatus_to_exitcode(status)
-        if time.monotonic() > deadline:
-            return None if until else -1
-        if until is not None and until():
-            until, deadline = None, time.monotonic() + more
-            while time.monotonic() < deadline:
-                time.sleep(0.002)
-            return None
-        time.sleep(0.002)
-
-
-def _newest_checkpoint(output: Path) -> int:
-    return max((int(path.stem) for path in output.glob(".checkpoint/*.json") if path.stem.isdigit()), default=-1)
-
-
-def _log_of(output: Path) -> str:
-    return output.with_suffix(".log").read_text(encoding="utf-8")[-1000:]
+def _send(signals: str, pid: int, pause_seconds: float) -> None:
+    first, *others = signals.split(", ")
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.Signals[first])
+        for name in others:
+            time.sleep(pause_seconds)
+            os.kill(pid, signal.Signals[name])
 
 
 if __name__ == "__main__":

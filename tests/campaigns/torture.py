@@ -47,7 +47,14 @@ from tests.commands import succeed
 from tests.images.digits import write_digits
 
 SIGNALS = {"SIGKILL": 0.55, "SIGTERM": 0.2, "SIGINT": 0.15, "SIGTERM, SIGKILL": 0.1}
-AIMS = {"start-up": 0.25, "training": 0.35, "validation": 0.1, "final write": 0.2, "MLflow's worker": 0.1}
+AIMS = {
+    "start-up": 0.25,
+    "training": 0.25,
+    "saving a checkpoint": 0.15,
+    "validation": 0.1,
+    "final write": 0.15,
+    "MLflow's worker": 0.1,
+}
 TRACKED_SHARE = 0.05
 FRESH_SHARE = 0.5
 MAX_KILLS_PER_RUN = 10
@@ -252,6 +259,8 @@ class _Torturer:
         if aim == "training":
             enough = before.position + self._dice.randint(1, 4)
             return process.wait_until(lambda: progress_of(output).position >= enough, more_seconds=uniform(0, 0.2))
+        if aim == "saving a checkpoint":
+            return process.wait_until(lambda: progress_of(output).saving_ns not in (0, before.saving_ns))
         if aim == "validation":
             return process.wait_until(lambda: _is_validating(output, before), more_seconds=uniform(0, 0.05))
         if aim == "final write":

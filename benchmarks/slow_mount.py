@@ -37,8 +37,8 @@ from pytorch_designer.images.order import batch_slices, epoch_order
 from pytorch_designer.images.resources import (
     default_cache_bytes,
     default_cache_folder,
-    default_decode_threads,
     default_disk_cache_bytes,
+    default_read_threads,
 )
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def measure(name: str, dataset: ImageDirectory, rule: Preprocessing, options: ar
         "step alone": lambda: pause(step_seconds, num_steps),
     }
     with open_loader(dataset, rule) as loader:
-        print(f"\n{loader.describe()}; {default_decode_threads()} reading threads")
+        print(f"\n{loader.describe()}; {default_read_threads()} reading threads")
     title = (
         f"{len(dataset)} {name}, {options.milliseconds:g} ms more an open, steps of {options.step_milliseconds:g} ms"
     )
@@ -104,7 +104,7 @@ def open_loader(dataset: ImageDirectory, rule: Preprocessing) -> ImageLoader:
     return ImageLoader(
         dataset,
         rule,
-        num_threads=default_decode_threads(),
+        num_threads=default_read_threads(),
         cache_bytes=default_cache_bytes(),
         disk_cache_bytes=default_disk_cache_bytes(),
         cache_folder=default_cache_folder(),

@@ -37,7 +37,7 @@ from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.images.loader import Batch, ImageLoader
 from pytorch_designer.images.order import batch_slices, epoch_order
-from pytorch_designer.images.resources import default_decode_threads
+from pytorch_designer.images.resources import default_read_threads
 from pytorch_designer.inference.compute import choose_compute
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.settings import settings
@@ -148,7 +148,7 @@ def compare_with_floor(workload: Workload, root: Path, num_runs: int) -> None:
     batches = [order[part] for part in batch_slices(len(dataset), workload.task.batch_size)]
 
     def loader(cache_bytes: int) -> ImageLoader:
-        threads = default_decode_threads()
+        threads = default_read_threads()
         return ImageLoader(
             dataset, preprocessing, num_threads=threads, cache_bytes=cache_bytes, tolerance=0.0, port="benchmark"
         )

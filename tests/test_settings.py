@@ -33,7 +33,7 @@ def test_variables_are_read_in_any_case_of_their_value_types(monkeypatch: pytest
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("CACHE_BYTES", "-1"), ("PRECISION", "fp8"), ("BAD_IMAGE_TOLERANCE", "2"), ("DECODE_THREADS", "many")],
+    [("CACHE_BYTES", "-1"), ("PRECISION", "fp8"), ("BAD_IMAGE_TOLERANCE", "2"), ("READ_THREADS", "many")],
 )
 def test_bad_value_names_the_variable(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
     monkeypatch.setenv(f"PYTORCH_DESIGNER_{variable}", value)

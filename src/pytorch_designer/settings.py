@@ -36,7 +36,7 @@ class Settings(BaseSettings):
         ge=1,
         description="Threads that compute. Automatic: the physical cores of this job, or OMP_NUM_THREADS if set.",
     )
-    decode_threads: int | None = Field(
+    read_threads: int | None = Field(
         None,
         ge=1,
         description="Threads that read images, nearly all of which wait for the storage; no more decode than there are "

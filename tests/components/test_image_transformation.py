@@ -114,7 +114,7 @@ def raw_images(workspace: Path) -> pd.DataFrame:
 
 
 def test_one_thread_without_memory_and_raw_validation_images_train_the_same_model(workspace: Path) -> None:
-    options = {"PYTORCH_DESIGNER_DECODE_THREADS": "1", "PYTORCH_DESIGNER_CACHE_BYTES": "0"}
+    options = {"PYTORCH_DESIGNER_READ_THREADS": "1", "PYTORCH_DESIGNER_CACHE_BYTES": "0"}
     again = train("training", "raw_validation", "again", workspace, **options)
     before = workspace / "trained"
     assert (again / "model.safetensors").read_bytes() == (before / "model.safetensors").read_bytes()

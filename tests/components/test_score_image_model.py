@@ -73,7 +73,7 @@ def test_output_holds_its_files_and_the_log_says_where(scored: Path, workspace: 
 
 
 def test_fresh_process_with_other_threads_gives_equal_bytes(scored: Path, workspace: Path) -> None:
-    succeed(*score_arguments("again"), cwd=workspace, PYTORCH_DESIGNER_DECODE_THREADS="1")
+    succeed(*score_arguments("again"), cwd=workspace, PYTORCH_DESIGNER_READ_THREADS="1")
     for name in ("_data.csv", "_data.parquet"):
         assert (workspace / "again" / name).read_bytes() == (scored / name).read_bytes()
 

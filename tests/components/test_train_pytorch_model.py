@@ -110,7 +110,7 @@ def test_scoring_the_validation_images_gives_exactly_the_best_epochs_metrics(tra
 
 
 def test_fresh_process_with_other_threads_and_no_cache_gives_equal_bytes(trained: Path, workspace: Path) -> None:
-    environment = {"PYTORCH_DESIGNER_DECODE_THREADS": "1", "PYTORCH_DESIGNER_CACHE_BYTES": "0"}
+    environment = {"PYTORCH_DESIGNER_READ_THREADS": "1", "PYTORCH_DESIGNER_CACHE_BYTES": "0"}
     succeed(*train_arguments("again"), cwd=workspace, **environment)
     assert weights_hash(workspace / "again") == weights_hash(trained)
 

@@ -18,13 +18,14 @@ import pytest
 from pytorch_designer.directories.archives import extract_archive
 from pytorch_designer.directories.data_frame_directory import ScoredImagesWriter
 from pytorch_designer.directories.folder_listing import list_folder
+from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.meta import read_meta, resolve_inside
 from pytorch_designer.directories.referenced_files import check_referenced_files
 from pytorch_designer.directories.retrying import exists, is_file, is_folder, open_retrying, real_path
 from pytorch_designer.directories.scored_dataset import open_scored_dataset
 from pytorch_designer.directories.string_column import StringColumn
 from pytorch_designer.errors import InvalidDatasetError
-from tests.directories.hand_built import PNG, MakeTree
+from tests.directories.hand_built import PNG, MakeTree, MakeTyped, row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -210,6 +211,14 @@ def test_listed_images_are_looked_for_again(make_tree: MakeTree, mount: Mount) -
     files = StringColumn.from_strings(["a/1.png", "a/link.png"])
     check_referenced_files(root, files, root / "images.lst", str, "Copy them.")
     assert {kind for kind, _ in mount.failures} >= {"scandir", "stat", "lstat"}
+
+
+def test_class_folders_and_typed_directories_open(make_tree: MakeTree, make_typed: MakeTyped, mount: Mount) -> None:
+    tree, typed = make_tree("a/1.png", "b/2.png"), make_typed([row(1, None), row(2, None)])
+    for root in (tree, typed):
+        mount.stumble(root)
+        assert len(open_image_directory(root)) == 2
+    assert mount.failures["read", str(typed / "images.lst")] == 1
 
 
 def test_a_link_that_cannot_be_read_for_a_moment_is_still_a_link(tmp_path: Path, mount: Mount) -> None:

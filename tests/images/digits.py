@@ -9,7 +9,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 
-def write_digits(folder: Path, *, classes: int, per_class: int, skip: int = 0) -> None:
+def write_digits(folder: Path, *, classes: int, per_class: int, skip: int = 0, side: int = 8) -> None:
     """Write `folder/<digit>/<number>.png`, `per_class` images of each of the first `classes` digits after `skip`."""
     digits = load_digits()
     for label in range(classes):
@@ -17,4 +17,4 @@ def write_digits(folder: Path, *, classes: int, per_class: int, skip: int = 0) -
         images = digits.images[digits.target == label][skip : skip + per_class]
         for number, image in enumerate(images):
             pixels = (image * 255 / 16).round().astype(np.uint8)
-            Image.fromarray(pixels).save(folder / str(label) / f"{number:03}.png")
+            Image.fromarray(pixels).resize((side, side)).save(folder / str(label) / f"{number:03}.png")

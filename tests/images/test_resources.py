@@ -86,15 +86,15 @@ def test_a_group_over_its_limit_has_no_memory_left(tmp_path: Path) -> None:
 
 
 def test_automatic_choices_are_shared_between_processes() -> None:
-    assert 1 <= resources.default_decode_threads() <= resources.MAX_DECODE_THREADS
-    assert resources.default_decode_threads(num_processes=10_000) == 1
+    assert 1 <= resources.default_read_threads() <= resources.MAX_READ_THREADS
+    assert resources.default_read_threads(num_processes=10_000) == 1
     whole = resources.default_cache_bytes()
     assert whole > 0
     assert resources.default_cache_bytes(num_processes=4) == pytest.approx(whole / 4, rel=0.2)
 
 
 def test_more_reads_are_under_way_than_there_are_cores() -> None:
-    assert resources.default_decode_threads() >= 32
+    assert resources.default_read_threads() >= 32
 
 
 def test_half_of_the_free_disk_is_for_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +138,7 @@ def test_the_disk_budget_can_be_set(chosen: int, tmp_path: Path, monkeypatch: py
 
 
 def test_settings_win(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTORCH_DESIGNER_DECODE_THREADS", "3")
+    monkeypatch.setenv("PYTORCH_DESIGNER_READ_THREADS", "3")
     monkeypatch.setenv("PYTORCH_DESIGNER_CACHE_BYTES", "0")
-    assert resources.default_decode_threads(num_processes=2) == 3
+    assert resources.default_read_threads(num_processes=2) == 3
     assert resources.default_cache_bytes(num_processes=2) == 0

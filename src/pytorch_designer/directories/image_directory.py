@@ -34,6 +34,7 @@ from pytorch_designer.directories.image_schema import GAP_CLASS, ImageSchema, re
 from pytorch_designer.directories.meta import check_directory, read_meta, reading_errors, resolve_inside
 from pytorch_designer.directories.output import META_FILE
 from pytorch_designer.directories.referenced_files import ReferencedFiles
+from pytorch_designer.directories.retrying import exists, is_file, is_folder
 from pytorch_designer.errors import InvalidDatasetError, NotLabeledDatasetError
 
 if TYPE_CHECKING:
@@ -114,7 +115,9 @@ def open_image_directory(path: Path, *, takes_other_tasks: bool = False) -> Imag
         InvalidDatasetError: The path is no such directory, or something in it is wrong.
     """
     check_directory(path, InvalidDatasetError)
-    if (path / META_FILE).exists():
+    with reading_errors(path, InvalidDatasetError):
+        is_typed = exists(path / META_FILE)
+    if is_typed:
         return _open_typed(path, takes_other_tasks=takes_other_tasks)
     top = before = None
     for listing in single_folder_chain(path):
@@ -209,7 +212,7 @@ def match_classes(training: ImageDirectory, validation: ImageDirectory) -> NDArr
 def _find_archive(path: Path) -> Path | None:
     if is_archive(path):
         return path
-    if not path.is_dir() or (path / META_FILE).exists():
+    if not is_folder(path) or exists(path / META_FILE):
         return None
     listing = list_folder(path, "")
     archives = [path / name for name in listing.others if is_archive(path / name)]
@@ -239,7 +242,9 @@ def _named_file(root: Path, meta: dict[str, Any], key: str, default: str | None 
     if not isinstance(name, str):
         raise InvalidDatasetError(f"`{key}` is no file name.", where=root / META_FILE, reason="malformed_meta")
     path = resolve_inside(root, name, InvalidDatasetError)
-    if not path.is_file():
+    with reading_errors(path, InvalidDatasetError):
+        is_there = is_file(path)
+    if not is_there:
         raise InvalidDatasetError(
             f"The file that {META_FILE} names as `{key}` is not there.", where=path, reason="missing_files"
         )

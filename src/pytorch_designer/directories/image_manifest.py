@@ -18,7 +18,7 @@ import numpy as np
 
 from pytorch_designer.directories.image_rows import UNLABELED
 from pytorch_designer.directories.meta import reading_errors
-from pytorch_designer.directories.retrying import retrying
+from pytorch_designer.directories.retrying import open_retrying, retrying
 from pytorch_designer.directories.string_column import StringColumn
 from pytorch_designer.errors import InvalidDatasetError
 
@@ -81,7 +81,7 @@ def read_manifest(
     num_rows = 0
     has_addresses = False
     with reading_errors(path, InvalidDatasetError):
-        is_large = path.stat().st_size >= arrow_from_bytes
+        is_large = retrying(path.stat).st_size >= arrow_from_bytes
         for data in _read_chunks(path):
             chunk = _read_with_arrow(data, reader) if is_large else None
             chunks.append(chunk or reader.read(data, num_rows + 1))
@@ -197,7 +197,7 @@ class _LineReader:
 
 def _read_chunks(path: Path) -> Iterator[bytes]:
     """The file's lines, many at a time; the last line of each chunk has its line end or none."""
-    with retrying(lambda: path.open("rb")) as stream:
+    with open_retrying(path) as stream:
         if stream.read(3) != b"\xef\xbb\xbf":  # a byte order mark, as some Windows editors write it
             stream.seek(0)
         chunk = stream.read(_CHUNK_BYTES)

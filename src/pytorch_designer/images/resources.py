@@ -18,26 +18,26 @@ from pytorch_designer.settings import settings
 
 _log = logging.getLogger(__name__)
 
-MAX_DECODE_THREADS = 64
+MAX_READ_THREADS = 64
 
 # Nearly all the time of a read on a cloud mount (5 to 30 ms) is spent waiting, while a core decodes a photo a
 # millisecond: this many must be under way to keep a core busy, and a least number where images are small.
 _THREADS_PER_CORE = 16
-_MIN_DECODE_THREADS = 32
+_MIN_READ_THREADS = 32
 _CACHE_SHARE = 4
 _DISK_CACHE_SHARE = 2
 _MEMORY_FILE_SYSTEMS = frozenset({"tmpfs", "ramfs", "devtmpfs"})
 _UNKNOWN_MEMORY_BYTES = 4 * 2**30  # where the platform does not tell (Windows)
 
 
-def default_decode_threads(*, num_processes: int = 1) -> int:
-    """Threads to read with: the setting `decode_threads`, or sixteen a core, but 32 to 64 on the machine.
+def default_read_threads(*, num_processes: int = 1) -> int:
+    """Threads to read with: the setting `read_threads`, or sixteen a core, but 32 to 64 on the machine.
 
     Args:
         num_processes: Processes of this run on this machine, which share its cores.
     """
-    chosen = settings().decode_threads
-    on_machine = min(MAX_DECODE_THREADS, max(_MIN_DECODE_THREADS, _THREADS_PER_CORE * usable_cores()))
+    chosen = settings().read_threads
+    on_machine = min(MAX_READ_THREADS, max(_MIN_READ_THREADS, _THREADS_PER_CORE * usable_cores()))
     return chosen or max(1, on_machine // num_processes)
 
 

@@ -16,7 +16,7 @@ from pytorch_designer.directories.model_directory import open_trained_model_dire
 from pytorch_designer.directories.model_spec import LegacyNetwork
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.images.order import batch_slices
-from pytorch_designer.images.resources import default_decode_threads
+from pytorch_designer.images.resources import default_read_threads
 from pytorch_designer.inference.predictor import inference_batch_size
 from pytorch_designer.models.loading import LoadedModel, check_forward, load_trained_model
 from pytorch_designer.scoring.batch import ImageBatch
@@ -73,7 +73,7 @@ def open_model_and_images(
     preprocessing = None if isinstance(spec.flavor_extras, LegacyNetwork) else spec.preprocessing()
     if preprocessing is None:
         model = load_trained_model(trained_model)
-        return model, stack.enter_context(OwnSizeImages(dataset, model, num_threads=default_decode_threads()))
+        return model, stack.enter_context(OwnSizeImages(dataset, model, num_threads=default_read_threads()))
     with ThreadPoolExecutor(1) as thread:
         loading = thread.submit(_load_for_size, trained_model, preprocessing)
         images = stack.enter_context(OneSizeImages(dataset, preprocessing))
@@ -95,7 +95,7 @@ class OneSizeImages:
         self._loader = ImageLoader(
             dataset,
             preprocessing,
-            num_threads=default_decode_threads(),
+            num_threads=default_read_threads(),
             cache_bytes=0,  # every image is read once
             tolerance=_ANY_SHARE,
             port=DATASET_PORT,

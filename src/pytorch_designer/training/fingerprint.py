@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pytorch_designer.directories.retrying import retrying
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -40,8 +42,8 @@ def run_fingerprint(
     """
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for dataset in (training, validation):
-        for file in dataset.files:
-            digest.update(file.encode("utf-8", "surrogateescape") + b"\0")
+        digest.update(dataset.files.data)
+        digest.update(dataset.files.offsets.data.cast("B"))
         digest.update(json.dumps(dataset.classes).encode())
         if dataset.labels is not None:
             digest.update(dataset.labels.tobytes())
@@ -65,7 +67,7 @@ def _sizes_or_nothing(dataset: ImageDirectory, rows: NDArray[np.int64]) -> list[
 
 def _size_or_nothing(path: Path) -> int:
     try:
-        return path.stat().st_size
+        return retrying(path.stat).st_size
     except OSError:  # a file that is gone is the loader's to name
         return -1
 

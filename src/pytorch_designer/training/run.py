@@ -24,8 +24,8 @@ from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.images.resources import (
     default_cache_bytes,
     default_cache_folder,
-    default_decode_threads,
     default_disk_cache_bytes,
+    default_read_threads,
 )
 from pytorch_designer.inference.compute import ComputePlan, choose_compute
 from pytorch_designer.inference.environment import environment_facts
@@ -159,7 +159,7 @@ def _is_finished(job: _Job) -> bool:
 
 def _open_loaders(stack: ExitStack, inputs: TrainingInputs) -> tuple[ImageLoader, ImageLoader]:
     """Loaders of the training and the validation images, which share budgets of memory and disk, training first."""
-    num_threads, tolerance = default_decode_threads(), settings().bad_image_tolerance
+    num_threads, tolerance = default_read_threads(), settings().bad_image_tolerance
     training = ImageLoader(
         inputs.training,
         inputs.preprocessing,

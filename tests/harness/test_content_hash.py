@@ -105,7 +105,7 @@ class TestMemory:
             num_checks += 1
             if num_checks == 3:
                 stop.request()
-            stop.check()
+            stop.check("reading")
 
         with pytest.raises(InterruptedRunError):
             HashMemory(tmp_path / "hashes", check).hash_of(tmp_path / "large")

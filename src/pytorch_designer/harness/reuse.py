@@ -10,6 +10,7 @@ import logging
 import threading
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pytorch_designer.directories.output import write_atomically
@@ -53,7 +54,7 @@ class Reuse:
         self._cache = cache
         self._not_code = not_code
         self._is_forced = is_forced
-        self._hashes = HashMemory(cache.hashes, stop.check)
+        self._hashes = HashMemory(cache.hashes, partial(stop.check, "reading the content of the inputs"))
         self._known: dict[Path, str] = {}
         self._code: dict[tuple[object, ...], str] = {}
         self._lock = threading.Lock()

@@ -31,14 +31,17 @@ class StopRequest:
         self.is_urgent = self.signal_number is not None
         self.signal_number = self.signal_number or signal_number
 
-    def check(self) -> None:
+    def check(self, where: str) -> None:
         """Do nothing as long as nobody has asked.
+
+        Args:
+            where: What would be left undone.
 
         Raises:
             InterruptedRunError: Somebody has.
         """
         if self.signal_number is not None:
-            raise InterruptedRunError("The run was stopped.", signal_number=self.signal_number)
+            raise InterruptedRunError("The run was stopped.", signal_number=self.signal_number, where=where)
 
 
 @contextmanager

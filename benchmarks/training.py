@@ -150,7 +150,13 @@ def compare_with_floor(workload: Workload, root: Path, num_runs: int) -> None:
     def loader(cache_bytes: int) -> ImageLoader:
         threads = default_read_threads()
         return ImageLoader(
-            dataset, preprocessing, num_threads=threads, cache_bytes=cache_bytes, tolerance=0.0, port="benchmark"
+            dataset,
+            preprocessing,
+            num_threads=threads,
+            cache_bytes=cache_bytes,
+            decodes_ahead=not plan.takes_all_cores,
+            tolerance=0.0,
+            port="benchmark",
         )
 
     def state() -> tuple[Predictor, TrainingState]:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -399,6 +400,33 @@ def test_many_short_reads_may_take_longer_than_one_is_allowed_to(images: list[by
     with open_loader(slow, num_threads=1) as loader:
         (batch,) = loader.batches([np.arange(NUM_IMAGES)])
     assert len(batch.indices) == NUM_IMAGES
+
+
+def test_nothing_is_decoded_while_a_batch_is_used_where_that_is_not_wanted(
+    images: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_use = threading.Event()
+    decoded_in_use: list[bool] = []
+
+    def decode(content: bytearray, *, max_pixels: int) -> torch.Tensor:
+        time.sleep(0.001)
+        decoded_in_use.append(in_use.is_set())
+        return decode_image(content, max_pixels=max_pixels)
+
+    monkeypatch.setattr("pytorch_designer.images.loader.decode_image", decode)
+    dataset = folder_of(tmp_path, images)
+    with closing(open_loader(dataset)) as loader:
+        expected = [batch.images for batch in loader.batches(in_order(NUM_IMAGES))]
+    decoded_in_use.clear()
+    with closing(open_loader(dataset, num_threads=4, decodes_ahead=False)) as loader:
+        for batch, pixels in zip(loader.batches(in_order(NUM_IMAGES)), expected, strict=True):
+            time.sleep(0.01)  # what is being decoded at this moment is decoded to its end
+            in_use.set()
+            time.sleep(0.02)
+            in_use.clear()
+            assert torch.equal(batch.images, pixels)
+    assert len(decoded_in_use) == NUM_IMAGES
+    assert sum(decoded_in_use) <= 2, "but for one that a busy machine began late"
 
 
 @pytest.mark.usefixtures("short_timeout")

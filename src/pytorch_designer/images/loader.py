@@ -94,6 +94,7 @@ class ImageLoader:
         cache_bytes: int,
         disk_cache_bytes: int = 0,
         cache_folder: Path | None = None,
+        decodes_ahead: bool = True,
         tolerance: float,
         port: str,
     ) -> None:
@@ -109,6 +110,9 @@ class ImageLoader:
             cache_bytes: Budget for pixels in memory; 0 for none.
             disk_cache_bytes: Budget for pixels on a local disk, of images that memory has no room for; 0 for none.
             cache_folder: An existing folder on that disk; None: the system's folder for temporary files.
+            decodes_ahead: Whether images are decoded while the caller uses the batch before. False where it computes
+                with all cores, which would wait for each core that decodes: then all of them decode while it waits for
+                a batch. Files are read ahead in either case.
             tolerance: Share (0 to 1) of the images that may be bad before `InvalidDatasetError` ends the run.
             port: Name of the dataset in messages.
 
@@ -128,6 +132,7 @@ class ImageLoader:
         self._bad = BadFiles(len(dataset), tolerance=tolerance)
         self._is_checked = np.zeros(len(dataset), dtype=np.bool_)
         self._num_threads = num_threads
+        self._decodes_ahead = decodes_ahead
         self._threads = ReadingThreads(
             num_threads,
             num_computing=min(num_threads, usable_cores()),
@@ -161,8 +166,12 @@ class ImageLoader:
                 if not ahead:
                     return
                 self._wait(ahead[0])
-                yield self._assemble(ahead.popleft())
+                batch = self._assemble(ahead.popleft())
+                if not self._decodes_ahead:
+                    self._threads.pause_computing()
+                yield batch
         finally:
+            self._threads.resume_computing()
             for pending in ahead:
                 pending.is_cancelled = True
 
@@ -299,6 +308,7 @@ class ImageLoader:
 
     def _wait_until(self, pending: PendingBatch, deadline: float) -> None:
         """Wait until all of `pending` is read, or the deadline passed, or a single read takes too long."""
+        self._threads.resume_computing()
         while (left := deadline - time.monotonic()) > 0:
             if self._threads.is_closed:
                 raise RuntimeError("the loader was closed while its batches were in use")

@@ -46,6 +46,8 @@ class ReadingThreads:
         self._tasks: queue.SimpleQueue[tuple[Read, int, int] | None] = queue.SimpleQueue()
         self._computations: queue.SimpleQueue[Computation | None] = queue.SimpleQueue()
         self._room = threading.Semaphore(_MAX_WAITING)
+        self._may_compute = threading.Event()
+        self._may_compute.set()
         self._readers: list[threading.Thread] = []
         self._computers: list[threading.Thread] = []
         self._running: list[tuple[float, int] | None] = [None] * num_threads
@@ -64,6 +66,14 @@ class ReadingThreads:
             self._readers.append(_started(lambda: self._read(slot), f"image-reader-{slot}"))
         self._tasks.put((read, position, row))
 
+    def pause_computing(self) -> None:
+        """Begin no further computation; reading goes on."""
+        self._may_compute.clear()
+
+    def resume_computing(self) -> None:
+        """Go on computing, if it was paused."""
+        self._may_compute.set()
+
     def longest_running(self) -> tuple[float, int]:
         """Seconds since the oldest read that has not returned began, and its row; (0, -1) without any."""
         started, row = min((running for running in self._running if running is not None), default=(0.0, -1))
@@ -76,6 +86,7 @@ class ReadingThreads:
             Whether all have ended; a read that is stuck keeps its thread.
         """
         self.is_closed = True
+        self._may_compute.set()
         for _ in self._readers:
             self._tasks.put(None)
             self._room.release()
@@ -108,6 +119,7 @@ class ReadingThreads:
             self._on_start()
         while (computation := self._computations.get()) is not None:
             self._room.release()
+            self._may_compute.wait()
             if not self.is_closed:
                 computation()
             del computation

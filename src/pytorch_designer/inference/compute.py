@@ -44,6 +44,11 @@ class ComputePlan:
     num_threads: int
     is_deterministic: bool
 
+    @property
+    def takes_all_cores(self) -> bool:
+        """Whether the network computes with all cores that this process may use."""
+        return self.device.type == "cpu" and self.num_threads >= usable_cores()
+
     def autocast(self) -> AbstractContextManager[Any]:
         """The context of a forward pass."""
         if self.precision == "fp32":

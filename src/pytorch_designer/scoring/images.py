@@ -17,10 +17,12 @@ from pytorch_designer.directories.model_spec import LegacyNetwork
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.images.order import batch_slices
 from pytorch_designer.images.resources import default_read_threads
+from pytorch_designer.inference.compute import choose_compute
 from pytorch_designer.inference.predictor import inference_batch_size
 from pytorch_designer.models.loading import LoadedModel, check_forward, load_trained_model
 from pytorch_designer.scoring.batch import ImageBatch
 from pytorch_designer.scoring.own_size import OwnSizeImages
+from pytorch_designer.settings import settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,11 +94,13 @@ class OneSizeImages:
 
     def __init__(self, dataset: ImageDirectory, preprocessing: Preprocessing) -> None:
         self._preprocessing = preprocessing
+        plan = choose_compute(settings(), height=preprocessing.crop_height, width=preprocessing.crop_width)
         self._loader = ImageLoader(
             dataset,
             preprocessing,
             num_threads=default_read_threads(),
             cache_bytes=0,  # every image is read once
+            decodes_ahead=not plan.takes_all_cores,
             tolerance=_ANY_SHARE,
             port=DATASET_PORT,
         )

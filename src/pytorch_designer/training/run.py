@@ -114,7 +114,7 @@ def train_model(
             _log.info("%s already holds the result of this very run: nothing is left to do.", trained_model)
             return
         prepare_output(trained_model)
-        training, validation = _open_loaders(stack, inputs)
+        training, validation = _open_loaders(stack, inputs, job.plan)
         summary, best = _train(job, training, validation, stop_request)
         _write(job, summary, best)
 
@@ -157,7 +157,7 @@ def _is_finished(job: _Job) -> bool:
     return isinstance(run, dict) and run.get("fingerprint") == job.fingerprint
 
 
-def _open_loaders(stack: ExitStack, inputs: TrainingInputs) -> tuple[ImageLoader, ImageLoader]:
+def _open_loaders(stack: ExitStack, inputs: TrainingInputs, plan: ComputePlan) -> tuple[ImageLoader, ImageLoader]:
     """Loaders of the training and the validation images, which share budgets of memory and disk, training first."""
     num_threads, tolerance = default_read_threads(), settings().bad_image_tolerance
     training = ImageLoader(
@@ -168,6 +168,7 @@ def _open_loaders(stack: ExitStack, inputs: TrainingInputs) -> tuple[ImageLoader
         cache_bytes=default_cache_bytes(),
         disk_cache_bytes=default_disk_cache_bytes(),
         cache_folder=default_cache_folder(),
+        decodes_ahead=not plan.takes_all_cores,
         tolerance=tolerance,
         port=TRAINING_PORT,
     )
@@ -181,6 +182,7 @@ def _open_loaders(stack: ExitStack, inputs: TrainingInputs) -> tuple[ImageLoader
         cache_bytes=left.memory_bytes,
         disk_cache_bytes=left.disk_bytes,
         cache_folder=left.folder,
+        decodes_ahead=not plan.takes_all_cores,
         tolerance=tolerance,
         port=VALIDATION_PORT,
     )

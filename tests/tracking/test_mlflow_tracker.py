@@ -226,6 +226,22 @@ def test_a_refused_store_is_reported_and_a_flood_is_dropped(monkeypatch: pytest.
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(os.name != "posix", reason="a shell script stands in for the worker")
+def test_what_a_slow_worker_has_no_room_for_is_counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    worker = tmp_path / "worker"
+    worker.write_text("#!/bin/sh\nsleep 1\ngrep -m 1 close >/dev/null\necho '{\"finished\": true}'\n", encoding="utf-8")
+    worker.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(worker))
+    tracker = MlflowTracker(destination_from_environment("flowers"))
+    for step in range(30_000):
+        tracker.log_metrics({"loss": 0.5}, step=step)
+
+    sentence = tracker.close()
+
+    assert sentence is not None
+    assert "entries came faster than they could be sent" in sentence
+
+
 def test_a_worker_that_cannot_be_started_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     tracker = MlflowTracker(destination_from_environment("flowers"))

@@ -2,7 +2,8 @@
 
     python -m tests.training.kill_points FOLDER
 
-Prints a line of JSON for each point: its name, and what differs at the end from a run that was left alone. A process
+Prints a line of JSON for each point: its name, what differs at the end from a run that was left alone, and how many
+steps the last process took. A process
 is forked for each run, from one that has the libraries and no threads: a point costs a fraction of a second.
 """
 
@@ -125,10 +126,11 @@ def main() -> None:
         output, result = folder / f"run_{number}", folder / f"run_{number}.json"
         runs = [partial(run_once, folder, output, result, point) for point in (*kills, Point("none"))]
         codes = [_in_child(run) for run in runs]
-        found = json.loads(result.read_text()) if result.exists() else {"outcome": {}}
+        found = json.loads(result.read_text()) if result.exists() else {"outcome": {}, "counts": {}}
         differing = [key for key, value in whole["outcome"].items() if found["outcome"].get(key) != value]
         as_expected = codes == [_KILLED] * len(kills) + [0]
-        print(json.dumps({"kills": str(kills), "codes": codes, "as_expected": as_expected, "differing": differing}))
+        line = {"kills": str(kills), "codes": codes, "as_expected": as_expected, "differing": differing}
+        print(json.dumps(line | {"last_steps": found["counts"].get("step")}))
 
 
 def _outcome(state: TrainingState) -> dict[str, Any]:

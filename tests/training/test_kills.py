@@ -40,6 +40,14 @@ def test_every_kind_of_moment_was_hit(kills: list[dict[str, Any]]) -> None:
     assert sum(kill["kills"].count("Point") == 2 for kill in kills) == 2
 
 
+def test_the_rerun_takes_only_the_steps_that_were_not_saved(kills: list[dict[str, Any]]) -> None:
+    taken = {kill["kills"]: kill["last_steps"] for kill in kills}
+    for number in range(1, 13):  # killed after a step, before it is saved
+        assert taken[f"[Point(kind='step', number={number})]"] == 12 - (number - 1)
+    for number in range(1, 4):
+        assert taken[f"[Point(kind='epoch', number={number})]"] == 12 - 4 * number
+
+
 def test_a_run_killed_at_any_moment_continues_to_the_same_weights_momentum_and_history(
     kills: list[dict[str, Any]],
 ) -> None:

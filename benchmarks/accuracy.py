@@ -23,9 +23,8 @@ from harder_digits import write_harder_digits, write_plain_digits
 from measuring import print_conditions
 from peer_runs import PROGRAMS, Task, add_peers_option, run_way
 
-SETS = ("digits", "harder digits")
-# Lightning leaves the loop to the user: at the same seed it ends in the very metrics of the script.
-WAYS = tuple(way for way in PROGRAMS if way != "Lightning")
+SETS = ("digits", "harder")
+WAYS = tuple(PROGRAMS)
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="file of the runs; it is continued")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--learning-rates", type=float, nargs="+", default=[0.001, 0.01])
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
     parser.add_argument("--training", type=int, default=1000, help="training images of the harder digits")
     parser.add_argument("--validation", type=int, default=2000, help="validation images of the harder digits")
     parser.add_argument("--jobs", type=int, default=2, help="runs side by side")
@@ -55,13 +55,13 @@ def main() -> None:
     wanted = [
         Run(name, learning_rate, way, seed)
         for seed in range(1, options.seeds + 1)
-        for name, learning_rate, way in itertools.product(SETS, options.learning_rates, WAYS)
+        for name, learning_rate, way in itertools.product(options.sets, options.learning_rates, WAYS)
     ]
     if not options.table:
         missing = [run for run in wanted if run not in read_results(options.output)]
         carry_out(missing, options)
     results = read_results(options.output)
-    for name, learning_rate in itertools.product(SETS, options.learning_rates):
+    for name, learning_rate in itertools.product(options.sets, options.learning_rates):
         print_conditions(f"{name}, {task(learning_rate).describe()}, mean and standard error")
         print_accuracies(name, learning_rate, results, options.seeds)
 
@@ -76,7 +76,7 @@ def carry_out(runs: list[Run], options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         data = {name: Path(folder, name) for name in SETS}
         write_plain_digits(data["digits"])
-        write_harder_digits(data["harder digits"], options.training, options.validation)
+        write_harder_digits(data["harder"], options.training, options.validation)
 
         def carry_out_one(run: Run) -> dict[str, Any]:
             result = run_way(

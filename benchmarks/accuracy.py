@@ -24,7 +24,6 @@ from measuring import print_conditions
 from peer_runs import PROGRAMS, Task, add_peers_option, run_way
 
 SETS = ("digits", "harder")
-WAYS = tuple(PROGRAMS)
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def main() -> None:
     wanted = [
         Run(name, learning_rate, way, seed)
         for seed in range(1, options.seeds + 1)
-        for name, learning_rate, way in itertools.product(options.sets, options.learning_rates, WAYS)
+        for name, learning_rate, way in itertools.product(options.sets, options.learning_rates, PROGRAMS)
     ]
     if not options.table:
         missing = [run for run in wanted if run not in read_results(options.output)]
@@ -119,7 +118,8 @@ def print_accuracies(dataset: str, learning_rate: float, results: dict[Run, floa
     """Print a row a way; differences are between runs of the same seed."""
     print("| way | validation top-1 | ours less this | n |\n|---|---|---|---|")
     by_seed = {
-        way: [results.get(Run(dataset, learning_rate, way, seed)) for seed in range(1, num_seeds + 1)] for way in WAYS
+        way: [results.get(Run(dataset, learning_rate, way, seed)) for seed in range(1, num_seeds + 1)]
+        for way in PROGRAMS
     }
     for way, accuracies in by_seed.items():
         pairs = [

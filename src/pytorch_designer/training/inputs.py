@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytorch_designer.directories.image_directory import ImageDirectory, match_classes, require_labels
+from pytorch_designer.directories.string_column import are_in
 from pytorch_designer.models.loading import LoadedModel, load_model
 from pytorch_designer.training.image_plan import plan_images
 
@@ -69,10 +70,8 @@ def check_inputs(
 
 
 def _share_files(one: ImageDirectory, other: ImageDirectory) -> bool:
-    hashes = np.sort(one.files.hashes())  # eight bytes a name, where a set of names takes a hundred
-    wanted = other.files.hashes()
-    places = np.minimum(np.searchsorted(hashes, wanted), len(hashes) - 1)
-    return bool((hashes[places] == wanted).any())
+    # Eight bytes a name, where a set of names takes a hundred.
+    return bool(are_in(np.sort(one.files.hashes()), other.files.hashes()).any())
 
 
 def _warn_of_doubtful_data(training: ImageDirectory, validation: ImageDirectory) -> None:

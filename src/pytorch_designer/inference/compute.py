@@ -15,6 +15,7 @@ import torch
 
 from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.images.resources import usable_cores
+from pytorch_designer.inference.allocator import keep_freed_memory
 
 if TYPE_CHECKING:
     from pytorch_designer.settings import Settings
@@ -56,8 +57,10 @@ class ComputePlan:
         return torch.autocast(self.device.type, torch.bfloat16)
 
     def activate(self) -> None:
-        """Make the process-wide settings of torch those of this plan."""
+        """Make the process-wide settings of torch, and of the allocator below it, those of this plan."""
         torch.set_num_threads(self.num_threads)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         if self.device.type != "cuda":
             return
         torch.backends.cudnn.benchmark = False  # picks kernels by timing: not repeatable

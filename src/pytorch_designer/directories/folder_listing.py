@@ -14,6 +14,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")  # the usual ones first
 SKIPPED_NAMES = frozenset({"__MACOSX", "Thumbs.db"})
 SCAN_THREADS = 16  # a listing waits for the disk or a mount; more threads than cores keep several waits going
-_MAX_SECONDS_WAITED = 0.2
+ENTRIES_AT_ONCE = 1 << 16
+_FEW_SECONDS_WAITED = 0.2
+_MAX_WAITED_TO_COMPUTED = 2.0  # up to this, what listing waits for may as well be a core that others use
 _SCANS_DESCRIPTORS = os.scandir in os.supports_fd
 
 
@@ -74,17 +77,20 @@ class Turns:
     def __init__(self) -> None:
         self._lock = Lock()
         self._seconds_waited = 0.0
+        self._seconds_computed = 0.0
 
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Held while one folder is listed."""
-        if self._seconds_waited > _MAX_SECONDS_WAITED:
+        if self._seconds_waited > max(_FEW_SECONDS_WAITED, _MAX_WAITED_TO_COMPUTED * self._seconds_computed):
             yield
             return
         with self._lock:
-            started, computed = time.perf_counter(), time.thread_time()
+            started, computed_before = time.perf_counter(), time.thread_time()
             yield
-            self._seconds_waited += (time.perf_counter() - started) - (time.thread_time() - computed)
+            computed = time.thread_time() - computed_before
+            self._seconds_computed += computed
+            self._seconds_waited += time.perf_counter() - started - computed
 
 
 @contextmanager
@@ -107,6 +113,18 @@ def scan(folder: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
         raise
     finally:
         os.close(descriptor)
+
+
+def regular_files(entries: Iterator[os.DirEntry[str]]) -> Iterator[tuple[list[str], list[os.DirEntry[str]]]]:
+    """Tell the regular files of a folder from all else, many entries at a time: there may be a million of them.
+
+    Yields:
+        The names of the next regular files, and the other entries among them, such as links and folders.
+    """
+    while block := list(islice(entries, ENTRIES_AT_ONCE)):
+        files = [entry.name for entry in block if entry.is_file(follow_symlinks=False)]
+        others = [] if len(files) == len(block) else [e for e in block if not e.is_file(follow_symlinks=False)]
+        yield files, others
 
 
 def list_folder(root: Path, path: str) -> FolderListing:
@@ -160,17 +178,17 @@ def _list_once(root: Path, path: str) -> FolderListing:
     folders: list[str] = []
     others: list[str] = []
     with scan(root / path) as entries:
-        for entry in entries:  # two calls for a usual file: there may be a million of them
-            if entry.is_file(follow_symlinks=False):
-                files.append(entry.name)
-            elif is_skipped(entry.name):
-                pass
-            elif entry.is_symlink():
-                links.append(entry.name)
-            elif entry.is_dir():
-                folders.append(entry.name)
-            else:  # such as a pipe, which would be read for ever
-                others.append(entry.name)
+        for names, irregular in regular_files(entries):
+            files += names
+            for entry in irregular:
+                if is_skipped(entry.name):
+                    pass
+                elif entry.is_symlink():
+                    links.append(entry.name)
+                elif entry.is_dir():
+                    folders.append(entry.name)
+                else:  # such as a pipe, which would be read for ever
+                    others.append(entry.name)
     for name in sorted(links):
         link = root / path / name
         _check_link(root, link)

@@ -7,12 +7,12 @@ mounted folder take an hour.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytorch_designer.directories.folder_listing import SCAN_THREADS, scan
+from pytorch_designer.directories.folder_listing import ENTRIES_AT_ONCE, SCAN_THREADS, Turns, regular_files, scan
 from pytorch_designer.directories.meta import path_fault, reading_errors, resolve_inside
 from pytorch_designer.directories.retrying import is_file, retrying
 from pytorch_designer.directories.string_column import StringColumn, are_in
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from typing_extensions import Self
 
-_NAMES_AT_ONCE = 1 << 16
-_NO_FILES = np.zeros(0, dtype=np.uint64)
-
 
 class ReferencedFiles:
     """Looks for the files that a list names while the list is being read.
@@ -41,7 +38,9 @@ class ReferencedFiles:
         """Prepare to look for files below the directory `root`; nothing is listed yet."""
         self._root = root
         self._pool = ThreadPoolExecutor(SCAN_THREADS)
-        self._listings: dict[str, Future[NDArray[np.uint64]]] = {}  # by folder, with its "/", or ""
+        self._turns = Turns()
+        self._present = _PathHashes()
+        self._listings: dict[str, Future[None]] = {}  # by folder, with its "/", or ""
 
     def __enter__(self) -> Self:
         return self
@@ -55,7 +54,7 @@ class ReferencedFiles:
         """Begin to list the folders of `files`, a part of the list."""
         for folder in _folders(files):
             if folder not in self._listings and (not folder or path_fault(folder) is None):
-                self._listings[folder] = self._pool.submit(_files_in, self._root, folder)
+                self._listings[folder] = self._pool.submit(self._list, folder)
 
     def check(
         self, files: StringColumn, list_path: Path, name_row: Callable[[int], str], advice_if_missing: str
@@ -72,10 +71,11 @@ class ReferencedFiles:
             InvalidDatasetError: A path leads out of the directory ("path_outside") or is a link in circles
                 ("link_loop"), or files are missing ("missing_files").
         """
-        present = np.concatenate([_NO_FILES, *(listing.result() for _, listing in sorted(self._listings.items()))])
+        for _, listing in sorted(self._listings.items()):
+            listing.result()
         # What is not found is a path outside, a link, a name that only differs by the rules of a file system that
         # ignores case, or missing.
-        doubtful = [(row, files[row]) for row in _not_in(present, files.hashes())]
+        doubtful = [(row, files[row]) for row in _not_in(self._present.take(), files.hashes())]
         _refuse_paths_outside(doubtful, list_path, name_row)
         missing = [(row, file) for row, file in doubtful if not _is_file_inside(self._root, file)]
         if missing:
@@ -86,6 +86,47 @@ class ReferencedFiles:
                 advice=advice_if_missing,
                 reason="missing_files",
             )
+
+    def _list(self, folder: str) -> None:
+        """Note the regular files in `folder`, which may not be there."""
+        path = resolve_inside(self._root, folder, InvalidDatasetError) if folder else self._root
+        try:
+            with reading_errors(path, InvalidDatasetError), self._turns.turn():
+                hashes, rest = retrying(lambda: _files_in(path, folder))
+        except InvalidDatasetError as error:
+            if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
+                return
+            raise
+        self._present.add(hashes, rest)
+
+
+class _PathHashes:
+    """The hashes of paths that threads find: 8 bytes a path in place of 80.
+
+    Two paths of one hash could at worst hide a missing file until it is opened. Hashes are taken of many paths at once:
+    those of a thousand small folders would take four times as long one by one.
+    """
+
+    def __init__(self) -> None:
+        self._hashes = [np.zeros(0, dtype=np.uint64)]
+        self._waiting: list[StringColumn] = []
+        self._lock = Lock()
+
+    def add(self, hashes: list[NDArray[np.uint64]], paths: StringColumn) -> None:
+        """Take in `hashes`, and those of `paths`."""
+        with self._lock:
+            self._hashes += hashes
+            self._waiting.append(paths)
+            if sum(map(len, self._waiting)) < ENTRIES_AT_ONCE:
+                return
+            waiting, self._waiting = self._waiting, []
+        found = StringColumn.concatenate(waiting).hashes()
+        with self._lock:
+            self._hashes.append(found)
+
+    def take(self) -> NDArray[np.uint64]:
+        """All of them, once no thread adds any more."""
+        return np.concatenate([*self._hashes, StringColumn.concatenate(self._waiting).hashes()])
 
 
 def check_referenced_files(
@@ -123,28 +164,16 @@ def _not_in(present: NDArray[np.uint64], listed: NDArray[np.uint64]) -> list[int
     return positions
 
 
-def _files_in(root: Path, folder: str) -> NDArray[np.uint64]:
-    """The hashes of the paths of the regular files in `folder`.
-
-    8 bytes a path in place of 80. Two paths of one hash could at worst hide a missing file until it is opened.
-    """
-    path = resolve_inside(root, folder, InvalidDatasetError) if folder else root
-    try:
-        with reading_errors(path, InvalidDatasetError):
-            return retrying(lambda: _hashes_of_files(path, folder))
-    except InvalidDatasetError as error:
-        if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
-            return _NO_FILES
-        raise
-
-
-def _hashes_of_files(path: Path, prefix: str) -> NDArray[np.uint64]:
-    hashes = [_NO_FILES]
+def _files_in(path: Path, prefix: str) -> tuple[list[NDArray[np.uint64]], StringColumn]:
+    """`prefix` and the name of each regular file in the folder `path`: hashes of the first, the last as they are."""
+    hashes: list[NDArray[np.uint64]] = []
+    files = StringColumn.from_names([])
     with scan(path) as entries:
-        files = (entry.name for entry in entries if entry.is_file(follow_symlinks=False))
-        while names := list(islice(files, _NAMES_AT_ONCE)):
-            hashes.append(StringColumn.from_names(names, prefix).hashes())
-    return np.concatenate(hashes)
+        for names, _ in regular_files(entries):
+            if len(files):
+                hashes.append(files.hashes())
+            files = StringColumn.from_names(names, prefix)
+    return hashes, files
 
 
 def _is_file_inside(root: Path, file: str) -> bool:

@@ -336,10 +336,17 @@ def watched(root: Path, contents: list[bytes], watch: Callable[[int], object]) -
     return WatchedFolder(root, list(folder_of(root, contents).files), None, watch)
 
 
-def test_reads_are_in_flight_over_the_bounds_of_batches(images: list[bytes], tmp_path: Path) -> None:
+def test_reads_that_wait_are_in_flight_over_the_bounds_of_batches(images: list[bytes], tmp_path: Path) -> None:
     together = threading.Barrier(8, timeout=10)  # broken, and so an error, unless 8 reads are under way at once
-    with open_loader(watched(tmp_path, images[:16], lambda _: together.wait()), num_threads=8) as loader:
-        assert len(list(loader.batches(in_order(16, 1)))) == 16
+
+    def wait(row: int) -> None:
+        if row < 16:  # as on a mount
+            time.sleep(0.01)
+        else:
+            together.wait()
+
+    with open_loader(watched(tmp_path, (2 * images)[:32], wait), num_threads=8) as loader:
+        assert len(list(loader.batches(in_order(32, 1)))) == 32
 
 
 @pytest.mark.parametrize(("batch_size", "bound"), [(1, 2 * 2 + 1), (4, 5 * 4)])

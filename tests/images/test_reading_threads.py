@@ -1,4 +1,4 @@
-"""Reads wait in many threads, what was read is computed in few, and only reads can be stuck."""
+"""Reads that wait do so in many threads, what was read is computed in few, and only reads can be stuck."""
 
 from __future__ import annotations
 
@@ -7,10 +7,51 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+import pytest
+
 from pytorch_designer.images.reading_threads import ReadingThreads
 
 if TYPE_CHECKING:
     from pytorch_designer.images.reading_threads import Computation
+
+
+def threads_whose_reads_wait(num_threads: int, *, num_computing: int) -> ReadingThreads:
+    """Threads that have seen reads which take 10 ms, as on a mount."""
+    threads, done = ReadingThreads(num_threads, num_computing=num_computing), threading.Semaphore(0)
+
+    def read(_: int, row: int) -> Computation:
+        time.sleep(0.01)
+        return done.release
+
+    for row in range(4 * num_computing):
+        threads.submit(read, 0, row)
+    for _ in range(4 * num_computing):
+        assert done.acquire(timeout=10)
+    return threads
+
+
+def names_of_threads_that_read(threads: ReadingThreads, num_reads: int) -> set[str]:
+    names, done = set(), threading.Semaphore(0)
+
+    def read(_: int, row: int) -> Computation:
+        names.add(threading.current_thread().name.rpartition("-")[0])
+        return done.release
+
+    for row in range(num_reads):
+        threads.submit(read, 0, row)
+    for _ in range(num_reads):
+        assert done.acquire(timeout=10)
+    return names
+
+
+def test_short_reads_take_no_thread_of_their_own() -> None:
+    with closing(ReadingThreads(8, num_computing=2)) as threads:
+        assert names_of_threads_that_read(threads, 20) == {"image-decoder"}
+
+
+def test_reads_that_wait_are_moved_to_the_reading_threads() -> None:
+    with closing(threads_whose_reads_wait(8, num_computing=2)) as threads:
+        assert names_of_threads_that_read(threads, 20) == {"image-reader"}
 
 
 def test_reads_are_under_way_in_all_threads_and_computations_in_few() -> None:
@@ -32,7 +73,7 @@ def test_reads_are_under_way_in_all_threads_and_computations_in_few() -> None:
             num_computing -= 1
         done.release()
 
-    with closing(ReadingThreads(8, num_computing=2)) as threads:
+    with closing(threads_whose_reads_wait(8, num_computing=2)) as threads:
         for row in range(24):
             threads.submit(read, 0, row)
         for _ in range(24):
@@ -48,7 +89,7 @@ def test_what_was_read_and_waits_is_bounded() -> None:
         rows.append(row)
         return lambda: assert_released(released)
 
-    with closing(ReadingThreads(3, num_computing=1)) as threads:
+    with closing(threads_whose_reads_wait(3, num_computing=1)) as threads:
         for row in range(200):
             threads.submit(read, 0, row)
         time.sleep(0.1)
@@ -68,7 +109,7 @@ def test_waiting_to_be_computed_with_and_computing_are_no_stuck_read() -> None:
         is_read.release()
         return lambda: assert_released(released)
 
-    with closing(ReadingThreads(2, num_computing=1)) as threads:
+    with closing(threads_whose_reads_wait(2, num_computing=1)) as threads:
         for row in range(9):
             threads.submit(read, 0, row)
         for _ in range(3):
@@ -78,14 +119,16 @@ def test_waiting_to_be_computed_with_and_computing_are_no_stuck_read() -> None:
         released.set()
 
 
-def test_a_read_that_does_not_return_is_seen_with_its_row() -> None:
+@pytest.mark.parametrize("reads_wait", [False, True])
+def test_a_read_that_does_not_return_is_seen_with_its_row(reads_wait: bool) -> None:
     released = threading.Event()
 
     def read(_: int, row: int) -> None:
         if row == 7:
             assert_released(released)
 
-    with closing(ReadingThreads(2, num_computing=1)) as threads:
+    make = threads_whose_reads_wait if reads_wait else ReadingThreads
+    with closing(make(2, num_computing=1)) as threads:
         for row in (7, 1, 2):
             threads.submit(read, 0, row)
         time.sleep(0.05)
@@ -103,7 +146,7 @@ def test_closing_drops_what_waits_in_either_queue() -> None:
         rows.append(row)
         return lambda: assert_released(released)
 
-    threads = ReadingThreads(2, num_computing=1)
+    threads = threads_whose_reads_wait(2, num_computing=1)
     for row in range(200):
         threads.submit(read, 0, row)
     time.sleep(0.05)
@@ -118,4 +161,4 @@ def test_no_more_threads_are_started_than_there_are_calls() -> None:
     with closing(ReadingThreads(30, num_computing=4)) as threads:
         threads.submit(lambda _, __: done.set, 0, 0)
         assert done.wait(10)
-        assert threading.active_count() == before + 2
+        assert threading.active_count() == before + 1

@@ -1,9 +1,11 @@
 """Threads that read rows of a dataset, and that can be seen to be stuck; and threads that compute with what was read.
 
-    submit -> [ reading threads: many, most of which wait for a mount ] -> [ computing threads: about one a core ]
+    submit -> [ computing threads: about one a core ], which read first, as long as reads do not wait
+           -> [ reading threads: many, most of which wait for a mount ] -> [ computing threads ], once they do
 
 Two groups, because a cloud mount wants dozens of reads under way, and decoding no more threads than there are cores:
-dozens of them would each touch memory of their own, and fight with the network for the cores.
+dozens of them would each touch memory of their own, and fight with the network for the cores. From a local disk, whose
+files are in memory for the most part, a read takes less time than handing it from one thread to the other.
 
 Threads and not processes: decoding and resizing release Python's global lock, pixels need no copying between
 processes, and `/dev/shm`, which is small in many containers, is not used. Not `concurrent.futures`, because the
@@ -20,9 +22,13 @@ from typing import TypeAlias
 
 _JOIN_SECONDS = 5.0
 _MAX_WAITING = 64  # enough that readers and decoders seldom wait for each other
+_MAX_SECONDS_A_READ_WAITS = 0.001  # above it, on average, reading is for the reading threads
+_SHARE_OF_LATEST = 0.1  # in the average
+_LONGEST_WAIT_COUNTED = 0.005  # seconds: so that one stumble does not look like a mount
 
 Computation: TypeAlias = Callable[[], None]
 Read: TypeAlias = Callable[[int, int], Computation | None]
+_Task: TypeAlias = tuple[Read, int, int]
 
 
 class ReadingThreads:
@@ -43,31 +49,35 @@ class ReadingThreads:
         self._num_reading = num_threads
         self._num_computing = num_computing
         self._on_start = on_start
-        self._tasks: queue.SimpleQueue[tuple[Read, int, int] | None] = queue.SimpleQueue()
-        self._computations: queue.SimpleQueue[Computation | None] = queue.SimpleQueue()
+        self._reads: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        self._computations: queue.SimpleQueue[_Task | Computation | None] = queue.SimpleQueue()
         self._room = threading.Semaphore(_MAX_WAITING)
         self._may_compute = threading.Event()
         self._may_compute.set()
+        self._reads_wait = num_computing == 0
+        self._starting = threading.Lock()
         self._readers: list[threading.Thread] = []
         self._computers: list[threading.Thread] = []
-        self._running: list[tuple[float, int] | None] = [None] * num_threads
+        self._running: list[tuple[float, int] | None] = [None] * (num_threads + num_computing)
         self.is_closed = False
 
     def submit(self, read: Read, position: int, row: int) -> None:
-        """Call `read(position, row)` in a reading thread, and what it returns, if anything, in a computing thread.
+        """Call `read(position, row)`, and what it returns, if anything, in a computing thread.
 
         Neither call may raise. Threads start with the first calls, one with each.
         """
         if self.is_closed:
             raise RuntimeError("the reading threads are closed")
-        if len(self._computers) < self._num_computing:
-            self._computers.append(_started(self._compute, f"image-decoder-{len(self._computers)}"))
-        if (slot := len(self._readers)) < self._num_reading:
-            self._readers.append(_started(lambda: self._read(slot), f"image-reader-{slot}"))
-        self._tasks.put((read, position, row))
+        if (number := len(self._computers)) < self._num_computing:
+            slot = self._num_reading + number
+            self._computers.append(_started(lambda: self._compute(slot), f"image-decoder-{number}"))
+        if self._reads_wait:
+            self._submit_read((read, position, row))
+        else:
+            self._computations.put((read, position, row))
 
     def pause_computing(self) -> None:
-        """Begin no further computation; reading goes on."""
+        """Begin no further computation; reading in the reading threads goes on."""
         self._may_compute.clear()
 
     def resume_computing(self) -> None:
@@ -85,10 +95,11 @@ class ReadingThreads:
         Returns:
             Whether all have ended; a read that is stuck keeps its thread.
         """
-        self.is_closed = True
+        with self._starting:
+            self.is_closed = True
         self._may_compute.set()
         for _ in self._readers:
-            self._tasks.put(None)
+            self._reads.put(None)
             self._room.release()
         for _ in self._computers:
             self._computations.put(None)
@@ -99,30 +110,59 @@ class ReadingThreads:
         self._readers, self._computers = [], []
         return not any(thread.is_alive() for thread in threads)
 
+    def _submit_read(self, task: _Task) -> None:
+        with self._starting:
+            if (slot := len(self._readers)) < self._num_reading and not self.is_closed:
+                self._readers.append(_started(lambda: self._read(slot), f"image-reader-{slot}"))
+        self._reads.put(task)
+
     def _read(self, slot: int) -> None:
-        while (task := self._tasks.get()) is not None:
+        while (task := self._reads.get()) is not None:
             self._room.acquire()
-            computation = None
-            if not self.is_closed:
-                read, position, row = task
-                self._running[slot] = (time.monotonic(), row)
-                computation = read(position, row)
-                self._running[slot] = None
+            computation = None if self.is_closed else self._carry_out(task, slot)
             if computation is None:
                 self._room.release()
             else:
                 self._computations.put(computation)
             del computation  # and with it what was read, while this thread waits for the next task
 
-    def _compute(self) -> None:
+    def _compute(self, slot: int) -> None:
         if self._on_start is not None:
             self._on_start()
-        while (computation := self._computations.get()) is not None:
-            self._room.release()
-            self._may_compute.wait()
-            if not self.is_closed:
-                computation()
-            del computation
+        average_wait = 0.0
+        while (item := self._computations.get()) is not None:
+            computation: Computation | None
+            if not isinstance(item, tuple):
+                self._room.release()
+                computation = item
+            elif self._reads_wait:
+                self._submit_read(item)
+                computation = None
+            else:
+                computation, wait = self._read_first(item, slot)
+                average_wait += _SHARE_OF_LATEST * (min(wait, _LONGEST_WAIT_COUNTED) - average_wait)
+                self._reads_wait = self._reads_wait or average_wait > _MAX_SECONDS_A_READ_WAITS
+            if computation is not None:
+                self._may_compute.wait()
+                if not self.is_closed:
+                    computation()
+            del item, computation
+
+    def _read_first(self, task: _Task, slot: int) -> tuple[Computation | None, float]:
+        """What is left to do once the read is carried out, here and now; and how many seconds the read waited."""
+        self._may_compute.wait()
+        if self.is_closed:
+            return None, 0.0
+        started, computed = time.perf_counter(), time.thread_time()
+        computation = self._carry_out(task, slot)
+        return computation, time.perf_counter() - started - (time.thread_time() - computed)
+
+    def _carry_out(self, task: _Task, slot: int) -> Computation | None:
+        read, position, row = task
+        self._running[slot] = (time.monotonic(), row)
+        computation = read(position, row)
+        self._running[slot] = None
+        return computation
 
 
 def _started(target: Callable[[], None], name: str) -> threading.Thread:

@@ -59,6 +59,7 @@ class Recipe:
     Attributes:
         rate: Learning rate as a share of the given one, by the share of the steps that are taken.
         nesterov: Whether the momentum is Nesterov's.
+        momentum: Share of the last update that goes on.
         weight_decay: Of all weights with two or more dimensions.
         decays_all: Whether norms and biases decay too.
         label_smoothing: In the training loss.
@@ -70,6 +71,7 @@ class Recipe:
         default=lambda done: learning_rate_at(round(done * 10**6), num_steps=10**6, initial=1.0)
     )
     nesterov: bool = True
+    momentum: float = 0.9
     weight_decay: float = 1e-4
     decays_all: bool = False
     label_smoothing: float = 0.0
@@ -84,15 +86,23 @@ def one_cycle(done: float) -> float:
     return (1 + math.cos(math.pi * (done - 0.25) / 0.75)) / 2
 
 
+def held_until(share: float) -> Callable[[float], float]:
+    """The full rate for `share` of the steps, then down to zero along a line."""
+    return lambda done: min(1.0, (1 - done) / (1 - share))
+
+
 COSINE = Recipe()
 RECIPES = {
     "cosine": COSINE,
     "linear": replace(COSINE, rate=lambda done: 1 - done),
     "power 2": replace(COSINE, rate=lambda done: (1 - done) ** 2),
     "one cycle": replace(COSINE, rate=one_cycle),
+    "held for half, then linear": replace(COSINE, rate=held_until(0.5)),
+    "held for four fifths, then linear": replace(COSINE, rate=held_until(0.8)),
     "constant": replace(COSINE, rate=lambda _: 1.0),
     "classifier from zero": replace(COSINE, zero_classifier=True),
     "plain momentum": replace(COSINE, nesterov=False),
+    "momentum 0.95": replace(COSINE, momentum=0.95),
     "weight decay 5e-4": replace(COSINE, weight_decay=5e-4),
     "decay of norms and biases too": replace(COSINE, decays_all=True),
     "label smoothing 0.1": replace(COSINE, label_smoothing=0.1),
@@ -240,7 +250,7 @@ def build_optimizer(recipe: Recipe, network: nn.Module, learning_rate: float) ->
     return torch.optim.SGD(
         [group for group in groups if group["params"]],
         lr=learning_rate,
-        momentum=0.9,
+        momentum=recipe.momentum,
         nesterov=recipe.nesterov,
         fused=True,
     )

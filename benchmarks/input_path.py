@@ -32,6 +32,7 @@ from measuring import print_table, time_in_turn
 from photos import write_photos
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.preprocessing import Preprocessing
+from pytorch_designer.images.cache import CacheBudget
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.images.order import batch_slices, epoch_order
 
@@ -61,8 +62,8 @@ def measure(root: Path, num_images: int, num_runs: int, num_threads: int) -> Non
     paths = [dataset.path(row) for row in range(num_images)]
     settings = {"num_threads": num_threads, "tolerance": 0.0, "port": "benchmark"}
     with (
-        closing(ImageLoader(dataset, RULE, cache_bytes=0, **settings)) as uncached,  # type: ignore[arg-type]
-        closing(ImageLoader(dataset, RULE, cache_bytes=2**34, **settings)) as cached,  # type: ignore[arg-type]
+        closing(ImageLoader(dataset, RULE, **settings)) as uncached,  # type: ignore[arg-type]
+        closing(ImageLoader(dataset, RULE, cache=CacheBudget(2**34), **settings)) as cached,  # type: ignore[arg-type]
     ):
         workers = image_folder_loader(root, num_threads)
         ways: dict[str, Callable[[], int]] = {

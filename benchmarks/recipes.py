@@ -164,7 +164,7 @@ def read_images(folder: Path) -> tuple[Images, Images, int]:
     sides = []
     for side in ("training", "validation"):
         dataset = open_image_directory(folder / side)
-        with ImageLoader(dataset, rule, num_threads=2, cache_bytes=0, tolerance=0.0, port=side) as loader:
+        with ImageLoader(dataset, rule, num_threads=2, tolerance=0.0, port=side) as loader:
             (batch,) = loader.batches([np.arange(len(dataset))])
             sides.append((normalize(batch.images, rule).contiguous(), batch.labels))
     return sides[0], sides[1], len(dataset.classes)

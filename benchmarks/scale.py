@@ -237,6 +237,7 @@ def measure_reading(folder: str, cache_bytes: str) -> dict[str, float]:
     """Read epochs as training does, after one that fills the cache; microseconds an image, and MiB."""
     from pytorch_designer.directories.image_directory import open_image_directory
     from pytorch_designer.directories.preprocessing import Preprocessing
+    from pytorch_designer.images.cache import CacheBudget
     from pytorch_designer.images.loader import ImageLoader
     from pytorch_designer.images.order import batch_slices, epoch_order
 
@@ -244,7 +245,7 @@ def measure_reading(folder: str, cache_bytes: str) -> dict[str, float]:
     rule = Preprocessing(crop_height=8, crop_width=8)
     num_epochs = max(2, IMAGES_READ // len(dataset))
     with ImageLoader(
-        dataset, rule, num_threads=2, cache_bytes=int(cache_bytes), tolerance=0.0, port="dataset"
+        dataset, rule, num_threads=2, cache=CacheBudget(int(cache_bytes)), tolerance=0.0, port="dataset"
     ) as loader:
 
         def read(epoch: int) -> None:

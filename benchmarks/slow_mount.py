@@ -35,9 +35,7 @@ from pytorch_designer.images import reading
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.images.order import batch_slices, epoch_order
 from pytorch_designer.images.resources import (
-    default_cache_bytes,
-    default_cache_folder,
-    default_disk_cache_bytes,
+    default_cache_budget,
     default_read_threads,
 )
 
@@ -105,9 +103,7 @@ def open_loader(dataset: ImageDirectory, rule: Preprocessing) -> ImageLoader:
         dataset,
         rule,
         num_threads=default_read_threads(),
-        cache_bytes=default_cache_bytes(),
-        disk_cache_bytes=default_disk_cache_bytes(),
-        cache_folder=default_cache_folder(),
+        cache=default_cache_budget(),
         tolerance=0.0,
         port="benchmark",
     )

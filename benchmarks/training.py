@@ -35,6 +35,7 @@ from peer_runs import PEERS, PROGRAMS, Result, Task, add_peers_option, run_way
 from photos import write_photos
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.preprocessing import Preprocessing
+from pytorch_designer.images.cache import NO_CACHE, CacheBudget
 from pytorch_designer.images.loader import Batch, ImageLoader
 from pytorch_designer.images.order import batch_slices, epoch_order
 from pytorch_designer.images.resources import default_read_threads
@@ -147,13 +148,13 @@ def compare_with_floor(workload: Workload, root: Path, num_runs: int) -> None:
     order = epoch_order(len(dataset), seed=1, epoch=1)
     batches = [order[part] for part in batch_slices(len(dataset), workload.task.batch_size)]
 
-    def loader(cache_bytes: int) -> ImageLoader:
+    def loader(cache: CacheBudget) -> ImageLoader:
         threads = default_read_threads()
         return ImageLoader(
             dataset,
             preprocessing,
             num_threads=threads,
-            cache_bytes=cache_bytes,
+            cache=cache,
             decodes_ahead=not plan.takes_all_cores,
             tolerance=0.0,
             port="benchmark",
@@ -165,7 +166,7 @@ def compare_with_floor(workload: Workload, root: Path, num_runs: int) -> None:
         predictor = Predictor(network, preprocessing, plan)
         return predictor, TrainingState(predictor.network, build_optimizer(predictor.network, 0.001))
 
-    with loader(0) as uncached, loader(2**34) as cached:
+    with loader(NO_CACHE) as uncached, loader(CacheBudget(2**34)) as cached:
         ways: dict[str, Callable[[], object]] = {
             "floor": floor(*state(), list(cached.batches(batches))),
             "first epoch": our_epoch(*state(), lambda: uncached.batches(batches)),

@@ -105,7 +105,7 @@ def _interrupt(folder: Path) -> None:
     stop = StopRequest()
     stop.receive(signal.SIGTERM, None)
     with ExitStack() as stack:
-        loader = ImageLoader(dataset, PREPROCESSING, num_threads=1, cache_bytes=0, tolerance=0.0, port="dataset")
+        loader = ImageLoader(dataset, PREPROCESSING, num_threads=1, tolerance=0.0, port="dataset")
         stack.enter_context(loader)
         run = TrainingRun(
             hyperparameters=replace(HYPERPARAMETERS, num_epochs=1),

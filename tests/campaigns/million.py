@@ -65,7 +65,7 @@ def read_all(images: Path) -> int:
     rule = Preprocessing(crop_height=8, crop_width=8)
     started = time.monotonic()
     order = epoch_order(len(dataset), seed=1, epoch=1)
-    with ImageLoader(dataset, rule, num_threads=4, cache_bytes=0, tolerance=0.0, port="dataset") as loader:
+    with ImageLoader(dataset, rule, num_threads=4, tolerance=0.0, port="dataset") as loader:
         slices = batch_slices(len(dataset), BATCH_SIZE)
         for number, _ in enumerate(loader.batches(order[part] for part in slices)):
             if number % BATCHES_A_LINE == 0:

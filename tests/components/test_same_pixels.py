@@ -67,9 +67,7 @@ def test_turned_files_are_the_same_image_in_training_scoring_and_serving(
     turned: Path, model: Path, tmp_path: Path
 ) -> None:
     dataset = open_image_directory(turned)
-    with ImageLoader(
-        dataset, PREPROCESSING, num_threads=2, cache_bytes=0, tolerance=0.0, port="training_dataset"
-    ) as loader:
+    with ImageLoader(dataset, PREPROCESSING, num_threads=2, tolerance=0.0, port="training_dataset") as loader:
         (batch,) = loader.batches(iter([np.arange(8)]))
     assert torch.equal(batch.images, batch.images[:1].expand_as(batch.images)), "training and validation"
 

@@ -94,9 +94,7 @@ def test_scoring_the_validation_images_gives_exactly_the_best_epochs_metrics(tra
     predictor = Predictor(loaded.network, loaded.preprocessing, plan)
     dataset = open_image_directory(workspace / "validation")
     sums = MetricSums()
-    with ImageLoader(
-        dataset, loaded.preprocessing, num_threads=3, cache_bytes=0, tolerance=0.0, port="dataset"
-    ) as loader:
+    with ImageLoader(dataset, loaded.preprocessing, num_threads=3, tolerance=0.0, port="dataset") as loader:
         import numpy as np
 
         size = inference_batch_size(loaded.preprocessing)

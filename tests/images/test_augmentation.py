@@ -21,6 +21,7 @@ from pytorch_designer.directories.transform_steps import (
 )
 from pytorch_designer.errors import InvalidDatasetError
 from pytorch_designer.images.augmentation import Augmentation
+from pytorch_designer.images.cache import CacheBudget
 from pytorch_designer.images.decode import decode_image
 from pytorch_designer.images.draws import Draws
 from pytorch_designer.images.loader import ImageLoader
@@ -54,7 +55,7 @@ def augmentation(seed: int = 3, **changes: Any) -> Augmentation:
 
 
 def open_loader(dataset: ImageDirectory, augmented: Augmentation | None, **options: Any) -> ImageLoader:
-    arguments: dict[str, Any] = {"num_threads": 2, "cache_bytes": 0, "tolerance": 0.0, "port": "training_dataset"}
+    arguments: dict[str, Any] = {"num_threads": 2, "tolerance": 0.0, "port": "training_dataset"}
     return ImageLoader(dataset, RULE, augmentation=augmented, **(arguments | options))
 
 
@@ -80,7 +81,7 @@ def test_pixels_depend_on_seed_epoch_and_row_alone(
     num_threads: int, cache_bytes: int, images: list[bytes], tmp_path: Path
 ) -> None:
     dataset = folder_of(tmp_path, images)
-    with open_loader(dataset, augmentation(), num_threads=num_threads, cache_bytes=cache_bytes) as loader:
+    with open_loader(dataset, augmentation(), num_threads=num_threads, cache=CacheBudget(cache_bytes)) as loader:
         loader.check_readable()
         for epoch in (1, 2, 1):
             assert torch.equal(epoch_images(loader, epoch), expected_images(images, epoch))
@@ -97,7 +98,7 @@ def test_epochs_and_seeds_see_other_images(images: list[bytes], tmp_path: Path) 
 
 def test_the_cache_keeps_what_random_steps_start_from(images: list[bytes], tmp_path: Path) -> None:
     dataset = folder_of(tmp_path, images)
-    with open_loader(dataset, augmentation(), cache_bytes=NUM_IMAGES * SOURCE_BYTES) as loader:
+    with open_loader(dataset, augmentation(), cache=CacheBudget(NUM_IMAGES * SOURCE_BYTES)) as loader:
         epoch_images(loader, 1)
         assert loader.memory == NUM_IMAGES * SOURCE_BYTES
         for row in range(NUM_IMAGES):
@@ -110,7 +111,7 @@ def test_images_of_other_sizes_are_not_kept(
     source_size: tuple[int, int] | None, images: list[bytes], tmp_path: Path
 ) -> None:
     unsized = augmentation(fixed_steps=(), random_steps=(RandomHorizontalFlip(p=1),), source_size=source_size)
-    with open_loader(folder_of(tmp_path, images), unsized, cache_bytes=10**6) as loader:
+    with open_loader(folder_of(tmp_path, images), unsized, cache=CacheBudget(10**6)) as loader:
         for epoch in (1, 2):
             flipped = [crop_and_resize(decode_image(content).flip(2), SIZING) for content in images]
             assert torch.equal(epoch_images(loader, epoch), torch.stack(flipped))
@@ -142,7 +143,7 @@ def test_a_model_does_what_the_files_have_not_been_through(
     dataset = folder_of(tmp_path, files)
     object.__setattr__(dataset, "applied_transforms", tuple((op, args) for op, args in (s.to_pair() for s in done)))
     expected = torch.stack([crop_and_resize(apply_steps(image, RULE.transforms), RULE) for image in contents])
-    with open_loader(dataset, None, cache_bytes=10**6) as loader:
+    with open_loader(dataset, None, cache=CacheBudget(10**6)) as loader:
         for epoch in (1, 2):
             assert torch.equal(epoch_images(loader, epoch), expected)
 

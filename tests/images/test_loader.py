@@ -52,7 +52,6 @@ def _no_threads_are_left() -> Iterator[None]:
 def open_loader(dataset: ImageDirectory | Folder, **options: Any) -> ImageLoader:
     arguments: dict[str, Any] = {
         "num_threads": 2,
-        "cache_bytes": 0,
         "tolerance": 0.0,
         "port": "training_dataset",
     } | options
@@ -74,8 +73,8 @@ def test_order_and_pixels_depend_on_nothing_but_the_rows(
     num_threads: int, cache_bytes: int, disk_cache_bytes: int, images: list[bytes], tmp_path: Path
 ) -> None:
     expected = torch.stack([crop_and_resize(decode_image(content), RULE) for content in images])
-    budget = {"cache_bytes": cache_bytes, "disk_cache_bytes": disk_cache_bytes, "cache_folder": tmp_path}
-    with open_loader(folder_of(tmp_path, images), num_threads=num_threads, **budget) as loader:
+    budget = CacheBudget(cache_bytes, disk_cache_bytes, tmp_path)
+    with open_loader(folder_of(tmp_path, images), num_threads=num_threads, cache=budget) as loader:
         for epoch in range(3):
             order = epoch_order(NUM_IMAGES, seed=4, epoch=epoch)
             rows = [order[part] for part in batch_slices(NUM_IMAGES, 4)]
@@ -85,7 +84,7 @@ def test_order_and_pixels_depend_on_nothing_but_the_rows(
 
 
 def test_batches_are_uint8_and_channels_last(images: list[bytes], tmp_path: Path) -> None:
-    with open_loader(folder_of(tmp_path, images), cache_bytes=10**6) as loader:
+    with open_loader(folder_of(tmp_path, images), cache=CacheBudget(10**6)) as loader:
         for _ in ("from files", "from the cache"):
             (batch,) = loader.batches([np.arange(3)])
             assert batch.images.shape == (3, 3, 10, 8)
@@ -106,7 +105,7 @@ def test_labels_are_the_datasets_or_the_given_ones_or_missing(images: list[bytes
 
 
 def test_a_row_may_come_twice_and_a_batch_may_hold_everything(images: list[bytes], tmp_path: Path) -> None:
-    with open_loader(folder_of(tmp_path, images), cache_bytes=10**6) as loader:
+    with open_loader(folder_of(tmp_path, images), cache=CacheBudget(10**6)) as loader:
         (batch,) = loader.batches([np.array([3, 3, *range(NUM_IMAGES), 3])])
     assert torch.equal(batch.images[0], batch.images[1])
     assert torch.equal(batch.images[0], batch.images[-1])
@@ -115,7 +114,7 @@ def test_a_row_may_come_twice_and_a_batch_may_hold_everything(images: list[bytes
 
 def test_the_cache_spares_every_second_read(images: list[bytes], tmp_path: Path) -> None:
     folder = folder_of(tmp_path, images)
-    with open_loader(folder, cache_bytes=NUM_IMAGES * ROW_BYTES) as loader:
+    with open_loader(folder, cache=CacheBudget(NUM_IMAGES * ROW_BYTES)) as loader:
         assert loader.memory == 0
         first = list(loader.batches(in_order(NUM_IMAGES)))
         assert loader.memory == NUM_IMAGES * ROW_BYTES
@@ -127,8 +126,8 @@ def test_the_cache_spares_every_second_read(images: list[bytes], tmp_path: Path)
 
 def test_rows_beyond_the_memory_are_read_back_from_the_disk(images: list[bytes], tmp_path: Path) -> None:
     folder = folder_of(tmp_path, images)
-    budget = {"cache_bytes": 7 * ROW_BYTES, "disk_cache_bytes": 16 * ROW_BYTES, "cache_folder": tmp_path}
-    with open_loader(folder, **budget) as loader:
+    budget = CacheBudget(7 * ROW_BYTES, 16 * ROW_BYTES, tmp_path)
+    with open_loader(folder, cache=budget) as loader:
         first = list(loader.batches(in_order(NUM_IMAGES)))
         assert loader.memory == 7 * ROW_BYTES
         for row in range(NUM_IMAGES):
@@ -146,7 +145,7 @@ def test_a_disk_that_fills_up_costs_time_but_no_pixel(
     resource = pytest.importorskip("resource")
     expected = torch.stack([crop_and_resize(decode_image(content), RULE) for content in images])
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    with open_loader(folder_of(tmp_path, images), disk_cache_bytes=10**6, cache_folder=tmp_path) as loader:
+    with open_loader(folder_of(tmp_path, images), cache=CacheBudget(0, 10**6, tmp_path)) as loader:
         resource.setrlimit(resource.RLIMIT_FSIZE, (5 * ROW_BYTES + 9, before[1]))  # of each file, as on a full disk
         try:
             epochs = [list(loader.batches(in_order(NUM_IMAGES))) for _ in range(3)]
@@ -176,12 +175,13 @@ from pathlib import Path
 import numpy as np
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.preprocessing import Preprocessing
+from pytorch_designer.images.cache import CacheBudget
 from pytorch_designer.images.loader import ImageLoader
 
 dataset = open_image_directory(Path(sys.argv[1]))
 rule = Preprocessing(resize_size=12, crop_height=10, crop_width=8)
-budget = {"cache_bytes": 0, "disk_cache_bytes": 10**6, "cache_folder": Path(sys.argv[2])}
-loader = ImageLoader(dataset, rule, num_threads=2, tolerance=0.0, port="dataset", **budget)
+budget = CacheBudget(0, 10**6, Path(sys.argv[2]))
+loader = ImageLoader(dataset, rule, num_threads=2, tolerance=0.0, port="dataset", cache=budget)
 list(loader.batches([np.arange(len(dataset))]))
 print("spilled", flush=True)
 time.sleep(60)
@@ -190,13 +190,13 @@ time.sleep(60)
 
 def test_what_one_loader_leaves_of_its_budget_is_for_another(images: list[bytes], tmp_path: Path) -> None:
     folder = folder_of(tmp_path, images)
-    budget = {"cache_bytes": 7 * ROW_BYTES + 5, "disk_cache_bytes": 18 * ROW_BYTES, "cache_folder": tmp_path}
-    with open_loader(folder, **budget) as loader:
+    budget = CacheBudget(7 * ROW_BYTES + 5, 18 * ROW_BYTES, tmp_path)
+    with open_loader(folder, cache=budget) as loader:
         assert loader.cache_left == CacheBudget(5, 2 * ROW_BYTES, tmp_path)
 
 
 def test_batches_are_copies_of_the_cache(images: list[bytes], tmp_path: Path) -> None:
-    with open_loader(folder_of(tmp_path, images), cache_bytes=10**6) as loader:
+    with open_loader(folder_of(tmp_path, images), cache=CacheBudget(10**6)) as loader:
         before = [next(loader.batches([np.arange(4)])).images.clone() for _ in range(2)]
         for _ in range(2):
             next(loader.batches([np.arange(4)])).images.zero_()
@@ -223,8 +223,8 @@ def test_batches_are_copies_of_the_cache(images: list[bytes], tmp_path: Path) ->
 def test_the_cache_is_described_for_the_log(
     num_in_memory: int, num_on_disk: int, text: str, images: list[bytes], tmp_path: Path
 ) -> None:
-    budget = {"cache_bytes": num_in_memory * ROW_BYTES, "disk_cache_bytes": num_on_disk * ROW_BYTES}
-    with open_loader(folder_of(tmp_path, images), cache_folder=tmp_path, **budget) as loader:
+    budget = CacheBudget(num_in_memory * ROW_BYTES, num_on_disk * ROW_BYTES, tmp_path)
+    with open_loader(folder_of(tmp_path, images), cache=budget) as loader:
         assert loader.describe() == text.replace("FOLDER", str(tmp_path))
         list(loader.batches(in_order(NUM_IMAGES)))
         assert loader.memory <= num_in_memory * ROW_BYTES
@@ -234,7 +234,7 @@ def test_bad_files_within_the_tolerance_are_left_out_and_listed(images: list[byt
     contents = [*images[:20]]
     contents[3], contents[11] = b"", images[0][:-9]
     folder = folder_of(tmp_path, contents, labels=list(range(20)))
-    with open_loader(folder, tolerance=0.1, cache_bytes=10**6) as loader:
+    with open_loader(folder, tolerance=0.1, cache=CacheBudget(10**6)) as loader:
         for _ in range(2):
             batches = list(loader.batches(in_order(20)))
             assert indices_of(batches) == [[0, 1, 2, 4], [5, 6, 7, 8, 9], [10, 12, 13, 14], [15, 16, 17, 18, 19]]
@@ -458,7 +458,7 @@ def test_a_bug_in_a_thread_is_raised_where_the_batch_is_used(images: list[bytes]
 
 
 def test_closing_is_repeatable_and_final(images: list[bytes], tmp_path: Path) -> None:
-    loader = open_loader(folder_of(tmp_path, images), cache_bytes=10**6)
+    loader = open_loader(folder_of(tmp_path, images), cache=CacheBudget(10**6))
     batches = loader.batches(in_order(NUM_IMAGES, 2))
     next(batches)
     loader.close()

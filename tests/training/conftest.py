@@ -15,6 +15,7 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 from pytorch_designer.directories.image_directory import ImageDirectory, open_image_directory
+from pytorch_designer.images.cache import CacheBudget
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.training.checkpoint import CheckpointStore
@@ -60,7 +61,12 @@ def build_run(datasets: dict[str, ImageDirectory], tmp_path: Path) -> Iterator[B
             loaders = {
                 part: stack.enter_context(
                     ImageLoader(
-                        dataset, PREPROCESSING, num_threads=2, cache_bytes=10**6, tolerance=0.0, port=f"{part}_dataset"
+                        dataset,
+                        PREPROCESSING,
+                        num_threads=2,
+                        cache=CacheBudget(10**6),
+                        tolerance=0.0,
+                        port=f"{part}_dataset",
                     )
                 )
                 for part, dataset in datasets.items()

@@ -85,8 +85,7 @@ def run_once(folder: Path, output: Path, result: Path, point: Point) -> None:
     datasets = [open_image_directory(folder / part) for part in ("training", "validation")]
     with ExitStack() as stack:
         training, validation = (
-            stack.enter_context(ImageLoader(d, PREPROCESSING, num_threads=2, cache_bytes=0, tolerance=0.0, port="d"))
-            for d in datasets
+            stack.enter_context(ImageLoader(d, PREPROCESSING, num_threads=2, tolerance=0.0, port="d")) for d in datasets
         )
         torch.manual_seed(0)
         network = nn.Sequential(nn.Conv2d(3, 2, 3, stride=3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 3))

@@ -58,7 +58,6 @@ def test_threads_and_cache_change_nothing(build_run: BuildRun, datasets: dict[st
         datasets["training"],  # type: ignore[arg-type]
         first.run.predictor.preprocessing,
         num_threads=7,
-        cache_bytes=0,
         tolerance=0.0,
         port="training_dataset",
     ) as uncached:

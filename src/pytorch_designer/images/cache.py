@@ -34,6 +34,9 @@ class CacheBudget:
     folder: Path | None = None
 
 
+NO_CACHE = CacheBudget()
+
+
 class PixelCache:
     """The pixels of the first rows of a dataset, as many as the budget allows.
 

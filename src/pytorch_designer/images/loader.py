@@ -27,7 +27,7 @@ import torch
 from pytorch_designer.directories.recorded_transforms import steps_left
 from pytorch_designer.errors import InvalidDatasetError
 from pytorch_designer.images.bad_files import BadFile, BadFiles, BadImageError
-from pytorch_designer.images.cache import CacheBudget, PixelCache
+from pytorch_designer.images.cache import NO_CACHE, PixelCache
 from pytorch_designer.images.decode import decode_image, max_file_bytes
 from pytorch_designer.images.pending_batch import PendingBatch
 from pytorch_designer.images.preprocess import crop_and_resize
@@ -39,7 +39,6 @@ from pytorch_designer.settings import settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
     from types import TracebackType
 
     from numpy.typing import NDArray
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
     from pytorch_designer.directories.preprocessing import Preprocessing
     from pytorch_designer.directories.transform_steps import TransformStep
     from pytorch_designer.images.augmentation import Augmentation
+    from pytorch_designer.images.cache import CacheBudget
     from pytorch_designer.images.reading_threads import Computation
 
 _log = logging.getLogger(__name__)
@@ -91,9 +91,7 @@ class ImageLoader:
         labels: NDArray[np.int32] | None = None,
         augmentation: Augmentation | None = None,
         num_threads: int,
-        cache_bytes: int,
-        disk_cache_bytes: int = 0,
-        cache_folder: Path | None = None,
+        cache: CacheBudget = NO_CACHE,
         decodes_ahead: bool = True,
         tolerance: float,
         port: str,
@@ -107,9 +105,7 @@ class ImageLoader:
             labels: int32 [len(dataset)] in place of the dataset's own, for instance in the ids of another dataset.
             augmentation: What is done in place of the transforms of `preprocessing`, for training.
             num_threads: Threads that read, at least 1; as many decode as there are cores, but no more than read.
-            cache_bytes: Budget for pixels in memory; 0 for none.
-            disk_cache_bytes: Budget for pixels on a local disk, of images that memory has no room for; 0 for none.
-            cache_folder: An existing folder on that disk; None: the system's folder for temporary files.
+            cache: Room for pixels in memory, and on a local disk for those of images that memory has no room for.
             decodes_ahead: Whether images are decoded while the caller uses the batch before. False where it computes
                 with all cores, which would wait for each core that decodes: then all of them decode while it waits for
                 a batch. Files are read ahead in either case.
@@ -127,8 +123,7 @@ class ImageLoader:
         self._augmentation = augmentation
         self._steps = _steps_for(dataset, preprocessing, port) if augmentation is None else augmentation.fixed_steps
         kept_size = self._shape[:2] if augmentation is None else augmentation.source_size
-        budget = CacheBudget(cache_bytes, disk_cache_bytes, cache_folder)
-        self._cache = PixelCache(len(dataset), kept_size, budget=budget)
+        self._cache = PixelCache(len(dataset), kept_size, budget=cache)
         self._bad = BadFiles(len(dataset), tolerance=tolerance)
         self._is_checked = np.zeros(len(dataset), dtype=np.bool_)
         self._num_threads = num_threads

@@ -14,6 +14,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from pytorch_designer.images.cache import CacheBudget
 from pytorch_designer.settings import settings
 
 _log = logging.getLogger(__name__)
@@ -49,6 +50,11 @@ def default_cache_bytes(*, num_processes: int = 1) -> int:
     """
     chosen = settings().cache_bytes
     return available_memory_bytes() // _CACHE_SHARE // num_processes if chosen is None else chosen
+
+
+def default_cache_budget() -> CacheBudget:
+    """Room for decoded images, in memory and on disk."""
+    return CacheBudget(default_cache_bytes(), default_disk_cache_bytes(), default_cache_folder())
 
 
 def default_cache_folder() -> Path:

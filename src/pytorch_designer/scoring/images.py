@@ -99,7 +99,6 @@ class OneSizeImages:
             dataset,
             preprocessing,
             num_threads=default_read_threads(),
-            cache_bytes=0,  # every image is read once
             decodes_ahead=not plan.takes_all_cores,
             tolerance=_ANY_SHARE,
             port=DATASET_PORT,

@@ -21,12 +21,7 @@ from pytorch_designer.directories.output import (
 )
 from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.images.loader import ImageLoader
-from pytorch_designer.images.resources import (
-    default_cache_bytes,
-    default_cache_folder,
-    default_disk_cache_bytes,
-    default_read_threads,
-)
+from pytorch_designer.images.resources import default_cache_budget, default_read_threads
 from pytorch_designer.inference.compute import ComputePlan, choose_compute
 from pytorch_designer.inference.environment import environment_facts
 from pytorch_designer.inference.predictor import Predictor
@@ -165,23 +160,18 @@ def _open_loaders(stack: ExitStack, inputs: TrainingInputs, plan: ComputePlan) -
         inputs.preprocessing,
         augmentation=inputs.augmentation,
         num_threads=num_threads,
-        cache_bytes=default_cache_bytes(),
-        disk_cache_bytes=default_disk_cache_bytes(),
-        cache_folder=default_cache_folder(),
+        cache=default_cache_budget(),
         decodes_ahead=not plan.takes_all_cores,
         tolerance=tolerance,
         port=TRAINING_PORT,
     )
     stack.enter_context(training)
-    left = training.cache_left
     validation = ImageLoader(
         inputs.validation,
         inputs.preprocessing,
         labels=inputs.validation_labels,
         num_threads=num_threads,
-        cache_bytes=left.memory_bytes,
-        disk_cache_bytes=left.disk_bytes,
-        cache_folder=left.folder,
+        cache=training.cache_left,
         decodes_ahead=not plan.takes_all_cores,
         tolerance=tolerance,
         port=VALIDATION_PORT,

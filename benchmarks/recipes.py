@@ -1,6 +1,6 @@
 """Which schedule, average of weights and batch-norm statistics give the most accurate model in the same few steps.
 
-    python benchmarks/recipes.py --data FOLDER --output results.jsonl [--seeds 5] [--recipes cosine linear ...]
+    python benchmarks/recipes.py --data FOLDER --output results.jsonl [--seeds 5] [--epochs 5] [--recipes ...]
     python benchmarks/recipes.py --output results.jsonl --table
 
 FOLDER/training and FOLDER/validation hold class folders of images of one size (benchmarks/harder_digits.py writes
@@ -46,10 +46,12 @@ if TYPE_CHECKING:
 
 SIZE = 32
 BATCH_SIZE = 16
-NUM_EPOCHS = 5
+PATIENCE = 3
 DECAYS = (0.98, 0.995)
+BEST = "best epoch"
+BEST_WITH_PATIENCE = f"best epoch, patience {PATIENCE}"
 OURS = "momentum of at least 0.1 (ours)"
-KEYS = ("data", "model", "learning_rate", "recipe", "seed")
+KEYS = ("data", "model", "learning_rate", "num_epochs", "recipe", "seed")
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--model", default="resnet18")
     parser.add_argument("--learning-rate", type=float, default=0.001)
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--recipes", nargs="+", choices=list(RECIPES), default=list(RECIPES))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--table", action="store_true")
@@ -145,12 +148,18 @@ def main() -> None:
     done = {tuple(line[key] for key in KEYS) for line in results(options.output)}
     for seed in range(1, options.seeds + 1):
         for name in options.recipes:
-            key = (options.data.name, options.model, options.learning_rate, name, seed)
+            key = (options.data.name, options.model, options.learning_rate, options.epochs, name, seed)
             if key not in done:
                 started = time.perf_counter()
                 network = build_network(RECIPES[name], options.model, num_classes, seed)
                 found = run(
-                    RECIPES[name], network, training, validation, learning_rate=options.learning_rate, seed=seed
+                    RECIPES[name],
+                    network,
+                    training,
+                    validation,
+                    num_epochs=options.epochs,
+                    learning_rate=options.learning_rate,
+                    seed=seed,
                 )
                 line = dict(zip(KEYS, key, strict=True)) | {"found": found}
                 with options.output.open("a", encoding="utf-8") as stream:
@@ -186,12 +195,22 @@ def build_network(recipe: Recipe, model: str, num_classes: int, seed: int) -> nn
 
 
 def run(
-    recipe: Recipe, network: nn.Module, training: Images, validation: Images, *, learning_rate: float, seed: int
+    recipe: Recipe,
+    network: nn.Module,
+    training: Images,
+    validation: Images,
+    *,
+    num_epochs: int,
+    learning_rate: float,
+    seed: int,
 ) -> Found:
-    """Train, and return what `evaluate` finds at the end, by what is done afterwards."""
+    """Train, and return what `evaluate` finds: in the best epoch, with patience and without; at the end, by what is done.
+
+    What is done at the end is compared for the first recipe only.
+    """
     optimizer = build_optimizer(recipe, network, learning_rate)
     slices = batch_slices(len(training[1]), BATCH_SIZE, fold_single=True)
-    num_steps = NUM_EPOCHS * len(slices)
+    num_steps = num_epochs * len(slices)
     norms = batch_norms(network)
     momentum = {name: norm.momentum or 0.0 for name, norm in norms.items()}
     for norm in norms.values():
@@ -201,9 +220,9 @@ def run(
         for name in STATISTICS
     }
     weights = {decay: {name: value.detach().clone() for name, value in network.named_parameters()} for decay in DECAYS}
-    by_epoch = []
+    by_epoch: list[tuple[float, float]] = []
     step = 0
-    for epoch in range(1, NUM_EPOCHS + 1):
+    for epoch in range(1, num_epochs + 1):
         order = epoch_order(len(training[1]), seed=seed, epoch=epoch)
         for part in slices:
             for group in optimizer.param_groups:
@@ -224,21 +243,32 @@ def run(
             step += 1
         use_statistics(norms, averages[OURS])
         by_epoch.append(evaluate(network, validation))
-    found = {"best epoch": max(by_epoch)}
+    found = {BEST: max(by_epoch), BEST_WITH_PATIENCE: max(by_epoch[: epochs_with_patience(by_epoch)])}
     if recipe is not COSINE:
         return found
     for way, average in averages.items():
         use_statistics(norms, average)
         found[f"statistics: {way}"] = evaluate(network, validation)
-    estimate_statistics(network, training, seed)
+    estimate_statistics(network, training, num_epochs, seed)
     found["statistics: estimated anew from 64 batches"] = evaluate(network, validation)
     for decay, average in weights.items():
         use_weights(network, average)
         use_statistics(norms, averages[OURS])
         found[f"average of weights, decay {decay}"] = evaluate(network, validation)
-        estimate_statistics(network, training, seed)
+        estimate_statistics(network, training, num_epochs, seed)
         found[f"average of weights, decay {decay}, statistics estimated anew"] = evaluate(network, validation)
     return found
+
+
+def epochs_with_patience(by_epoch: list[tuple[float, float]]) -> int:
+    """How many epochs are trained before `PATIENCE` of them in a row had no lower loss."""
+    lowest = 0
+    for epoch, (_, negative_loss) in enumerate(by_epoch):
+        if negative_loss > by_epoch[lowest][1]:
+            lowest = epoch
+        elif epoch - lowest >= PATIENCE:
+            return epoch + 1
+    return len(by_epoch)
 
 
 def build_optimizer(recipe: Recipe, network: nn.Module, learning_rate: float) -> torch.optim.SGD:
@@ -292,10 +322,12 @@ def update(average: State, values: State, share: float) -> None:
 
 
 @torch.no_grad()
-def estimate_statistics(network: nn.Module, training: Images, seed: int, num_batches: int = 64) -> None:
+def estimate_statistics(
+    network: nn.Module, training: Images, num_epochs: int, seed: int, num_batches: int = 64
+) -> None:
     """Set the running statistics to their mean over `num_batches` training batches at the present weights."""
     norms = batch_norms(network)
-    order = epoch_order(len(training[1]), seed=seed, epoch=NUM_EPOCHS + 1)
+    order = epoch_order(len(training[1]), seed=seed, epoch=num_epochs + 1)
     total = {name: torch.zeros_like(value) for name, value in statistics_of(norms).items()}
     network.train()
     for number, rows in enumerate(_first_batches(order, num_batches), start=1):
@@ -325,20 +357,23 @@ def results(path: Path) -> list[dict[str, Any]]:
 
 def print_tables(path: Path) -> None:
     """Recipes, and what can be done afterwards, as differences in points to the first of them, paired by seed."""
-    runs: dict[tuple[str, str, float], dict[str, dict[int, Found]]] = defaultdict(lambda: defaultdict(dict))
+    runs: dict[tuple[Any, ...], dict[str, dict[int, Found]]] = defaultdict(lambda: defaultdict(dict))
     for line in results(path):
-        runs[line["data"], line["model"], line["learning_rate"]][line["recipe"]][line["seed"]] = line["found"]
+        data, model, learning_rate, num_epochs, recipe, seed = (line[key] for key in KEYS)
+        runs[data, model, learning_rate, num_epochs][recipe][seed] = line["found"]
     columns = "n | top-1 % | points beside the first | loss | loss beside the first |\n|---|---|---|---|---|---|"
-    for (data, model, learning_rate), by_recipe in runs.items():
+    for (data, model, learning_rate, num_epochs), by_recipe in runs.items():
         first = by_recipe["cosine"]
-        print(f"\n{model}, {data}, learning rate {learning_rate:g}\n\n| recipe, best epoch | {columns}")
-        for name, by_seed in by_recipe.items():
-            seeds = sorted(set(by_seed) & set(first))
-            print_row(name, [by_seed[s]["best epoch"] for s in seeds], [first[s]["best epoch"] for s in seeds])
+        print(f"\n{model}, {data}, learning rate {learning_rate:g}, {num_epochs} epochs")
+        for what in (BEST, BEST_WITH_PATIENCE):
+            print(f"\n| {what} | {columns}")
+            for name, by_seed in by_recipe.items():
+                seeds = sorted(set(by_seed) & set(first))
+                print_row(name, [by_seed[s][what] for s in seeds], [first[s][what] for s in seeds])
         print(f"\n| after the last epoch of cosine | {columns}")
         base = f"statistics: {next(iter(STATISTICS))}"
         for way in next(iter(first.values())):
-            if way != "best epoch":
+            if way not in {BEST, BEST_WITH_PATIENCE}:
                 print_row(way, [found[way] for found in first.values()], [found[base] for found in first.values()])
 
 

@@ -204,9 +204,9 @@ def run(
     learning_rate: float,
     seed: int,
 ) -> Found:
-    """Train, and return what `evaluate` finds: in the best epoch, with patience and without; at the end, by what is done.
+    """Train, and return what `evaluate` finds in the best epoch, with patience and without, and after the last one.
 
-    What is done at the end is compared for the first recipe only.
+    What can be done after the last epoch is compared for the first recipe only.
     """
     optimizer = build_optimizer(recipe, network, learning_rate)
     slices = batch_slices(len(training[1]), BATCH_SIZE, fold_single=True)

@@ -17,7 +17,7 @@ import pytest
 
 from pytorch_designer.tracking.destination import Destination, destination_from_environment
 from pytorch_designer.tracking.mlflow_tracker import MlflowTracker
-from pytorch_designer.tracking.tracker import NullTracker, open_tracker
+from pytorch_designer.tracking.tracker import NullTracker, open_tracker, prepared_tracking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +38,9 @@ tracker.log_metrics({"loss": 1.0}, step=1)
 print("READY", "mlflow" in sys.modules, flush=True)
 time.sleep(600)
 """
+
+
+linux_only = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes as Linux shows them")
 
 
 class SilentServer:
@@ -85,6 +88,36 @@ def _wait_for_rows(database: Path, query: str, expected: list[tuple[Any, ...]]) 
         with suppress(sqlite3.OperationalError):  # the tables are not there yet
             found = _rows(database, query)
     assert found == expected
+
+
+@linux_only
+def test_nothing_is_recorded_where_no_tracker_is_opened(tmp_path: Path) -> None:
+    before = _children()
+    with prepared_tracking():
+        assert len(_children() - before) == 1
+    assert _children() - before == set()
+    assert list(tmp_path.iterdir()) == []
+
+
+@linux_only
+def test_a_prepared_run_is_recorded_by_the_process_that_was_prepared(tmp_path: Path) -> None:
+    before = _children()
+    with prepared_tracking() as open_prepared:
+        tracker = open_prepared("flowers")
+        tracker.log_parameters({"epochs": 5})
+        assert len(_children() - before) == 1
+        assert tracker.close() is None
+
+    assert _rows(tmp_path / "mlflow.db", "select name, status from runs") == [("flowers", "FINISHED")]
+    assert _rows(tmp_path / "mlflow.db", "select key, value from params") == [("epochs", "5")]
+
+
+def test_training_goes_untracked_where_no_process_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with prepared_tracking() as open_prepared:
+        sentence = open_prepared("flowers").close()
+    assert sentence is not None
+    assert sentence.startswith("MLflow tracking did not work: its process could not be started")
 
 
 def test_a_local_run_is_recorded_whole(
@@ -204,7 +237,7 @@ def test_the_run_of_a_killed_parent_is_marked_as_killed(tmp_path: Path) -> None:
     _wait_for_rows(tmp_path / "mlflow.db", "select name, status from runs", [("killed", "KILLED")])
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes as Linux shows them")
+@linux_only
 def test_the_worker_has_lowered_priority_from_its_start(silent_server: SilentServer) -> None:
     before = _children()
     tracker = MlflowTracker(Destination(silent_server.address, None, "flowers", "pets", None), stall_seconds=0.1)

@@ -61,6 +61,7 @@ def _train(images: Path, validation: Path | None, output: Path, parameters: Trai
     from pytorch_designer.components.train_pytorch_model import hyperparameters
     from pytorch_designer.directories.image_directory import opened_image_directory, require_labels
     from pytorch_designer.directories.splitting import split_rows
+    from pytorch_designer.tracking.tracker import prepared_tracking
 
     with ExitStack() as stack:
         dataset = stack.enter_context(opened_image_directory(images))
@@ -73,6 +74,7 @@ def _train(images: Path, validation: Path | None, output: Path, parameters: Trai
             validation_dataset = stack.enter_context(opened_image_directory(validation))
         untrained = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "untrained_model"
         model = ImageModelParameters(model_name=parameters.model_name, pretrained=parameters.pretrained)
+        open_tracker = stack.enter_context(prepared_tracking())
         image_model.run({}, {"untrained_model": untrained}, model)
         from pytorch_designer.training.run import train_model  # with torch, once the images are known to be good
 
@@ -82,4 +84,5 @@ def _train(images: Path, validation: Path | None, output: Path, parameters: Trai
             validation_dataset=validation_dataset,
             trained_model=output,
             hyperparameters=hyperparameters(parameters),
+            open_tracker=open_tracker,
         )

@@ -45,6 +45,7 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: Tra
     """Train, and write the ModelDirectory; see `pytorch_designer.training.run.train_model`."""
     from pytorch_designer.directories.image_directory import match_classes, opened_image_directory, require_labels
     from pytorch_designer.directories.model_directory import open_model_directory
+    from pytorch_designer.tracking.tracker import prepared_tracking
 
     with ExitStack() as stack:
         # What is wrong with the inputs shows here, before torch is imported, which takes seconds.
@@ -56,6 +57,7 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: Tra
         require_labels(training, "training_dataset")
         require_labels(validation, "validation_dataset")
         match_classes(training, validation)
+        open_tracker = stack.enter_context(prepared_tracking())
         with quick_import("torch"):
             from pytorch_designer.training.run import train_model
 
@@ -65,6 +67,7 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: Tra
             validation_dataset=validation,
             trained_model=outputs["trained_model"],
             hyperparameters=hyperparameters(parameters),
+            open_tracker=open_tracker,
         )
 
 

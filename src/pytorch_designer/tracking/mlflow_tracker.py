@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
     from pytorch_designer.tracking.destination import Destination
 
+IMPORT_SECONDS = 60.0  # on a busy machine; no server is to blame for it
 STALL_SECONDS = 8.0
 LIMIT_SECONDS = 20.0
-LOCAL_STALL_SECONDS = 60.0  # importing MLflow and making its database take seconds, on a busy machine many
+LOCAL_STALL_SECONDS = 60.0  # making the database takes seconds, on a busy machine many
 LOCAL_LIMIT_SECONDS = 120.0
 _NICENESS = 10  # with 19 it starves where others keep the cores busy, and the end of the run waits for it
 _QUEUE_SIZE = 10_000
@@ -48,26 +49,33 @@ class MlflowTracker:
 
     Args:
         destination: The run.
+        worker: The process that `start_worker` has started; None: it is started now.
         stall_seconds: How long `close` waits while the worker shows no progress; None: by the kind of destination.
-        limit_seconds: How long `close` waits at most; None: by the kind of destination.
+        limit_seconds: How long `close` waits at most once MLflow is imported; None: by the kind of destination.
     """
 
     def __init__(
-        self, destination: Destination, *, stall_seconds: float | None = None, limit_seconds: float | None = None
+        self,
+        destination: Destination,
+        *,
+        worker: subprocess.Popen[bytes] | None = None,
+        stall_seconds: float | None = None,
+        limit_seconds: float | None = None,
     ) -> None:
         self._destination = destination
         is_local = destination.is_local
+        self._import_seconds = stall_seconds or IMPORT_SECONDS
         self._stall_seconds = stall_seconds or (LOCAL_STALL_SECONDS if is_local else STALL_SECONDS)
         self._limit_seconds = limit_seconds or (LOCAL_LIMIT_SECONDS if is_local else LIMIT_SECONDS)
         self._outgoing: queue.Queue[dict[str, Any]] = queue.Queue(_QUEUE_SIZE)
         self._num_dropped = 0
         self._is_closed = False
         self._state = _WorkerState()
-        self._worker: subprocess.Popen[bytes] | None = None
+        self._worker = worker
         self._threads: tuple[threading.Thread, ...] = ()
         self._send(asdict(destination))
         try:
-            self._worker = _start_worker()
+            self._worker = worker or start_worker()
         except OSError as error:  # no memory, no processes left: training must not mind
             self._state.end(problem=f"its process could not be started ({error})")
             return
@@ -104,7 +112,7 @@ class MlflowTracker:
         with suppress(queue.Full):
             timeout = 0 if self._state.has_ended else self._stall_seconds
             self._outgoing.put({"close": "FAILED" if failed else "FINISHED"}, timeout=timeout)
-        has_finished = self._state.wait(self._stall_seconds, self._limit_seconds)
+        has_finished = self._state.wait(self._import_seconds, self._stall_seconds, self._limit_seconds)
         verdict = self._verdict(has_finished)  # before the kill, which looks like a fault of the worker
         self._stop_worker(at_once=not has_finished)
         return verdict
@@ -131,15 +139,10 @@ class MlflowTracker:
         if not at_once:
             with suppress(subprocess.TimeoutExpired):
                 self._worker.wait(_REAP_SECONDS)
-        self._worker.kill()
-        with suppress(subprocess.TimeoutExpired):
-            self._worker.wait(_REAP_SECONDS)
+        _kill(self._worker)
         for thread in self._threads:  # before the pipes are closed under them
             thread.join(_REAP_SECONDS)
-        for pipe in (self._worker.stdin, self._worker.stdout):
-            if pipe is not None:
-                with suppress(OSError):
-                    pipe.close()
+        _close_pipes(self._worker)
 
     def _verdict(self, has_finished: bool) -> str | None:
         problem = self._state.problem
@@ -161,6 +164,7 @@ class _WorkerState:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._progress_at = time.monotonic()
+        self._has_begun = False
         self._has_finished = False
         self.has_ended = False
         self.num_dropped = 0
@@ -173,6 +177,7 @@ class _WorkerState:
             with self._changed, suppress(ValueError):  # half a line of a worker that was killed
                 reply = json.loads(line)
                 self._progress_at = time.monotonic()
+                self._has_begun = True
                 self._has_finished = self._has_finished or reply.get("finished", False)
                 self.num_dropped += reply.get("dropped", 0)
                 self.problem = self.problem or reply.get("problem")
@@ -186,10 +191,12 @@ class _WorkerState:
             self.problem = self.problem or problem
             self._changed.notify_all()
 
-    def wait(self, stall_seconds: float, limit_seconds: float) -> bool:
-        """Whether the worker finishes within `limit_seconds`, never `stall_seconds` without progress."""
-        start = time.monotonic()
+    def wait(self, import_seconds: float, stall_seconds: float, limit_seconds: float) -> bool:
+        """Whether the worker begins, and finishes within `limit_seconds`, never `stall_seconds` without progress."""
         with self._changed:
+            if not self._changed.wait_for(lambda: self._has_begun or self.has_ended, import_seconds):
+                return False
+            start = time.monotonic()
             while not (self._has_finished or self.has_ended):
                 until = min(start + limit_seconds, max(start, self._progress_at) + stall_seconds)
                 remaining = until - time.monotonic()
@@ -199,7 +206,12 @@ class _WorkerState:
             return self._has_finished
 
 
-def _start_worker() -> subprocess.Popen[bytes]:
+def start_worker() -> subprocess.Popen[bytes]:
+    """Start the process that talks to MLflow. It imports MLflow, and then waits to be told of a destination.
+
+    Raises:
+        OSError: There is no memory or no process left.
+    """
     flags = 0
     if sys.platform == "win32":  # elsewhere the worker ignores Ctrl-C itself
         flags = subprocess.BELOW_NORMAL_PRIORITY_CLASS | subprocess.CREATE_NEW_PROCESS_GROUP
@@ -215,6 +227,25 @@ def _start_worker() -> subprocess.Popen[bytes]:
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, worker.pid, os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS)
     return worker
+
+
+def stop_worker(worker: subprocess.Popen[bytes]) -> None:
+    """End the process at once, if it has not ended. Safe to repeat."""
+    _kill(worker)
+    _close_pipes(worker)
+
+
+def _kill(worker: subprocess.Popen[bytes]) -> None:
+    worker.kill()
+    with suppress(subprocess.TimeoutExpired):
+        worker.wait(_REAP_SECONDS)
+
+
+def _close_pipes(worker: subprocess.Popen[bytes]) -> None:
+    for pipe in (worker.stdin, worker.stdout):
+        if pipe is not None:
+            with suppress(OSError):
+                pipe.close()
 
 
 def _text(value: str) -> str:

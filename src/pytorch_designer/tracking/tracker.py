@@ -6,14 +6,18 @@ that `close` returns.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from pytorch_designer.settings import settings
 from pytorch_designer.tracking.destination import destination_from_environment
-from pytorch_designer.tracking.mlflow_tracker import MlflowTracker
+from pytorch_designer.tracking.mlflow_tracker import MlflowTracker, start_worker, stop_worker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import subprocess
+    from collections.abc import Iterator, Mapping
 
 
 class Tracker(Protocol):
@@ -48,6 +52,9 @@ class Tracker(Protocol):
         ...
 
 
+OpenTracker: TypeAlias = Callable[[str], Tracker]
+
+
 class NullTracker:
     """Tracks nothing."""
 
@@ -70,12 +77,31 @@ class NullTracker:
         return None
 
 
-def open_tracker(run_name: str) -> Tracker:
+@contextmanager
+def prepared_tracking() -> Iterator[OpenTracker]:
+    """Let MLflow be imported in the background, which takes seconds, while the caller gets ready to train.
+
+    Yields:
+        `open_tracker` for this preparation. Nothing is recorded anywhere before it is called.
+    """
+    worker = None
+    if settings().tracking != "off":
+        with suppress(OSError):  # if there is no process for it, the tracker will say so
+            worker = start_worker()
+    try:
+        yield partial(open_tracker, worker=worker)
+    finally:
+        if worker is not None:
+            stop_worker(worker)
+
+
+def open_tracker(run_name: str, *, worker: subprocess.Popen[bytes] | None = None) -> Tracker:
     """The tracker that the settings and MLflow's environment variables ask for. Returns at once.
 
     Args:
         run_name: Name of the run, where a new one is created.
+        worker: The process that tracks, where it has been started already.
     """
     if settings().tracking == "off":
         return NullTracker()
-    return MlflowTracker(destination_from_environment(run_name))
+    return MlflowTracker(destination_from_environment(run_name), worker=worker)

@@ -1,6 +1,7 @@
 """The process that talks to MLflow: `python -m pytorch_designer.tracking.worker`, started by `mlflow_tracker`.
 
-Standard input, a JSON object a line: first the fields of a `Destination`, then entries, then `close`.
+It begins with importing MLflow. Standard input, a JSON object a line: first the fields of a `Destination`, then
+entries, then `close`.
 
     {"parameters": {name: text}}
     {"metrics": {name: number}, "step": 3, "timestamp": 1700000000000}
@@ -15,6 +16,7 @@ The end of standard input without `close` means that the parent was killed: the 
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import queue
@@ -26,7 +28,7 @@ from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from pytorch_designer.imports import quick_import
-from pytorch_designer.tracking.destination import Destination
+from pytorch_designer.tracking.destination import Destination, destination_from_environment
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -51,8 +53,12 @@ def main() -> NoReturn:
     sys.excepthook = report_fault
     incoming: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_read_parent, args=(incoming, replies), daemon=True).start()
-    destination = Destination(**incoming.get())
-    recorder = _Recorder(destination, replies)
+    _import_mlflow()
+    _reply(replies, {"progress": True})
+    first = incoming.get()
+    if "close" in first:  # nothing was to be tracked
+        os._exit(0)
+    recorder = _Recorder(Destination(**first), replies)
     while recorder.record(_take_waiting(incoming)):
         pass
     _reply(replies, {"finished": True})
@@ -60,12 +66,20 @@ def main() -> NoReturn:
     os._exit(0)
 
 
+def _import_mlflow() -> None:
+    """Import what `_Recorder` will need, the store of a local database included."""
+    with quick_import("mlflow"):
+        importlib.import_module("mlflow")
+
+        if destination_from_environment("").is_local:
+            importlib.import_module("mlflow.store.tracking.sqlalchemy_store")
+
+
 class _Recorder:
     """One MLflow run, written to. What MLflow refuses is reported and left out; the rest goes on."""
 
     def __init__(self, destination: Destination, replies: IO[bytes]) -> None:
-        with quick_import("mlflow"):
-            from mlflow import MlflowClient
+        from mlflow import MlflowClient
 
         self._replies = replies
         self._client = MlflowClient(tracking_uri=destination.tracking_uri)

@@ -30,7 +30,6 @@ from pytorch_designer.models.saving import write_trained_model
 from pytorch_designer.progress import log_header
 from pytorch_designer.seeds import derive_seed
 from pytorch_designer.settings import settings
-from pytorch_designer.tracking.tracker import Tracker, open_tracker
 from pytorch_designer.training.checkpoint import CheckpointStore
 from pytorch_designer.training.display import RunDisplay, open_display
 from pytorch_designer.training.facts import data_facts, fingerprint_facts, model_facts
@@ -50,6 +49,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from pytorch_designer.directories.image_directory import ImageDirectory
+    from pytorch_designer.tracking.tracker import OpenTracker, Tracker
     from pytorch_designer.training.hyperparameters import Hyperparameters
 
 _log = logging.getLogger(__name__)
@@ -77,6 +77,7 @@ def train_model(
     validation_dataset: ImageDirectory,
     trained_model: Path,
     hyperparameters: Hyperparameters,
+    open_tracker: OpenTracker,
 ) -> None:
     """Train a model and write it to `trained_model`; see docs/reference/train_pytorch_model.md.
 
@@ -89,6 +90,7 @@ def train_model(
         validation_dataset: Labelled images with the same classes.
         trained_model: Output folder: new, empty, or that of the same run.
         hyperparameters: What to learn with.
+        open_tracker: Opens the tracker once training begins, by the name of the run.
 
     Raises:
         DesignerError: Any named error of docs/reference/errors.md.
@@ -110,7 +112,7 @@ def train_model(
             return
         prepare_output(trained_model)
         training, validation = _open_loaders(stack, inputs, job.plan)
-        summary, best = _train(job, training, validation, stop_request)
+        summary, best = _train(job, training, validation, stop_request, open_tracker)
         _write(job, summary, best)
 
 
@@ -183,14 +185,18 @@ def _open_loaders(stack: ExitStack, inputs: TrainingInputs, plan: ComputePlan) -
 
 
 def _train(
-    job: _Job, training: ImageLoader, validation: ImageLoader, stop_request: StopRequest
+    job: _Job,
+    training: ImageLoader,
+    validation: ImageLoader,
+    stop_request: StopRequest,
+    open_tracker: OpenTracker,
 ) -> tuple[RunSummary, BestEpoch]:
     predictor = Predictor(job.network, job.inputs.preprocessing, job.plan)
     state = TrainingState(predictor.network, build_optimizer(predictor.network, job.hyperparameters.learning_rate))
     environment = environment_facts(job.plan)
     data = model_facts(job.inputs, job.network) | data_facts(job.inputs, training, validation)
     checkpoints = CheckpointStore(job.output, job.fingerprint)
-    with _tracked(job) as tracker:
+    with _tracked(job, open_tracker) as tracker:
         log_header("Train PyTorch Model", environment | data | {"Tracking": tracker.description})
         if checkpoints.restore(state):
             _log.info("Continuing from the checkpoint: epoch %d, after %d of its steps.", state.epoch, state.step)
@@ -228,7 +234,7 @@ def _train(
 
 
 @contextmanager
-def _tracked(job: _Job) -> Iterator[Tracker]:
+def _tracked(job: _Job, open_tracker: OpenTracker) -> Iterator[Tracker]:
     """A tracker with the run's parameters, closed at the end; what did not work is said once."""
     tracker = open_tracker(job.output.name)
     has_failed = True

@@ -12,10 +12,10 @@ from pytorch_designer.training.schedule import learning_rate_at
 
 @pytest.mark.parametrize(
     ("step", "expected"),
-    [(0, 0.8), (1, 0.8 * 0.8535533905932737), (2, 0.4), (3, 0.8 * 0.14644660940672627)],
+    [(0, 0.8), (1, 0.8), (4, 0.8), (5, 0.8), (6, 0.64), (7, 0.48), (8, 0.32), (9, 0.16)],
 )
-def test_learning_rate_falls_along_half_a_cosine(step: int, expected: float) -> None:
-    assert learning_rate_at(step, num_steps=4, initial=0.8) == pytest.approx(expected, rel=1e-12)
+def test_learning_rate_is_held_for_half_the_run_and_then_falls_along_a_line(step: int, expected: float) -> None:
+    assert learning_rate_at(step, num_steps=10, initial=0.8) == pytest.approx(expected, rel=1e-12)
 
 
 def test_learning_rate_stays_positive_to_the_last_step() -> None:

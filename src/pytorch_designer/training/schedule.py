@@ -1,8 +1,9 @@
-"""The learning rate of every step: half a cosine from the given rate to zero (docs/decisions/0004-optimizer.md)."""
+"""The learning rate of every step: held, then lowered along a line to zero (docs/decisions/0004-optimizer.md)."""
 
 from __future__ import annotations
 
-import math
+HELD_SHARE = 0.5
+"""Share of a run's steps that are taken at the initial learning rate."""
 
 
 def learning_rate_at(step: int, *, num_steps: int, initial: float) -> float:
@@ -14,6 +15,7 @@ def learning_rate_at(step: int, *, num_steps: int, initial: float) -> float:
         initial: Learning rate of step 0.
 
     Returns:
-        initial * (1 + cos(pi * step / num_steps)) / 2, which is positive for every step of the run.
+        `initial` in the first half of the run, then initial * 2 * (1 - step / num_steps), which is positive for every
+        step.
     """
-    return initial * (0.5 * (1.0 + math.cos(math.pi * step / num_steps)))
+    return initial * min(1.0, (1.0 - step / num_steps) / (1.0 - HELD_SHARE))

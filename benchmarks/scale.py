@@ -1,6 +1,6 @@
 """What a million images cost to open, and whether the cost of one image grows with their number.
 
-    python benchmarks/scale.py [--images 1280000] [--classes 1000] [--runs 5] [--folder FOLDER]
+    python benchmarks/scale.py [--images 1280000] [--classes 1000] [--runs 5] [--folder FOLDER] [--parts opening ...]
 
 The images are hard links to a hundred PNG files of 8x8 pixels. Each measurement is made in a process of its own, after
 its imports and once on a tiny directory, so that memory is that of the work alone. Linux only: it reads /proc.
@@ -42,6 +42,7 @@ def main() -> None:
     parser.add_argument("--classes", type=int, default=1000)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--folder", type=Path, help="for the images, kept for a next time; a temporary one otherwise")
+    parser.add_argument("--parts", nargs="+", choices=list(MEASUREMENTS), default=list(MEASUREMENTS))
     parser.add_argument("--measure", nargs="+", help=argparse.SUPPRESS)  # what the processes are started with
     options = parser.parse_args()
     if options.measure:
@@ -54,9 +55,12 @@ def main() -> None:
         if not (top / "complete").exists():
             write_directories(top, options.images, options.classes)
             print(f"Wrote {2 * options.images + sum(READING_SIZES):,} links in {time.monotonic() - started:.0f} s.\n")
-        print_opening(top, options.images, options.runs)
-        print_scanning(top, options.images, options.runs)
-        print_reading(top, options.runs)
+        if "opening" in options.parts:
+            print_opening(top, options.images, options.runs)
+        if "scanning" in options.parts:
+            print_scanning(top, options.images, options.runs)
+        if "reading" in options.parts:
+            print_reading(top, options.runs)
 
 
 def write_directories(top: Path, num_images: int, num_classes: int) -> None:

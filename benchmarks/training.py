@@ -2,7 +2,7 @@
 
     python benchmarks/training.py photos [--peers-python PATH] [--runs 5]
     python benchmarks/training.py small [--peers-python PATH] [--runs 5]
-    python benchmarks/training.py floor [--size 224] [--images 96] [--runs 5]
+    python benchmarks/training.py floor [--size 224] [--images 128] [--runs 5]
 
 `photos` is ResNet-18 at 224 pixels on JPEGs of 500x375, `small` the same network at 32 pixels on the digits of
 harder_digits.py. A round trains once each way, in turn, each in a fresh process: this product's command and the
@@ -79,7 +79,7 @@ class Workload:
             write_photos(root / "validation", self.num_validation, seed=1)
 
 
-PHOTOS = Workload(Task(size=224, epochs=2), num_training=96, num_validation=32)
+PHOTOS = Workload(Task(size=224, epochs=2), num_training=128, num_validation=32)
 SMALL = Workload(Task(size=SMALL_SIZE, epochs=5), num_training=2000, num_validation=500)
 
 

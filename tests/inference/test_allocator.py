@@ -10,13 +10,15 @@ import pytest
 
 USER_SETTINGS = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
 
-# Twenty times 64 MiB, each freed before the next; prints what keep_freed_memory says, and the page faults of it all.
+# Twenty times 64 MiB, each freed before the next, after as many that leave room for them between smaller blocks; prints
+# what keep_freed_memory says, and the page faults.
 PROGRAM = """
 import resource
 import torch
 from pytorch_designer.inference.allocator import keep_freed_memory
 is_kept = keep_freed_memory() if {keeps} else False
-torch.ones(2**24)
+for _ in range(20):
+    torch.ones(2**24)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(20):
     torch.ones(2**24)

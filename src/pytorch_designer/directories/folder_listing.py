@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")  # the usual ones first
 SKIPPED_NAMES = frozenset({"__MACOSX", "Thumbs.db"})
 SCAN_THREADS = 16  # a listing waits for the disk or a mount; more threads than cores keep several waits going
-ENTRIES_AT_ONCE = 1 << 16
+_ENTRIES_AT_ONCE = 1 << 16
 _FEW_SECONDS_WAITED = 0.2
 _MAX_WAITED_TO_COMPUTED = 2.0  # up to this, what listing waits for may as well be a core that others use
 _SCANS_DESCRIPTORS = os.scandir in os.supports_fd
@@ -121,7 +121,7 @@ def regular_files(entries: Iterator[os.DirEntry[str]]) -> Iterator[tuple[list[st
     Yields:
         The names of the next regular files, and the other entries among them, such as links and folders.
     """
-    while block := list(islice(entries, ENTRIES_AT_ONCE)):
+    while block := list(islice(entries, _ENTRIES_AT_ONCE)):
         files = [entry.name for entry in block if entry.is_file(follow_symlinks=False)]
         others = [] if len(files) == len(block) else [e for e in block if not e.is_file(follow_symlinks=False)]
         yield files, others

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytorch_designer.directories.folder_listing import ENTRIES_AT_ONCE, SCAN_THREADS, Turns, regular_files, scan
+from pytorch_designer.directories.folder_listing import SCAN_THREADS, Turns, regular_files, scan
 from pytorch_designer.directories.meta import path_fault, reading_errors, resolve_inside
 from pytorch_designer.directories.retrying import is_file, retrying
 from pytorch_designer.directories.string_column import StringColumn, are_in
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from typing_extensions import Self
+
+_PATHS_HASHED_AT_ONCE = 1 << 13  # enough that calls cost little; what 16 threads need for it stays below 30 MB
 
 
 class ReferencedFiles:
@@ -117,7 +119,7 @@ class _PathHashes:
         with self._lock:
             self._hashes += hashes
             self._waiting.append(paths)
-            if sum(map(len, self._waiting)) < ENTRIES_AT_ONCE:
+            if sum(map(len, self._waiting)) < _PATHS_HASHED_AT_ONCE:
                 return
             waiting, self._waiting = self._waiting, []
         found = StringColumn.concatenate(waiting).hashes()

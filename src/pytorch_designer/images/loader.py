@@ -1,6 +1,6 @@
 """Batches of images in a given order, read and decoded ahead of time by threads.
 
-    order of rows -> batches of rows -> [ read ] in many threads, most of which wait
+    order of rows -> batches of rows -> [ read ] in a thread a core, or in many where reads wait
                                      -> [ decode, transform, crop and resize ] in a thread a core
                                      -> uint8 batches, in order
 
@@ -104,7 +104,8 @@ class ImageLoader:
                 what comes out; its mean and std are left to `normalize`.
             labels: int32 [len(dataset)] in place of the dataset's own, for instance in the ids of another dataset.
             augmentation: What is done in place of the transforms of `preprocessing`, for training.
-            num_threads: Threads that read, at least 1; as many decode as there are cores, but no more than read.
+            num_threads: Threads that read where reads wait, at least 1; as many decode as there are cores, but no more
+                than that.
             cache: Room for pixels in memory, and on a local disk for those of images that memory has no room for.
             decodes_ahead: Whether images are decoded while the caller uses the batch before. False where it computes
                 with all cores, which would wait for each core that decodes: then all of them decode while it waits for
@@ -245,7 +246,7 @@ class ImageLoader:
         return pending
 
     def _read(self, pending: PendingBatch, position: int, row: int, epoch: int) -> Computation | None:
-        """Runs in a reading thread; what is left to do with what it has read is for a computing thread."""
+        """Runs in a reading or a computing thread; returns what is left to do, which is for a computing thread."""
         source: bytearray | NDArray[np.uint8] | None = None
         if not pending.is_cancelled:
             with self._noting_faults(pending, row):

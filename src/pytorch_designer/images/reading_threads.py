@@ -34,10 +34,10 @@ _Task: TypeAlias = tuple[Read, int, int]
 class ReadingThreads:
     """Threads that call functions on rows, first come, first served.
 
-    What was read and is not yet being computed with is bounded: 64 rows.
+    What reading threads have read and is not yet being computed with is bounded: 64 rows.
 
     Args:
-        num_threads: How many read.
+        num_threads: How many read, once reads wait.
         num_computing: How many compute with what was read; 0 where reads return nothing to compute.
         on_start: Called by each computing thread before anything else.
 

@@ -70,7 +70,6 @@ def _import_mlflow() -> None:
     """Import what `_Recorder` will need, the store of a local database included."""
     with quick_import("mlflow"):
         importlib.import_module("mlflow")
-
         if destination_from_environment("").is_local:
             importlib.import_module("mlflow.store.tracking.sqlalchemy_store")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from pytorch_designer.images.preprocess import normalize
+from pytorch_designer.inference.single_pixel import multiply_single_pixels
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -22,13 +23,16 @@ class Predictor:
     """A network with its preprocessing on its device.
 
     Args:
-        network: Maps float32 images [n, 3, h, w] to logits [n, k]. Moved to the plan's device and layout.
+        network: Maps float32 images [n, 3, h, w] to logits [n, k]. Moved to the plan's device and layout; on a CPU its
+            convolutions are made to multiply single pixels.
         preprocessing: What the network was trained with.
         plan: Device and precision.
     """
 
     def __init__(self, network: nn.Module, preprocessing: Preprocessing, plan: ComputePlan) -> None:
         self.network: nn.Module = network.to(device=plan.device, memory_format=plan.memory_format)  # type: ignore[call-overload]
+        if plan.device.type == "cpu":
+            multiply_single_pixels(self.network)
         self.preprocessing = preprocessing
         self.plan = plan
 

@@ -32,6 +32,7 @@ from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.images.order import batch_slices, epoch_order
 from pytorch_designer.images.preprocess import normalize
 from pytorch_designer.training.batch_norm import LEAST_MOMENTUM
+from pytorch_designer.training.initial_scale import scale_by_gradients
 from pytorch_designer.training.schedule import learning_rate_at
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Recipe:
         label_smoothing: In the training loss.
         zero_classifier: Whether the classifier starts from zero.
         zero_residual: Whether the last norm of each block starts from zero.
+        scales_weights: Whether the weights that batch norm follows are scaled before the first step.
     """
 
     rate: Callable[[float], float] = field(
@@ -79,6 +81,7 @@ class Recipe:
     label_smoothing: float = 0.0
     zero_classifier: bool = False
     zero_residual: bool = False
+    scales_weights: bool = True
 
 
 def one_cycle(done: float) -> float:
@@ -109,6 +112,10 @@ RECIPES = {
     "decay of norms and biases too": replace(HELD, decays_all=True),
     "label smoothing 0.1": replace(HELD, label_smoothing=0.1),
     "residual branches from zero": replace(HELD, zero_residual=True),
+    "weights as torchvision draws them": replace(HELD, scales_weights=False),
+    "weights as torchvision draws them, cosine": replace(
+        HELD, scales_weights=False, rate=lambda done: (1 + math.cos(math.pi * done)) / 2
+    ),
 }
 
 
@@ -229,6 +236,9 @@ def run(
                 group["lr"] = learning_rate * recipe.rate(step / num_steps)
             rows = torch.from_numpy(order[part])
             network.train()
+            if step == 0 and recipe.scales_weights:
+                cross_entropy(network(training[0][rows]), training[1][rows]).backward()  # type: ignore[no-untyped-call]
+                scale_by_gradients(network, learning_rate)
             loss = cross_entropy(network(training[0][rows]), training[1][rows], label_smoothing=recipe.label_smoothing)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()

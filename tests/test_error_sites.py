@@ -114,6 +114,7 @@ def _interrupt(folder: Path) -> None:
             validation=loader,
             num_classes=3,
             normalizes_lone_image=True,
+            starts_from_scratch=True,
             checkpoints=CheckpointStore(folder / "output", "run"),
             checkpoint_seconds=1e9,
             display=RecordingDisplay(),

@@ -80,6 +80,7 @@ def build_run(datasets: dict[str, ImageDirectory], tmp_path: Path) -> Iterator[B
                 "validation": loaders["validation"],
                 "num_classes": 3,
                 "normalizes_lone_image": True,
+                "starts_from_scratch": True,
                 "checkpoints": CheckpointStore(output or tmp_path / "output", "this run"),
                 "checkpoint_seconds": 1e9,
                 "display": display,

@@ -99,6 +99,7 @@ def run_once(folder: Path, output: Path, result: Path, point: Point) -> None:
             validation=validation,
             num_classes=3,
             normalizes_lone_image=True,
+            starts_from_scratch=True,
             checkpoints=CheckpointStore(output, "this run"),
             checkpoint_seconds=0.0,
             display=killer,

@@ -25,6 +25,7 @@ from pytorch_designer.inference.predictor import Predictor, inference_batch_size
 from pytorch_designer.seeds import derive_seed
 from pytorch_designer.training.batch_norm import raise_momentum
 from pytorch_designer.training.history import EpochRecord, Metrics
+from pytorch_designer.training.initial_scale import scale_initial_weights
 from pytorch_designer.training.metrics import MetricSums
 from pytorch_designer.training.schedule import learning_rate_at
 from pytorch_designer.training.selection import is_better, stop_reason
@@ -70,6 +71,7 @@ class TrainingRun:
         validation: Loader of the validation images, labelled in the order of the training classes.
         num_classes: Number of classes.
         normalizes_lone_image: See `take_step`.
+        starts_from_scratch: Whether the network has drawn weights and no learnt ones, which are then scaled first.
         checkpoints: Where the state is saved.
         checkpoint_seconds: Time between two checkpoints within an epoch. The end of an epoch gets one after a tenth of
             it, if checkpoints then take no more than 2 % of the time. 0 writes one after every step, whatever it costs.
@@ -84,6 +86,7 @@ class TrainingRun:
     validation: ImageLoader
     num_classes: int
     normalizes_lone_image: bool
+    starts_from_scratch: bool
     checkpoints: CheckpointStore
     checkpoint_seconds: float
     display: TrainingDisplay
@@ -153,6 +156,8 @@ def _remaining_batches(run: TrainingRun, state: TrainingState) -> Iterator[Batch
 def _train_batch(run: TrainingRun, state: TrainingState, batch: Batch, keeper: _CheckpointKeeper) -> None:
     epoch, step = state.epoch, state.step
     if len(batch.labels):  # a batch whose images are all bad is passed over
+        if run.starts_from_scratch and epoch == 1 and not state.sums.num_images:
+            _scale_initial_weights(run, batch)
         torch.manual_seed(derive_seed(run.hyperparameters.random_seed, "step", epoch, step))  # for dropout and the like
         try:
             loss = take_step(
@@ -169,6 +174,12 @@ def _train_batch(run: TrainingRun, state: TrainingState, batch: Batch, keeper: _
         num_steps, num_images = len(run.training_slices), len(batch.labels)
         run.display.step_taken(epoch=epoch, step=step + 1, num_steps=num_steps, num_images=num_images, loss=loss)
     state.step += 1
+
+
+def _scale_initial_weights(run: TrainingRun, batch: Batch) -> None:
+    if len(batch.labels) > 1 or run.normalizes_lone_image:
+        torch.manual_seed(derive_seed(run.hyperparameters.random_seed, "initial_scale"))
+        scale_initial_weights(run.predictor, batch, learning_rate=run.hyperparameters.learning_rate)
 
 
 def _validate(run: TrainingRun, epoch: int, keeper: _CheckpointKeeper) -> tuple[Metrics, Tensor]:

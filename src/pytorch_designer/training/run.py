@@ -208,6 +208,7 @@ def _train(
                 validation=validation,
                 num_classes=len(job.inputs.training.classes),
                 normalizes_lone_image=job.normalizes_lone_image,
+                starts_from_scratch=not job.inputs.model.has_weights,
                 checkpoints=checkpoints,
                 checkpoint_seconds=settings().checkpoint_seconds,
                 display=display,

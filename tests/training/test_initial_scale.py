@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from pytorch_designer.directories.preprocessing import Preprocessing
+from pytorch_designer.images.loader import Batch
+from pytorch_designer.inference.compute import ComputePlan
+from pytorch_designer.inference.predictor import Predictor
+from pytorch_designer.models.architectures import Architecture, build_network, build_on_meta
+from pytorch_designer.training.initial_scale import CHANGE_A_STEP, normalized_convolutions, scale_initial_weights
+from pytorch_designer.training.optimizer import build_optimizer
+from pytorch_designer.training.step import batch_loss
+
+PLAN = ComputePlan(torch.device("cpu"), "fp32", torch.contiguous_format, 1, is_deterministic=True)
+PREPROCESSING = Preprocessing(resize_size=32, crop_height=32, crop_width=32)
+
+
+def some_batch(num_images: int = 8) -> Batch:
+    generator = torch.Generator().manual_seed(3)
+    images_nchw = torch.randint(256, (num_images, 3, 32, 32), generator=generator, dtype=torch.uint8)
+    return Batch(images=images_nchw, labels=torch.arange(num_images) % 4, indices=np.arange(num_images))
+
+
+def predictor_for(network: nn.Module) -> Predictor:
+    return Predictor(network, PREPROCESSING, PLAN)
+
+
+def resnet() -> nn.Module:
+    torch.manual_seed(1)
+    network: nn.Module = torchvision.models.resnet18(num_classes=4)
+    return network
+
+
+def weights_of(network: nn.Module) -> list[Tensor]:
+    return [convolution.weight.detach().clone() for convolution in normalized_convolutions(network)]
+
+
+@pytest.mark.parametrize(
+    ("learning_rate", "expected"), [(0.001, CHANGE_A_STEP), (0.05, CHANGE_A_STEP), (1e-4, CHANGE_A_STEP / 10)]
+)
+def test_a_first_step_changes_each_weight_by_the_same_share(learning_rate: float, expected: float) -> None:
+    predictor, batch = predictor_for(resnet()), some_batch()
+    scale_initial_weights(predictor, batch, learning_rate=learning_rate)
+    _, loss = batch_loss(predictor, batch)
+    loss.backward()  # type: ignore[no-untyped-call]
+    shares = [
+        learning_rate * (convolution.weight.grad.norm() / convolution.weight.norm()).item()
+        for convolution in normalized_convolutions(predictor.network)
+        if convolution.weight.grad is not None
+    ]
+    assert len(shares) == 20
+    assert shares == pytest.approx([expected] * 20, rel=0.02)
+
+
+def test_nothing_else_of_the_network_changes_nor_what_it_computes() -> None:
+    network = resnet()
+    predictor, before, batch = predictor_for(network), copy.deepcopy(network), some_batch()
+    scale_initial_weights(predictor, batch, learning_rate=0.001)
+    scaled = {id(convolution.weight) for convolution in normalized_convolutions(network)}
+    for (name, tensor), tensor_before in zip(
+        [*network.named_parameters(), *network.named_buffers()], [*before.parameters(), *before.buffers()], strict=True
+    ):
+        assert (id(tensor) in scaled) != torch.equal(tensor, tensor_before), name
+        assert tensor.grad is None
+    logits, loss = batch_loss(predictor, batch)
+    logits_before, loss_before = batch_loss(predictor_for(before.train()), batch)
+    torch.testing.assert_close(logits, logits_before, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(loss, loss_before, rtol=1e-3, atol=1e-3)
+
+
+def built_on_meta(name: str) -> nn.Module:
+    return build_on_meta(lambda: build_network(Architecture(name), 4)).eval()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "densenet121",
+        "efficientnet_b0",
+        "googlenet",
+        "inception_v3",
+        "mnasnet0_5",
+        "mobilenet_v3_small",
+        "regnet_y_400mf",
+        "resnet50",
+        "shufflenet_v2_x0_5",
+        "vgg11_bn",
+    ],
+)
+def test_batch_norm_gets_what_the_convolution_gives(name: str) -> None:
+    network = built_on_meta(name)
+    given: list[tuple[nn.Module, Tensor]] = []
+    followed: set[nn.Module] = set()
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_hook(lambda module, inputs, output: given.append((module, output)))
+        elif isinstance(module, nn.BatchNorm2d):
+            module.register_forward_pre_hook(
+                lambda module, inputs: followed.update(source for source, output in given if output is inputs[0])
+            )
+    network(torch.empty(2, 3, 96, 96, device="meta"))
+    found = normalized_convolutions(network)
+    assert len(found) > 5
+    assert set(found) == followed
+
+
+@pytest.mark.parametrize("name", ["alexnet", "squeezenet1_1", "convnext_tiny"])
+def test_networks_without_batch_norm_have_none(name: str) -> None:
+    assert not normalized_convolutions(built_on_meta(name))
+
+
+class Cut(nn.Module):
+    """A convolution with batch norm that the logits do not depend on, or that makes them NaN."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+        self.body = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+
+    def forward(self, images_nchw: Tensor) -> Tensor:
+        features: Tensor = self.body(images_nchw)
+        return self.factor * features.mean((2, 3))
+
+
+@pytest.mark.parametrize("factor", [0.0, np.nan])
+def test_weights_without_a_usable_gradient_are_left_as_they_are(factor: float) -> None:
+    network = Cut(factor)
+    before = weights_of(network)
+    scale_initial_weights(predictor_for(network), some_batch(), learning_rate=0.001)
+    assert all(map(torch.equal, weights_of(network), before))
+
+
+def test_the_largest_learning_rate_gives_finite_weights() -> None:
+    network = resnet()
+    scale_initial_weights(predictor_for(network), some_batch(), learning_rate=1e300)
+    assert all(weight.isfinite().all() for weight in weights_of(network))
+    build_optimizer(network, 1e300)

@@ -8,16 +8,14 @@ loops are made) or leads nowhere is refused: images from elsewhere would not tra
 from __future__ import annotations
 
 import os
-import time
 from bisect import bisect_left
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
-from threading import Lock
 from typing import TYPE_CHECKING
 
+from pytorch_designer.directories.listing_threads import ListingThreads
 from pytorch_designer.directories.meta import reading_errors
 from pytorch_designer.directories.retrying import exists, is_file, is_folder, real_path, retrying
 from pytorch_designer.directories.string_column import StringColumn
@@ -29,10 +27,7 @@ if TYPE_CHECKING:
 
 IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")  # the usual ones first
 SKIPPED_NAMES = frozenset({"__MACOSX", "Thumbs.db"})
-SCAN_THREADS = 16  # a listing waits for the disk or a mount; more threads than cores keep several waits going
 _ENTRIES_AT_ONCE = 1 << 16
-_FEW_SECONDS_WAITED = 0.2
-_MAX_WAITED_TO_COMPUTED = 2.0  # up to this, what listing waits for may as well be a core that others use
 _SCANS_DESCRIPTORS = os.scandir in os.supports_fd
 
 
@@ -65,32 +60,6 @@ def is_skipped(name: str) -> bool:
 def is_image_name(name: str) -> bool:
     """Whether the extension, in any case, is an image's."""
     return name[name.rfind(".") :].lower() in IMAGE_EXTENSIONS if "." in name else False
-
-
-class Turns:
-    """Lets threads list folders one at a time, until listing turns out to wait for a disk or a mount: then all at once.
-
-    Each entry of a listing gives Python's lock away for a moment. Threads that have nothing else to wait for would
-    spend more time on passing it around than on listing.
-    """
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._seconds_waited = 0.0
-        self._seconds_computed = 0.0
-
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Held while one folder is listed."""
-        if self._seconds_waited > max(_FEW_SECONDS_WAITED, _MAX_WAITED_TO_COMPUTED * self._seconds_computed):
-            yield
-            return
-        with self._lock:
-            started, computed_before = time.perf_counter(), time.thread_time()
-            yield
-            computed = time.thread_time() - computed_before
-            self._seconds_computed += computed
-            self._seconds_waited += time.perf_counter() - started - computed
 
 
 @contextmanager
@@ -144,18 +113,12 @@ def list_tree(root: Path, top: FolderListing) -> Iterator[FolderListing]:
         InvalidDatasetError: As `list_folder`.
     """
     yield top
-    level = deque(top.below(folder) for folder in top.folders)
-    turns = Turns()
-
-    def list_in_turn(path: str) -> FolderListing:
-        with turns.turn():
-            return list_folder(root, path)
-
-    with ThreadPoolExecutor(SCAN_THREADS) as pool:
+    level = [top.below(folder) for folder in top.folders]
+    with ListingThreads() as threads:
         while level:
-            listings = pool.map(list_in_turn, level)
-            level = deque()
-            for listing in listings:
+            listings = [threads.submit(partial(list_folder, root, path)) for path in level]
+            level = []
+            for listing in (future.result() for future in listings):
                 level.extend(listing.below(folder) for folder in listing.folders)
                 yield listing
 

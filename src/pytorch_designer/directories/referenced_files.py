@@ -6,13 +6,14 @@ mounted folder take an hour.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytorch_designer.directories.folder_listing import SCAN_THREADS, Turns, regular_files, scan
+from pytorch_designer.directories.folder_listing import regular_files, scan
+from pytorch_designer.directories.listing_threads import ListingThreads
 from pytorch_designer.directories.meta import path_fault, reading_errors, resolve_inside
 from pytorch_designer.directories.retrying import is_file, retrying
 from pytorch_designer.directories.string_column import StringColumn, are_in
@@ -39,8 +40,7 @@ class ReferencedFiles:
     def __init__(self, root: Path) -> None:
         """Prepare to look for files below the directory `root`; nothing is listed yet."""
         self._root = root
-        self._pool = ThreadPoolExecutor(SCAN_THREADS)
-        self._turns = Turns()
+        self._threads = ListingThreads()
         self._present = _PathHashes()
         self._listings: dict[str, Future[None]] = {}  # by folder, with its "/", or ""
 
@@ -50,13 +50,13 @@ class ReferencedFiles:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pool.shutdown(cancel_futures=True)
+        self._threads.__exit__(kind, error, trace)
 
     def start(self, files: StringColumn) -> None:
         """Begin to list the folders of `files`, a part of the list."""
         for folder in _folders(files):
             if folder not in self._listings and (not folder or path_fault(folder) is None):
-                self._listings[folder] = self._pool.submit(self._list, folder)
+                self._listings[folder] = self._threads.submit(partial(self._list, folder))
 
     def check(
         self, files: StringColumn, list_path: Path, name_row: Callable[[int], str], advice_if_missing: str
@@ -93,7 +93,7 @@ class ReferencedFiles:
         """Note the regular files in `folder`, which may not be there."""
         path = resolve_inside(self._root, folder, InvalidDatasetError) if folder else self._root
         try:
-            with reading_errors(path, InvalidDatasetError), self._turns.turn():
+            with reading_errors(path, InvalidDatasetError):
                 hashes, rest = retrying(lambda: _files_in(path, folder))
         except InvalidDatasetError as error:
             if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):

@@ -72,6 +72,20 @@ def test_help_and_parameter_errors_import_nothing_heavy(tmp_path: Path) -> None:
     ids=lambda arguments: arguments[0],
 )
 def test_mistake_about_an_input_shows_before_torch_is_imported(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    assert "There is no such" in refused_without_torch(tmp_path, arguments)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_of_somebody_else_shows_before_torch_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("mine")
+    shown = refused_without_torch(tmp_path, ("score-image-model", "--trained-model", "x", "--dataset", "x"))
+    assert "FailedToWriteOutputsError" in shown
+    assert "mine.txt" in shown
+
+
+def refused_without_torch(folder: Path, arguments: tuple[str, ...]) -> str:
+    """What a component prints that is refused with the output `out` in `folder`, by a process without torch."""
     component = next(item for item in COMPONENTS.values() if item.command == arguments[0])
     output = f"--{component.outputs[0].name.replace('_', '-')}=out"
     program = (
@@ -79,10 +93,10 @@ def test_mistake_about_an_input_shows_before_torch_is_imported(tmp_path: Path, a
         f"code = main({[*arguments, output]!r}); print(code, 'torch' in sys.modules)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.splitlines()[-1] == "1 False", done.stderr
-    assert not (tmp_path / "out").exists()
+    return done.stderr
 
 
 def test_named_error_has_exit_code_1_a_message_and_error_info(tmp_path: Path) -> None:

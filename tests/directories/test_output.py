@@ -11,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from pytorch_designer.directories.output import (
     check_apart,
     locked_output,
     prepare_output,
+    refuse_occupied,
     staged_output,
     staged_outputs,
     write_atomically,
@@ -83,19 +85,35 @@ def test_error_about_an_input_is_not_called_an_output_error(tmp_path: Path) -> N
         (tmp_path / "input.txt").read_text()
 
 
-def test_output_that_holds_something_is_refused_untouched(tmp_path: Path) -> None:
+@pytest.mark.parametrize("refuse", [prepare_output, refuse_occupied])
+def test_output_that_holds_something_is_refused_untouched(tmp_path: Path, refuse: Callable[[Path], None]) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(FailedToWriteOutputsError) as caught:
-        prepare_output(tmp_path)
+        refuse(tmp_path)
     assert caught.value.reason == "not_empty"
     assert caught.value.examples == ("mine.txt",)
     assert content(tmp_path) == {"mine.txt": "mine"}
 
 
-def test_output_that_is_a_file_is_refused(tmp_path: Path) -> None:
+def test_what_a_run_or_a_kill_left_is_not_taken_for_somebody_elses(tmp_path: Path) -> None:
+    refuse_occupied(tmp_path / "new")
+    killed, renaming, complete = tmp_path / "killed", tmp_path / "renaming", tmp_path / "complete"
+    for folder in (killed / ".checkpoint", killed / ".staging", renaming / ".staging", complete):
+        folder.mkdir(parents=True)
+    (renaming / ".staging" / "COMMIT").write_text("model.pt")
+    (renaming / "model.pt").write_text("moved before the kill")
+    (complete / "_meta.yaml").write_text("type: ModelDirectory")
+    before = content(tmp_path)
+    for path in (killed, renaming, complete):
+        refuse_occupied(path)
+    assert content(tmp_path) == before
+
+
+@pytest.mark.parametrize("refuse", [prepare_output, refuse_occupied])
+def test_output_that_is_a_file_is_refused(tmp_path: Path, refuse: Callable[[Path], None]) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(FailedToWriteOutputsError) as caught:
-        prepare_output(tmp_path / "file")
+        refuse(tmp_path / "file")
     assert caught.value.reason == "file"
 
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytorch_designer.directories.output import refuse_occupied
 from pytorch_designer.errors import NullOrEmptyError
 from pytorch_designer.spec.component import Component, Port, dashed
 from pytorch_designer.spec.parameters import parse_parameters
@@ -41,6 +42,8 @@ def run_component(component: Component[Any], arguments: Sequence[str], program: 
     parsed = parse_parameters(component.parameters, given_parameters(component.parameter_specs, given))
     inputs = {port.name: Path(given[port.name]) for port in component.inputs if _is_connected(port, given[port.name])}
     outputs = {port.name: Path(given[port.name]) for port in component.outputs if _is_connected(port, given[port.name])}
+    for output in outputs.values():  # here, because what a component imports first may take seconds
+        refuse_occupied(output)
     component.run(inputs, outputs, parsed)
 
 

@@ -63,26 +63,29 @@ def prepare_output(path: Path) -> None:
     Raises:
         FailedToWriteOutputsError: `path` is a file, cannot be written, or holds something already.
     """
-    if path.exists() and not path.is_dir():
-        raise FailedToWriteOutputsError(
-            "The output path is a file, not a folder.", where=path, advice="Name a new or empty folder.", reason="file"
-        )
+    _refuse_file(path)
     with writing_errors(path):
         path.mkdir(parents=True, exist_ok=True)
         _clear_staging(path)
-        occupied = sorted(entry.name for entry in path.iterdir() if entry.name not in _OWN_ENTRIES)
-        if occupied:
-            raise FailedToWriteOutputsError(
-                "The output folder is not empty; nothing in it was changed.",
-                where=path,
-                examples=occupied,
-                advice="Name a new or empty folder, or remove what is in this one.",
-                reason="not_empty",
-            )
+        _refuse_entries(path)
         probe = path / STAGING_FOLDER
         probe.mkdir()
         (probe / "probe").write_bytes(b"writable")
         _remove(probe)
+
+
+def refuse_occupied(path: Path) -> None:
+    """Refuse an output folder that holds something that no component of this project left there; change nothing.
+
+    `prepare_output` refuses it too, and more; this costs a listing and can be asked before anything is imported.
+
+    Raises:
+        FailedToWriteOutputsError: `path` is a file, cannot be listed, or holds something of somebody else.
+    """
+    _refuse_file(path)
+    with writing_errors(path):
+        if path.exists() and not (path / META_FILE).exists() and not (path / STAGING_FOLDER / _COMMIT_FILE).exists():
+            _refuse_entries(path)
 
 
 def remove_leftovers(path: Path) -> None:
@@ -210,6 +213,25 @@ def sync_folder(path: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def _refuse_file(path: Path) -> None:
+    if path.exists() and not path.is_dir():
+        raise FailedToWriteOutputsError(
+            "The output path is a file, not a folder.", where=path, advice="Name a new or empty folder.", reason="file"
+        )
+
+
+def _refuse_entries(path: Path) -> None:
+    occupied = sorted(entry.name for entry in path.iterdir() if entry.name not in _OWN_ENTRIES)
+    if occupied:
+        raise FailedToWriteOutputsError(
+            "The output folder is not empty; nothing in it was changed.",
+            where=path,
+            examples=occupied,
+            advice="Name a new or empty folder, or remove what is in this one.",
+            reason="not_empty",
+        )
 
 
 def _acquire(lock: ExitStack, path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytorch_designer.directories import directory_entries
 from tests.directories.hand_built import META, PNG, MakeTree, MakeTyped, schema
 
 if TYPE_CHECKING:
@@ -53,3 +54,13 @@ def make_tree(tmp_path: Path) -> MakeTree:
         return root
 
     return make
+
+
+@pytest.fixture(params=["records", "scandir"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Folders are read from records, as Linux gives them, or with `os.scandir`, as elsewhere."""
+    if request.param == "scandir":
+        monkeypatch.setattr(directory_entries, "gives_records", lambda: False)
+    elif not directory_entries.gives_records():
+        pytest.skip("needs getdents64, which Linux has")
+    return str(request.param)

@@ -8,13 +8,14 @@ loops are made) or leads nowhere is refused: images from elsewhere would not tra
 from __future__ import annotations
 
 import os
+import stat
 from bisect import bisect_left
-from contextlib import contextmanager
+from collections import deque
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING
 
+from pytorch_designer.directories.directory_entries import Entries, read_entries
 from pytorch_designer.directories.listing_threads import ListingThreads
 from pytorch_designer.directories.meta import reading_errors
 from pytorch_designer.directories.retrying import exists, is_file, is_folder, real_path, retrying
@@ -23,12 +24,12 @@ from pytorch_designer.errors import InvalidDatasetError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from concurrent.futures import Future
     from pathlib import Path
 
 IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")  # the usual ones first
 SKIPPED_NAMES = frozenset({"__MACOSX", "Thumbs.db"})
-_ENTRIES_AT_ONCE = 1 << 16
-_SCANS_DESCRIPTORS = os.scandir in os.supports_fd
+_FOLDERS_AHEAD = 64  # some for each of the threads; the records of all folders would take more memory than the paths
 
 
 @dataclass(frozen=True)
@@ -62,65 +63,33 @@ def is_image_name(name: str) -> bool:
     return name[name.rfind(".") :].lower() in IMAGE_EXTENSIONS if "." in name else False
 
 
-@contextmanager
-def scan(folder: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
-    """`os.scandir`, without a path for each entry where the system can: a tenth faster.
-
-    Raises:
-        OSError: The folder cannot be read.
-    """
-    if not _SCANS_DESCRIPTORS:
-        with os.scandir(folder) as entries:
-            yield entries
-        return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with os.scandir(descriptor) as entries:
-            yield entries
-    except OSError as error:  # which knows the entry's name at most
-        error.filename = str(folder / error.filename) if isinstance(error.filename, str) else str(folder)
-        raise
-    finally:
-        os.close(descriptor)
-
-
-def regular_files(entries: Iterator[os.DirEntry[str]]) -> Iterator[tuple[list[str], list[os.DirEntry[str]]]]:
-    """Tell the regular files of a folder from all else, many entries at a time: there may be a million of them.
-
-    Yields:
-        The names of the next regular files, and the other entries among them, such as links and folders.
-    """
-    while block := list(islice(entries, _ENTRIES_AT_ONCE)):
-        files = [entry.name for entry in block if entry.is_file(follow_symlinks=False)]
-        others = [] if len(files) == len(block) else [e for e in block if not e.is_file(follow_symlinks=False)]
-        yield files, others
-
-
 def list_folder(root: Path, path: str) -> FolderListing:
     """List the folder `path` below `root`, without a stat for each entry.
 
     Raises:
         InvalidDatasetError: The folder cannot be read, or holds a link of a refused kind.
     """
-    with reading_errors(root / path, InvalidDatasetError):
-        return retrying(lambda: _list_once(root, path))
+    return _arrange(_read_folder(root, path))
 
 
 def list_tree(root: Path, top: FolderListing) -> Iterator[FolderListing]:
     """`top` and the listings of all folders below it, level by level, each level in the order of its names.
 
+    Threads read ahead; what then is left to compute is done here, where no thread is in the way of others.
+
     Raises:
         InvalidDatasetError: As `list_folder`.
     """
     yield top
-    level = [top.below(folder) for folder in top.folders]
+    paths = deque(top.below(folder) for folder in top.folders)
+    reading: deque[Future[_Contents]] = deque()
     with ListingThreads() as threads:
-        while level:
-            listings = [threads.submit(partial(list_folder, root, path)) for path in level]
-            level = []
-            for listing in (future.result() for future in listings):
-                level.extend(listing.below(folder) for folder in listing.folders)
-                yield listing
+        while paths or reading:
+            while paths and len(reading) < _FOLDERS_AHEAD:
+                reading.append(threads.submit(partial(_read_folder, root, paths.popleft())))
+            listing = _arrange(reading.popleft().result())
+            paths.extend(listing.below(folder) for folder in listing.folders)
+            yield listing
 
 
 def single_folder_chain(root: Path) -> Iterator[FolderListing]:
@@ -135,35 +104,50 @@ def single_folder_chain(root: Path) -> Iterator[FolderListing]:
         yield listing
 
 
-def _list_once(root: Path, path: str) -> FolderListing:
-    files: list[str] = []
-    links: list[str] = []
-    folders: list[str] = []
-    others: list[str] = []
-    with scan(root / path) as entries:
-        for names, irregular in regular_files(entries):
-            files += names
-            for entry in irregular:
-                if is_skipped(entry.name):
-                    pass
-                elif entry.is_symlink():
-                    links.append(entry.name)
-                elif entry.is_dir():
-                    folders.append(entry.name)
-                else:  # such as a pipe, which would be read for ever
-                    others.append(entry.name)
-    for name in sorted(links):
-        link = root / path / name
-        _check_link(root, link)
-        (files if is_file(link) else others).append(name)
-    files.sort()
-    if not _are_images(files):
-        others += [name for name in files if not is_image_name(name) and not is_skipped(name)]
-        files = [name for name in files if is_image_name(name) and not is_skipped(name)]
+@dataclass(frozen=True)
+class _Contents:
+    """What is in the folder `path`, each kind in any order; litter is left out except for that in `entries`."""
+
+    path: str
+    entries: Entries  # to take the names of regular files from
+    linked_files: list[str]
+    folders: list[str]
+    others: list[str]
+
+
+def _read_folder(root: Path, path: str) -> _Contents:
+    """All of a listing that waits for the system."""
+    with reading_errors(root / path, InvalidDatasetError):
+        return retrying(lambda: _read_once(root, path))
+
+
+def _read_once(root: Path, path: str) -> _Contents:
+    contents = _Contents(path, read_entries(root / path), linked_files=[], folders=[], others=[])
+    for name, kind in sorted(contents.entries.others):
+        if is_skipped(name):
+            pass
+        elif stat.S_ISLNK(kind):
+            link = root / path / name
+            _check_link(root, link)
+            (contents.linked_files if is_file(link) else contents.others).append(name)
+        elif stat.S_ISDIR(kind):
+            contents.folders.append(name)
+        else:  # such as a pipe, which would be read for ever
+            contents.others.append(name)
+    return contents
+
+
+def _arrange(contents: _Contents) -> FolderListing:
+    images = contents.entries.take_file_names() + contents.linked_files
+    others = contents.others
+    images.sort()
+    if not _are_images(images):
+        others = others + [name for name in images if not is_image_name(name) and not is_skipped(name)]
+        images = [name for name in images if is_image_name(name) and not is_skipped(name)]
     return FolderListing(
-        path=path,
-        images=StringColumn.from_names(files, f"{path}/" if path else ""),
-        folders=tuple(sorted(folders)),
+        path=contents.path,
+        images=StringColumn.from_names(images, f"{contents.path}/" if contents.path else ""),
+        folders=tuple(sorted(contents.folders)),
         others=StringColumn.from_names(sorted(others)),
     )
 

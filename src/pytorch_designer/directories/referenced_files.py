@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytorch_designer.directories.folder_listing import regular_files, scan
+from pytorch_designer.directories.directory_entries import regular_files, scan
 from pytorch_designer.directories.listing_threads import ListingThreads
 from pytorch_designer.directories.meta import path_fault, reading_errors, resolve_inside
 from pytorch_designer.directories.retrying import is_file, retrying

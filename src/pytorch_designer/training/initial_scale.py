@@ -38,7 +38,8 @@ def scale_initial_weights(predictor: Predictor, batch: Batch, *, learning_rate: 
     """Scale each convolution that batch norm follows to where a step changes it by `CHANGE_A_STEP`.
 
     Args:
-        predictor: Its network has drawn, untrained weights; nothing else of it is changed.
+        predictor: Its network has drawn, untrained weights. Nothing but these convolutions' weights, and the running
+            statistics behind them, is changed.
         batch: The first images, uint8 [n, 3, h, w], with their labels. Batch norm must be able to take its statistics
             from them.
         learning_rate: Learning rate of the first step.
@@ -53,29 +54,38 @@ def scale_initial_weights(predictor: Predictor, batch: Batch, *, learning_rate: 
     with memory_errors(len(batch.labels)):
         _, loss = batch_loss(predictor, batch)
         loss.backward()  # type: ignore[no-untyped-call]
-    scale_by_gradients(predictor.network, learning_rate)
     with torch.no_grad():
         for buffer, before in buffers:
             buffer.copy_(before)
+    scale_by_gradients(predictor.network, learning_rate)
 
 
 @torch.no_grad()
 def scale_by_gradients(network: nn.Module, learning_rate: float) -> None:
-    """As `scale_initial_weights`, with the gradients that are there, which are removed."""
-    for convolution in normalized_convolutions(network):
-        convolution.weight.mul_(_factor(convolution, max(learning_rate, LEAST_RATE)))
+    """As `scale_initial_weights`, with the gradients that are there, which are removed.
+
+    The running statistics that validation normalises by are scaled with the weights: what the network computes stays
+    the same in either mode.
+    """
+    for convolution, norm in normalized_convolutions(network):
+        factor = _factor(convolution, max(learning_rate, LEAST_RATE))
+        convolution.weight.mul_(factor)
+        if norm.running_mean is not None and norm.running_var is not None:
+            norm.running_mean.mul_(factor)
+            norm.running_var.mul_(factor**2)
     network.zero_grad(set_to_none=True)
 
 
-def normalized_convolutions(network: nn.Module) -> list[nn.Conv2d]:
-    """The convolutions that a batch norm of as many channels directly follows, in the order of definition."""
+def normalized_convolutions(network: nn.Module) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
+    """The convolutions that a batch norm of as many channels directly follows, with it, in the order of definition."""
     found = []
     previous: nn.Module | None = None
     for module in network.modules():
-        is_norm = isinstance(module, nn.BatchNorm2d)
-        if is_norm and isinstance(previous, nn.Conv2d) and previous.out_channels == module.num_features:
-            found.append(previous)
-        if is_norm or next(module.children(), None) is None:
+        if isinstance(module, nn.BatchNorm2d):
+            if isinstance(previous, nn.Conv2d) and previous.out_channels == module.num_features:
+                found.append((previous, module))
+            previous = module
+        elif next(module.children(), None) is None:
             previous = module
     return found
 

@@ -91,6 +91,11 @@ def one_cycle(done: float) -> float:
     return (1 + math.cos(math.pi * (done - 0.25) / 0.75)) / 2
 
 
+def cosine(done: float) -> float:
+    """From the full rate down to zero along half a cosine."""
+    return (1 + math.cos(math.pi * done)) / 2
+
+
 def held_until(share: float) -> Callable[[float], float]:
     """The full rate for `share` of the steps, then down to zero along a line."""
     return lambda done: min(1.0, (1 - done) / (1 - share))
@@ -101,7 +106,7 @@ RECIPES = {
     "held for half, then linear": HELD,  # ours, and what the others are compared with
     "held for four fifths, then linear": replace(HELD, rate=held_until(0.8)),
     "linear": replace(HELD, rate=lambda done: 1 - done),
-    "cosine": replace(HELD, rate=lambda done: (1 + math.cos(math.pi * done)) / 2),
+    "cosine": replace(HELD, rate=cosine),
     "power 2": replace(HELD, rate=lambda done: (1 - done) ** 2),
     "one cycle": replace(HELD, rate=one_cycle),
     "constant": replace(HELD, rate=lambda _: 1.0),
@@ -113,9 +118,7 @@ RECIPES = {
     "label smoothing 0.1": replace(HELD, label_smoothing=0.1),
     "residual branches from zero": replace(HELD, zero_residual=True),
     "weights as torchvision draws them": replace(HELD, scales_weights=False),
-    "weights as torchvision draws them, cosine": replace(
-        HELD, scales_weights=False, rate=lambda done: (1 + math.cos(math.pi * done)) / 2
-    ),
+    "weights as torchvision draws them, cosine": replace(HELD, scales_weights=False, rate=cosine),
 }
 
 

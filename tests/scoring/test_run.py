@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import json
 import logging
@@ -23,6 +24,7 @@ from pytorch_designer.directories.transform_steps import parse_steps
 from pytorch_designer.errors import FailedToWriteOutputsError, InvalidDatasetError, InvalidModelDirectoryError
 from pytorch_designer.images.decode import decode_image
 from pytorch_designer.images.transforms import apply_steps
+from pytorch_designer.inference.single_pixel import multiply_single_pixels
 from pytorch_designer.models.architectures import Architecture
 from pytorch_designer.models.loading import load_trained_model
 from pytorch_designer.models.saving import write_trained_model, write_untrained_model
@@ -69,9 +71,13 @@ def test_scores_are_the_softmax_of_the_network_in_the_order_of_the_dataset(
     ]  # fmt: skip
     dataset = open_image_directory(tmp_path / "digits")
     images = [old_input(dataset.path(row), IMAGENET_MEAN, IMAGENET_STD) for row in range(12)]
-    expected = probabilities_of(network, images).numpy()
+    as_drawn = probabilities_of(network, images).numpy()
+    as_scored = copy.deepcopy(network)
+    multiply_single_pixels(as_scored)
+    expected = probabilities_of(as_scored, images).numpy()
     scores = table[[f"Scored Probabilities_{name}" for name in CLASSES]].to_numpy()
-    np.testing.assert_allclose(scores, expected, rtol=1e-5)  # the same products, in another order
+    assert np.array_equal(scores, expected)
+    np.testing.assert_allclose(scores, as_drawn, rtol=1e-5)  # the same products, in another order
     assert table["Scored Labels"].tolist() == [CLASSES[index] for index in expected.argmax(axis=1)]
     assert table["category"].tolist() == ["0"] * 4 + ["1"] * 4 + ["2"] * 4
     assert table["id"].tolist() == list(range(12))

@@ -14,7 +14,6 @@ from pytorch_designer.inference.compute import ComputePlan
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.models.architectures import Architecture, build_network, build_on_meta
 from pytorch_designer.training.initial_scale import CHANGE_A_STEP, normalized_convolutions, scale_initial_weights
-from pytorch_designer.training.optimizer import build_optimizer
 from pytorch_designer.training.step import batch_loss
 
 PLAN = ComputePlan(torch.device("cpu"), "fp32", torch.contiguous_format, 1, is_deterministic=True)
@@ -47,7 +46,7 @@ def weights_of(network: nn.Module) -> list[Tensor]:
 def test_a_first_step_changes_each_weight_by_the_same_share(learning_rate: float, expected: float) -> None:
     predictor, batch = predictor_for(resnet()), some_batch()
     scale_initial_weights(predictor, batch, learning_rate=learning_rate)
-    _, loss = batch_loss(predictor, batch)
+    _, loss = batch_loss(predictor, batch.images, batch.labels)
     loss.backward()  # type: ignore[no-untyped-call]
     shares = [
         learning_rate * (convolution.weight.grad.norm() / convolution.weight.norm()).item()
@@ -76,8 +75,8 @@ def test_nothing_else_of_the_network_changes_nor_what_it_computes() -> None:
     )  # apart from the epsilon of batch norm; as validation has it, and below as training has it
     network.train()
     before.network.train()
-    logits, _ = batch_loss(predictor, batch)
-    logits_before, _ = batch_loss(before, batch)
+    logits, _ = batch_loss(predictor, batch.images, batch.labels)
+    logits_before, _ = batch_loss(before, batch.images, batch.labels)
     torch.testing.assert_close(logits, logits_before, rtol=0, atol=0.01)
 
 
@@ -147,4 +146,3 @@ def test_the_largest_learning_rate_gives_finite_weights() -> None:
     network = resnet()
     scale_initial_weights(predictor_for(network), some_batch(), learning_rate=1e300)
     assert all(weight.isfinite().all() for weight in weights_of(network))
-    build_optimizer(network, 1e300)

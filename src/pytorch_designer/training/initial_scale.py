@@ -52,7 +52,7 @@ def scale_initial_weights(predictor: Predictor, batch: Batch, *, learning_rate: 
     buffers = [(buffer, buffer.clone()) for buffer in predictor.network.buffers()]
     predictor.network.train()
     with memory_errors(len(batch.labels)):
-        _, loss = batch_loss(predictor, batch)
+        _, loss = batch_loss(predictor, batch.images, batch.labels.to(predictor.plan.device))
         loss.backward()  # type: ignore[no-untyped-call]
     with torch.no_grad():
         for buffer, before in buffers:

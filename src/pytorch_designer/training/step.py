@@ -41,30 +41,34 @@ def take_step(
         NonFiniteLossError: The loss is NaN or infinite; no weight was changed.
         ModuleOutOfMemoryError: The device has too little memory.
     """
-    num_images = len(batch.labels)
+    labels_n = batch.labels.to(predictor.plan.device)
+    num_images = len(labels_n)
     predictor.network.train()
     if num_images == 1 and not normalizes_lone_image:
         _use_running_statistics(predictor.network)
     set_learning_rate(state.optimizer, learning_rate)
     with memory_errors(num_images):
-        logits_nk, loss = batch_loss(predictor, batch)
+        logits_nk, loss = batch_loss(predictor, batch.images, labels_n)
         value = loss.item()
         if not math.isfinite(value):
             raise _diverged(value, state, learning_rate)
         loss.backward()  # type: ignore[no-untyped-call]
         state.optimizer.step()
         state.optimizer.zero_grad(set_to_none=True)
-    top1, top5 = count_correct(logits_nk.detach(), batch.labels.to(logits_nk.device))
+    top1, top5 = count_correct(logits_nk.detach(), labels_n)
     state.sums.add_batch(loss=value, top1=top1, top5=top5, num_images=num_images)
     return value
 
 
-def batch_loss(predictor: Predictor, batch: Batch) -> tuple[Tensor, Tensor]:
-    """The logits [n, k] of a batch in the network's present mode, and their mean cross-entropy in nats, fp32."""
-    inputs_nchw = predictor.prepare(batch.images)
+def batch_loss(predictor: Predictor, images_nchw: Tensor, labels_n: Tensor) -> tuple[Tensor, Tensor]:
+    """The logits [n, k] of uint8 images in the network's present mode, and their mean cross-entropy in nats, fp32.
+
+    The labels, int64, are on the predictor's device already.
+    """
+    inputs_nchw = predictor.prepare(images_nchw)
     with predictor.plan.autocast():
         logits_nk: Tensor = predictor.network(inputs_nchw)
-    return logits_nk, cross_entropy(logits_nk.float(), batch.labels.to(logits_nk.device))
+    return logits_nk, cross_entropy(logits_nk.float(), labels_n)
 
 
 def _use_running_statistics(network: nn.Module) -> None:

@@ -176,3 +176,34 @@ def test_the_thread_that_trains_keeps_its_share_of_the_cores(images: list[bytes]
 def test_random_steps_are_described() -> None:
     described = augmentation(random_steps=(RandomHorizontalFlip(), RandomCrop(size=(2, 3)))).describe()
     assert described == "RandomHorizontalFlip(), RandomCrop(size=[2, 3])"
+
+
+def test_a_batch_is_drawn_as_its_images_are(images: list[bytes]) -> None:
+    augmented = augmentation()
+    sources = torch.stack([apply_steps(decode_image(content), FIXED) for content in images])
+    rows = np.random.default_rng(0).permutation(NUM_IMAGES)
+    for epoch in (1, 2):
+        batch = augmented.draw_batch(sources[rows], epoch=epoch, rows=rows)
+        expected = expected_images(images, epoch)[rows]
+        assert batch.shape == expected.shape
+        assert (batch != expected).float().mean() < 1e-3
+        plan = augmented.plan_batch(epoch=epoch, rows=rows)
+        assert torch.equal(plan.carry_out(sources[rows]), batch)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_possible"),
+    [
+        ({}, True),
+        ({"source_size": None}, False),
+        ({"source_size": (19, 24)}, False),  # smaller than the crop
+        ({"random_steps": (RandomRotation(degrees=(-9, 9), expand=True),)}, False),
+    ],
+)
+def test_batches_need_images_of_one_size_that_take_the_steps(changes: dict[str, Any], is_possible: bool) -> None:
+    assert augmentation(**changes).can_draw_batches() == is_possible
+
+
+def test_images_of_several_sizes_are_drawn_one_by_one() -> None:
+    with pytest.raises(ValueError, match="one size"):
+        augmentation(source_size=None).plan_batch(epoch=1, rows=np.arange(2))

@@ -14,16 +14,23 @@ from torchvision.transforms import v2
 from pytorch_designer.directories.transform_steps import (
     ColorJitter,
     RandomAffine,
+    RandomCrop,
     RandomErasing,
+    RandomGrayscale,
+    RandomHorizontalFlip,
     RandomPerspective,
     RandomResizedCrop,
+    RandomRotation,
+    RandomVerticalFlip,
 )
 from pytorch_designer.images.draws import Draws
 from pytorch_designer.images.random_parameters import (
     affine_parameters,
     crop_box,
+    drawn_parameters,
     erased_box,
     jitter_parameters,
+    padded_crop,
     perspective_corners,
     resized_crop_box,
 )
@@ -143,3 +150,63 @@ def test_perspective_moves_each_corner_evenly_towards_the_middle() -> None:
     assert moved.max(axis=0).tolist() == highest
     middle = (np.array(lowest) + np.array(highest)) / 2
     assert np.abs(moved.mean(axis=0) - middle).max() < 5 * 23 / np.sqrt(12 * NUM_SAMPLES)
+
+
+IMAGE_STEPS: list[tuple[Any, Any]] = [
+    (RandomHorizontalFlip(p=0.3), lambda draws: draws.happens(0.3)),
+    (RandomVerticalFlip(p=0.3), lambda draws: draws.happens(0.3)),
+    (RandomGrayscale(p=0.3), lambda draws: draws.happens(0.3)),
+    (RandomRotation(degrees=(-4, 9)), lambda draws: draws.uniform(-4, 9)),
+    (ColorJitter(hue=(0, 0.3)), lambda draws: jitter_parameters(ColorJitter(hue=(0, 0.3)), draws)),
+]
+
+
+@pytest.mark.parametrize(("step", "draw"), IMAGE_STEPS, ids=[step.op for step, _ in IMAGE_STEPS])
+def test_what_a_step_draws_is_drawn_and_nothing_else(step: Any, draw: Any) -> None:
+    for row in range(20):
+        draws, same = Draws(row), Draws(row)
+        assert drawn_parameters(step, HEIGHT, WIDTH, draws) == draw(same)
+        assert draws.uniform() == same.uniform()
+
+
+def test_what_does_not_happen_draws_nothing_more() -> None:
+    for step in (RandomPerspective(p=0), RandomErasing(p=0)):
+        draws, same = Draws(1), Draws(1)
+        assert drawn_parameters(step, HEIGHT, WIDTH, draws) is None
+        same.happens(0)
+        assert draws.uniform() == same.uniform()
+
+
+def test_paint_is_drawn_after_the_part_that_it_covers() -> None:
+    draws, same, step = Draws(1), Draws(1), RandomErasing(p=1, value="random")
+    erasure = drawn_parameters(step, HEIGHT, WIDTH, draws)
+    same.happens(1)
+    box = erased_box(step, HEIGHT, WIDTH, same)
+    assert box is not None
+    assert erasure.box == box
+    assert erasure.paint.shape == (3, box.height, box.width)
+    assert (erasure.paint.ravel() == same.values(3 * box.height * box.width)).all()
+    assert drawn_parameters(RandomErasing(p=1, value=3), HEIGHT, WIDTH, Draws(1)).paint is None
+
+
+@pytest.mark.parametrize(
+    ("step", "padding"),
+    [
+        (RandomCrop(size=(20, 31)), (0, 0, 0, 0)),
+        (RandomCrop(size=(20, 31), padding=(1, 2, 3, 4)), (1, 2, 3, 4)),
+        (RandomCrop(size=(70, 95), pad_if_needed=True), (5, 10, 5, 10)),
+        (RandomCrop(size=(70, 31), pad_if_needed=True, padding=(1, 2, 3, 4)), (1, 6, 3, 8)),
+    ],
+)
+def test_crops_lie_in_the_padded_image(step: RandomCrop, padding: tuple[int, ...]) -> None:
+    draws = Draws(3)
+    for _ in range(200):
+        drawn = padded_crop(step, HEIGHT, WIDTH, draws)
+        assert drawn.padding == padding
+        assert 0 <= drawn.box.top <= HEIGHT + padding[1] + padding[3] - step.size[0]
+        assert 0 <= drawn.box.left <= WIDTH + padding[0] + padding[2] - step.size[1]
+
+
+def test_crops_larger_than_the_image_are_refused() -> None:
+    with pytest.raises(ValueError, match="the crop is larger than the image"):
+        padded_crop(RandomCrop(size=(61, 9)), HEIGHT, WIDTH, Draws(0))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
 from pytorch_designer.directories.transform_steps import (
@@ -28,14 +29,7 @@ from pytorch_designer.directories.transform_steps import (
     Resize,
 )
 from pytorch_designer.images.bad_files import BadImageError
-from pytorch_designer.images.random_parameters import (
-    affine_parameters,
-    crop_box,
-    erased_box,
-    jitter_parameters,
-    perspective_corners,
-    resized_crop_box,
-)
+from pytorch_designer.images.random_parameters import drawn_parameters
 from pytorch_designer.settings import settings
 
 if TYPE_CHECKING:
@@ -43,9 +37,17 @@ if TYPE_CHECKING:
 
     from pytorch_designer.directories.transform_steps import TransformStep
     from pytorch_designer.images.draws import Draws
+    from pytorch_designer.images.random_parameters import (
+        AffineParameters,
+        Box,
+        Erasure,
+        JitterParameters,
+        MovedCorners,
+        PaddedCrop,
+    )
 
     DeterministicFunction = Callable[[torch.Tensor, Any], torch.Tensor]
-    RandomFunction = Callable[[torch.Tensor, Any, Draws], torch.Tensor]
+    RandomFunction = Callable[[torch.Tensor, Any, Any], torch.Tensor]
 
 
 class UntransformableImageError(BadImageError):
@@ -72,7 +74,8 @@ def apply_steps(image_u8: torch.Tensor, steps: Sequence[TransformStep], draws: D
             if not step.is_random:
                 image_u8 = _DETERMINISTIC[type(step)](image_u8, step)
             elif draws is not None:
-                image_u8 = _RANDOM[type(step)](image_u8, step, draws)
+                drawn = drawn_parameters(step, image_u8.shape[1], image_u8.shape[2], draws)
+                image_u8 = _RANDOM[type(step)](image_u8, step, drawn)
             else:
                 raise TypeError(f"{step.op} without random numbers")
         except (RuntimeError, ValueError) as error:
@@ -95,6 +98,12 @@ def size_after(steps: Sequence[TransformStep], height: int, width: int) -> tuple
             left, top, right, bottom = step.padding
             height, width = height + top + bottom, width + left + right
     return height, width
+
+
+def erasing_color(step: RandomErasing) -> torch.Tensor:
+    """The colour that a step paints in that does not paint at random, float32 [3 or 1, 1, 1]."""
+    values = step.value if isinstance(step.value, tuple) else (step.value,)
+    return torch.tensor([float(value) for value in values]).view(-1, 1, 1)
 
 
 def _check_size(image: torch.Tensor, step: TransformStep) -> None:
@@ -124,7 +133,7 @@ def _size_text(image: torch.Tensor) -> str:
 
 def _resize(image: torch.Tensor, step: Resize) -> torch.Tensor:
     transformed: torch.Tensor = functional.resize(
-        image, list(step.size), step.interpolation, step.max_size, step.antialias
+        image, list(step.size), InterpolationMode(step.interpolation), step.max_size, step.antialias
     )
     return transformed
 
@@ -144,8 +153,7 @@ def _grayscale(image: torch.Tensor, _: Grayscale) -> torch.Tensor:
     return transformed
 
 
-def _color_jitter(image: torch.Tensor, step: ColorJitter, draws: Draws) -> torch.Tensor:
-    drawn = jitter_parameters(step, draws)
+def _color_jitter(image: torch.Tensor, _: ColorJitter, drawn: JitterParameters) -> torch.Tensor:
     for name in drawn.order:
         factor = drawn.factors[name]
         if factor is not None:
@@ -153,42 +161,33 @@ def _color_jitter(image: torch.Tensor, step: ColorJitter, draws: Draws) -> torch
     return image
 
 
-def _random_resized_crop(image: torch.Tensor, step: RandomResizedCrop, draws: Draws) -> torch.Tensor:
-    box = resized_crop_box(step, image.shape[1], image.shape[2], draws)
+def _random_resized_crop(image: torch.Tensor, step: RandomResizedCrop, box: Box) -> torch.Tensor:
     transformed: torch.Tensor = functional.resized_crop(
-        image, *box, size=list(step.size), interpolation=step.interpolation, antialias=step.antialias
+        image, *box, size=list(step.size), interpolation=InterpolationMode(step.interpolation), antialias=step.antialias
     )
     return transformed
 
 
-def _random_crop(image: torch.Tensor, step: RandomCrop, draws: Draws) -> torch.Tensor:
-    left, top, right, bottom = step.padding or (0, 0, 0, 0)
-    height, width = image.shape[1] + top + bottom, image.shape[2] + left + right
-    if step.pad_if_needed:
-        more_height, more_width = max(0, step.size[0] - height), max(0, step.size[1] - width)
-        left, top, right, bottom = left + more_width, top + more_height, right + more_width, bottom + more_height
-        height, width = height + 2 * more_height, width + 2 * more_width
-    if height < step.size[0] or width < step.size[1]:
-        raise ValueError("the crop is larger than the image")
-    if left or top or right or bottom:
-        image = functional.pad(image, [left, top, right, bottom], _fill(step.fill), step.padding_mode)
-    transformed: torch.Tensor = functional.crop(image, *crop_box(step.size, height, width, draws))
+def _random_crop(image: torch.Tensor, step: RandomCrop, drawn: PaddedCrop) -> torch.Tensor:
+    if any(drawn.padding):
+        image = functional.pad(image, list(drawn.padding), _fill(step.fill), step.padding_mode)
+    transformed: torch.Tensor = functional.crop(image, *drawn.box)
     return transformed
 
 
-def _random_horizontal_flip(image: torch.Tensor, step: RandomHorizontalFlip, draws: Draws) -> torch.Tensor:
-    return functional.horizontal_flip(image) if draws.happens(step.p) else image
+def _random_horizontal_flip(image: torch.Tensor, _: RandomHorizontalFlip, happens: bool) -> torch.Tensor:
+    return functional.horizontal_flip(image) if happens else image
 
 
-def _random_vertical_flip(image: torch.Tensor, step: RandomVerticalFlip, draws: Draws) -> torch.Tensor:
-    return functional.vertical_flip(image) if draws.happens(step.p) else image
+def _random_vertical_flip(image: torch.Tensor, _: RandomVerticalFlip, happens: bool) -> torch.Tensor:
+    return functional.vertical_flip(image) if happens else image
 
 
-def _random_rotation(image: torch.Tensor, step: RandomRotation, draws: Draws) -> torch.Tensor:
+def _random_rotation(image: torch.Tensor, step: RandomRotation, angle: float) -> torch.Tensor:
     transformed: torch.Tensor = functional.rotate(
         image,
-        angle=draws.uniform(*step.degrees),
-        interpolation=step.interpolation,
+        angle=angle,
+        interpolation=InterpolationMode(step.interpolation),
         expand=step.expand,
         center=_floats(step.center),
         fill=_fill(step.fill),
@@ -196,49 +195,42 @@ def _random_rotation(image: torch.Tensor, step: RandomRotation, draws: Draws) ->
     return transformed
 
 
-def _random_affine(image: torch.Tensor, step: RandomAffine, draws: Draws) -> torch.Tensor:
-    drawn = affine_parameters(step, image.shape[1], image.shape[2], draws)
+def _random_affine(image: torch.Tensor, step: RandomAffine, drawn: AffineParameters) -> torch.Tensor:
     transformed: torch.Tensor = functional.affine(
         image,
         angle=drawn.angle,
         translate=[float(shift) for shift in drawn.translate],
         scale=drawn.scale,
         shear=list(drawn.shear),
-        interpolation=step.interpolation,
+        interpolation=InterpolationMode(step.interpolation),
         fill=_fill(step.fill),
         center=_floats(step.center),
     )
     return transformed
 
 
-def _random_grayscale(image: torch.Tensor, step: RandomGrayscale, draws: Draws) -> torch.Tensor:
-    return functional.rgb_to_grayscale(image, num_output_channels=3) if draws.happens(step.p) else image
+def _random_grayscale(image: torch.Tensor, _: RandomGrayscale, happens: bool) -> torch.Tensor:
+    return functional.rgb_to_grayscale(image, num_output_channels=3) if happens else image
 
 
-def _random_perspective(image: torch.Tensor, step: RandomPerspective, draws: Draws) -> torch.Tensor:
-    if not draws.happens(step.p):
+def _random_perspective(image: torch.Tensor, step: RandomPerspective, drawn: MovedCorners | None) -> torch.Tensor:
+    if drawn is None:
         return image
-    corners, moved = perspective_corners(step, image.shape[1], image.shape[2], draws)
     transformed: torch.Tensor = functional.perspective(
         image,
-        startpoints=[list(point) for point in corners],
-        endpoints=[list(point) for point in moved],
-        interpolation=step.interpolation,
+        startpoints=[list(point) for point in drawn.corners],
+        endpoints=[list(point) for point in drawn.moved],
+        interpolation=InterpolationMode(step.interpolation),
         fill=_fill(step.fill),
     )
     return transformed
 
 
-def _random_erasing(image: torch.Tensor, step: RandomErasing, draws: Draws) -> torch.Tensor:
-    box = erased_box(step, image.shape[1], image.shape[2], draws) if draws.happens(step.p) else None
-    if box is None:
+def _random_erasing(image: torch.Tensor, step: RandomErasing, drawn: Erasure | None) -> torch.Tensor:
+    if drawn is None:
         return image
-    if step.value == "random":
-        paint = torch.from_numpy(draws.values(3 * box.height * box.width)).view(3, box.height, box.width)
-    else:
-        values = step.value if isinstance(step.value, tuple) else (step.value,)
-        paint = torch.tensor([float(value) for value in values]).view(-1, 1, 1)
-    transformed: torch.Tensor = functional.erase(image, *box, v=paint)
+    paint = erasing_color(step) if drawn.paint is None else torch.from_numpy(drawn.paint)
+    transformed: torch.Tensor = functional.erase(image, *drawn.box, v=paint)
     return transformed
 
 

@@ -206,6 +206,8 @@ class _ParametersOnMeta(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         arguments = dict(kwargs or {})
+        if func is torch.Tensor.normal_ and args[0].is_meta:  # a draw into no memory, which torch does in Python
+            return args[0]
         if func is torch.empty and arguments.get("device") is None:
             arguments["device"] = "meta"
         return func(*args, **arguments)

@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-
-_DRY_RUN_ERRORS = (RuntimeError, ValueError, AssertionError)
+FORWARD_ERRORS = (RuntimeError, ValueError, AssertionError)
+"""What networks raise on images of a size that they do not take."""
 
 
 @dataclass(frozen=True)
@@ -144,12 +144,12 @@ def check_forward(network: nn.Module, height: int, width: int, architecture: Arc
     Raises:
         InvalidDatasetError: The network does not take them.
     """
-    with suppress(*_DRY_RUN_ERRORS):
+    with suppress(*FORWARD_ERRORS):
         _dry_run(network, 1, height, width)
         return True
     try:
         _dry_run(network, 2, height, width)
-    except _DRY_RUN_ERRORS as error:
+    except FORWARD_ERRORS as error:
         name = type(unstacked(network)).__name__ if architecture is None else architecture.name
         raise InvalidDatasetError(
             f"{name} does not take images of {height} x {width} pixels.",

@@ -17,7 +17,9 @@ import torch
 
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.preprocessing import Preprocessing
+from pytorch_designer.directories.transform_steps import parse_step
 from pytorch_designer.errors import InvalidDatasetError
+from pytorch_designer.images.augmentation import Augmentation
 from pytorch_designer.images.cache import CacheBudget
 from pytorch_designer.images.decode import decode_image
 from pytorch_designer.images.loader import Batch, ImageLoader
@@ -175,6 +177,7 @@ from pathlib import Path
 import numpy as np
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.preprocessing import Preprocessing
+from pytorch_designer.images.augmentation import Augmentation
 from pytorch_designer.images.cache import CacheBudget
 from pytorch_designer.images.loader import ImageLoader
 
@@ -489,3 +492,21 @@ def test_an_opened_image_directory_is_loaded_with_its_labels(images: list[bytes]
         (batch,) = loader.batches([np.array([2, 0, 1])])
     assert batch.labels.tolist() == [1, 0, 0]
     assert torch.equal(batch.images[0], crop_and_resize(decode_image(images[2]), RULE))
+
+
+def test_random_steps_can_be_left_to_whoever_uses_the_batches(tmp_path: Path) -> None:
+    contents = [encode(noise_pixels(14, 20, seed=row), "PNG") for row in range(3)]
+    contents.append(encode(noise_pixels(28, 40, seed=3), "PNG"))  # not of the size that all looked at have
+    augmentation = Augmentation((), (parse_step("RandomHorizontalFlip", {"p": 1}),), RULE, (14, 20), seed=0)
+    with open_loader(folder_of(tmp_path, contents), augmentation=augmentation, draws_later=True) as loader:
+        for epoch in (1, 2):
+            (batch,) = loader.batches([np.array([2, 0, 3])], epoch=epoch)
+            assert batch.images.shape == (3, 3, 14, 20)
+            assert torch.equal(batch.images[0], decode_image(contents[2]))
+            halved = crop_and_resize(
+                decode_image(contents[3]), Preprocessing(resize_size=14, crop_height=14, crop_width=20)
+            )
+            assert torch.equal(batch.images[2], halved)
+            drawn = augmentation.draw_batch(batch.images, epoch=epoch, rows=batch.indices)
+            alone = augmentation.draw(batch.images[1], epoch=epoch, row=0)
+            assert torch.equal(drawn[1], alone)

@@ -110,10 +110,11 @@ class PixelCache:
         pixels: NDArray[np.uint8] | None = self._storage()[row] if self._is_stored[row] else None
         return pixels
 
-    def gather(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """A copy of the pixels of rows that are held in memory, uint8 [n, height, width, 3]."""
-        # Not torch.index_select: it copies with all cores, and waits long where others use them too.
-        return np.take(self._storage(), rows, axis=0)
+    def gather(self, rows: NDArray[np.int64], *, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+        """A copy of the pixels of rows that are held in memory, uint8 [n, height, width, 3], in `out` if given."""
+        # Not torch.index_select: it copies with all cores, and waits long where others use them too. Rows are within
+        # range; a mode that checks it would fill `out` by way of another copy.
+        return np.take(self._storage(), rows, axis=0, out=out, mode="clip")
 
     def clear(self, *, is_in_use: bool = False) -> None:
         """Give memory and disk back; nothing is held any more.

@@ -90,9 +90,11 @@ class ImageLoader:
         *,
         labels: NDArray[np.int32] | None = None,
         augmentation: Augmentation | None = None,
+        draws_later: bool = False,
         num_threads: int,
         cache: CacheBudget = NO_CACHE,
         decodes_ahead: bool = True,
+        pins_memory: bool = False,
         tolerance: float,
         port: str,
     ) -> None:
@@ -104,12 +106,15 @@ class ImageLoader:
                 what comes out; its mean and std are left to `normalize`.
             labels: int32 [len(dataset)] in place of the dataset's own, for instance in the ids of another dataset.
             augmentation: What is done in place of the transforms of `preprocessing`, for training.
+            draws_later: Whether batches are images that random steps start from, all of `augmentation.source_size`,
+                for `Augmentation.draw_batch`.
             num_threads: Threads that read where reads wait, at least 1; as many decode as there are cores, but no more
                 than that.
             cache: Room for pixels in memory, and on a local disk for those of images that memory has no room for.
             decodes_ahead: Whether images are decoded while the caller uses the batch before. False where it computes
                 with all cores, which would wait for each core that decodes: then all of them decode while it waits for
                 a batch. Files are read ahead in either case.
+            pins_memory: Whether batches are in page-locked memory, from which a CUDA GPU copies them by itself.
             tolerance: Share (0 to 1) of the images that may be bad before `InvalidDatasetError` ends the run.
             port: Name of the dataset in messages.
 
@@ -117,22 +122,23 @@ class ImageLoader:
             InvalidDatasetError: The transforms that the dataset records are unusable.
         """
         self._dataset = dataset
-        self._preprocessing = preprocessing
         self._labels = _int64_labels(dataset.labels if labels is None else labels, len(dataset))
         self._port = port
-        self._shape = (preprocessing.crop_height, preprocessing.crop_width, 3)
-        self._augmentation = augmentation
+        self._augmentation = None if draws_later else augmentation
         self._steps = _steps_for(dataset, preprocessing, port) if augmentation is None else augmentation.fixed_steps
-        kept_size = self._shape[:2] if augmentation is None else augmentation.source_size
+        self._sizing = augmentation.source_sizing if draws_later and augmentation is not None else preprocessing
+        self._shape = (self._sizing.crop_height, self._sizing.crop_width, 3)
+        kept_size = self._shape[:2] if self._augmentation is None else self._augmentation.source_size
         self._cache = PixelCache(len(dataset), kept_size, budget=cache)
         self._bad = BadFiles(len(dataset), tolerance=tolerance)
         self._is_checked = np.zeros(len(dataset), dtype=np.bool_)
         self._num_threads = num_threads
         self._decodes_ahead = decodes_ahead
+        self._pins_memory = pins_memory
         self._threads = ReadingThreads(
             num_threads,
             num_computing=min(num_threads, usable_cores()),
-            on_start=None if augmentation is None else _compute_alone,
+            on_start=_compute_alone if decodes_ahead or self._augmentation is not None else None,
         )
         self._max_pixels = settings().max_image_pixels
         self._max_file_bytes = max_file_bytes(self._max_pixels)
@@ -235,7 +241,7 @@ class ImageLoader:
         if self._augmentation is None:
             is_done |= self._cache.holds(rows)
         missing = np.flatnonzero(~is_done)
-        pixels = np.empty((len(rows), *self._shape), dtype=np.uint8) if is_kept and len(missing) else None
+        pixels = self._empty_pixels(len(rows)) if is_kept and len(missing) else None
         pending = PendingBatch(rows, pixels, missing)
 
         def read(position: int, row: int) -> Computation | None:
@@ -268,8 +274,8 @@ class ImageLoader:
                 if pending.pixels is not None:
                     self._cache.store(row, pixels)
                 if self._augmentation is not None:
-                    image = torch.from_numpy(pixels).permute(2, 0, 1)
-                    pixels = self._augmentation.draw(image, epoch=epoch, row=row).permute(1, 2, 0).numpy()
+                    image = torch.from_numpy(pixels.transpose(2, 0, 1))
+                    pixels = self._augmentation.draw(image, epoch=epoch, row=row).numpy().transpose(1, 2, 0)
                 if pending.pixels is not None:
                     pending.pixels[position] = pixels
                 self._is_checked[row] = True
@@ -289,9 +295,9 @@ class ImageLoader:
         """The pixels of a file, uint8 [height, width, 3]: of the final size, or as random steps start from them."""
         image = apply_steps(decode_image(content, max_pixels=self._max_pixels), self._steps)
         if self._augmentation is None:
-            image = crop_and_resize(image, self._preprocessing)
+            image = crop_and_resize(image, self._sizing)
         # Copies are numpy's: torch would copy a single image with all cores, from each of the threads.
-        pixels: NDArray[np.uint8] = image.permute(1, 2, 0).numpy()
+        pixels: NDArray[np.uint8] = image.numpy().transpose(1, 2, 0)
         return pixels
 
     def _wait(self, pending: PendingBatch) -> None:
@@ -328,7 +334,9 @@ class ImageLoader:
         is_good = ~self._bad.is_bad[rows]
         if pixels is None:
             rows = rows[is_good]
-            pixels = self._cache.gather(rows) if len(rows) else np.empty((0, *self._shape), dtype=np.uint8)
+            pixels = self._empty_pixels(len(rows))
+            if len(rows):
+                self._cache.gather(rows, out=pixels)
         else:
             is_cached = is_good.copy()
             is_cached[pending.missing] = False
@@ -338,6 +346,14 @@ class ImageLoader:
                 rows, pixels = rows[is_good], pixels[is_good]
         images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
         return Batch(images, torch.from_numpy(self._labels[rows]), rows)
+
+    def _empty_pixels(self, num_images: int) -> NDArray[np.uint8]:
+        """uint8 [num_images, height, width, 3] to be filled in."""
+        shape = (num_images, *self._shape)
+        if self._pins_memory and num_images:
+            pixels: NDArray[np.uint8] = torch.empty(shape, dtype=torch.uint8, pin_memory=True).numpy()
+            return pixels
+        return np.empty(shape, dtype=np.uint8)
 
     def _check_tolerance(self) -> None:
         if self._bad.is_beyond_tolerance:
@@ -361,9 +377,9 @@ class ImageLoader:
 def _compute_alone() -> None:
     """Let each operation of this thread be computed by this thread.
 
-    Random steps are many small operations. Each of them would be shared among all cores, from all reading threads at
-    once and beside the network: on a busy machine they then wait for each other most of the time. The number is
-    OpenMP's for the calling thread: that of the thread that trains stays as it is.
+    There is a computing thread a core already. An operation on one image that is shared among all cores, from all of
+    these threads at once and beside the network, waits for other threads most of the time. The number is OpenMP's for
+    the calling thread: that of the thread that trains stays as it is (`ComputePlan.activate`).
     """
     torch.set_num_threads(1)
 

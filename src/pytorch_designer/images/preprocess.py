@@ -92,7 +92,8 @@ def preprocessing_for_dataset(
 
 
 def _check_aspect_ratio(image: torch.Tensor, resize_size: int) -> None:
-    shorter, longer = sorted(image.shape[1:])
+    _, height, width = image.shape
+    shorter, longer = min(height, width), max(height, width)
     if resize_size * resize_size * longer // shorter > max(_MAX_RESIZED_PIXELS, 4 * resize_size**2):
         raise UndecodableImageError(f"too long and thin: {image.shape[2]}x{image.shape[1]} pixels")
 

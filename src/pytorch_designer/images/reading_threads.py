@@ -143,19 +143,23 @@ class ReadingThreads:
                 average_wait += _SHARE_OF_LATEST * (min(wait, _LONGEST_WAIT_COUNTED) - average_wait)
                 self._reads_wait = self._reads_wait or average_wait > _MAX_SECONDS_A_READ_WAITS
             if computation is not None:
-                self._may_compute.wait()
+                self._wait_until_computing()
                 if not self.is_closed:
                     computation()
             del item, computation
 
     def _read_first(self, task: _Task, slot: int) -> tuple[Computation | None, float]:
         """What is left to do once the read is carried out, here and now; and how many seconds the read waited."""
-        self._may_compute.wait()
+        self._wait_until_computing()
         if self.is_closed:
             return None, 0.0
         started, computed = time.perf_counter(), time.thread_time()
         computation = self._carry_out(task, slot)
         return computation, time.perf_counter() - started - (time.thread_time() - computed)
+
+    def _wait_until_computing(self) -> None:
+        if not self._may_compute.is_set():  # asked first, since waiting takes a lock that all threads share
+            self._may_compute.wait()
 
     def _carry_out(self, task: _Task, slot: int) -> Computation | None:
         read, position, row = task

@@ -41,11 +41,12 @@ def resize_and_crop(
         is_channels_last = image_u8.stride() == (1, 3 * width, 3)
         if plan is not None and is_channels_last:
             end, start, scales = plan
-            # A batch of one, with the strides from which the operator sees in which order its output is to be.
-            batch = image_u8.as_strided((1, 3, height, width), (image_u8.numel(), 1, 3 * width, 3))
+            # Shaped and cut by numpy: torch lets go of Python's lock each time, and many threads then wait for it in
+            # turn. By the strides of a batch of one the operator sees in which order its output is to be.
+            batch_nhwc = image_u8.numpy().transpose(1, 2, 0).reshape(1, height, width, 3)
+            batch = torch.from_numpy(batch_nhwc.transpose(0, 3, 1, 2))
             resized = torch.ops.aten._upsample_bilinear2d_aa(batch, end, False, *scales)
-            part: torch.Tensor = resized[0, :, start[0] :, start[1] :]
-            return part
+            return torch.from_numpy(resized.numpy()[0, :, start[0] :, start[1] :])
     resized = functional.resize_image(image_u8, [resize_size], interpolation, antialias=True)
     return center_crop(resized, crop)
 

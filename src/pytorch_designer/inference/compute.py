@@ -59,6 +59,7 @@ class ComputePlan:
     def activate(self) -> None:
         """Make the process-wide settings of torch, and of the allocator below it, those of this plan."""
         torch.set_num_threads(self.num_threads)
+        torch.get_num_threads()  # from now on this thread keeps its number, whatever other threads set theirs to
         if self.device.type == "cpu":
             keep_freed_memory()
         if self.device.type != "cuda":

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pytorch_designer.directories.preprocessing import Preprocessing
-from pytorch_designer.errors import ModuleOutOfMemoryError
+from pytorch_designer.errors import InvalidDatasetError, ModuleOutOfMemoryError
 from pytorch_designer.inference.compute import ComputePlan
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.scoring.batch import ImageBatch
@@ -33,6 +33,18 @@ class NotFinite(nn.Module):
     def forward(self, images_nchw: Tensor) -> Tensor:
         logits_n2 = images_nchw[:, :2, 0, 0] * 255
         return torch.where((logits_n2[:, :1].round() == 9).expand(-1, 2), torch.nan, logits_n2)
+
+
+class WantsFivePixels(nn.Sequential):
+    def __init__(self) -> None:
+        super().__init__(nn.Conv2d(3, 2, kernel_size=5), nn.Flatten())
+
+
+class IsBroken(nn.Module):
+    def forward(self, images_nchw: Tensor) -> Tensor:
+        if images_nchw.is_meta:
+            return images_nchw[:, :2, 0, 0]
+        raise RuntimeError("a bug")
 
 
 class Fails(nn.Module):
@@ -85,3 +97,14 @@ def test_memory_that_runs_out_is_named_with_advice_for_scoring() -> None:
         list(pieces(Fails(), [batch([0, 1, 2])], num_rows=3))
     assert caught.value.where == "dataset"
     assert "batch_size" not in caught.value.advice
+
+
+def test_images_of_a_size_that_the_network_does_not_take_are_named() -> None:
+    with pytest.raises(InvalidDatasetError, match="WantsFivePixels does not take images of 1 x 1 pixels") as caught:
+        list(pieces(WantsFivePixels(), [batch([0, 1])], num_rows=2))
+    assert caught.value.reason == "image_size"
+
+
+def test_other_faults_of_a_network_stay_what_they_are() -> None:
+    with pytest.raises(RuntimeError, match="a bug"):
+        list(pieces(IsBroken(), [batch([0])], num_rows=1))

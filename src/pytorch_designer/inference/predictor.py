@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
 from pytorch_designer.images.preprocess import normalize
+from pytorch_designer.inference.adaptive_pooling import pool_in_fixed_order
+from pytorch_designer.inference.memory import memory_errors
 from pytorch_designer.inference.single_pixel import multiply_single_pixels
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
+
     from torch import Tensor, nn
 
     from pytorch_designer.directories.preprocessing import Preprocessing
     from pytorch_designer.inference.compute import ComputePlan
+
+BatchT = TypeVar("BatchT")
 
 _PIXELS_A_BATCH = 64 * 224 * 224
 _MAX_BATCH = 256
@@ -24,7 +33,7 @@ class Predictor:
 
     Args:
         network: Maps float32 images [n, 3, h, w] to logits [n, k]. Moved to the plan's device and layout; on a CPU its
-            convolutions are made to multiply single pixels.
+            convolutions are made to multiply single pixels, on a GPU its pooling to repeat bit for bit.
         preprocessing: What the network was trained with.
         plan: Device and precision.
     """
@@ -33,23 +42,83 @@ class Predictor:
         self.network: nn.Module = network.to(device=plan.device, memory_format=plan.memory_format)  # type: ignore[call-overload]
         if plan.device.type == "cpu":
             multiply_single_pixels(self.network)
+        elif plan.device.type == "cuda" and plan.is_deterministic:
+            pool_in_fixed_order(self.network)
         self.preprocessing = preprocessing
         self.plan = plan
 
+    def send(self, tensor: Tensor) -> Tensor:
+        """A tensor on the device. To a GPU it is copied out of pinned memory, which the caller does not wait for."""
+        if self.plan.device.type == "cuda" and tensor.device.type == "cpu":
+            pinned = tensor if tensor.is_pinned() else tensor.pin_memory()
+            return pinned.to(self.plan.device, non_blocking=True)
+        return tensor.to(self.plan.device)
+
     def prepare(self, images_nchw: Tensor) -> Tensor:
         """uint8 images [n, 3, h, w] as the normalised float32 input of the network, on its device."""
-        if self.plan.device.type == "cuda":
-            images_nchw = images_nchw.pin_memory().to(self.plan.device, non_blocking=True)
-        images_nchw = images_nchw.to(device=self.plan.device, memory_format=self.plan.memory_format)
+        images_nchw = self.send(images_nchw).contiguous(memory_format=self.plan.memory_format)
         return normalize(images_nchw, self.preprocessing)
 
-    @torch.inference_mode()
     def logits(self, images_nchw: Tensor) -> Tensor:
         """Logits float32 [n, k] on the CPU for uint8 images [n, 3, h, w]."""
+        return self._start(images_nchw).wait()
+
+    def logits_in_turn(
+        self,
+        batches: Iterable[BatchT],
+        images_of: Callable[[BatchT], Tensor],
+        *,
+        errors: Callable[[Tensor], AbstractContextManager[object]] | None = None,
+    ) -> Iterator[tuple[BatchT, Tensor]]:
+        """Yield each batch with its logits, float32 [n, k] on the CPU.
+
+        A GPU computes them while the batch before is in use and the next one is read.
+
+        Args:
+            batches: With at least one image each.
+            images_of: The images of a batch, uint8 [n, 3, h, w].
+            errors: Gives the errors of a forward pass of these images their names; None: `memory_errors` does.
+
+        Raises:
+            ModuleOutOfMemoryError: The device has too little memory for a batch.
+        """
+        most_ahead = int(self.plan.device.type == "cuda")
+        started: deque[tuple[BatchT, _PendingLogits]] = deque()
+        for batch in batches:
+            images_nchw = images_of(batch)
+            with memory_errors(len(images_nchw)) if errors is None else errors(images_nchw):
+                started.append((batch, self._start(images_nchw)))
+            if len(started) > most_ahead:
+                first, logits = started.popleft()
+                yield first, logits.wait()
+        for first, logits in started:
+            yield first, logits.wait()
+
+    @torch.inference_mode()
+    def _start(self, images_nchw: Tensor) -> _PendingLogits:
         self.network.eval()
         with self.plan.autocast():
             logits_nk: Tensor = self.network(self.prepare(images_nchw))
-        return logits_nk.float().cpu()
+        if self.plan.device.type != "cuda":
+            return _PendingLogits(logits_nk.float().cpu(), None)
+        on_cpu = torch.empty(logits_nk.shape, dtype=torch.float32, pin_memory=True)
+        on_cpu.copy_(logits_nk, non_blocking=True)
+        is_there = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        is_there.record()
+        return _PendingLogits(on_cpu, is_there)
+
+
+@dataclass(frozen=True)
+class _PendingLogits:
+    """Logits float32 [n, k] on the CPU, which are there once the event has passed; at once without one."""
+
+    logits_nk: Tensor
+    is_there: torch.cuda.Event | None
+
+    def wait(self) -> Tensor:
+        if self.is_there is not None:
+            self.is_there.synchronize()
+        return self.logits_nk
 
 
 def inference_batch_size(preprocessing: Preprocessing) -> int:

@@ -19,7 +19,7 @@ from pytorch_designer.images.order import batch_slices
 from pytorch_designer.images.resources import default_read_threads
 from pytorch_designer.inference.compute import choose_compute
 from pytorch_designer.inference.predictor import inference_batch_size
-from pytorch_designer.models.loading import LoadedModel, check_forward, load_trained_model
+from pytorch_designer.models.loading import LoadedModel, load_trained_model
 from pytorch_designer.scoring.batch import ImageBatch
 from pytorch_designer.scoring.own_size import OwnSizeImages
 from pytorch_designer.settings import settings
@@ -69,7 +69,7 @@ def open_model_and_images(
 
     Raises:
         InvalidModelDirectoryError: The model is unusable or untrained.
-        InvalidDatasetError: No file of the dataset can be used, or the network does not take the images' size.
+        InvalidDatasetError: No file of the dataset can be used.
     """
     spec = open_trained_model_directory(trained_model).spec
     preprocessing = None if isinstance(spec.flavor_extras, LegacyNetwork) else spec.preprocessing()
@@ -77,16 +77,10 @@ def open_model_and_images(
         model = load_trained_model(trained_model)
         return model, stack.enter_context(OwnSizeImages(dataset, model, num_threads=default_read_threads()))
     with ThreadPoolExecutor(1) as thread:
-        loading = thread.submit(_load_for_size, trained_model, preprocessing)
+        loading = thread.submit(load_trained_model, trained_model)
         images = stack.enter_context(OneSizeImages(dataset, preprocessing))
         images.begin()
         return loading.result(), images
-
-
-def _load_for_size(trained_model: Path, preprocessing: Preprocessing) -> LoadedModel:
-    model = load_trained_model(trained_model)
-    check_forward(model.network, preprocessing.crop_height, preprocessing.crop_width, model.architecture)
-    return model
 
 
 class OneSizeImages:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pytorch_designer.inference.memory import memory_errors
+from pytorch_designer.models.loading import FORWARD_ERRORS, check_forward
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
+    from torch import Tensor, nn
 
     from pytorch_designer.inference.predictor import Predictor
     from pytorch_designer.scoring.batch import ImageBatch
@@ -38,18 +41,35 @@ def row_probabilities(
 
     Raises:
         ModuleOutOfMemoryError: The device has too little memory for a batch.
+        InvalidDatasetError: The network does not take images of this size.
     """
     done = 0
-    for batch in batches:
+
+    @contextmanager
+    def naming_errors(images_nchw: Tensor) -> Iterator[None]:
+        memory = memory_errors(len(images_nchw), where=port, advice=_MEMORY_ADVICE)
+        with _size_errors(predictor.network, images_nchw), memory:
+            yield
+
+    in_turn = predictor.logits_in_turn(batches, lambda batch: batch.images_nchw, errors=naming_errors)
+    for batch, logits_nk in in_turn:
         start, end = int(batch.rows[0]), int(batch.rows[-1]) + 1
         yield from _blank_pieces(done, start, num_classes)
-        with memory_errors(len(batch.rows), where=port, advice=_MEMORY_ADVICE):
-            logits_nk = predictor.logits(batch.images_nchw)
         probabilities = _blank(end - start, num_classes)
         probabilities[batch.rows - start] = logits_nk.double().softmax(dim=1).numpy()
         yield slice(start, end), probabilities
         done = end
     yield from _blank_pieces(done, num_rows, num_classes)
+
+
+@contextmanager
+def _size_errors(network: nn.Module, images_nchw: Tensor) -> Iterator[None]:
+    """Name the size of the images where that is what the network fails on; looking at it beforehand takes time."""
+    try:
+        yield
+    except FORWARD_ERRORS:
+        check_forward(network, *images_nchw.shape[2:])
+        raise
 
 
 def _blank_pieces(start: int, end: int, num_classes: int) -> Iterator[tuple[slice, NDArray[np.float64]]]:

@@ -2,7 +2,7 @@
 
     python benchmarks/training.py photos [--peers-python PATH] [--runs 5]
     python benchmarks/training.py small [--peers-python PATH] [--runs 5]
-    python benchmarks/training.py floor [--size 224] [--images 128] [--runs 5]
+    python benchmarks/training.py floor [--model resnet18] [--size 224] [--batch-size 16] [--images 128] [--runs 5]
 
 `photos` is ResNet-18 at 224 pixels on JPEGs of 500x375, `small` the same network at 32 pixels on the digits of
 harder_digits.py. A round trains once each way, in turn, each in a fresh process: this product's command and the
@@ -10,8 +10,9 @@ programs in peers/. What counts is the time of all epochs with their validation;
 
 `floor` trains one epoch at a time in this process, without validation, on either kind of images:
 
-- floor: the same network, precision and batches on tensors that are in memory already: forward, backward, optimizer
-  step, nothing else
+- floor: the same network, precision and batches on normalised tensors that are in the device's memory already:
+  forward, backward, optimizer step, nothing else
+- floor, captured: the same as a CUDA graph; on a GPU only
 - first epoch: the training loop of Train PyTorch Model, every image read from its file
 - later epochs: the same, with the images in the cache
 """
@@ -42,12 +43,16 @@ from pytorch_designer.images.resources import default_read_threads
 from pytorch_designer.inference.compute import choose_compute
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.settings import settings
+from pytorch_designer.training.learner import open_steps
 from pytorch_designer.training.optimizer import build_optimizer
-from pytorch_designer.training.state import TrainingState
-from pytorch_designer.training.step import take_step
+from pytorch_designer.training.step import StepRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from torch import Tensor
+
+    Network = tuple[Predictor, torch.optim.SGD]
 
 SMALL_SIZE = 32
 
@@ -86,7 +91,7 @@ SMALL = Workload(Task(size=SMALL_SIZE, epochs=5), num_training=2000, num_validat
 def main() -> None:
     """Write the images, train each way in turn, and print a table."""
     options = parse_options()
-    task = Task(size=options.size, epochs=options.epochs, model=options.model)
+    task = Task(size=options.size, epochs=options.epochs, model=options.model, batch_size=options.batch_size)
     workload = Workload(task, options.images, options.validation_images)
     with tempfile.TemporaryDirectory() as folder:
         workload.write_images(Path(folder))
@@ -105,6 +110,7 @@ def parse_options() -> argparse.Namespace:
         mode.add_argument("--runs", type=int, default=5)
         mode.add_argument("--images", type=int, default=workload.num_training, help="for training")
         mode.add_argument("--model", default=workload.task.model)
+        mode.add_argument("--batch-size", type=int, default=workload.task.batch_size)
         if name == "floor":
             mode.add_argument("--size", type=int, choices=(224, SMALL_SIZE), default=workload.task.size)
             mode.set_defaults(validation_images=0, epochs=1)
@@ -156,49 +162,98 @@ def compare_with_floor(workload: Workload, root: Path, num_runs: int) -> None:
             num_threads=threads,
             cache=cache,
             decodes_ahead=not plan.takes_all_cores,
+            pins_memory=plan.device.type == "cuda",
             tolerance=0.0,
             port="benchmark",
         )
 
-    def state() -> tuple[Predictor, TrainingState]:
+    def network() -> Network:
         torch.manual_seed(0)
-        network = torchvision.models.get_model(model, num_classes=len(dataset.classes))
-        predictor = Predictor(network, preprocessing, plan)
-        return predictor, TrainingState(predictor.network, build_optimizer(predictor.network, 0.001))
+        predictor = Predictor(
+            torchvision.models.get_model(model, num_classes=len(dataset.classes)), preprocessing, plan
+        )
+        return predictor, build_optimizer(predictor.network, 0.001)
 
+    batch_size = workload.task.batch_size
     with loader(NO_CACHE) as uncached, loader(CacheBudget(2**34)) as cached:
-        ways: dict[str, Callable[[], object]] = {
-            "floor": floor(*state(), list(cached.batches(batches))),
-            "first epoch": our_epoch(*state(), lambda: uncached.batches(batches)),
-            "later epochs": our_epoch(*state(), lambda: cached.batches(batches)),
-        }
-        seconds = time_in_turn(ways, num_runs)
-    title = f"{model}, {len(dataset):,} {workload.kind}, {size} pixels, batch size {workload.task.batch_size}"
+        in_memory = list(cached.batches(batches))
+        ways: dict[str, Callable[[], object]] = {"floor": floor(*network(), in_memory)}
+        if plan.device.type == "cuda":
+            ways["floor, captured"] = captured_floor(*network(), in_memory)
+        ways["first epoch"] = our_epoch(*network(), batch_size, lambda: uncached.batches(batches))
+        ways["later epochs"] = our_epoch(*network(), batch_size, lambda: cached.batches(batches))
+        seconds = time_in_turn({name: finished(way, plan.device) for name, way in ways.items()}, num_runs)
+    title = f"{model}, {len(dataset):,} {workload.kind}, {size} pixels, batch size {batch_size}"
     print_table(f"{title}, {plan.describe()}", seconds, len(dataset))
 
 
-def floor(predictor: Predictor, state: TrainingState, batches: list[Batch]) -> Callable[[], None]:
+def finished(way: Callable[[], object], device: torch.device) -> Callable[[], None]:
+    """`way`, until a GPU has computed all that it was asked for."""
+
+    def run() -> None:
+        way()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    return run
+
+
+def floor(predictor: Predictor, optimizer: torch.optim.SGD, batches: list[Batch]) -> Callable[[], None]:
     """Forward, backward and step on normalised tensors in memory."""
-    prepared = [(predictor.prepare(batch.images), batch.labels) for batch in batches]
+    prepared = [(predictor.prepare(batch.images), predictor.send(batch.labels)) for batch in batches]
 
     def epoch() -> None:
-        predictor.network.train()
         for inputs_nchw, labels_n in prepared:
-            with predictor.plan.autocast():
-                logits_nk = predictor.network(inputs_nchw)
-            cross_entropy(logits_nk.float(), labels_n).backward()  # type: ignore[no-untyped-call]
-            state.optimizer.step()
-            state.optimizer.zero_grad(set_to_none=True)
+            bare_step(predictor, optimizer, inputs_nchw, labels_n)
 
     return epoch
 
 
-def our_epoch(predictor: Predictor, state: TrainingState, read: Callable[[], Iterator[Batch]]) -> Callable[[], None]:
-    """The steps of Train PyTorch Model on batches from its loader."""
+def captured_floor(predictor: Predictor, optimizer: torch.optim.SGD, batches: list[Batch]) -> Callable[[], None]:
+    """The same as one CUDA graph, for batches that all have one size."""
+    prepared = [(predictor.prepare(batch.images), predictor.send(batch.labels)) for batch in batches]
+    inputs_nchw, labels_n = (tensor.clone() for tensor in prepared[0])
+    beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    beside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(beside):
+        for _ in range(3):
+            bare_step(predictor, optimizer, inputs_nchw, labels_n)
+    torch.cuda.current_stream().wait_stream(beside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        bare_step(predictor, optimizer, inputs_nchw, labels_n)
+    in_use = predictor, optimizer  # the graph does not keep what it works on
 
     def epoch() -> None:
-        for batch in read():
-            take_step(state, batch, predictor, learning_rate=0.001, normalizes_lone_image=True)
+        assert in_use
+        for images, labels in prepared:
+            inputs_nchw.copy_(images)
+            labels_n.copy_(labels)
+            graph.replay()
+
+    return epoch
+
+
+def bare_step(predictor: Predictor, optimizer: torch.optim.SGD, inputs_nchw: Tensor, labels_n: Tensor) -> None:
+    """What any training loop has to compute."""
+    predictor.network.train()
+    with predictor.plan.autocast():
+        logits_nk = predictor.network(inputs_nchw)
+    cross_entropy(logits_nk.float(), labels_n).backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+
+
+def our_epoch(
+    predictor: Predictor, optimizer: torch.optim.SGD, batch_size: int, read: Callable[[], Iterator[Batch]]
+) -> Callable[[], None]:
+    """The steps of Train PyTorch Model on batches from its loader."""
+    steps = open_steps(predictor, optimizer, normalizes_lone_image=True, usual_sizes={batch_size})
+
+    def epoch() -> None:
+        for number, batch in enumerate(read()):
+            steps.take(batch, StepRequest(epoch=1, step=number, learning_rate=0.001, seed=number))
+        steps.settle()
 
     return epoch
 

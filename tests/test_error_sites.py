@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pytest
 import torch
 import yaml
 from PIL import Image
+from torch import nn
 
 import pytorch_designer.errors as errors_module
 from pytorch_designer.components.registry import COMPONENTS
@@ -25,7 +26,7 @@ from pytorch_designer.directories.transformation_directory import open_transform
 from pytorch_designer.errors import DesignerError
 from pytorch_designer.harness.component_file import read_component
 from pytorch_designer.harness.job import JobRequest, run_job
-from pytorch_designer.images.loader import Batch, ImageLoader
+from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.inference.compute import choose_compute
 from pytorch_designer.inference.memory import memory_errors
 from pytorch_designer.inference.predictor import Predictor
@@ -38,7 +39,6 @@ from pytorch_designer.training.loop import TrainingRun, train
 from pytorch_designer.training.optimizer import build_optimizer
 from pytorch_designer.training.signals import StopRequest
 from pytorch_designer.training.state import TrainingState
-from pytorch_designer.training.step import take_step
 from tests.components.test_evaluate_model import write_scores
 from tests.images.digits import write_digits
 from tests.training.small_run import HYPERPARAMETERS, PLAN, PREPROCESSING, RecordingDisplay, small_network
@@ -93,21 +93,24 @@ def _diverge(folder: Path) -> None:
     network = small_network()
     with torch.no_grad():
         next(network.parameters()).fill_(torch.inf)
-    batch = Batch(torch.ones(2, 3, 8, 8, dtype=torch.uint8), torch.tensor([0, 1]), np.arange(2))
-    state = TrainingState(network, build_optimizer(network, 0.1))
-    take_step(state, batch, Predictor(network, PREPROCESSING, PLAN), learning_rate=0.1, normalizes_lone_image=True)
+    with _run(folder, network) as run:
+        train(run, TrainingState(network, build_optimizer(network, 0.1)))
 
 
 def _interrupt(folder: Path) -> None:
-    write_digits(folder / "digits", classes=3, per_class=2)
-    dataset = open_image_directory(folder / "digits")
     network = small_network()
     stop = StopRequest()
     stop.receive(signal.SIGTERM, None)
-    with ExitStack() as stack:
-        loader = ImageLoader(dataset, PREPROCESSING, num_threads=1, tolerance=0.0, port="dataset")
-        stack.enter_context(loader)
-        run = TrainingRun(
+    with _run(folder, network, stop) as run:
+        train(run, TrainingState(network, build_optimizer(network, 0.1)))
+
+
+@contextmanager
+def _run(folder: Path, network: nn.Module, stop: StopRequest | None = None) -> Iterator[TrainingRun]:
+    write_digits(folder / "digits", classes=3, per_class=2)
+    dataset = open_image_directory(folder / "digits")
+    with ImageLoader(dataset, PREPROCESSING, num_threads=1, tolerance=0.0, port="dataset") as loader:
+        yield TrainingRun(
             hyperparameters=replace(HYPERPARAMETERS, num_epochs=1),
             predictor=Predictor(network, PREPROCESSING, PLAN),
             training=loader,
@@ -119,9 +122,8 @@ def _interrupt(folder: Path) -> None:
             checkpoint_seconds=1e9,
             display=RecordingDisplay(),
             on_epoch_end=lambda record: None,
-            stop_request=stop,
+            stop_request=stop or StopRequest(),
         )
-        train(run, TrainingState(network, build_optimizer(network, 0.1)))
 
 
 def _write_into_input(folder: Path) -> None:

@@ -17,6 +17,7 @@ from torch import nn
 from pytorch_designer.directories.image_directory import ImageDirectory, open_image_directory
 from pytorch_designer.images.cache import CacheBudget
 from pytorch_designer.images.loader import ImageLoader
+from pytorch_designer.inference.compute import ComputePlan
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.training.checkpoint import CheckpointStore
 from pytorch_designer.training.loop import TrainingRun
@@ -54,7 +55,9 @@ def build_run(datasets: dict[str, ImageDirectory], tmp_path: Path) -> Iterator[B
     """A function that builds a fresh run; keyword arguments replace hyperparameters and parts of the run."""
     with ExitStack() as stack:
 
-        def build(network: nn.Module | None = None, output: Path | None = None, **changes: Any) -> SmallRun:
+        def build(
+            network: nn.Module | None = None, output: Path | None = None, plan: ComputePlan = PLAN, **changes: Any
+        ) -> SmallRun:
             hyperparameters = replace(
                 HYPERPARAMETERS, **{name: changes.pop(name) for name in list(changes) if hasattr(HYPERPARAMETERS, name)}
             )
@@ -65,13 +68,14 @@ def build_run(datasets: dict[str, ImageDirectory], tmp_path: Path) -> Iterator[B
                         PREPROCESSING,
                         num_threads=2,
                         cache=CacheBudget(10**6),
+                        pins_memory=plan.device.type == "cuda",
                         tolerance=0.0,
                         port=f"{part}_dataset",
                     )
                 )
                 for part, dataset in datasets.items()
             }
-            predictor = Predictor(small_network() if network is None else network, PREPROCESSING, PLAN)
+            predictor = Predictor(small_network() if network is None else network, PREPROCESSING, plan)
             display = RecordingDisplay()
             parts: dict[str, Any] = {
                 "hyperparameters": hyperparameters,

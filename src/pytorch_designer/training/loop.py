@@ -18,33 +18,28 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import torch
 
-from pytorch_designer.errors import InterruptedRunError, NonFiniteLossError
+from pytorch_designer.errors import NonFiniteLossError
 from pytorch_designer.images.order import batch_slices, epoch_order
-from pytorch_designer.inference.memory import memory_errors
 from pytorch_designer.inference.predictor import Predictor, inference_batch_size
-from pytorch_designer.seeds import derive_seed
 from pytorch_designer.training.batch_norm import raise_momentum
+from pytorch_designer.training.checkpoint_keeper import CheckpointKeeper
 from pytorch_designer.training.history import EpochRecord, Metrics
-from pytorch_designer.training.initial_scale import scale_initial_weights
+from pytorch_designer.training.learner import Learner
 from pytorch_designer.training.metrics import MetricSums
 from pytorch_designer.training.schedule import learning_rate_at
 from pytorch_designer.training.selection import is_better, stop_reason
 from pytorch_designer.training.state import BestEpoch, TrainingState, copy_weights
-from pytorch_designer.training.step import take_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from torch import Tensor
 
+    from pytorch_designer.images.augmentation import Augmentation
     from pytorch_designer.images.loader import Batch, ImageLoader
     from pytorch_designer.training.checkpoint import CheckpointStore
     from pytorch_designer.training.hyperparameters import Hyperparameters
     from pytorch_designer.training.signals import StopRequest
-
-_MAX_CHECKPOINT_SHARE = 0.02  # of the time of a run: on a slow disk, checkpoints become rarer
-_LEAST_EPOCH_SHARE = 0.1  # of the time between checkpoints: epochs that are shorter do not each end with one
-_FIRST_EPOCH_SHARE = 0.5  # likewise, as long as it is not known what a checkpoint costs
 
 
 class TrainingDisplay(Protocol):
@@ -70,7 +65,7 @@ class TrainingRun:
         training: Loader of the training images.
         validation: Loader of the validation images, labelled in the order of the training classes.
         num_classes: Number of classes.
-        normalizes_lone_image: See `take_step`.
+        normalizes_lone_image: See `ImmediateSteps`.
         starts_from_scratch: Whether the network has drawn weights and no learnt ones, which are then scaled first.
         checkpoints: Where the state is saved.
         checkpoint_seconds: Time between two checkpoints within an epoch. The end of an epoch gets one after a tenth of
@@ -78,6 +73,7 @@ class TrainingRun:
         display: Shows progress.
         on_epoch_end: Called with the record of each epoch, for tracking.
         stop_request: Set when the process was told to stop.
+        batch_augmentation: Random steps that the loader leaves to the GPU; None where there are none, or it does them.
     """
 
     hyperparameters: Hyperparameters
@@ -92,6 +88,7 @@ class TrainingRun:
     display: TrainingDisplay
     on_epoch_end: Callable[[EpochRecord], None]
     stop_request: StopRequest
+    batch_augmentation: Augmentation | None = None
 
     @cached_property
     def training_slices(self) -> list[slice]:
@@ -126,15 +123,23 @@ def train(run: TrainingRun, state: TrainingState) -> str:
         InvalidDatasetError: Too many images cannot be read.
     """
     raise_momentum(run.predictor.network)
-    keeper = _CheckpointKeeper(run, state)
+    learner = Learner(run, state)
+    keeper = CheckpointKeeper(run, state, learner)
     keeper.stop_if_requested()  # a signal that came while the inputs were opened
     while (reason := run.why_stop(state)) is None:
         before = state.seconds
         started = time.perf_counter()
-        for batch in _remaining_batches(run, state):
-            _train_batch(run, state, batch, keeper)
-            state.seconds = before + time.perf_counter() - started
-            keeper.save_if_due()
+        try:
+            for batch in _remaining_batches(run, state):
+                learner.learn(batch)
+                state.seconds = before + time.perf_counter() - started
+                keeper.save_if_due()
+            learner.settle()
+        except NonFiniteLossError:
+            if state.best is not None:
+                keeper.save()
+            raise
+        state.seconds = before + time.perf_counter() - started
         validation, confusion = _validate(run, state.epoch, keeper)
         _end_epoch(run, state, validation, confusion, before + time.perf_counter() - started)
         keeper.save_if_due(is_epoch_end=True)
@@ -153,48 +158,17 @@ def _remaining_batches(run: TrainingRun, state: TrainingState) -> Iterator[Batch
     return run.training.batches((order[part] for part in run.training_slices[state.step :]), epoch=state.epoch)
 
 
-def _train_batch(run: TrainingRun, state: TrainingState, batch: Batch, keeper: _CheckpointKeeper) -> None:
-    epoch, step = state.epoch, state.step
-    if len(batch.labels):  # a batch whose images are all bad is passed over
-        if run.starts_from_scratch and epoch == 1 and not state.sums.num_images:
-            _scale_initial_weights(run, batch)
-        torch.manual_seed(derive_seed(run.hyperparameters.random_seed, "step", epoch, step))  # for dropout and the like
-        try:
-            loss = take_step(
-                state,
-                batch,
-                run.predictor,
-                learning_rate=run.learning_rate(epoch, step),
-                normalizes_lone_image=run.normalizes_lone_image,
-            )
-        except NonFiniteLossError:
-            if state.best is not None:
-                keeper.save()
-            raise
-        num_steps, num_images = len(run.training_slices), len(batch.labels)
-        run.display.step_taken(epoch=epoch, step=step + 1, num_steps=num_steps, num_images=num_images, loss=loss)
-    state.step += 1
-
-
-def _scale_initial_weights(run: TrainingRun, batch: Batch) -> None:
-    if len(batch.labels) > 1 or run.normalizes_lone_image:
-        torch.manual_seed(derive_seed(run.hyperparameters.random_seed, "initial_scale"))
-        scale_initial_weights(run.predictor, batch, learning_rate=run.hyperparameters.learning_rate)
-
-
-def _validate(run: TrainingRun, epoch: int, keeper: _CheckpointKeeper) -> tuple[Metrics, Tensor]:
+def _validate(run: TrainingRun, epoch: int, keeper: CheckpointKeeper) -> tuple[Metrics, Tensor]:
     """Exact validation metrics, and the confusion matrix int64 [true class, predicted class]."""
     sums = MetricSums()
     confusion = torch.zeros(run.num_classes, run.num_classes, dtype=torch.int64)
     order = np.arange(len(run.validation))
     slices = batch_slices(len(order), inference_batch_size(run.predictor.preprocessing), fold_single=False)
-    for batch in run.validation.batches(order[part] for part in slices):
-        if len(batch.labels):
-            with memory_errors(len(batch.labels)):
-                logits_nk = run.predictor.logits(batch.images)
-            sums.add(logits_nk, batch.labels)
-            ones = torch.ones(len(batch.labels), dtype=torch.int64)
-            confusion.index_put_((batch.labels, logits_nk.argmax(1)), ones, accumulate=True)
+    batches = (batch for batch in run.validation.batches(order[part] for part in slices) if len(batch.labels))
+    for batch, logits_nk in run.predictor.logits_in_turn(batches, lambda batch: batch.images):
+        sums.add(logits_nk, batch.labels)
+        ones = torch.ones(len(batch.labels), dtype=torch.int64)
+        confusion.index_put_((batch.labels, logits_nk.argmax(1)), ones, accumulate=True)
         run.display.validated(epoch=epoch, num_images=sums.num_images)
         keeper.stop_if_requested()
     return sums.metrics(), confusion
@@ -217,42 +191,3 @@ def _end_epoch(run: TrainingRun, state: TrainingState, validation: Metrics, conf
     state.end_epoch(record)
     run.display.epoch_ended(record)
     run.on_epoch_end(record)
-
-
-class _CheckpointKeeper:
-    """Saves the state from time to time, and before the process ends on request."""
-
-    def __init__(self, run: TrainingRun, state: TrainingState) -> None:
-        self._run = run
-        self._state = state
-        self._saved_at = time.monotonic()
-        self._epoch_end_seconds = run.checkpoint_seconds * _FIRST_EPOCH_SHARE
-        self._step_seconds = run.checkpoint_seconds
-
-    def save_if_due(self, *, is_epoch_end: bool = False) -> None:
-        self.stop_if_requested()
-        least_seconds = self._epoch_end_seconds if is_epoch_end else self._step_seconds
-        if time.monotonic() - self._saved_at >= least_seconds:
-            self.save()
-
-    def stop_if_requested(self) -> None:
-        signal_number = self._run.stop_request.signal_number
-        if signal_number is not None:
-            self.save()
-            raise InterruptedRunError(
-                f"The run was told to stop (signal {signal_number}) in epoch {self._state.epoch}, after "
-                f"{self._state.step} of {len(self._run.training_slices)} steps. Its state is saved.",
-                signal_number=signal_number,
-                where=self._run.checkpoints.folder,
-            )
-
-    def save(self) -> None:
-        # One more than the steps of an epoch, so that the end of an epoch is a position of its own.
-        position = len(self._state.history) * (len(self._run.training_slices) + 1) + self._state.step
-        started = time.monotonic()
-        self._run.checkpoints.save(self._state, position)
-        self._saved_at = time.monotonic()
-        wanted = self._run.checkpoint_seconds
-        affordable = (self._saved_at - started) / _MAX_CHECKPOINT_SHARE if wanted else 0.0
-        self._epoch_end_seconds = max(affordable, wanted * _LEAST_EPOCH_SHARE)
-        self._step_seconds = max(affordable, wanted)

@@ -39,7 +39,7 @@ class MetricSums:
         # Summed in order, one image after the other, so that batch boundaries do not change the sum.
         for loss in losses_n.tolist():
             self.loss += loss
-        top1, top5 = count_correct(logits_nk, labels_n)
+        top1, top5 = count_correct(logits_nk, labels_n).tolist()
         self.top1 += top1
         self.top5 += top5
         self.num_images += len(labels_n)
@@ -67,8 +67,8 @@ class MetricSums:
         return asdict(self)
 
 
-def count_correct(logits_nk: Tensor, labels_n: Tensor) -> tuple[int, int]:
-    """Images of a batch with their label at the top, and among the top five (or all, with fewer classes).
+def count_correct(logits_nk: Tensor, labels_n: Tensor) -> Tensor:
+    """Images of a batch with their label at the top, and among the top five (or all, with fewer classes): int64 [2].
 
     The label's rank is the number of classes that score higher, plus those of lower index that score the same,
     so that ties are broken as argmax breaks them. NaN scores count as higher.
@@ -77,4 +77,4 @@ def count_correct(logits_nk: Tensor, labels_n: Tensor) -> tuple[int, int]:
     index_k = torch.arange(logits_nk.shape[1], device=logits_nk.device)
     is_ahead_nk = (logits_nk > own_n1) | ((logits_nk == own_n1) & (index_k < labels_n[:, None])) | logits_nk.isnan()
     rank_n = is_ahead_nk.sum(1)
-    return int((rank_n == 0).sum()), int((rank_n < _TOP).sum())
+    return torch.stack([(rank_n == 0).sum(), (rank_n < _TOP).sum()])

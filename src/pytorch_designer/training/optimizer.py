@@ -36,3 +36,15 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) ->
     """Use `learning_rate` for the next step."""
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
+
+
+def start_momentum(optimizer: torch.optim.SGD) -> None:
+    """Give every parameter the momentum zero that has none yet, which changes no step: the first one adds to nothing.
+
+    Without it the first step of all would be another operation than those after it.
+    """
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            state = optimizer.state[parameter]
+            if state.get("momentum_buffer") is None:
+                state["momentum_buffer"] = torch.zeros_like(parameter, requires_grad=False)

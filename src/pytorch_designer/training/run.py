@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from pytorch_designer.directories.image_directory import ImageDirectory
+    from pytorch_designer.images.augmentation import Augmentation
     from pytorch_designer.tracking.tracker import OpenTracker, Tracker
     from pytorch_designer.training.hyperparameters import Hyperparameters
 
@@ -161,9 +162,11 @@ def _open_loaders(stack: ExitStack, inputs: TrainingInputs, plan: ComputePlan) -
         inputs.training,
         inputs.preprocessing,
         augmentation=inputs.augmentation,
+        draws_later=_batch_augmentation(inputs, plan) is not None,
         num_threads=num_threads,
         cache=default_cache_budget(),
         decodes_ahead=not plan.takes_all_cores,
+        pins_memory=plan.device.type == "cuda",
         tolerance=tolerance,
         port=TRAINING_PORT,
     )
@@ -175,6 +178,7 @@ def _open_loaders(stack: ExitStack, inputs: TrainingInputs, plan: ComputePlan) -
         num_threads=num_threads,
         cache=training.cache_left,
         decodes_ahead=not plan.takes_all_cores,
+        pins_memory=plan.device.type == "cuda",
         tolerance=tolerance,
         port=VALIDATION_PORT,
     )
@@ -182,6 +186,13 @@ def _open_loaders(stack: ExitStack, inputs: TrainingInputs, plan: ComputePlan) -
     training.check_readable()
     validation.check_readable()
     return training, validation
+
+
+def _batch_augmentation(inputs: TrainingInputs, plan: ComputePlan) -> Augmentation | None:
+    """The random steps, where a GPU does them: on a processor, one image at a time is faster."""
+    augmentation = inputs.augmentation
+    on_gpu = plan.device.type == "cuda" and augmentation is not None and augmentation.can_draw_batches()
+    return augmentation if on_gpu else None
 
 
 def _train(
@@ -214,6 +225,7 @@ def _train(
                 display=display,
                 on_epoch_end=lambda record: tracker.log_metrics(_epoch_metrics(record), record.epoch),
                 stop_request=stop_request,
+                batch_augmentation=_batch_augmentation(job.inputs, job.plan),
             )
             reason = train(run, state)
         if state.best is None:

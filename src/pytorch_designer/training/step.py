@@ -1,14 +1,21 @@
-"""One step of SGD."""
+"""One step of SGD, and what it found.
+
+    batch -> logits, loss -> is the loss finite? -> gradients -> weights
+
+A step on a GPU is still being computed when the next one is asked for (`gpu_steps.py`): what steps find is handed out
+in their order, when it is known.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
+import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from pytorch_designer.errors import NonFiniteLossError
 from pytorch_designer.inference.memory import memory_errors
 from pytorch_designer.training.metrics import count_correct
 from pytorch_designer.training.optimizer import set_learning_rate
@@ -18,46 +25,108 @@ if TYPE_CHECKING:
 
     from pytorch_designer.images.loader import Batch
     from pytorch_designer.inference.predictor import Predictor
-    from pytorch_designer.training.state import TrainingState
 
 
-def take_step(
-    state: TrainingState, batch: Batch, predictor: Predictor, *, learning_rate: float, normalizes_lone_image: bool
-) -> float:
-    """Train on a batch of at least one image, and count it in `state.sums`.
+@dataclass(frozen=True)
+class StepRequest:
+    """Which step is taken, and how.
+
+    Attributes:
+        epoch: From 1.
+        step: Of the epoch, from 0.
+        learning_rate: Of this step.
+        seed: Of what the network draws, such as dropout.
+    """
+
+    epoch: int
+    step: int
+    learning_rate: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class StepOutcome:
+    """What a step found before it changed the weights.
+
+    Attributes:
+        request: Which step.
+        num_images: Images of its batch.
+        loss: Their mean cross-entropy in nats; where it is not finite, neither this step nor any later one changes a
+            weight.
+        top1: Images whose highest-scored class is their label.
+        top5: Images whose label is among the five highest-scored classes.
+    """
+
+    request: StepRequest
+    num_images: int
+    loss: float
+    top1: int
+    top5: int
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the weights were changed."""
+        return math.isfinite(self.loss)
+
+
+class Steps(Protocol):
+    """Takes the steps of a run, in order."""
+
+    def take(self, batch: Batch, request: StepRequest) -> list[StepOutcome]:
+        """Train on a batch of at least one image.
+
+        Args:
+            batch: uint8 images [n, 3, h, w] with their labels.
+            request: Which step it is.
+
+        Returns:
+            What is known by now and was not handed out before, of this step and of earlier ones.
+
+        Raises:
+            ModuleOutOfMemoryError: The device has too little memory.
+        """
+
+    def settle(self) -> list[StepOutcome]:
+        """Wait until all steps are done; what was not handed out before."""
+
+
+class ImmediateSteps:
+    """Steps that are done when `take` returns.
 
     Args:
-        state: Changed: weights, momentum, batch-norm statistics and sums.
-        batch: uint8 images [n, 3, h, w] with their labels.
-        predictor: The network, its preprocessing and its device.
-        learning_rate: Learning rate of this step.
+        predictor: The network, its preprocessing and its device. Weights and batch-norm statistics are changed.
+        optimizer: Of the network's parameters.
         normalizes_lone_image: Whether batch norm can take its statistics from a batch of one image. Where it cannot
             (one value a channel), such a batch is normalised with the running statistics.
-
-    Returns:
-        The mean cross-entropy of the batch before the step, in nats.
-
-    Raises:
-        NonFiniteLossError: The loss is NaN or infinite; no weight was changed.
-        ModuleOutOfMemoryError: The device has too little memory.
     """
-    labels_n = batch.labels.to(predictor.plan.device)
-    num_images = len(labels_n)
-    predictor.network.train()
-    if num_images == 1 and not normalizes_lone_image:
-        _use_running_statistics(predictor.network)
-    set_learning_rate(state.optimizer, learning_rate)
-    with memory_errors(num_images):
-        logits_nk, loss = batch_loss(predictor, batch.images, labels_n)
-        value = loss.item()
-        if not math.isfinite(value):
-            raise _diverged(value, state, learning_rate)
-        loss.backward()  # type: ignore[no-untyped-call]
-        state.optimizer.step()
-        state.optimizer.zero_grad(set_to_none=True)
-    top1, top5 = count_correct(logits_nk.detach(), labels_n)
-    state.sums.add_batch(loss=value, top1=top1, top5=top5, num_images=num_images)
-    return value
+
+    def __init__(
+        self, predictor: Predictor, optimizer: torch.optim.Optimizer, *, normalizes_lone_image: bool = True
+    ) -> None:
+        self._predictor = predictor
+        self._optimizer = optimizer
+        self._normalizes_lone_image = normalizes_lone_image
+
+    def take(self, batch: Batch, request: StepRequest) -> list[StepOutcome]:
+        """See `Steps`."""
+        labels_n = batch.labels.to(self._predictor.plan.device)
+        num_images = len(labels_n)
+        train_mode(self._predictor.network, normalizes_batch=num_images > 1 or self._normalizes_lone_image)
+        set_learning_rate(self._optimizer, request.learning_rate)
+        torch.manual_seed(request.seed)
+        with memory_errors(num_images):
+            logits_nk, loss = batch_loss(self._predictor, batch.images, labels_n)
+            value = loss.item()
+            if math.isfinite(value):
+                loss.backward()  # type: ignore[no-untyped-call]
+                self._optimizer.step()
+                self._optimizer.zero_grad(set_to_none=True)
+        top1, top5 = count_correct(logits_nk.detach(), labels_n).tolist()
+        return [StepOutcome(request, num_images, value, top1, top5)]
+
+    def settle(self) -> list[StepOutcome]:
+        """See `Steps`; nothing is ever left."""
+        return []
 
 
 def batch_loss(predictor: Predictor, images_nchw: Tensor, labels_n: Tensor) -> tuple[Tensor, Tensor]:
@@ -71,17 +140,10 @@ def batch_loss(predictor: Predictor, images_nchw: Tensor, labels_n: Tensor) -> t
     return logits_nk, cross_entropy(logits_nk.float(), labels_n)
 
 
-def _use_running_statistics(network: nn.Module) -> None:
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
-            module.eval()
-
-
-def _diverged(loss: float, state: TrainingState, learning_rate: float) -> NonFiniteLossError:
-    kept = "" if state.best is None else " The best weights so far are kept in the checkpoint in the output folder."
-    return NonFiniteLossError(
-        f"The training loss became {loss} at step {state.step + 1} of epoch {state.epoch}, "
-        f"with learning rate {learning_rate:.3g}; the step was not taken.{kept}",
-        where="learning_rate",
-        advice="Use a lower learning_rate, a tenth of this one for instance.",
-    )
+def train_mode(network: nn.Module, *, normalizes_batch: bool) -> None:
+    """Put the network in training mode, its batch norms only where they are to take their statistics from the batch."""
+    network.train()
+    if not normalizes_batch:
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
+                module.eval()

@@ -32,7 +32,7 @@ from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.images.order import batch_slices, epoch_order
 from pytorch_designer.images.preprocess import normalize
 from pytorch_designer.training.batch_norm import LEAST_MOMENTUM
-from pytorch_designer.training.initial_scale import scale_by_gradients
+from pytorch_designer.training.initial_scale import reduce_norms, scale_convolutions
 from pytorch_designer.training.schedule import learning_rate_at
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ class Recipe:
         zero_classifier: Whether the classifier starts from zero.
         zero_residual: Whether the last norm of each block starts from zero.
         scales_weights: Whether the weights that batch norm follows are scaled before the first step.
+        reduces_norms: Whether those of batch norm itself are reduced before that.
     """
 
     rate: Callable[[float], float] = field(
@@ -82,6 +83,7 @@ class Recipe:
     zero_classifier: bool = False
     zero_residual: bool = False
     scales_weights: bool = True
+    reduces_norms: bool = True
 
 
 def one_cycle(done: float) -> float:
@@ -117,6 +119,7 @@ RECIPES = {
     "decay of norms and biases too": replace(HELD, decays_all=True),
     "label smoothing 0.1": replace(HELD, label_smoothing=0.1),
     "residual branches from zero": replace(HELD, zero_residual=True),
+    "norms as torchvision has them": replace(HELD, reduces_norms=False),
     "weights as torchvision draws them": replace(HELD, scales_weights=False),
     "weights as torchvision draws them, cosine": replace(HELD, scales_weights=False, rate=cosine),
 }
@@ -240,8 +243,15 @@ def run(
             rows = torch.from_numpy(order[part])
             network.train()
             if step == 0 and recipe.scales_weights:
-                cross_entropy(network(training[0][rows]), training[1][rows]).backward()  # type: ignore[no-untyped-call]
-                scale_by_gradients(network, learning_rate)
+                inputs, labels = training[0][rows], training[1][rows]
+
+                def look(some: slice, inputs: Tensor = inputs, labels: Tensor = labels) -> tuple[Tensor, Tensor]:
+                    logits = network(inputs[some])
+                    return logits, cross_entropy(logits, labels[some])
+
+                if recipe.reduces_norms:
+                    reduce_norms(network, look)
+                scale_convolutions(network, look, len(labels), learning_rate)
             loss = cross_entropy(network(training[0][rows]), training[1][rows], label_smoothing=recipe.label_smoothing)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()

@@ -1,4 +1,4 @@
-"""How large initial weights are that batch norm follows.
+"""How large initial weights are, in networks with batch norm.
 
 What such weights compute does not depend on their size, as batch norm divides by it. How fast they turn does: their
 gradient falls as they grow, so that one step changes them by learning_rate * |gradient| / |weight|, which falls with
@@ -6,24 +6,37 @@ the square of their size. The usual initial weights keep a signal's size, which 
 their own: in ResNet-18 the last convolutions turn a hundred times more slowly than the first, and after a few hundred
 steps most layers are nearly what they were (docs/decisions/0020-initial-scale.md).
 
-Here each starts with a size at which one step changes it by the same share. Sources: L2 Regularization versus Batch and
-Weight Normalization (arXiv 1706.05350), Theoretical Analysis of Auto Rate-Tuning by Batch Normalization (1812.03981).
+Here each starts with a size at which one step changes it by the same share. Before that, the weights of the batch norms
+themselves are made smaller, most of all where a residual branch ends: a network whose branches add little to what they
+branch off from is nearly linear at first, and learns faster. Sources: Accurate, Large Minibatch SGD (arXiv 1706.02677,
+section 5.1), Batch Normalization Biases Residual Blocks Towards the Identity Function (2002.10444), L2 Regularization
+versus Batch and Weight Normalization (1706.05350), Theoretical Analysis of Auto Rate-Tuning by Batch Normalization
+(1812.03981).
 """
 
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from pytorch_designer.inference.memory import memory_errors
+from pytorch_designer.training.residual_branches import last_norm_weights
 from pytorch_designer.training.step import batch_loss
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from torch import Tensor
+
     from pytorch_designer.images.loader import Batch
     from pytorch_designer.inference.predictor import Predictor
+
+    Variances = dict[nn.Module, float]
+    Look = Callable[[slice], tuple[Tensor, Tensor]]
 
 CHANGE_A_STEP = 0.004
 """By how much of its size a plain gradient step changes a weight at first; with momentum it is ten times as much."""
@@ -31,15 +44,23 @@ CHANGE_A_STEP = 0.004
 LEAST_RATE = 0.001
 """Below the default learning rate the sizes are those for the default one, so that a lower rate is a slower one."""
 
-_MOST_TIMES = 32.0  # neither so small that the epsilon of batch norm counts, nor beyond what fp32 holds
+NORM_SHARE = 0.5
+"""What is left of the initial weights of batch norms, which are 1 as a rule."""
+
+BRANCH_SHARE = 0.25
+"""What is left of that where a residual branch ends."""
+
+_LOOKED_AT = 2  # images: enough for batch norm to take its statistics from
+_MOST_TIMES = 32.0  # either way, so that nothing gets beyond what fp32 holds
+_LEAST_EPSILONS = 10.0  # in the variance that batch norm divides by: with less, epsilon would keep signals from passing
 
 
 def scale_initial_weights(predictor: Predictor, batch: Batch, *, learning_rate: float) -> None:
-    """Scale each convolution that batch norm follows to where a step changes it by `CHANGE_A_STEP`.
+    """Reduce the weights of batch norms, and scale the convolutions before them to what a step is to change.
 
     Args:
-        predictor: Its network has drawn, untrained weights. Nothing but these convolutions' weights, and the running
-            statistics behind them, is changed.
+        predictor: Its network has drawn, untrained weights. Nothing but these weights, and the running statistics
+            behind the convolutions, is changed.
         batch: The first images, uint8 [n, 3, h, w], with their labels. Batch norm must be able to take its statistics
             from them.
         learning_rate: Learning rate of the first step.
@@ -49,30 +70,58 @@ def scale_initial_weights(predictor: Predictor, batch: Batch, *, learning_rate: 
     """
     if not normalized_convolutions(predictor.network):
         return
-    buffers = [(buffer, buffer.clone()) for buffer in predictor.network.buffers()]
+    labels_n = batch.labels.to(predictor.plan.device)
+
+    def look(rows: slice) -> tuple[Tensor, Tensor]:
+        return batch_loss(predictor, batch.images[rows], labels_n[rows])
+
     predictor.network.train()
-    with memory_errors(len(batch.labels)):
-        _, loss = batch_loss(predictor, batch.images, batch.labels.to(predictor.plan.device))
-        loss.backward()  # type: ignore[no-untyped-call]
+    with memory_errors(len(labels_n)):
+        reduce_norms(predictor.network, look)
+        scale_convolutions(predictor.network, look, len(labels_n), learning_rate)
+
+
+def reduce_norms(network: nn.Module, look: Look) -> None:
+    """Multiply the weights of all batch norms by `NORM_SHARE`, those that end residual branches by `BRANCH_SHARE` too.
+
+    Args:
+        network: With its initial weights, in training mode.
+        look: The network's output and its loss for some of the first images, by a slice of these.
+    """
+    with _kept_buffers(network):
+        output, _ = look(slice(_LOOKED_AT))
     with torch.no_grad():
-        for buffer, before in buffers:
-            buffer.copy_(before)
-    scale_by_gradients(predictor.network, learning_rate)
+        for norm in _weighted_norms(network):
+            norm.weight.mul_(NORM_SHARE)
+        for weight in last_norm_weights(output):
+            weight.mul_(BRANCH_SHARE)
 
 
-@torch.no_grad()
-def scale_by_gradients(network: nn.Module, learning_rate: float) -> None:
-    """As `scale_initial_weights`, with the gradients that are there, which are removed.
+def scale_convolutions(network: nn.Module, look: Look, num_images: int, learning_rate: float) -> None:
+    """Scale each convolution that batch norm follows to where a step changes it by `CHANGE_A_STEP`.
 
     The running statistics that validation normalises by are scaled with the weights: what the network computes stays
     the same in either mode.
+
+    Args:
+        network: With its initial weights, in training mode, without gradients.
+        look: As for `reduce_norms`.
+        num_images: How many first images there are.
+        learning_rate: Learning rate of the first step.
     """
-    for convolution, norm in normalized_convolutions(network):
-        factor = _factor(convolution, max(learning_rate, LEAST_RATE))
-        convolution.weight.mul_(factor)
-        if norm.running_mean is not None and norm.running_var is not None:
-            norm.running_mean.mul_(factor)
-            norm.running_var.mul_(factor**2)
+    with _kept_buffers(network), _norms_from_zero_at_work(network), _variances(network) as variances:
+        _, loss = look(slice(num_images))
+        loss.backward()  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        for convolution, norm in normalized_convolutions(network):
+            factor = _factor(convolution, max(learning_rate, LEAST_RATE))
+            if convolution.weight.grad is not None and variances[norm] > 0:
+                factor = max(factor, math.sqrt(_LEAST_EPSILONS * norm.eps / variances[norm]))
+            factor = min(max(factor, 1 / _MOST_TIMES), _MOST_TIMES)
+            convolution.weight.mul_(factor)
+            if norm.running_mean is not None and norm.running_var is not None:
+                norm.running_mean.mul_(factor)
+                norm.running_var.mul_(factor**2)
     network.zero_grad(set_to_none=True)
 
 
@@ -90,6 +139,53 @@ def normalized_convolutions(network: nn.Module) -> list[tuple[nn.Conv2d, nn.Batc
     return found
 
 
+@contextmanager
+def _kept_buffers(network: nn.Module) -> Iterator[None]:
+    """Put running statistics and other buffers back afterwards."""
+    buffers = [(buffer, buffer.clone()) for buffer in network.buffers()]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, before in buffers:
+                buffer.copy_(before)
+
+
+@contextmanager
+def _norms_from_zero_at_work(network: nn.Module) -> Iterator[None]:
+    """Let norms that start from zero, as one may ask for, pass gradients on for once: by these, weights are scaled."""
+    weights = [norm.weight for norm in _weighted_norms(network) if not norm.weight.any()]
+    with torch.no_grad():
+        for weight in weights:
+            weight.fill_(NORM_SHARE * BRANCH_SHARE)
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for weight in weights:
+                weight.zero_()
+
+
+@contextmanager
+def _variances(network: nn.Module) -> Iterator[Variances]:
+    """For the passes within it: the median over channels of the variance of what each batch norm got last."""
+    found: Variances = {}
+
+    def note(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        found[norm] = inputs[0].detach().float().var(dim=(0, 2, 3), unbiased=False).median().item()
+
+    hooks = [norm.register_forward_pre_hook(note) for _, norm in normalized_convolutions(network)]
+    try:
+        yield found
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _weighted_norms(network: nn.Module) -> list[nn.BatchNorm2d]:
+    return [module for module in network.modules() if isinstance(module, nn.BatchNorm2d) and module.affine]
+
+
 def _factor(convolution: nn.Conv2d, learning_rate: float) -> float:
     if convolution.weight.grad is None:
         return 1.0
@@ -98,4 +194,4 @@ def _factor(convolution: nn.Conv2d, learning_rate: float) -> float:
     squared = change / (CHANGE_A_STEP * size) if size else math.nan
     if not 0 < squared < math.inf:  # no gradient, or none that is a number: the first step will tell
         return 1.0
-    return min(max(math.sqrt(squared), 1 / _MOST_TIMES), _MOST_TIMES)
+    return math.sqrt(squared)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torchvision.transforms import v2
+from torchvision.transforms import InterpolationMode, v2
 
 from pytorch_designer.directories.transform_steps import (
     STEPS,
@@ -51,8 +51,14 @@ def image() -> torch.Tensor:
 
 def torchvisions(image: torch.Tensor, op: str, args: dict[str, Any], params: dict[str, Any]) -> torch.Tensor:
     """What torchvision's own transform makes of an image once it has drawn `params`."""
-    transformed: torch.Tensor = getattr(v2, op)(**args).transform(image, params)
+    transformed: torch.Tensor = torchvisions_own(op, args).transform(image, params)
     return transformed
+
+
+def torchvisions_own(op: str, args: dict[str, Any]) -> Any:
+    """The transform; before 0.27, torchvision takes no text for an interpolation."""
+    named = {"interpolation": InterpolationMode(args["interpolation"])} if "interpolation" in args else {}
+    return getattr(v2, op)(**(args | named))
 
 
 @pytest.mark.parametrize(
@@ -73,7 +79,7 @@ def torchvisions(image: torch.Tensor, op: str, args: dict[str, Any], params: dic
     ],
 )
 def test_deterministic_steps_are_torchvisions(image: torch.Tensor, op: str, args: dict[str, Any]) -> None:
-    expected = getattr(v2, op)(**args)(image)
+    expected = torchvisions_own(op, args)(image)
     assert torch.equal(apply_steps(image, [parse_step(op, args)]), expected)
 
 

@@ -74,7 +74,9 @@ def check_directory(root: Path, error: type[DesignerError]) -> None:
     try:
         is_empty = retrying(lambda: _is_empty(root))
     except FileNotFoundError as missing:
-        raise error("There is no such directory.", where=root, reason="missing_directory") from missing
+        raise error(
+            "There is no such directory.", where=root, advice="Check the path.", reason="missing_directory"
+        ) from missing
     except NotADirectoryError as not_directory:
         raise error("The path is a file, not a directory.", where=root, reason="not_a_directory") from not_directory
     except (OSError, ValueError) as failure:

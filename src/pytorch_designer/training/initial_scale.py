@@ -115,7 +115,7 @@ def scale_convolutions(network: nn.Module, look: Look, num_images: int, learning
     with torch.no_grad():
         for convolution, norm in normalized_convolutions(network):
             factor = _factor(convolution, max(learning_rate, LEAST_RATE))
-            if convolution.weight.grad is not None and variances[norm] > 0:
+            if convolution.weight.grad is not None and variances.get(norm, 0.0) > 0:
                 factor = max(factor, math.sqrt(_LEAST_EPSILONS * norm.eps / variances[norm]))
             factor = min(max(factor, 1 / _MOST_TIMES), _MOST_TIMES)
             convolution.weight.mul_(factor)

@@ -55,7 +55,6 @@ def batch_steps(step: TransformStep, drawn: Sequence[Any], size: Size) -> list[B
         step: One for which `has_batch_steps` holds.
         drawn: `random_parameters.drawn_parameters` for each image; for a deterministic step it does not matter.
         size: Height and width of the images before the step.
-
     """
     return _BUILDERS[type(step)](step, drawn, size)
 

@@ -67,6 +67,7 @@ class _Job:
     plan: ComputePlan
     network: nn.Module
     normalizes_lone_image: bool
+    batch_augmentation: Augmentation | None
     fingerprint: str
     output: Path
 
@@ -112,7 +113,7 @@ def train_model(
             _log.info("%s already holds the result of this very run: nothing is left to do.", trained_model)
             return
         prepare_output(trained_model)
-        training, validation = _open_loaders(stack, inputs, job.plan)
+        training, validation = _open_loaders(stack, job)
         summary, best = _train(job, training, validation, stop_request, open_tracker)
         _write(job, summary, best)
 
@@ -142,7 +143,16 @@ def _prepare(inputs: TrainingInputs, hyperparameters: Hyperparameters, output: P
             validation=inputs.validation,
         )
         normalizes_lone_image = check_forward(network, height, width, inputs.model.architecture)
-    return _Job(inputs, hyperparameters, plan, network, normalizes_lone_image, fingerprint.result(), output)
+    return _Job(
+        inputs=inputs,
+        hyperparameters=hyperparameters,
+        plan=plan,
+        network=network,
+        normalizes_lone_image=normalizes_lone_image,
+        batch_augmentation=_batch_augmentation(inputs, plan),
+        fingerprint=fingerprint.result(),
+        output=output,
+    )
 
 
 def _is_finished(job: _Job) -> bool:
@@ -155,14 +165,15 @@ def _is_finished(job: _Job) -> bool:
     return isinstance(run, dict) and run.get("fingerprint") == job.fingerprint
 
 
-def _open_loaders(stack: ExitStack, inputs: TrainingInputs, plan: ComputePlan) -> tuple[ImageLoader, ImageLoader]:
+def _open_loaders(stack: ExitStack, job: _Job) -> tuple[ImageLoader, ImageLoader]:
     """Loaders of the training and the validation images, which share budgets of memory and disk, training first."""
+    inputs, plan = job.inputs, job.plan
     num_threads, tolerance = default_read_threads(), settings().bad_image_tolerance
     training = ImageLoader(
         inputs.training,
         inputs.preprocessing,
         augmentation=inputs.augmentation,
-        draws_later=_batch_augmentation(inputs, plan) is not None,
+        draws_later=job.batch_augmentation is not None,
         num_threads=num_threads,
         cache=default_cache_budget(),
         decodes_ahead=not plan.takes_all_cores,
@@ -225,7 +236,7 @@ def _train(
                 display=display,
                 on_epoch_end=lambda record: tracker.log_metrics(_epoch_metrics(record), record.epoch),
                 stop_request=stop_request,
-                batch_augmentation=_batch_augmentation(job.inputs, job.plan),
+                batch_augmentation=job.batch_augmentation,
             )
             reason = train(run, state)
         if state.best is None:

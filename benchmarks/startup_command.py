@@ -40,6 +40,7 @@ class StepLoader(SourceFileLoader):
     def exec_module(self, module: ModuleType) -> None:
         """See `importlib.abc.Loader`."""
         super().exec_module(module)
+        assert hasattr(module.ImmediateSteps, "take")
         module.ImmediateSteps.take = end_here
 
 

@@ -24,7 +24,7 @@ from pytorch_designer.training.metrics import MetricSums
 from pytorch_designer.training.optimizer import build_optimizer
 from pytorch_designer.training.state import BestEpoch, TrainingState, copy_weights
 
-from .small_run import BuildRun, SmallRun, small_network
+from .small_run import BuildRun, SmallRun, same_tensors, small_network
 
 
 def state_of(network: nn.Module) -> TrainingState:
@@ -47,10 +47,6 @@ def state() -> TrainingState:
     state.sums = MetricSums()
     state.sums.add_batch(loss=1 / 7, top1=3, top5=5, num_images=8)
     return state
-
-
-def same_tensors(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
-    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
 def momenta(state: TrainingState) -> list[Tensor]:

@@ -26,7 +26,7 @@ from pytorch_designer.training.optimizer import build_optimizer
 from pytorch_designer.training.state import copy_weights
 from pytorch_designer.training.step import ImmediateSteps, StepOutcome, StepRequest, Steps
 
-from .small_run import PREPROCESSING, BuildRun, SmallRun, small_network
+from .small_run import PREPROCESSING, BuildRun, SmallRun, same_tensors, small_network
 
 pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU"),
@@ -78,10 +78,6 @@ def taken(steps: Steps, on: list[Batch], learning_rate: float = 0.01) -> list[St
     return outcomes + steps.settle()
 
 
-def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
-
-
 @pytest.mark.parametrize("usual_sizes", [(), (16,), (16, 11)], ids=["launched", "captured", "both sizes captured"])
 def test_weights_and_losses_are_those_of_steps_that_are_waited_for(
     plan: ComputePlan, usual_sizes: tuple[int, ...]
@@ -93,7 +89,7 @@ def test_weights_and_losses_are_those_of_steps_that_are_waited_for(
     found = taken(GpuSteps(ahead, optimizer, usual_sizes=usual_sizes), on)
     assert found == expected
     assert [outcome.request.step for outcome in found] == list(range(9))
-    assert same(copy_weights(ahead.network), copy_weights(waited.network))
+    assert same_tensors(copy_weights(ahead.network), copy_weights(waited.network))
 
 
 def test_a_network_that_cannot_be_captured_is_trained_all_the_same(plan: ComputePlan) -> None:
@@ -183,7 +179,7 @@ def test_a_run_that_was_stopped_continues_bit_for_bit(
     assert second.run.checkpoints.restore(second.state)
     train(second.run, second.state)
     assert first.display.losses + second.display.losses == whole.display.losses
-    assert same(copy_weights(second.network), copy_weights(whole.network))
+    assert same_tensors(copy_weights(second.network), copy_weights(whole.network))
     assert _measured(second) == _measured(whole)
 
 
@@ -212,8 +208,8 @@ def test_random_steps_are_done_on_the_gpu_and_repeat(
     first, second = trained("first", 1), trained("second", 5)
     plain = build_run(plan=plan, output=tmp_path / "plain")
     train(plain.run, plain.state)
-    assert same(copy_weights(first.network), copy_weights(second.network))
-    assert not same(copy_weights(first.network), copy_weights(plain.network))
+    assert same_tensors(copy_weights(first.network), copy_weights(second.network))
+    assert not same_tensors(copy_weights(first.network), copy_weights(plain.network))
 
 
 def _measured(small: SmallRun) -> list[object]:

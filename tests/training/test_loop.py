@@ -17,11 +17,7 @@ from pytorch_designer.training.loop import train
 from pytorch_designer.training.metrics import MetricSums
 from pytorch_designer.training.state import copy_weights
 
-from .small_run import BuildRun, SmallRun, small_network
-
-
-def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+from .small_run import BuildRun, SmallRun, same_tensors, small_network
 
 
 def trained(small: SmallRun) -> SmallRun:
@@ -42,13 +38,13 @@ def test_network_learns(build_run: BuildRun) -> None:
 
 def test_same_seed_gives_the_same_weights_and_history(build_run: BuildRun) -> None:
     first, second = trained(build_run()), trained(build_run())
-    assert same(best_weights(first), best_weights(second))
+    assert same_tensors(best_weights(first), best_weights(second))
     assert first.display.losses == second.display.losses
 
 
 def test_other_seed_gives_other_weights(build_run: BuildRun) -> None:
     first, second = trained(build_run()), trained(build_run(random_seed=-1))
-    assert not same(best_weights(first), best_weights(second))
+    assert not same_tensors(best_weights(first), best_weights(second))
 
 
 def test_threads_and_cache_change_nothing(build_run: BuildRun, datasets: dict[str, object]) -> None:
@@ -63,7 +59,7 @@ def test_threads_and_cache_change_nothing(build_run: BuildRun, datasets: dict[st
         port="training_dataset",
     ) as uncached:
         second = trained(build_run(training=uncached))
-    assert same(best_weights(first), best_weights(second))
+    assert same_tensors(best_weights(first), best_weights(second))
 
 
 def test_every_image_is_seen_once_an_epoch_and_a_lone_last_one_joins_its_neighbour(build_run: BuildRun) -> None:
@@ -97,7 +93,7 @@ def test_best_weights_are_a_copy_that_later_epochs_do_not_touch(build_run: Build
     with torch.no_grad():
         for parameter in small.network.parameters():
             parameter.add_(1.0)
-    assert same(kept, best_weights(small))
+    assert same_tensors(kept, best_weights(small))
 
 
 def test_first_epoch_is_saved_when_none_is_better(build_run: BuildRun) -> None:
@@ -127,7 +123,7 @@ def test_infinite_loss_stops_before_the_step_and_names_it(build_run: BuildRun) -
         train(small.run, small.state)
     assert "step 2 of epoch 2" in caught.value.what
     assert "lower learning_rate" in caught.value.advice
-    assert same(weights[-1], copy_weights(small.network))
+    assert same_tensors(weights[-1], copy_weights(small.network))
     assert list(small.run.checkpoints.folder.glob("*.json")), "the best weights so far are kept"
 
 
@@ -171,8 +167,8 @@ def test_run_that_was_stopped_after_any_step_continues_bit_for_bit(
     assert second.run.checkpoints.restore(second.state)
     train(second.run, second.state)
     assert first.display.losses + second.display.losses == whole.display.losses
-    assert same(best_weights(second), best_weights(whole))
-    assert same(copy_weights(second.network), copy_weights(whole.network))
+    assert same_tensors(best_weights(second), best_weights(whole))
+    assert same_tensors(copy_weights(second.network), copy_weights(whole.network))
     measured = [(record.training, record.validation, record.is_best) for record in second.state.history]
     assert measured == [(record.training, record.validation, record.is_best) for record in whole.state.history]
 
@@ -181,7 +177,7 @@ def test_finished_state_is_not_trained_further(build_run: BuildRun) -> None:
     small = trained(build_run(num_epochs=2))
     before = copy_weights(small.network)
     assert train(small.run, small.state) == "All 2 epochs were trained."
-    assert same(before, copy_weights(small.network))
+    assert same_tensors(before, copy_weights(small.network))
 
 
 def test_lone_images_train_a_network_whose_batch_norm_cannot_take_one(build_run: BuildRun) -> None:

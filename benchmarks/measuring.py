@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import torch
 import torchvision
 
+from pytorch_designer.images.resources import usable_cores
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -47,7 +49,7 @@ def print_table(title: str, seconds: Mapping[str, list[float]], num_images: int)
 
 def print_conditions(title: str) -> None:
     """Print date, machine, versions and what was measured."""
-    print(f"{time.strftime('%Y-%m-%d')}, {processor_name()}, {torch.get_num_threads()} cores")
+    print(f"{time.strftime('%Y-%m-%d')}, {processor_name()}, {usable_cores()} cores")
     print(f"Python {platform.python_version()}, torch {torch.__version__}, torchvision {torchvision.__version__}")
     print(f"{title}\n")
 

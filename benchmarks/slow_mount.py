@@ -22,6 +22,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import numpy as np
 from PIL import Image
@@ -31,9 +32,9 @@ from measuring import print_table, time_in_turn
 from photos import write_photos
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.preprocessing import Preprocessing
-from pytorch_designer.images import reading
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.images.order import batch_slices, epoch_order
+from pytorch_designer.images.reading import read_file
 from pytorch_designer.images.resources import (
     default_cache_budget,
     default_read_threads,
@@ -111,18 +112,14 @@ def open_loader(dataset: ImageDirectory, rule: Preprocessing) -> ImageLoader:
 
 @contextmanager
 def slow_opens(delay_seconds: float) -> Iterator[None]:
-    """Let each open of an image file take longer."""
-    usual = reading._open_without_waiting
+    """Let each image file take longer to open."""
 
-    def slow(path: str, flags: int) -> int:
+    def read_slowly(path: Path, *, max_bytes: int) -> bytearray:
         time.sleep(delay_seconds)
-        return usual(path, flags)
+        return read_file(path, max_bytes=max_bytes)
 
-    reading._open_without_waiting = slow if delay_seconds else usual
-    try:
+    with patch("pytorch_designer.images.loader.read_file", read_slowly if delay_seconds else read_file):
         yield
-    finally:
-        reading._open_without_waiting = usual
 
 
 def write_digits(root: Path, num_images: int) -> None:

@@ -49,6 +49,30 @@ def test_short_reads_take_no_thread_of_their_own() -> None:
         assert names_of_threads_that_read(threads, 20) == {"image-decoder"}
 
 
+def test_short_reads_take_turns_and_computations_do_not() -> None:
+    together = threading.Barrier(4, timeout=10)  # broken, and so an error, unless 4 computations are under way at once
+    lock, done = threading.Lock(), threading.Semaphore(0)
+    has_met: list[bool] = []
+
+    def read(_: int, row: int) -> Computation:
+        has_met.append(not lock.acquire(blocking=False))
+        time.sleep(0.0002)  # lets another thread run, as the calls of a read do
+        if not has_met[-1]:
+            lock.release()
+        return compute
+
+    def compute() -> None:
+        together.wait()
+        done.release()
+
+    with closing(ReadingThreads(8, num_computing=4)) as threads:
+        for row in range(40):
+            threads.submit(read, 0, row)
+        for _ in range(40):
+            assert done.acquire(timeout=10)
+    assert has_met == [False] * 40
+
+
 def test_reads_that_wait_are_moved_to_the_reading_threads() -> None:
     with closing(threads_whose_reads_wait(8, num_computing=2)) as threads:
         assert names_of_threads_that_read(threads, 20) == {"image-reader"}

@@ -16,7 +16,7 @@ import logging
 import math
 import time
 from collections import deque
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -255,10 +255,12 @@ class ImageLoader:
         """Runs in a reading or a computing thread; returns what is left to do, which is for a computing thread."""
         source: bytearray | NDArray[np.uint8] | None = None
         if not pending.is_cancelled:
-            with self._noting_faults(pending, row):
+            try:
                 source = self._cache.pixels_of(row)
                 if source is None:
                     source = read_file(self._dataset.path(row), max_bytes=self._max_file_bytes)
+            except BaseException as error:  # noqa: BLE001  # is for `_wait` to raise
+                self._note_fault(error, pending, row)
         if source is None:
             pending.count_down()
             return None
@@ -269,7 +271,7 @@ class ImageLoader:
     ) -> None:
         """From a file's content, or from the pixels that were kept of it, to the image's place in the batch."""
         if not pending.is_cancelled:
-            with self._noting_faults(pending, row):
+            try:
                 pixels = self._decoded(source) if isinstance(source, bytearray) else source
                 if pending.pixels is not None:
                     self._cache.store(row, pixels)
@@ -279,16 +281,15 @@ class ImageLoader:
                 if pending.pixels is not None:
                     pending.pixels[position] = pixels
                 self._is_checked[row] = True
+            except BaseException as error:  # noqa: BLE001  # as above
+                self._note_fault(error, pending, row)
         pending.count_down()
 
-    @contextmanager
-    def _noting_faults(self, pending: PendingBatch, row: int) -> Iterator[None]:
-        """Runs in any thread; whatever goes wrong is for the thread that waits."""
-        try:
-            yield
-        except BadImageError as error:
+    def _note_fault(self, error: BaseException, pending: PendingBatch, row: int) -> None:
+        """Runs in any thread."""
+        if isinstance(error, BadImageError):
             self._bad.add(row, self._dataset.path(row), error.reason)
-        except BaseException as error:  # noqa: BLE001  # raised again by `_wait`, in the caller's thread
+        else:
             pending.error = error
 
     def _decoded(self, content: bytearray) -> NDArray[np.uint8]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import stat
 from functools import partial
@@ -13,6 +12,10 @@ from pytorch_designer.images.bad_files import UnreadableImageError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+# Opening a named pipe waits for a writer, for ever, unless told otherwise.
+_READ_WITHOUT_WAITING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_BYTES_AT_ONCE = 2**20
 
 
 def read_file(path: Path, *, max_bytes: int) -> bytearray:
@@ -41,31 +44,37 @@ def _read_with_retries(path: Path, num_bytes: int, *, is_start_enough: bool) -> 
 
 
 def _read(path: Path, num_bytes: int, *, is_start_enough: bool) -> bytearray:
-    with io.FileIO(path, opener=_open_without_waiting) as stream:
-        status = os.fstat(stream.fileno())
+    # With the calls of the system alone: each lets go of Python's lock, and a stream of `io` makes two more of them.
+    descriptor = os.open(path, _READ_WITHOUT_WAITING)
+    try:
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise UnreadableImageError("not a regular file")
+            raise UnreadableImageError("a folder, not a file" if stat.S_ISDIR(status.st_mode) else "not a regular file")
         if status.st_size > num_bytes and not is_start_enough:
             raise UnreadableImageError(f"the file is too large ({status.st_size:,} bytes)")
         content = bytearray(min(status.st_size, num_bytes))
         num_read = 0
         with memoryview(content) as view:
-            while num_read < len(content) and (count := stream.readinto(view[num_read:])):
+            while num_read < len(content) and (count := _read_into(descriptor, view[num_read:])):
                 num_read += count
+    finally:
+        os.close(descriptor)
     del content[num_read:]  # the file shrank while it was read
     return content
 
 
-def _open_without_waiting(path: str, flags: int) -> int:
-    # Opening a named pipe waits for a writer, for ever, unless told otherwise.
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+def _read_into(descriptor: int, view: memoryview) -> int:
+    """Fill the start of `view`; how many bytes, 0 at the end of the file."""
+    if hasattr(os, "readv"):  # not on Windows
+        return os.readv(descriptor, [view])
+    data = os.read(descriptor, min(len(view), _BYTES_AT_ONCE))
+    view[: len(data)] = data
+    return len(data)
 
 
 def _describe(error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such file"
-    if isinstance(error, IsADirectoryError):
-        return "a folder, not a file"
     if isinstance(error, PermissionError):
         return "permission denied"
     return f"it cannot be read: {error.strerror or error}"

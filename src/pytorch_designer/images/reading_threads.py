@@ -5,7 +5,9 @@
 
 Two groups, because a cloud mount wants dozens of reads under way, and decoding no more threads than there are cores:
 dozens of them would each touch memory of their own, and fight with the network for the cores. From a local disk, whose
-files are in memory for the most part, a read takes less time than handing it from one thread to the other.
+files are in memory for the most part, a read takes less time than handing it from one thread to the other. Computing
+threads then read one at a time: each call of a read lets go of Python's lock, and threads that read at once would take
+it from each other every few microseconds.
 
 Threads and not processes: decoding and resizing release Python's global lock, pixels need no copying between
 processes, and `/dev/shm`, which is small in many containers, is not used. Not `concurrent.futures`, because the
@@ -55,6 +57,8 @@ class ReadingThreads:
         self._may_compute = threading.Event()
         self._may_compute.set()
         self._reads_wait = num_computing == 0
+        self._average_wait = 0.0
+        self._turn_to_read = threading.Lock()  # among the computing threads
         self._starting = threading.Lock()
         self._readers: list[threading.Thread] = []
         self._computers: list[threading.Thread] = []
@@ -129,33 +133,34 @@ class ReadingThreads:
     def _compute(self, slot: int) -> None:
         if self._on_start is not None:
             self._on_start()
-        average_wait = 0.0
-        while (item := self._computations.get()) is not None:
-            computation: Computation | None
-            if not isinstance(item, tuple):
+        while True:
+            with self._turn_to_read:
+                item = self._computations.get()
+                computation = self._read_first(item, slot) if isinstance(item, tuple) else item
+            if item is None:
+                return
+            if computation is item:
                 self._room.release()
-                computation = item
-            elif self._reads_wait:
-                self._submit_read(item)
-                computation = None
-            else:
-                computation, wait = self._read_first(item, slot)
-                average_wait += _SHARE_OF_LATEST * (min(wait, _LONGEST_WAIT_COUNTED) - average_wait)
-                self._reads_wait = self._reads_wait or average_wait > _MAX_SECONDS_A_READ_WAITS
             if computation is not None:
                 self._wait_until_computing()
                 if not self.is_closed:
                     computation()
-            del item, computation
+            del item, computation  # and with it what was read, while this thread waits for its turn
 
-    def _read_first(self, task: _Task, slot: int) -> tuple[Computation | None, float]:
-        """What is left to do once the read is carried out, here and now; and how many seconds the read waited."""
+    def _read_first(self, task: _Task, slot: int) -> Computation | None:
+        """What is left to do once the read is carried out: here and now, or in a reading thread if reads wait."""
+        if self._reads_wait:
+            self._submit_read(task)
+            return None
         self._wait_until_computing()
         if self.is_closed:
-            return None, 0.0
+            return None
         started, computed = time.perf_counter(), time.thread_time()
         computation = self._carry_out(task, slot)
-        return computation, time.perf_counter() - started - (time.thread_time() - computed)
+        wait = time.perf_counter() - started - (time.thread_time() - computed)
+        self._average_wait += _SHARE_OF_LATEST * (min(wait, _LONGEST_WAIT_COUNTED) - self._average_wait)
+        self._reads_wait = self._average_wait > _MAX_SECONDS_A_READ_WAITS
+        return computation
 
     def _wait_until_computing(self) -> None:
         if not self._may_compute.is_set():  # asked first, since waiting takes a lock that all threads share

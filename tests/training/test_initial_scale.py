@@ -18,9 +18,10 @@ from pytorch_designer.training.initial_scale import (
     CHANGE_A_STEP,
     normalized_convolutions,
     scale_convolutions,
-    scale_initial_weights,
+    scaled_initial_weights,
 )
-from pytorch_designer.training.step import batch_loss
+from pytorch_designer.training.optimizer import build_optimizer
+from pytorch_designer.training.step import ImmediateSteps, StepRequest, batch_loss
 
 PLAN = ComputePlan(torch.device("cpu"), "fp32", torch.contiguous_format, 1, is_deterministic=True)
 PREPROCESSING = Preprocessing(resize_size=32, crop_height=32, crop_width=32)
@@ -46,6 +47,11 @@ def looking(predictor: Predictor, batch: Batch) -> Callable[[slice], tuple[Tenso
     return lambda rows: batch_loss(predictor, batch.images[rows], batch.labels[rows])
 
 
+def scale(predictor: Predictor, batch: Batch, learning_rate: float = 0.001) -> None:
+    with scaled_initial_weights(predictor, batch, learning_rate=learning_rate):
+        pass
+
+
 def weights_of(network: nn.Module) -> list[Tensor]:
     return [convolution.weight.detach().clone() for convolution, _ in normalized_convolutions(network)]
 
@@ -62,7 +68,7 @@ def test_a_first_step_changes_each_weight_by_the_same_share(
 ) -> None:
     predictor, batch = predictor_for(resnet().train()), some_batch()
     if reduces:
-        scale_initial_weights(predictor, batch, learning_rate=learning_rate)
+        scale(predictor, batch, learning_rate)
     else:
         scale_convolutions(predictor.network, looking(predictor, batch), len(batch.labels), learning_rate)
     _, loss = batch_loss(predictor, batch.images, batch.labels)
@@ -102,7 +108,7 @@ def test_scaling_changes_nothing_else_of_the_network_nor_what_it_computes() -> N
 
 def test_norms_start_small_and_smallest_where_residual_branches_end() -> None:
     network = resnet()
-    scale_initial_weights(predictor_for(network), some_batch(), learning_rate=0.001)
+    scale(predictor_for(network), some_batch())
     expected = {name: 0.5 for name, module in network.named_modules() if isinstance(module, nn.BatchNorm2d)}
     expected |= {f"layer{stage}.{block}.bn2": 0.125 for stage in range(1, 5) for block in range(2)}
     found = {name: network.get_parameter(f"{name}.weight") for name in expected}
@@ -114,7 +120,7 @@ def test_norms_that_are_to_start_from_zero_do_and_their_branches_are_scaled_all_
     torch.manual_seed(1)
     network: nn.Module = torchvision.models.resnet18(num_classes=4, zero_init_residual=True)
     before = weights_of(network)
-    scale_initial_weights(predictor_for(network), some_batch(), learning_rate=0.001)
+    scale(predictor_for(network), some_batch())
     ends = [weight for name, weight in network.named_parameters() if name.endswith("bn2.weight")]
     assert len(ends) == 8
     assert all(not weight.any() for weight in ends)
@@ -127,7 +133,7 @@ def test_weights_stay_large_enough_for_the_epsilon_of_batch_norm(name: str) -> N
     torch.manual_seed(1)
     network: nn.Module = torchvision.models.get_model(name, num_classes=4)
     predictor, batch = predictor_for(network), some_batch(16)
-    scale_initial_weights(predictor, batch, learning_rate=0.001)
+    scale(predictor, batch)
     ratios: list[float] = []
     for _, norm in normalized_convolutions(network):
         norm.register_forward_pre_hook(
@@ -196,11 +202,72 @@ class Cut(nn.Module):
 def test_weights_without_a_usable_gradient_are_left_as_they_are(factor: float) -> None:
     network = Cut(factor)
     before = weights_of(network)
-    scale_initial_weights(predictor_for(network), some_batch(), learning_rate=0.001)
+    scale(predictor_for(network), some_batch())
     assert all(map(torch.equal, weights_of(network), before))
 
 
 def test_the_largest_learning_rate_gives_finite_weights() -> None:
     network = resnet()
-    scale_initial_weights(predictor_for(network), some_batch(), learning_rate=1e300)
+    scale(predictor_for(network), some_batch(), 1e300)
     assert all(weight.isfinite().all() for weight in weights_of(network))
+
+
+def take_first_steps(network: nn.Module, batch: Batch, *, in_step: bool, num_steps: int = 1) -> None:
+    """Train, scaling by the gradients of the first step or by those of a pass of its own."""
+    predictor, optimizer = predictor_for(network), build_optimizer(network, 0.001)
+    steps = ImmediateSteps(predictor, optimizer)
+    requests = [StepRequest(epoch=1, step=step, learning_rate=0.001, seed=1 + step) for step in range(num_steps)]
+    with scaled_initial_weights(predictor, batch, learning_rate=0.001, first_step_of=optimizer if in_step else None):
+        steps.take(batch, requests[0])
+    for request in requests[1:]:
+        steps.take(batch, request)
+
+
+def test_the_gradients_of_the_first_step_scale_as_those_of_a_pass_of_its_own() -> None:
+    found, expected, batch = resnet(), resnet(), some_batch()
+    take_first_steps(found, batch, in_step=True, num_steps=3)
+    take_first_steps(expected, batch, in_step=False, num_steps=3)
+    before = weights_of(resnet())
+    differences = [
+        ((one - two).norm() / two.norm()).item()
+        for one, two in zip(weights_of(found), weights_of(expected), strict=True)
+    ]
+    changes = [
+        ((two - first * two.norm() / first.norm()).norm() / two.norm()).item()
+        for two, first in zip(weights_of(expected), before, strict=True)
+    ]
+    assert weights_of(found)[-1].norm() < 0.5 * before[-1].norm()
+    assert max(differences) < 0.01
+    assert min(changes) > 0.01, "three steps change directions by more than the two ways differ"
+    statistics = [network.get_buffer("layer4.1.bn2.running_var") for network in (found, expected)]
+    torch.testing.assert_close(*statistics, rtol=0.1, atol=0)
+
+
+def passes_of(network: nn.Module) -> list[int]:
+    """Collects the number of images of each pass of a network."""
+    passes: list[int] = []
+    network.register_forward_pre_hook(lambda network, inputs: passes.append(len(inputs[0])))
+    return passes
+
+
+def test_a_first_step_that_scales_looks_once_at_the_batch() -> None:
+    network = resnet()
+    passes = passes_of(network)
+    take_first_steps(network, some_batch(), in_step=True, num_steps=3)
+    assert passes == [2, 8, 8, 8]
+
+
+@pytest.mark.parametrize(("name", "options"), [("mobilenet_v3_small", {}), ("resnet18", {"zero_init_residual": True})])
+def test_weights_whose_size_matters_are_scaled_before_the_first_step(name: str, options: dict[str, bool]) -> None:
+    torch.manual_seed(1)
+    network: nn.Module = torchvision.models.get_model(name, num_classes=4, **options)
+    passes = passes_of(network)
+    take_first_steps(network, some_batch(), in_step=True)
+    assert passes == [2, 8, 8]
+
+
+def test_a_first_step_that_is_not_taken_scales_nothing() -> None:
+    network = Cut(np.nan)
+    before = weights_of(network)
+    take_first_steps(network, some_batch(), in_step=True)
+    assert all(map(torch.equal, weights_of(network), before))

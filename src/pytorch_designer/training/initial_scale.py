@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pytorch_designer.images.loader import Batch
     from pytorch_designer.inference.predictor import Predictor
 
-    Variances = dict[nn.Module, float]
+    Variances = dict[nn.BatchNorm2d, float]
     Look = Callable[[slice], tuple[Tensor, Tensor]]
 
 CHANGE_A_STEP = 0.004
@@ -52,10 +52,16 @@ BRANCH_SHARE = 0.25
 
 _LOOKED_AT = 2  # images: enough for batch norm to take its statistics from
 _MOST_TIMES = 32.0  # either way, so that nothing gets beyond what fp32 holds
-_LEAST_EPSILONS = 10.0  # in the variance that batch norm divides by: with less, epsilon would keep signals from passing
+# In the variance that batch norm divides by: with less than the first, epsilon would keep signals from passing; with as
+# much as the second, before weights are scaled, it has no say in what is computed then or afterwards.
+_LEAST_EPSILONS = 10.0
+_EPSILONS_WITHOUT_EFFECT = 100.0
 
 
-def scale_initial_weights(predictor: Predictor, batch: Batch, *, learning_rate: float) -> None:
+@contextmanager
+def scaled_initial_weights(
+    predictor: Predictor, batch: Batch, *, learning_rate: float, first_step_of: torch.optim.Optimizer | None = None
+) -> Iterator[None]:
     """Reduce the weights of batch norms, and scale the convolutions before them to what a step is to change.
 
     Args:
@@ -64,37 +70,58 @@ def scale_initial_weights(predictor: Predictor, batch: Batch, *, learning_rate: 
         batch: The first images, uint8 [n, 3, h, w], with their labels. Batch norm must be able to take its statistics
             from them.
         learning_rate: Learning rate of the first step.
+        first_step_of: The optimizer, if its first step, on this very batch, is taken within. Its gradients then serve
+            for scaling, and are scaled with the weights, wherever these gradients are as good as those after scaling.
+            In all other cases the weights are scaled from the start, by a pass of its own.
 
     Raises:
         ModuleOutOfMemoryError: The device has too little memory.
     """
-    if not normalized_convolutions(predictor.network):
+    network = predictor.network
+    if not normalized_convolutions(network):
+        yield
         return
     labels_n = batch.labels.to(predictor.plan.device)
 
     def look(rows: slice) -> tuple[Tensor, Tensor]:
         return batch_loss(predictor, batch.images[rows], labels_n[rows])
 
-    predictor.network.train()
+    network.train()
     with memory_errors(len(labels_n)):
-        reduce_norms(predictor.network, look)
-        scale_convolutions(predictor.network, look, len(labels_n), learning_rate)
+        variances = reduce_norms(network, look)
+        if first_step_of is None or _depends_on_sizes(network, variances):
+            scale_convolutions(network, look, len(labels_n), learning_rate)
+            first_step_of = None
+    if first_step_of is None:
+        yield
+        return
+    with _variances(network) as variances:
+        hook = first_step_of.register_step_pre_hook(lambda *_: _scale(network, variances, learning_rate))
+        try:
+            yield
+        finally:
+            hook.remove()
 
 
-def reduce_norms(network: nn.Module, look: Look) -> None:
+def reduce_norms(network: nn.Module, look: Look) -> Variances:
     """Multiply the weights of all batch norms by `NORM_SHARE`, those that end residual branches by `BRANCH_SHARE` too.
 
     Args:
         network: With its initial weights, in training mode.
         look: The network's output and its loss for some of the first images, by a slice of these.
+
+    Returns:
+        The variances of what batch norms get from convolutions, in a pass in between.
     """
-    with _kept_buffers(network):
-        output, _ = look(slice(_LOOKED_AT))
     with torch.no_grad():
         for norm in _weighted_norms(network):
             norm.weight.mul_(NORM_SHARE)
+    with _kept_buffers(network), _variances(network) as variances:
+        output, _ = look(slice(_LOOKED_AT))
+    with torch.no_grad():
         for weight in last_norm_weights(output):
             weight.mul_(BRANCH_SHARE)
+    return variances
 
 
 def scale_convolutions(network: nn.Module, look: Look, num_images: int, learning_rate: float) -> None:
@@ -112,16 +139,7 @@ def scale_convolutions(network: nn.Module, look: Look, num_images: int, learning
     with _kept_buffers(network), _norms_from_zero_at_work(network), _variances(network) as variances:
         _, loss = look(slice(num_images))
         loss.backward()  # type: ignore[no-untyped-call]
-    with torch.no_grad():
-        for convolution, norm in normalized_convolutions(network):
-            factor = _factor(convolution, max(learning_rate, LEAST_RATE))
-            if convolution.weight.grad is not None and variances.get(norm, 0.0) > 0:
-                factor = max(factor, math.sqrt(_LEAST_EPSILONS * norm.eps / variances[norm]))
-            factor = min(max(factor, 1 / _MOST_TIMES), _MOST_TIMES)
-            convolution.weight.mul_(factor)
-            if norm.running_mean is not None and norm.running_var is not None:
-                norm.running_mean.mul_(factor)
-                norm.running_var.mul_(factor**2)
+    _scale(network, variances, learning_rate)
     network.zero_grad(set_to_none=True)
 
 
@@ -137,6 +155,30 @@ def normalized_convolutions(network: nn.Module) -> list[tuple[nn.Conv2d, nn.Batc
         elif next(module.children(), None) is None:
             previous = module
     return found
+
+
+def _depends_on_sizes(network: nn.Module, variances: Variances) -> bool:
+    """Whether what the network computes, or whether it passes gradients on, depends on the sizes of its weights."""
+    starts_from_zero = any(not norm.weight.any() for norm in _weighted_norms(network))
+    return starts_from_zero or any(
+        variance < _EPSILONS_WITHOUT_EFFECT * norm.eps for norm, variance in variances.items()
+    )
+
+
+def _scale(network: nn.Module, variances: Variances, learning_rate: float) -> None:
+    """Scale convolutions by their gradients, and these gradients to what they are for the weights as scaled."""
+    with torch.no_grad():
+        for convolution, norm in normalized_convolutions(network):
+            factor = _factor(convolution, max(learning_rate, LEAST_RATE))
+            if convolution.weight.grad is not None and variances.get(norm, 0.0) > 0:
+                factor = max(factor, math.sqrt(_LEAST_EPSILONS * norm.eps / variances[norm]))
+            factor = min(max(factor, 1 / _MOST_TIMES), _MOST_TIMES)
+            convolution.weight.mul_(factor)
+            if convolution.weight.grad is not None:
+                convolution.weight.grad.div_(factor)
+            if norm.running_mean is not None and norm.running_var is not None:
+                norm.running_mean.mul_(factor)
+                norm.running_var.mul_(factor**2)
 
 
 @contextmanager
@@ -171,7 +213,7 @@ def _variances(network: nn.Module) -> Iterator[Variances]:
     """For the passes within it: the median over channels of the variance of what each batch norm got last."""
     found: Variances = {}
 
-    def note(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    def note(norm: nn.BatchNorm2d, inputs: tuple[Tensor, ...]) -> None:
         found[norm] = inputs[0].detach().float().var(dim=(0, 2, 3), unbiased=False).median().item()
 
     hooks = [norm.register_forward_pre_hook(note) for _, norm in normalized_convolutions(network)]

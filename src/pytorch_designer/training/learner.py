@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import torch
 from pytorch_designer.errors import NonFiniteLossError
 from pytorch_designer.seeds import derive_seed
 from pytorch_designer.training.gpu_steps import GpuSteps
-from pytorch_designer.training.initial_scale import scale_initial_weights
+from pytorch_designer.training.initial_scale import scaled_initial_weights
 from pytorch_designer.training.step import ImmediateSteps, StepOutcome, StepRequest, Steps
 
 if TYPE_CHECKING:
@@ -48,30 +49,37 @@ class Learner:
         """Take a step; a batch whose images are all bad is passed over."""
         epoch, step, seed = self._state.epoch, self._state.step, self._run.hyperparameters.random_seed
         if len(batch.labels):
-            if self._scales_weights:
-                self._scale_weights(batch)
             request = StepRequest(
                 epoch=epoch,
                 step=step,
                 learning_rate=self._run.learning_rate(epoch, step),
                 seed=derive_seed(seed, "step", epoch, step),
             )
-            self._count(self._steps.take(batch, request))
+            with self._scaled_weights(batch):
+                self._count(self._steps.take(batch, request))
         self._state.step += 1
 
     def settle(self) -> None:
         """Wait until all steps that were asked for are done and counted."""
         self._count(self._steps.settle())
 
-    def _scale_weights(self, batch: Batch) -> None:
+    def _scaled_weights(self, batch: Batch) -> AbstractContextManager[None]:
+        """For the step on `batch`: where it is the first one of a network from scratch, initial weights are scaled."""
+        is_to_be_scaled = self._scales_weights and (len(batch.labels) > 1 or self._run.normalizes_lone_image)
         self._scales_weights = False
-        if len(batch.labels) > 1 or self._run.normalizes_lone_image:
-            augmentation = self._run.batch_augmentation
-            if augmentation is not None:
-                images = self._run.predictor.send(batch.images)
-                batch = replace(batch, images=augmentation.draw_batch(images, epoch=1, rows=batch.indices))
-            torch.manual_seed(derive_seed(self._run.hyperparameters.random_seed, "initial_scale"))
-            scale_initial_weights(self._run.predictor, batch, learning_rate=self._run.hyperparameters.learning_rate)
+        if not is_to_be_scaled:
+            return nullcontext()
+        augmentation = self._run.batch_augmentation
+        if augmentation is not None:
+            images = self._run.predictor.send(batch.images)
+            batch = replace(batch, images=augmentation.draw_batch(images, epoch=1, rows=batch.indices))
+        torch.manual_seed(derive_seed(self._run.hyperparameters.random_seed, "initial_scale"))
+        return scaled_initial_weights(
+            self._run.predictor,
+            batch,
+            learning_rate=self._run.hyperparameters.learning_rate,
+            first_step_of=self._state.optimizer if isinstance(self._steps, ImmediateSteps) else None,
+        )
 
     def _count(self, outcomes: list[StepOutcome]) -> None:
         for outcome in outcomes:

@@ -49,28 +49,64 @@ def test_short_reads_take_no_thread_of_their_own() -> None:
         assert names_of_threads_that_read(threads, 20) == {"image-decoder"}
 
 
-def test_short_reads_take_turns_and_computations_do_not() -> None:
+class Overlap:
+    """Notes whether calls ran at the same time."""
+
+    def __init__(self) -> None:
+        self.has_met: list[bool] = []
+        self._lock = threading.Lock()
+
+    def pause(self, seconds: float) -> None:
+        is_alone = self._lock.acquire(blocking=False)
+        time.sleep(seconds)  # lets another thread run
+        self.has_met.append(not is_alone)
+        if is_alone:
+            self._lock.release()
+
+
+def test_short_reads_and_short_computations_take_turns_and_long_computations_do_not() -> None:
+    reads, short_ones, done = Overlap(), Overlap(), threading.Semaphore(0)
     together = threading.Barrier(4, timeout=10)  # broken, and so an error, unless 4 computations are under way at once
-    lock, done = threading.Lock(), threading.Semaphore(0)
-    has_met: list[bool] = []
 
     def read(_: int, row: int) -> Computation:
-        has_met.append(not lock.acquire(blocking=False))
-        time.sleep(0.0002)  # lets another thread run, as the calls of a read do
-        if not has_met[-1]:
-            lock.release()
-        return compute
+        reads.pause(0.00005)
+        return lambda: compute(row)
 
-    def compute() -> None:
-        together.wait()
+    def compute(row: int) -> None:
+        if row < 16:  # by these it is told that computations are long
+            time.sleep(0.001)
+        elif row < 16 + 64:
+            together.wait()
+        else:  # by the first of these that they are short now
+            short_ones.pause(0)
         done.release()
 
     with closing(ReadingThreads(8, num_computing=4)) as threads:
-        for row in range(40):
+        for row in range(300):
             threads.submit(read, 0, row)
-        for _ in range(40):
+        for _ in range(300):
             assert done.acquire(timeout=10)
-    assert has_met == [False] * 40
+    assert reads.has_met == [False] * 300
+    assert short_ones.has_met == [False] * (300 - 16 - 64)
+
+
+def test_computations_that_go_on_being_long_are_measured_ever_more_seldom() -> None:
+    longs, done = Overlap(), threading.Semaphore(0)
+
+    def read(_: int, row: int) -> Computation:
+        return compute
+
+    def compute() -> None:
+        longs.pause(0.001)
+        done.release()
+
+    with closing(ReadingThreads(8, num_computing=4)) as threads:
+        for row in range(400):
+            threads.submit(read, 0, row)
+        for _ in range(400):
+            assert done.acquire(timeout=10)
+    assert not any(longs.has_met[:14])
+    assert sum(longs.has_met) > 200
 
 
 def test_reads_that_wait_are_moved_to_the_reading_threads() -> None:

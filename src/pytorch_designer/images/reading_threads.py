@@ -7,7 +7,8 @@ Two groups, because a cloud mount wants dozens of reads under way, and decoding 
 dozens of them would each touch memory of their own, and fight with the network for the cores. From a local disk, whose
 files are in memory for the most part, a read takes less time than handing it from one thread to the other. Computing
 threads then read one at a time: each call of a read lets go of Python's lock, and threads that read at once would take
-it from each other every few microseconds.
+it from each other every few microseconds. For the same reason computations that are short, as with images of 64 pixels,
+are done one at a time.
 
 Threads and not processes: decoding and resizing release Python's global lock, pixels need no copying between
 processes, and `/dev/shm`, which is small in many containers, is not used. Not `concurrent.futures`, because the
@@ -27,6 +28,9 @@ _MAX_WAITING = 64  # enough that readers and decoders seldom wait for each other
 _MAX_SECONDS_A_READ_WAITS = 0.001  # above it, on average, reading is for the reading threads
 _SHARE_OF_LATEST = 0.1  # in the average
 _LONGEST_WAIT_COUNTED = 0.005  # seconds: so that one stumble does not look like a mount
+_MAX_SECONDS_OF_SHORT = 0.00013  # with longer computations, two threads are faster than one
+_NUM_MEASURED = 16  # of which the fourth shortest counts: other threads make some of them seem long
+_NUM_BEFORE_MEASURED_ANEW = 64  # long computations; twice as many after each time
 
 Computation: TypeAlias = Callable[[], None]
 Read: TypeAlias = Callable[[int, int], Computation | None]
@@ -57,8 +61,11 @@ class ReadingThreads:
         self._may_compute = threading.Event()
         self._may_compute.set()
         self._reads_wait = num_computing == 0
-        self._average_wait = 0.0
-        self._turn_to_read = threading.Lock()  # among the computing threads
+        self._average_wait = 0.0  # seconds of a read
+        self._seconds_computed: list[float] = []
+        self._num_long_left = 0
+        self._next_num_long = _NUM_BEFORE_MEASURED_ANEW
+        self._turn = threading.Lock()  # among the computing threads
         self._starting = threading.Lock()
         self._readers: list[threading.Thread] = []
         self._computers: list[threading.Thread] = []
@@ -123,7 +130,7 @@ class ReadingThreads:
     def _read(self, slot: int) -> None:
         while (task := self._reads.get()) is not None:
             self._room.acquire()
-            computation = None if self.is_closed else self._carry_out(task, slot)
+            computation = None if self.is_closed else self._call(task, slot)
             if computation is None:
                 self._room.release()
             else:
@@ -133,19 +140,36 @@ class ReadingThreads:
     def _compute(self, slot: int) -> None:
         if self._on_start is not None:
             self._on_start()
-        while True:
-            with self._turn_to_read:
-                item = self._computations.get()
+        while (computation := self._next_long(slot)) is not None:
+            self._carry_out(computation)
+            del computation  # and with it what was read, while this thread waits for the next one
+
+    def _next_long(self, slot: int) -> Computation | None:
+        """Wait for a computation that is for this thread alone; None at the end. Short ones are done before that."""
+        with self._turn:
+            while (item := self._computations.get()) is not None:
                 computation = self._read_first(item, slot) if isinstance(item, tuple) else item
-            if item is None:
-                return
-            if computation is item:
-                self._room.release()
-            if computation is not None:
-                self._wait_until_computing()
-                if not self.is_closed:
-                    computation()
-            del item, computation  # and with it what was read, while this thread waits for its turn
+                if computation is item:
+                    self._room.release()
+                if computation is not None and self._num_long_left:
+                    self._num_long_left -= 1
+                    return computation
+                if computation is not None:
+                    self._measure(computation)
+                del item, computation  # likewise
+        return None
+
+    def _measure(self, computation: Computation) -> None:
+        """Carry out, and tell by the last few of them whether the next ones will be short."""
+        self._wait_until_computing()
+        started = time.perf_counter()
+        self._carry_out(computation)
+        self._seconds_computed.append(time.perf_counter() - started)
+        if len(self._seconds_computed) == _NUM_MEASURED:
+            if sorted(self._seconds_computed)[_NUM_MEASURED // 4 - 1] > _MAX_SECONDS_OF_SHORT:
+                self._num_long_left = self._next_num_long
+                self._next_num_long *= 2
+            self._seconds_computed.clear()
 
     def _read_first(self, task: _Task, slot: int) -> Computation | None:
         """What is left to do once the read is carried out: here and now, or in a reading thread if reads wait."""
@@ -156,17 +180,22 @@ class ReadingThreads:
         if self.is_closed:
             return None
         started, computed = time.perf_counter(), time.thread_time()
-        computation = self._carry_out(task, slot)
+        computation = self._call(task, slot)
         wait = time.perf_counter() - started - (time.thread_time() - computed)
         self._average_wait += _SHARE_OF_LATEST * (min(wait, _LONGEST_WAIT_COUNTED) - self._average_wait)
         self._reads_wait = self._average_wait > _MAX_SECONDS_A_READ_WAITS
         return computation
 
+    def _carry_out(self, computation: Computation) -> None:
+        self._wait_until_computing()
+        if not self.is_closed:
+            computation()
+
     def _wait_until_computing(self) -> None:
         if not self._may_compute.is_set():  # asked first, since waiting takes a lock that all threads share
             self._may_compute.wait()
 
-    def _carry_out(self, task: _Task, slot: int) -> Computation | None:
+    def _call(self, task: _Task, slot: int) -> Computation | None:
         read, position, row = task
         self._running[slot] = (time.monotonic(), row)
         computation = read(position, row)

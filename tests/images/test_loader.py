@@ -19,12 +19,12 @@ from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.directories.transform_steps import parse_step
 from pytorch_designer.errors import InvalidDatasetError
-from pytorch_designer.images.augmentation import Augmentation
 from pytorch_designer.images.cache import CacheBudget
 from pytorch_designer.images.decode import decode_image
 from pytorch_designer.images.loader import Batch, ImageLoader
 from pytorch_designer.images.order import batch_slices, epoch_order
 from pytorch_designer.images.preprocess import crop_and_resize
+from pytorch_designer.images.transforms.augmentation import Augmentation
 from pytorch_designer.settings import settings
 from tests.images.image_corpus import Folder, encode, folder_of, noise_pixels
 
@@ -177,7 +177,7 @@ from pathlib import Path
 import numpy as np
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.preprocessing import Preprocessing
-from pytorch_designer.images.augmentation import Augmentation
+from pytorch_designer.images.transforms.augmentation import Augmentation
 from pytorch_designer.images.cache import CacheBudget
 from pytorch_designer.images.loader import ImageLoader
 

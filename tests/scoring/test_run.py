@@ -23,7 +23,7 @@ from pytorch_designer.directories.scored_dataset import open_scored_dataset
 from pytorch_designer.directories.transform_steps import parse_steps
 from pytorch_designer.errors import FailedToWriteOutputsError, InvalidDatasetError, InvalidModelDirectoryError
 from pytorch_designer.images.decode import decode_image
-from pytorch_designer.images.transforms import apply_steps
+from pytorch_designer.images.transforms.steps import apply_steps
 from pytorch_designer.inference.single_pixel import multiply_single_pixels
 from pytorch_designer.models.architectures import Architecture
 from pytorch_designer.models.loading import load_trained_model

@@ -16,15 +16,17 @@ from pytorch_designer.directories.image_directory import ImageDirectory
 from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.directories.transform_steps import parse_step
 from pytorch_designer.errors import InterruptedRunError, ModuleOutOfMemoryError, NonFiniteLossError
-from pytorch_designer.images.augmentation import Augmentation
 from pytorch_designer.images.loader import Batch, ImageLoader
+from pytorch_designer.images.transforms.augmentation import Augmentation
 from pytorch_designer.inference.compute import ComputePlan
 from pytorch_designer.inference.predictor import Predictor
+from pytorch_designer.models.architectures import Architecture, build_network
 from pytorch_designer.training.gpu_steps import GpuSteps
 from pytorch_designer.training.loop import train
 from pytorch_designer.training.optimizer import build_optimizer
 from pytorch_designer.training.state import copy_weights
 from pytorch_designer.training.step import ImmediateSteps, StepOutcome, StepRequest, Steps
+from tests.campaigns.families import FAMILIES
 
 from .small_run import PREPROCESSING, BuildRun, SmallRun, same_tensors, small_network
 
@@ -90,6 +92,20 @@ def test_weights_and_losses_are_those_of_steps_that_are_waited_for(
     assert found == expected
     assert [outcome.request.step for outcome in found] == list(range(9))
     assert same_tensors(copy_weights(ahead.network), copy_weights(waited.network))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_captured_steps_of_every_family_repeat(name: str, plan: ComputePlan) -> None:
+    side = 200 if name in {"alexnet", "vgg11_bn"} else 224  # at 200 pixels these pool to sizes that do not divide
+    on = batches([8] * 4, side)
+
+    def trained_weights() -> dict[str, Tensor]:
+        torch.manual_seed(0)
+        predictor = predictor_of(build_network(Architecture(name), NUM_CLASSES), plan, side)
+        taken(GpuSteps(predictor, build_optimizer(predictor.network, 0.01), usual_sizes=[8]), on)
+        return copy_weights(predictor.network)
+
+    assert same_tensors(trained_weights(), trained_weights())
 
 
 def test_a_network_that_cannot_be_captured_is_trained_all_the_same(plan: ComputePlan) -> None:

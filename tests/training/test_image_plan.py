@@ -25,9 +25,9 @@ from pytorch_designer.directories.transform_steps import (
     TransformStep,
 )
 from pytorch_designer.errors import InvalidDatasetError
-from pytorch_designer.images.draws import Draws
 from pytorch_designer.images.preprocess import crop_and_resize, preprocessing_for_dataset
-from pytorch_designer.images.transforms import apply_steps
+from pytorch_designer.images.transforms.draws import Draws
+from pytorch_designer.images.transforms.steps import apply_steps
 from pytorch_designer.models.architectures import Architecture, minimum_image_size
 from pytorch_designer.models.loading import LoadedModel
 from pytorch_designer.training.image_plan import ImagePlan, plan_images

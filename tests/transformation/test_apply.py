@@ -28,7 +28,7 @@ from pytorch_designer.errors import (
     InvalidTransformationDirectoryError,
 )
 from pytorch_designer.images.decode import decode_image
-from pytorch_designer.images.transforms import apply_steps
+from pytorch_designer.images.transforms.steps import apply_steps
 from pytorch_designer.settings import settings
 from pytorch_designer.transformation.apply import AppliedTransformation, apply_transformation
 from tests.images.image_corpus import encode, exif, noise_pixels

@@ -1,4 +1,4 @@
-"""The steps of an image transformation, as checked data; `pytorch_designer.images.transforms` carries them out.
+"""The steps of an image transformation, as checked data; `pytorch_designer.images.transforms.steps` carries them out.
 
 A step is one of torchvision's transforms by its name, with torchvision's argument names, their order and their
 defaults (torchvision 0.29, documentation of `torchvision.transforms.v2`). In files a step is a pair:

@@ -34,7 +34,7 @@ from pytorch_designer.images.preprocess import crop_and_resize
 from pytorch_designer.images.reading import read_file
 from pytorch_designer.images.reading_threads import ReadingThreads
 from pytorch_designer.images.resources import usable_cores
-from pytorch_designer.images.transforms import apply_steps
+from pytorch_designer.images.transforms.steps import apply_steps
 from pytorch_designer.settings import settings
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ if TYPE_CHECKING:
     from pytorch_designer.directories.image_directory import ImageDirectory
     from pytorch_designer.directories.preprocessing import Preprocessing
     from pytorch_designer.directories.transform_steps import TransformStep
-    from pytorch_designer.images.augmentation import Augmentation
     from pytorch_designer.images.cache import CacheBudget
     from pytorch_designer.images.reading_threads import Computation
+    from pytorch_designer.images.transforms.augmentation import Augmentation
 
 _log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from pytorch_designer.errors import InvalidDatasetError, InvalidModelDirectoryEr
 from pytorch_designer.images.bad_files import BadImageError
 from pytorch_designer.images.decode import decode_image
 from pytorch_designer.images.preprocess import crop_and_resize, normalize
-from pytorch_designer.images.transforms import apply_steps
+from pytorch_designer.images.transforms.steps import apply_steps
 from pytorch_designer.models.loading import load_trained_model
 from pytorch_designer.models.mlflow_files import SCORED_LABELS, SCORED_PROBABILITIES_PREFIX
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.directories.recorded_transforms import applied_steps, is_prefix, recorded_steps
 from pytorch_designer.directories.transform_steps import deterministic_steps, split_at_first_random
-from pytorch_designer.images.augmentation import Augmentation
 from pytorch_designer.images.preprocess import (
     DEFAULT_CROP,
     DEFAULT_RESIZE,
@@ -22,7 +21,8 @@ from pytorch_designer.images.preprocess import (
     preprocessing_for_dataset,
     sample_sizes,
 )
-from pytorch_designer.images.transforms import size_after
+from pytorch_designer.images.transforms.augmentation import Augmentation
+from pytorch_designer.images.transforms.steps import size_after
 from pytorch_designer.models.architectures import default_preprocessing, minimum_image_size
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from pytorch_designer.directories.transformation_directory import open_transform
 from pytorch_designer.images.bad_files import BadFiles, BadImageError
 from pytorch_designer.images.decode import decode_image, max_file_bytes
 from pytorch_designer.images.reading import read_file
-from pytorch_designer.images.transforms import apply_steps
+from pytorch_designer.images.transforms.steps import apply_steps
 from pytorch_designer.progress import Pace, open_progress_line
 from pytorch_designer.settings import settings
 

@@ -29,15 +29,15 @@ from pytorch_designer.directories.transform_steps import (
     Resize,
 )
 from pytorch_designer.images.bad_files import BadImageError
-from pytorch_designer.images.random_parameters import drawn_parameters
+from pytorch_designer.images.transforms.random_parameters import drawn_parameters
 from pytorch_designer.settings import settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pytorch_designer.directories.transform_steps import TransformStep
-    from pytorch_designer.images.draws import Draws
-    from pytorch_designer.images.random_parameters import (
+    from pytorch_designer.images.transforms.draws import Draws
+    from pytorch_designer.images.transforms.random_parameters import (
         AffineParameters,
         Box,
         Erasure,

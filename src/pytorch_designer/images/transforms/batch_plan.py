@@ -18,19 +18,19 @@ import torch
 
 from pytorch_designer.directories.transform_steps import CenterCrop, Resize
 from pytorch_designer.images.bad_files import BadImageError
-from pytorch_designer.images.batch_steps import batch_steps, has_batch_steps
-from pytorch_designer.images.batch_tensors import on_device
-from pytorch_designer.images.draws import Draws
 from pytorch_designer.images.preprocess import crop_and_resize
-from pytorch_designer.images.random_parameters import drawn_parameters
-from pytorch_designer.images.transforms import apply_steps, size_after
+from pytorch_designer.images.transforms.batch_steps import batch_steps, has_batch_steps
+from pytorch_designer.images.transforms.batch_tensors import on_device
+from pytorch_designer.images.transforms.draws import Draws
+from pytorch_designer.images.transforms.random_parameters import drawn_parameters
+from pytorch_designer.images.transforms.steps import apply_steps, size_after
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytorch_designer.directories.preprocessing import Preprocessing
     from pytorch_designer.directories.transform_steps import TransformStep
-    from pytorch_designer.images.batch_tensors import BatchStep
+    from pytorch_designer.images.transforms.batch_tensors import BatchStep
 
     Size = tuple[int, int]
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pytorch_designer.directories.transform_steps import TransformStep
-    from pytorch_designer.images.draws import Draws
+    from pytorch_designer.images.transforms.draws import Draws
 
     DrawingFunction = Callable[[Any, int, int, Draws], Any]
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from pytorch_designer.directories.transform_steps import STEPS, parse_step
-from pytorch_designer.images.batch_colors import Blend, HueShift
-from pytorch_designer.images.batch_steps import batch_steps, has_batch_steps
-from pytorch_designer.images.random_parameters import JitterParameters
+from pytorch_designer.images.transforms.batch_colors import Blend, HueShift
+from pytorch_designer.images.transforms.batch_steps import batch_steps, has_batch_steps
+from pytorch_designer.images.transforms.random_parameters import JitterParameters
 
 NEEDED: dict[str, Any] = {"Resize": 9, "CenterCrop": 9, "Pad": 1, "RandomResizedCrop": 9, "RandomCrop": 9}
 NEEDED |= {"RandomRotation": 10, "RandomAffine": 10}

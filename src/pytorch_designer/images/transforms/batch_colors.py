@@ -13,7 +13,7 @@ import torch
 from torchvision.transforms.v2 import functional
 
 if TYPE_CHECKING:
-    from pytorch_designer.images.batch_tensors import ImageSubset
+    from pytorch_designer.images.transforms.batch_tensors import ImageSubset
 
 _TO_8_BITS = (255 + 1.0 - 1e-3) / 255
 """What torchvision multiplies by before it cuts off, so that a full channel stays full."""

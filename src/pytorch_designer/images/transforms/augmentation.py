@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytorch_designer.directories.preprocessing import Preprocessing
-from pytorch_designer.images.batch_plan import can_plan, plan_batch
-from pytorch_designer.images.draws import Draws
 from pytorch_designer.images.preprocess import crop_and_resize
-from pytorch_designer.images.transforms import apply_steps
+from pytorch_designer.images.transforms.batch_plan import can_plan, plan_batch
+from pytorch_designer.images.transforms.draws import Draws
+from pytorch_designer.images.transforms.steps import apply_steps
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pytorch_designer.directories.transform_steps import TransformStep
-    from pytorch_designer.images.batch_plan import BatchPlan
+    from pytorch_designer.images.transforms.batch_plan import BatchPlan
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from pytorch_designer.images.batch_colors import Blend, Erase, Gray, HueShift
-from pytorch_designer.images.batch_tensors import ImageSubset
+from pytorch_designer.images.transforms.batch_colors import Blend, Erase, Gray, HueShift
+from pytorch_designer.images.transforms.batch_tensors import ImageSubset
 
 
 def pixels(*colours: tuple[int, int, int]) -> torch.Tensor:

@@ -16,7 +16,7 @@ import torch
 from torch.nn.functional import grid_sample
 
 if TYPE_CHECKING:
-    from pytorch_designer.images.batch_tensors import ImageSubset
+    from pytorch_designer.images.transforms.batch_tensors import ImageSubset
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from pytorch_designer.images.draws import Draws
+from pytorch_designer.images.transforms.draws import Draws
 
 
 def test_equal_keys_give_equal_numbers_and_others_give_others() -> None:

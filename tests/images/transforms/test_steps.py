@@ -24,8 +24,8 @@ from pytorch_designer.directories.transform_steps import (
     Resize,
     parse_step,
 )
-from pytorch_designer.images.draws import Draws
-from pytorch_designer.images.random_parameters import (
+from pytorch_designer.images.transforms.draws import Draws
+from pytorch_designer.images.transforms.random_parameters import (
     affine_parameters,
     crop_box,
     erased_box,
@@ -33,7 +33,7 @@ from pytorch_designer.images.random_parameters import (
     perspective_corners,
     resized_crop_box,
 )
-from pytorch_designer.images.transforms import UntransformableImageError, apply_steps, size_after
+from pytorch_designer.images.transforms.steps import UntransformableImageError, apply_steps, size_after
 from pytorch_designer.settings import settings as program_settings
 from tests.images.image_corpus import noise_pixels, smooth_pixels
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pytorch_designer.images.random_parameters import AffineParameters, MovedCorners
+    from pytorch_designer.images.transforms.random_parameters import AffineParameters, MovedCorners
 
 
 def inverse_affine(drawn: AffineParameters, center: tuple[float, float]) -> list[float]:

@@ -9,8 +9,8 @@ import torch
 
 from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.directories.transform_steps import TransformStep, parse_step
-from pytorch_designer.images.augmentation import Augmentation
-from pytorch_designer.images.transforms import size_after
+from pytorch_designer.images.transforms.augmentation import Augmentation
+from pytorch_designer.images.transforms.steps import size_after
 from tests.images.image_corpus import noise_pixels, smooth_pixels
 
 if TYPE_CHECKING:

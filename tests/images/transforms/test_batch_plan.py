@@ -15,9 +15,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.directories.transform_steps import RandomHorizontalFlip, TransformStep, parse_step
-from pytorch_designer.images import batch_plan
-from pytorch_designer.images.batch_plan import BatchPlan, can_plan
-from tests.images.batch_cases import (
+from pytorch_designer.images.transforms import batch_plan
+from pytorch_designer.images.transforms.batch_plan import BatchPlan, can_plan
+from tests.images.transforms.batch_cases import (
     EXACT,
     RESAMPLED,
     ROUNDED,

@@ -20,14 +20,14 @@ from pytorch_designer.directories.transform_steps import (
     Resize,
 )
 from pytorch_designer.errors import InvalidDatasetError
-from pytorch_designer.images.augmentation import Augmentation
 from pytorch_designer.images.cache import CacheBudget
 from pytorch_designer.images.decode import decode_image
-from pytorch_designer.images.draws import Draws
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.images.order import batch_slices, epoch_order
 from pytorch_designer.images.preprocess import crop_and_resize
-from pytorch_designer.images.transforms import apply_steps
+from pytorch_designer.images.transforms.augmentation import Augmentation
+from pytorch_designer.images.transforms.draws import Draws
+from pytorch_designer.images.transforms.steps import apply_steps
 from tests.images.image_corpus import encode, folder_of, noise_pixels
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pytorch_designer.images.batch_geometry import AxisWeights, Flip, Rearrange, Resample, Warp
-from pytorch_designer.images.batch_tensors import ImageSubset
+from pytorch_designer.images.transforms.batch_geometry import AxisWeights, Flip, Rearrange, Resample, Warp
+from pytorch_designer.images.transforms.batch_tensors import ImageSubset
 
 
 def lines(*values: list[int]) -> torch.Tensor:

@@ -23,8 +23,8 @@ from pytorch_designer.directories.transform_steps import (
     RandomRotation,
     RandomVerticalFlip,
 )
-from pytorch_designer.images.draws import Draws
-from pytorch_designer.images.random_parameters import (
+from pytorch_designer.images.transforms.draws import Draws
+from pytorch_designer.images.transforms.random_parameters import (
     affine_parameters,
     crop_box,
     drawn_parameters,

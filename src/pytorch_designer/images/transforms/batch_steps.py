@@ -23,13 +23,13 @@ from pytorch_designer.directories.transform_steps import (
     RandomVerticalFlip,
     Resize,
 )
-from pytorch_designer.images.batch_colors import Blend, Erase, Gray, HueShift
-from pytorch_designer.images.batch_geometry import AxisWeights, Flip, Rearrange, Resample, Warp
-from pytorch_designer.images.batch_tensors import ImageSubset
-from pytorch_designer.images.random_parameters import AffineParameters, Box
-from pytorch_designer.images.resampling import nearest_indices, resampling_taps
-from pytorch_designer.images.transforms import erasing_color, size_after
-from pytorch_designer.images.warp_matrices import inverse_affine, perspective_coefficients
+from pytorch_designer.images.transforms.batch_colors import Blend, Erase, Gray, HueShift
+from pytorch_designer.images.transforms.batch_geometry import AxisWeights, Flip, Rearrange, Resample, Warp
+from pytorch_designer.images.transforms.batch_tensors import ImageSubset
+from pytorch_designer.images.transforms.random_parameters import AffineParameters, Box
+from pytorch_designer.images.transforms.resampling import nearest_indices, resampling_taps
+from pytorch_designer.images.transforms.steps import erasing_color, size_after
+from pytorch_designer.images.transforms.warp_matrices import inverse_affine, perspective_coefficients
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pytorch_designer.directories.transform_steps import TransformStep
-    from pytorch_designer.images.batch_tensors import BatchStep
-    from pytorch_designer.images.random_parameters import Erasure, JitterParameters, MovedCorners, PaddedCrop
+    from pytorch_designer.images.transforms.batch_tensors import BatchStep
+    from pytorch_designer.images.transforms.random_parameters import Erasure, JitterParameters, MovedCorners, PaddedCrop
 
     Size = tuple[int, int]
     Builder = Callable[[Any, Any, Size], list[BatchStep]]

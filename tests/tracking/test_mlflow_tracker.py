@@ -217,6 +217,22 @@ def test_a_server_that_never_answers_delays_the_end_for_a_bounded_time(silent_se
     assert silent_server.has_lost_client.wait(5)  # the worker is gone
 
 
+def test_a_stopped_run_does_not_wait_long_for_a_server_that_never_answers(
+    silent_server: SilentServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pytorch_designer.tracking.mlflow_tracker.URGENT_SECONDS", 1.5)
+    tracker = MlflowTracker(Destination(silent_server.address, None, "flowers", "pets", None), stall_seconds=60.0)
+    assert silent_server.has_client.wait(60)
+    start = time.monotonic()
+
+    sentence = tracker.close(failed=True, is_urgent=True)
+
+    assert time.monotonic() - start < 10
+    assert sentence is not None
+    assert sentence.endswith("did not answer in time; the run is not affected.")
+    assert silent_server.has_lost_client.wait(5)
+
+
 def test_a_killed_parent_leaves_no_process_behind(silent_server: SilentServer) -> None:
     environment = {**os.environ, "MLFLOW_TRACKING_URI": silent_server.address}
     with subprocess.Popen([sys.executable, "-c", _RUN_UNTIL_KILLED], env=environment, stdout=subprocess.PIPE) as parent:

@@ -40,11 +40,12 @@ class Tracker(Protocol):
         """Record a fact about the run, in place of an earlier value."""
         ...
 
-    def close(self, *, failed: bool = False) -> str | None:
-        """Deliver what is outstanding, waiting some seconds at most, and end the run where it is ours to end.
+    def close(self, *, failed: bool = False, is_urgent: bool = False) -> str | None:
+        """Deliver what is outstanding, for a bounded time, and end the run where it is ours to end.
 
         Args:
             failed: Whether the run failed.
+            is_urgent: Whether somebody waits for the process to end, as after a signal: ten seconds must do then.
 
         Returns:
             One sentence for the user if tracking did not work, or not fully; None if it did.
@@ -72,7 +73,7 @@ class NullTracker:
     def set_tag(self, name: str, value: str) -> None:
         """See `Tracker`."""
 
-    def close(self, *, failed: bool = False) -> str | None:
+    def close(self, *, failed: bool = False, is_urgent: bool = False) -> str | None:
         """See `Tracker`."""
         return None
 

@@ -19,7 +19,7 @@ from pytorch_designer.directories.output import (
     remove_leftovers,
     staged_output,
 )
-from pytorch_designer.errors import UnsupportedEnvironmentError
+from pytorch_designer.errors import InterruptedRunError, UnsupportedEnvironmentError
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.images.resources import default_cache_budget, default_read_threads
 from pytorch_designer.inference.compute import ComputePlan, choose_compute
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from pytorch_designer.directories.image_directory import ImageDirectory
-    from pytorch_designer.images.augmentation import Augmentation
+    from pytorch_designer.images.transforms.augmentation import Augmentation
     from pytorch_designer.tracking.tracker import OpenTracker, Tracker
     from pytorch_designer.training.hyperparameters import Hyperparameters
 
@@ -261,14 +261,17 @@ def _train(
 def _tracked(job: _Job, open_tracker: OpenTracker) -> Iterator[Tracker]:
     """A tracker with the run's parameters, closed at the end; what did not work is said once."""
     tracker = open_tracker(job.output.name)
-    has_failed = True
+    has_failed, was_stopped = True, False
     try:
         parameters = job.hyperparameters.to_dict()
         tracker.log_parameters(parameters | {"model_name": job.inputs.model.architecture.name})
         yield tracker
         has_failed = False
+    except InterruptedRunError:
+        was_stopped = True
+        raise
     finally:
-        problem = tracker.close(failed=has_failed)
+        problem = tracker.close(failed=has_failed, is_urgent=was_stopped)
         if problem is not None:
             _log.warning("%s", problem)
 

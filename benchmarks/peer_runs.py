@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,9 @@ PROGRAMS = {
     "fastai": "fastai_run.py",
 }
 PEERS = tuple(name for name in PROGRAMS if name != "ours")
+
+UNTRACKED = "ours, without MLflow"
+"""The same work as the others do, which track nothing: at first ours makes MLflow's database in the run's folder."""
 
 
 @dataclass(frozen=True)
@@ -92,15 +96,17 @@ def run_way(
     Raises:
         RuntimeError: The program failed; with all that it printed.
     """
-    program = Path(__file__).parent / "peers" / PROGRAMS[way]
+    is_ours = way in {"ours", UNTRACKED}
+    program = Path(__file__).parent / "peers" / PROGRAMS["ours" if is_ours else way]
+    environment = os.environ | ({"PYTORCH_DESIGNER_TRACKING": "off"} if way == UNTRACKED else {})
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder, "record.json")
         options = vars(task) | {"data": data.resolve(), "seed": seed, "threads": threads, "output": output}
-        command = [sys.executable if way == "ours" else peers_python, str(program)]
+        command = [sys.executable if is_ours else peers_python, str(program)]
         for name, value in options.items():
             if value is not None:
                 command += [f"--{name.replace('_', '-')}", str(value)]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise RuntimeError(f"{program.name} failed:\n{done.stdout}{done.stderr}")
         return Result.from_dict(json.loads(output.read_text(encoding="utf-8")))

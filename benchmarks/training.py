@@ -32,7 +32,7 @@ from torch.nn.functional import cross_entropy
 
 from harder_digits import write_harder_digits
 from measuring import describe_ratios, print_conditions, print_table, time_in_turn
-from peer_runs import PEERS, PROGRAMS, Result, Task, add_peers_option, run_way
+from peer_runs import PEERS, PROGRAMS, UNTRACKED, Result, Task, add_peers_option, run_way
 from photos import write_photos
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.preprocessing import Preprocessing
@@ -124,7 +124,7 @@ def parse_options() -> argparse.Namespace:
 
 def compare_with_peers(workload: Workload, data: Path, num_runs: int, peers_python: str) -> None:
     """Train with every library in turn, and print how many times as fast ours is."""
-    results: dict[str, list[Result]] = {way: [] for way in PROGRAMS}
+    results: dict[str, list[Result]] = {way: [] for way in (*PROGRAMS, UNTRACKED)}
     for number in range(1, num_runs + 1):
         for way, of_way in results.items():
             of_way.append(run_way(way, workload.task, data, peers_python=peers_python))
@@ -136,11 +136,15 @@ def compare_with_peers(workload: Workload, data: Path, num_runs: int, peers_pyth
 
     seconds = {way: [result.seconds for result in of_way] for way, of_way in results.items()}
     best_peer = [min(of_round) for of_round in zip(*(seconds[way] for way in PEERS), strict=True)]
-    print("| way | images a second | ours is times as fast | lowest to highest |\n|---|---|---|---|")
+    print("| way | images a second | ours is times as fast | lowest to highest | without MLflow | lowest to highest |")
+    print("|---|---|---|---|---|---|")
     for way, values in (seconds | {"the fastest other of each round": best_peer}).items():
         rate = workload.num_training * workload.task.epochs / statistics.median(values)
-        ratios = [value / ours for value, ours in zip(values, seconds["ours"], strict=True)]
-        print(f"| {way} | {rate:,.1f} | {describe_ratios(ratios)} |")
+        ratios = [
+            describe_ratios([value / ours for value, ours in zip(values, seconds[own_way], strict=True)])
+            for own_way in ("ours", UNTRACKED)
+        ]
+        print(f"| {way} | {rate:,.1f} | {' | '.join(ratios)} |")
 
 
 def compare_with_floor(workload: Workload, root: Path, num_runs: int) -> None:

@@ -127,7 +127,7 @@ def progress_of(output: Path) -> Progress:
     checkpoints = output / ".checkpoint"
     content: dict[str, Any] = {"step": 0, "history": []}
     position = -1
-    for path in sorted(checkpoints.glob("*.json"), reverse=True):
+    for path in sorted(_files(checkpoints, "*.json"), reverse=True):
         if path.stem.isdigit():
             try:
                 content = json.loads(path.read_text(encoding="utf-8"))
@@ -139,10 +139,18 @@ def progress_of(output: Path) -> Progress:
         position=position,
         step=content["step"],
         num_epochs=len(content["history"]),
-        saving_ns=max(map(_changed_ns, checkpoints.glob("*.partial")), default=0),
+        saving_ns=max(map(_changed_ns, _files(checkpoints, "*.partial")), default=0),
         writing_ns=_changed_ns(output / ".staging"),
         is_complete=(output / "_meta.yaml").exists(),
     )
+
+
+def _files(folder: Path, pattern: str) -> list[Path]:
+    """Those that are there; none if the folder goes away in this moment."""
+    try:
+        return list(folder.glob(pattern))
+    except FileNotFoundError:
+        return []
 
 
 def outcome(model: Path) -> dict[str, Any]:

@@ -12,7 +12,15 @@ import pytest
 from pytorch_designer.images.reading_threads import ReadingThreads
 
 if TYPE_CHECKING:
-    from pytorch_designer.images.reading_threads import Computation
+    from pytorch_designer.images.reading_threads import Computation, Read
+
+
+def read_rows(threads: ReadingThreads, read: Read, num_rows: int, done: threading.Semaphore) -> None:
+    """Submit the rows, and wait until `done` has been released for each."""
+    for row in range(num_rows):
+        threads.submit(read, 0, row)
+    for _ in range(num_rows):
+        assert done.acquire(timeout=10)
 
 
 def threads_whose_reads_wait(num_threads: int, *, num_computing: int) -> ReadingThreads:
@@ -23,10 +31,7 @@ def threads_whose_reads_wait(num_threads: int, *, num_computing: int) -> Reading
         time.sleep(0.01)
         return done.release
 
-    for row in range(4 * num_computing):
-        threads.submit(read, 0, row)
-    for _ in range(4 * num_computing):
-        assert done.acquire(timeout=10)
+    read_rows(threads, read, 4 * num_computing, done)
     return threads
 
 
@@ -37,10 +42,7 @@ def names_of_threads_that_read(threads: ReadingThreads, num_reads: int) -> set[s
         names.add(threading.current_thread().name.rpartition("-")[0])
         return done.release
 
-    for row in range(num_reads):
-        threads.submit(read, 0, row)
-    for _ in range(num_reads):
-        assert done.acquire(timeout=10)
+    read_rows(threads, read, num_reads, done)
     return names
 
 
@@ -82,10 +84,7 @@ def test_short_reads_and_short_computations_take_turns_and_long_computations_do_
         done.release()
 
     with closing(ReadingThreads(8, num_computing=4)) as threads:
-        for row in range(300):
-            threads.submit(read, 0, row)
-        for _ in range(300):
-            assert done.acquire(timeout=10)
+        read_rows(threads, read, 300, done)
     assert reads.has_met == [False] * 300
     assert short_ones.has_met == [False] * (300 - 16 - 64)
 
@@ -101,10 +100,7 @@ def test_computations_that_go_on_being_long_are_measured_ever_more_seldom() -> N
         done.release()
 
     with closing(ReadingThreads(8, num_computing=4)) as threads:
-        for row in range(400):
-            threads.submit(read, 0, row)
-        for _ in range(400):
-            assert done.acquire(timeout=10)
+        read_rows(threads, read, 400, done)
     assert not any(longs.has_met[:14])
     assert sum(longs.has_met) > 200
 
@@ -134,10 +130,7 @@ def test_reads_are_under_way_in_all_threads_and_computations_in_few() -> None:
         done.release()
 
     with closing(threads_whose_reads_wait(8, num_computing=2)) as threads:
-        for row in range(24):
-            threads.submit(read, 0, row)
-        for _ in range(24):
-            assert done.acquire(timeout=10)
+        read_rows(threads, read, 24, done)
     assert most <= 2
 
 

@@ -198,6 +198,15 @@ def failure(tmp_path: Path, scores: Path) -> tuple[str, Any]:
     return done.stderr, json.loads((tmp_path / "outputs" / "error_info.json").read_text())
 
 
+def test_an_output_inside_the_scores_is_refused_and_nothing_is_written_there(tmp_path: Path) -> None:
+    scores = write_scores(tmp_path / "scores")
+    before = sorted(scores.rglob("*"))
+    done = evaluate_model(tmp_path, "--scored-dataset", scores, "--evaluation-results", scores / "out")
+    assert done.returncode == 1
+    assert "FailedToWriteOutputsError (0160): The output is inside the scored dataset" in done.stderr
+    assert sorted(scores.rglob("*")) == before
+
+
 def test_a_dataset_without_labels_is_refused(tmp_path: Path) -> None:
     message, info = failure(tmp_path, write_scores(tmp_path / "scores", labels=None))
 

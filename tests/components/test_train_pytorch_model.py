@@ -253,3 +253,12 @@ def test_any_batch_size_trains(workspace: Path, options: tuple[str, str]) -> Non
     output = f"batch_{options[1]}"
     succeed(*train_arguments(output), *options, "--epochs", "1", "--learning-rate", "0.001", cwd=workspace)
     assert (workspace / output / "_meta.yaml").is_file()
+
+
+@pytest.mark.parametrize("port", ["training", "validation", "untrained"])
+def test_an_output_inside_an_input_is_refused_and_nothing_is_written_there(port: str, workspace: Path) -> None:
+    before = sorted((workspace / port).rglob("*"))
+    done = run(*train_arguments(f"{port}/inside"), cwd=workspace)
+    assert done.returncode == 1
+    assert "FailedToWriteOutputsError (0160): The output is inside the" in done.stderr
+    assert sorted((workspace / port).rglob("*")) == before

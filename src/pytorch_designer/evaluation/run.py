@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from pytorch_designer.directories.output import locked_output, prepare_output, staged_output
+from pytorch_designer.directories.output import check_apart, locked_output, prepare_output, staged_output
 from pytorch_designer.directories.scored_dataset import open_scored_dataset
 from pytorch_designer.evaluation.comparison import PairedTest, compare
 from pytorch_designer.evaluation.metrics import evaluate
@@ -30,8 +30,11 @@ def evaluate_model(
         NotScoredDatasetError: A dataset has no scores.
         NotLabeledDatasetError: A dataset has no labels.
         InvalidDatasetError: A dataset cannot be read or evaluated.
-        FailedToWriteOutputsError: The output cannot be written.
+        FailedToWriteOutputsError: The output is occupied, inside an input, or cannot be written.
     """
+    for source in (scored_dataset, scored_dataset_to_compare):
+        if source is not None:
+            check_apart(evaluation_results, source, "the scored dataset")
     with locked_output(evaluation_results):
         prepare_output(evaluation_results)
         dataset = open_scored_dataset(scored_dataset)

@@ -14,6 +14,7 @@ import torch
 
 from pytorch_designer.directories.output import (
     META_FILE,
+    check_apart,
     locked_output,
     prepare_output,
     remove_leftovers,
@@ -98,6 +99,9 @@ def train_model(
         DesignerError: Any named error of docs/reference/errors.md.
     """
     _refuse_several_processes()
+    check_apart(trained_model, untrained_model, "the untrained model")
+    check_apart(trained_model, training_dataset.root, "the training dataset")
+    check_apart(trained_model, validation_dataset.root, "the validation dataset")
     with ExitStack() as stack:
         stop_request = stack.enter_context(stop_requests())
         inputs = check_inputs(

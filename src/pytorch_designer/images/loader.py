@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from pytorch_designer.directories.image_rows import UNLABELED
 from pytorch_designer.directories.recorded_transforms import steps_left
 from pytorch_designer.errors import InvalidDatasetError
 from pytorch_designer.images.bad_files import BadFile, BadFiles, BadImageError
@@ -55,8 +56,6 @@ _log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 30.0
 """How long the rest of a dataset is checked for more bad files, once there are too many."""
-
-UNLABELLED = -1
 
 _MIN_BATCHES_AHEAD = 2
 _MAX_BATCHES_AHEAD = 4
@@ -398,5 +397,5 @@ def _steps_for(dataset: ImageDirectory, preprocessing: Preprocessing, port: str)
 
 def _int64_labels(labels: NDArray[np.int32] | None, num_images: int) -> NDArray[np.int64]:
     if labels is None:
-        return np.full(num_images, UNLABELLED, dtype=np.int64)
+        return np.full(num_images, UNLABELED, dtype=np.int64)
     return labels.astype(np.int64)

@@ -151,10 +151,10 @@ class ReadingThreads:
                 computation = self._read_first(item, slot) if isinstance(item, tuple) else item
                 if computation is item:
                     self._room.release()
-                if computation is not None and self._num_long_left:
-                    self._num_long_left -= 1
-                    return computation
                 if computation is not None:
+                    if self._num_long_left:
+                        self._num_long_left -= 1
+                        return computation
                     self._measure(computation)
                 del item, computation  # likewise
         return None

@@ -28,8 +28,8 @@ from pytorch_designer.harness.component_file import read_component
 from pytorch_designer.harness.job import JobRequest, run_job
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.inference.compute import choose_compute
-from pytorch_designer.inference.memory import memory_errors
 from pytorch_designer.inference.predictor import Predictor
+from pytorch_designer.inference.torch_errors import torch_errors
 from pytorch_designer.models.loading import load_model
 from pytorch_designer.models.pretrained import verified_file
 from pytorch_designer.settings import Settings, settings
@@ -172,7 +172,7 @@ def _download_from(folder: Path) -> None:
 
 
 def _ask_for_too_much(folder: Path) -> None:
-    with memory_errors(8):
+    with torch_errors(8):
         torch.empty(2**60)
 
 

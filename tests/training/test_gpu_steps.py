@@ -30,11 +30,7 @@ from tests.campaigns.families import FAMILIES
 
 from .small_run import PREPROCESSING, BuildRun, SmallRun, same_tensors, small_network
 
-pytestmark = [
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU"),
-    # Of operations that have no deterministic form; this network has none that matters.
-    pytest.mark.filterwarnings("ignore:.*does not have a deterministic implementation"),
-]
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 
 NUM_CLASSES = 5
 

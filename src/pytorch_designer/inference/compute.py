@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 # 0.55 of the speed of fp32 at 8 px, equal at 32 and 48 px, 1.5 times at 64 px, 2.2 times at 224 px).
 _FEWEST_PIXELS_FOR_CPU_BF16 = 48 * 48
 
+# Of cuBLAS; with another its matrix products may be added up in another order each time.
+_REPEATABLE_WORKSPACES = (":4096:8", ":16:8")
+
 Precision = Literal["fp32", "bf16"]
 
 
@@ -66,10 +69,11 @@ class ComputePlan:
             return
         torch.backends.cudnn.benchmark = False  # picks kernels by timing: not repeatable
         torch.set_float32_matmul_precision("high")  # TF32, as convolutions have it by default
-        if self.is_deterministic:
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-            torch.use_deterministic_algorithms(True, warn_only=True)
-            torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        if self.is_deterministic and os.environ.get("CUBLAS_WORKSPACE_CONFIG") not in _REPEATABLE_WORKSPACES:
+            os.environ["CUBLAS_WORKSPACE_CONFIG"] = _REPEATABLE_WORKSPACES[0]
+        # Not as warnings alone: then attention adds its gradients up in no fixed order, though it has a form that does.
+        torch.use_deterministic_algorithms(self.is_deterministic)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
     def describe(self) -> str:
         """One line for a log: device, precision, layout, threads."""

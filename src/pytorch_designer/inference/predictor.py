@@ -10,8 +10,8 @@ import torch
 
 from pytorch_designer.images.preprocess import normalize
 from pytorch_designer.inference.adaptive_pooling import pool_in_fixed_order
-from pytorch_designer.inference.memory import memory_errors
 from pytorch_designer.inference.single_pixel import multiply_single_pixels
+from pytorch_designer.inference.torch_errors import torch_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -77,7 +77,7 @@ class Predictor:
         Args:
             batches: With at least one image each.
             images_of: The images of a batch, uint8 [n, 3, h, w].
-            errors: Gives the errors of a forward pass of these images their names; None: `memory_errors` does.
+            errors: Gives the errors of a forward pass of these images their names; None: `torch_errors` does.
 
         Raises:
             ModuleOutOfMemoryError: The device has too little memory for a batch.
@@ -86,7 +86,7 @@ class Predictor:
         started: deque[tuple[BatchT, _PendingLogits]] = deque()
         for batch in batches:
             images_nchw = images_of(batch)
-            with memory_errors(len(images_nchw)) if errors is None else errors(images_nchw):
+            with torch_errors(len(images_nchw)) if errors is None else errors(images_nchw):
                 started.append((batch, self._start(images_nchw)))
             if len(started) > most_ahead:
                 first, logits = started.popleft()

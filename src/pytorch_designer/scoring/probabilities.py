@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytorch_designer.inference.memory import memory_errors
+from pytorch_designer.inference.torch_errors import torch_errors
 from pytorch_designer.models.loading import FORWARD_ERRORS, check_forward
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def row_probabilities(
 
     @contextmanager
     def naming_errors(images_nchw: Tensor) -> Iterator[None]:
-        memory = memory_errors(len(images_nchw), where=port, advice=_MEMORY_ADVICE)
+        memory = torch_errors(len(images_nchw), where=port, advice=_MEMORY_ADVICE)
         with _size_errors(predictor.network, images_nchw), memory:
             yield
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from pytorch_designer.inference.memory import memory_errors
+from pytorch_designer.inference.torch_errors import torch_errors
 from pytorch_designer.training.metrics import count_correct
 from pytorch_designer.training.optimizer import start_momentum
 from pytorch_designer.training.step import StepOutcome, StepRequest, batch_loss, train_mode
@@ -127,7 +127,7 @@ class GpuSteps:
     def take(self, batch: Batch, request: StepRequest) -> list[StepOutcome]:
         """See `Steps`."""
         num_images = len(batch.labels)
-        with memory_errors(num_images):
+        with torch_errors(num_images):
             images_nchw, labels_n = self._send(batch, request.epoch)
             captured = self._capture_once(images_nchw, labels_n) if num_images in self._captured_sizes else None
             torch.manual_seed(request.seed)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from pytorch_designer.inference.memory import memory_errors
+from pytorch_designer.inference.torch_errors import torch_errors
 from pytorch_designer.training.residual_branches import last_norm_weights
 from pytorch_designer.training.step import batch_loss
 
@@ -87,7 +87,7 @@ def scaled_initial_weights(
         return batch_loss(predictor, batch.images[rows], labels_n[rows])
 
     network.train()
-    with memory_errors(len(labels_n)):
+    with torch_errors(len(labels_n)):
         variances = reduce_norms(network, look)
         if first_step_of is None or _depends_on_sizes(network, variances):
             scale_convolutions(network, look, len(labels_n), learning_rate)

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from pytorch_designer.inference.memory import memory_errors
+from pytorch_designer.inference.torch_errors import torch_errors
 from pytorch_designer.training.metrics import count_correct
 from pytorch_designer.training.optimizer import set_learning_rate
 
@@ -114,7 +114,7 @@ class ImmediateSteps:
         train_mode(self._predictor.network, normalizes_batch=num_images > 1 or self._normalizes_lone_image)
         set_learning_rate(self._optimizer, request.learning_rate)
         torch.manual_seed(request.seed)
-        with memory_errors(num_images):
+        with torch_errors(num_images):
             logits_nk, loss = batch_loss(self._predictor, batch.images, labels_n)
             value = loss.item()
             if math.isfinite(value):

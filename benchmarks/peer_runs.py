@@ -25,7 +25,7 @@ PROGRAMS = {
 PEERS = tuple(name for name in PROGRAMS if name != "ours")
 
 UNTRACKED = "ours, without MLflow"
-"""The same work as the others do, which track nothing: at first ours makes MLflow's database in the run's folder."""
+"""The same work as the others do, which track nothing."""
 
 
 @dataclass(frozen=True)

@@ -123,3 +123,10 @@ def settings() -> Settings:
             where=variable,
             advice="Correct the variable or leave it unset for the automatic choice.",
         ) from error
+
+
+def user_cache_folder() -> Path:
+    """The folder for what this program keeps for the user beyond a run. It need not be there yet."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("pytorch-designer", appauthor=False)

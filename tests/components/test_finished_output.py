@@ -38,6 +38,17 @@ def test_nothing_is_written_into_an_input(inputs: Path, component: str, tmp_path
     assert hashes(inputs) == before
 
 
+@pytest.mark.parametrize(("component", "port"), [(name, port) for name, case in CASES.items() for port in case.inputs])
+def test_an_output_inside_an_input_is_refused(inputs: Path, component: str, port: str) -> None:
+    case = CASES[component]
+    folder = inputs / case.inputs[port]
+    before = hashes(inputs)
+    with pytest.raises(FailedToWriteOutputsError, match="The output is inside") as caught:
+        case.run(inputs, folder / "inside")
+    assert caught.value.reason == "inside_source"
+    assert hashes(inputs) == before
+
+
 def test_what_a_kill_after_the_last_rename_left_is_removed_by_the_same_command(inputs: Path, tmp_path: Path) -> None:
     TRAIN.run(inputs, tmp_path)
     finished = outcome(tmp_path)

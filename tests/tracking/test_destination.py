@@ -40,6 +40,18 @@ def test_a_users_database_keeps_its_artifacts_beside_it(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
+    "tracking_uri", ["sqlite://", "sqlite:///:memory:", "sqlite:///file:x?uri=true", "https://host/x.db", "databricks"]
+)
+def test_what_is_no_file_is_no_database_file(tracking_uri: str) -> None:
+    assert _destination(tracking_uri).database is None
+
+
+def test_the_file_of_a_database_is_found_in_its_address(tmp_path: Path) -> None:
+    assert _destination("sqlite:///runs/all.db?timeout=5").database == tmp_path / "runs" / "all.db"
+    assert _destination(f"sqlite:///{tmp_path}/all.db").database == tmp_path / "all.db"
+
+
+@pytest.mark.parametrize(
     ("tracking_uri", "shown"),
     [
         ("https://user:pass@host:5000/mlflow?token=t#f", "https://host:5000/mlflow"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -88,6 +89,16 @@ def _wait_for_rows(database: Path, query: str, expected: list[tuple[Any, ...]]) 
         with suppress(sqlite3.OperationalError):  # the tables are not there yet
             found = _rows(database, query)
     assert found == expected
+
+
+def _wait_for_file(folder: Path, pattern: str, *, num_bytes: int) -> Path:
+    give_up_at = time.monotonic() + 60
+    while time.monotonic() < give_up_at:
+        for path in folder.rglob(pattern):
+            if "journal" not in path.name and path.stat().st_size >= num_bytes:
+                return path
+        time.sleep(0.005)
+    raise AssertionError(f"no {pattern} in {folder}")
 
 
 @linux_only
@@ -251,6 +262,75 @@ def test_the_run_of_a_killed_parent_is_marked_as_killed(tmp_path: Path) -> None:
         parent.kill()
 
     _wait_for_rows(tmp_path / "mlflow.db", "select name, status from runs", [("killed", "KILLED")])
+
+
+@linux_only
+def test_a_kill_while_the_tables_are_made_leaves_nothing_that_the_next_run_cannot_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    before = _children()
+    tracker = MlflowTracker(destination_from_environment("killed"))
+    (worker,) = _children() - before
+    partial = _wait_for_file(cache, ".mlflow-*.db.*", num_bytes=2**17)
+    os.kill(worker, signal.SIGKILL)
+    tracker.close()
+    assert partial.exists()
+    assert not list(cache.rglob("mlflow-*.db"))
+    assert not (tmp_path / "mlflow.db").exists()
+    for path in (partial, partial.with_name(f"{partial.name}-journal")):
+        path.touch()
+        os.utime(path, (0, 0))  # long ago
+
+    following = open_tracker("next")
+    following.log_metrics({"loss": 0.5}, step=1)
+
+    assert following.close() is None
+    assert _rows(tmp_path / "mlflow.db", "select name, status from runs") == [("next", "FINISHED")]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "mlflow.db"]
+    assert len(list(cache.rglob("*.db*"))) == 1  # what the kill left is gone
+
+
+def test_a_second_folder_gets_a_copy_of_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        tracker = open_tracker(name)
+        tracker.log_metrics({"loss": 0.5}, step=1)
+        assert tracker.close() is None
+        assert _rows(Path("mlflow.db"), "select name from runs") == [(name,)]
+        locations = _rows(Path("mlflow.db"), "select artifact_location from experiments where experiment_id = 0")
+        assert locations == [((tmp_path / name / "mlruns" / "0").as_uri(),)]
+        made = next((tmp_path / "cache").rglob("mlflow-*.db"))
+        if name == "first":
+            made_at = made.stat().st_mtime_ns
+    assert made.stat().st_mtime_ns == made_at
+
+
+def test_without_a_cache_folder_the_tables_are_made_where_they_are_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cache").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    tracker = open_tracker("flowers")
+    tracker.log_metrics({"loss": 0.5}, step=1)
+
+    assert tracker.close() is None
+    assert _rows(tmp_path / "mlflow.db", "select name from runs") == [("flowers",)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "mlflow.db"]
+
+
+def test_a_database_that_cannot_be_made_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/file/mlflow.db")
+    tracker = open_tracker("flowers")
+
+    sentence = tracker.close()
+
+    assert sentence is not None
+    assert sentence.startswith("MLflow tracking did not work: The MLflow database cannot be created: ")
 
 
 @linux_only

@@ -25,14 +25,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from platformdirs import user_cache_path
-
 from pytorch_designer.directories.locking import held_lock
 from pytorch_designer.directories.output import write_atomically
 from pytorch_designer.harness.content_hash import content_hash, list_tree, listing_hash
 from pytorch_designer.harness.file_copy import copy_entries
 from pytorch_designer.harness.run_folder import RECORD_FILE
-from pytorch_designer.harness.run_store import PROGRAM
+from pytorch_designer.settings import user_cache_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -254,7 +252,7 @@ class ReuseCache:
 
 def open_cache(folder: Path | None, max_bytes: int) -> ReuseCache:
     """The cache in `folder`; None: in the user's cache folder."""
-    return ReuseCache(folder or user_cache_path(PROGRAM, appauthor=False) / "reuse", max_bytes)
+    return ReuseCache(folder or user_cache_folder() / "reuse", max_bytes)
 
 
 def is_empty(path: Path) -> bool:

@@ -1,43 +1,37 @@
 """A local MLflow store in sqlite, in which every job is a run that exists before its process starts.
 
-Importing MLflow takes seconds, creating its tables seconds more; a job must not wait for that. So an empty database is
-made once for each version of MLflow, by MLflow itself in a process of its own (`empty_run_store`), kept in the user's
-cache folder, and copied. A run is then one row in `runs` and a few in `tags`, which is all that MLflow's own
-`create_run` writes; a test compares the two. Jobs join the run through the variables that Azure ML sets.
+Importing MLflow takes seconds; a job must not wait for that. A new database is a copy of one that MLflow made
+(`mlflow_database`). A run is then one row in `runs` and a few in `tags`, which is all that MLflow's own `create_run`
+writes; a test compares the two. Jobs join the run through the variables that Azure ML sets.
 """
 
 from __future__ import annotations
 
 import getpass
-import importlib.metadata
-import logging
-import os
 import shutil
-import sqlite3
-import subprocess
-import sys
 import time
 import uuid
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from platformdirs import user_cache_path
-
-from pytorch_designer.directories.locking import held_lock
 from pytorch_designer.errors import UnsupportedEnvironmentError
+from pytorch_designer.mlflow_database import (
+    ARTIFACTS,
+    artifact_root,
+    create_database,
+    database_uri,
+    empty_database,
+    schema_version,
+    transaction,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
-
-_logger = logging.getLogger(__name__)
 
 DATABASE_FILE = "mlflow.db"
 DEFAULT_EXPERIMENT = "local"
-_ARTIFACTS = "mlruns"
-PROGRAM = "pytorch-designer"
-_BUSY_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -59,7 +53,7 @@ class RunStore:
     @property
     def tracking_uri(self) -> str:
         """What MLflow is given, for instance as `mlflow ui --backend-store-uri`."""
-        return f"sqlite:///{self.database.as_posix()}"
+        return database_uri(self.database)
 
     @property
     def own_paths(self) -> tuple[Path, ...]:
@@ -67,7 +61,7 @@ class RunStore:
         return (
             self.database,
             self.database.with_name(f"{self.database.name}-journal"),
-            self.database.parent / _ARTIFACTS,
+            self.database.parent / ARTIFACTS,
         )
 
     def variables(self, run_id: str) -> dict[str, str]:
@@ -94,7 +88,7 @@ class RunStore:
         all_tags = {"mlflow.runName": name, "mlflow.user": _user(), "mlflow.source.type": "JOB", **(tags or {})}
         if parent_run_id is not None:
             all_tags["mlflow.parentRunId"] = parent_run_id
-        with _connection(self.database) as connection:
+        with transaction(self.database) as connection:
             connection.execute(
                 "INSERT INTO runs (run_uuid, name, source_type, source_name, entry_point_name, user_id, status,"
                 " start_time, source_version, lifecycle_stage, artifact_uri, experiment_id)"
@@ -113,7 +107,7 @@ class RunStore:
         Raises:
             UnsupportedEnvironmentError: The database cannot be written.
         """
-        with _connection(self.database) as connection:
+        with transaction(self.database) as connection:
             for table in ("metrics", "latest_metrics", "params"):
                 columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
                 chosen = ["?" if name == "run_uuid" else f'"{name}"' for name in columns]
@@ -128,7 +122,7 @@ class RunStore:
         Raises:
             UnsupportedEnvironmentError: The database cannot be written.
         """
-        with _connection(self.database) as connection:
+        with transaction(self.database) as connection:
             connection.execute(
                 "UPDATE runs SET status = ?, end_time = ? WHERE run_uuid = ?", (status, _now_ms(), run_id)
             )
@@ -142,14 +136,14 @@ def open_run_store(database: Path, experiment: str = DEFAULT_EXPERIMENT) -> RunS
             in it was deleted.
     """
     database = database.absolute()
-    template = _template()
+    template = empty_database()
     if not database.exists():
-        _copy_template(template, database)
-    elif _schema_version(database) != _schema_version(template):
+        create_database(database, partial(shutil.copyfile, template))
+    elif schema_version(database) != schema_version(template):
         raise UnsupportedEnvironmentError(
             "The MLflow database was written by another version of MLflow.",
             where=database,
-            advice=f"Run `mlflow db upgrade sqlite:///{database.as_posix()}`, or name another folder.",
+            advice=f"Run `mlflow db upgrade {database_uri(database)}`, or name another folder.",
         )
     experiment_id, location, stage = _find_or_create_experiment(database, experiment)
     if stage != "active":
@@ -163,7 +157,7 @@ def open_run_store(database: Path, experiment: str = DEFAULT_EXPERIMENT) -> RunS
 
 def _find_or_create_experiment(database: Path, name: str) -> tuple[int, str, str]:
     select = "SELECT experiment_id, artifact_location, lifecycle_stage FROM experiments WHERE name = ?"
-    with _connection(database) as connection:
+    with transaction(database) as connection:
         connection.execute("BEGIN IMMEDIATE")  # two jobs that start together must not both find none
         found = connection.execute(select, (name,)).fetchone()
         if found is None:
@@ -174,92 +168,10 @@ def _find_or_create_experiment(database: Path, name: str) -> tuple[int, str, str
             )
             connection.execute(
                 "UPDATE experiments SET artifact_location = ? WHERE experiment_id = ?",
-                (f"{_artifact_root(database)}/{cursor.lastrowid}", cursor.lastrowid),
+                (f"{artifact_root(database)}/{cursor.lastrowid}", cursor.lastrowid),
             )
             found = connection.execute(select, (name,)).fetchone()
     return int(found[0]), str(found[1]), str(found[2])
-
-
-def _template() -> Path:
-    """An empty database of the installed MLflow, made on first use."""
-    template = user_cache_path(PROGRAM, appauthor=False) / f"mlflow-{importlib.metadata.version('mlflow')}.db"
-    if template.exists():
-        return template
-    try:
-        template.parent.mkdir(parents=True, exist_ok=True)
-        with held_lock(template.with_suffix(".lock")):
-            if not template.exists():
-                _make_template(template)
-    except OSError as error:
-        raise UnsupportedEnvironmentError(
-            f"The cache folder cannot be written: {error.strerror or error}.",
-            where=template.parent,
-            advice="Set XDG_CACHE_HOME to a folder that can be written, or run without MLflow.",
-        ) from error
-    return template
-
-
-def _make_template(template: Path) -> None:
-    _logger.info("MLflow prepares an empty database, once for this version; this takes seconds.")
-    partial = template.with_name(f".{template.name}.{uuid.uuid4().hex}")  # where there are no locks, several make one
-    command = [sys.executable, "-m", "pytorch_designer.harness.empty_run_store", str(partial)]
-    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
-    try:
-        made = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-        if made.returncode != 0:
-            raise UnsupportedEnvironmentError(
-                "MLflow could not create a database.", where=partial, examples=made.stderr.splitlines()[-3:]
-            )
-        partial.replace(template)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _copy_template(template: Path, database: Path) -> None:
-    partial = database.with_name(f".{database.name}.{uuid.uuid4().hex}")
-    try:
-        database.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(template, partial)
-        with _connection(partial) as connection:
-            connection.execute("UPDATE experiments SET artifact_location = ?", (f"{_artifact_root(database)}/0",))
-        try:
-            # Unlike a rename, a link never replaces what another job has created in this moment.
-            os.link(partial, database)
-        except FileExistsError:
-            partial.unlink()
-        except OSError:  # a file system without links
-            partial.replace(database)
-        else:
-            partial.unlink()
-    except OSError as error:
-        raise UnsupportedEnvironmentError(
-            f"The MLflow database cannot be created: {error.strerror or error}.", where=database
-        ) from error
-
-
-def _schema_version(database: Path) -> str | None:
-    try:
-        with closing(sqlite3.connect(database, timeout=_BUSY_SECONDS)) as connection:
-            found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-    except sqlite3.Error:  # no database, or not MLflow's
-        return None
-    return None if found is None else str(found[0])
-
-
-@contextmanager
-def _connection(database: Path) -> Iterator[sqlite3.Connection]:
-    """A transaction that is committed at the end."""
-    try:
-        with closing(sqlite3.connect(database, timeout=_BUSY_SECONDS)) as connection, connection:
-            yield connection
-    except sqlite3.Error as error:
-        raise UnsupportedEnvironmentError(
-            f"The MLflow database cannot be used: {error}.", where=database, advice="Name another folder for it."
-        ) from error
-
-
-def _artifact_root(database: Path) -> str:
-    return (database.parent / _ARTIFACTS).as_uri()
 
 
 def _user() -> str:

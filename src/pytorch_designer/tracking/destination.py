@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pytorch_designer.mlflow_database import artifact_root, database_uri
+
 DEFAULT_EXPERIMENT = "pytorch-designer"
 _SECRET_VARIABLES = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 _ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s'\"<>()]+", re.IGNORECASE)
@@ -43,6 +45,11 @@ class Destination:
         return self.tracking_uri.startswith("sqlite")
 
     @property
+    def database(self) -> Path | None:
+        """The file of a local database; None for everything else."""
+        return _database_file(self.tracking_uri)
+
+    @property
     def description(self) -> str:
         """One line for the log."""
         run = f"run {self.run_id}" if self.run_id else f"experiment {self.experiment}, run {self.run_name}"
@@ -62,7 +69,7 @@ def destination_from_environment(run_name: str) -> Destination:
 
     Without them it is a new run in `mlflow.db` in the working directory, which `mlflow ui` finds by itself.
     """
-    tracking_uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(Path.cwd() / 'mlflow.db').as_posix()}"
+    tracking_uri = os.environ.get("MLFLOW_TRACKING_URI") or database_uri(Path.cwd() / "mlflow.db")
     return Destination(
         tracking_uri=tracking_uri,
         run_id=os.environ.get("MLFLOW_RUN_ID") or None,
@@ -73,10 +80,16 @@ def destination_from_environment(run_name: str) -> Destination:
 
 
 def _folder_beside_database(tracking_uri: str) -> str | None:
-    scheme, separator, database = tracking_uri.partition(":///")
-    if not separator or not scheme.startswith("sqlite"):
+    database = _database_file(tracking_uri)
+    return None if database is None else artifact_root(database)
+
+
+def _database_file(tracking_uri: str) -> Path | None:
+    scheme, separator, rest = tracking_uri.partition(":///")
+    name = rest.partition("?")[0]
+    if not separator or not scheme.startswith("sqlite") or not name or name.startswith((":memory:", "file:")):
         return None
-    return (Path(database.partition("?")[0]).absolute().parent / "mlruns").as_uri()
+    return Path(name).absolute()
 
 
 def _without_secrets(address: str) -> str:

@@ -20,6 +20,7 @@ import importlib
 import json
 import os
 import queue
+import shutil
 import signal
 import sys
 import threading
@@ -27,10 +28,13 @@ import time
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
+from pytorch_designer.errors import DesignerError
 from pytorch_designer.imports import quick_import
+from pytorch_designer.mlflow_database import create_database, empty_database, make_tables
 from pytorch_designer.tracking.destination import Destination, destination_from_environment
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import TracebackType
 
     from mlflow import MlflowClient
@@ -81,6 +85,9 @@ class _Recorder:
         from mlflow import MlflowClient
 
         self._replies = replies
+        if destination.database is not None and not destination.database.exists():
+            create_database(destination.database, _write_empty_database)
+            _reply(replies, {"progress": True})
         self._client = MlflowClient(tracking_uri=destination.tracking_uri)
         _reply(replies, {"progress": True})
         self._is_own = destination.run_id is None
@@ -134,6 +141,13 @@ class _Recorder:
             _reply(self._replies, {"progress": True})
 
 
+def _write_empty_database(path: Path) -> None:
+    try:
+        shutil.copyfile(empty_database(make_tables), path)
+    except Exception:  # noqa: BLE001  # whatever ails the user's cache folder
+        make_tables(path)
+
+
 def _create_run(client: MlflowClient, destination: Destination) -> str:
     run = client.create_run(_experiment_id(client, destination), run_name=destination.run_name, tags=_TAGS)
     run_id: str = run.info.run_id
@@ -182,6 +196,8 @@ def _reply(replies: IO[bytes], message: dict[str, Any]) -> None:
 
 
 def _describe(error: BaseException, kind: type[BaseException] | None = None) -> str:
+    if isinstance(error, DesignerError):
+        return error.what
     first_line = str(error).strip().partition("\n")[0]
     return f"{(kind or type(error)).__name__}: {first_line}"
 

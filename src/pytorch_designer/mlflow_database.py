@@ -1,0 +1,172 @@
+"""Local MLflow databases (sqlite): made whole or not at all, and in milliseconds.
+
+MLflow takes seconds to make its tables, and a process that is killed meanwhile leaves a file that no MLflow will open
+again. So an empty database is made once for each version of MLflow, by MLflow itself, kept in the user's cache folder,
+and copied from there to where one is wanted; it gets its name once it is complete.
+
+    python -m pytorch_designer.mlflow_database FILE      lets MLflow make its tables in a new file
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+import os
+import subprocess
+import sys
+import time
+import uuid
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytorch_designer.directories.locking import held_lock
+from pytorch_designer.errors import UnsupportedEnvironmentError
+from pytorch_designer.settings import user_cache_folder
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterator
+
+    Write = Callable[[Path], object]
+
+_logger = logging.getLogger(__name__)
+
+ARTIFACTS = "mlruns"
+"""The folder beside a database for what its runs produce."""
+
+_BUSY_SECONDS = 30.0
+_ABANDONED_SECONDS = 600.0  # nobody makes a database for as long as that
+
+
+def create_database(database: Path, write: Write) -> None:
+    """Create an MLflow database, complete or not at all; one that another process has created meanwhile stays.
+
+    Args:
+        database: Where; its folder is created, and artifacts will go to `mlruns` in it.
+        write: Writes an empty database to the path that it is given.
+
+    Raises:
+        UnsupportedEnvironmentError: The folder cannot be written.
+    """
+    partial = database.with_name(f".{database.name}.{uuid.uuid4().hex}")
+    try:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        write(partial)
+        with transaction(partial) as connection:
+            connection.execute("UPDATE experiments SET artifact_location = ?", (f"{artifact_root(database)}/0",))
+        try:
+            # Unlike a rename, a link never replaces what another process has created in this moment.
+            os.link(partial, database)
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without links
+            partial.replace(database)
+    except OSError as error:
+        raise UnsupportedEnvironmentError(
+            f"The MLflow database cannot be created: {error.strerror or error}.", where=database
+        ) from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def empty_database(make_tables: Write | None = None) -> Path:
+    """An empty database of the installed MLflow, in the user's cache folder; made on first use.
+
+    Args:
+        make_tables: Makes it, if it is not there; None: a process of its own, so that this one need not import MLflow.
+
+    Raises:
+        UnsupportedEnvironmentError: The cache folder cannot be written, or MLflow fails.
+    """
+    template = user_cache_folder() / f"mlflow-{importlib.metadata.version('mlflow')}.db"
+    if template.exists():
+        return template
+    try:
+        template.parent.mkdir(parents=True, exist_ok=True)
+        with held_lock(template.with_suffix(".lock")):
+            if not template.exists():
+                _make_template(template, make_tables or _make_tables_in_own_process)
+    except OSError as error:
+        raise UnsupportedEnvironmentError(
+            f"The cache folder cannot be written: {error.strerror or error}.",
+            where=template.parent,
+            advice="Set XDG_CACHE_HOME to a folder that can be written, or run without MLflow.",
+        ) from error
+    return template
+
+
+def make_tables(database: Path) -> None:
+    """Let MLflow, which this process imports, create its tables in the new file `database`."""
+    from mlflow import MlflowClient
+
+    MlflowClient(tracking_uri=database_uri(database)).search_experiments()
+
+
+def database_uri(database: Path) -> str:
+    """What MLflow calls the database at an absolute path."""
+    return f"sqlite:///{database.as_posix()}"
+
+
+def artifact_root(database: Path) -> str:
+    """URI of the folder for the artifacts of a database's runs."""
+    return (database.parent / ARTIFACTS).as_uri()
+
+
+def schema_version(database: Path) -> str | None:
+    """The version of the tables; None where there is no database, or it is not MLflow's."""
+    import sqlite3
+
+    try:
+        with closing(sqlite3.connect(database, timeout=_BUSY_SECONDS)) as connection:
+            found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.Error:
+        return None
+    return None if found is None else str(found[0])
+
+
+@contextmanager
+def transaction(database: Path) -> Iterator[sqlite3.Connection]:
+    """A connection whose changes are committed at the end.
+
+    Raises:
+        UnsupportedEnvironmentError: The database cannot be used.
+    """
+    import sqlite3
+
+    try:
+        with closing(sqlite3.connect(database, timeout=_BUSY_SECONDS)) as connection, connection:
+            yield connection
+    except sqlite3.Error as error:
+        raise UnsupportedEnvironmentError(
+            f"The MLflow database cannot be used: {error}.", where=database, advice="Name another folder for it."
+        ) from error
+
+
+def _make_template(template: Path, make: Write) -> None:
+    _logger.info("MLflow prepares an empty database, once for this version; this takes seconds.")
+    for abandoned in template.parent.glob(f".{template.name}.*"):  # of processes that were killed
+        with suppress(OSError):
+            if time.time() - abandoned.stat().st_mtime > _ABANDONED_SECONDS:
+                abandoned.unlink()
+    partial = template.with_name(f".{template.name}.{uuid.uuid4().hex}")  # where there are no locks, several make one
+    try:
+        make(partial)
+        partial.replace(template)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _make_tables_in_own_process(database: Path) -> None:
+    command = [sys.executable, "-m", "pytorch_designer.mlflow_database", str(database)]
+    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+    made = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if made.returncode != 0:
+        raise UnsupportedEnvironmentError(
+            "MLflow could not create a database.", where=database, examples=made.stderr.splitlines()[-3:]
+        )
+
+
+if __name__ == "__main__":
+    make_tables(Path(sys.argv[1]).absolute())

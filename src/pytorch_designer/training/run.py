@@ -39,6 +39,7 @@ from pytorch_designer.training.history import BadFile, EpochRecord, RunSummary
 from pytorch_designer.training.inputs import TRAINING_PORT, VALIDATION_PORT, TrainingInputs, check_inputs
 from pytorch_designer.training.loop import TrainingRun, train
 from pytorch_designer.training.optimizer import build_optimizer
+from pytorch_designer.training.repeatability import settle_repeatability
 from pytorch_designer.training.report import write_report
 from pytorch_designer.training.signals import StopRequest, stop_requests
 from pytorch_designer.training.state import BestEpoch, TrainingState
@@ -224,6 +225,7 @@ def _train(
     checkpoints = CheckpointStore(job.output, job.fingerprint)
     with _tracked(job, open_tracker) as tracker:
         log_header("Train PyTorch Model", environment | data | {"Tracking": tracker.description})
+        settle_repeatability(predictor, normalizes_lone_image=job.normalizes_lone_image)
         if checkpoints.restore(state):
             _log.info("Continuing from the checkpoint: epoch %d, after %d of its steps.", state.epoch, state.step)
         with _display(job, state) as display:

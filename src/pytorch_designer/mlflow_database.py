@@ -99,9 +99,10 @@ def empty_database(make_tables: Write | None = None) -> Path:
 
 def make_tables(database: Path) -> None:
     """Let MLflow, which this process imports, create its tables in the new file `database`."""
-    from mlflow import MlflowClient
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    MlflowClient(tracking_uri=database_uri(database)).search_experiments()
+    store = SqlAlchemyStore(database_uri(database), artifact_root(database))
+    store.engine.dispose()  # an open file has to keep its name on Windows
 
 
 def database_uri(database: Path) -> str:

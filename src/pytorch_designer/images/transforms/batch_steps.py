@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,11 +69,16 @@ def has_batch_steps(step: TransformStep, size: Size) -> bool:
 
 def _resize(step: Resize, _: object, size: Size) -> list[BatchStep]:
     target = size_after([step], *size)
-    return [] if target == size else [_resized_boxes([Box(0, 0, *size)], target, step)]
+    return [] if target == size else [_resized_whole(size, target, step)]
 
 
 def _resized_crop(step: RandomResizedCrop, boxes: Sequence[Box], _: Size) -> list[BatchStep]:
     return [_resized_boxes(boxes, step.size, step)]
+
+
+@lru_cache(maxsize=16)  # it is the same for each batch
+def _resized_whole(size: Size, target: Size, step: Resize) -> BatchStep:
+    return _resized_boxes([Box(0, 0, *size)], target, step)
 
 
 def _resized_boxes(boxes: Sequence[Box], target: Size, step: Resize | RandomResizedCrop) -> BatchStep:

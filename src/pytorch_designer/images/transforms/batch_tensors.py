@@ -7,6 +7,7 @@ never waited for.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, is_dataclass, replace
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
@@ -64,33 +65,48 @@ def on_device(value: T, device: torch.device) -> T:
         device: Any device.
     """
     tensors = list(_tensors_of(value))
-    buffer = packed(tensors)
-    if device.type == "cuda":
-        buffer = buffer.pin_memory()
+    buffer = packed(tensors, is_pinned=device.type == "cuda")
     sent = iter(unpacked(buffer.to(device, non_blocking=True), tensors))
     moved: T = _mapped(value, lambda _: next(sent))
     return moved
 
 
-def packed(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-    """The bytes of all `tensors` one after the other, uint8; each begins at a multiple of 16 bytes."""
-    buffer = torch.zeros(_ends(tensors)[-1] if tensors else 0, dtype=torch.uint8)
-    for place, tensor in zip(unpacked(buffer, tensors), tensors, strict=True):
-        place.copy_(tensor)
+def packed(tensors: Sequence[torch.Tensor], *, is_pinned: bool = False) -> torch.Tensor:
+    """The bytes of all `tensors` one after the other, uint8; each begins at a multiple of 16 bytes.
+
+    Args:
+        tensors: On the CPU.
+        is_pinned: Whether the result is to be in page-locked memory.
+    """
+    ends = _ends(tensors)
+    buffer = torch.empty(ends[-1] if ends else 0, dtype=torch.uint8, pin_memory=is_pinned)
+    content = buffer.numpy()  # by numpy, which takes a fraction of the time that torch takes for small tensors
+    for tensor, end in zip(tensors, ends, strict=True):
+        start = end - _padded(tensor.nbytes)
+        content[start : start + tensor.nbytes] = tensor.numpy().reshape(-1).view(np.uint8)
     return buffer
 
 
 def unpacked(buffer: torch.Tensor, like: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     """Views of the parts of what `packed` made of `like`, in their shapes and dtypes, wherever the buffer is."""
-    ends = _ends(like)
+    by_dtype = {dtype: buffer.view(dtype) for dtype in {tensor.dtype for tensor in like}}
     return [
-        buffer[end - _padded(tensor.nbytes) : end][: tensor.nbytes].view(tensor.dtype).view(tensor.shape)
-        for tensor, end in zip(like, ends, strict=True)
+        by_dtype[tensor.dtype].as_strided(
+            tensor.shape, _contiguous_strides(tensor.shape), (end - _padded(tensor.nbytes)) // tensor.itemsize
+        )
+        for tensor, end in zip(like, _ends(like), strict=True)
     ]
 
 
+def _contiguous_strides(shape: Sequence[int]) -> list[int]:
+    strides = [1]
+    for side in reversed(shape[1:]):
+        strides.insert(0, strides[0] * side)
+    return strides[: len(shape)]
+
+
 def _ends(tensors: Sequence[torch.Tensor]) -> list[int]:
-    return [int(end) for end in np.cumsum([_padded(tensor.nbytes) for tensor in tensors])]
+    return list(accumulate(_padded(tensor.nbytes) for tensor in tensors))
 
 
 def _padded(num_bytes: int) -> int:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from pytorch_designer.components.registry import COMPONENTS
+from pytorch_designer.settings import settings
 from pytorch_designer.spec.parameters import parse_parameters
 from tests.images.digits import write_digits
 
@@ -73,6 +77,16 @@ def write_case_inputs(inputs: Path) -> None:
         CASES[component].run(inputs, made)
         (made / port).rename(inputs / name)
         made.rmdir()
+
+
+@contextmanager
+def without_tracking() -> Iterator[None]:
+    """Components that run in this process record nothing, whatever settings an earlier test has left behind."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTORCH_DESIGNER_TRACKING", "off")
+        settings.cache_clear()
+        yield
+    settings.cache_clear()
 
 
 def outcome(outputs: Path) -> dict[str, str]:

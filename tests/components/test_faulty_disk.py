@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.campaigns.component_cases import CASES, write_case_inputs
+from tests.campaigns.component_cases import CASES, without_tracking, write_case_inputs
 from tests.campaigns.faulty_disk import ComponentProcess, FaultyDisk, component_process, sweep
 from tests.fault_injection.availability import needs_system_call_watch
 
@@ -32,8 +32,7 @@ class Workshop:
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
     top = tmp_path_factory.mktemp("faulty_disk").resolve()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTORCH_DESIGNER_TRACKING", "off")
+    with without_tracking():
         write_case_inputs(top / "inputs")
     disk = FaultyDisk(top / "inputs")
     with component_process(disk) as process:

@@ -9,19 +9,15 @@ import pytest
 
 from pytorch_designer.directories.output import locked_output
 from pytorch_designer.errors import FailedToWriteOutputsError
-from pytorch_designer.settings import settings
-from tests.campaigns.component_cases import CASES, hashes, outcome, write_case_inputs
+from tests.campaigns.component_cases import CASES, hashes, outcome, without_tracking, write_case_inputs
 
 TRAIN = CASES["train_pytorch_model"]
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _without_tracking() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTORCH_DESIGNER_TRACKING", "off")
-        settings.cache_clear()
+    with without_tracking():
         yield
-    settings.cache_clear()
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ from pytorch_designer.models.architectures import Architecture, build_network
 from pytorch_designer.training.gpu_steps import GpuSteps
 from pytorch_designer.training.loop import train
 from pytorch_designer.training.optimizer import build_optimizer
+from pytorch_designer.training.repeatability import settle_repeatability
 from pytorch_designer.training.state import copy_weights
 from pytorch_designer.training.step import ImmediateSteps, StepOutcome, StepRequest, Steps
 from tests.campaigns.families import FAMILIES
@@ -102,6 +103,18 @@ def test_captured_steps_of_every_family_repeat(name: str, plan: ComputePlan) -> 
         return copy_weights(predictor.network)
 
     assert same_tensors(trained_weights(), trained_weights())
+
+
+@pytest.mark.filterwarnings("ignore:.*does not have a deterministic implementation")
+def test_a_network_that_cannot_repeat_is_trained_and_it_is_said(
+    plan: ComputePlan, caplog: pytest.LogCaptureFixture
+) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveMaxPool2d(3), nn.Flatten(), nn.Linear(72, NUM_CLASSES))
+    predictor = predictor_of(network, plan)
+    settle_repeatability(predictor, normalizes_lone_image=True)
+    assert "adaptive_max_pool2d_backward_cuda does not have a deterministic implementation" in caplog.text
+    steps = GpuSteps(predictor, build_optimizer(predictor.network, 0.01), usual_sizes=[16])
+    assert all(outcome.is_finite for outcome in taken(steps, batches([16] * 3, side=64)))
 
 
 def test_a_network_that_cannot_be_captured_is_trained_all_the_same(plan: ComputePlan) -> None:

@@ -100,6 +100,7 @@ def test_what_a_run_or_a_kill_left_is_not_taken_for_somebody_elses(tmp_path: Pat
     killed, renaming, complete = tmp_path / "killed", tmp_path / "renaming", tmp_path / "complete"
     for folder in (killed / ".checkpoint", killed / ".staging", renaming / ".staging", complete):
         folder.mkdir(parents=True)
+    (killed / ".lock").touch()
     (renaming / ".staging" / "COMMIT").write_text("model.pt")
     (renaming / "model.pt").write_text("moved before the kill")
     (complete / "_meta.yaml").write_text("type: ModelDirectory")
@@ -249,6 +250,9 @@ def test_second_run_is_refused_while_the_first_holds_the_output(tmp_path: Path) 
         assert holder.stdout.readline() == "locked\n"
         with pytest.raises(FailedToWriteOutputsError) as caught, locked_output(tmp_path):
             pass
+        assert caught.value.reason == "locked"
+        with pytest.raises(FailedToWriteOutputsError) as caught:
+            refuse_occupied(tmp_path)
         assert caught.value.reason == "locked"
         holder.kill()
     deadline = time.monotonic() + 5

@@ -75,15 +75,19 @@ def prepare_output(path: Path) -> None:
 
 
 def refuse_occupied(path: Path) -> None:
-    """Refuse an output folder that holds something that no component of this project left there; change nothing.
+    """Refuse an output folder that another run holds, or with something that no component of this project left there.
 
-    `prepare_output` refuses it too, and more; this costs a listing and can be asked before anything is imported.
+    `locked_output` and `prepare_output` refuse it too, and more; this changes nothing, costs a listing, and can be
+    asked before anything is imported.
 
     Raises:
-        FailedToWriteOutputsError: `path` is a file, cannot be listed, or holds something of somebody else.
+        FailedToWriteOutputsError: `path` is a file, cannot be listed, is held, or has something of somebody else in it.
     """
     _refuse_file(path)
     with writing_errors(path):
+        if (path / LOCK_FILE).exists():
+            with ExitStack() as lock:
+                _acquire(lock, path)
         if path.exists() and not (path / META_FILE).exists() and not (path / STAGING_FOLDER / _COMMIT_FILE).exists():
             _refuse_entries(path)
 

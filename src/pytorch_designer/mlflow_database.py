@@ -32,8 +32,14 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
+DATABASE_FILE = "mlflow.db"
+"""The name that `mlflow ui` looks for in the working directory."""
+
 ARTIFACTS = "mlruns"
 """The folder beside a database for what its runs produce."""
+
+QUIET_ENVIRONMENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+"""Variables under which MLflow tells nobody that it is used."""
 
 _BUSY_SECONDS = 30.0
 _ABANDONED_SECONDS = 600.0  # nobody makes a database for as long as that
@@ -161,7 +167,7 @@ def _make_template(template: Path, make: Write) -> None:
 
 def _make_tables_in_own_process(database: Path) -> None:
     command = [sys.executable, "-m", "pytorch_designer.mlflow_database", str(database)]
-    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+    environment = {**os.environ, **QUIET_ENVIRONMENT}
     made = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if made.returncode != 0:
         raise UnsupportedEnvironmentError(

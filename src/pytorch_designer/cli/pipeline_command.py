@@ -14,8 +14,9 @@ from pytorch_designer.harness.pipeline_request import PipelineRequest, prepare_p
 from pytorch_designer.harness.pipeline_run import run_plan
 from pytorch_designer.harness.pipeline_state import NodeState
 from pytorch_designer.harness.reuse_cache import open_cache
-from pytorch_designer.harness.run_store import DATABASE_FILE, open_run_store
+from pytorch_designer.harness.run_store import open_run_store
 from pytorch_designer.harness.stopping import stop_on_signals
+from pytorch_designer.mlflow_database import DATABASE_FILE
 from pytorch_designer.settings import settings
 
 if TYPE_CHECKING:

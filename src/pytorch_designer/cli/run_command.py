@@ -16,10 +16,11 @@ from pytorch_designer.fault_injection.faults import parse_faults
 from pytorch_designer.harness.component_file import command_spec
 from pytorch_designer.harness.job import GRACE_SECONDS, JobRequest, run_job
 from pytorch_designer.harness.pipeline_file import is_pipeline
-from pytorch_designer.harness.run_store import DATABASE_FILE, DEFAULT_EXPERIMENT, RunStore, open_run_store
+from pytorch_designer.harness.run_store import DEFAULT_EXPERIMENT, RunStore, open_run_store
 from pytorch_designer.harness.stopping import stop_on_signals
 from pytorch_designer.harness.values import check_values
 from pytorch_designer.harness.yaml_document import read_yaml
+from pytorch_designer.mlflow_database import DATABASE_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-DATABASE_FILE = "mlflow.db"
 DEFAULT_EXPERIMENT = "local"
 
 

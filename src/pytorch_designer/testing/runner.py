@@ -16,8 +16,9 @@ from pytorch_designer.harness.azure_objects import command_component
 from pytorch_designer.harness.component_file import read_component
 from pytorch_designer.harness.job import JobRequest, run_job
 from pytorch_designer.harness.pipeline_run import run_pipeline
-from pytorch_designer.harness.run_store import DATABASE_FILE, RunStore, open_run_store
+from pytorch_designer.harness.run_store import RunStore, open_run_store
 from pytorch_designer.harness.stopping import StopRequest, stop_on_signals
+from pytorch_designer.mlflow_database import DATABASE_FILE
 from pytorch_designer.testing.runs import (
     ComponentRun,
     NodeRun,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pytorch_designer.mlflow_database import artifact_root, database_uri
+from pytorch_designer.mlflow_database import DATABASE_FILE, artifact_root, database_uri
 
 DEFAULT_EXPERIMENT = "pytorch-designer"
 _SECRET_VARIABLES = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
@@ -69,7 +69,7 @@ def destination_from_environment(run_name: str) -> Destination:
 
     Without them it is a new run in `mlflow.db` in the working directory, which `mlflow ui` finds by itself.
     """
-    tracking_uri = os.environ.get("MLFLOW_TRACKING_URI") or database_uri(Path.cwd() / "mlflow.db")
+    tracking_uri = os.environ.get("MLFLOW_TRACKING_URI") or database_uri(Path.cwd() / DATABASE_FILE)
     return Destination(
         tracking_uri=tracking_uri,
         run_id=os.environ.get("MLFLOW_RUN_ID") or None,

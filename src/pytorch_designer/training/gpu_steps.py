@@ -26,7 +26,7 @@ import torch
 from pytorch_designer.inference.torch_errors import torch_errors
 from pytorch_designer.training.metrics import count_correct
 from pytorch_designer.training.optimizer import start_momentum
-from pytorch_designer.training.step import StepOutcome, StepRequest, batch_loss, train_mode
+from pytorch_designer.training.step import StepOutcome, StepRequest, batch_loss, kept_values, train_mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -193,20 +193,16 @@ class GpuSteps:
             Whether the network never waits for the GPU, as a graph cannot hold that. A capture that fails leaves torch
             unusable, so that it is not tried.
         """
-        buffers = [*self._predictor.network.buffers(), self._has_diverged]
-        before = [buffer.clone() for buffer in buffers]
-        self._has_diverged.fill_(1.0)
-        computing = torch.cuda.current_stream()
-        beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        beside.wait_stream(computing)
-        with torch.cuda.stream(beside):
-            for _ in range(_WARM_UP_STEPS):
-                self._compute(images_nchw, labels_n)
-            never_waits = _never_waits(lambda: self._compute(images_nchw, labels_n))
-        computing.wait_stream(beside)
-        with torch.no_grad():
-            for buffer, value in zip(buffers, before, strict=True):
-                buffer.copy_(value)
+        with kept_values([*self._predictor.network.buffers(), self._has_diverged]):
+            self._has_diverged.fill_(1.0)
+            computing = torch.cuda.current_stream()
+            beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            beside.wait_stream(computing)
+            with torch.cuda.stream(beside):
+                for _ in range(_WARM_UP_STEPS):
+                    self._compute(images_nchw, labels_n)
+                never_waits = _never_waits(lambda: self._compute(images_nchw, labels_n))
+            computing.wait_stream(beside)
         self._optimizer.zero_grad(set_to_none=True)
         return never_waits
 

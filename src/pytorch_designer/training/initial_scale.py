@@ -25,7 +25,7 @@ from torch import nn
 
 from pytorch_designer.inference.torch_errors import torch_errors
 from pytorch_designer.training.residual_branches import last_norm_weights
-from pytorch_designer.training.step import batch_loss
+from pytorch_designer.training.step import batch_loss, kept_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -116,7 +116,7 @@ def reduce_norms(network: nn.Module, look: Look) -> Variances:
     with torch.no_grad():
         for norm in _weighted_norms(network):
             norm.weight.mul_(NORM_SHARE)
-    with _kept_buffers(network), _variances(network) as variances:
+    with kept_values(network.buffers()), _variances(network) as variances:
         output, _ = look(slice(_LOOKED_AT))
     with torch.no_grad():
         for weight in last_norm_weights(output):
@@ -136,7 +136,7 @@ def scale_convolutions(network: nn.Module, look: Look, num_images: int, learning
         num_images: How many first images there are.
         learning_rate: Learning rate of the first step.
     """
-    with _kept_buffers(network), _norms_from_zero_at_work(network), _variances(network) as variances:
+    with kept_values(network.buffers()), _norms_from_zero_at_work(network), _variances(network) as variances:
         _, loss = look(slice(num_images))
         loss.backward()  # type: ignore[no-untyped-call]
     _scale(network, variances, learning_rate)
@@ -179,18 +179,6 @@ def _scale(network: nn.Module, variances: Variances, learning_rate: float) -> No
             if norm.running_mean is not None and norm.running_var is not None:
                 norm.running_mean.mul_(factor)
                 norm.running_var.mul_(factor**2)
-
-
-@contextmanager
-def _kept_buffers(network: nn.Module) -> Iterator[None]:
-    """Put running statistics and other buffers back afterwards."""
-    buffers = [(buffer, buffer.clone()) for buffer in network.buffers()]
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            for buffer, before in buffers:
-                buffer.copy_(before)
 
 
 @contextmanager

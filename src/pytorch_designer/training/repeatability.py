@@ -13,7 +13,7 @@ import torch
 
 from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.inference.torch_errors import torch_errors
-from pytorch_designer.training.step import batch_loss, train_mode
+from pytorch_designer.training.step import batch_loss, kept_values, train_mode
 
 if TYPE_CHECKING:
     from pytorch_designer.inference.predictor import Predictor
@@ -46,17 +46,12 @@ def settle_repeatability(predictor: Predictor, *, normalizes_lone_image: bool) -
 
 def _try_step(predictor: Predictor, num_images: int) -> None:
     network, sizes = predictor.network, predictor.preprocessing
-    buffers = list(network.buffers())
-    before = [buffer.clone() for buffer in buffers]
     images_nchw = torch.zeros(num_images, 3, sizes.crop_height, sizes.crop_width, dtype=torch.uint8)
     labels_n = torch.zeros(num_images, dtype=torch.int64, device=predictor.plan.device)
     train_mode(network, normalizes_batch=True)
     try:
-        with torch_errors(num_images):
+        with kept_values(network.buffers()), torch_errors(num_images):
             _, loss = batch_loss(predictor, images_nchw, labels_n)
             loss.backward()  # type: ignore[no-untyped-call]
     finally:
         network.zero_grad(set_to_none=True)
-        with torch.no_grad():
-            for buffer, value in zip(buffers, before, strict=True):
-                buffer.copy_(value)

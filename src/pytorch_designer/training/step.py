@@ -9,6 +9,7 @@ in their order, when it is known.
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,6 +22,8 @@ from pytorch_designer.training.metrics import count_correct
 from pytorch_designer.training.optimizer import set_learning_rate
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from torch import Tensor
 
     from pytorch_designer.images.loader import Batch
@@ -147,3 +150,15 @@ def train_mode(network: nn.Module, *, normalizes_batch: bool) -> None:
         for module in network.modules():
             if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
                 module.eval()
+
+
+@contextmanager
+def kept_values(tensors: Iterable[Tensor]) -> Iterator[None]:
+    """Put the values of tensors back afterwards, those of a network's running statistics for instance."""
+    before = [(tensor, tensor.clone()) for tensor in tensors]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for tensor, value in before:
+                tensor.copy_(value)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 import torchvision
 
-from pytorch_designer.images.resources import usable_cores
+from pytorch_designer.system.resources import usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

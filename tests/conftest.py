@@ -7,8 +7,49 @@ work and can be forty times slower than a single one.
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.directories.hand_built import MakeTree
 
 for _name in [name for name in os.environ if name.startswith(("PYTORCH_DESIGNER_", "MLFLOW_", "AZUREML_"))]:
     del os.environ[_name]
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["PYTORCH_DESIGNER_NUM_THREADS"] = "1"
+
+
+@pytest.fixture
+def make_tree(tmp_path: Path) -> MakeTree:
+    """A folder with these files; images hold a PNG. A path that ends with "/" is an empty folder."""
+
+    from tests.directories.hand_built import PNG
+
+    def make(*paths: str) -> Path:
+        root = tmp_path / "tree"
+        root.mkdir(exist_ok=True)
+        for path in paths:
+            target = root / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if path.endswith("/"):
+                target.mkdir(exist_ok=True)
+            else:
+                target.write_bytes(PNG)
+        return root
+
+    return make
+
+
+@pytest.fixture(params=["records", "scandir"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Folders are read from records, as Linux gives them, or with `os.scandir`, as elsewhere."""
+    from pytorch_designer.storage import directory_entries
+
+    if request.param == "scandir":
+        monkeypatch.setattr(directory_entries, "gives_records", lambda: False)
+    elif not directory_entries.gives_records():
+        pytest.skip("needs getdents64, which Linux has")
+    return str(request.param)

@@ -21,11 +21,10 @@ from pytorch_designer.components.registry import COMPONENTS
 from pytorch_designer.components.split_image_directory import COMPONENT as SPLIT
 from pytorch_designer.components.train_pytorch_model import COMPONENT as TRAIN
 from pytorch_designer.directories.image_directory import open_image_directory, require_labels
-from pytorch_designer.directories.output import prepare_output
 from pytorch_designer.directories.transformation_directory import open_transformation_directory
 from pytorch_designer.errors import DesignerError
-from pytorch_designer.harness.component_file import read_component
-from pytorch_designer.harness.job import JobRequest, run_job
+from pytorch_designer.harness.job.job_run import JobRequest, run_job
+from pytorch_designer.harness.schema.component_file import read_component
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.inference.compute import choose_compute
 from pytorch_designer.inference.predictor import Predictor
@@ -34,10 +33,11 @@ from pytorch_designer.models.loading import load_model
 from pytorch_designer.models.pretrained import verified_file
 from pytorch_designer.settings import Settings, settings
 from pytorch_designer.spec.parameters import parse_parameters
+from pytorch_designer.storage.output import prepare_output
+from pytorch_designer.system.stop_requests import StopRequest
 from pytorch_designer.training.checkpoint import CheckpointStore
 from pytorch_designer.training.loop import TrainingRun, train
 from pytorch_designer.training.optimizer import build_optimizer
-from pytorch_designer.training.signals import StopRequest
 from pytorch_designer.training.state import TrainingState
 from tests.components.test_evaluate_model import write_scores
 from tests.images.digits import write_digits
@@ -100,7 +100,7 @@ def _diverge(folder: Path) -> None:
 def _interrupt(folder: Path) -> None:
     network = small_network()
     stop = StopRequest()
-    stop.receive(signal.SIGTERM, None)
+    stop.request(signal.SIGTERM)
     with _run(folder, network, stop) as run:
         train(run, TrainingState(network, build_optimizer(network, 0.1)))
 

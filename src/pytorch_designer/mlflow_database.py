@@ -20,9 +20,9 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytorch_designer.directories.locking import held_lock
 from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.settings import user_cache_folder
+from pytorch_designer.storage.locking import held_lock
 
 if TYPE_CHECKING:
     import sqlite3

@@ -2,9 +2,9 @@
 
     python -m tests.campaigns.faulty_disk [--component NAME ...] [--stride 1]
 
-A component runs in a process whose system calls this one decides on (pytorch_designer.fault_injection): each open for
-writing, write, rename, mkdir, unlink and the like below its output is counted, whoever makes it, Python or a library,
-and the Nth one ends with "no space left on device" or "input/output error" in place of being carried out. Then:
+A component runs in a process whose system calls this one decides on (harness/fault_injection): each open for writing,
+write, rename, mkdir, unlink and the like below its output is counted, whoever makes it, Python or a library, and the
+Nth one ends with "no space left on device" or "input/output error" in place of being carried out. Then:
 
 - the component ended well all the same (the change did not matter), or with a FailedToWriteOutputsError whose path lies
   in the output; any other exception is a fault
@@ -34,7 +34,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pytorch_designer.fault_injection.system_call_watch import GO_ON, Answer, SystemCallWatch
+from pytorch_designer.harness.fault_injection.system_call_watch import GO_ON, Answer, SystemCallWatch
 from tests.campaigns.component_cases import CASES, outcome, write_case_inputs
 
 _ERRORS = (errno.ENOSPC, errno.EIO)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.campaigns.component_cases import CASES, without_tracking, write_case_inputs
 from tests.campaigns.faulty_disk import ComponentProcess, FaultyDisk, component_process, sweep
-from tests.fault_injection.availability import needs_system_call_watch
+from tests.harness.fault_injection.availability import needs_system_call_watch
 
 pytestmark = needs_system_call_watch
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pytorch_designer.directories.output import locked_output
 from pytorch_designer.errors import FailedToWriteOutputsError
+from pytorch_designer.storage.output import locked_output
 from tests.campaigns.component_cases import CASES, hashes, outcome, without_tracking, write_case_inputs
 
 TRAIN = CASES["train_pytorch_model"]

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytorch_designer.directories import directory_entries
-from tests.directories.hand_built import META, PNG, MakeTree, MakeTyped, schema
+from tests.directories.hand_built import META, PNG, MakeTyped, schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,32 +34,3 @@ def make_typed(tmp_path: Path) -> MakeTyped:
         return root
 
     return make
-
-
-@pytest.fixture
-def make_tree(tmp_path: Path) -> MakeTree:
-    """A folder with these files; images hold a PNG. A path that ends with "/" is an empty folder."""
-
-    def make(*paths: str) -> Path:
-        root = tmp_path / "tree"
-        root.mkdir(exist_ok=True)
-        for path in paths:
-            target = root / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if path.endswith("/"):
-                target.mkdir(exist_ok=True)
-            else:
-                target.write_bytes(PNG)
-        return root
-
-    return make
-
-
-@pytest.fixture(params=["records", "scandir"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Folders are read from records, as Linux gives them, or with `os.scandir`, as elsewhere."""
-    if request.param == "scandir":
-        monkeypatch.setattr(directory_entries, "gives_records", lambda: False)
-    elif not directory_entries.gives_records():
-        pytest.skip("needs getdents64, which Linux has")
-    return str(request.param)

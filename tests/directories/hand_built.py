@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from pytorch_designer.directories.directory_entries import gives_records
+from pytorch_designer.storage.directory_entries import gives_records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -19,8 +19,8 @@ from pytorch_designer.directories.image_directory import (
     open_image_directory,
     require_labels,
 )
-from pytorch_designer.directories.string_column import StringColumn
 from pytorch_designer.errors import InvalidDatasetError, NotLabeledDatasetError
+from pytorch_designer.storage.string_column import StringColumn
 from tests.directories.hand_built import META, PNG, MakeTree, MakeTyped, row, schema
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from pytorch_designer.directories.image_writer import (
     rows_of,
     write_image_directory,
 )
-from pytorch_designer.directories.output import prepare_output, staged_output
 from pytorch_designer.errors import FailedToWriteOutputsError, InvalidDatasetError
+from pytorch_designer.storage.output import prepare_output, staged_output
 from tests.directories.hand_built import META, PNG, MakeTree, MakeTyped, row
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytorch_designer.directories.meta import MAX_META_BYTES, read_meta, resolve_inside, write_meta
+from pytorch_designer.directories.meta import MAX_META_BYTES, read_meta, write_meta
 from pytorch_designer.errors import InvalidDatasetError, InvalidModelDirectoryError
+from pytorch_designer.storage.paths import resolve_inside
 
 
 def reason_of(root: Path) -> str | None:

@@ -10,9 +10,9 @@ import pytest
 
 from pytorch_designer.directories.image_directory import ImageDirectory
 from pytorch_designer.directories.recorded_transforms import applied_steps, recorded_steps, steps_left
-from pytorch_designer.directories.string_column import StringColumn
 from pytorch_designer.directories.transform_steps import CenterCrop, Grayscale, RandomHorizontalFlip, Resize
 from pytorch_designer.errors import InvalidDatasetError
+from pytorch_designer.storage.string_column import StringColumn
 
 RESIZE, CROP, GRAY = Resize(size=(40,)), CenterCrop(size=(32, 32)), Grayscale()
 

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pytorch_designer.directories.image_directory import ImageDirectory, open_image_directory
-from pytorch_designer.directories.image_rows import UNLABELED
+from pytorch_designer.directories.sources.image_rows import UNLABELED
 from pytorch_designer.directories.splitting import apportion, split_image_directory, split_rows
-from pytorch_designer.directories.string_column import StringColumn
 from pytorch_designer.errors import (
     FailedToWriteOutputsError,
     GreaterThanOrEqualToError,
@@ -22,6 +21,7 @@ from pytorch_designer.errors import (
     LessThanOrEqualToError,
     ParameterError,
 )
+from pytorch_designer.storage.string_column import StringColumn
 from tests.directories.hand_built import META, PNG, MakeTree, MakeTyped, row
 
 

@@ -15,17 +15,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from pytorch_designer.directories import directory_entries
-from pytorch_designer.directories.archives import extract_archive
 from pytorch_designer.directories.data_frame_directory import ScoredImagesWriter
-from pytorch_designer.directories.folder_listing import list_folder, list_tree
 from pytorch_designer.directories.image_directory import open_image_directory
-from pytorch_designer.directories.meta import read_meta, resolve_inside
-from pytorch_designer.directories.referenced_files import check_referenced_files
-from pytorch_designer.directories.retrying import exists, is_file, is_folder, open_retrying, real_path
+from pytorch_designer.directories.meta import read_meta
 from pytorch_designer.directories.scored_dataset import open_scored_dataset
-from pytorch_designer.directories.string_column import StringColumn
+from pytorch_designer.directories.sources.referenced_files import check_referenced_files
 from pytorch_designer.errors import InvalidDatasetError
+from pytorch_designer.storage import directory_entries
+from pytorch_designer.storage.archives import extract_archive
+from pytorch_designer.storage.folder_listing import list_folder, list_tree
+from pytorch_designer.storage.paths import resolve_inside
+from pytorch_designer.storage.retrying import exists, is_file, is_folder, open_retrying, real_path
+from pytorch_designer.storage.string_column import StringColumn
 from tests.directories.hand_built import PNG, MakeTree, MakeTyped, needs_records, row
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pytorch_designer.harness.pipeline_run import run_pipeline
-from pytorch_designer.harness.reuse_cache import ReuseCache
-from pytorch_designer.harness.run_store import open_run_store
+from pytorch_designer.harness.job.run_store import open_run_store
+from pytorch_designer.harness.pipeline.pipeline_run import run_pipeline
+from pytorch_designer.harness.reuse.reuse_cache import ReuseCache
 from tests.examples.test_example_pipelines import EXAMPLES, load
 
 pytest.importorskip("azure.ai.ml", exc_type=ImportError)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from pytorch_designer.harness.component_file import read_component
-from pytorch_designer.harness.job import JobRequest
+from pytorch_designer.harness.job.job_run import JobRequest
+from pytorch_designer.harness.schema.component_file import read_component
 from pytorch_designer.settings import settings
 from tests.harness.fixture_types import MakeRequest, ReadSpec, WriteComponent
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pytorch_designer.harness.specification import CommandSpec
+    from pytorch_designer.harness.schema.specification import CommandSpec
 
 
 @pytest.fixture(autouse=True)

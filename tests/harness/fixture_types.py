@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from pytorch_designer.harness.job import JobRequest
-from pytorch_designer.harness.specification import CommandSpec
+from pytorch_designer.harness.job.job_run import JobRequest
+from pytorch_designer.harness.schema.specification import CommandSpec
 
 WriteComponent = Callable[..., Path]
 ReadSpec = Callable[..., CommandSpec]

@@ -19,10 +19,10 @@ from pytorch_designer.images.cache import CacheBudget
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.inference.compute import ComputePlan
 from pytorch_designer.inference.predictor import Predictor
+from pytorch_designer.system.stop_requests import StopRequest
 from pytorch_designer.training.checkpoint import CheckpointStore
 from pytorch_designer.training.loop import TrainingRun
 from pytorch_designer.training.optimizer import build_optimizer
-from pytorch_designer.training.signals import StopRequest
 from pytorch_designer.training.state import TrainingState
 
 from .small_run import HYPERPARAMETERS, PLAN, PREPROCESSING, BuildRun, RecordingDisplay, SmallRun, small_network

@@ -27,11 +27,11 @@ from torch import nn
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.inference.predictor import Predictor
+from pytorch_designer.system.stop_requests import StopRequest
 from pytorch_designer.training.checkpoint import CheckpointStore
 from pytorch_designer.training.history import EpochRecord
 from pytorch_designer.training.loop import TrainingRun, train
 from pytorch_designer.training.optimizer import build_optimizer
-from pytorch_designer.training.signals import StopRequest
 from pytorch_designer.training.state import TrainingState
 from tests.training.small_run import HYPERPARAMETERS, PLAN, PREPROCESSING
 

@@ -220,7 +220,7 @@ def test_no_room_for_the_tensors_is_named_and_the_old_checkpoint_stays(
 
 
 def interrupt(small: SmallRun, number: int = signal.SIGTERM) -> None:
-    small.run.stop_request.receive(number, None)
+    small.run.stop_request.request(number)
 
 
 def test_a_signal_before_the_first_step_ends_the_run_there(build_run: BuildRun) -> None:

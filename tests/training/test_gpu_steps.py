@@ -195,7 +195,7 @@ def test_a_run_that_was_stopped_continues_bit_for_bit(
 
     def stop(num_steps: int) -> None:
         if num_steps == stop_after:
-            first.run.stop_request.receive(signal.SIGTERM, None)
+            first.run.stop_request.request(signal.SIGTERM)
 
     first.display.after_step = stop
     with pytest.raises(InterruptedRunError):

@@ -139,7 +139,7 @@ def test_stop_request_saves_the_state_and_names_the_place(build_run: BuildRun) -
 
     def stop_at_third(num_steps: int) -> None:
         if num_steps == 3:
-            small.run.stop_request.receive(signal.SIGTERM, None)
+            small.run.stop_request.request(signal.SIGTERM)
 
     small.display.after_step = stop_at_third
     with pytest.raises(InterruptedRunError, match="after 3 of 4 steps") as caught:
@@ -158,7 +158,7 @@ def test_run_that_was_stopped_after_any_step_continues_bit_for_bit(
 
     def stop(num_steps: int) -> None:
         if num_steps == stop_after:
-            first.run.stop_request.receive(signal.SIGINT, None)
+            first.run.stop_request.request(signal.SIGINT)
 
     first.display.after_step = stop
     with pytest.raises(InterruptedRunError):

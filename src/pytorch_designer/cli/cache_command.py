@@ -6,13 +6,13 @@ import argparse
 import time
 from typing import TYPE_CHECKING
 
-from pytorch_designer.harness.reuse_cache import open_cache
+from pytorch_designer.harness.reuse.reuse_cache import open_cache
 from pytorch_designer.settings import settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytorch_designer.harness.reuse_cache import Entry, ReuseCache
+    from pytorch_designer.harness.reuse.reuse_cache import Entry, ReuseCache
 
 _MEBIBYTE = 1 << 20
 

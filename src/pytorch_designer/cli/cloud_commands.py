@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from pytorch_designer.cloud.register import component_files, register
 from pytorch_designer.cloud.submit import submit
 from pytorch_designer.cloud.workspace import Target, choose_target, connect
-from pytorch_designer.lint.formats import as_text
-from pytorch_designer.lint.linter import lint
+from pytorch_designer.harness.lint.formats import as_text
+from pytorch_designer.harness.lint.linter import lint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

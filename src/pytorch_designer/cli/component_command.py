@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytorch_designer.directories.output import refuse_occupied
 from pytorch_designer.errors import NullOrEmptyError
 from pytorch_designer.spec.component import Component, Port, dashed
 from pytorch_designer.spec.parameters import parse_parameters
+from pytorch_designer.storage.output import refuse_occupied
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

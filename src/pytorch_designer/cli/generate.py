@@ -11,7 +11,7 @@ from pathlib import Path
 from pytorch_designer import __version__
 from pytorch_designer.cli.reference import error_page, settings_page
 from pytorch_designer.components.registry import COMPONENTS
-from pytorch_designer.lint.formats import rules_page
+from pytorch_designer.harness.lint.formats import rules_page
 from pytorch_designer.spec.azure_yaml import component_yaml
 from pytorch_designer.spec.reference_page import reference_page
 

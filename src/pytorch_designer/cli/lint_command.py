@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytorch_designer.lint.formats import FORMATS
-from pytorch_designer.lint.linter import lint
-from pytorch_designer.lint.rules import RULES
+from pytorch_designer.harness.lint.formats import FORMATS
+from pytorch_designer.harness.lint.linter import lint
+from pytorch_designer.harness.lint.rules import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

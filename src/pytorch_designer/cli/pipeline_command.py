@@ -8,23 +8,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorch_designer.cli.pipeline_view import LiveView, PlainView, describe
-from pytorch_designer.harness.assets import Assets, read_assets
-from pytorch_designer.harness.pipeline_file import pipeline_spec
-from pytorch_designer.harness.pipeline_request import PipelineRequest, prepare_pipeline
-from pytorch_designer.harness.pipeline_run import run_plan
-from pytorch_designer.harness.pipeline_state import NodeState
-from pytorch_designer.harness.reuse_cache import open_cache
-from pytorch_designer.harness.run_store import open_run_store
-from pytorch_designer.harness.stopping import stop_on_signals
+from pytorch_designer.harness.job.run_store import open_run_store
+from pytorch_designer.harness.pipeline.pipeline_request import PipelineRequest, prepare_pipeline
+from pytorch_designer.harness.pipeline.pipeline_run import run_plan
+from pytorch_designer.harness.pipeline.pipeline_state import NodeState
+from pytorch_designer.harness.reuse.reuse_cache import open_cache
+from pytorch_designer.harness.schema.assets import Assets, read_assets
+from pytorch_designer.harness.schema.pipeline_file import pipeline_spec
 from pytorch_designer.mlflow_database import DATABASE_FILE
 from pytorch_designer.settings import settings
+from pytorch_designer.system.stop_requests import stop_on_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pytorch_designer.cli.pipeline_view import OpenView
-    from pytorch_designer.harness.pipeline_state import PipelineResult
-    from pytorch_designer.harness.yaml_document import YamlDocument
+    from pytorch_designer.harness.pipeline.pipeline_state import PipelineResult
+    from pytorch_designer.harness.schema.yaml_document import YamlDocument
 
 _TAIL_LINES = 20
 

@@ -11,23 +11,23 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytorch_designer.directories.output import writing_errors
-from pytorch_designer.fault_injection.faults import parse_faults
-from pytorch_designer.harness.component_file import command_spec
-from pytorch_designer.harness.job import GRACE_SECONDS, JobRequest, run_job
-from pytorch_designer.harness.pipeline_file import is_pipeline
-from pytorch_designer.harness.run_store import DEFAULT_EXPERIMENT, RunStore, open_run_store
-from pytorch_designer.harness.stopping import stop_on_signals
-from pytorch_designer.harness.values import check_values
-from pytorch_designer.harness.yaml_document import read_yaml
+from pytorch_designer.harness.fault_injection.faults import parse_faults
+from pytorch_designer.harness.job.job_run import GRACE_SECONDS, JobRequest, run_job
+from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT, RunStore, open_run_store
+from pytorch_designer.harness.schema.component_file import command_spec
+from pytorch_designer.harness.schema.pipeline_file import is_pipeline
+from pytorch_designer.harness.schema.values import check_values
+from pytorch_designer.harness.schema.yaml_document import read_yaml
 from pytorch_designer.mlflow_database import DATABASE_FILE
+from pytorch_designer.storage.output import writing_errors
+from pytorch_designer.system.stop_requests import stop_on_signals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytorch_designer.cli.pipeline_command import PipelineOptions
-    from pytorch_designer.harness.job import JobResult
-    from pytorch_designer.harness.specification import CommandSpec
+    from pytorch_designer.harness.job.job_run import JobResult
+    from pytorch_designer.harness.schema.specification import CommandSpec
 
 _MEBIBYTE = 1 << 20
 

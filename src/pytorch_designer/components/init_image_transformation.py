@@ -87,8 +87,8 @@ def transforms(parameters: InitImageTransformationParameters) -> Iterator[tuple[
 
 def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: InitImageTransformationParameters) -> None:
     """Write the TransformationDirectory."""
-    from pytorch_designer.directories.output import locked_output, prepare_output, staged_output
     from pytorch_designer.directories.transformation_directory import write_transformation_directory
+    from pytorch_designer.storage.output import locked_output, prepare_output, staged_output
 
     output = outputs["output_image_transformation"]
     with locked_output(output):

@@ -24,25 +24,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytorch_designer.directories.archives import extract_archive, is_archive
-from pytorch_designer.directories.class_folders import scan_image_folders
-from pytorch_designer.directories.coco import find_coco_file, read_coco
-from pytorch_designer.directories.folder_listing import list_folder, single_folder_chain
 from pytorch_designer.directories.image_manifest import Manifest, read_manifest
-from pytorch_designer.directories.image_rows import UNLABELED, ImageRows
 from pytorch_designer.directories.image_schema import GAP_CLASS, ImageSchema, read_schema
-from pytorch_designer.directories.meta import check_directory, read_meta, reading_errors, resolve_inside
-from pytorch_designer.directories.output import META_FILE
-from pytorch_designer.directories.referenced_files import ReferencedFiles
-from pytorch_designer.directories.retrying import exists, is_file, is_folder
+from pytorch_designer.directories.meta import read_meta
+from pytorch_designer.directories.sources.class_folders import scan_image_folders
+from pytorch_designer.directories.sources.coco import find_coco_file, read_coco
+from pytorch_designer.directories.sources.image_rows import UNLABELED, ImageRows
+from pytorch_designer.directories.sources.referenced_files import ReferencedFiles
 from pytorch_designer.errors import InvalidDatasetError, NotLabeledDatasetError
+from pytorch_designer.storage.archives import extract_archive, is_archive
+from pytorch_designer.storage.folder_listing import list_folder, single_folder_chain
+from pytorch_designer.storage.output import META_FILE
+from pytorch_designer.storage.paths import check_directory, reading_errors, resolve_inside
+from pytorch_designer.storage.retrying import exists, is_file, is_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from pytorch_designer.directories.string_column import StringColumn
+    from pytorch_designer.storage.string_column import StringColumn
 
 __all__ = [
     "UNLABELED",

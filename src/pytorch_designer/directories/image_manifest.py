@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytorch_designer.directories.image_rows import UNLABELED
-from pytorch_designer.directories.meta import reading_errors
-from pytorch_designer.directories.retrying import open_retrying, retrying
-from pytorch_designer.directories.string_column import StringColumn
+from pytorch_designer.directories.sources.image_rows import UNLABELED
 from pytorch_designer.errors import InvalidDatasetError
+from pytorch_designer.storage.paths import reading_errors
+from pytorch_designer.storage.retrying import open_retrying, retrying
+from pytorch_designer.storage.string_column import StringColumn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,8 +16,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pytorch_designer.directories.meta import read_bounded
 from pytorch_designer.errors import InvalidDatasetError
+from pytorch_designer.storage.paths import read_bounded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -32,8 +32,8 @@ from pytorch_designer.directories.image_directory import (
 from pytorch_designer.directories.image_manifest import manifest_line
 from pytorch_designer.directories.image_schema import build_schema
 from pytorch_designer.directories.meta import write_meta
-from pytorch_designer.directories.output import check_apart, locked_output, prepare_output, staged_output
 from pytorch_designer.errors import InvalidDatasetError
+from pytorch_designer.storage.output import check_apart, locked_output, prepare_output, staged_output
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence

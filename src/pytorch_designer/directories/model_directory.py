@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytorch_designer.directories.image_schema import GAP_CLASS
-from pytorch_designer.directories.meta import read_meta, reading_errors, resolve_inside
+from pytorch_designer.directories.meta import read_meta
 from pytorch_designer.directories.model_spec import MODEL_SPEC_FILE, LegacyNetwork, ModelSpec, read_model_spec
-from pytorch_designer.directories.retrying import is_file, retrying
 from pytorch_designer.errors import InvalidModelDirectoryError
+from pytorch_designer.storage.paths import reading_errors, resolve_inside
+from pytorch_designer.storage.retrying import is_file, retrying
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

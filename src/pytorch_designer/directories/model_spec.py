@@ -29,8 +29,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, S
 
 from pytorch_designer.directories.image_schema import MAX_CLASSES
 from pytorch_designer.directories.preprocessing import Preprocessing
-from pytorch_designer.directories.retrying import retrying
 from pytorch_designer.errors import InvalidModelDirectoryError, shorten
+from pytorch_designer.storage.retrying import retrying
 
 if TYPE_CHECKING:
     from pathlib import Path

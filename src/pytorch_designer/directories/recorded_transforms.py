@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytorch_designer.directories.output import META_FILE
 from pytorch_designer.directories.transform_steps import parse_steps
 from pytorch_designer.errors import InvalidDatasetError
+from pytorch_designer.storage.output import META_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

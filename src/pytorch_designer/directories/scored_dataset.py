@@ -21,9 +21,10 @@ from pytorch_designer.directories.data_frame_schema import (
     find_roles,
     unescape,
 )
-from pytorch_designer.directories.meta import read_meta, reading_errors, resolve_inside
-from pytorch_designer.directories.retrying import is_file, open_retrying
+from pytorch_designer.directories.meta import read_meta
 from pytorch_designer.errors import InvalidDatasetError, NotScoredDatasetError
+from pytorch_designer.storage.paths import reading_errors, resolve_inside
+from pytorch_designer.storage.retrying import is_file, open_retrying
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,9 +22,9 @@ import numpy as np
 
 from pytorch_designer.directories.image_directory import UNLABELED, opened_image_directory
 from pytorch_designer.directories.image_writer import rows_of, write_image_directory
-from pytorch_designer.directories.output import check_apart, locked_output, prepare_output, staged_outputs
 from pytorch_designer.errors import GreaterThanOrEqualToError, InvalidDatasetError, LessThanOrEqualToError
 from pytorch_designer.seeds import derive_seed
+from pytorch_designer.storage.output import check_apart, locked_output, prepare_output, staged_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,10 +11,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from pytorch_designer.directories.meta import read_bounded, read_meta, write_meta
-from pytorch_designer.directories.output import META_FILE
+from pytorch_designer.directories.meta import read_meta, write_meta
 from pytorch_designer.directories.transform_steps import parse_steps
 from pytorch_designer.errors import InvalidTransformationDirectoryError, shorten
+from pytorch_designer.storage.output import META_FILE
+from pytorch_designer.storage.paths import read_bounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

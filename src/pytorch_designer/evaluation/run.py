@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from pytorch_designer.directories.output import check_apart, locked_output, prepare_output, staged_output
 from pytorch_designer.directories.scored_dataset import open_scored_dataset
 from pytorch_designer.evaluation.comparison import PairedTest, compare
 from pytorch_designer.evaluation.metrics import evaluate
 from pytorch_designer.evaluation.report import PAGE_FILE, write_evaluation
 from pytorch_designer.reporting.numbers import count, decimal, percent, points, probability
+from pytorch_designer.storage.output import check_apart, locked_output, prepare_output, staged_output
 
 if TYPE_CHECKING:
     from pathlib import Path

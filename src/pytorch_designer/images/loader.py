@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from pytorch_designer.directories.image_rows import UNLABELED
 from pytorch_designer.directories.recorded_transforms import steps_left
+from pytorch_designer.directories.sources.image_rows import UNLABELED
 from pytorch_designer.errors import InvalidDatasetError
 from pytorch_designer.images.bad_files import BadFile, BadFiles, BadImageError
 from pytorch_designer.images.cache import NO_CACHE, PixelCache
@@ -34,9 +34,9 @@ from pytorch_designer.images.pending_batch import PendingBatch
 from pytorch_designer.images.preprocess import crop_and_resize
 from pytorch_designer.images.reading import read_file
 from pytorch_designer.images.reading_threads import ReadingThreads
-from pytorch_designer.images.resources import usable_cores
 from pytorch_designer.images.transforms.steps import apply_steps
 from pytorch_designer.settings import settings
+from pytorch_designer.system.resources import usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

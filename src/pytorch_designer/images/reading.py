@@ -7,8 +7,8 @@ import stat
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pytorch_designer.directories.retrying import retrying
 from pytorch_designer.images.bad_files import UnreadableImageError
+from pytorch_designer.storage.retrying import retrying
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from pytorch_designer.errors import UnsupportedEnvironmentError
-from pytorch_designer.images.resources import usable_cores
 from pytorch_designer.inference.allocator import keep_freed_memory
+from pytorch_designer.system.resources import usable_cores
 
 if TYPE_CHECKING:
     from pytorch_designer.settings import Settings

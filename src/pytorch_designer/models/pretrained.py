@@ -22,11 +22,11 @@ from uuid import uuid4
 
 import torch
 
-from pytorch_designer.directories.retrying import is_file, open_retrying
 from pytorch_designer.errors import FailedToDownloadFilesError
 from pytorch_designer.models.architectures import build_network, build_on_meta, pretrained_architecture
 from pytorch_designer.models.weights import check_tensors, read_state_dict
 from pytorch_designer.settings import settings
+from pytorch_designer.storage.retrying import is_file, open_retrying
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -22,12 +22,12 @@ from pytorch_designer.directories.model_spec import (
     StoredNetwork,
     write_model_spec,
 )
-from pytorch_designer.directories.output import locked_output, prepare_output, staged_output
 from pytorch_designer.models.architectures import default_preprocessing, pretrained_architecture
 from pytorch_designer.models.legacy import is_stacked
 from pytorch_designer.models.mlflow_files import write_mlflow_files
 from pytorch_designer.models.pretrained import download_weights
 from pytorch_designer.models.weights import write_safetensors
+from pytorch_designer.storage.output import locked_output, prepare_output, staged_output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

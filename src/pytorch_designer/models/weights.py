@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pytorch_designer.directories.retrying import open_retrying, retrying
 from pytorch_designer.errors import DesignerError, InvalidModelDirectoryError
+from pytorch_designer.storage.retrying import open_retrying, retrying
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

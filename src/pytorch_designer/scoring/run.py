@@ -18,8 +18,6 @@ import numpy as np
 
 from pytorch_designer.directories.data_frame_directory import ScoredImagesWriter
 from pytorch_designer.directories.image_directory import UNLABELED, ImageDirectory, opened_image_directory
-from pytorch_designer.directories.output import check_apart, locked_output, prepare_output, staged_output
-from pytorch_designer.directories.string_column import StringColumn
 from pytorch_designer.errors import InvalidDatasetError, shorten
 from pytorch_designer.inference.compute import ComputePlan, choose_compute
 from pytorch_designer.inference.environment import environment_facts
@@ -28,6 +26,8 @@ from pytorch_designer.progress import Pace, log_header, open_progress_line
 from pytorch_designer.scoring.images import DATASET_PORT, ScoringImages, open_model_and_images
 from pytorch_designer.scoring.probabilities import row_probabilities
 from pytorch_designer.settings import settings
+from pytorch_designer.storage.output import check_apart, locked_output, prepare_output, staged_output
+from pytorch_designer.storage.string_column import StringColumn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

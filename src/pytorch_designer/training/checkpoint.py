@@ -25,8 +25,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 
-from pytorch_designer.directories.output import CHECKPOINT_FOLDER, sync_folder, write_atomically, writing_errors
 from pytorch_designer.errors import FailedToWriteOutputsError
+from pytorch_designer.storage.output import CHECKPOINT_FOLDER, sync_folder, write_atomically, writing_errors
 from pytorch_designer.training.history import EpochRecord
 from pytorch_designer.training.metrics import MetricSums
 from pytorch_designer.training.state import BestEpoch, TrainingState, copy_weights

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytorch_designer.directories.retrying import retrying
+from pytorch_designer.storage.retrying import retrying
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

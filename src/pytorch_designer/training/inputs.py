@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytorch_designer.directories.image_directory import ImageDirectory, match_classes, require_labels
-from pytorch_designer.directories.string_column import are_in
 from pytorch_designer.models.loading import LoadedModel, load_model
+from pytorch_designer.storage.string_column import are_in
 from pytorch_designer.training.image_plan import plan_images
 
 if TYPE_CHECKING:

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 
     from pytorch_designer.images.loader import Batch, ImageLoader
     from pytorch_designer.images.transforms.augmentation import Augmentation
+    from pytorch_designer.system.stop_requests import StopRequest
     from pytorch_designer.training.checkpoint import CheckpointStore
     from pytorch_designer.training.hyperparameters import Hyperparameters
-    from pytorch_designer.training.signals import StopRequest
 
 
 class TrainingDisplay(Protocol):

@@ -12,14 +12,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from pytorch_designer.directories.output import (
-    META_FILE,
-    check_apart,
-    locked_output,
-    prepare_output,
-    remove_leftovers,
-    staged_output,
-)
 from pytorch_designer.errors import InterruptedRunError, UnsupportedEnvironmentError
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.images.resources import default_cache_budget, default_read_threads
@@ -31,6 +23,15 @@ from pytorch_designer.models.saving import write_trained_model
 from pytorch_designer.progress import log_header
 from pytorch_designer.seeds import derive_seed
 from pytorch_designer.settings import settings
+from pytorch_designer.storage.output import (
+    META_FILE,
+    check_apart,
+    locked_output,
+    prepare_output,
+    remove_leftovers,
+    staged_output,
+)
+from pytorch_designer.system.stop_requests import StopRequest, stop_on_signals
 from pytorch_designer.training.checkpoint import CheckpointStore
 from pytorch_designer.training.display import RunDisplay, open_display
 from pytorch_designer.training.facts import data_facts, fingerprint_facts, model_facts
@@ -41,7 +42,6 @@ from pytorch_designer.training.loop import TrainingRun, train
 from pytorch_designer.training.optimizer import build_optimizer
 from pytorch_designer.training.repeatability import settle_repeatability
 from pytorch_designer.training.report import write_report
-from pytorch_designer.training.signals import StopRequest, stop_requests
 from pytorch_designer.training.state import BestEpoch, TrainingState
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def train_model(
     check_apart(trained_model, training_dataset.root, "the training dataset")
     check_apart(trained_model, validation_dataset.root, "the validation dataset")
     with ExitStack() as stack:
-        stop_request = stack.enter_context(stop_requests())
+        stop_request = stack.enter_context(stop_on_signals(interrupts_when_urgent=True))
         inputs = check_inputs(
             untrained_model=untrained_model,
             training=training_dataset,

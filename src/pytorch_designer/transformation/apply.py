@@ -21,7 +21,6 @@ from PIL import Image
 
 from pytorch_designer.directories.image_directory import opened_image_directory
 from pytorch_designer.directories.image_writer import rows_of, write_image_directory
-from pytorch_designer.directories.output import check_apart, locked_output, prepare_output, staged_output
 from pytorch_designer.directories.recorded_transforms import applied_steps, recorded_steps
 from pytorch_designer.directories.transform_steps import deterministic_steps, split_at_first_random
 from pytorch_designer.directories.transformation_directory import open_transformation_directory
@@ -31,6 +30,7 @@ from pytorch_designer.images.reading import read_file
 from pytorch_designer.images.transforms.steps import apply_steps
 from pytorch_designer.progress import Pace, open_progress_line
 from pytorch_designer.settings import settings
+from pytorch_designer.storage.output import check_apart, locked_output, prepare_output, staged_output
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence

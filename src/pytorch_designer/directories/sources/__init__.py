@@ -1,0 +1,1 @@
+"""Layouts of other tools that are read as image directories."""

@@ -1,0 +1,331 @@
+"""The processes of one job: started together, followed live, and ended together.
+
+Each process leads a session and a process group of its own, so that Ctrl-C on the terminal reaches only the harness and
+ending a process ends all that it has started. When it ends, so does what it left running in the background: on Azure ML
+its container goes. They do not outlive a harness that was killed either; see `orphan_watch`.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pytorch_designer.harness.job.orphan_watch import OrphanWatch
+from pytorch_designer.system.process_memory import can_measure_trees, tree_memory_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from io import RawIOBase
+    from pathlib import Path
+
+    from pytorch_designer.system.stop_requests import StopRequest
+
+LineReceiver = Callable[[int, str], None]
+"""Takes the rank of a process and one line of its output, without the line's end."""
+
+KillReceiver = Callable[[Callable[[], None]], None]
+"""Takes a function that kills all processes at once, without a grace period; it may be called until they have ended."""
+
+READER_NAME = "job-output"
+_FIRST_POLL_SECONDS = 0.005
+_POLL_SECONDS = 0.1
+_READER_SECONDS = 1.0  # a daemon that left the session may hold the output open for ever
+_GROUP_SECONDS = 0.02
+_KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has none
+_SIGNAL_BASE = 128
+_CHUNK_BYTES = 1 << 16
+_MAX_LINE_BYTES = 1 << 16
+_KILOBYTE = 1024
+
+
+@dataclass(frozen=True)
+class Child:
+    """What is to be started.
+
+    Attributes:
+        log_file: Receives standard output and standard error, byte for byte.
+        descriptors: Files that the process inherits beside those (not on Windows).
+    """
+
+    arguments: Sequence[str]
+    working_directory: Path
+    environment: Mapping[str, str]
+    log_file: Path
+    descriptors: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the processes ended.
+
+    Attributes:
+        exit_code: 0, or that of the process that failed first; 128 + n where signal n ended it.
+        failed_rank: The process that failed first, or None.
+        was_stopped: Whether they were ended because that was asked for.
+        peak_memory_bytes: Largest memory of all processes together, in samples a tenth of a second apart (Linux), or
+            the largest of any one of them (macOS). None where the platform does not tell, or a job was too short.
+    """
+
+    exit_code: int
+    failed_rank: int | None
+    was_stopped: bool
+    seconds: float
+    peak_memory_bytes: int | None
+
+
+def run_children(
+    children: Sequence[Child],
+    on_line: LineReceiver,
+    stop: StopRequest,
+    grace_seconds: float,
+    on_start: KillReceiver | None = None,
+) -> Outcome:
+    """Start all `children` and wait until all have ended.
+
+    When one fails, or `stop` is requested, the others get SIGTERM, and SIGKILL `grace_seconds` later. None is left when
+    this returns or raises.
+
+    Args:
+        children: By rank.
+        on_line: Is called by one thread at a time, while the processes run.
+        stop: Ends the processes from outside.
+        grace_seconds: Time between SIGTERM and SIGKILL.
+        on_start: Is called once, when all have been started.
+
+    Raises:
+        OSError: A process could not be started.
+    """
+    started = time.monotonic()
+    running: list[_Running] = []
+    endings: queue.SimpleQueue[_Running] = queue.SimpleQueue()
+    receive = _one_at_a_time(on_line)
+    watch = _Watch(running, endings, stop)
+    with OrphanWatch() as orphans:
+        try:
+            for rank, child in enumerate(children):
+                running.append(_Running(rank, child, receive, endings, orphans))
+            if on_start is not None:
+                on_start(partial(_kill_all, running))
+            first_failure = watch.until_failure_or_end()
+            has_running = watch.has_running()
+            if has_running:
+                for process in running:
+                    process.ask_to_end()
+                watch.until_end(time.monotonic() + grace_seconds)
+        finally:
+            for process in running:
+                process.end()
+    return Outcome(
+        exit_code=0 if first_failure is None else first_failure.exit_code,
+        failed_rank=None if first_failure is None else first_failure.rank,
+        was_stopped=has_running and first_failure is None,
+        seconds=time.monotonic() - started,
+        peak_memory_bytes=watch.peak_memory_bytes(),
+    )
+
+
+class _Running:
+    """One process, with a thread that reads its output and one that waits for its end."""
+
+    def __init__(
+        self,
+        rank: int,
+        child: Child,
+        receive: LineReceiver,
+        endings: queue.SimpleQueue[_Running],
+        orphans: OrphanWatch,
+    ) -> None:
+        self.rank = rank
+        self.exit_code = 0
+        self.max_resident_bytes: int | None = None
+        self._is_asked_to_end = False
+        self._is_given_up = False
+        self._endings = endings
+        self._orphans = orphans
+        log = child.log_file.open("wb", buffering=0)
+        self._popen = subprocess.Popen(
+            child.arguments,
+            cwd=child.working_directory,
+            env=dict(child.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=child.descriptors,
+        )
+        orphans.add(self._popen.pid)
+        self._reader = threading.Thread(target=self._read, args=(log, receive), name=READER_NAME, daemon=True)
+        self._waiter = threading.Thread(target=self._wait, daemon=True)
+        self._reader.start()
+        self._waiter.start()
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    def ask_to_end(self) -> None:
+        """SIGTERM to the process and all that it has started; nothing if it has ended."""
+        self._is_asked_to_end = True
+        if self._waiter.is_alive():
+            self._signal_group(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL to the process and all that it has started; nothing if it has ended."""
+        if self._waiter.is_alive():
+            self._signal_group(_KILL)
+
+    def end(self) -> None:
+        """Kill what still runs, and wait until the last of the output is in the log."""
+        self._is_given_up = True
+        self.kill()
+        self._waiter.join()
+        self._reader.join(_READER_SECONDS)
+
+    def _signal_group(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError, PermissionError):  # PermissionError: macOS, of a process that has just ended
+            if hasattr(os, "killpg"):
+                os.killpg(self._popen.pid, number)
+            else:
+                self._popen.terminate()
+
+    def _wait(self) -> None:
+        if hasattr(os, "waitid"):  # not macOS before Python 3.13
+            # Not reaped before its group is killed, so that the group's number cannot belong to anybody else.
+            os.waitid(os.P_PID, self._popen.pid, os.WEXITED | os.WNOWAIT)
+            if not self._is_asked_to_end:
+                self._signal_group(_KILL)
+        self._reap()
+        # A shell dies of SIGTERM at once; the program that it runs has until the end of the grace period.
+        while self._is_asked_to_end and not self._is_given_up and self._has_group():
+            time.sleep(_GROUP_SECONDS)
+        if not hasattr(os, "waitid"):
+            self._signal_group(_KILL)
+        self._orphans.remove(self._popen.pid)
+        code = self._popen.returncode
+        self.exit_code = code if code >= 0 else _SIGNAL_BASE - code
+        self._endings.put(self)
+
+    def _reap(self) -> None:
+        if hasattr(os, "wait4"):
+            _, status, usage = os.wait4(self._popen.pid, 0)
+            self._popen.returncode = os.waitstatus_to_exitcode(status)
+            self.max_resident_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else _KILOBYTE)
+        else:
+            self._popen.wait()
+
+    def _has_group(self) -> bool:
+        if not hasattr(os, "killpg"):
+            return False
+        try:
+            os.killpg(self._popen.pid, 0)
+        except (ProcessLookupError, PermissionError):
+            return False
+        return True
+
+    def _read(self, log: RawIOBase, receive: LineReceiver) -> None:
+        assert self._popen.stdout is not None  # noqa: S101
+        with self._popen.stdout as output:
+            try:
+                self._follow(output.fileno(), log, receive)
+            finally:  # a full disk, or a receiver that fails, must not block the process on a full pipe
+                while os.read(output.fileno(), _CHUNK_BYTES):
+                    pass
+
+    def _follow(self, descriptor: int, log: RawIOBase, receive: LineReceiver) -> None:
+        lines = _Lines()
+        with log:
+            while chunk := os.read(descriptor, _CHUNK_BYTES):
+                log.write(chunk)
+                for line in lines.feed(chunk):
+                    receive(self.rank, line)
+        for line in lines.rest():
+            receive(self.rank, line)
+
+
+class _Lines:
+    """Cuts a stream of bytes into lines, which a carriage return ends too: progress bars write nothing else."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, chunk: bytes) -> list[str]:
+        *lines, self._rest = (self._rest + chunk).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        if len(self._rest) > _MAX_LINE_BYTES:
+            lines += self._rest.splitlines()
+            self._rest = b""
+        return [line.decode("utf-8", "replace") for line in lines]
+
+    def rest(self) -> list[str]:
+        return [self._rest.decode("utf-8", "replace")] if self._rest else []
+
+
+class _Watch:
+    """The one place that waits: for ends, for a stop request, and for the next sample of memory."""
+
+    def __init__(self, running: list[_Running], endings: queue.SimpleQueue[_Running], stop: StopRequest) -> None:
+        self._running = running
+        self._endings = endings
+        self._stop = stop
+        self._ended: list[_Running] = []
+        self._can_sample = can_measure_trees()
+        self._peak: int | None = None
+        self._poll_seconds = _FIRST_POLL_SECONDS
+
+    def has_running(self) -> bool:
+        return len(self._ended) < len(self._running)
+
+    def until_failure_or_end(self) -> _Running | None:
+        """The first process that fails, or None when all have ended well or a stop was requested."""
+        while self.has_running() and self._stop.signal_number is None:
+            ended = self._next_ending()
+            if ended is not None and ended.exit_code != 0:
+                return ended
+        return None
+
+    def until_end(self, deadline: float) -> None:
+        while self.has_running() and time.monotonic() < deadline and not self._stop.is_urgent:
+            self._next_ending()
+
+    def peak_memory_bytes(self) -> int | None:
+        if self._can_sample:
+            return self._peak
+        # Not on Linux, where this is never below the memory of the harness itself, out of which a process is born.
+        known = [process.max_resident_bytes for process in self._running if process.max_resident_bytes is not None]
+        return max(known, default=None)
+
+    def _next_ending(self) -> _Running | None:
+        try:
+            ended = self._endings.get(timeout=self._poll_seconds)
+        except queue.Empty:
+            self._poll_seconds = min(2 * self._poll_seconds, _POLL_SECONDS)
+            if self._can_sample:
+                pids = [process.pid for process in self._running if process not in self._ended]
+                self._peak = max(tree_memory_bytes(pids), self._peak or 0)
+            return None
+        self._ended.append(ended)
+        return ended
+
+
+def _kill_all(running: list[_Running]) -> None:
+    for process in running:
+        process.kill()
+
+
+def _one_at_a_time(receive: LineReceiver) -> LineReceiver:
+    lock = threading.Lock()
+
+    def locked(rank: int, line: str) -> None:
+        with lock:
+            receive(rank, line)
+
+    return locked

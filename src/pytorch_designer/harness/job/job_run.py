@@ -1,0 +1,362 @@
+"""Runs one command component as a job of Azure ML would run it, on this machine.
+
+    check values and folders -> list and copy the snapshot -> render the command -> create the MLflow run
+    -> start the processes, follow them -> collect ./outputs and ./logs -> deliver outputs -> check the inputs
+
+Everything that can be refused is refused before a process starts. What differs from Azure ML: the environment (Docker,
+conda) is not built, `python` is the one that runs the harness; inputs are checked afterwards and not mounted read-only
+(`read_only`); all nodes are this machine (`distribution`); /dev/shm is not limited but by a fault, timeouts never.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+import uuid
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytorch_designer.errors import (
+    FailedToWriteOutputsError,
+    InterruptedRunError,
+    InvalidSpecError,
+    UnsupportedEnvironmentError,
+    UnsupportedLocallyError,
+)
+from pytorch_designer.harness.fault_injection.faults import NO_FAULTS, Faults
+from pytorch_designer.harness.fault_injection.injection import Injection, check_possible
+from pytorch_designer.harness.job.child_processes import Child, LineReceiver, Outcome, run_children
+from pytorch_designer.harness.job.distribution import distribution_variables, free_port, process_places
+from pytorch_designer.harness.job.job_environment import callers_variables, platform_variables
+from pytorch_designer.harness.job.read_only import check_unchanged, input_holding, input_in, list_entries
+from pytorch_designer.harness.job.rendering import render_command
+from pytorch_designer.harness.job.run_folder import RunFolder, RunRecord, move_into
+from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT
+from pytorch_designer.harness.job.snapshot import code_snapshot
+from pytorch_designer.harness.schema.specification import FILE_TYPES
+from pytorch_designer.harness.schema.values import check_names, check_values, render_value
+from pytorch_designer.storage.output import writing_errors
+from pytorch_designer.system.stop_requests import StopRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytorch_designer.harness.job.distribution import Place
+    from pytorch_designer.harness.job.run_store import RunStore
+    from pytorch_designer.harness.schema.specification import CommandSpec
+
+GRACE_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """What to run. A node's own distribution, resources or command are set in `spec` with `dataclasses.replace`.
+
+    Attributes:
+        inputs: By name; see `values.check_values`.
+        outputs: Folder (or, for a `uri_file`, file) of each output; those left out get one in the run folder.
+        run_folder: See `run_folder`.
+        environment_variables: Added for this job, over everything else.
+        store: Where the job's MLflow run is created, which ends with the job; None: the job is not tracked.
+        parent_run_id: The run of the pipeline that the job is a node of.
+        experiment: Name of the experiment where there is no store.
+        run_name: What the MLflow run is called; None: the component's label.
+        grace_seconds: How long the processes have between SIGTERM and SIGKILL when they must end.
+        keep_working_directory: Keep it after a success too.
+        faults: What is to go wrong on purpose.
+    """
+
+    spec: CommandSpec
+    run_folder: Path
+    inputs: Mapping[str, object] = field(default_factory=dict)
+    outputs: Mapping[str, Path] = field(default_factory=dict)
+    environment_variables: Mapping[str, str] = field(default_factory=dict)
+    store: RunStore | None = None
+    parent_run_id: str | None = None
+    experiment: str = DEFAULT_EXPERIMENT
+    run_name: str | None = None
+    grace_seconds: float = GRACE_SECONDS
+    keep_working_directory: bool = False
+    faults: Faults = NO_FAULTS
+
+    def without_faults(self, result: JobResult) -> JobRequest:
+        """The same job once more on the outputs of `result`, as a preempted job starts again; in a folder beside."""
+        folder = result.run_folder.with_name(f"{result.run_folder.name}-rerun")
+        return replace(self, faults=NO_FAULTS, outputs=result.outputs, run_folder=folder)
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """How a job ended that ran to its own end.
+
+    Attributes:
+        exit_code: That of the process that failed first, 128 + n where signal n ended it; else 0.
+        failed_rank: The rank of that process, or None.
+        seconds: Time the processes ran.
+        peak_memory_bytes: See `child_processes.Outcome`.
+        log_files: The log of every process, by rank.
+        outputs: The path of every output.
+        run_folder: Where everything is.
+        run_id: The id of the run, in MLflow too.
+        fault_notes: What the faults have done, a sentence each.
+    """
+
+    exit_code: int
+    failed_rank: int | None
+    seconds: float
+    peak_memory_bytes: int | None
+    log_files: tuple[Path, ...]
+    outputs: Mapping[str, Path]
+    run_folder: Path
+    run_id: str
+    fault_notes: tuple[str, ...] = ()
+
+    @property
+    def has_succeeded(self) -> bool:
+        """Whether every process ended with 0."""
+        return self.exit_code == 0
+
+
+def run_job(request: JobRequest, on_line: LineReceiver | None = None, stop: StopRequest | None = None) -> JobResult:
+    """Run a job and wait for its end.
+
+    Args:
+        request: What to run.
+        on_line: Takes the rank and text of each line of output, from another thread, one at a time.
+        stop: Ends the job from outside; see `stopping`.
+
+    Returns:
+        How it ended, which may be with an exit code other than 0.
+
+    Raises:
+        ParameterError: A value is missing, unknown or unusable. Nothing was started.
+        InvalidSpecError: The component cannot be run as it is written. Nothing was started.
+        UnsupportedLocallyError: It needs what this machine cannot give. Nothing was started.
+        FailedToWriteOutputsError: The run folder or an output cannot be written.
+        InputChangedError: The job succeeded but wrote into an input.
+        InterruptedRunError: `stop` was requested; all processes have ended.
+    """
+    return _Job(request).run(on_line or _ignore, stop or StopRequest())
+
+
+class _Job:
+    """One run of one request; the constructor refuses what cannot be run, before anything is written."""
+
+    def __init__(self, request: JobRequest) -> None:
+        spec = request.spec
+        self._request = request
+        self._spec = spec
+        self._folder = RunFolder(request.run_folder)
+        self._places = process_places(spec)
+        self._inputs = check_values(spec, request.inputs)
+        self._data_inputs = {name: value for name, value in self._inputs.items() if isinstance(value, Path)}
+        self._check_own_folders()
+        self._outputs = self._output_paths()
+        self._check_faults()
+        self._written_outputs = {
+            name: self._folder.staged_output(name) if spec.outputs[name].mode == "upload" else path
+            for name, path in self._outputs.items()
+        }
+        self._injection = Injection(request.faults, self._data_inputs.values(), self._written_outputs)
+        self._shell = _shell()
+        own = () if request.store is None else request.store.own_paths
+        self._snapshot = code_snapshot(spec, excluded=(self._folder.path, *own))
+        self._command = render_command(spec, self._inputs, self._written_outputs)
+
+    def run(self, on_line: LineReceiver, stop: StopRequest) -> JobResult:
+        before = {name: list_entries(path) for name, path in self._data_inputs.items()}
+        self._folder.prepare()
+        self._prepare_outputs()
+        self._copy_snapshot()
+        run_id = self._start_run()
+        record = self._record(run_id)
+        try:
+            self._folder.write_record(record)
+            outcome = self._run_processes(run_id, on_line, stop)
+            self._collect(outcome, before)
+        except BaseException as error:
+            is_canceled = isinstance(error, (InterruptedRunError, KeyboardInterrupt))
+            self._end_run(run_id, "KILLED" if is_canceled else "FAILED")
+            message = str(error) or type(error).__name__
+            self._folder.write_record(record.ended("canceled" if is_canceled else "failed", error=message))
+            raise
+        self._end_run(run_id, "FAILED" if outcome.exit_code else "FINISHED")
+        self._folder.write_record(
+            record.ended(
+                "failed" if outcome.exit_code else "completed",
+                seconds=outcome.seconds,
+                exit_code=outcome.exit_code,
+                peak_memory_bytes=outcome.peak_memory_bytes,
+            )
+        )
+        return JobResult(
+            exit_code=outcome.exit_code,
+            failed_rank=outcome.failed_rank,
+            seconds=outcome.seconds,
+            peak_memory_bytes=outcome.peak_memory_bytes,
+            log_files=self._folder.log_files(len(self._places)),
+            outputs=self._outputs,
+            run_folder=self._folder.path,
+            run_id=run_id,
+            fault_notes=self._injection.notes,
+        )
+
+    def _output_paths(self) -> dict[str, Path]:
+        check_names("output", self._request.outputs, self._spec.outputs, self._spec.name)
+        paths = {}
+        for name, port in self._spec.outputs.items():
+            given = self._request.outputs.get(name)
+            default = self._folder.default_output(name)
+            path = (default / name if port.type in FILE_TYPES else default) if given is None else given.absolute()
+            touched = input_holding(self._data_inputs, path) or input_in(self._data_inputs, path)
+            if touched is not None:
+                raise _shared_folder(f"Output {name}", touched, path)
+            paths[name] = path
+        return paths
+
+    def _check_faults(self) -> None:
+        names = self._request.faults.output_names
+        check_names("output", names, self._spec.outputs, self._spec.name)
+        for name in names:
+            if self._spec.outputs[name].type in FILE_TYPES:
+                raise UnsupportedLocallyError(f"Output {name} is a file; only folders can be read-only or full.")
+        check_possible(self._request.faults)
+
+    def _check_own_folders(self) -> None:
+        """What the harness writes must not look like something that the job wrote into an input."""
+        own = {"The run folder": self._folder.path}
+        if self._request.store is not None:
+            own["The MLflow database"] = self._request.store.database
+        for what, path in own.items():
+            touched = input_holding(self._data_inputs, path)
+            if touched is not None:
+                raise _shared_folder(what, touched, path)
+
+    def _prepare_outputs(self) -> None:
+        for name, path in (*self._outputs.items(), *self._written_outputs.items()):
+            folder = path.parent if self._spec.outputs[name].type in FILE_TYPES else path
+            with writing_errors(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+
+    def _copy_snapshot(self) -> None:
+        for node_rank in range(self._spec.resources.instance_count):
+            folder = self._folder.working_directory(node_rank)
+            with writing_errors(folder):
+                try:
+                    self._snapshot.copy_to(folder)
+                except FileNotFoundError as error:
+                    raise InvalidSpecError(
+                        "A file of the code vanished while it was copied.", where=error.filename
+                    ) from error
+
+    def _start_run(self) -> str:
+        if self._request.store is None:
+            return uuid.uuid4().hex
+        name = self._request.run_name or self._spec.label
+        tags = {"mlflow.source.name": self._spec.name}
+        return self._request.store.start_run(name, parent_run_id=self._request.parent_run_id, tags=tags)
+
+    def _end_run(self, run_id: str, status: str) -> None:
+        if self._request.store is not None:
+            self._request.store.end_run(run_id, status)
+
+    def _record(self, run_id: str) -> RunRecord:
+        return RunRecord(
+            state="running",
+            run_id=run_id,
+            component=self._spec.name,
+            version=self._spec.version,
+            source=str(self._spec.source),
+            command=self._command,
+            inputs={name: render_value(value) for name, value in self._inputs.items()},
+            outputs={name: str(path) for name, path in self._outputs.items()},
+            environment_variables=tuple(self._request.environment_variables),
+            started=time.time(),
+        )
+
+    def _run_processes(self, run_id: str, on_line: LineReceiver, stop: StopRequest) -> Outcome:
+        grace_seconds = self._request.grace_seconds
+        with self._injection as injection:
+            outcome = run_children(self._children(run_id), on_line, stop, grace_seconds, injection.on_start)
+        if outcome.was_stopped:
+            self._folder.collect(self._spec.resources.instance_count)
+            raise InterruptedRunError(
+                f"{self._spec.name} was stopped.",
+                signal_number=stop.signal_number or signal.SIGTERM,
+                where=self._folder.path,
+                advice="Run it with the same outputs and run folder to go on from what it has written, if it can.",
+            )
+        return outcome
+
+    def _children(self, run_id: str) -> list[Child]:
+        environment = callers_variables() | platform_variables(
+            run_id=run_id,
+            root_run_id=self._request.parent_run_id or run_id,
+            experiment=self._request.store.experiment if self._request.store else self._request.experiment,
+            inputs=self._inputs,
+            outputs=self._written_outputs,
+        )
+        if self._request.store is not None:
+            environment |= self._request.store.variables(run_id)
+        port = free_port()
+        return [
+            self._child(place, log_file, environment | distribution_variables(self._spec, place, port))
+            for place, log_file in zip(self._places, self._folder.log_files(len(self._places)), strict=True)
+        ]
+
+    def _child(self, place: Place, log_file: Path, environment: dict[str, str]) -> Child:
+        working_directory = self._folder.working_directory(place.node_rank)
+        arguments, descriptors = self._injection.wrap((self._shell, "-c", self._command), working_directory)
+        return Child(
+            arguments=arguments,
+            working_directory=working_directory,
+            environment=environment | dict(self._request.environment_variables),
+            log_file=log_file,
+            descriptors=descriptors,
+        )
+
+    def _collect(self, outcome: Outcome, before: Mapping[str, dict[str, tuple[int, int]]]) -> None:
+        self._folder.collect(self._spec.resources.instance_count)
+        if outcome.exit_code != 0:
+            return
+        for name, path in self._outputs.items():
+            written = self._written_outputs[name]
+            if written != path:
+                with writing_errors(path):
+                    _deliver(written, path)
+        for name, listing in before.items():
+            check_unchanged(name, self._data_inputs[name], listing)
+        if not self._request.keep_working_directory:
+            self._folder.remove_working_directories()
+
+
+def _shared_folder(what: str, input_name: str, path: Path) -> FailedToWriteOutputsError:
+    return FailedToWriteOutputsError(
+        f"{what} and input {input_name} share a folder; inputs are read-only.",
+        where=path,
+        advice="Name another folder, or start from another one.",
+    )
+
+
+def _deliver(written: Path, path: Path) -> None:
+    if written.is_dir():
+        move_into(written, path, replaces=True)
+    elif written.exists():
+        shutil.move(written, path)
+
+
+def _shell() -> str:
+    for name in ("bash", "sh"):
+        found = shutil.which(name)
+        if found is not None:
+            return found
+    raise UnsupportedEnvironmentError(
+        "There is no bash or sh on this machine, in which Azure ML runs the command of a component.",
+        advice="Install one; on Windows, run this in WSL or install Git for Windows.",
+    )
+
+
+def _ignore(rank: int, line: str) -> None:
+    """Nobody follows the output; it is in the log."""

@@ -1,0 +1,77 @@
+"""The command line of a job: bindings replaced by values, as Azure ML does before a shell sees the command.
+
+    ${{inputs.NAME}}   ${{ outputs.NAME }}   the value; spaces inside the braces are allowed
+    $[[ ... ]]                               its content, or nothing where an optional input in it has no value
+
+The values are put in as they are: quoting is the command's business, on Azure ML as here.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from pytorch_designer.errors import InvalidSpecError, NullOrEmptyError
+from pytorch_designer.harness.schema.values import render_value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pytorch_designer.harness.schema.specification import CommandSpec, InputValue
+
+_OPTIONAL_BLOCK = re.compile(r"\$\[\[(.*?)\]\]", re.DOTALL)
+_BINDING = re.compile(r"\$\{\{\s*(.*?)\s*\}\}", re.DOTALL)
+_NAME = re.compile(r"(inputs|outputs)\.([A-Za-z_][\w.]*)")
+
+
+def render_command(spec: CommandSpec, inputs: Mapping[str, InputValue], outputs: Mapping[str, Path]) -> str:
+    """The command of `spec` as the shell gets it.
+
+    Args:
+        spec: The component.
+        inputs: Checked values, defaults filled in; optional inputs without a value are absent.
+        outputs: The path of every output.
+
+    Raises:
+        InvalidSpecError: A binding is malformed or names something that the component does not have.
+        NullOrEmptyError: An optional input without a value stands outside `$[[ ]]`.
+    """
+
+    def block(match: re.Match[str]) -> str:
+        names = [_port(spec, found.group(1)) for found in _BINDING.finditer(match.group(1))]
+        has_values = all(side == "outputs" or name in inputs for side, name in names)
+        return match.group(1) if has_values else ""
+
+    def value(match: re.Match[str]) -> str:
+        side, name = _port(spec, match.group(1))
+        if side == "outputs":
+            return str(outputs[name])
+        if name not in inputs:
+            raise NullOrEmptyError(
+                f"The optional input {name} of {spec.name} has no value, but its command needs one.",
+                where=name,
+                advice=f"Give it a value, or put its option into $[[ ]] in {spec.source}.",
+            )
+        return render_value(inputs[name])
+
+    return _BINDING.sub(value, _OPTIONAL_BLOCK.sub(block, spec.command))
+
+
+def _port(spec: CommandSpec, expression: str) -> tuple[str, str]:
+    match = _NAME.fullmatch(expression)
+    if match is None:
+        raise InvalidSpecError(
+            f"The command has the binding ${{{{{expression}}}}}, which names no input or output.",
+            where=spec.source,
+            advice="Write ${{inputs.name}} or ${{outputs.name}}.",
+        )
+    side, name = match.groups()
+    known = spec.inputs if side == "inputs" else spec.outputs
+    if name not in known:
+        raise InvalidSpecError(
+            f"The command uses ${{{{{expression}}}}}, but there is no {side.removesuffix('s')} {name!r}.",
+            where=spec.source,
+            advice=f"The {side} are: {', '.join(known) or 'none'}.",
+        )
+    return side, name

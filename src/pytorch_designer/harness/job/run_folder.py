@@ -1,0 +1,168 @@
+"""The folder of one run, laid out like what `az ml job download --all` fetches.
+
+RUN/run.json                         what ran, with which values, and how it ended; see `RunRecord`
+RUN/user_logs/std_log.txt            output of the process; std_log_process_00.txt ... where there are several
+RUN/outputs/, RUN/logs/              what the job wrote to ./outputs and ./logs
+RUN/named-outputs/NAME/              output ports that were not given a folder
+RUN/work/node_0/                     working directory of each node; removed when the job succeeds
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from pytorch_designer.errors import FailedToWriteOutputsError
+from pytorch_designer.storage.output import write_atomically, writing_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+RECORD_FILE = "run.json"
+PIPELINE_FILE = "pipeline.json"
+NODES_FOLDER = "nodes"
+_COLLECTED = ("outputs", "logs")
+_LOGS = "user_logs"
+_WORK = "work"
+_STAGED = "staged-outputs"
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """The content of run.json, plain data. Values of environment variables are left out: they may be secrets.
+
+    Attributes:
+        state: `running`, `completed`, `failed` or `canceled`. A harness that was killed leaves `running`.
+        started: Seconds since 1970.
+        exit_code: That of the job; None while it runs, or where it was canceled.
+        error: The named error that ended it, as a message, or None.
+    """
+
+    state: str
+    run_id: str
+    component: str
+    version: str | None
+    source: str
+    command: str
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+    environment_variables: tuple[str, ...]
+    started: float
+    seconds: float | None = None
+    exit_code: int | None = None
+    peak_memory_bytes: int | None = None
+    error: str | None = None
+
+    def ended(self, state: str, **facts: Any) -> RunRecord:
+        """This record with how the run ended; `facts` are the other fields to change."""
+        return replace(self, state=state, **{"seconds": time.time() - self.started, **facts})
+
+
+class RunFolder:
+    """Makes, fills and reads the folder of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+
+    def prepare(self) -> None:
+        """Create the folder.
+
+        What an earlier run left in it goes, but for its named outputs: a job that is started again finds what it has
+        written before, as on Azure ML.
+
+        Raises:
+            FailedToWriteOutputsError: It cannot be written, or holds something that is not a run's.
+        """
+        with writing_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            occupied = sorted(entry.name for entry in self.path.iterdir())
+            if occupied and RECORD_FILE not in occupied and occupied != ["named-outputs"]:
+                raise FailedToWriteOutputsError(
+                    "The run folder is not empty and not one of an earlier run; nothing in it was changed.",
+                    where=self.path,
+                    examples=occupied,
+                    advice="Name a new or empty folder.",
+                    reason="not_empty",
+                )
+            for name in (*_COLLECTED, _LOGS, _WORK, _STAGED):
+                shutil.rmtree(self.path / name, ignore_errors=True)
+            (self.path / RECORD_FILE).unlink(missing_ok=True)
+            (self.path / _LOGS).mkdir()
+
+    def log_files(self, num_processes: int) -> tuple[Path, ...]:
+        """The log of every process, by rank."""
+        if num_processes == 1:
+            return (self.path / _LOGS / "std_log.txt",)
+        return tuple(self.path / _LOGS / f"std_log_process_{rank:02d}.txt" for rank in range(num_processes))
+
+    def working_directory(self, node_rank: int) -> Path:
+        """Where the processes of a node start."""
+        return self.path / _WORK / f"node_{node_rank}"
+
+    def default_output(self, name: str) -> Path:
+        """Where an output goes that was given no folder."""
+        return self.path / "named-outputs" / name
+
+    def staged_output(self, name: str) -> Path:
+        """Where an output of mode `upload` is written before it is delivered."""
+        return self.path / _STAGED / name
+
+    def collect(self, num_nodes: int) -> None:
+        """Move what the nodes wrote to ./outputs and ./logs here; of one file by two nodes, the first node's stays.
+
+        Raises:
+            FailedToWriteOutputsError: A file cannot be moved.
+        """
+        with writing_errors(self.path):
+            for name in _COLLECTED:
+                (self.path / name).mkdir(exist_ok=True)
+                for node_rank in range(num_nodes):
+                    move_into(self.working_directory(node_rank) / name, self.path / name)
+
+    def remove_working_directories(self) -> None:
+        """Remove the nodes' working directories, and what was staged there, where that is possible."""
+        for name in (_WORK, _STAGED):
+            shutil.rmtree(self.path / name, ignore_errors=True)
+
+    def write_record(self, record: RunRecord) -> None:
+        """Replace run.json at once.
+
+        Raises:
+            FailedToWriteOutputsError: It cannot be written.
+        """
+        with writing_errors(self.path):
+            write_atomically(self.path / RECORD_FILE, (json.dumps(asdict(record), indent=2) + "\n").encode())
+
+
+def is_run_folder(path: Path) -> bool:
+    """Whether `path` is the folder of an earlier or of a running run, of a component or of a pipeline."""
+    is_jobs = (path / _LOGS).is_dir() and (path / RECORD_FILE).is_file()
+    return is_jobs or ((path / NODES_FOLDER).is_dir() and (path / PIPELINE_FILE).is_file())
+
+
+def move_into(source: Path, target: Path, *, replaces: bool = False) -> None:
+    """Move the content of the folder `source`, if there is one, into the folder `target`.
+
+    Args:
+        source: Is left with what was not moved.
+        target: An existing folder.
+        replaces: Whether a file that is there already is replaced; otherwise it stays.
+
+    Raises:
+        OSError: An entry cannot be moved.
+    """
+    if not source.is_dir():
+        return
+    for entry in sorted(source.iterdir()):
+        place = target / entry.name
+        if entry.is_dir() and not entry.is_symlink() and place.is_dir():
+            move_into(entry, place, replaces=replaces)
+            continue
+        if replaces and place.is_file():
+            place.unlink()
+        if not place.exists():
+            shutil.move(entry, place)

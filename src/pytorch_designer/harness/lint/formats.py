@@ -1,0 +1,101 @@
+"""How findings are shown: as text, as JSON, as annotations of GitHub Actions."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from pytorch_designer.harness.lint.rules import RULE_GROUPS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytorch_designer.harness.lint.findings import Finding
+    from pytorch_designer.harness.lint.linter import LintResult
+
+
+def as_text(result: LintResult) -> str:
+    """`file:line:column: severity rule message`, with the hint below, and a summary."""
+    lines = []
+    for finding in result.findings:
+        place = f"{finding.path}:{finding.line}:{finding.column}"
+        lines.append(f"{place}: {finding.severity.value} [{finding.rule_id}] {finding.message}")
+        if finding.hint:
+            lines.append(f"    {finding.hint}")
+    num_warnings = len(result.findings) - result.num_errors
+    counts = f"{_counted(result.num_errors, 'error')}, {_counted(num_warnings, 'warning')}"
+    return "\n".join([*lines, f"{_counted(result.num_files, 'file')} checked: {counts}."])
+
+
+def as_json(result: LintResult) -> str:
+    """An object with `findings`, `num_files`, `num_errors` and `num_warnings`."""
+    content = {
+        "findings": [_as_dict(finding) for finding in result.findings],
+        "num_files": result.num_files,
+        "num_errors": result.num_errors,
+        "num_warnings": len(result.findings) - result.num_errors,
+    }
+    return json.dumps(content, indent=2)
+
+
+def as_github(result: LintResult) -> str:
+    """Workflow commands, which GitHub Actions shows beside the lines of a pull request."""
+    return "\n".join(_annotation(finding) for finding in result.findings)
+
+
+FORMATS: dict[str, Callable[[LintResult], str]] = {"text": as_text, "json": as_json, "github": as_github}
+
+
+def rules_page() -> str:
+    """Markdown with every rule, for docs/reference/lint_rules.md."""
+    sections = [
+        "<!-- Generated from src/pytorch_designer/lint/rules.py by `make generate`. -->",
+        "# Rules of `pytorch-designer lint`",
+        "Checked against azure-ai-ml 1.35. An *error* is refused by Azure ML, or does something else than the file "
+        "says; a *warning* is suspicious, or has no effect. The exit code is 1 if there is an error, else 0; "
+        "`--ignore RULE` switches a rule off.",
+    ]
+    for title, rules in RULE_GROUPS.items():
+        rows = [
+            f"| `{rule.rule_id}` | {rule.severity.value} | {_cell(rule.meaning)} | {_cell(rule.consequence)} |"
+            for rule in rules
+        ]
+        sections.append(f"## {title}")
+        sections.append(
+            "\n".join(["| rule | severity | what is found | what Azure ML does |", "|---|---|---|---|", *rows])
+        )
+    return "\n\n".join(sections) + "\n"
+
+
+def _as_dict(finding: Finding) -> dict[str, object]:
+    return {
+        "path": finding.path,
+        "line": finding.line,
+        "column": finding.column,
+        "rule": finding.rule_id,
+        "severity": finding.severity.value,
+        "message": finding.message,
+        "hint": finding.hint,
+    }
+
+
+def _annotation(finding: Finding) -> str:
+    place = f"file={_property(finding.path)},line={finding.line},col={finding.column}"
+    text = " ".join(part for part in (finding.message, finding.hint) if part)
+    return f"::{finding.severity.value} {place},title={finding.rule_id}::{_data(text)}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

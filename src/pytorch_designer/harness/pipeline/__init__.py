@@ -1,0 +1,1 @@
+"""Pipelines: plan, run, state on disk."""

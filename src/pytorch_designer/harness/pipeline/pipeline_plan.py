@@ -1,0 +1,309 @@
+"""Turns a pipeline into the jobs that it consists of: nested pipelines laid flat, bindings resolved, all of it checked.
+
+Whatever can be refused without running anything is refused here, and all of it at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytorch_designer.errors import InvalidSpecError
+from pytorch_designer.harness.job.distribution import process_places
+from pytorch_designer.harness.job.rendering import render_command
+from pytorch_designer.harness.job.snapshot import code_snapshot
+from pytorch_designer.harness.schema.assets import Assets, is_reference
+from pytorch_designer.harness.schema.binding_scope import Scope, Source, leaf_output
+from pytorch_designer.harness.schema.pipeline_faults import Faults
+from pytorch_designer.harness.schema.pipeline_specification import Given, PipelineSpec
+from pytorch_designer.harness.schema.specification import (
+    FILE_TYPES,
+    FOLDER_TYPES,
+    CommandSpec,
+    Distribution,
+    InputSpec,
+    Resources,
+)
+from pytorch_designer.harness.schema.values import check_names, check_values, default_value, parse_literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytorch_designer.harness.schema.pipeline_specification import NodeSpec
+
+_NO_PATHS: dict[tuple[str, str], Path] = {}
+
+
+@dataclass(frozen=True)
+class PlannedNode:
+    """A command node, ready to run as soon as the outputs that it needs are there.
+
+    Attributes:
+        name: Its name, after those of the nodes around it: `outer.inner`.
+        spec: Its component, with what the node changes.
+        inputs: What is given, by input. What is left out has its default.
+        environment_variables: By name.
+        pipeline_outputs: The output of the whole pipeline that each output is, if it is one.
+        needs: The names of the nodes whose outputs it needs.
+    """
+
+    name: str
+    spec: CommandSpec
+    inputs: Mapping[str, Source]
+    environment_variables: Mapping[str, Source]
+    pipeline_outputs: Mapping[str, str]
+    needs: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A pipeline laid flat.
+
+    Attributes:
+        pipeline: What it was made of.
+        nodes: By name; each after those that it needs.
+        outputs: The node's output that each output of the pipeline is, as name and port.
+        inputs: What each input of the pipeline is given, as text; those without a value are left out.
+    """
+
+    pipeline: PipelineSpec
+    nodes: Mapping[str, PlannedNode]
+    outputs: Mapping[str, tuple[str, str]]
+    inputs: Mapping[str, str]
+
+
+def plan_pipeline(
+    pipeline: PipelineSpec, inputs: Mapping[str, object] | None = None, assets: Assets | None = None
+) -> Plan:
+    """Lay a pipeline flat and check it.
+
+    Args:
+        pipeline: The pipeline.
+        inputs: Values for its inputs, in place of its own: paths and registered names for data, else Python values
+            or their text.
+        assets: Where registered data is.
+
+    Raises:
+        UnknownNameError: The pipeline has no input of a name in `inputs`.
+        InvalidSpecError: Something is wrong with it; lists all that is.
+        UnsupportedLocallyError: Parts of it cannot run here; lists all of them.
+        ParameterError: A single value is wrong.
+    """
+    check_names("input", inputs or {}, pipeline.inputs, pipeline.name)
+    faults = Faults()
+    planner = _Planner(assets or Assets(), faults)
+    given = {**pipeline.given, **_given(pipeline, inputs or {})}
+    outer = Scope(pipeline, "", {}, assets or Assets())
+    values = planner.input_values(pipeline, given, outer, str(pipeline.source))
+    planner.add_pipeline(pipeline, "", values, {name: name for name in pipeline.outputs})
+    outputs = {}
+    for name in pipeline.outputs:
+        with faults.collecting():
+            outputs[name] = _pipeline_output(pipeline, name)
+    nodes = _in_order(planner.nodes, faults, pipeline.source)
+    faults.raise_any(pipeline.source)
+    texts = {name: source.text(_NO_PATHS) for name, source in values.items() if source is not None}
+    return Plan(pipeline, nodes, outputs, texts)
+
+
+class _Planner:
+    """Collects the command nodes of a pipeline and of those nested in it."""
+
+    def __init__(self, assets: Assets, faults: Faults) -> None:
+        self.nodes: dict[str, PlannedNode] = {}
+        self._assets = assets
+        self._faults = faults
+
+    def input_values(
+        self, pipeline: PipelineSpec, given: Mapping[str, Given], outer: Scope, where: str
+    ) -> dict[str, Source | None]:
+        """What the inputs of a pipeline stand for, which is given in the scope around it."""
+        values: dict[str, Source | None] = dict.fromkeys(pipeline.inputs)
+        for name in given:
+            if name not in pipeline.inputs:
+                self._faults.add(f"{pipeline.label} has no input {name}.", where)
+        for name, port in pipeline.inputs.items():
+            with self._faults.collecting():
+                source = outer.resolve(given[name], where) if name in given else None
+                if source is None:
+                    default = default_value(port)
+                    source = None if default is None else Source((str(default),))
+                if source is None and not port.is_optional:
+                    self._faults.add(f"The input {name} of {pipeline.label} has no value.", where)
+                values[name] = source if source is None else _checked(port, source, pipeline.name, where)
+        return values
+
+    def add_pipeline(
+        self, pipeline: PipelineSpec, prefix: str, values: Mapping[str, Source | None], exports: Mapping[str, str]
+    ) -> None:
+        """Add the nodes of a pipeline; `exports` says which output of the whole pipeline each of its outputs is."""
+        scope = Scope(pipeline, prefix, values, self._assets)
+        writers: dict[str, str] = {}
+        for node in pipeline.nodes.values():
+            for port, name in node.bound_outputs.items():
+                if port not in node.component.outputs:
+                    self._faults.add(f"The node {node.name} has no output {port}.", node.where)
+                if name not in pipeline.outputs:
+                    self._faults.add(f"The pipeline has no output {name}.", node.where)
+                elif name in writers:
+                    self._faults.add(f"{writers[name]} and {node.name} both write the output {name}.", node.where)
+                writers[name] = node.name
+            bound = {port: exports[name] for port, name in node.bound_outputs.items() if name in exports}
+            with self._faults.collecting():
+                if isinstance(node.component, PipelineSpec):
+                    inner = self.input_values(node.component, node.inputs, scope, node.where)
+                    self.add_pipeline(node.component, f"{prefix}{node.name}.", inner, bound)
+                else:
+                    self._add_command(node, node.component, prefix, scope, bound)
+
+    def _add_command(
+        self, node: NodeSpec, component: CommandSpec, prefix: str, scope: Scope, bound: Mapping[str, str]
+    ) -> None:
+        spec = _with_overrides(node, component, scope)
+        inputs: dict[str, Source] = {}
+        for name, given in node.inputs.items():
+            if name not in spec.inputs:
+                self._faults.add(f"The node {node.name} has no input {name}.", node.where)
+                continue
+            with self._faults.collecting(node.where):
+                source = scope.resolve(given, node.where)
+                if source is not None:
+                    inputs[name] = _checked(spec.inputs[name], source, node.name, node.where)
+                elif spec.inputs[name].is_required:
+                    self._faults.add(f"The input {name} of {node.name} has no value.", node.where)
+        for name, port in spec.inputs.items():
+            if port.is_required and name not in node.inputs:
+                self._faults.add(f"The input {name} of {node.name} has no value.", node.where)
+        variables = {}
+        for name, text in node.environment_variables.items():
+            with self._faults.collecting():
+                variables[name] = scope.resolve(Given(text), node.where) or Source(("",))
+        with self._faults.collecting():
+            code_snapshot(spec)
+        with self._faults.collecting(node.where):
+            process_places(spec)
+        with self._faults.collecting(node.where):
+            _check_command(spec, inputs)
+        sources = (*inputs.values(), *variables.values())
+        needs = frozenset(output.node for source in sources for output in source.outputs)
+        self.nodes[f"{prefix}{node.name}"] = PlannedNode(f"{prefix}{node.name}", spec, inputs, variables, bound, needs)
+
+
+def _given(pipeline: PipelineSpec, inputs: Mapping[str, object]) -> dict[str, Given]:
+    given = {}
+    for name, value in inputs.items():
+        if value is None:
+            continue
+        is_path = pipeline.inputs[name].is_data or isinstance(value, Path)
+        text = str(value)
+        if is_path and not is_reference(text):
+            text = str(Path(text).absolute())
+        given[name] = Given(text, is_path=is_path)
+    return given
+
+
+def _checked(port: InputSpec, source: Source, owner: str, where: str) -> Source:
+    """`source`, which goes to `port`; a literal is shown as the port's type shows it."""
+    if port.is_data:
+        if not source.is_path:
+            raise InvalidSpecError(
+                f"The input {port.name} of {owner} is a {port.type} and was given {source.text(_NO_PATHS)!r}.",
+                where=where,
+                advice="Write it as {type: ..., path: ...}.",
+            )
+        _check_data(port, source, owner, where)
+        return source
+    if source.is_path and port.type != "string":
+        raise InvalidSpecError(f"The input {port.name} of {owner} is a {port.type} and was given data.", where=where)
+    return source if source.is_path else Source((str(parse_literal(port, source.text(_NO_PATHS))),))
+
+
+def _check_data(port: InputSpec, source: Source, owner: str, where: str) -> None:
+    if not source.outputs:
+        check_values(_spec_with(port), {port.name: source.text(_NO_PATHS)})
+    elif len(source.parts) == 1:
+        kinds = (port.type, source.outputs[0].type)
+        if any(kind in FILE_TYPES for kind in kinds) and any(kind in FOLDER_TYPES for kind in kinds):
+            what = f"The input {port.name} of {owner} is a {kinds[0]} and was given a {kinds[1]}."
+            raise InvalidSpecError(what, where=where)
+
+
+def _spec_with(port: InputSpec) -> CommandSpec:
+    return CommandSpec(name=port.name, command="", source=Path(), inputs={port.name: port})
+
+
+def _check_command(spec: CommandSpec, inputs: Mapping[str, Source]) -> None:
+    shown: dict[str, str | Path] = {name: "" for name, port in spec.inputs.items() if port.default is not None}
+    shown.update(dict.fromkeys(inputs, ""))
+    required = {name: "" for name, port in spec.inputs.items() if port.is_required}  # reported where they are missing
+    render_command(spec, {**required, **shown}, {name: Path(name) for name in spec.outputs})
+
+
+def _with_overrides(node: NodeSpec, component: CommandSpec, scope: Scope) -> CommandSpec:
+    resources = {name: _plain(scope, text, node.where) for name, text in node.resources.items()}
+    distribution = {name: _plain(scope, text, node.where) for name, text in node.distribution.items()}
+    count = "instance_count"
+    per_node = distribution.get("process_count_per_instance", distribution.get("process_count_per_node", "1"))
+    return replace(
+        component,
+        resources=Resources(
+            instance_count=_count(resources[count], count, node)
+            if count in resources
+            else component.resources.instance_count,
+            shm_size=resources.get("shm_size", component.resources.shm_size),
+        ),
+        distribution=Distribution(
+            distribution.get("type", "").lower(), _count(per_node, "process_count_per_instance", node)
+        )
+        if distribution
+        else component.distribution,
+        environment=component.environment if node.environment is None else node.environment,
+        outputs={
+            name: replace(port, mode=node.output_modes.get(name, port.mode)) for name, port in component.outputs.items()
+        },
+    )
+
+
+def _plain(scope: Scope, text: str, where: str) -> str:
+    source = scope.resolve(Given(text), where)
+    if source is None or source.outputs:
+        raise InvalidSpecError(f"{text} has no value before the pipeline runs.", where=where)
+    return source.text(_NO_PATHS)
+
+
+def _count(text: str, name: str, node: NodeSpec) -> int:
+    port = InputSpec(name, "integer", minimum=1)
+    return int(parse_literal(port, text))
+
+
+def _pipeline_output(pipeline: PipelineSpec, name: str) -> tuple[str, str]:
+    for node in pipeline.nodes.values():
+        for port, bound in node.bound_outputs.items():
+            if bound == name:
+                return leaf_output(node, port, "", node.where).port
+    raise InvalidSpecError(
+        f"No node writes the output {name} of the pipeline.",
+        where=pipeline.source,
+        advice=f"Bind an output of a node to ${{{{parent.outputs.{name}}}}}, or remove it.",
+    )
+
+
+def _in_order(nodes: Mapping[str, PlannedNode], faults: Faults, source: Path) -> dict[str, PlannedNode]:
+    """The nodes, each after those that it needs."""
+    ordered: dict[str, PlannedNode] = {}
+    waiting = dict(nodes)
+    while waiting:
+        ready = [name for name, node in waiting.items() if not node.needs & waiting.keys()]
+        if not ready:
+            faults.add(f"Nodes wait for each other in a circle: {', '.join(_circle(waiting))}.", source)
+            break
+        ordered.update({name: waiting.pop(name) for name in ready})
+    return ordered
+
+
+def _circle(waiting: Mapping[str, PlannedNode]) -> list[str]:
+    path = [next(iter(waiting))]
+    while path.count(path[-1]) == 1:
+        path.append(next(name for name in waiting if name in waiting[path[-1]].needs))
+    return path[path.index(path[-1]) :]

@@ -1,0 +1,118 @@
+"""A pipeline that is read, checked and ready to run, from whatever it was given as."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from pytorch_designer.errors import FailedToWriteOutputsError
+from pytorch_designer.harness.job.job_run import GRACE_SECONDS
+from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT
+from pytorch_designer.harness.pipeline.pipeline_plan import plan_pipeline
+from pytorch_designer.harness.schema.assets import Assets, read_assets
+from pytorch_designer.harness.schema.azure_objects import pipeline_job
+from pytorch_designer.harness.schema.pipeline_file import read_pipeline
+from pytorch_designer.harness.schema.pipeline_specification import PipelineSpec
+from pytorch_designer.harness.schema.values import check_names
+from pytorch_designer.system.resources import usable_cores
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from typing_extensions import Unpack
+
+    from pytorch_designer.harness.job.run_store import RunStore
+    from pytorch_designer.harness.pipeline.pipeline_plan import Plan
+    from pytorch_designer.harness.reuse.reuse_cache import ReuseCache
+
+
+class PipelineOptions(TypedDict, total=False):
+    """How a pipeline is run; each of these may be left out.
+
+    Attributes:
+        inputs: Values for inputs of the pipeline, in place of its own.
+        outputs: Folders (or files) for outputs of the pipeline; those left out go below the run folder.
+        assets: Where registered components and data are, or the YAML file that says it; see `assets`.
+        cache: Where results are kept and reused; None: every node runs.
+        force_rerun: Run every node although its result is kept; so does `settings.force_rerun` of the pipeline.
+        max_parallel: Most processes at a time; a node with more runs alone. None: the number of cores.
+        store: Where the MLflow runs are created: one for the pipeline and one below it for each node. None: none.
+        grace_seconds: How long processes have between SIGTERM and SIGKILL when they must end.
+        keep_working_directory: Keep those of nodes that have succeeded too.
+    """
+
+    inputs: Mapping[str, object] | None
+    outputs: Mapping[str, str | Path] | None
+    assets: Assets | str | Path | None
+    cache: ReuseCache | None
+    force_rerun: bool
+    max_parallel: int | None
+    store: RunStore | None
+    grace_seconds: float
+    keep_working_directory: bool
+
+
+@dataclass(frozen=True)
+class PipelineRequest:
+    """A checked pipeline, and how to run it; see `prepare_pipeline`, which makes it.
+
+    Attributes:
+        outputs: Where each output of the pipeline goes that was given a place.
+        experiment: The MLflow experiment that the pipeline names, or the default one.
+    """
+
+    plan: Plan
+    run_folder: Path
+    outputs: Mapping[str, Path]
+    experiment: str
+    cache: ReuseCache | None
+    is_forced: bool
+    max_parallel: int
+    store: RunStore | None
+    grace_seconds: float
+    keep_working_directory: bool
+
+
+def prepare_pipeline(
+    job: PipelineSpec | str | Path | Any, *, run_folder: str | Path, **options: Unpack[PipelineOptions]
+) -> PipelineRequest:
+    """Read and check a pipeline; nothing is written.
+
+    Raises:
+        DesignerError: The pipeline cannot be run as it is; see `pipeline_plan.plan_pipeline`.
+    """
+    given = options.get("assets")
+    assets = given if isinstance(given, Assets) else Assets() if given is None else read_assets(Path(given))
+    pipeline = _read_job(job, assets)
+    plan = plan_pipeline(pipeline, options.get("inputs"), assets)
+    return PipelineRequest(
+        plan=plan,
+        run_folder=Path(run_folder).absolute(),
+        outputs=_given_outputs(pipeline, options.get("outputs") or {}),
+        experiment=pipeline.experiment_name or DEFAULT_EXPERIMENT,
+        cache=options.get("cache"),
+        is_forced=options.get("force_rerun", False) or pipeline.settings.force_rerun,
+        max_parallel=options.get("max_parallel") or usable_cores(),
+        store=options.get("store"),
+        grace_seconds=options.get("grace_seconds", GRACE_SECONDS),
+        keep_working_directory=options.get("keep_working_directory", False),
+    )
+
+
+def _read_job(job: PipelineSpec | str | Path | Any, assets: Assets) -> PipelineSpec:
+    if isinstance(job, PipelineSpec):
+        return job
+    return read_pipeline(Path(job), assets) if isinstance(job, (str, Path)) else pipeline_job(job, assets)
+
+
+def _given_outputs(pipeline: PipelineSpec, given: Mapping[str, str | Path]) -> dict[str, Path]:
+    check_names("output", given, pipeline.outputs, pipeline.label)
+    paths = {**pipeline.given_outputs, **{name: Path(path).absolute() for name, path in given.items()}}
+    for (name, path), (other, place) in itertools.permutations(paths.items(), 2):
+        if path.resolve() in (place.resolve(), *place.resolve().parents):
+            raise FailedToWriteOutputsError(
+                f"The outputs {name} and {other} share a folder.", where=path, advice="Give each a folder of its own."
+            )
+    return paths

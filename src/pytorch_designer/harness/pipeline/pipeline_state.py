@@ -1,0 +1,213 @@
+"""How far a pipeline is and how it ended: what `run_pipeline` returns, and the file in its run folder.
+
+RUN/pipeline.json           the state of the pipeline and of each node, replaced at once on every change
+RUN/.lock                   held while the pipeline runs
+RUN/nodes/NAME/             the run folder of each node; see `run_folder`
+RUN/nodes/NAME.key          while a node runs, and when it was interrupted: its key; see `reuse_key`
+RUN/named-outputs/NAME/     outputs of the pipeline that were not given a folder
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from filelock import Timeout
+
+from pytorch_designer.errors import FailedToWriteOutputsError
+from pytorch_designer.harness.job.run_folder import NODES_FOLDER, PIPELINE_FILE
+from pytorch_designer.storage.locking import held_lock
+from pytorch_designer.storage.output import write_atomically, writing_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+    from pathlib import Path
+
+_LOCK = ".lock"
+
+
+class NodeState(str, Enum):
+    """Where a node is; the words of the state file."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    REUSED = "reused"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    CANCELED = "canceled"
+
+    @property
+    def has_succeeded(self) -> bool:
+        """Whether its outputs are there."""
+        return self in {NodeState.COMPLETED, NodeState.REUSED}
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more happens to it."""
+        return self not in {NodeState.WAITING, NodeState.RUNNING}
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """A node of a pipeline that runs or has ended.
+
+    Attributes:
+        name: Its name, after those of the pipelines around it: `outer.inner`.
+        run_folder: Its logs and collected files; see `run_folder`.
+        outputs: The path of each output.
+        exit_code: That of its job, or None where no job ran to its own end.
+        seconds: How long its job took.
+        peak_memory_bytes: See `job.JobResult`.
+        run_id: Its MLflow run, or None where it did not start.
+        error: Why it failed or was not run, as a message, or None.
+        reused_from: When the result that it reuses was made, in seconds since 1970, or None.
+        key: See `reuse_key`; None where it is not deterministic.
+        log_files: The log of every process, by rank.
+    """
+
+    name: str
+    run_folder: Path
+    state: NodeState = NodeState.WAITING
+    outputs: Mapping[str, Path] = field(default_factory=dict)
+    exit_code: int | None = None
+    started: float | None = None
+    seconds: float | None = None
+    peak_memory_bytes: int | None = None
+    run_id: str | None = None
+    error: str | None = None
+    reused_from: float | None = None
+    key: str | None = None
+    log_files: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class PipelineResult:
+    """How a pipeline ended.
+
+    Attributes:
+        state: `completed`, `failed` (a node has failed), or, in the state file, `running` or `canceled`.
+        nodes: By name, in an order in which each comes after those that it needs.
+        outputs: The path of each output of the pipeline whose node has succeeded.
+        run_folder: Where everything is.
+        run_id: The parent of the nodes' runs, in MLflow too.
+        seconds: Time from the start to the end.
+    """
+
+    name: str
+    state: str
+    nodes: Mapping[str, NodeResult]
+    outputs: Mapping[str, Path]
+    run_folder: Path
+    run_id: str
+    started: float
+    seconds: float | None = None
+
+    @property
+    def has_succeeded(self) -> bool:
+        """Whether every node has its outputs."""
+        return all(node.state.has_succeeded for node in self.nodes.values())
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 1 where a node failed."""
+        return 0 if self.has_succeeded else 1
+
+    @property
+    def state_file(self) -> Path:
+        """The file that `write_state` writes."""
+        return self.run_folder / PIPELINE_FILE
+
+    def with_node(self, node: NodeResult) -> PipelineResult:
+        """This state with one node changed."""
+        return replace(self, nodes={**self.nodes, node.name: node})
+
+    def ended(self, state: str, outputs: Mapping[str, Path]) -> PipelineResult:
+        """This state with the end of the pipeline."""
+        return replace(self, state=state, outputs=outputs, seconds=time.time() - self.started)
+
+
+def write_state(result: PipelineResult) -> None:
+    """Replace the state file at once.
+
+    Raises:
+        FailedToWriteOutputsError: It cannot be written.
+    """
+    with writing_errors(result.run_folder):
+        write_atomically(result.state_file, (json.dumps(_plain(result), indent=2) + "\n").encode())
+
+
+@contextmanager
+def prepared_folder(path: Path, own_entries: Collection[str]) -> Iterator[None]:
+    """Make the run folder of a pipeline, and keep a second run out of it while the context lasts.
+
+    Args:
+        path: The folder: new, empty, or that of an earlier run.
+        own_entries: Names of what may be in it.
+
+    Raises:
+        FailedToWriteOutputsError: It cannot be written, holds something that is not a run's, or a run uses it.
+    """
+    with ExitStack() as lock:
+        with writing_errors(path):
+            _make(path, own_entries)
+            _acquire(lock, path)
+        yield
+
+
+def _make(path: Path, own_entries: Collection[str]) -> None:
+    path.mkdir(parents=True, exist_ok=True)
+    occupied = sorted(entry.name for entry in path.iterdir())
+    foreign = [name for name in occupied if not name.startswith(".") and name not in own_entries]
+    if foreign and PIPELINE_FILE not in occupied:
+        raise FailedToWriteOutputsError(
+            "The run folder is not empty and not one of an earlier run of a pipeline; nothing in it was changed.",
+            where=path,
+            examples=foreign,
+            advice="Name a new or empty folder.",
+            reason="not_empty",
+        )
+    (path / NODES_FOLDER).mkdir(exist_ok=True)
+
+
+def _acquire(lock: ExitStack, path: Path) -> None:
+    try:
+        lock.enter_context(held_lock(path / _LOCK, timeout_seconds=0))
+    except Timeout:
+        raise FailedToWriteOutputsError(
+            "Another run of a pipeline uses this run folder.", where=path, advice="Wait for it, or name another folder."
+        ) from None
+
+
+def _plain(result: PipelineResult) -> dict[str, Any]:
+    nodes = {
+        name: {
+            "state": node.state.value,
+            "exit_code": node.exit_code,
+            "started": node.started,
+            "seconds": node.seconds,
+            "peak_memory_bytes": node.peak_memory_bytes,
+            "run_id": node.run_id,
+            "error": node.error,
+            "reused_from": node.reused_from,
+            "key": node.key,
+            "run_folder": str(node.run_folder),
+            "outputs": {port: str(path) for port, path in node.outputs.items()},
+        }
+        for name, node in result.nodes.items()
+    }
+    return {
+        "pipeline": result.name,
+        "state": result.state,
+        "run_id": result.run_id,
+        "process_id": os.getpid(),
+        "started": result.started,
+        "seconds": result.seconds,
+        "outputs": {name: str(path) for name, path in result.outputs.items()},
+        "nodes": nodes,
+    }

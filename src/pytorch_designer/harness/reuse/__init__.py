@@ -1,0 +1,1 @@
+"""Reuse of nodes: the key of a node, the cache of results."""

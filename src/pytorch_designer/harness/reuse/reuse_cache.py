@@ -1,0 +1,326 @@
+"""Results of jobs, kept so that a job with the same key need not run again.
+
+    CACHE/entries/KEY/entry.json     what it is; see `Entry`
+    CACHE/entries/KEY/ports/NAME/    the content of each output; a `uri_file` is a folder with that file
+    CACHE/entries/KEY/run/           user_logs, outputs, logs and run.json of the job
+    CACHE/entries/KEY/last_used      its time is that of the last use
+    CACHE/partial/                   entries that are being written
+    CACHE/hashes/                    see `content_hash.HashMemory`
+    CACHE/lock                       held while entries come and go
+
+An entry is written below `partial` and renamed when it is complete, so that a crash leaves no half entry. Names, sizes
+and times of its files are compared each time it is used, and an entry that has changed is thrown away. What is taken
+out of it are copies: nobody writes into the cache.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import time
+import uuid
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from pytorch_designer.harness.job.content_hash import content_hash, list_tree, listing_hash
+from pytorch_designer.harness.job.file_copy import copy_entries
+from pytorch_designer.harness.job.run_folder import RECORD_FILE
+from pytorch_designer.settings import user_cache_folder
+from pytorch_designer.storage.locking import held_lock
+from pytorch_designer.storage.output import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from pytorch_designer.harness.job.job_run import JobResult
+
+_log = logging.getLogger(__name__)
+
+_PORTS = "ports"
+_RUN = "run"
+_RECORD = "entry.json"
+_RUN_PARTS = ("user_logs", "outputs", "logs")
+_LAST_USED = "last_used"
+_ABANDONED_SECONDS = 24 * 60 * 60
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One kept result.
+
+    Attributes:
+        node: The node that it is of.
+        stored: When it was kept, in seconds since 1970.
+        seconds: How long the job took.
+        run_id: The MLflow run of the job.
+        contents: The content hash of each output.
+        is_file: Whether each output is a single file.
+        listing: Hash of names, sizes and times of all files in the entry.
+        num_bytes: Their size together.
+    """
+
+    key: str
+    node: str
+    component: str
+    stored: float
+    seconds: float
+    run_id: str
+    contents: Mapping[str, str]
+    is_file: Mapping[str, bool]
+    listing: str
+    num_bytes: int
+
+
+class ReuseCache:
+    """The kept results in one folder; several programs may use it at a time.
+
+    Args:
+        folder: Is created when something is kept.
+        max_bytes: When the entries are larger together, the ones that were not used for the longest time go.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        self.folder = folder.absolute()
+        self.max_bytes = max_bytes
+        self._entries = self.folder / "entries"
+        self._partial = self.folder / "partial"
+
+    @property
+    def hashes(self) -> Path:
+        """Where content hashes are remembered."""
+        return self.folder / "hashes"
+
+    def entries(self) -> list[Entry]:
+        """What is kept, the latest used first."""
+        found = [entry for path in self._paths() if (entry := _read(path)) is not None]
+        return sorted(found, key=self.last_used, reverse=True)
+
+    def last_used(self, entry: Entry) -> float:
+        """When an entry was used or kept, in seconds since 1970."""
+        try:
+            return (self._entries / entry.key / _LAST_USED).stat().st_mtime
+        except OSError:
+            return entry.stored
+
+    def find(self, key: str) -> Entry | None:
+        """The entry with this key, or None; one that is damaged is removed."""
+        path = self._entries / key
+        entry = _read(path)
+        if entry is None:
+            if path.exists():
+                self._remove([path])
+            return None
+        try:
+            is_whole = _listing(path) == entry.listing
+        except OSError:
+            is_whole = False
+        if not is_whole:
+            _log.warning("A kept result of %s has changed on the disk and is not used: %s", entry.node, path)
+            self._remove([path])
+            return None
+        return entry
+
+    def restore(self, entry: Entry, outputs: Mapping[str, Path], run_folder: Path) -> bool:
+        """Copy an entry to where its job would have written.
+
+        Args:
+            entry: What `find` has returned.
+            outputs: The path of each output that is wanted: absent, or an empty folder.
+            run_folder: Gets the logs; files in it are replaced.
+
+        Returns:
+            False where the entry has vanished meanwhile; no output was touched then.
+
+        Raises:
+            OSError: An output cannot be written.
+        """
+        path = self._entries / entry.key
+        with _staging_places(outputs) as places:
+            try:
+                for name, place in places.items():
+                    copy_entries(list_tree(path / _PORTS / name), place)
+                copy_entries(list_tree(path / _RUN), run_folder)
+                is_whole = _listing(path) == entry.listing
+            except FileNotFoundError:
+                return False
+            if is_whole:
+                for name, place in places.items():
+                    _put(place, outputs[name], is_file=entry.is_file[name])
+        with suppress(OSError):  # another program throws it away in this moment
+            os.utime(path / _LAST_USED)
+        return is_whole
+
+    def store(
+        self, result: JobResult, key: str, node: str, component: str, is_file: Mapping[str, bool]
+    ) -> Entry | None:
+        """Keep the result of a job that succeeded, in place of an older one.
+
+        Args:
+            result: How it ended.
+            key: See `reuse_key`.
+            node: The node that it is of.
+            component: What it ran.
+            is_file: Whether each output is a single file.
+
+        Returns:
+            What was kept; None where that cannot be: an output is missing or larger than the whole cache.
+
+        Raises:
+            OSError: Something cannot be read or written.
+        """
+        trees = {name: list_tree(path) for name, path in result.outputs.items() if path.exists()}
+        num_bytes = sum(max(item.num_bytes, 0) for tree in trees.values() for item in tree)
+        if trees.keys() != result.outputs.keys() or num_bytes > self.max_bytes:
+            return None
+        partial = self._partial / uuid.uuid4().hex
+        try:
+            for name, tree in trees.items():
+                copy_entries(tree, partial / _PORTS / name)
+            _copy_run(result.run_folder, partial)
+            entry = Entry(
+                key=key,
+                node=node,
+                component=component,
+                stored=time.time(),
+                seconds=result.seconds,
+                run_id=result.run_id,
+                contents={name: content_hash(list_tree(result.outputs[name])) for name in trees},
+                is_file=dict(is_file),
+                listing=_listing(partial),
+                num_bytes=_num_bytes(partial),
+            )
+            write_atomically(partial / _RECORD, json.dumps(asdict(entry)).encode())
+            self._commit(partial, key)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        return entry
+
+    def clear(self) -> tuple[int, int]:
+        """Remove all entries and remembered hashes, but not what other programs are writing at the moment.
+
+        Returns:
+            How many entries there were, and their size in bytes.
+        """
+        entries = self.entries()
+        self._remove([*self._paths(), *_abandoned(self._partial)])
+        shutil.rmtree(self.hashes, ignore_errors=True)
+        return len(entries), sum(entry.num_bytes for entry in entries)
+
+    def _commit(self, partial: Path, key: str) -> None:
+        with self._locked():
+            self._entries.mkdir(parents=True, exist_ok=True)
+            place = self._entries / key
+            self._throw_away([place])
+            partial.replace(place)
+            self._throw_away(_abandoned(self._partial))
+            self._evict()
+
+    def _evict(self) -> None:
+        entries = self.entries()
+        total = sum(entry.num_bytes for entry in entries)
+        while total > self.max_bytes and len(entries) > 1:  # the one that was just kept stays
+            oldest = entries.pop()
+            total -= oldest.num_bytes
+            self._throw_away([self._entries / oldest.key])
+
+    def _remove(self, paths: list[Path]) -> None:
+        if self.folder.exists():
+            with self._locked():
+                self._throw_away(paths)
+
+    def _throw_away(self, paths: list[Path]) -> None:
+        """Renamed before they are removed, so that nobody finds half of one."""
+        for path in paths:
+            trash = self._partial / f"{uuid.uuid4().hex}.trash"
+            self._partial.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):
+                path.replace(trash)
+            shutil.rmtree(trash, ignore_errors=True)
+
+    def _locked(self) -> AbstractContextManager[None]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return held_lock(self.folder / "lock")
+
+    def _paths(self) -> list[Path]:
+        return _children(self._entries)
+
+
+def open_cache(folder: Path | None, max_bytes: int) -> ReuseCache:
+    """The cache in `folder`; None: in the user's cache folder."""
+    return ReuseCache(folder or user_cache_folder() / "reuse", max_bytes)
+
+
+def is_empty(path: Path) -> bool:
+    """Whether there is nothing at `path`, or an empty folder."""
+    return not path.exists() or (path.is_dir() and not any(path.iterdir()))
+
+
+def _copy_run(run_folder: Path, partial: Path) -> None:
+    for name in _RUN_PARTS:
+        part = run_folder / name
+        if part.is_dir():
+            copy_entries(list_tree(part), partial / _RUN / name)
+    for name in (_PORTS, _RUN):  # a job may have no output
+        (partial / name).mkdir(exist_ok=True)
+    shutil.copy2(run_folder / RECORD_FILE, partial / _RUN / RECORD_FILE)
+    (partial / _LAST_USED).touch()
+
+
+def _read(path: Path) -> Entry | None:
+    try:
+        return Entry(**json.loads((path / _RECORD).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _listing(path: Path) -> str:
+    return listing_hash([*list_tree(path / _PORTS), *list_tree(path / _RUN)])
+
+
+def _num_bytes(path: Path) -> int:
+    return sum(max(item.num_bytes, 0) for item in list_tree(path))
+
+
+def _children(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _abandoned(folder: Path) -> list[Path]:
+    """What a program that was killed has left behind."""
+    found = []
+    for path in _children(folder):
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
+                found.append(path)
+    return found
+
+
+@contextmanager
+def _staging_places(outputs: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
+    """A folder beside each output, which is gone at the end."""
+    suffix = uuid.uuid4().hex
+    places = {name: path.with_name(f".{path.name}.{suffix}.partial") for name, path in outputs.items()}
+    try:
+        yield places
+    finally:
+        for place in places.values():
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def _put(place: Path, target: Path, *, is_file: bool) -> None:
+    if is_file:
+        next(place.iterdir()).replace(target)
+        return
+    try:
+        if target.exists():
+            target.rmdir()
+        place.replace(target)
+    except OSError:  # a mount point, or somebody's working directory on Windows: only its content can be replaced
+        target.mkdir(exist_ok=True)
+        for child in place.iterdir():
+            child.replace(target / child.name)

@@ -1,0 +1,90 @@
+"""What the result of a job depends on, as one hash: two jobs with the same key would do the same.
+
+In it are the content of the code snapshot and of the inputs, the command, the parameters, the environment and its
+files, the node's environment variables, the outputs' types and modes, the number of processes and nodes, the version
+of Python and those of the packages that are installed beside it. Not in it are the caller's environment variables, the
+paths of inputs and outputs, and the size of /dev/shm.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import sys
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytorch_designer.harness.job.content_hash import content_hash, list_tree
+from pytorch_designer.harness.schema.values import render_value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytorch_designer.harness.schema.specification import CommandSpec, InputValue
+
+_FORMAT = 1
+_METADATA = (".dist-info", ".egg-info")
+
+
+def reuse_key(
+    spec: CommandSpec,
+    *,
+    code: str,
+    inputs: Mapping[str, InputValue],
+    contents: Mapping[str, str],
+    environment_variables: Mapping[str, str],
+) -> str:
+    """The key of a job.
+
+    Args:
+        spec: What it runs.
+        code: Hash of the code snapshot.
+        inputs: The checked values of its inputs.
+        contents: The content hash of each data input.
+        environment_variables: Those of the node.
+
+    Raises:
+        OSError: A file that the environment names cannot be read.
+    """
+    facts = {
+        "format": _FORMAT,
+        "command": spec.command,
+        "code": code,
+        "environment": _environment(spec),
+        "machine": _machine(),
+        "inputs": {name: contents.get(name) or render_value(value) for name, value in inputs.items()},
+        "outputs": {name: (port.type, port.mode) for name, port in spec.outputs.items()},
+        "environment_variables": dict(environment_variables),
+        "distribution": None if spec.distribution is None else spec.distribution.type,
+        "processes": (spec.num_processes, spec.resources.instance_count),
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _environment(spec: CommandSpec) -> Any:
+    """The environment with the contents of the files that it names; `azureml:` in front of a name does not matter."""
+    value = spec.environment
+    if isinstance(value, str):
+        return value.removeprefix("azureml:")
+    if not isinstance(value, dict):
+        return value
+    resolved = dict(value)
+    for key in ("conda_file", "build"):
+        named = value.get(key)
+        path = named.get("path") if key == "build" and isinstance(named, dict) else named
+        if isinstance(path, str) and (spec.folder / path).exists():
+            resolved[key] = content_hash(list_tree(spec.folder / path))
+    return resolved
+
+
+@lru_cache(maxsize=1)
+def _machine() -> list[str]:
+    """The Python that jobs run with. Reading each package's metadata would take a second; their folders say enough."""
+    packages = set()
+    for entry in sys.path:
+        if entry and Path(entry).is_dir():
+            packages |= {name for name in os.listdir(entry) if name.endswith(_METADATA)}  # noqa: PTH208 (much faster)
+    return [sys.version, platform.machine(), platform.system(), *sorted(packages)]

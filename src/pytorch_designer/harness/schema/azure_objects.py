@@ -1,0 +1,297 @@
+"""azure-ai-ml objects as the plain data of `specification`: the only module that knows that SDK's classes.
+
+It is not imported here either: whoever has an object has imported it. Public attributes are read, and the plain dicts
+of `_to_rest_inputs()` and `_to_rest_outputs()`, which have been the same in all its releases from 1.4 to 1.35: `dump()`
+changes values and paths, and a bound input cannot be shown as text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from pytorch_designer.errors import InvalidSpecError, UnsupportedLocallyError
+from pytorch_designer.harness.schema.assets import Assets, is_reference
+from pytorch_designer.harness.schema.bindings import is_binding, parse_output
+from pytorch_designer.harness.schema.pipeline_faults import Faults
+from pytorch_designer.harness.schema.pipeline_file import read_component_file
+from pytorch_designer.harness.schema.pipeline_specification import Given, NodeSpec, PipelineSettings, PipelineSpec
+from pytorch_designer.harness.schema.specification import CommandSpec, Distribution, InputSpec, OutputSpec, Resources
+
+_MODES = {"Upload": "upload", "ReadWriteMount": "rw_mount", "Direct": "direct"}
+_ANONYMOUS = "CliV2AnonymousEnvironment"
+_ANONYMOUS_COMPONENT = "azureml_anonymous"
+_ENVIRONMENT_FIELDS = ("name", "version", "image", "conda_file", "build")
+
+
+def command_component(component: Any) -> CommandSpec:
+    """What `azure.ai.ml.load_component` or `azure.ai.ml.command(...).component` gave, as a `CommandSpec`.
+
+    Raises:
+        UnsupportedLocallyError: It is another kind of component, or its code is not on this machine.
+        InvalidSpecError: It has no command.
+    """
+    base = Path(component.base_path or Path.cwd()).resolve()
+    kind = getattr(component, "type", None)
+    if kind != "command":
+        raise UnsupportedLocallyError(
+            f"{component.name} is a {kind} component; only command components can run here.", where=base
+        )
+    if not component.command:
+        raise InvalidSpecError(f"{component.name} has no command.", where=base)
+    return CommandSpec(
+        name=component.name or "component",
+        version=None if component.version is None else str(component.version),
+        display_name=component.display_name,
+        description=component.description or "",
+        command=component.command,
+        code=None if component.code is None else _local_path(base, component.code),
+        additional_includes=tuple(_local_path(base, entry) for entry in component.additional_includes or ()),
+        environment=_environment(component.environment),
+        environment_variables=dict(getattr(component, "environment_variables", None) or {}),
+        distribution=distribution(component.distribution),
+        resources=resources(component.resources),
+        inputs={name: _input(name, port) for name, port in component.inputs.items()},
+        outputs={name: _output(name, port) for name, port in component.outputs.items()},
+        is_deterministic=component.is_deterministic is not False,
+        source=base,
+    )
+
+
+def pipeline_job(job: Any, assets: Assets | None = None) -> PipelineSpec:
+    """What a `@dsl.pipeline` function or `azure.ai.ml.load_job` gave, as a `PipelineSpec`.
+
+    Args:
+        job: A `PipelineJob`.
+        assets: Where registered components are.
+
+    Raises:
+        UnsupportedLocallyError: It is another kind of job, or has nodes that cannot run here.
+        InvalidSpecError: It cannot be used.
+    """
+    base = Path(getattr(job, "base_path", None) or Path.cwd()).resolve()
+    if getattr(job, "type", None) != "pipeline" or not hasattr(job, "jobs"):
+        raise UnsupportedLocallyError(f"{type(job).__name__} is no pipeline job.", where=base)
+    faults = Faults()
+    reader = _PipelineReader(assets or Assets(), faults)
+    if isinstance(job.component, str):
+        return _job_of_registered(job, base, assets or Assets())
+    given = _given_inputs(job, base)
+    inputs = _flat_inputs(getattr(job.component, "inputs", None) or {})
+    name = getattr(job.component, "name", None)
+    spec = PipelineSpec(
+        name=job.name or "pipeline" if name in {None, _ANONYMOUS_COMPONENT} else name,
+        source=base,
+        nodes=reader.nodes(job.jobs, base),
+        inputs=inputs or {name: _job_input(job, name, value) for name, value in given.items()},
+        outputs={name: _pipeline_output(name, port) for name, port in job.outputs.items()},
+        given=given,
+        given_outputs=_given_outputs(job, base),
+        settings=_settings(job.settings),
+        display_name=job.display_name,
+        experiment_name=job.experiment_name,
+    )
+    faults.raise_any(base)
+    return spec
+
+
+def _job_of_registered(job: Any, base: Path, assets: Assets) -> PipelineSpec:
+    """A job that says no more than which registered pipeline component to run, and with what."""
+    component = read_component_file(assets.find(job.component, str(base)), assets)
+    if not isinstance(component, PipelineSpec):
+        raise InvalidSpecError(f"{job.component} is no pipeline component.", where=base)
+    return replace(
+        component,
+        given=_given_inputs(job, base),
+        given_outputs=_given_outputs(job, base),
+        settings=_settings(job.settings),
+        display_name=job.display_name or component.display_name,
+        experiment_name=job.experiment_name,
+    )
+
+
+class _PipelineReader:
+    """Reads the nodes of a pipeline and of those nested in it."""
+
+    def __init__(self, assets: Assets, faults: Faults) -> None:
+        self._assets = assets
+        self._faults = faults
+
+    def nodes(self, jobs: Any, base: Path) -> dict[str, NodeSpec]:
+        nodes = {}
+        for name, node in jobs.items():
+            with self._faults.collecting():
+                nodes[name] = self._node(name, node, base)
+        return nodes
+
+    def _node(self, name: str, node: Any, base: Path) -> NodeSpec:
+        where = f"node {name} of {base}"
+        kind = getattr(node, "type", type(node).__name__)
+        if kind not in {"command", "pipeline"}:
+            raise UnsupportedLocallyError(
+                f"The node {name} is a {kind} node; only command and pipeline nodes can run here.", where=where
+            )
+        component = node.component
+        own = Path(getattr(node, "base_path", None) or base).resolve()
+        outputs = node._to_rest_outputs()
+        targets = {port: value.get("value", value.get("uri")) for port, value in outputs.items()}
+        is_command = kind == "command"
+        return NodeSpec(
+            name=name,
+            component=self._component(name, component, where),
+            where=where,
+            inputs=_given_inputs(node, own),
+            bound_outputs={
+                port: parse_output(text, where)
+                for port, text in targets.items()
+                if isinstance(text, str) and is_binding(text)
+            },
+            output_modes={
+                port: _MODES[value["mode"]] for port, value in outputs.items() if value.get("mode") in _MODES
+            },
+            environment_variables=_texts(node.environment_variables) if is_command else {},
+            resources=_texts(_fields(node.resources, ("instance_count", "shm_size"))) if is_command else {},
+            distribution=_texts(_fields(node.distribution, ("type", "process_count_per_instance")))
+            if is_command
+            else {},
+            environment=_environment(node.environment) if is_command else None,
+            compute=_text(node.compute),
+        )
+
+    def _component(self, name: str, component: Any, where: str) -> CommandSpec | PipelineSpec:
+        if isinstance(component, str):
+            return read_component_file(self._assets.find(component, where), self._assets)
+        if getattr(component, "type", None) != "pipeline":
+            spec = command_component(component)
+            return replace(spec, name=name, version=None) if spec.name == _ANONYMOUS_COMPONENT else spec
+        base = Path(component.base_path or Path.cwd()).resolve()
+        return PipelineSpec(
+            name=name if component.name in {None, _ANONYMOUS_COMPONENT} else component.name,
+            source=base,
+            nodes=self.nodes(component.jobs, base),
+            inputs=_flat_inputs(component.inputs),
+            outputs={name: _pipeline_output(name, port) for name, port in component.outputs.items()},
+            display_name=component.display_name,
+        )
+
+
+def distribution(value: Any) -> Distribution | None:
+    """A component's or node's `distribution`, an object or a dict; None stays None."""
+    if value is None:
+        return None
+    count = _attribute(value, "process_count_per_instance")
+    return Distribution(str(_attribute(value, "type")).lower(), int(count or 1))
+
+
+def resources(value: Any) -> Resources:
+    """A component's or node's `resources`, an object or a dict; None is one node."""
+    if value is None:
+        return Resources()
+    return Resources(int(_attribute(value, "instance_count") or 1), _attribute(value, "shm_size"))
+
+
+def _input(name: str, port: Any) -> InputSpec:
+    return InputSpec(
+        name=name,
+        type=port.type,
+        is_optional=bool(port.optional),
+        default=port.default,
+        minimum=port.min,
+        maximum=port.max,
+        choices=tuple(choice.value if isinstance(choice, Enum) else choice for choice in port.enum or ()),
+        description=port.description or "",
+        mode=port.mode,
+    )
+
+
+def _output(name: str, port: Any) -> OutputSpec:
+    return OutputSpec(name, type=port.type, mode=port.mode or "rw_mount", description=port.description or "")
+
+
+def _environment(value: Any) -> Any:
+    """A reference stays text; an inline environment becomes plain data, so that it can be compared and hashed."""
+    if value is None or isinstance(value, (str, dict)):
+        return value
+    fields = {name: getattr(value, name, None) for name in _ENVIRONMENT_FIELDS}
+    if fields["name"] == _ANONYMOUS:  # made up by the SDK for an inline environment
+        fields |= {"name": None, "version": None}
+    build = fields["build"]
+    if build is not None:
+        dockerfile = {} if build.dockerfile_path is None else {"dockerfile_path": build.dockerfile_path}
+        fields["build"] = {"path": str(build.path), **dockerfile}
+    return {name: field for name, field in fields.items() if field is not None}
+
+
+def _local_path(base: Path, value: Any) -> Path:
+    text = str(getattr(value, "path", value))
+    if text.startswith(("azureml:", "/subscriptions/", "git+", "http://", "https://")):
+        raise UnsupportedLocallyError(f"The code {text} is not on this machine.", where=base)
+    return (base / text).resolve()
+
+
+def _attribute(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, dict) else getattr(value, name, None)
+
+
+def _settings(settings: Any) -> PipelineSettings:
+    return PipelineSettings(
+        continue_on_step_failure=getattr(settings, "continue_on_step_failure", None) is not False,
+        force_rerun=bool(getattr(settings, "force_rerun", None)),
+        default_compute=getattr(settings, "default_compute", None),
+    )
+
+
+def _given_inputs(owner: Any, base: Path) -> dict[str, Given]:
+    given = {}
+    for name, value in owner._to_rest_inputs().items():
+        path = value.get("uri")
+        if path is not None:
+            is_local = not is_reference(path) and not is_binding(path)
+            given[name] = Given(str((base / path).resolve()) if is_local else path, is_path=True)
+        elif value.get("value") is not None:
+            given[name] = Given(str(value["value"]))
+    return given
+
+
+def _given_outputs(job: Any, base: Path) -> dict[str, Path]:
+    paths = {name: value.get("uri") for name, value in job._to_rest_outputs().items()}
+    return {name: (base / path).resolve() for name, path in paths.items() if path and not is_reference(path)}
+
+
+def _flat_inputs(ports: Any, prefix: str = "") -> dict[str, InputSpec]:
+    """The inputs of a pipeline component, with the members of a group as `group.name`."""
+    flat: dict[str, InputSpec] = {}
+    for name, port in ports.items():
+        if port.type == "group":
+            flat |= _flat_inputs(port.values, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = _input(f"{prefix}{name}", port)
+    return flat
+
+
+def _job_input(job: Any, name: str, given: Given) -> InputSpec:
+    kind = getattr(job.inputs[name], "type", None) if given.is_path else None
+    return InputSpec(name, kind or ("uri_folder" if given.is_path else "string"))
+
+
+def _pipeline_output(name: str, port: Any) -> OutputSpec:
+    return OutputSpec(name, type=_attribute(port, "type") or "uri_folder", mode=_attribute(port, "mode") or "rw_mount")
+
+
+def _fields(value: Any, names: tuple[str, ...]) -> dict[str, Any]:
+    found = {} if value is None else {name: _attribute(value, name) for name in names}
+    return {name: field for name, field in found.items() if field is not None}
+
+
+def _texts(values: Any) -> dict[str, str]:
+    return {str(name): _text(value) or "" for name, value in (values or {}).items()}
+
+
+def _text(value: Any) -> str | None:
+    """A value as text; a pipeline's input, which stands in a setting as an object, as its binding."""
+    binding = getattr(value, "_data_binding", None)
+    if binding is not None:
+        return str(binding())
+    return None if value is None else str(value)

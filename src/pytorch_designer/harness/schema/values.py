@@ -1,0 +1,199 @@
+"""The values of a job: checked against the component's inputs before anything starts, and shown as Azure ML does."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytorch_designer.errors import (
+    GreaterThanOrEqualToError,
+    LessThanOrEqualToError,
+    NullOrEmptyError,
+    ParameterError,
+    ParameterParsingError,
+    UnknownNameError,
+    UnsupportedLocallyError,
+    shorten,
+)
+from pytorch_designer.harness.schema.specification import FILE_TYPES, FOLDER_TYPES, InputSpec, InputValue, Scalar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pytorch_designer.harness.schema.specification import CommandSpec
+
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_REMOTE = re.compile(r"(azureml:|[a-z][a-z0-9+.-]+://)", re.IGNORECASE)
+
+
+def check_values(spec: CommandSpec, given: Mapping[str, object]) -> dict[str, InputValue]:
+    """Check what was given for the inputs of `spec` and fill in the defaults.
+
+    Args:
+        spec: The component.
+        given: By input name: a path for a data port; a Python value or its text for a parameter. None counts as not
+            given.
+
+    Returns:
+        A value for every input but the optional ones without one, in the component's order. Paths are absolute and
+        exist. Passing the result in again gives the same result.
+
+    Raises:
+        UnknownNameError: There is no input of that name.
+        NullOrEmptyError: A required input has no value, or a path does not exist.
+        ParameterParsingError: A value is not of the input's type, or is none of its choices.
+        GreaterThanOrEqualToError: A value is below its lower bound.
+        LessThanOrEqualToError: A value is above its upper bound.
+        UnsupportedLocallyError: A data port was given an address and not a path.
+    """
+    check_names("input", given, spec.inputs, spec.name)
+    values: dict[str, InputValue] = {}
+    for port in spec.inputs.values():
+        value = given.get(port.name)
+        if value is None:
+            value = default_value(port)
+        if value is None and not port.is_optional:
+            kind = "folder" if port.is_data else port.type
+            raise NullOrEmptyError(f"Input {port.name} ({kind}) of {spec.name} has no value.", where=port.name)
+        if value is not None:
+            values[port.name] = _existing_path(port, value) if port.is_data else parse_literal(port, value)
+    return values
+
+
+def default_value(port: InputSpec) -> Scalar | None:
+    """The default as azure-ai-ml registers it: an unquoted whole number of the file goes through a float.
+
+    So `default: 1` is 1.0 for a number, and the text 1.0 for a string; an integer's is 1.
+    """
+    if port.default is None or isinstance(port.default, bool):
+        return port.default
+    if port.type == "number":
+        return float(parse_literal(port, port.default))
+    if port.type == "string" and isinstance(port.default, int):
+        return str(float(port.default))
+    return port.default
+
+
+def check_names(kind: str, given: Iterable[str], known: Iterable[str], owner: str) -> None:
+    """Refuse names that `owner` does not have; `kind` says of what, for the message.
+
+    Raises:
+        UnknownNameError: One of `given` is not in `known`.
+    """
+    names = list(known)
+    for name in given:
+        if name not in names:
+            have = f"It has {', '.join(names)}." if names else f"It has no {kind}s."
+            raise UnknownNameError(f"{owner} has no {kind} {name!r}.", where=name, advice=have)
+
+
+def parse_literal(port: InputSpec, value: object) -> Scalar:
+    """`value` as a value of the parameter `port`: a Python value is checked, text is parsed.
+
+    Raises:
+        ParameterError: As `check_values` says.
+    """
+    scalar = _converted(port, value)
+    if port.choices and scalar not in port.choices and str(scalar) not in {str(choice) for choice in port.choices}:
+        raise _unparsable(port, value)
+    if isinstance(scalar, (int, float)) and not isinstance(scalar, bool):
+        if port.minimum is not None and scalar < port.minimum:
+            what = f"Input {port.name} is {scalar}, but must be greater than or equal to {port.minimum}."
+            raise GreaterThanOrEqualToError(what, where=port.name, advice=_allowed(port))
+        if port.maximum is not None and scalar > port.maximum:
+            what = f"Input {port.name} is {scalar}, but must be less than or equal to {port.maximum}."
+            raise LessThanOrEqualToError(what, where=port.name, advice=_allowed(port))
+    return scalar
+
+
+def render_value(value: InputValue) -> str:
+    """What Azure ML puts in place of `${{inputs.name}}`: `str(value)`, for instance True, 0.001 or 1e-07."""
+    return str(value)
+
+
+def _converted(port: InputSpec, value: object) -> Scalar:
+    try:
+        if port.type == "boolean":
+            return _boolean(value)
+        if port.type == "integer":
+            return _integer(value)
+        if port.type == "number":
+            return _number(value)
+        if isinstance(value, (str, bool, int, float)):
+            return str(value)
+    except (ValueError, OverflowError):
+        pass
+    raise _unparsable(port, value)
+
+
+def _boolean(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.strip().lower() in {"true", "false"}:
+        return value.strip().lower() == "true"
+    raise ValueError(value)
+
+
+def _integer(value: object) -> int:
+    if isinstance(value, str) and _INTEGER.fullmatch(value.strip()):
+        return int(value)  # not through a float, which would change numbers above 2^53
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, (str, float)) and float(value).is_integer():
+        return int(float(value))
+    raise ValueError(value)
+
+
+def _number(value: object) -> int | float:
+    """A whole number stays one, as in YAML: `1` is shown as 1 and not as 1.0."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise ValueError(value)  # noqa: TRY004 (told apart from other texts nowhere)
+    if isinstance(value, str):
+        value = int(value) if _INTEGER.fullmatch(value.strip()) else float(value)
+    if not math.isfinite(value):
+        raise ValueError(value)
+    return value
+
+
+def _unparsable(port: InputSpec, value: object) -> ParameterError:
+    text = shorten(str(value), 80)
+    return ParameterParsingError(f"Input {port.name} cannot be {text!r}.", where=port.name, advice=_allowed(port))
+
+
+def _allowed(port: InputSpec) -> str:
+    if port.choices:
+        return f"Give one of {', '.join(str(choice) for choice in port.choices)}."
+    kinds = {"boolean": "True or False", "integer": "a whole number", "number": "a number", "string": "a text"}
+    bounds = "" if port.minimum is None else f" of at least {port.minimum}"
+    if port.maximum is not None:
+        bounds += f"{' and' if bounds else ' of'} at most {port.maximum}"
+    return f"Give {kinds[port.type]}{bounds}."
+
+
+def _existing_path(port: InputSpec, value: object) -> Path:
+    if not isinstance(value, (str, Path)) or not str(value):
+        raise ParameterParsingError(
+            f"Input {port.name} is a {port.type} and cannot be {value!r}.", where=port.name, advice="Give it a path."
+        )
+    if isinstance(value, str) and _REMOTE.match(value):
+        raise UnsupportedLocallyError(
+            f"Input {port.name} is {shorten(value, 200)}, which is not on this machine.",
+            where=port.name,
+            advice="Download it, and give the local path.",
+        )
+    path = Path(value).absolute()
+    if not path.exists():
+        raise NullOrEmptyError(
+            f"Input {port.name}: there is no {path}.", where=port.name, advice="Give an existing path."
+        )
+    if port.type in FOLDER_TYPES and not path.is_dir():
+        raise ParameterParsingError(
+            f"Input {port.name} is a {port.type}, but {path} is a file.", where=port.name, advice="Give it a folder."
+        )
+    if port.type in FILE_TYPES and not path.is_file():
+        raise ParameterParsingError(
+            f"Input {port.name} is a {port.type}, but {path} is a folder.", where=port.name, advice="Give it a file."
+        )
+    return path

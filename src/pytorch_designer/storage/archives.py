@@ -1,0 +1,297 @@
+"""Extracting an archive that anybody may have made.
+
+Members are written by this module, and never by `zipfile` or `tarfile`: a member is a regular file or a folder with a
+relative path inside the archive, or the whole archive is refused. Files are created anew (`x`), never overwritten, so
+that a member can neither write through another one nor replace it. What image directories skip is not written at all,
+and archives inside the archive stay closed.
+
+Refused, naming the archive and the member (`reason`): absolute paths and `..` ("member_outside"), links and devices
+("member_kind"), members of one name ("duplicate_member"), encryption ("encrypted"), archives of several parts
+("multi_disk"), damage and truncation ("damaged"), and more content than the `ExtractionLimits` allow ("too_large").
+"""
+
+from __future__ import annotations
+
+import bz2
+import errno
+import gzip
+import io
+import lzma
+import os
+import stat
+import struct
+import tarfile
+import zipfile
+import zlib
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, cast
+
+from pytorch_designer.errors import InvalidDatasetError
+from pytorch_designer.storage.folder_listing import is_skipped
+from pytorch_designer.storage.output import writing_errors
+from pytorch_designer.storage.paths import path_fault, reading_errors
+from pytorch_designer.storage.retrying import is_file, open_retrying, retrying
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TAR_EXTENSIONS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+ZIP_EXTENSION = ".zip"
+_CHUNK_BYTES = 1 << 20
+_MAX_HEADER_BYTES = 16 << 20
+_BLOCK_BYTES = 512
+_ENCRYPTED_FLAG = 0x1
+_UTF8_FLAG = 0x800
+_DAMAGE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,  # zipfile: a compression method it does not know
+    ValueError,
+    struct.error,
+)
+
+
+@dataclass(frozen=True)
+class ExtractionLimits:
+    """What an archive of images never exceeds, and a bomb does. Sizes are in bytes, after decompression."""
+
+    max_entries: int = 4_000_000
+    max_total_bytes: int = 1 << 40
+    max_ratio: float = 200.0  # images are compressed already; blank bitmaps reach about 100
+    ratio_free_bytes: int = 64 << 20  # the ratio does not matter below this total
+
+
+DEFAULT_LIMITS = ExtractionLimits()
+
+
+def is_archive(path: Path) -> bool:
+    """Whether `path` is a file with an archive's extension, in any case.
+
+    Raises:
+        InvalidDatasetError: It has one, and whether it is a file cannot be told.
+    """
+    if not path.name.lower().endswith((ZIP_EXTENSION, *TAR_EXTENSIONS)):
+        return False
+    with reading_errors(path, InvalidDatasetError):
+        return is_file(path)
+
+
+def extract_archive(archive: Path, target: Path, limits: ExtractionLimits = DEFAULT_LIMITS) -> None:
+    """Extract `archive` into the folder `target`, which is there and empty.
+
+    On an error `target` may hold a part of the content; nothing is ever written outside it.
+
+    Raises:
+        InvalidDatasetError: The archive is unsafe or damaged; see the module's docstring.
+        FailedToWriteOutputsError: `target` cannot hold the content.
+    """
+    extraction = _Extraction(archive, target, limits)
+    with reading_errors(archive, InvalidDatasetError), _damage_errors(archive):
+        if archive.name.lower().endswith(ZIP_EXTENSION):
+            _extract_zip(extraction)
+        else:
+            _extract_tar(extraction)
+
+
+@dataclass
+class _Extraction:
+    """The checks and the writing that zip and tar share, and what has been extracted so far."""
+
+    archive: Path
+    target: Path
+    limits: ExtractionLimits
+    num_entries: int = 0
+    total_bytes: int = 0
+    archive_bytes: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        with reading_errors(self.archive, InvalidDatasetError):
+            self.archive_bytes = max(1, retrying(self.archive.stat).st_size)
+
+    def admit(self, member: str, num_bytes: int) -> Path | None:
+        """Where `member` goes, or None if it is skipped.
+
+        `num_bytes` is the size in the member's header: both libraries read no more than that of it.
+        """
+        self.num_entries += 1
+        self.total_bytes += num_bytes
+        limits = self.limits
+        ratio_bytes = max(limits.ratio_free_bytes, limits.max_ratio * self.archive_bytes)
+        if self.num_entries > limits.max_entries or self.total_bytes > min(limits.max_total_bytes, ratio_bytes):
+            raise self.refusal(
+                f"it holds more than {self.num_entries - 1} entries or {self.total_bytes - num_bytes} bytes, "
+                f"which is too much for an archive of {self.archive_bytes} bytes",
+                member,
+                "too_large",
+            )
+        if member in {".", "./"}:
+            return None
+        fault = path_fault(member)
+        if fault is not None:
+            raise self.refusal(f"the member's path {fault}", member, "member_outside")
+        parts = [part for part in member.split("/") if part not in {"", "."}]
+        if not parts or any(is_skipped(part) for part in parts):
+            return None
+        return self.target.joinpath(*parts)
+
+    def make_folder(self, path: Path, member: str) -> None:
+        with self._writing(member):
+            path.mkdir(parents=True, exist_ok=True)
+
+    def write(self, source: IO[bytes], path: Path, member: str) -> None:
+        self.make_folder(path.parent, member)
+        with self._writing(member):
+            stream = path.open("xb")
+        with stream:
+            while chunk := source.read(_CHUNK_BYTES):
+                with self._writing(member):
+                    stream.write(chunk)
+
+    def refusal(self, what: str, member: str, reason: str) -> InvalidDatasetError:
+        return InvalidDatasetError(
+            f"The archive cannot be extracted: {what}.",
+            where=self.archive,
+            examples=[ascii(member)],
+            advice="Make the archive anew, of regular files in folders and without a password.",
+            reason=reason,
+        )
+
+    @contextmanager
+    def _writing(self, member: str) -> Iterator[None]:
+        with writing_errors(self.target):
+            try:
+                yield
+            except OSError as error:
+                if error.errno in {errno.EEXIST, errno.ENOTDIR, errno.EISDIR}:
+                    raise self.refusal("two members have the same path", member, "duplicate_member") from error
+                if error.errno in {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ}:
+                    raise self.refusal("this system has no such file names", member, "member_outside") from error
+                raise
+
+
+def _extract_zip(extraction: _Extraction) -> None:
+    if _num_disks(extraction.archive) > 1:
+        raise extraction.refusal("it is one part of several", extraction.archive.name, "multi_disk")
+    with open_retrying(extraction.archive) as stream, zipfile.ZipFile(stream) as archive:
+        for info in archive.infolist():
+            name = _zip_member_name(info)
+            kind = stat.S_IFMT(info.external_attr >> 16)
+            if info.flag_bits & _ENCRYPTED_FLAG:
+                raise extraction.refusal("it is encrypted", name, "encrypted")
+            if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
+                raise extraction.refusal("a member is a link or a device", name, "member_kind")
+            path = extraction.admit(name, info.file_size)
+            if path is None:
+                continue
+            if name.endswith("/"):
+                extraction.make_folder(path, name)
+                continue
+            with archive.open(info) as source:
+                extraction.write(source, path, name)
+
+
+def _zip_member_name(info: zipfile.ZipInfo) -> str:
+    """The member's name with `/`, which not all Windows programs write, and in UTF-8 even when not marked so."""
+    name = info.orig_filename.split("\0", 1)[0]
+    if not info.flag_bits & _UTF8_FLAG:
+        try:
+            name = name.encode("cp437").decode("utf-8")
+        except UnicodeError:
+            name = info.filename
+    return name.replace("\\", "/")
+
+
+def _num_disks(archive: Path) -> int:
+    """How many parts the zip archive consists of, from the record at its end."""
+    with open_retrying(archive) as stream:
+        stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, stream.tell() - (1 << 16) - 22))
+        tail = stream.read()
+    record = tail.rfind(b"PK\5\6")
+    if record < 0 or len(tail) < record + 22:
+        return 1
+    disk = int(struct.unpack_from("<H", tail, record + 4)[0])
+    return 1 if disk == 0xFFFF else disk + 1  # 0xFFFF: the number is in the zip64 record, which zipfile checks
+
+
+def _extract_tar(extraction: _Extraction) -> None:
+    with (
+        open_retrying(extraction.archive) as raw,
+        _decompressed(raw) as content,
+        tarfile.open(fileobj=cast("IO[bytes]", content), mode="r:", encoding="utf-8", errors="surrogateescape") as tar,
+    ):
+        while (member := tar.next()) is not None:
+            tar.members = []  # type: ignore[attr-defined]  # or the headers of a million members stay in memory
+            if not (member.isreg() or member.isdir()):
+                raise extraction.refusal("a member is a link or a device", member.name, "member_kind")
+            path = extraction.admit(member.name, member.size)
+            if path is None:
+                continue
+            if member.isdir():
+                extraction.make_folder(path, member.name)
+                continue
+            source = tar.extractfile(member)
+            assert source is not None  # noqa: S101 - only None for what is no regular file
+            extraction.write(source, path, member.name)
+        if not content.ended_with_zeros:
+            raise tarfile.ReadError("the end of the archive is missing")
+        content.read(_MAX_HEADER_BYTES)  # the padding, behind which lies the checksum of the compressed file
+
+
+def _decompressed(raw: IO[bytes]) -> _TarContent:
+    magic = raw.read(6)
+    raw.seek(0)
+    if magic.startswith(b"\x1f\x8b"):
+        return _TarContent(gzip.GzipFile(fileobj=raw))
+    if magic.startswith(b"BZh"):
+        return _TarContent(bz2.BZ2File(raw))
+    if magic.startswith(b"\xfd7zXZ\0"):
+        return _TarContent(lzma.LZMAFile(raw))
+    return _TarContent(raw)
+
+
+class _TarContent(io.RawIOBase):
+    """The uncompressed archive, with two checks that `tarfile` does not make.
+
+    A header may claim any size and is read at once: reads are bounded. An archive that was cut off between two members
+    looks complete: it has to end with a block of zeros.
+    """
+
+    def __init__(self, content: IO[bytes] | gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile) -> None:
+        super().__init__()
+        self._content = content
+        self.ended_with_zeros = False
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= _MAX_HEADER_BYTES:
+            raise tarfile.ReadError(f"a header claims {size} bytes")
+        data = self._content.read(size)
+        if size == _BLOCK_BYTES:
+            self.ended_with_zeros = data == bytes(_BLOCK_BYTES)
+        return data
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._content.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._content.tell()
+
+
+@contextmanager
+def _damage_errors(archive: Path) -> Iterator[None]:
+    try:
+        yield
+    except (*_DAMAGE, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # gzip and bz2 report damage without a number
+            raise
+        raise InvalidDatasetError(
+            f"The archive is damaged, incomplete, or not what its extension says: {error}",
+            where=archive,
+            advice="Download or make the archive anew.",
+            reason="damaged",
+        ) from error

@@ -1,0 +1,132 @@
+"""Paths below a folder that must stay inside it, and bounded reads with named errors."""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pytorch_designer.storage.retrying import TRANSIENT_ERRORS, real_path, retrying
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pytorch_designer.errors import DesignerError
+
+
+def check_directory(root: Path, error: type[DesignerError]) -> None:
+    """Make sure that `root` is a directory with something in it.
+
+    Raises:
+        DesignerError: An `error` with the reason "missing_directory", "not_a_directory", "empty_directory" or
+            "unreadable".
+    """
+    try:
+        is_empty = retrying(lambda: _is_empty(root))
+    except FileNotFoundError as missing:
+        raise error(
+            "There is no such directory.", where=root, advice="Check the path.", reason="missing_directory"
+        ) from missing
+    except NotADirectoryError as not_directory:
+        raise error("The path is a file, not a directory.", where=root, reason="not_a_directory") from not_directory
+    except (OSError, ValueError) as failure:
+        raise error(
+            f"The directory cannot be opened: {_describe(failure)}.", where=root, reason="unreadable"
+        ) from failure
+    if is_empty:
+        raise error("The directory is empty.", where=root, reason="empty_directory")
+
+
+def resolve_inside(root: Path, relative: str, error: type[DesignerError]) -> Path:
+    """The path `root / relative`, after making sure that it stays inside `root`. It need not exist.
+
+    Raises:
+        DesignerError: An `error` with the reason "path_outside" if `relative` is empty, absolute (as POSIX or as
+            Windows writes it), has a `..`, a NUL or what no file name can hold, or passes through a link that
+            leaves `root`; "link_loop" if it passes through links that go in circles; "unreadable" if that cannot be
+            told.
+    """
+    fault = path_fault(relative)
+    if fault is not None:
+        raise error(f"The path {relative!r} {fault}.", where=root, reason="path_outside")
+    path = root / relative
+    with reading_errors(path, error):
+        real_root, real = real_path(root), real_path(path)
+        is_loop = _goes_in_circles(path)
+    if real != real_root and not real.startswith(os.path.join(real_root, "")):  # noqa: PTH118 - a string prefix
+        raise error(
+            f"The path {relative!r} leaves the directory through a link.",
+            where=root,
+            advice="Put a copy of the file or folder in place of the link.",
+            reason="path_outside",
+        )
+    if is_loop:
+        raise error(f"The path {relative!r} is a link that goes in circles.", where=root, reason="link_loop")
+    return path
+
+
+def path_fault(relative: str) -> str | None:
+    """What makes `relative` unfit as a path below a directory, as a phrase, or None. The disk is not looked at."""
+    parts = relative.replace("\\", "/").split("/")
+    if not relative or parts == ["."]:
+        return "names no file"
+    if "\0" in relative:
+        return "has a NUL character in it"
+    if parts[0] == "" or (len(relative) > 1 and relative[1] == ":" and relative[0].isalpha()):
+        return "is absolute"
+    if ".." in parts:
+        return "climbs with `..`"
+    try:
+        os.fsencode(relative)
+    except UnicodeEncodeError:
+        return "holds what no file name can hold"
+    return None
+
+
+def read_bounded(path: Path, max_bytes: int, error: type[DesignerError]) -> bytes:
+    """The content of a file that has no business being larger than `max_bytes`.
+
+    Raises:
+        DesignerError: An `error` with the reason "too_large" or "unreadable".
+    """
+
+    def read() -> bytes:
+        with path.open("rb") as stream:
+            return stream.read(max_bytes + 1)
+
+    with reading_errors(path, error):
+        data = retrying(read)
+    if len(data) > max_bytes:
+        raise error(f"The file is larger than {max_bytes} bytes.", where=path, reason="too_large")
+    return data
+
+
+@contextmanager
+def reading_errors(path: Path, error: type[DesignerError]) -> Iterator[None]:
+    """Turn an `OSError` while reading `path` into an `error` with the reason "unreadable"."""
+    try:
+        yield
+    except OSError as failure:
+        failed = path if failure.filename is None else os.fsdecode(failure.filename)
+        raise error(f"The path cannot be read: {_describe(failure)}.", where=failed, reason="unreadable") from failure
+
+
+def _is_empty(folder: Path) -> bool:
+    with os.scandir(folder) as entries:
+        return next(entries, None) is None
+
+
+def _goes_in_circles(path: Path) -> bool:
+    try:
+        retrying(path.stat)
+    except OSError as failure:
+        if failure.errno in TRANSIENT_ERRORS:
+            raise
+        return failure.errno == errno.ELOOP
+    return False
+
+
+def _describe(failure: OSError | ValueError) -> str:
+    return (failure.strerror or str(failure)) if isinstance(failure, OSError) else str(failure)

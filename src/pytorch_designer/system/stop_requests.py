@@ -1,0 +1,70 @@
+"""Requests to stop: SIGINT (Ctrl-C) and SIGTERM, noted for whoever works, in whatever thread."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pytorch_designer.errors import InterruptedRunError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+
+class StopRequest:
+    """A request to end, shared by all that it concerns: a training loop, or the jobs of a pipeline.
+
+    Attributes:
+        signal_number: The signal that asked, or None as long as nobody has.
+        is_urgent: Whether it was asked for twice: processes are then killed without a grace period.
+    """
+
+    def __init__(self) -> None:
+        self.signal_number: int | None = None
+        self.is_urgent = False
+
+    def request(self, signal_number: int = signal.SIGTERM) -> None:
+        """Ask; the second time it is urgent."""
+        self.is_urgent = self.signal_number is not None
+        self.signal_number = self.signal_number or signal_number
+
+    def check(self, where: str) -> None:
+        """Do nothing as long as nobody has asked.
+
+        Args:
+            where: What would be left undone.
+
+        Raises:
+            InterruptedRunError: Somebody has.
+        """
+        if self.signal_number is not None:
+            raise InterruptedRunError("The run was stopped.", signal_number=self.signal_number, where=where)
+
+
+@contextmanager
+def stop_on_signals(*, interrupts_when_urgent: bool = False) -> Iterator[StopRequest]:
+    """Turn SIGINT and SIGTERM into a request while the context lasts, where this is the main thread.
+
+    Args:
+        interrupts_when_urgent: Whether a second signal raises `KeyboardInterrupt` in the main thread, for work that
+            looks at the request only now and then.
+    """
+    request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+
+    def receive(number: int, frame: FrameType | None) -> None:
+        request.request(number)
+        if request.is_urgent and interrupts_when_urgent:
+            raise KeyboardInterrupt
+
+    previous = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield request
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,106 @@
+"""Bad values for Train PyTorch Model, through its YAML: refused before the job, or by the job, always by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pytorch_designer.errors import (
+    GreaterThanOrEqualToError,
+    NullOrEmptyError,
+    ParameterError,
+    ParameterParsingError,
+)
+from pytorch_designer.harness.schema.component_file import read_component
+from pytorch_designer.harness.schema.values import check_values
+from pytorch_designer.harness.testing.runner import Runner
+
+TOP = Path(__file__).parents[3]
+TRAIN = TOP / "component.yaml"
+
+WHOLE = [
+    ("0", GreaterThanOrEqualToError),
+    ("-1", GreaterThanOrEqualToError),
+    ("1.5", ParameterParsingError),
+    ("five", ParameterParsingError),
+    ("nan", ParameterParsingError),
+    ("inf", ParameterParsingError),
+    ("1e400", ParameterParsingError),
+    ("", ParameterError),
+    ("True", ParameterParsingError),
+]
+RATES = [
+    ("0", GreaterThanOrEqualToError),
+    ("-1", GreaterThanOrEqualToError),
+    ("nan", ParameterParsingError),
+    ("-inf", ParameterError),
+    ("fast", ParameterParsingError),
+    ("1e400", ParameterParsingError),
+]
+BAD = [(name, *value) for name in ("epochs", "batch_size", "patience") for value in WHOLE]
+BAD += [("learning_rate", *value) for value in RATES]
+BAD += [("random_seed", "0.5", ParameterParsingError), ("random_seed", "a", ParameterParsingError)]
+
+
+def folders(tmp_path: Path) -> dict[str, Path]:
+    paths = {name: tmp_path / name for name in ("untrained_model", "training_dataset", "validation_dataset")}
+    for path in paths.values():
+        path.mkdir()
+    return paths
+
+
+@pytest.mark.parametrize(("name", "value", "error"), BAD)
+def test_bad_value_in_the_yaml_job_is_refused_by_name(
+    name: str, value: str, error: type[ParameterError], tmp_path: Path
+) -> None:
+    with pytest.raises(error) as caught:
+        check_values(read_component(TRAIN), {**folders(tmp_path), name: value})
+    assert caught.value.where == name
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("random_seed", "-1"), ("random_seed", str(2**63)), ("random_seed", str(10**30)), ("learning_rate", "5e-324")],
+)
+def test_extreme_value_is_taken(name: str, value: str, tmp_path: Path) -> None:
+    assert check_values(read_component(TRAIN), {**folders(tmp_path), name: value})[name] is not None
+
+
+@pytest.fixture(scope="module")
+def lax_component(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The component with parameters of which nothing is known, as a client may send them that checks nothing."""
+    content = yaml.safe_load(TRAIN.read_text(encoding="utf-8"))
+    for port in content["inputs"].values():
+        if port["type"] != "uri_folder":
+            port["type"] = "string"
+            port.pop("min", None)
+            port["default"] = str(port["default"])
+    content["code"] = str(TOP / "src")
+    content.pop("distribution", None)
+    path = tmp_path_factory.mktemp("lax") / "component.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("epochs", "0", GreaterThanOrEqualToError),
+        ("epochs", " ", NullOrEmptyError),
+        ("batch_size", "1e400", ParameterParsingError),
+        ("learning_rate", "nan", ParameterParsingError),
+        ("learning_rate", "-1e-3", GreaterThanOrEqualToError),
+    ],
+)
+def test_value_that_azure_ml_lets_through_is_refused_by_the_component(
+    lax_component: Path, name: str, value: str, error: type[ParameterError], tmp_path: Path
+) -> None:
+    runner = Runner(tmp_path / "runs")
+    run = runner.run_component(lax_component, inputs=folders(tmp_path), parameters={name: value}, has_mlflow=False)
+    assert run.exit_code == 1
+    assert run.error_info is not None
+    assert (run.error_info["name"], run.error_info["where"]) == (error.__name__, name)
+    assert "Traceback" not in run.log
+    assert not list(run.outputs["trained_model"].glob("_meta.yaml"))

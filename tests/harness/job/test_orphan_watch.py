@@ -1,0 +1,76 @@
+"""A harness that is killed, and cannot clean up, leaves no process of its jobs behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pytorch_designer.harness.job.orphan_watch import OrphanWatch
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="process groups")
+
+HARNESS = """
+import sys
+from pathlib import Path
+from pytorch_designer.harness.job.child_processes import Child, run_children
+from pytorch_designer.system.stop_requests import StopRequest
+folder = Path(sys.argv[1])
+command = "trap '' TERM; sleep 600 & echo $! > rank{0}.part; mv rank{0}.part rank{0}; wait; sleep 600"
+children = [
+    Child(["/bin/sh", "-c", command.format(rank)], folder, {"PATH": "/usr/bin:/bin"}, folder / f"log{rank}")
+    for rank in range(2)
+]
+run_children(children, lambda rank, line: None, StopRequest(), grace_seconds=600)
+"""
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except ProcessLookupError:
+        return False
+    except FileNotFoundError:  # it has just gone, or this is macOS
+        return not Path("/proc/self").exists()
+    return state != "Z"
+
+
+def test_what_a_killed_harness_has_started_ends_with_it(tmp_path: Path) -> None:
+    marks = [tmp_path / "rank0", tmp_path / "rank1"]
+    with subprocess.Popen([sys.executable, "-c", HARNESS, str(tmp_path)]) as harness:
+        deadline = time.monotonic() + 60
+        while not all(mark.exists() for mark in marks) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(0.1)
+        harness.send_signal(signal.SIGKILL)
+    sleepers = [int(mark.read_text()) for mark in marks]
+    deadline = time.monotonic() + 60
+    while any(map(_is_running, sleepers)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    left = [pid for pid in sleepers if _is_running(pid)]
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert left == []
+
+
+def test_groups_that_have_ended_are_left_alone(tmp_path: Path) -> None:
+    with subprocess.Popen(["sleep", "600"], start_new_session=True) as stranger:
+        with OrphanWatch() as watch:
+            watch.add(stranger.pid)
+            watch.remove(stranger.pid)
+        is_running = stranger.poll() is None
+        stranger.kill()
+    assert is_running
+
+
+def test_a_group_that_is_still_there_at_the_end_of_the_pipe_is_killed() -> None:
+    with subprocess.Popen(["sleep", "600"], start_new_session=True) as child:
+        with OrphanWatch() as watch:
+            watch.add(child.pid)
+        assert child.wait(60) == -signal.SIGKILL

@@ -1,0 +1,178 @@
+"""`pytorch-designer run` as a user sees it: in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.harness.fixture_types import WriteComponent
+
+TOP = Path(__file__).parents[3]
+RUN = (sys.executable, "-m", "pytorch_designer", "run")
+FOLDER = {"type": "uri_folder"}
+
+
+def _run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*RUN, *map(str, arguments)], capture_output=True, text=True, encoding="utf-8", timeout=100, check=False
+    )
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return "zombie" not in Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return False
+
+
+def test_a_component_runs_and_says_where_everything_is(tmp_path: Path, write_component: WriteComponent) -> None:
+    (tmp_path / "data").mkdir()
+    path = write_component(
+        "echo rate is ${{inputs.rate}}, level $LEVEL; ls -d ${{inputs.d}}; touch ${{outputs.o}}/x",
+        display_name="Sample",
+        inputs={"d": FOLDER, "rate": {"type": "number"}},
+        outputs={"o": FOLDER},
+    )
+
+    done = _run(path, "--input", "d=data", "--param", "rate=1e-7", "--output", "o=out", "--env", "LEVEL=3")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    for text in (
+        f"Sample (sample), {path}",
+        "rate = 1e-07",
+        f"rate is 1e-07, level 3\n{tmp_path}/data\n",
+        "Completed after",
+        f"o = {tmp_path}/out",
+        "std_log.txt",
+        f"in {tmp_path}/mlflow.db",
+    ):
+        assert text in done.stdout
+    assert (tmp_path / "out" / "x").exists()
+    run_folder = Path(re.findall(r"^Run folder  (.*)$", done.stdout, re.MULTILINE)[-1])
+    assert json.loads((run_folder / "run.json").read_text(encoding="utf-8"))["state"] == "completed"
+    assert run_folder.parent == tmp_path / "runs"
+
+
+def test_the_exit_code_is_the_components(tmp_path: Path, write_component: WriteComponent) -> None:
+    done = _run(write_component("echo oh no >&2; exit 41"), "--no-mlflow", "--run-folder", "here")
+
+    assert done.returncode == 41
+    assert "oh no\n" in done.stdout
+    assert "Failed with exit code 41" in done.stdout
+    assert (tmp_path / "here" / "user_logs" / "std_log.txt").read_text(encoding="utf-8") == "oh no\n"
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_a_named_error_comes_before_anything_starts(tmp_path: Path, write_component: WriteComponent) -> None:
+    path = write_component(f"touch {tmp_path}/started", inputs={"epochs": {"type": "integer", "min": 1}})
+
+    done = _run(path, "--param", "epochs=0")
+
+    assert done.returncode == 1
+    assert "GreaterThanOrEqualToError (0005)" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not any((tmp_path / name).exists() for name in ("started", "runs", "mlflow.db"))
+
+
+@pytest.mark.parametrize("arguments", [["--param", "epochs"], ["--param", "a=1", "--param", "a=2"], ["--what"]])
+def test_wrong_usage_is_refused(write_component: WriteComponent, arguments: list[str]) -> None:
+    done = _run(write_component(), *arguments)
+
+    assert done.returncode == 2
+    assert "usage: pytorch-designer run" in done.stderr
+
+
+def test_variables_that_azure_ml_would_drop_are_warned_about(write_component: WriteComponent) -> None:
+    done = _run(write_component(environment_variables={"LEVEL": "1"}), "--no-mlflow")
+
+    assert "dropped by Azure ML: LEVEL" in done.stdout
+
+
+def test_lines_of_several_processes_are_told_apart(write_component: WriteComponent) -> None:
+    spec = {"distribution": {"type": "pytorch", "process_count_per_instance": 2}}
+
+    done = _run(write_component("echo I am $RANK", **spec), "--no-mlflow")
+
+    assert {"[0] I am 0", "[1] I am 1"} <= set(done.stdout.splitlines())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_all_children_and_leaves_a_readable_state(
+    tmp_path: Path, write_component: WriteComponent, number: signal.Signals
+) -> None:
+    spec = {"distribution": {"type": "pytorch", "process_count_per_instance": 2}}
+    path = write_component(f"sleep 60 & echo $! > {tmp_path}/$RANK; wait", **spec)
+    harness = subprocess.Popen(
+        [*RUN, str(path), "--run-folder", "here"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not all((tmp_path / rank).exists() and (tmp_path / rank).stat().st_size for rank in "01"):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+    harness.send_signal(number)
+    _, stderr = harness.communicate(timeout=30)
+
+    assert harness.returncode == 128 + number
+    assert "InterruptedRunError" in stderr
+    assert not any(_is_running(int((tmp_path / rank).read_text(encoding="utf-8"))) for rank in "01")
+    assert json.loads((tmp_path / "here" / "run.json").read_text(encoding="utf-8"))["state"] == "canceled"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes break otherwise elsewhere")
+def test_a_reader_that_has_seen_enough_does_not_end_the_job(tmp_path: Path, write_component: WriteComponent) -> None:
+    path = write_component("sleep 0.3; seq 1000; exit 5")
+    harness = subprocess.Popen(
+        [*RUN, str(path), "--run-folder", "here", "--no-mlflow"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert harness.stdout is not None
+
+    harness.stdout.close()
+    _, stderr = harness.communicate(timeout=60)
+
+    assert (harness.returncode, stderr) == (5, b"")
+    assert (tmp_path / "here" / "user_logs" / "std_log.txt").read_text(encoding="utf-8").endswith("\n1000\n")
+
+
+def test_processes_find_each_other_through_the_variables(write_component: WriteComponent) -> None:
+    program = (
+        "import torch, torch.distributed as d; d.init_process_group('gloo'); t = torch.tensor(d.get_rank() + 1.0); "
+        "d.all_reduce(t); print(t.item()); d.destroy_process_group()"
+    )
+    spec = {"distribution": {"type": "pytorch"}, "resources": {"instance_count": 2}}
+
+    done = _run(write_component(f'python -c "{program}"', **spec), "--no-mlflow")
+
+    assert {"[0] 3.0", "[1] 3.0"} <= set(done.stdout.splitlines()), done.stdout
+
+
+def test_nothing_slow_is_imported(write_component: WriteComponent) -> None:
+    path = write_component()
+    program = (
+        "import sys; from pytorch_designer.cli.main import main\n"
+        f"assert main(['run', {str(path)!r}]) == 0\n"
+        "slow = {'azure', 'mlflow', 'torch', 'numpy', 'pandas', 'pyarrow', 'PIL', 'matplotlib'} & sys.modules.keys()\n"
+        "assert not slow, slow\n"
+    )
+
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, timeout=100)
+
+
+def test_our_own_component_runs(tmp_path: Path) -> None:
+    arguments = ("--param", "model_name=resnet18", "--param", "pretrained=false", "--output", "untrained_model=model")
+
+    done = _run(TOP / "components" / "resnet.yaml", *arguments, "--no-mlflow")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "model" / "_meta.yaml").exists()

@@ -1,0 +1,258 @@
+"""A pipeline of the SDK and the same pipeline as YAML are the same here."""
+
+# No `from __future__ import annotations`: the SDK needs the annotations of a pipeline function as objects.
+
+import os
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytorch_designer.errors import UnsupportedLocallyError
+from pytorch_designer.harness.pipeline.pipeline_plan import Plan, plan_pipeline
+from pytorch_designer.harness.pipeline.pipeline_run import run_pipeline
+from pytorch_designer.harness.schema.assets import Assets
+from pytorch_designer.harness.schema.azure_objects import pipeline_job
+from pytorch_designer.harness.schema.pipeline_file import read_pipeline
+from pytorch_designer.harness.schema.pipeline_specification import PipelineSpec
+from tests.harness.pipeline_files import FOLDER, component, make_folder, node, text_of, write_pipeline, write_yaml
+
+azure_ai_ml = pytest.importorskip("azure.ai.ml")
+from azure.ai.ml import Input, Output, command, dsl, load_component, load_job  # noqa: E402
+from azure.ai.ml.dsl._group_decorator import group  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # the SDK's own
+
+STEP = component(
+    "cat ${{inputs.data}}/* > ${{outputs.out}}/text;"
+    " echo ${{inputs.rate}} $[[${{inputs.note}}]] $LEVEL >> ${{outputs.out}}/text",
+    name="step",
+    inputs={
+        "data": FOLDER,
+        "rate": {"type": "number", "default": 0.5},
+        "note": {"type": "string", "optional": True},
+    },
+    outputs={"out": FOLDER},
+)
+INNER = {
+    "type": "pipeline",
+    "name": "inner",
+    "inputs": {"data": FOLDER, "rate": {"type": "number"}},
+    "outputs": {"result": FOLDER},
+    "jobs": {
+        "x": {"type": "command", "component": "step.yaml", "inputs": {"data": "${{parent.inputs.data}}"}},
+        "y": {
+            "type": "command",
+            "component": "step.yaml",
+            "inputs": {"data": "${{parent.jobs.x.outputs.out}}", "rate": "${{parent.inputs.rate}}"},
+            "outputs": {"out": "${{parent.outputs.result}}"},
+        },
+    },
+}
+JOBS: dict[str, Any] = {
+    "first": {
+        "type": "command",
+        "component": "step.yaml",
+        "inputs": {
+            "data": "${{parent.inputs.data}}",
+            "rate": "${{parent.inputs.rate}}",
+            "note": "n-${{parent.inputs.word}}",
+        },
+        "environment_variables": {"LEVEL": "${{parent.inputs.word}}"},
+        "outputs": {"out": {"mode": "upload"}},
+    },
+    "nested": {
+        "type": "pipeline",
+        "component": "inner.yaml",
+        "inputs": {"data": "${{parent.jobs.first.outputs.out}}", "rate": 3},
+    },
+    "last": {
+        "type": "command",
+        "component": "step.yaml",
+        "inputs": {"data": "${{parent.jobs.nested.outputs.result}}", "rate": "${{parent.inputs.rate}}"},
+        "resources": {"instance_count": 1},
+        "distribution": {"type": "pytorch", "process_count_per_instance": 1},
+        "outputs": {"out": "${{parent.outputs.final}}"},
+    },
+}
+INPUTS = {"data": {**FOLDER, "path": "data"}, "rate": 0.25, "word": "hey"}
+
+
+@pytest.fixture
+def yaml_file(tmp_path: Path) -> Path:
+    make_folder(tmp_path / "data", a="start\n")
+    write_yaml(tmp_path / "step.yaml", STEP)
+    write_yaml(tmp_path / "inner.yaml", INNER)
+    return write_pipeline(tmp_path, JOBS, inputs=INPUTS, outputs={"final": FOLDER})
+
+
+def _dsl_job(folder: Path) -> Any:
+    step = load_component(folder / "step.yaml")
+
+    @dsl.pipeline()  # type: ignore[untyped-decorator]
+    def inner(data: Input, rate: float) -> dict[str, Any]:
+        x = step(data=data)
+        y = step(data=x.outputs.out, rate=rate)
+        return {"result": y.outputs.out}
+
+    @dsl.pipeline()  # type: ignore[untyped-decorator]
+    def pipeline(data: Input, rate: float, word: str) -> dict[str, Any]:
+        first = step(data=data, rate=rate, note=f"n-{word}")
+        first.environment_variables = {"LEVEL": word}
+        first.outputs.out.mode = "upload"
+        nested = inner(data=first.outputs.out, rate=3)
+        last = step(data=nested.outputs.result, rate=rate)
+        last.resources = {"instance_count": 1}
+        last.distribution = {"type": "pytorch", "process_count_per_instance": 1}
+        return {"final": last.outputs.out}
+
+    return pipeline(data=Input(type="uri_folder", path=str(folder / "data")), rate=0.25, word="hey")
+
+
+def _comparable(plan: Plan) -> dict[str, Any]:
+    """A plan without what a file says and an object does not: paths of files, and names of anonymous components."""
+    nodes = {}
+    for name, planned in plan.nodes.items():
+        spec = asdict(replace(planned.spec, source=Path(), name="", version=None))
+        spec["environment"] = str(spec["environment"]).removeprefix("azureml:")
+        nodes[name] = (spec, planned.inputs, planned.environment_variables, planned.pipeline_outputs, planned.needs)
+    return {"nodes": nodes, "outputs": plan.outputs, "settings": plan.pipeline.settings}
+
+
+@pytest.mark.parametrize("source", ["load_job", "dsl"])
+def test_the_plan_of_an_object_is_that_of_the_file(tmp_path: Path, yaml_file: Path, source: str) -> None:
+    job = load_job(yaml_file) if source == "load_job" else _dsl_job(tmp_path)
+
+    assert _comparable(plan_pipeline(pipeline_job(job))) == _comparable(plan_pipeline(read_pipeline(yaml_file)))
+
+
+def test_all_forms_give_equal_outputs(tmp_path: Path, yaml_file: Path) -> None:
+    jobs = {"yaml": yaml_file, "load_job": load_job(yaml_file), "dsl": _dsl_job(tmp_path)}
+
+    texts = {
+        name: text_of(run_pipeline(job, run_folder=tmp_path / name).outputs["final"] / "text")
+        for name, job in jobs.items()
+    }
+
+    assert texts == dict.fromkeys(jobs, "start\n0.25 n-hey hey\n0.5\n3\n0.25\n")
+
+
+def test_a_job_that_was_loaded_by_a_relative_path_finds_its_files(
+    tmp_path: Path, yaml_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    job = load_job(os.path.relpath(yaml_file))
+
+    pipeline = pipeline_job(job)
+
+    assert pipeline.given["data"].text == str(tmp_path / "data")
+
+
+def test_groups_and_settings_of_an_object_are_read(tmp_path: Path, yaml_file: Path) -> None:
+    step = load_component(tmp_path / "step.yaml")
+
+    @group
+    class Inner:
+        rate: float = 0.1
+
+    @group
+    class Training:
+        note: str = "hello"
+        inner: Inner = None  # type: ignore[assignment]
+
+    @dsl.pipeline(continue_on_step_failure=False, force_rerun=True, default_compute="cpu")  # type: ignore[untyped-decorator]
+    def pipeline(data: Input, training: Training) -> None:
+        step(data=data, rate=training.inner.rate, note=training.note)
+
+    training = Training(note="x", inner=Inner(rate=0.75))  # type: ignore[call-arg]
+    job = pipeline(data=Input(type="uri_folder", path=str(tmp_path / "data")), training=training)
+
+    plan = plan_pipeline(pipeline_job(job))
+
+    assert {name: source.text({}) for name, source in plan.nodes["step"].inputs.items()} == {
+        "data": str(tmp_path / "data"),
+        "rate": "0.75",
+        "note": "x",
+    }
+    settings = plan.pipeline.settings
+    assert (settings.continue_on_step_failure, settings.force_rerun, settings.default_compute) == (False, True, "cpu")
+
+
+def test_commands_that_were_built_in_python_run(tmp_path: Path) -> None:
+    data = make_folder(tmp_path / "data", a="text")
+    copy = command(
+        name="copy",
+        command="cp ${{inputs.d}}/a ${{outputs.o}}/a-${{inputs.k}}-$WORD",
+        environment="azureml:env:1",
+        inputs={"d": Input(type="uri_folder"), "k": 3},
+        outputs={"o": Output(type="uri_folder")},
+        environment_variables={"WORD": "w"},
+    )
+
+    @dsl.pipeline()  # type: ignore[untyped-decorator]
+    def pipeline(data: Input) -> dict[str, Any]:
+        done = copy(d=data)
+        return {"o": done.outputs.o}
+
+    result = run_pipeline(pipeline(data=Input(type="uri_folder", path=str(data))), run_folder=tmp_path / "run")
+
+    assert [path.name for path in result.outputs["o"].iterdir()] == ["a-3-w"]
+
+
+def test_an_optional_input_that_was_not_given_is_left_out(tmp_path: Path, yaml_file: Path) -> None:
+    step = load_component(tmp_path / "step.yaml")
+
+    @dsl.pipeline()  # type: ignore[untyped-decorator]
+    def pipeline(data: Input, note: Input(type="string", optional=True) = None) -> None:  # type: ignore[valid-type]
+        step(data=data, note=note)
+
+    job = pipeline(data=Input(type="uri_folder", path=str(tmp_path / "data")))
+
+    assert list(plan_pipeline(pipeline_job(job)).nodes["step"].inputs) == ["data"]
+
+
+def test_registered_components_are_found_in_the_assets(tmp_path: Path, yaml_file: Path) -> None:
+    jobs = {"n": {"type": "command", "component": "azureml:step:1", "inputs": {"data": "${{parent.inputs.data}}"}}}
+    job = load_job(write_pipeline(tmp_path / "other", jobs, inputs={"data": {**FOLDER, "path": "../data"}}))
+
+    pipeline = pipeline_job(job, Assets({"step:1": tmp_path / "step.yaml"}))
+
+    assert pipeline.nodes["n"].component.name == "step"
+    with pytest.raises(UnsupportedLocallyError, match="step:1"):
+        pipeline_job(job)
+
+
+def test_a_job_may_do_no_more_than_run_a_registered_pipeline_component(tmp_path: Path, yaml_file: Path) -> None:
+    document = {"type": "pipeline", "component": "azureml:inner:1", "inputs": {"data": INPUTS["data"], "rate": 2}}
+    job = load_job(write_yaml(tmp_path / "job.yaml", document))
+
+    plan = plan_pipeline(pipeline_job(job, Assets({"inner": tmp_path / "inner.yaml"})))
+
+    assert plan.inputs == {"data": str(tmp_path / "data"), "rate": "2"}
+    assert list(plan.nodes) == ["x", "y"]
+
+
+def test_other_nodes_and_jobs_are_refused_by_name(tmp_path: Path) -> None:
+    sweep = {
+        "type": "sweep",
+        "trial": component("echo ${{inputs.x}}", inputs={"x": {"type": "number"}}),
+        "search_space": {"x": {"type": "uniform", "min_value": 0, "max_value": 1}},
+        "objective": {"goal": "maximize", "primary_metric": "m"},
+        "sampling_algorithm": "random",
+        "limits": {"max_total_trials": 1},
+    }
+    job = load_job(write_pipeline(tmp_path, {"s": sweep}))
+
+    with pytest.raises(UnsupportedLocallyError, match="s is a sweep node"):
+        pipeline_job(job)
+    with pytest.raises(UnsupportedLocallyError, match="is no pipeline job"):
+        pipeline_job(load_job(write_yaml(tmp_path / "job.yaml", node("echo"))))
+
+
+def test_a_plain_specification_is_a_job_too(tmp_path: Path) -> None:
+    pipeline = read_pipeline(write_pipeline(tmp_path, {"n": node("true")}))
+    assert isinstance(pipeline, PipelineSpec)
+
+    assert run_pipeline(pipeline, run_folder=tmp_path / "run").has_succeeded

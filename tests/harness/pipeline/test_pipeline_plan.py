@@ -1,0 +1,332 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytorch_designer.errors import (
+    DesignerError,
+    GreaterThanOrEqualToError,
+    InvalidSpecError,
+    UnknownNameError,
+    UnsupportedLocallyError,
+)
+from pytorch_designer.harness.pipeline.pipeline_plan import Plan, plan_pipeline
+from pytorch_designer.harness.schema.assets import Assets
+from pytorch_designer.harness.schema.pipeline_file import read_pipeline
+from pytorch_designer.harness.schema.specification import Distribution
+from tests.harness.pipeline_files import FOLDER, component, node, write_pipeline, write_yaml
+
+STEP = component(
+    "run ${{inputs.rate}} $[[${{inputs.data}}]] $[[${{inputs.note}}]]",
+    inputs={
+        "rate": {"type": "number", "default": 1, "min": 0},
+        "data": {**FOLDER, "optional": True},
+        "note": {"type": "string", "optional": True},
+    },
+    outputs={"out": FOLDER},
+)
+
+
+def _plan(folder: Path, jobs: dict[str, Any], values: dict[str, object] | None = None, **keys: Any) -> Plan:
+    return plan_pipeline(read_pipeline(write_pipeline(folder, jobs, **keys)), values)
+
+
+def _texts(plan: Plan, name: str) -> dict[str, str]:
+    """What a node is given, with an output shown as `node.port`."""
+    paths = {(found, port): Path(f"{found}.{port}") for found, node in plan.nodes.items() for port in node.spec.outputs}
+    return {port: source.text(paths) for port, source in plan.nodes[name].inputs.items()}
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    (tmp_path / "data" / "part").mkdir(parents=True)
+    return tmp_path / "data"
+
+
+def test_literals_inputs_and_outputs_are_bound(tmp_path: Path, data: Path) -> None:
+    jobs = {
+        "second": {"component": STEP, "inputs": {"data": "${{parent.jobs.first.outputs.out}}", "rate": "1e-7"}},
+        "first": {
+            "component": STEP,
+            "inputs": {"data": "${{ parent.inputs.data }}", "rate": "${{parent.inputs.rate}}"},
+        },
+    }
+
+    plan = _plan(tmp_path, jobs, inputs={"data": {**FOLDER, "path": "data"}, "rate": 3})
+
+    assert _texts(plan, "first") == {"data": str(data), "rate": "3"}
+    assert _texts(plan, "second") == {"data": "first.out", "rate": "1e-07"}
+    assert list(plan.nodes) == ["first", "second"]
+    assert (plan.nodes["first"].needs, plan.nodes["second"].needs) == (frozenset(), frozenset({"first"}))
+
+
+def test_a_binding_may_be_part_of_a_path_or_text(tmp_path: Path, data: Path) -> None:
+    jobs = {
+        "first": {
+            "component": STEP,
+            "inputs": {
+                "data": {"type": "uri_folder", "path": "${{parent.inputs.data}}/part"},
+                "note": "a ${{parent.inputs.w}}!",
+            },
+        },
+        "second": {"component": STEP, "inputs": {"data": "${{parent.jobs.first.outputs.out}}/x", "note": "n"}},
+    }
+
+    plan = _plan(tmp_path, jobs, inputs={"data": {**FOLDER, "path": "data"}, "w": "word"})
+
+    assert _texts(plan, "first") == {"data": str(data / "part"), "note": "a word!"}
+    assert _texts(plan, "second") == {"data": "first.out/x", "note": "n"}
+
+
+def test_what_another_node_was_given_can_be_bound(tmp_path: Path) -> None:
+    jobs = {
+        "a": {"component": STEP, "inputs": {"rate": 5}},
+        "b": {"component": STEP, "inputs": {"rate": "${{parent.jobs.a.inputs.rate}}"}},
+    }
+
+    plan = _plan(tmp_path, jobs)
+
+    assert (_texts(plan, "b"), plan.nodes["b"].needs) == ({"rate": "5"}, frozenset())
+
+
+def test_members_of_groups_are_bound(tmp_path: Path) -> None:
+    group = {"type": "group", "values": {"rate": {"type": "number", "default": 2}}}
+    jobs = {"a": {"component": STEP, "inputs": {"rate": "${{parent.inputs.training.rate}}"}}}
+
+    assert _texts(_plan(tmp_path, jobs, inputs={"training": group}), "a") == {"rate": "2.0"}
+    assert _texts(_plan(tmp_path, jobs, {"training.rate": 3}, inputs={"training": group}), "a") == {"rate": "3"}
+
+
+def test_nested_pipelines_are_laid_flat(tmp_path: Path, data: Path) -> None:
+    inner = {
+        "type": "pipeline",
+        "name": "inner",
+        "inputs": {
+            "data": FOLDER,
+            "rate": {"type": "number", "default": 5},
+            "note": {"type": "string", "optional": True},
+        },
+        "outputs": {"result": FOLDER},
+        "jobs": {
+            "x": {
+                "component": STEP,
+                "inputs": {
+                    "data": "${{parent.inputs.data}}",
+                    "rate": "${{parent.inputs.rate}}",
+                    "note": "${{parent.inputs.note}}",
+                },
+            },
+            "y": {
+                "component": STEP,
+                "inputs": {"data": "${{parent.jobs.x.outputs.out}}"},
+                "outputs": {"out": "${{parent.outputs.result}}"},
+            },
+        },
+    }
+    outer = {
+        "type": "pipeline",
+        "name": "outer",
+        "inputs": {"data": FOLDER},
+        "outputs": {"result": FOLDER},
+        "jobs": {
+            "deep": {
+                "type": "pipeline",
+                "component": "inner.yaml",
+                "inputs": {"data": "${{parent.inputs.data}}"},
+                "outputs": {"result": "${{parent.outputs.result}}"},
+            }
+        },
+    }
+    write_yaml(tmp_path / "inner.yaml", inner)
+    write_yaml(tmp_path / "outer.yaml", outer)
+    jobs = {
+        "top": {
+            "type": "pipeline",
+            "component": "outer.yaml",
+            "inputs": {"data": "${{parent.inputs.data}}"},
+            "outputs": {"result": "${{parent.outputs.final}}"},
+        },
+        "last": {"component": STEP, "inputs": {"data": "${{parent.jobs.top.outputs.result}}"}},
+    }
+
+    plan = _plan(tmp_path, jobs, inputs={"data": {**FOLDER, "path": "data"}}, outputs={"final": FOLDER})
+
+    assert list(plan.nodes) == ["top.deep.x", "top.deep.y", "last"]
+    assert _texts(plan, "top.deep.x") == {"data": str(data), "rate": "5.0"}
+    assert _texts(plan, "last") == {"data": "top.deep.y.out"}
+    assert plan.nodes["last"].needs == {"top.deep.y"}
+    assert plan.nodes["top.deep.y"].pipeline_outputs == {"out": "final"}
+    assert plan.outputs == {"final": ("top.deep.y", "out")}
+
+
+def test_settings_of_a_node_may_be_bound(tmp_path: Path) -> None:
+    jobs = {
+        "n": {
+            "component": STEP,
+            "environment_variables": {"LEVEL": "level ${{parent.inputs.n}}", "FROM": "${{parent.jobs.m.outputs.out}}"},
+            "resources": {"instance_count": "${{parent.inputs.n}}"},
+            "distribution": {"type": "PyTorch", "process_count_per_instance": "${{parent.inputs.n}}"},
+            "outputs": {"out": {"mode": "upload"}},
+        },
+        "m": {"component": STEP},
+    }
+
+    plan = _plan(tmp_path, jobs, inputs={"n": 2})
+
+    found = plan.nodes["n"]
+    assert found.spec.resources.instance_count == 2
+    assert found.spec.distribution == Distribution("pytorch", 2)
+    assert found.spec.outputs["out"].mode == "upload"
+    paths = {("m", "out"): Path("somewhere")}
+    assert {name: source.text(paths) for name, source in found.environment_variables.items()} == {
+        "LEVEL": "level 2",
+        "FROM": "somewhere",
+    }
+    assert found.needs == {"m"}
+    assert plan.nodes["m"].spec.resources.instance_count == 1
+
+
+def test_an_optional_input_of_the_pipeline_without_a_value_gives_none(tmp_path: Path) -> None:
+    inputs = {"note": {"type": "string", "optional": True}, "data": {**FOLDER, "optional": True}}
+    jobs = {"n": {"component": STEP, "inputs": {"note": "${{parent.inputs.note}}", "data": "${{parent.inputs.data}}"}}}
+
+    assert _texts(_plan(tmp_path, jobs, inputs=inputs), "n") == {}
+
+
+def test_values_of_the_caller_go_before_those_of_the_file(tmp_path: Path, data: Path) -> None:
+    jobs = {"n": {"component": STEP, "inputs": {"rate": "${{parent.inputs.rate}}", "data": "${{parent.inputs.data}}"}}}
+    inputs = {"rate": 1, "data": {**FOLDER, "path": "nowhere"}}
+
+    plan = _plan(tmp_path, jobs, {"rate": 0.5, "data": data}, inputs=inputs)
+
+    assert _texts(plan, "n") == {"rate": "0.5", "data": str(data)}
+
+
+def test_registered_data_is_found_in_the_assets(tmp_path: Path, data: Path) -> None:
+    inputs = {"data": {**FOLDER, "path": "azureml:flowers:1"}}
+    jobs = {"n": {"component": STEP, "inputs": {"data": "${{parent.inputs.data}}"}}}
+    pipeline = read_pipeline(write_pipeline(tmp_path, jobs, inputs=inputs))
+
+    plan = plan_pipeline(pipeline, None, Assets({"flowers": data}))
+
+    assert _texts(plan, "n") == {"data": str(data)}
+    with pytest.raises(UnsupportedLocallyError, match="azureml:flowers:1"):
+        plan_pipeline(pipeline)
+
+
+STRICT = component(
+    "run ${{inputs.d}} ${{inputs.n}}", inputs={"d": FOLDER, "n": {"type": "integer"}}, outputs={"o": FOLDER}
+)
+OK = {"d": "${{parent.inputs.data}}", "n": 1}
+
+
+@pytest.mark.parametrize(
+    ("jobs", "message"),
+    [
+        ({"a": {"component": STRICT, "inputs": {**OK, "d": "${{parent.inputs.gone}}"}}}, "has no input gone"),
+        ({"a": {"component": STRICT, "inputs": {**OK, "d": "${{parent.jobs.gone.outputs.o}}"}}}, "has no node gone"),
+        (
+            {
+                "a": {"component": STRICT, "inputs": OK},
+                "b": {"component": STRICT, "inputs": {**OK, "d": "${{parent.jobs.a.outputs.x}}"}},
+            },
+            "node a has no output x",
+        ),
+        ({"a": {"component": STRICT, "inputs": {**OK, "extra": 1}}}, "node a has no input extra"),
+        ({"a": {"component": STRICT, "inputs": {"d": OK["d"]}}}, "input n of a has no value"),
+        ({"a": {"component": STRICT, "inputs": {**OK, "n": 1.5}}}, "cannot be '1.5'"),
+        ({"a": {"component": STRICT, "inputs": {**OK, "n": "${{parent.inputs.data}}"}}}, "integer and was given data"),
+        ({"a": {"component": STRICT, "inputs": {**OK, "d": "data"}}}, "uri_folder and was given 'data'"),
+        ({"a": {"component": STRICT, "inputs": {**OK, "d": "${{inputs.data}}"}}}, "means nothing in a pipeline"),
+        ({"a": {"component": STRICT, "inputs": {**OK, "d": "${{parent.inputs.data}"}}}, "closing braces"),
+        ({"a": {"component": STRICT, "inputs": {**OK, "d": {**FOLDER, "path": "gone"}}}}, "there is no .*gone"),
+        ({"a": {"component": STRICT, "inputs": OK, "outputs": {"x": "${{parent.outputs.y}}"}}}, "has no output x"),
+        (
+            {"a": {"component": STRICT, "inputs": OK, "resources": {"instance_count": 2}}},
+            "2 processes with no distribution",
+        ),
+        ({"a": {"component": STRICT, "inputs": OK, "resources": {"instance_count": "two"}}}, "cannot be 'two'"),
+        ({"a": {"component": component("run ${{inputs.x}}")}}, "there is no input 'x'"),
+        ({"a": {"component": component("run", code="gone")}}, "does not exist"),
+        (
+            {"a": {"component": component("run ${{inputs.x}}", inputs={"x": {"type": "string", "optional": True}})}},
+            "optional input x",
+        ),
+        (
+            {
+                "a": {"component": STRICT, "inputs": {**OK, "d": "${{parent.jobs.b.outputs.o}}"}},
+                "b": {"component": STRICT, "inputs": {**OK, "d": "${{parent.jobs.c.outputs.o}}"}},
+                "c": {"component": STRICT, "inputs": {**OK, "d": "${{parent.jobs.b.outputs.o}}"}},
+            },
+            "in a circle: [bc], [bc], [bc]",
+        ),
+        (
+            {
+                "a": {"component": STEP, "inputs": {"rate": "${{parent.jobs.b.inputs.rate}}"}},
+                "b": {"component": STEP, "inputs": {"rate": "${{parent.jobs.a.inputs.rate}}"}},
+            },
+            "bound to itself",
+        ),
+        (
+            {
+                "f": node("x", outputs={"o": {"type": "uri_file"}}),
+                "a": {"component": STRICT, "inputs": {**OK, "d": "${{parent.jobs.f.outputs.o}}"}},
+            },
+            "uri_folder and was given a uri_file",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("data")
+def test_what_is_wrong_is_refused(tmp_path: Path, jobs: dict[str, Any], message: str) -> None:
+    with pytest.raises(DesignerError) as caught:
+        _plan(tmp_path, jobs, inputs={"data": {**FOLDER, "path": "data"}})
+
+    assert caught.match(message)
+
+
+@pytest.mark.usefixtures("data")
+def test_all_that_is_wrong_is_listed(tmp_path: Path) -> None:
+    jobs = {
+        "a": {"component": STRICT, "inputs": {"n": 1}},
+        "b": {"component": STRICT, "inputs": {**OK, "n": "x"}},
+        "c": {"component": STRICT, "inputs": {**OK, "d": "${{parent.jobs.x.outputs.y}}"}},
+    }
+
+    with pytest.raises(InvalidSpecError, match="4 faults") as caught:
+        _plan(tmp_path, jobs, inputs={"data": {**FOLDER, "path": "data"}}, outputs={"o": FOLDER})
+
+    lines = (tmp_path / "pipeline.yaml").read_text(encoding="utf-8").splitlines()
+    expected = [f"{tmp_path / 'pipeline.yaml'}:{lines.index(f'  {name}:') + 1}" for name in "abc"]
+    assert [example.split(": ")[0] for example in caught.value.examples[:3]] == expected
+    assert "No node writes the output o" in str(caught.value)
+
+
+def test_two_nodes_cannot_write_one_output(tmp_path: Path) -> None:
+    bound = {"outputs": {"out": "${{parent.outputs.o}}"}}
+
+    with pytest.raises(InvalidSpecError, match="a and b both write the output o"):
+        _plan(tmp_path, {"a": {"component": STEP, **bound}, "b": {"component": STEP, **bound}}, outputs={"o": FOLDER})
+
+
+def test_a_value_for_an_input_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="gone"):
+        _plan(tmp_path, {}, {"gone": 1})
+
+
+def test_a_bound_of_a_pipeline_component_holds(tmp_path: Path) -> None:
+    inputs = {"rate": {"type": "number", "min": 1}}
+    jobs = {"n": {"component": STEP, "inputs": {"rate": "${{parent.inputs.rate}}"}}}
+
+    with pytest.raises(GreaterThanOrEqualToError, match="rate"):
+        _plan(tmp_path, jobs, {"rate": 0.5}, inputs=inputs)
+
+
+def test_more_than_a_handful_of_faults_are_all_listed(tmp_path: Path) -> None:
+    jobs = {f"n{number}": {"component": STEP, "inputs": {"gone": 1}} for number in range(12)}
+
+    with pytest.raises(InvalidSpecError, match="12 faults") as caught:
+        _plan(tmp_path, jobs)
+
+    assert all(f"node n{number} has no input gone" in str(caught.value) for number in range(12))

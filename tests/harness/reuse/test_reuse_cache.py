@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from pytorch_designer.harness.job.job_run import JobResult
+from pytorch_designer.harness.reuse.reuse_cache import Entry, ReuseCache, open_cache
+from tests.harness.pipeline_files import make_folder, text_of
+
+KEY = "0" * 64
+OTHER = "1" * 64
+LARGE = 1 << 30
+
+
+def _result(folder: Path, **texts: str) -> JobResult:
+    """What a job leaves that has one output, a folder with the given files."""
+    make_folder(folder / "out", **texts)
+    make_folder(folder / "run" / "user_logs", std_log="said")
+    (folder / "run" / "run.json").write_text("{}", encoding="utf-8")
+    return JobResult(0, None, 1.5, None, (), {"out": folder / "out"}, folder / "run", "run-id")
+
+
+def _store(cache: ReuseCache, result: JobResult, key: str = KEY) -> Entry | None:
+    return cache.store(result, key, "node", "component", dict.fromkeys(result.outputs, False))
+
+
+def _restore(cache: ReuseCache, target: Path, key: str = KEY) -> bool:
+    entry = cache.find(key)
+    assert entry is not None
+    (target / "run").mkdir(parents=True, exist_ok=True)
+    return cache.restore(entry, {"out": target / "out"}, target / "run")
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> ReuseCache:
+    return ReuseCache(tmp_path / "cache", LARGE)
+
+
+def test_what_was_kept_comes_back(tmp_path: Path, cache: ReuseCache) -> None:
+    result = _result(tmp_path / "job", a="1")
+    (result.outputs["out"] / "sub" / "empty").mkdir(parents=True)
+    _store(cache, result)
+    shutil.rmtree(tmp_path / "job")
+
+    assert _restore(cache, tmp_path / "new")
+
+    assert sorted(str(path.relative_to(tmp_path / "new")) for path in (tmp_path / "new").rglob("*")) == [
+        "out",
+        "out/a",
+        "out/sub",
+        "out/sub/empty",
+        "run",
+        "run/run.json",
+        "run/user_logs",
+        "run/user_logs/std_log",
+    ]
+    assert text_of(tmp_path / "new" / "out" / "a") == "1"
+
+
+def test_nothing_is_found_under_another_key(tmp_path: Path, cache: ReuseCache) -> None:
+    _store(cache, _result(tmp_path / "job", a="1"))
+
+    assert cache.find(OTHER) is None
+
+
+def test_writing_into_what_came_back_does_not_change_what_is_kept(tmp_path: Path, cache: ReuseCache) -> None:
+    _store(cache, _result(tmp_path / "job", a="1"))
+    _restore(cache, tmp_path / "first")
+
+    for owner in ("job", "first"):
+        with (tmp_path / owner / "out" / "a").open("r+", encoding="utf-8") as stream:
+            stream.write("2")
+
+    _restore(cache, tmp_path / "second")
+    assert text_of(tmp_path / "second" / "out" / "a") == "1"
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "removed", "added", "no record", "half a record"])
+def test_a_damaged_entry_is_not_used_and_goes(tmp_path: Path, cache: ReuseCache, damage: str) -> None:
+    _store(cache, _result(tmp_path / "job", a="123"))
+    entry = cache.folder / "entries" / KEY
+    file = entry / "ports" / "out" / "a"
+    if damage == "cut":
+        os.truncate(file, 1)
+    elif damage == "changed":
+        time.sleep(0.02)
+        file.write_text("456", encoding="utf-8")
+    elif damage == "removed":
+        file.unlink()
+    elif damage == "added":
+        (entry / "ports" / "out" / "b").touch()
+    elif damage == "no record":
+        (entry / "entry.json").unlink()
+    else:
+        os.truncate(entry / "entry.json", 10)
+
+    assert cache.find(KEY) is None
+    assert not entry.exists()
+
+
+def test_a_crash_while_storing_leaves_nothing_that_is_found(tmp_path: Path, cache: ReuseCache) -> None:
+    result = _result(tmp_path / "job", a="1", b="2")
+    program = f"""
+import os, pathlib
+from pytorch_designer.harness.reuse import reuse_cache
+from pytorch_designer.harness.job.job_run import JobResult
+written = reuse_cache.write_atomically
+def crash(path, data):
+    os._exit(9)  # all files are copied, the record is not written
+reuse_cache.write_atomically = crash
+top = pathlib.Path({str(tmp_path / "job")!r})
+result = JobResult(0, None, 1.5, None, (), {{"out": top / "out"}}, top / "run", "run-id")
+reuse_cache.ReuseCache(pathlib.Path({str(cache.folder)!r}), {LARGE}).store(result, {KEY!r}, "n", "c", {{"out": False}})
+"""
+    done = subprocess.run([sys.executable, "-c", program], check=False, timeout=60)
+    assert done.returncode == 9
+    leftover = list((cache.folder / "partial").iterdir())
+    assert len(leftover) == 1
+
+    assert cache.find(KEY) is None
+    assert cache.entries() == []
+    os.utime(leftover[0], (1, 1))
+    assert _store(cache, result) is not None
+    assert list((cache.folder / "partial").iterdir()) == []
+
+
+def test_a_full_disk_while_storing_leaves_nothing(tmp_path: Path, cache: ReuseCache) -> None:
+    result = _result(tmp_path / "job", a="1")
+    (result.run_folder / "run.json").unlink()  # the last thing that is copied cannot be
+
+    with pytest.raises(FileNotFoundError):
+        _store(cache, result)
+
+    assert list((cache.folder / "partial").iterdir()) == []
+    assert cache.find(KEY) is None
+
+
+def test_an_output_that_was_not_written_is_not_kept(tmp_path: Path, cache: ReuseCache) -> None:
+    result = _result(tmp_path / "job", a="1")
+    shutil.rmtree(result.outputs["out"])
+
+    assert _store(cache, result) is None
+
+
+def test_the_longest_unused_goes_when_there_is_too_much(tmp_path: Path) -> None:
+    cache = ReuseCache(tmp_path / "cache", 2500)
+    for number, name in enumerate("abc"):
+        _store(cache, _result(tmp_path / name, x=name * 1000), name * 64)
+        if name != "c":
+            os.utime(cache.folder / "entries" / (name * 64) / "last_used", (number + 1, number + 1))
+        if name == "b":
+            _restore(cache, tmp_path / "again", "a" * 64)
+
+    assert [entry.key[0] for entry in cache.entries()] == ["c", "a"]
+
+
+def test_what_is_larger_than_the_whole_cache_is_not_kept(tmp_path: Path) -> None:
+    cache = ReuseCache(tmp_path / "cache", 10)
+
+    assert _store(cache, _result(tmp_path / "job", a="x" * 11)) is None
+
+
+def test_a_newer_result_takes_the_place_of_an_older_one(tmp_path: Path, cache: ReuseCache) -> None:
+    _store(cache, _result(tmp_path / "one", a="1"))
+    _store(cache, _result(tmp_path / "two", a="2"))
+
+    _restore(cache, tmp_path / "new")
+
+    assert text_of(tmp_path / "new" / "out" / "a") == "2"
+    assert len(cache.entries()) == 1
+
+
+def test_clearing_removes_all(tmp_path: Path, cache: ReuseCache) -> None:
+    assert cache.clear() == (0, 0)
+    entry = _store(cache, _result(tmp_path / "job", a="1"))
+    assert entry is not None
+
+    assert cache.clear() == (1, entry.num_bytes)
+    assert cache.find(KEY) is None
+
+
+def test_an_entry_that_vanishes_while_it_is_copied_touches_no_output(tmp_path: Path, cache: ReuseCache) -> None:
+    _store(cache, _result(tmp_path / "job", a="1"))
+    entry = cache.find(KEY)
+    assert entry is not None
+    cache.clear()
+
+    assert not cache.restore(entry, {"out": tmp_path / "new" / "out"}, tmp_path / "new" / "run")
+    assert not (tmp_path / "new" / "out").exists()
+
+
+def test_many_may_keep_use_and_clear_at_the_same_time(tmp_path: Path) -> None:
+    """Whatever is found is whole: its two files always have the same content."""
+    faults: list[str] = []
+
+    def work(number: int) -> None:
+        cache = open_cache(tmp_path / "cache", LARGE)
+        for turn in range(8):
+            name = f"{number}-{turn}"
+            _store(cache, _result(tmp_path / name, a=name, b=name))
+            entry = cache.find(KEY)
+            (tmp_path / f"run-{name}").mkdir()
+            target = tmp_path / f"new-{name}"
+            if entry is not None and cache.restore(entry, {"out": target}, tmp_path / f"run-{name}"):
+                if text_of(target / "a") != text_of(target / "b"):
+                    faults.append(name)
+            elif target.exists():
+                faults.append(f"{name} exists")
+            if turn == 4:
+                cache.clear()
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+    assert faults == []

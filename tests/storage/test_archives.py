@@ -1,0 +1,276 @@
+"""Hostile and damaged archives: refused by name, and nothing is ever written outside the target."""
+
+from __future__ import annotations
+
+import io
+import stat
+import struct
+import tarfile
+import warnings
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytorch_designer.directories.image_directory import open_image_directory, opened_image_directory
+from pytorch_designer.errors import InvalidDatasetError
+from pytorch_designer.storage.archives import DEFAULT_LIMITS, ExtractionLimits, extract_archive
+from tests.directories.hand_built import PNG, MakeTree
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+TAR_MODES = {".tar": "w:", ".tar.gz": "w:gz", ".tgz": "w:gz", ".tar.bz2": "w:bz2", ".tar.xz": "w:xz"}
+EXTENSIONS = [".zip", ".ZIP", *TAR_MODES]
+
+
+def pack(path: Path, members: Sequence[tuple[str, bytes]]) -> Path:
+    """An archive of these members, in the format of the extension of `path`; names are taken as they are."""
+    if path.suffix.lower() == ".zip":
+        with warnings.catch_warnings(), zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            warnings.simplefilter("ignore", UserWarning)  # zipfile warns of a name that is there twice
+            for name, data in members:
+                archive.writestr(name, data)
+        return path
+    extension = next(extension for extension in TAR_MODES if path.name.endswith(extension))
+    with tarfile.open(path, TAR_MODES[extension]) as tar:  # type: ignore[call-overload]
+        for name, data in members:
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return path
+
+
+def pack_tar_member(path: Path, kind: bytes, link: str = "") -> Path:
+    member = tarfile.TarInfo("cat/1.png")
+    member.type = kind
+    member.linkname = link
+    with tarfile.open(path, "w") as tar:
+        tar.addfile(member)
+    return path
+
+
+def files_in(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def refusal(archive: Path, limits: ExtractionLimits = DEFAULT_LIMITS) -> InvalidDatasetError:
+    """The error of extracting; asserts that nothing beside the target was touched."""
+    target = archive.parent / "deep" / "target"
+    target.mkdir(parents=True)
+    before = files_in(archive.parent)
+    with pytest.raises(InvalidDatasetError) as caught:
+        extract_archive(archive, target, limits)
+    outside = {name for name in files_in(archive.parent) if not name.startswith("deep/target/")}
+    assert outside == before
+    assert str(archive) in str(caught.value)
+    return caught.value
+
+
+@pytest.mark.parametrize("extension", EXTENSIONS)
+def test_every_format_is_extracted(tmp_path: Path, extension: str) -> None:
+    archive = pack(tmp_path / f"pets{extension}", [("pets/cat/1.png", PNG), ("./pets//dog/é.png", PNG)])
+    with opened_image_directory(archive) as dataset:
+        assert dataset.classes == ("cat", "dog")
+        assert [path.rsplit("/", 1)[1] for path in dataset.files] == ["1.png", "é.png"]
+        assert dataset.path(0).read_bytes() == PNG
+        extracted = dataset.root
+    assert not extracted.exists()
+
+
+def test_the_single_archive_in_a_folder_is_opened(tmp_path: Path) -> None:
+    pack(tmp_path / "pets.zip", [("cat/1.png", PNG)])
+    (tmp_path / ".DS_Store").write_bytes(b"")
+    (tmp_path / "README.txt").write_bytes(b"")
+    with opened_image_directory(tmp_path) as dataset:
+        assert dataset.classes == ("cat",)
+
+
+def test_an_archive_beside_images_is_not_opened(make_tree: MakeTree) -> None:
+    root = make_tree("cat/1.png")
+    pack(root / "old.zip", [("dog/1.png", PNG)])
+    with opened_image_directory(root) as dataset:
+        assert dataset.classes == ("cat",)
+
+
+def test_opening_without_extraction_refuses_an_archive(tmp_path: Path) -> None:
+    with pytest.raises(InvalidDatasetError) as caught:
+        open_image_directory(pack(tmp_path / "pets.zip", [("cat/1.png", PNG)]))
+    assert caught.value.reason == "not_a_directory"
+
+
+def test_an_archive_inside_the_archive_stays_closed(tmp_path: Path) -> None:
+    inner = pack(tmp_path / "inner.zip", [("cat/1.png", PNG)]).read_bytes()
+    archive = pack(tmp_path / "outer.zip", [("inner.zip", inner)])
+    with pytest.raises(InvalidDatasetError) as caught, opened_image_directory(archive):
+        pass
+    assert caught.value.reason == "no_images"
+
+
+@pytest.mark.parametrize("extension", [".zip", ".tar.gz"])
+def test_litter_is_not_extracted(tmp_path: Path, extension: str) -> None:
+    names = ["cat/1.png", "__MACOSX/cat/._1.png", "cat/.DS_Store", "cat/Thumbs.db"]
+    archive = pack(tmp_path / f"a{extension}", [(name, PNG) for name in names])
+    target = tmp_path / "target"
+    target.mkdir()
+    extract_archive(archive, target)
+    assert files_in(target) == {"cat/1.png"}
+
+
+@pytest.mark.parametrize("extension", [".zip", ".tar"])
+@pytest.mark.parametrize(
+    "name",
+    ["../evil.png", "cat/../../evil.png", "/evil.png", "C:/evil.png", "..\\evil.png", "\\\\host\\evil.png", ".."],
+)
+def test_paths_that_leave_are_refused(tmp_path: Path, extension: str, name: str) -> None:  # CASES 25, and all below
+    error = refusal(pack(tmp_path / f"a{extension}", [("cat/1.png", PNG), (name, b"evil")]))
+    assert error.reason == "member_outside"
+    assert "evil" in error.examples[0] or ".." in error.examples[0]
+
+
+@pytest.mark.parametrize("extension", [".zip", ".tar"])
+@pytest.mark.parametrize("second", ["cat/1.png", "./cat//1.png", "cat/1.png/inside.png"])
+def test_members_of_one_path_are_refused(tmp_path: Path, extension: str, second: str) -> None:
+    error = refusal(pack(tmp_path / f"a{extension}", [("cat/1.png", PNG), (second, b"other")]))
+    assert error.reason == "duplicate_member"
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
+def test_links_and_devices_in_a_tar_are_refused(tmp_path: Path, kind: bytes) -> None:
+    assert refusal(pack_tar_member(tmp_path / "a.tar", kind, "/etc/passwd")).reason == "member_kind"
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFIFO])
+def test_links_and_devices_in_a_zip_are_refused(tmp_path: Path, kind: int) -> None:
+    info = zipfile.ZipInfo("cat/1.png")
+    info.external_attr = (kind | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(info, "/etc/passwd")
+    assert refusal(tmp_path / "a.zip").reason == "member_kind"
+
+
+@pytest.mark.parametrize("extension", [".zip", ".tar.gz", ".tar.xz"])
+def test_a_bomb_is_refused_by_its_ratio(tmp_path: Path, extension: str) -> None:
+    zeros = bytes(8 << 20)
+    error = refusal(
+        pack(tmp_path / f"a{extension}", [("cat/1.png", zeros)]), ExtractionLimits(ratio_free_bytes=1 << 20)
+    )
+    assert error.reason == "too_large"
+
+
+def test_a_small_archive_may_have_any_ratio(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.mkdir()
+    extract_archive(pack(tmp_path / "a.zip", [("cat/blank.bmp", bytes(8 << 20))]), target)
+    assert (target / "cat/blank.bmp").stat().st_size == 8 << 20
+
+
+@pytest.mark.parametrize("extension", [".zip", ".tar"])
+@pytest.mark.parametrize("limits", [ExtractionLimits(max_entries=2), ExtractionLimits(max_total_bytes=2 * len(PNG))])
+def test_too_much_is_refused_by_count_and_by_bytes(tmp_path: Path, extension: str, limits: ExtractionLimits) -> None:
+    archive = pack(tmp_path / f"a{extension}", [(f"cat/{number}.png", PNG) for number in range(3)])
+    assert refusal(archive, limits).reason == "too_large"
+
+
+def test_a_zip_whose_header_understates_the_size_is_damaged(tmp_path: Path) -> None:
+    archive = pack(tmp_path / "a.zip", [("cat/1.png", bytes(5000))])
+    archive.write_bytes(archive.read_bytes().replace(struct.pack("<I", 5000), struct.pack("<I", 5)))
+    assert refusal(archive).reason == "damaged"
+
+
+def test_a_tar_header_that_claims_gigabytes_is_not_read_into_memory(tmp_path: Path) -> None:
+    member = tarfile.TarInfo("x")
+    member.type = tarfile.XHDTYPE
+    member.size = 4 << 30
+    (tmp_path / "a.tar").write_bytes(member.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
+    error = refusal(tmp_path / "a.tar")
+    assert error.reason == "damaged"
+    assert "claims" in error.what
+
+
+@pytest.mark.parametrize("extension", EXTENSIONS)
+def test_an_archive_cut_off_anywhere_is_damaged(tmp_path: Path, extension: str) -> None:
+    whole = pack(tmp_path / f"whole{extension}", [(f"cat/{n}.png", PNG * 20) for n in range(4)]).read_bytes()
+    end = 5 * 512 * 4 if extension == ".tar" else len(whole) - 20  # a tar is padded with zeros at the end
+    for position, length in enumerate([0, 1, 100, 512, 1024, len(whole) // 2, end]):
+        if length < len(whole):
+            (tmp_path / str(position)).mkdir()
+            archive = tmp_path / str(position) / f"a{extension}"
+            archive.write_bytes(whole[:length])
+            assert refusal(archive).reason == "damaged", length
+
+
+def test_a_tar_cut_off_between_two_members_is_damaged(tmp_path: Path) -> None:
+    archive = pack(tmp_path / "a.tar", [("cat/1.png", PNG), ("cat/2.png", PNG)])
+    archive.write_bytes(archive.read_bytes()[:1024])  # a header and a padded content are 512 bytes each
+    error = refusal(archive)
+    assert error.reason == "damaged"
+    assert "end" in error.what
+
+
+@pytest.mark.parametrize("extension", [".zip", ".tar.gz", ".tar.bz2"])
+def test_flipped_bytes_are_damage(tmp_path: Path, extension: str) -> None:
+    archive = pack(tmp_path / f"a{extension}", [("cat/1.png", bytes(range(256)) * 50)])
+    data = bytearray(archive.read_bytes())
+    for position in range(60, 90):
+        data[position] ^= 0xFF
+    archive.write_bytes(data)
+    assert refusal(archive).reason == "damaged"
+
+
+@pytest.mark.parametrize("extension", EXTENSIONS)
+def test_a_page_of_html_is_no_archive(tmp_path: Path, extension: str) -> None:
+    (tmp_path / f"a{extension}").write_text("<html>404</html>" * 100)
+    assert refusal(tmp_path / f"a{extension}").reason == "damaged"
+
+
+def test_an_encrypted_zip_is_named(tmp_path: Path) -> None:
+    archive = pack(tmp_path / "a.zip", [("cat/1.png", PNG)])
+    data = bytearray(archive.read_bytes())
+    data[6] |= 1  # flags of the local header, and of the central directory
+    data[data.index(b"PK\1\2") + 8] |= 1
+    archive.write_bytes(data)
+    assert refusal(archive).reason == "encrypted"
+
+
+def test_one_part_of_a_split_zip_is_named(tmp_path: Path) -> None:
+    archive = pack(tmp_path / "a.zip", [("cat/1.png", PNG)])
+    data = bytearray(archive.read_bytes())
+    struct.pack_into("<HH", data, data.rindex(b"PK\5\6") + 4, 3, 3)
+    archive.write_bytes(data)
+    assert refusal(archive).reason == "multi_disk"
+
+
+def test_backslashes_of_windows_are_separators(tmp_path: Path) -> None:
+    with opened_image_directory(pack(tmp_path / "a.zip", [("cat\\1.png", PNG), ("dog\\2.png", PNG)])) as dataset:
+        assert dataset.classes == ("cat", "dog")
+
+
+def test_utf8_names_that_a_zip_does_not_mark_are_read(tmp_path: Path) -> None:
+    archive = pack(tmp_path / "a.zip", [("K\u00e4tzchen/1.png", PNG)])
+    data = bytearray(archive.read_bytes())
+    for header, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        position = data.index(header) + flags
+        struct.pack_into("<H", data, position, struct.unpack_from("<H", data, position)[0] & ~0x800)
+    archive.write_bytes(data)
+    with opened_image_directory(archive) as dataset:
+        assert dataset.classes == ("K\u00e4tzchen",)
+
+
+def test_names_in_a_tar_that_are_not_utf8_survive(tmp_path: Path) -> None:
+    member = tarfile.TarInfo("caf\udce9/1.png")
+    member.size = len(PNG)
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.GNU_FORMAT, errors="surrogateescape") as tar:
+        tar.addfile(member, io.BytesIO(PNG))
+    with opened_image_directory(tmp_path / "a.tar") as dataset:
+        assert dataset.classes == ("caf\udce9",)
+
+
+def test_a_name_that_is_too_long_for_the_disk_is_named(tmp_path: Path) -> None:
+    assert refusal(pack(tmp_path / "a.tar", [("x" * 300 + ".png", PNG)])).reason == "member_outside"
+
+
+def test_empty_folders_of_an_archive_are_classes(tmp_path: Path) -> None:
+    with opened_image_directory(pack(tmp_path / "a.zip", [("cat/1.png", PNG), ("emu/", b"")])) as dataset:
+        assert dataset.classes == ("cat", "emu")

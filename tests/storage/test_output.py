@@ -1,0 +1,321 @@
+"""Outputs are complete or not there at all (CASES 11, 12, 13)."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+import signal
+import stat
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pytorch_designer.errors import FailedToWriteOutputsError, InvalidDatasetError
+from pytorch_designer.storage.output import (
+    check_apart,
+    locked_output,
+    prepare_output,
+    refuse_occupied,
+    staged_output,
+    staged_outputs,
+    write_atomically,
+)
+
+FILES = {"_meta.yaml": "type: X", "data/a.txt": "a", "MLmodel": "m", "z.txt": "z"}
+
+
+def write(staging: Path) -> None:
+    for name, text in FILES.items():
+        (staging / name).parent.mkdir(exist_ok=True)
+        (staging / name).write_text(text)
+
+
+def write_all(*outputs: Path) -> None:
+    with staged_outputs(*outputs) as stagings:
+        for staging in stagings:
+            write(staging)
+
+
+def write_and_fail(output: Path, error: Exception) -> None:
+    with staged_output(output) as staging:
+        write(staging)
+        raise error
+
+
+def content(folder: Path) -> dict[str, str]:
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_output_holds_what_was_written_and_nothing_else(tmp_path: Path) -> None:
+    output = tmp_path / "new" / "deeper"
+    prepare_output(output)
+    with staged_output(output) as staging:
+        write(staging)
+        assert not (output / "_meta.yaml").exists()
+    assert content(output) == FILES
+
+
+def test_error_while_writing_leaves_an_empty_output(tmp_path: Path) -> None:
+    prepare_output(tmp_path)
+    with pytest.raises(InvalidDatasetError):
+        write_and_fail(tmp_path, InvalidDatasetError("Bad input, found late."))
+    assert content(tmp_path) == {}
+
+
+def test_full_disk_becomes_a_named_error_with_the_path(tmp_path: Path) -> None:
+    prepare_output(tmp_path)
+    failed = tmp_path / ".staging/data/b.txt"
+    with pytest.raises(FailedToWriteOutputsError) as caught:
+        write_and_fail(tmp_path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(failed)))
+    assert "No space left" in caught.value.what
+    assert caught.value.where == str(failed)
+    assert content(tmp_path) == {}
+
+
+def test_error_about_an_input_is_not_called_an_output_error(tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    prepare_output(output)
+    with pytest.raises(FileNotFoundError), staged_output(output):
+        (tmp_path / "input.txt").read_text()
+
+
+@pytest.mark.parametrize("refuse", [prepare_output, refuse_occupied])
+def test_output_that_holds_something_is_refused_untouched(tmp_path: Path, refuse: Callable[[Path], None]) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(FailedToWriteOutputsError) as caught:
+        refuse(tmp_path)
+    assert caught.value.reason == "not_empty"
+    assert caught.value.examples == ("mine.txt",)
+    assert content(tmp_path) == {"mine.txt": "mine"}
+
+
+def test_what_a_run_or_a_kill_left_is_not_taken_for_somebody_elses(tmp_path: Path) -> None:
+    refuse_occupied(tmp_path / "new")
+    killed, renaming, complete = tmp_path / "killed", tmp_path / "renaming", tmp_path / "complete"
+    for folder in (killed / ".checkpoint", killed / ".staging", renaming / ".staging", complete):
+        folder.mkdir(parents=True)
+    (killed / ".lock").touch()
+    (renaming / ".staging" / "COMMIT").write_text("model.pt")
+    (renaming / "model.pt").write_text("moved before the kill")
+    (complete / "_meta.yaml").write_text("type: ModelDirectory")
+    before = content(tmp_path)
+    for path in (killed, renaming, complete):
+        refuse_occupied(path)
+    assert content(tmp_path) == before
+
+
+@pytest.mark.parametrize("refuse", [prepare_output, refuse_occupied])
+def test_output_that_is_a_file_is_refused(tmp_path: Path, refuse: Callable[[Path], None]) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(FailedToWriteOutputsError) as caught:
+        refuse(tmp_path / "file")
+    assert caught.value.reason == "file"
+
+
+def test_a_file_that_cannot_be_removed_is_named_with_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".staging").mkdir()
+    (tmp_path / ".staging" / "half").write_text("left by a kill")
+
+    def failing(path: str, *, dir_fd: int | None = None) -> None:
+        raise OSError(errno.EIO, "Input/output error", path)  # as the system does: the last part of the path alone
+
+    monkeypatch.setattr(os, "unlink", failing)
+    with pytest.raises(FailedToWriteOutputsError) as caught:
+        prepare_output(tmp_path)
+    assert caught.value.where == str(tmp_path / ".staging")
+
+
+def test_folder_below_a_file_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(FailedToWriteOutputsError):
+        prepare_output(tmp_path / "file" / "deeper")
+
+
+def _killed_at_rename(output: str, number: int) -> None:
+    """Runs in a process of its own: commit, but die at the rename of that number."""
+    done = 0
+    replace = Path.replace
+
+    def dying(self: Path, target: Path) -> Path:
+        nonlocal done
+        done += 1
+        if done == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return replace(self, target)
+
+    Path.replace = dying  # type: ignore[method-assign, assignment]
+    prepare_output(Path(output))
+    with staged_output(Path(output)) as staging:
+        write(staging)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="POSIX signal")
+@pytest.mark.parametrize("number", range(1, 6))
+def test_kill_at_any_rename_leaves_nothing_that_passes_for_complete_and_can_be_run_again(
+    tmp_path: Path, number: int
+) -> None:
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=_killed_at_rename, args=(str(tmp_path), number))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert not (tmp_path / "_meta.yaml").exists()
+    prepare_output(tmp_path)
+    with staged_output(tmp_path) as staging:
+        write(staging)
+    assert content(tmp_path) == FILES
+
+
+def test_what_mlflow_takes_for_a_model_comes_last_but_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    replace = Path.replace
+
+    def noting(self: Path, target: Path) -> Path:
+        order.append(Path(target).name)
+        return replace(self, target)
+
+    prepare_output(tmp_path)
+    monkeypatch.setattr(Path, "replace", noting)
+    with staged_output(tmp_path) as staging:
+        write(staging)
+    assert order[-2:] == ["MLmodel", "_meta.yaml"]
+
+
+@pytest.mark.parametrize("number", range(1, 9))
+def test_several_outputs_are_all_complete_or_all_empty_whichever_rename_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    outputs = (tmp_path / "first", tmp_path / "second")
+    for output in outputs:
+        prepare_output(output)
+    done = 0
+    replace = Path.replace
+
+    def failing(self: Path, target: Path) -> Path:
+        nonlocal done
+        done += not Path(target).name.startswith((".", "COMMIT"))
+        if done == number:
+            raise OSError(errno.EIO, "Input/output error", str(target))
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", failing)
+    with pytest.raises(FailedToWriteOutputsError) as caught:
+        write_all(*outputs)
+    assert str(caught.value.where).startswith(str(tmp_path))
+    assert content(tmp_path) == {}
+
+
+def test_several_outputs_become_complete_together(tmp_path: Path) -> None:
+    outputs = (tmp_path / "first", tmp_path / "second")
+    for output in outputs:
+        prepare_output(output)
+    write_all(*outputs)
+    assert [content(output) for output in outputs] == [FILES, FILES]
+
+
+@pytest.mark.parametrize("output", ["source", "source/deeper/output", "source/../source"])
+def test_output_inside_the_source_is_refused(tmp_path: Path, output: str) -> None:
+    with pytest.raises(FailedToWriteOutputsError) as caught:
+        check_apart(tmp_path / output, tmp_path / "source", "the source")
+    assert caught.value.reason == "inside_source"
+
+
+def test_output_beside_or_around_the_source_is_fine(tmp_path: Path) -> None:
+    check_apart(tmp_path / "sources", tmp_path / "source", "the source")
+    check_apart(tmp_path, tmp_path / "source", "the source")
+
+
+def test_second_run_is_refused_while_the_first_holds_the_output(tmp_path: Path) -> None:
+    program = textwrap.dedent(
+        """
+        import sys
+        from pathlib import Path
+        from pytorch_designer.storage.output import check_apart, locked_output
+        with locked_output(Path(sys.argv[1])):
+            print("locked", flush=True)
+            sys.stdin.read()
+        """
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "locked\n"
+        with pytest.raises(FailedToWriteOutputsError) as caught, locked_output(tmp_path):
+            pass
+        assert caught.value.reason == "locked"
+        with pytest.raises(FailedToWriteOutputsError) as caught:
+            refuse_occupied(tmp_path)
+        assert caught.value.reason == "locked"
+        holder.kill()
+    deadline = time.monotonic() + 5
+    while True:  # the lock dies with its owner
+        try:
+            with locked_output(tmp_path):
+                break
+        except FailedToWriteOutputsError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    assert content(tmp_path) == {}
+
+
+def test_new_folder_that_stays_empty_is_removed_and_an_old_one_is_not(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    for name in ("new", "old"):
+        with locked_output(tmp_path / name):
+            pass
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX locks")
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP])
+def test_a_mount_without_locks_has_none_and_nothing_that_outlives_a_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    import fcntl
+
+    def missing(descriptor: int, operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", missing)
+    (tmp_path / ".lock").write_text("4711\nanother-node\n")  # what is left of a node that was preempted
+    with locked_output(tmp_path), locked_output(tmp_path):
+        prepare_output(tmp_path)
+    assert content(tmp_path) == {}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders are flushed on POSIX only")
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
+def test_a_mount_that_cannot_flush_folders_is_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    fsync = os.fsync
+
+    def files_only(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", files_only)
+    write_atomically(tmp_path / "state.json", b"new")
+    assert content(tmp_path) == {"state.json": "new"}
+
+
+def test_atomic_write_keeps_the_old_file_when_it_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "state.json"
+    write_atomically(path, b"old")
+
+    def failing(descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", failing)
+    with pytest.raises(OSError, match="Input/output"):
+        write_atomically(path, b"new")
+    assert content(tmp_path) == {"state.json": "old"}

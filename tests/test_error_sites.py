@@ -33,7 +33,7 @@ from pytorch_designer.models.loading import load_model
 from pytorch_designer.models.pretrained import verified_file
 from pytorch_designer.settings import Settings, settings
 from pytorch_designer.spec.parameters import parse_parameters
-from pytorch_designer.storage.output import prepare_output
+from pytorch_designer.storage.output import open_output
 from pytorch_designer.system.stop_requests import StopRequest
 from pytorch_designer.training.checkpoint import CheckpointStore
 from pytorch_designer.training.loop import TrainingRun, train
@@ -171,6 +171,11 @@ def _download_from(folder: Path) -> None:
             settings.cache_clear()
 
 
+def _open(output: Path) -> None:
+    with open_output(output, apart_from={}):
+        pass
+
+
 def _ask_for_too_much(folder: Path) -> None:
     with torch_errors(8):
         torch.empty(2**60)
@@ -194,7 +199,7 @@ PROVOKE: dict[str, Callable[[Path], object]] = {
     "ModuleOutOfMemoryError": _ask_for_too_much,
     "InvalidTransformationDirectoryError": open_transformation_directory,
     "InvalidModelDirectoryError": load_model,
-    "FailedToWriteOutputsError": lambda folder: prepare_output(_component(folder)),
+    "FailedToWriteOutputsError": lambda folder: _open(_component(folder)),
     "FailedToDownloadFilesError": _download_from,
     "NonFiniteLossError": _diverge,
     "UnsupportedEnvironmentError": lambda folder: choose_compute(Settings(device="mps"), height=8, width=8),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytorch_designer.errors import FailedToWriteOutputsError
-from pytorch_designer.storage.output import locked_output
+from pytorch_designer.storage.output import open_output
 from tests.campaigns.component_cases import CASES, hashes, outcome, without_tracking, write_case_inputs
 
 TRAIN = CASES["train_pytorch_model"]
@@ -57,7 +57,7 @@ def test_what_a_kill_after_the_last_rename_left_is_removed_by_the_same_command(i
 
 
 def test_an_output_that_another_run_holds_is_refused(inputs: Path, tmp_path: Path) -> None:
-    with locked_output(tmp_path / "trained_model"), pytest.raises(FailedToWriteOutputsError) as caught:
+    with open_output(tmp_path / "trained_model", apart_from={}), pytest.raises(FailedToWriteOutputsError) as caught:
         TRAIN.run(inputs, tmp_path)
     assert caught.value.reason == "locked"
     assert caught.value.where == str(tmp_path / "trained_model")

@@ -22,7 +22,7 @@ from pytorch_designer.directories.image_writer import (
     write_image_directory,
 )
 from pytorch_designer.errors import FailedToWriteOutputsError, InvalidDatasetError
-from pytorch_designer.storage.output import prepare_output, staged_output
+from pytorch_designer.storage.output import open_output
 from tests.directories.hand_built import META, PNG, MakeTree, MakeTyped, row
 
 if TYPE_CHECKING:
@@ -136,9 +136,8 @@ def test_an_unusable_source_leaves_no_output(make_tree: MakeTree, tmp_path: Path
 
 
 def write(output: Path, rows: Iterable[ImageRow], **options: Any) -> int:
-    prepare_output(output)
-    with staged_output(output) as staging:
-        return write_image_directory(staging, rows, ("cat", "dog"), **options)
+    with open_output(output, apart_from={}) as opened, opened.stage() as folder:
+        return write_image_directory(folder, rows, ("cat", "dog"), **options)
 
 
 def test_a_source_that_vanishes_is_named_and_leaves_no_output(make_tree: MakeTree, tmp_path: Path) -> None:  # CASES 17
@@ -146,7 +145,7 @@ def test_a_source_that_vanishes_is_named_and_leaves_no_output(make_tree: MakeTre
     rows = [ImageRow(source / "1.png", 0, 0), ImageRow(source / "gone.png", 0, 1)]
     with pytest.raises(InvalidDatasetError, match=r"gone\.png"):
         write(tmp_path / "output", rows)
-    assert list((tmp_path / "output").iterdir()) == []
+    assert not (tmp_path / "output").exists()
 
 
 def test_a_failed_write_names_the_file_and_leaves_no_output(make_tree: MakeTree, tmp_path: Path) -> None:  # CASES 11
@@ -158,7 +157,7 @@ def test_a_failed_write_names_the_file_and_leaves_no_output(make_tree: MakeTree,
     with pytest.raises(FailedToWriteOutputsError, match="No space left") as caught:
         write(tmp_path / "output", [ImageRow(source, 0, 0)], write_image=fill_the_disk)
     assert "0_0.png" in str(caught.value.where)
-    assert list((tmp_path / "output").iterdir()) == []
+    assert not (tmp_path / "output").exists()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")

@@ -18,15 +18,13 @@ import pytest
 
 from pytorch_designer.errors import FailedToWriteOutputsError, InvalidDatasetError
 from pytorch_designer.storage.output import (
-    check_apart,
-    locked_output,
-    prepare_output,
-    refuse_occupied,
-    staged_output,
-    staged_outputs,
+    check_outputs,
+    open_output,
+    stage_together,
     write_atomically,
 )
 
+Refusal = Callable[..., None]
 FILES = {"_meta.yaml": "type: X", "data/a.txt": "a", "MLmodel": "m", "z.txt": "z"}
 
 
@@ -36,16 +34,33 @@ def write(staging: Path) -> None:
         (staging / name).write_text(text)
 
 
-def write_all(*outputs: Path) -> None:
-    with staged_outputs(*outputs) as stagings:
-        for staging in stagings:
-            write(staging)
+def write_output(path: Path, error: Exception | None = None) -> None:
+    with open_output(path, apart_from={}) as output, output.stage() as folder:
+        write(folder)
+        if error is not None:
+            raise error
 
 
-def write_and_fail(output: Path, error: Exception) -> None:
-    with staged_output(output) as staging:
-        write(staging)
-        raise error
+def write_both(first: Path, second: Path) -> None:
+    with (
+        open_output(first, apart_from={"the other output": second}) as first_output,
+        open_output(second, apart_from={"the other output": first}) as second_output,
+        stage_together(first_output, second_output) as folders,
+    ):
+        for folder in folders:
+            write(folder)
+
+
+def open_and_leave(path: Path, **apart_from: Path) -> None:
+    with open_output(path, apart_from=apart_from):
+        pass
+
+
+def check(path: Path, **inputs: Path) -> None:
+    check_outputs({"out": path}, inputs)
+
+
+REFUSALS = pytest.mark.parametrize("refuse", [open_and_leave, check])
 
 
 def content(folder: Path) -> dict[str, str]:
@@ -54,25 +69,24 @@ def content(folder: Path) -> dict[str, str]:
 
 def test_output_holds_what_was_written_and_nothing_else(tmp_path: Path) -> None:
     output = tmp_path / "new" / "deeper"
-    prepare_output(output)
-    with staged_output(output) as staging:
-        write(staging)
-        assert not (output / "_meta.yaml").exists()
+    with open_output(output, apart_from={}) as opened:
+        with opened.stage() as folder:
+            write(folder)
+            assert not (output / "_meta.yaml").exists()
+        assert (output / "_meta.yaml").exists()
     assert content(output) == FILES
 
 
 def test_error_while_writing_leaves_an_empty_output(tmp_path: Path) -> None:
-    prepare_output(tmp_path)
     with pytest.raises(InvalidDatasetError):
-        write_and_fail(tmp_path, InvalidDatasetError("Bad input, found late."))
+        write_output(tmp_path, InvalidDatasetError("Bad input, found late."))
     assert content(tmp_path) == {}
 
 
 def test_full_disk_becomes_a_named_error_with_the_path(tmp_path: Path) -> None:
-    prepare_output(tmp_path)
     failed = tmp_path / ".staging/data/b.txt"
     with pytest.raises(FailedToWriteOutputsError) as caught:
-        write_and_fail(tmp_path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(failed)))
+        write_output(tmp_path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(failed)))
     assert "No space left" in caught.value.what
     assert caught.value.where == str(failed)
     assert content(tmp_path) == {}
@@ -80,13 +94,12 @@ def test_full_disk_becomes_a_named_error_with_the_path(tmp_path: Path) -> None:
 
 def test_error_about_an_input_is_not_called_an_output_error(tmp_path: Path) -> None:
     output = tmp_path / "out"
-    prepare_output(output)
-    with pytest.raises(FileNotFoundError), staged_output(output):
+    with open_output(output, apart_from={}) as opened, pytest.raises(FileNotFoundError), opened.stage():
         (tmp_path / "input.txt").read_text()
 
 
-@pytest.mark.parametrize("refuse", [prepare_output, refuse_occupied])
-def test_output_that_holds_something_is_refused_untouched(tmp_path: Path, refuse: Callable[[Path], None]) -> None:
+@REFUSALS
+def test_output_that_holds_something_is_refused_untouched(tmp_path: Path, refuse: Refusal) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(FailedToWriteOutputsError) as caught:
         refuse(tmp_path)
@@ -96,7 +109,7 @@ def test_output_that_holds_something_is_refused_untouched(tmp_path: Path, refuse
 
 
 def test_what_a_run_or_a_kill_left_is_not_taken_for_somebody_elses(tmp_path: Path) -> None:
-    refuse_occupied(tmp_path / "new")
+    check(tmp_path / "new")
     killed, renaming, complete = tmp_path / "killed", tmp_path / "renaming", tmp_path / "complete"
     for folder in (killed / ".checkpoint", killed / ".staging", renaming / ".staging", complete):
         folder.mkdir(parents=True)
@@ -106,12 +119,12 @@ def test_what_a_run_or_a_kill_left_is_not_taken_for_somebody_elses(tmp_path: Pat
     (complete / "_meta.yaml").write_text("type: ModelDirectory")
     before = content(tmp_path)
     for path in (killed, renaming, complete):
-        refuse_occupied(path)
+        check(path)
     assert content(tmp_path) == before
 
 
-@pytest.mark.parametrize("refuse", [prepare_output, refuse_occupied])
-def test_output_that_is_a_file_is_refused(tmp_path: Path, refuse: Callable[[Path], None]) -> None:
+@REFUSALS
+def test_output_that_is_a_file_is_refused(tmp_path: Path, refuse: Refusal) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(FailedToWriteOutputsError) as caught:
         refuse(tmp_path / "file")
@@ -127,14 +140,14 @@ def test_a_file_that_cannot_be_removed_is_named_with_its_place(tmp_path: Path, m
 
     monkeypatch.setattr(os, "unlink", failing)
     with pytest.raises(FailedToWriteOutputsError) as caught:
-        prepare_output(tmp_path)
+        open_and_leave(tmp_path)
     assert caught.value.where == str(tmp_path / ".staging")
 
 
 def test_folder_below_a_file_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(FailedToWriteOutputsError):
-        prepare_output(tmp_path / "file" / "deeper")
+        open_and_leave(tmp_path / "file" / "deeper")
 
 
 def _killed_at_rename(output: str, number: int) -> None:
@@ -150,9 +163,7 @@ def _killed_at_rename(output: str, number: int) -> None:
         return replace(self, target)
 
     Path.replace = dying  # type: ignore[method-assign, assignment]
-    prepare_output(Path(output))
-    with staged_output(Path(output)) as staging:
-        write(staging)
+    write_output(Path(output))
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="POSIX signal")
@@ -166,9 +177,7 @@ def test_kill_at_any_rename_leaves_nothing_that_passes_for_complete_and_can_be_r
     process.join()
     assert process.exitcode == -signal.SIGKILL
     assert not (tmp_path / "_meta.yaml").exists()
-    prepare_output(tmp_path)
-    with staged_output(tmp_path) as staging:
-        write(staging)
+    write_output(tmp_path)
     assert content(tmp_path) == FILES
 
 
@@ -180,10 +189,8 @@ def test_what_mlflow_takes_for_a_model_comes_last_but_one(tmp_path: Path, monkey
         order.append(Path(target).name)
         return replace(self, target)
 
-    prepare_output(tmp_path)
     monkeypatch.setattr(Path, "replace", noting)
-    with staged_output(tmp_path) as staging:
-        write(staging)
+    write_output(tmp_path)
     assert order[-2:] == ["MLmodel", "_meta.yaml"]
 
 
@@ -192,8 +199,6 @@ def test_several_outputs_are_all_complete_or_all_empty_whichever_rename_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     outputs = (tmp_path / "first", tmp_path / "second")
-    for output in outputs:
-        prepare_output(output)
     done = 0
     replace = Path.replace
 
@@ -206,29 +211,57 @@ def test_several_outputs_are_all_complete_or_all_empty_whichever_rename_fails(
 
     monkeypatch.setattr(Path, "replace", failing)
     with pytest.raises(FailedToWriteOutputsError) as caught:
-        write_all(*outputs)
+        write_both(*outputs)
     assert str(caught.value.where).startswith(str(tmp_path))
     assert content(tmp_path) == {}
 
 
 def test_several_outputs_become_complete_together(tmp_path: Path) -> None:
     outputs = (tmp_path / "first", tmp_path / "second")
-    for output in outputs:
-        prepare_output(output)
-    write_all(*outputs)
+    write_both(*outputs)
     assert [content(output) for output in outputs] == [FILES, FILES]
 
 
 @pytest.mark.parametrize("output", ["source", "source/deeper/output", "source/../source"])
-def test_output_inside_the_source_is_refused(tmp_path: Path, output: str) -> None:
+@REFUSALS
+def test_output_inside_the_source_is_refused(tmp_path: Path, output: str, refuse: Refusal) -> None:
     with pytest.raises(FailedToWriteOutputsError) as caught:
-        check_apart(tmp_path / output, tmp_path / "source", "the source")
+        refuse(tmp_path / output, source=tmp_path / "source")
     assert caught.value.reason == "inside_source"
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_output_beside_or_around_the_source_is_fine(tmp_path: Path) -> None:
-    check_apart(tmp_path / "sources", tmp_path / "source", "the source")
-    check_apart(tmp_path, tmp_path / "source", "the source")
+@REFUSALS
+def test_output_beside_or_around_the_source_is_fine(tmp_path: Path, refuse: Refusal) -> None:
+    refuse(tmp_path / "sources", source=tmp_path / "source")
+    refuse(tmp_path, source=tmp_path / "source")
+
+
+def test_output_inside_another_output_is_refused(tmp_path: Path) -> None:
+    for first, second in ((tmp_path, tmp_path / "deeper"), (tmp_path / "deeper", tmp_path)):
+        with pytest.raises(FailedToWriteOutputsError, match="inside the other output"):
+            check_outputs({"first": first, "second": second}, {})
+
+
+def test_result_of_the_same_run_is_recognized_and_its_leftovers_are_removed(tmp_path: Path) -> None:
+    write_output(tmp_path)
+    for name in (".staging", ".checkpoint"):
+        (tmp_path / name).mkdir()
+    with open_output(tmp_path, apart_from={}, is_finished=lambda: True) as output:
+        assert output.is_finished
+    assert {path.name for path in tmp_path.iterdir()} == {"_meta.yaml", "data", "MLmodel", "z.txt"}
+
+
+def test_result_of_another_run_is_refused(tmp_path: Path) -> None:
+    write_output(tmp_path)
+    with pytest.raises(FailedToWriteOutputsError), open_output(tmp_path, apart_from={}, is_finished=lambda: False):
+        pass
+    assert content(tmp_path) == FILES
+
+
+def test_output_that_is_not_complete_is_not_finished(tmp_path: Path) -> None:
+    with open_output(tmp_path, apart_from={}, is_finished=lambda: True) as output:
+        assert not output.is_finished
 
 
 def test_second_run_is_refused_while_the_first_holds_the_output(tmp_path: Path) -> None:
@@ -236,8 +269,8 @@ def test_second_run_is_refused_while_the_first_holds_the_output(tmp_path: Path) 
         """
         import sys
         from pathlib import Path
-        from pytorch_designer.storage.output import check_apart, locked_output
-        with locked_output(Path(sys.argv[1])):
+        from pytorch_designer.storage.output import open_output
+        with open_output(Path(sys.argv[1]), apart_from={}):
             print("locked", flush=True)
             sys.stdin.read()
         """
@@ -248,18 +281,16 @@ def test_second_run_is_refused_while_the_first_holds_the_output(tmp_path: Path) 
     with holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "locked\n"
-        with pytest.raises(FailedToWriteOutputsError) as caught, locked_output(tmp_path):
-            pass
-        assert caught.value.reason == "locked"
-        with pytest.raises(FailedToWriteOutputsError) as caught:
-            refuse_occupied(tmp_path)
-        assert caught.value.reason == "locked"
+        for refuse in (open_and_leave, check):
+            with pytest.raises(FailedToWriteOutputsError) as caught:
+                refuse(tmp_path)
+            assert caught.value.reason == "locked"
         holder.kill()
     deadline = time.monotonic() + 5
     while True:  # the lock dies with its owner
         try:
-            with locked_output(tmp_path):
-                break
+            open_and_leave(tmp_path)
+            break
         except FailedToWriteOutputsError:
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -269,8 +300,7 @@ def test_second_run_is_refused_while_the_first_holds_the_output(tmp_path: Path) 
 def test_new_folder_that_stays_empty_is_removed_and_an_old_one_is_not(tmp_path: Path) -> None:
     (tmp_path / "old").mkdir()
     for name in ("new", "old"):
-        with locked_output(tmp_path / name):
-            pass
+        open_and_leave(tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == ["old"]
 
 
@@ -286,8 +316,8 @@ def test_a_mount_without_locks_has_none_and_nothing_that_outlives_a_node(
 
     monkeypatch.setattr(fcntl, "flock", missing)
     (tmp_path / ".lock").write_text("4711\nanother-node\n")  # what is left of a node that was preempted
-    with locked_output(tmp_path), locked_output(tmp_path):
-        prepare_output(tmp_path)
+    with open_output(tmp_path, apart_from={}), open_output(tmp_path, apart_from={}):
+        pass
     assert content(tmp_path) == {}
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytorch_designer.errors import NullOrEmptyError
 from pytorch_designer.spec.component import Component, Port, dashed
 from pytorch_designer.spec.parameters import parse_parameters
-from pytorch_designer.storage.output import refuse_occupied
+from pytorch_designer.storage.output import check_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,8 +42,7 @@ def run_component(component: Component[Any], arguments: Sequence[str], program: 
     parsed = parse_parameters(component.parameters, given_parameters(component.parameter_specs, given))
     inputs = {port.name: Path(given[port.name]) for port in component.inputs if _is_connected(port, given[port.name])}
     outputs = {port.name: Path(given[port.name]) for port in component.outputs if _is_connected(port, given[port.name])}
-    for output in outputs.values():  # here, because what a component imports first may take seconds
-        refuse_occupied(output)
+    check_outputs(outputs, inputs)  # here, because what a component imports first may take seconds
     component.run(inputs, outputs, parsed)
 
 

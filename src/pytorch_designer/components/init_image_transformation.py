@@ -88,13 +88,10 @@ def transforms(parameters: InitImageTransformationParameters) -> Iterator[tuple[
 def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: InitImageTransformationParameters) -> None:
     """Write the TransformationDirectory."""
     from pytorch_designer.directories.transformation_directory import write_transformation_directory
-    from pytorch_designer.storage.output import locked_output, prepare_output, staged_output
+    from pytorch_designer.storage.output import open_output
 
-    output = outputs["output_image_transformation"]
-    with locked_output(output):
-        prepare_output(output)
-        with staged_output(output) as staging:
-            write_transformation_directory(staging, transforms(parameters))
+    with open_output(outputs["output_image_transformation"], apart_from={}) as output, output.stage() as folder:
+        write_transformation_directory(folder, transforms(parameters))
 
 
 COMPONENT = Component(

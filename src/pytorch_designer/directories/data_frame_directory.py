@@ -51,7 +51,7 @@ _MAX_ROWS_A_GROUP = 1 << 16
 class ScoredImagesWriter:
     """Writes scored images into a folder, in constant memory; a context manager.
 
-    On leaving without an error the directory is complete. The folder is the one that `staged_output` yields, which
+    On leaving without an error the directory is complete. The folder is the one that `Output.stage` yields, which
     removes what was written when something goes wrong.
     """
 

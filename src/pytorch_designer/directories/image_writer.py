@@ -33,7 +33,7 @@ from pytorch_designer.directories.image_manifest import manifest_line
 from pytorch_designer.directories.image_schema import build_schema
 from pytorch_designer.directories.meta import write_meta
 from pytorch_designer.errors import InvalidDatasetError
-from pytorch_designer.storage.output import check_apart, locked_output, prepare_output, staged_output
+from pytorch_designer.storage.output import open_output
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -78,17 +78,18 @@ def convert_to_image_directory(source: Path, output: Path) -> ImageDirectory:
         InvalidDatasetError: The source is unusable, or a file of it cannot be read.
         FailedToWriteOutputsError: The output is occupied, inside the source, or cannot be written.
     """
-    check_apart(output, source, "the source")
-    with locked_output(output):
-        prepare_output(output)
-        with opened_image_directory(source) as dataset, staged_output(output) as staging:
-            write_image_directory(
-                staging,
-                rows_of(dataset),
-                dataset.classes,
-                transforms=dataset.transforms,
-                applied_transforms=dataset.applied_transforms,
-            )
+    with (
+        open_output(output, apart_from={"the source": source}) as opened,
+        opened_image_directory(source) as dataset,
+        opened.stage() as folder,
+    ):
+        write_image_directory(
+            folder,
+            rows_of(dataset),
+            dataset.classes,
+            transforms=dataset.transforms,
+            applied_transforms=dataset.applied_transforms,
+        )
     return open_image_directory(output)
 
 
@@ -141,7 +142,7 @@ def write_image_directory(
     applied_transforms: Iterable[tuple[str, Any]] = (),
     write_image: WriteImage | None = None,
 ) -> int:
-    """Write an image directory into the empty folder `folder`, which `staged_output` gives.
+    """Write an image directory into the empty folder `folder`, which `Output.stage` yields.
 
     Args:
         folder: Where to write.
@@ -156,7 +157,7 @@ def write_image_directory(
 
     Raises:
         InvalidDatasetError: A source cannot be read.
-        OSError: A file below `folder` cannot be written; `staged_output` turns it into a named error.
+        OSError: A file below `folder` cannot be written; `Output.stage` turns it into a named error.
     """
     (folder / "image").mkdir()
     first_rows: list[tuple[str, ImageRow]] = []

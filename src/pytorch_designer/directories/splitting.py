@@ -14,7 +14,6 @@ may be missing in one part. No image is decoded.
 from __future__ import annotations
 
 import heapq
-from contextlib import ExitStack
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,7 @@ from pytorch_designer.directories.image_directory import UNLABELED, opened_image
 from pytorch_designer.directories.image_writer import rows_of, write_image_directory
 from pytorch_designer.errors import GreaterThanOrEqualToError, InvalidDatasetError, LessThanOrEqualToError
 from pytorch_designer.seeds import derive_seed
-from pytorch_designer.storage.output import check_apart, locked_output, prepare_output, staged_outputs
+from pytorch_designer.storage.output import open_output, stage_together
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,20 +53,16 @@ def split_image_directory(source: Path, outputs: tuple[Path, Path], *, fraction:
         FailedToWriteOutputsError: An output is occupied, inside the source or the other output, or cannot be written.
     """
     first, second = outputs
-    for output in outputs:
-        check_apart(output, source, "the source")
-    check_apart(second, first, "the other output")
-    check_apart(first, second, "the other output")
-    with ExitStack() as stack:
-        for output in outputs:
-            stack.enter_context(locked_output(output))
-            prepare_output(output)
-        dataset = stack.enter_context(opened_image_directory(source))
+    with (
+        open_output(first, apart_from={"the source": source, "the other output": second}) as first_output,
+        open_output(second, apart_from={"the source": source, "the other output": first}) as second_output,
+        opened_image_directory(source) as dataset,
+    ):
         parts = split_rows(dataset, fraction=fraction, seed=seed)
-        with staged_outputs(*outputs) as stagings:
-            for staging, rows in zip(stagings, parts, strict=True):
+        with stage_together(first_output, second_output) as folders:
+            for folder, rows in zip(folders, parts, strict=True):
                 write_image_directory(
-                    staging,
+                    folder,
                     rows_of(dataset, rows),
                     dataset.classes,
                     transforms=dataset.transforms,

@@ -54,7 +54,7 @@ def open_transformation_directory(path: Path) -> tuple[TransformStep, ...]:
 
 
 def write_transformation_directory(folder: Path, pairs: Iterable[tuple[str, Any]]) -> None:
-    """Write a TransformationDirectory into the empty folder `folder`, which `staged_output` gives.
+    """Write a TransformationDirectory into the empty folder `folder`, which `Output.stage` yields.
 
     Args:
         folder: Where to write.

@@ -10,7 +10,7 @@ from pytorch_designer.evaluation.comparison import PairedTest, compare
 from pytorch_designer.evaluation.metrics import evaluate
 from pytorch_designer.evaluation.report import PAGE_FILE, write_evaluation
 from pytorch_designer.reporting.numbers import count, decimal, percent, points, probability
-from pytorch_designer.storage.output import check_apart, locked_output, prepare_output, staged_output
+from pytorch_designer.storage.output import open_output
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,11 +32,10 @@ def evaluate_model(
         InvalidDatasetError: A dataset cannot be read or evaluated.
         FailedToWriteOutputsError: The output is occupied, inside an input, or cannot be written.
     """
-    for source in (scored_dataset, scored_dataset_to_compare):
-        if source is not None:
-            check_apart(evaluation_results, source, "the scored dataset")
-    with locked_output(evaluation_results):
-        prepare_output(evaluation_results)
+    inputs = {"the scored dataset": scored_dataset}
+    if scored_dataset_to_compare is not None:
+        inputs["the scored dataset to compare"] = scored_dataset_to_compare
+    with open_output(evaluation_results, apart_from=inputs) as output:
         dataset = open_scored_dataset(scored_dataset)
         first = evaluate(dataset, scored_dataset)
         second, comparison = None, None
@@ -47,8 +46,8 @@ def evaluate_model(
             comparison = compare(dataset, other)
             _log(second, "Second")
             _log_comparison(comparison)
-        with staged_output(evaluation_results) as staging:
-            write_evaluation(staging, first, second, comparison)
+        with output.stage() as folder:
+            write_evaluation(folder, first, second, comparison)
     _logger.info("The page: %s", evaluation_results / PAGE_FILE)
 
 

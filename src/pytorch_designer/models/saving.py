@@ -27,7 +27,7 @@ from pytorch_designer.models.legacy import is_stacked
 from pytorch_designer.models.mlflow_files import write_mlflow_files
 from pytorch_designer.models.pretrained import download_weights
 from pytorch_designer.models.weights import write_safetensors
-from pytorch_designer.storage.output import locked_output, prepare_output, staged_output
+from pytorch_designer.storage.output import open_output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,10 +49,8 @@ def save_untrained_model(output: Path, architecture: Architecture, *, pretrained
         FailedToWriteOutputsError: `output` cannot be written.
         FailedToDownloadFilesError: The pretrained weights cannot be had.
     """
-    with locked_output(output):
-        prepare_output(output)
-        with staged_output(output) as staging:
-            write_untrained_model(staging, architecture, pretrained)
+    with open_output(output, apart_from={}) as opened, opened.stage() as folder:
+        write_untrained_model(folder, architecture, pretrained)
     weights = "with pretrained weights" if pretrained else "without weights: training draws them from its seed"
     _log.info("Wrote the untrained model %s %s.", architecture.name, weights)
 
@@ -63,7 +61,7 @@ def write_untrained_model(staging: Path, architecture: Architecture, pretrained:
     Without pretrained weights none are stored: training draws them from its own seed.
 
     Args:
-        staging: An empty folder, as `staged_output` yields it.
+        staging: An empty folder, as `Output.stage` yields it.
         architecture: Which network; it has passed `check_architecture`.
         pretrained: Download the published weights and store them, so that training needs no network.
 
@@ -97,7 +95,7 @@ def write_trained_model(
     """Write a trained ModelDirectory, which is an MLflow model too, into the folder `staging`.
 
     Args:
-        staging: A folder, as `staged_output` yields it.
+        staging: A folder, as `Output.stage` yields it.
         architecture: Which network; for a stack of the old designer, the network inside.
         state_dict: Weights of `network_for_classes`, of any device and memory layout.
         classes: Class names in the order of the logits.

@@ -1,14 +1,17 @@
-"""Writing an output directory so that it is complete or not there at all.
+"""Output directories: complete or not there at all.
 
-An output port is often a mounted folder that exists before the job starts, so that the folder itself cannot be
-renamed into place. Everything is therefore written into a hidden folder inside the output, flushed to disk, and
-then renamed entry by entry. `_meta.yaml` is renamed last: every reader of this project and of the old designer
-refuses a directory without it, so a kill at any moment leaves either a complete directory or none.
+`open_output` is the only way to write one. It checks that the output is apart from the inputs, locks it, recognizes
+the finished result of the same run, clears what a killed run left, and stages what is written:
 
+    OUTPUT/.lock               while the output is open
     OUTPUT/.staging/...        while the component writes
-    OUTPUT/.staging/COMMIT     the entries that are about to be renamed, one a line
+    OUTPUT/.staging/COMMIT     the entries that are about to be renamed, one per line
     OUTPUT/<entries>           after the renames
     OUTPUT/_meta.yaml          the last rename: from here on the directory exists
+
+An output port is often a mounted folder that exists before the job starts, so the folder itself cannot be renamed.
+Every reader of this project and of the old designer refuses a directory without `_meta.yaml`, so a kill at any moment
+leaves either a complete directory or none.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import errno
 import os
 import shutil
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +30,7 @@ from pytorch_designer.errors import FailedToWriteOutputsError
 from pytorch_designer.storage.locking import held_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 META_FILE = "_meta.yaml"
 STAGING_FOLDER = ".staging"
@@ -36,6 +40,115 @@ _COMMIT_FILE = "COMMIT"
 _MAX_SINGLE_FLUSHES = 1000
 _NO_FOLDER_FLUSH = {errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.ENOTSUP}  # some network mounts flush files only
 _OWN_ENTRIES = {STAGING_FOLDER, CHECKPOINT_FOLDER, LOCK_FILE}
+
+
+def check_outputs(outputs: Mapping[str, Path], inputs: Mapping[str, Path]) -> None:
+    """Refuse outputs that `open_output` would refuse, as far as a listing shows it.
+
+    Changes nothing and costs little, so a component can ask before anything slow is imported.
+
+    Args:
+        outputs: The output folders by port.
+        inputs: The input folders by port.
+
+    Raises:
+        FailedToWriteOutputsError: An output is inside an input or another output, a file, held by another process, or
+            holds something that no component of this project left there.
+    """
+    sources = {f"the {port.replace('_', ' ')}": path for port, path in inputs.items()}
+    for port, output in outputs.items():
+        _check_apart(output, sources)
+        for other in outputs:
+            if other != port:
+                _check_apart(output, {"the other output": outputs[other]})
+        _refuse_occupied(output)
+
+
+@dataclass(frozen=True)
+class Output:
+    """Locked output directory, as `open_output` yields it.
+
+    Attributes:
+        path: The folder.
+        is_finished: Whether it already holds the result of this very run, so that nothing is left to do.
+    """
+
+    path: Path
+    is_finished: bool
+
+    @contextmanager
+    def stage(self) -> Iterator[Path]:
+        """Yield a folder to write into; on leaving without an error its entries become those of the output.
+
+        After an error the output is as it was.
+
+        Raises:
+            FailedToWriteOutputsError: A write, a flush or a rename failed.
+        """
+        with stage_together(self) as (folder,):
+            yield folder
+
+
+@contextmanager
+def open_output(
+    path: Path, *, apart_from: Mapping[str, Path], is_finished: Callable[[], bool] | None = None
+) -> Iterator[Output]:
+    """Open an output directory for this process alone.
+
+    The folder is created where it is missing, and removed again if nothing has been written into it. The lock dies
+    with its owner.
+
+    Args:
+        path: A folder that is new, empty or left by a killed run; also a complete one if `is_finished` accepts it.
+        apart_from: The inputs and other outputs that must not contain `path`, by their names in the message, for
+            instance "the training dataset".
+        is_finished: Whether the complete directory at `path` is the result of this very run.
+
+    Raises:
+        FailedToWriteOutputsError: `path` is inside one of the others, held by another process, a file, cannot be
+            written, or holds something already.
+    """
+    _check_apart(path, apart_from)
+    _refuse_file(path)
+    with _locked(path):
+        has_result = is_finished is not None and (path / META_FILE).is_file() and is_finished()
+        if has_result:
+            _remove_leftovers(path)
+        else:
+            _prepare(path)
+        yield Output(path, has_result)
+
+
+@contextmanager
+def stage_together(*outputs: Output) -> Iterator[tuple[Path, ...]]:
+    """`Output.stage` for several outputs, which become complete together or stay as they were.
+
+    The renames of all `_meta.yaml` come last, one right after the other. A kill exactly between two of them is the
+    only moment that leaves some of the outputs complete; the next `open_output` then refuses these by name.
+
+    Raises:
+        FailedToWriteOutputsError: A write, a flush or a rename failed.
+    """
+    paths = tuple(output.path for output in outputs)
+    folders = tuple(path / STAGING_FOLDER for path in paths)
+    with ExitStack() as stack:
+        for path in paths:
+            stack.enter_context(writing_errors(path))
+            if (path / META_FILE).exists():
+                raise AssertionError(f"{path} is complete already")
+        try:
+            for folder in folders:
+                folder.mkdir(parents=True)
+            yield folders
+            for folder in folders:
+                if not (folder / META_FILE).is_file():
+                    raise AssertionError(f"a typed directory needs {META_FILE}")
+            _commit(paths)
+        finally:
+            for folder in folders:
+                shutil.rmtree(folder, ignore_errors=True)
+    for path in paths:
+        _remove_leftovers(path)
 
 
 @contextmanager
@@ -53,137 +166,6 @@ def writing_errors(path: Path) -> Iterator[None]:
         raise FailedToWriteOutputsError(
             f"The output could not be written: {error.strerror or error}.", where=failed
         ) from error
-
-
-def prepare_output(path: Path) -> None:
-    """Make the output folder `path` ready for `staged_output`, before any work is done.
-
-    Creates it, removes what an earlier killed run left half written, and tries a write.
-
-    Raises:
-        FailedToWriteOutputsError: `path` is a file, cannot be written, or holds something already.
-    """
-    _refuse_file(path)
-    with writing_errors(path):
-        path.mkdir(parents=True, exist_ok=True)
-        _clear_staging(path)
-        _refuse_entries(path)
-        probe = path / STAGING_FOLDER
-        probe.mkdir()
-        (probe / "probe").write_bytes(b"writable")
-        _remove(probe)
-
-
-def refuse_occupied(path: Path) -> None:
-    """Refuse an output folder that another run holds, or with something that no component of this project left there.
-
-    `locked_output` and `prepare_output` refuse it too, and more; this changes nothing, costs a listing, and can be
-    asked before anything is imported.
-
-    Raises:
-        FailedToWriteOutputsError: `path` is a file, cannot be listed, is held, or has something of somebody else in it.
-    """
-    _refuse_file(path)
-    with writing_errors(path):
-        if (path / LOCK_FILE).exists():
-            with ExitStack() as lock:
-                _acquire(lock, path)
-        if path.exists() and not (path / META_FILE).exists() and not (path / STAGING_FOLDER / _COMMIT_FILE).exists():
-            _refuse_entries(path)
-
-
-def remove_leftovers(path: Path) -> None:
-    """Remove what a kill after the last rename has left beside a complete output: staging folder and checkpoints."""
-    for name in (STAGING_FOLDER, CHECKPOINT_FOLDER):
-        shutil.rmtree(path / name, ignore_errors=True)
-
-
-@contextmanager
-def locked_output(path: Path) -> Iterator[None]:
-    """Hold `path` for this process alone; the lock dies with its owner.
-
-    The folder is created where it is missing, and removed again if nothing has been written into it.
-
-    Raises:
-        FailedToWriteOutputsError: Another running process holds it.
-    """
-    is_new = not path.exists()
-    with writing_errors(path):
-        path.mkdir(parents=True, exist_ok=True)
-    try:
-        with ExitStack() as lock:
-            with writing_errors(path):
-                _acquire(lock, path)
-            try:
-                yield
-            finally:
-                with suppress(OSError):  # before the release, so that nobody can be holding the file that is removed
-                    (path / LOCK_FILE).unlink()
-    finally:
-        if is_new:
-            with suppress(OSError):  # not empty: it was written
-                path.rmdir()
-
-
-@contextmanager
-def staged_output(path: Path) -> Iterator[Path]:
-    """Yield a folder to write into; on leaving without an error its entries become those of `path`.
-
-    `path` has been through `prepare_output`. On an error nothing but what was there before is left.
-
-    Raises:
-        FailedToWriteOutputsError: A write, a flush or a rename failed.
-    """
-    with staged_outputs(path) as (staging,):
-        yield staging
-
-
-@contextmanager
-def staged_outputs(*paths: Path) -> Iterator[tuple[Path, ...]]:
-    """`staged_output` for several folders at once, which become complete together or stay as they were.
-
-    The renames of all `_meta.yaml` come last, one right after the other. A kill exactly between two of them is the one
-    moment that leaves some of the outputs complete; the next `prepare_output` then refuses these by name.
-
-    Raises:
-        FailedToWriteOutputsError: A write, a flush or a rename failed.
-    """
-    stagings = tuple(path / STAGING_FOLDER for path in paths)
-    with ExitStack() as stack:
-        for path in paths:
-            stack.enter_context(writing_errors(path))
-        try:
-            for staging in stagings:
-                staging.mkdir(parents=True)
-            yield stagings
-            for staging in stagings:
-                if not (staging / META_FILE).is_file():
-                    raise AssertionError(f"a typed directory needs {META_FILE}")
-            _commit(paths)
-        finally:
-            for staging in stagings:
-                shutil.rmtree(staging, ignore_errors=True)
-
-
-def check_apart(output: Path, other: Path, name: str) -> None:
-    """Make sure that an output is not, and is not inside, the folder `other`, of which it would become a part.
-
-    Args:
-        output: The output folder; need not exist.
-        other: The source or another output of the same run.
-        name: What `other` is, for the message, for instance "the source".
-
-    Raises:
-        FailedToWriteOutputsError: It is.
-    """
-    real_output = Path(os.path.realpath(output))  # unlike resolve(), never raises
-    if Path(os.path.realpath(other)) in (real_output, *real_output.parents):
-        raise FailedToWriteOutputsError(
-            f"The output is inside {name}, of which it would become a part.",
-            where=output,
-            advice=f"Name an output folder outside {name}.",
-            reason="inside_source",
-        )
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -219,6 +201,30 @@ def sync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
+def _check_apart(output: Path, others: Mapping[str, Path]) -> None:
+    """Refuse an output that is, or is inside, one of the other folders, which need not exist."""
+    real_output = Path(os.path.realpath(output))  # unlike resolve(), never raises
+    for name, other in others.items():
+        if Path(os.path.realpath(other)) in (real_output, *real_output.parents):
+            raise FailedToWriteOutputsError(
+                f"The output is inside {name}, of which it would become a part.",
+                where=output,
+                advice=f"Name an output folder outside {name}.",
+                reason="inside_source",
+            )
+
+
+def _refuse_occupied(path: Path) -> None:
+    """Refuse an output folder that another process holds, or with something that no component left there."""
+    _refuse_file(path)
+    with writing_errors(path):
+        if (path / LOCK_FILE).exists():
+            with ExitStack() as lock:
+                _acquire(lock, path)
+        if path.exists() and not (path / META_FILE).exists() and not (path / STAGING_FOLDER / _COMMIT_FILE).exists():
+            _refuse_entries(path)
+
+
 def _refuse_file(path: Path) -> None:
     if path.exists() and not path.is_dir():
         raise FailedToWriteOutputsError(
@@ -248,6 +254,43 @@ def _acquire(lock: ExitStack, path: Path) -> None:
             advice="Wait until it has ended, or name another output folder.",
             reason="locked",
         ) from error
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    is_new = not path.exists()
+    with writing_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+    try:
+        with ExitStack() as lock:
+            with writing_errors(path):
+                _acquire(lock, path)
+            try:
+                yield
+            finally:
+                with suppress(OSError):  # before the release, so that nobody can be holding the file that is removed
+                    (path / LOCK_FILE).unlink()
+    finally:
+        if is_new:
+            with suppress(OSError):  # not empty: it was written
+                path.rmdir()
+
+
+def _prepare(path: Path) -> None:
+    """Remove what a killed run left half written, and try a write."""
+    with writing_errors(path):
+        _clear_staging(path)
+        _refuse_entries(path)
+        probe = path / STAGING_FOLDER
+        probe.mkdir()
+        (probe / "probe").write_bytes(b"writable")
+        _remove(probe)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what lies beside a complete output: the checkpoints, and what a kill after the last rename left."""
+    for name in (STAGING_FOLDER, CHECKPOINT_FOLDER):
+        shutil.rmtree(path / name, ignore_errors=True)
 
 
 def _commit(paths: tuple[Path, ...]) -> None:
@@ -302,3 +345,19 @@ def _remove(path: Path) -> None:
             raise OSError(error.errno, error.strerror, str(path)) from error
     else:
         path.unlink(missing_ok=True)
+
+
+# What training and scoring call until they open their outputs with `open_output`.
+locked_output, prepare_output, remove_leftovers = _locked, _prepare, _remove_leftovers
+
+
+def check_apart(output: Path, other: Path, name: str) -> None:
+    """`open_output` does this."""
+    _check_apart(output, {name: other})
+
+
+@contextmanager
+def staged_output(path: Path) -> Iterator[Path]:
+    """`Output.stage` does this."""
+    with Output(path, is_finished=False).stage() as folder:
+        yield folder

@@ -30,7 +30,7 @@ from pytorch_designer.images.reading import read_file
 from pytorch_designer.images.transforms.steps import apply_steps
 from pytorch_designer.progress import Pace, open_progress_line
 from pytorch_designer.settings import settings
-from pytorch_designer.storage.output import check_apart, locked_output, prepare_output, staged_output
+from pytorch_designer.storage.output import open_output
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -85,12 +85,14 @@ def apply_transformation(
         FailedToWriteOutputsError: The output is occupied, inside an input, or cannot be written.
     """
     steps = open_transformation_directory(transformation)
-    check_apart(output, source, "the image directory")
-    check_apart(output, transformation, "the transformation directory")
-    with locked_output(output):
-        prepare_output(output)
-        with opened_image_directory(source) as dataset, staged_output(output) as staging, _one_thread_a_step():
-            return _write(staging, dataset, steps, is_for_training=is_for_training)
+    inputs = {"the image directory": source, "the transformation directory": transformation}
+    with (
+        open_output(output, apart_from=inputs) as opened,
+        opened_image_directory(source) as dataset,
+        opened.stage() as folder,
+        _one_thread_a_step(),
+    ):
+        return _write(folder, dataset, steps, is_for_training=is_for_training)
 
 
 def _write(

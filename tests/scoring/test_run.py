@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.image_writer import ImageRow, write_image_directory
+from pytorch_designer.directories.model_directory import open_trained_model_directory
 from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.directories.scored_dataset import open_scored_dataset
 from pytorch_designer.directories.transform_steps import parse_steps
@@ -26,9 +27,9 @@ from pytorch_designer.images.decode import decode_image
 from pytorch_designer.images.transforms.steps import apply_steps
 from pytorch_designer.inference.single_pixel import multiply_single_pixels
 from pytorch_designer.models.architectures import Architecture
-from pytorch_designer.models.loading import load_trained_model
+from pytorch_designer.models.loading import load_model
 from pytorch_designer.models.saving import write_trained_model, write_untrained_model
-from pytorch_designer.scoring.run import compute_plan, score_images
+from pytorch_designer.scoring.run import choose_model_compute, score_images
 from tests.images.digits import write_digits
 from tests.scoring.conftest import CLASSES
 
@@ -134,7 +135,7 @@ def test_old_model_is_computed_in_single_precision_whatever_the_image_size(
 ) -> None:
     monkeypatch.setattr("pytorch_designer.inference.compute._cpu_computes_bf16", lambda: True)
     monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda **_: True)
-    assert compute_plan(load_trained_model(old_model)).precision == "fp32"
+    assert choose_model_compute(load_model(open_trained_model_directory(old_model))).precision == "fp32"
 
 
 def test_plain_folder_of_any_images_has_no_label_column(model: Path, tmp_path: Path) -> None:

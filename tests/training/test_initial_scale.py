@@ -11,19 +11,20 @@ from torch import Tensor, nn
 
 from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.images.loader import Batch
-from pytorch_designer.inference.compute import ComputePlan
+from pytorch_designer.inference.compute import Compute
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.models.architectures import Architecture, build_network, build_on_meta
 from pytorch_designer.training.initial_scale import (
     CHANGE_A_STEP,
+    last_norm_weights,
     normalized_convolutions,
     scale_convolutions,
     scaled_initial_weights,
 )
-from pytorch_designer.training.optimizer import build_optimizer
-from pytorch_designer.training.step import ImmediateSteps, StepRequest, batch_loss
+from pytorch_designer.training.recipe import build_optimizer
+from pytorch_designer.training.step import ImmediateStepper, StepRequest, batch_loss
 
-PLAN = ComputePlan(torch.device("cpu"), "fp32", torch.contiguous_format, 1, is_deterministic=True)
+COMPUTE = Compute(torch.device("cpu"), "fp32", torch.contiguous_format, 1, is_deterministic=True)
 PREPROCESSING = Preprocessing(resize_size=32, crop_height=32, crop_width=32)
 
 
@@ -34,7 +35,7 @@ def some_batch(num_images: int = 8) -> Batch:
 
 
 def predictor_for(network: nn.Module) -> Predictor:
-    return Predictor(network, PREPROCESSING, PLAN)
+    return Predictor(network, PREPROCESSING, COMPUTE)
 
 
 def resnet() -> nn.Module:
@@ -215,12 +216,12 @@ def test_the_largest_learning_rate_gives_finite_weights() -> None:
 def take_first_steps(network: nn.Module, batch: Batch, *, in_step: bool, num_steps: int = 1) -> None:
     """Train, scaling by the gradients of the first step or by those of a pass of its own."""
     predictor, optimizer = predictor_for(network), build_optimizer(network, 0.001)
-    steps = ImmediateSteps(predictor, optimizer)
+    stepper = ImmediateStepper(predictor, optimizer)
     requests = [StepRequest(epoch=1, step=step, learning_rate=0.001, seed=1 + step) for step in range(num_steps)]
     with scaled_initial_weights(predictor, batch, learning_rate=0.001, first_step_of=optimizer if in_step else None):
-        steps.take(batch, requests[0])
+        stepper.step(batch, requests[0])
     for request in requests[1:]:
-        steps.take(batch, request)
+        stepper.step(batch, request)
 
 
 def test_the_gradients_of_the_first_step_scale_as_those_of_a_pass_of_its_own() -> None:
@@ -271,3 +272,65 @@ def test_a_first_step_that_is_not_taken_scales_nothing() -> None:
     before = weights_of(network)
     take_first_steps(network, some_batch(), in_step=True)
     assert all(map(torch.equal, weights_of(network), before))
+
+
+def ends_found_in(network: nn.Module, side: int = 64) -> set[str]:
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    weights = last_norm_weights(network.train()(torch.zeros(2, 3, side, side)))
+    assert len({id(weight) for weight in weights}) == len(weights)
+    return {names[id(weight)] for weight in weights}
+
+
+def blocks_of(network: nn.Module, kind: type[nn.Module], last: str) -> set[str]:
+    return {f"{name}.{last}.weight" for name, module in network.named_modules() if isinstance(module, kind)}
+
+
+def test_each_block_of_a_resnet_has_one() -> None:
+    basic, deep = torchvision.models.resnet18(), torchvision.models.resnet50()
+    assert ends_found_in(basic) == blocks_of(basic, torchvision.models.resnet.BasicBlock, "bn2")
+    assert ends_found_in(deep) == blocks_of(deep, torchvision.models.resnet.Bottleneck, "bn3")
+
+
+def test_regnet_has_one_in_each_block() -> None:
+    network = torchvision.models.regnet_y_400mf()
+    assert ends_found_in(network) == blocks_of(network, torchvision.models.regnet.ResBottleneckBlock, "f.c.1")
+
+
+def test_only_those_blocks_of_a_mobilenet_that_add_have_one() -> None:
+    network = torchvision.models.mobilenet_v2()
+    adding = {
+        f"{name}.conv.3.weight" for name, module in network.named_modules() if getattr(module, "use_res_connect", False)
+    }
+    assert len(adding) == 10
+    assert ends_found_in(network) == adding
+
+
+def test_dropping_whole_branches_hides_none() -> None:
+    torch.manual_seed(0)
+    assert len(ends_found_in(torchvision.models.efficientnet_b0())) == 9
+
+
+@pytest.mark.parametrize("name", ["densenet121", "shufflenet_v2_x0_5", "vgg11_bn", "alexnet", "vit_b_16"])
+def test_networks_without_residual_batch_norms_have_none(name: str) -> None:
+    assert ends_found_in(torchvision.models.get_model(name), side=224 if name.startswith("vit") else 64) == set()
+
+
+def test_a_sum_of_two_norms_counts_the_longer_path_and_a_norm_without_weights_counts_as_none() -> None:
+    class Sum(nn.Module):
+        def __init__(self, *, has_weights: bool) -> None:
+            super().__init__()
+            self.long = nn.Sequential(
+                nn.Conv2d(3, 3, 1), nn.ReLU(), nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3, affine=has_weights)
+            )
+            self.short = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3))
+
+        def forward(self, images: Tensor) -> Tensor:
+            total: Tensor = self.short(images) + self.long(images)
+            return total + 1
+
+    assert ends_found_in(Sum(has_weights=True)) == {"long.3.weight"}
+    assert ends_found_in(Sum(has_weights=False)) == set()
+
+
+def test_an_output_without_a_graph_has_none() -> None:
+    assert last_norm_weights(torch.zeros(2, 3)) == []

@@ -379,7 +379,7 @@ def _compute_alone() -> None:
 
     There is a computing thread a core already. An operation on one image that is shared among all cores, from all of
     these threads at once and beside the network, waits for other threads most of the time. The number is OpenMP's for
-    the calling thread: that of the thread that trains stays as it is (`ComputePlan.activate`).
+    the calling thread: that of the thread that trains stays as it is (`Compute.activate`).
     """
     torch.set_num_threads(1)
 

@@ -19,7 +19,7 @@ from pytorch_designer.images.order import batch_slices
 from pytorch_designer.images.resources import default_read_threads
 from pytorch_designer.inference.compute import choose_compute
 from pytorch_designer.inference.predictor import inference_batch_size
-from pytorch_designer.models.loading import LoadedModel, load_trained_model
+from pytorch_designer.models.loading import LoadedModel, load_model
 from pytorch_designer.scoring.batch import ImageBatch
 from pytorch_designer.scoring.own_size import OwnSizeImages
 from pytorch_designer.settings import settings
@@ -71,13 +71,14 @@ def open_model_and_images(
         InvalidModelDirectoryError: The model is unusable or untrained.
         InvalidDatasetError: No file of the dataset can be used.
     """
-    spec = open_trained_model_directory(trained_model).spec
+    directory = open_trained_model_directory(trained_model)
+    spec = directory.spec
     preprocessing = None if isinstance(spec.flavor_extras, LegacyNetwork) else spec.preprocessing()
     if preprocessing is None:
-        model = load_trained_model(trained_model)
+        model = load_model(directory)
         return model, stack.enter_context(OwnSizeImages(dataset, model, num_threads=default_read_threads()))
     with ThreadPoolExecutor(1) as thread:
-        loading = thread.submit(load_trained_model, trained_model)
+        loading = thread.submit(load_model, directory)
         images = stack.enter_context(OneSizeImages(dataset, preprocessing))
         images.begin()
         return loading.result(), images
@@ -88,12 +89,12 @@ class OneSizeImages:
 
     def __init__(self, dataset: ImageDirectory, preprocessing: Preprocessing) -> None:
         self._preprocessing = preprocessing
-        plan = choose_compute(settings(), height=preprocessing.crop_height, width=preprocessing.crop_width)
+        compute = choose_compute(settings(), height=preprocessing.crop_height, width=preprocessing.crop_width)
         self._loader = ImageLoader(
             dataset,
             preprocessing,
             num_threads=default_read_threads(),
-            decodes_ahead=not plan.takes_all_cores,
+            decodes_ahead=not compute.takes_all_cores,
             tolerance=_ANY_SHARE,
             port=DATASET_PORT,
         )

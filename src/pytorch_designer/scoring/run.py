@@ -19,8 +19,7 @@ import numpy as np
 from pytorch_designer.directories.data_frame_directory import ScoredImagesWriter
 from pytorch_designer.directories.image_directory import UNLABELED, ImageDirectory, opened_image_directory
 from pytorch_designer.errors import InvalidDatasetError, shorten
-from pytorch_designer.inference.compute import ComputePlan, choose_compute
-from pytorch_designer.inference.environment import environment_facts
+from pytorch_designer.inference.compute import Compute, choose_compute, environment_info
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.progress import Pace, log_header, open_progress_line
 from pytorch_designer.scoring.images import DATASET_PORT, ScoringImages, open_model_and_images
@@ -79,18 +78,18 @@ def score_images(*, trained_model: Path, dataset: Path, scored_dataset: Path) ->
         model, source = open_model_and_images(stack, trained_model, images)
         stack.enter_context(locked_output(scored_dataset))
         prepare_output(scored_dataset)
-        plan = compute_plan(model)
-        plan.activate()
-        _log_start(model, images, source, plan)
+        compute = choose_model_compute(model)
+        compute.activate()
+        _log_start(model, images, source, compute)
         with staged_output(scored_dataset) as staging:
-            unscored = _score(model, images, source, plan, staging)
+            unscored = _score(model, images, source, compute, staging)
             _check_scored(images, unscored)
             _write_unscored(staging, unscored)
     _log_end(images, unscored, scored_dataset)
     return len(images) - len(unscored)
 
 
-def compute_plan(model: LoadedModel) -> ComputePlan:
+def choose_model_compute(model: LoadedModel) -> Compute:
     """Where and how the model is computed: as in its validation, and an old one in fp32, in which it was trained."""
     chosen = settings()
     if model.preprocessing is not None:
@@ -102,7 +101,7 @@ def compute_plan(model: LoadedModel) -> ComputePlan:
 
 
 def _score(
-    model: LoadedModel, images: ImageDirectory, source: ScoringImages, plan: ComputePlan, staging: Path
+    model: LoadedModel, images: ImageDirectory, source: ScoringImages, compute: Compute, staging: Path
 ) -> list[UnscoredImage]:
     classes = model.classes or ()
     writer = ScoredImagesWriter(
@@ -112,7 +111,7 @@ def _score(
         has_text_ids=isinstance(images.ids, StringColumn),
     )
     # Of the preprocessing only the mean and the standard deviation are left to do: the images have their sizes.
-    predictor = Predictor(model.network, model.preprocessing_for(1, 1), plan)
+    predictor = Predictor(model.network, model.preprocessing_for(1, 1), compute)
     pieces = row_probabilities(
         source.batches(), predictor, num_rows=len(images), num_classes=len(classes), port=DATASET_PORT
     )
@@ -193,13 +192,13 @@ def _write_unscored(staging: Path, unscored: list[UnscoredImage]) -> None:
         writer.writerows(unscored)
 
 
-def _log_start(model: LoadedModel, images: ImageDirectory, source: ScoringImages, plan: ComputePlan) -> None:
+def _log_start(model: LoadedModel, images: ImageDirectory, source: ScoringImages, compute: Compute) -> None:
     facts = {
         "Model": f"{model.architecture.name}, {len(model.classes or ()):,} classes",
         "Images": f"{len(images):,}, {'without labels' if images.labels is None else 'labelled'}",
         "Image size": source.describe(),
     }
-    log_header("Score Image Model", environment_facts(plan) | facts)
+    log_header("Score Image Model", environment_info(compute) | facts)
     unknown = _unknown_classes(model, images)
     if unknown:
         _log.warning(

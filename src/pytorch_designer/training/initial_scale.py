@@ -24,19 +24,19 @@ import torch
 from torch import nn
 
 from pytorch_designer.inference.torch_errors import torch_errors
-from pytorch_designer.training.residual_branches import last_norm_weights
 from pytorch_designer.training.step import batch_loss, kept_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from torch import Tensor
+    from torch.autograd.graph import Node
 
     from pytorch_designer.images.loader import Batch
     from pytorch_designer.inference.predictor import Predictor
 
     Variances = dict[nn.BatchNorm2d, float]
-    Look = Callable[[slice], tuple[Tensor, Tensor]]
+    ForwardLoss = Callable[[slice], tuple[Tensor, Tensor]]
 
 CHANGE_A_STEP = 0.004
 """By how much of its size a plain gradient step changes a weight at first; with momentum it is ten times as much."""
@@ -49,6 +49,10 @@ NORM_SHARE = 0.5
 
 BRANCH_SHARE = 0.25
 """What is left of that where a residual branch ends."""
+
+_ADDITION = "AddBackward"
+_BATCH_NORM = "BatchNorm"
+_SKIPPED = ("MulBackward", "DivBackward", "NativeDropoutBackward", "ToCopyBackward")
 
 _LOOKED_AT = 2  # images: enough for batch norm to take its statistics from
 _MOST_TIMES = 32.0  # either way, so that nothing gets beyond what fp32 holds
@@ -81,16 +85,16 @@ def scaled_initial_weights(
     if not normalized_convolutions(network):
         yield
         return
-    labels_n = batch.labels.to(predictor.plan.device)
+    labels_n = batch.labels.to(predictor.compute.device)
 
-    def look(rows: slice) -> tuple[Tensor, Tensor]:
+    def forward_loss(rows: slice) -> tuple[Tensor, Tensor]:
         return batch_loss(predictor, batch.images[rows], labels_n[rows])
 
     network.train()
     with torch_errors(len(labels_n)):
-        variances = reduce_norms(network, look)
+        variances = reduce_norms(network, forward_loss)
         if first_step_of is None or _depends_on_sizes(network, variances):
-            scale_convolutions(network, look, len(labels_n), learning_rate)
+            scale_convolutions(network, forward_loss, len(labels_n), learning_rate)
             first_step_of = None
     if first_step_of is None:
         yield
@@ -103,12 +107,12 @@ def scaled_initial_weights(
             hook.remove()
 
 
-def reduce_norms(network: nn.Module, look: Look) -> Variances:
+def reduce_norms(network: nn.Module, forward_loss: ForwardLoss) -> Variances:
     """Multiply the weights of all batch norms by `NORM_SHARE`, those that end residual branches by `BRANCH_SHARE` too.
 
     Args:
         network: With its initial weights, in training mode.
-        look: The network's output and its loss for some of the first images, by a slice of these.
+        forward_loss: The network's output and its loss for some of the first images, by a slice of these.
 
     Returns:
         The variances of what batch norms get from convolutions, in a pass in between.
@@ -117,14 +121,14 @@ def reduce_norms(network: nn.Module, look: Look) -> Variances:
         for norm in _weighted_norms(network):
             norm.weight.mul_(NORM_SHARE)
     with kept_values(network.buffers()), _variances(network) as variances:
-        output, _ = look(slice(_LOOKED_AT))
+        output, _ = forward_loss(slice(_LOOKED_AT))
     with torch.no_grad():
         for weight in last_norm_weights(output):
             weight.mul_(BRANCH_SHARE)
     return variances
 
 
-def scale_convolutions(network: nn.Module, look: Look, num_images: int, learning_rate: float) -> None:
+def scale_convolutions(network: nn.Module, forward_loss: ForwardLoss, num_images: int, learning_rate: float) -> None:
     """Scale each convolution that batch norm follows to where a step changes it by `CHANGE_A_STEP`.
 
     The running statistics that validation normalises by are scaled with the weights: what the network computes stays
@@ -132,12 +136,12 @@ def scale_convolutions(network: nn.Module, look: Look, num_images: int, learning
 
     Args:
         network: With its initial weights, in training mode, without gradients.
-        look: As for `reduce_norms`.
+        forward_loss: As for `reduce_norms`.
         num_images: How many first images there are.
         learning_rate: Learning rate of the first step.
     """
     with kept_values(network.buffers()), _norms_from_zero_at_work(network), _variances(network) as variances:
-        _, loss = look(slice(num_images))
+        _, loss = forward_loss(slice(num_images))
         loss.backward()  # type: ignore[no-untyped-call]
     _scale(network, variances, learning_rate)
     network.zero_grad(set_to_none=True)
@@ -225,3 +229,55 @@ def _factor(convolution: nn.Conv2d, learning_rate: float) -> float:
     if not 0 < squared < math.inf:  # no gradient, or none that is a number: the first step will tell
         return 1.0
     return math.sqrt(squared)
+
+
+def last_norm_weights(output: Tensor) -> list[Tensor]:
+    """The weights of the batch norms at the ends of residual branches, each once, whatever the network's classes.
+
+        x ---------------------------------------------- + ---      an addition of two paths, the longer of which
+        |                                                |          ends with a batch norm: that one is found
+        +-- conv -- norm -- relu -- conv -- batch norm --+
+
+    Multiplications on the way, as those of stochastic depth, are skipped.
+
+    Args:
+        output: Of a forward pass in training mode, with its graph.
+    """
+    depths = _depths(output)
+    found: dict[Tensor, None] = {}
+    for node in depths:
+        inputs = _inputs(node) if _ADDITION in node.name() else []
+        if len(inputs) == 2:
+            weight = _norm_weight(max(inputs, key=depths.__getitem__))
+            if weight is not None:
+                found[weight] = None
+    return list(found)
+
+
+def _depths(output: Tensor) -> dict[Node, int]:
+    """All operations behind a tensor, each with the number of operations on the longest way to it."""
+    depths: dict[Node, int] = {}
+    waiting = [] if output.grad_fn is None else [output.grad_fn]
+    while waiting:
+        node = waiting[-1]
+        missing = [before for before in _inputs(node) if before not in depths]
+        if missing:
+            waiting += missing
+        else:
+            waiting.pop()
+            depths[node] = 1 + max((depths[before] for before in _inputs(node)), default=0)
+    return depths
+
+
+def _norm_weight(node: Node) -> Tensor | None:
+    """The weight of the batch norm that this is; None for other operations, and norms without weights."""
+    while any(name in node.name() for name in _SKIPPED):
+        node = _inputs(node)[0]
+    if _BATCH_NORM not in node.name():
+        return None
+    weights = [before.variable for before in _inputs(node) if hasattr(before, "variable")]
+    return weights[0] if weights else None
+
+
+def _inputs(node: Node) -> list[Node]:
+    return [before for before, _ in node.next_functions if before is not None]

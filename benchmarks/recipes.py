@@ -244,13 +244,15 @@ def run(
             if step == 0 and recipe.scales_weights:
                 inputs, labels = training[0][rows], training[1][rows]
 
-                def look(some: slice, inputs: Tensor = inputs, labels: Tensor = labels) -> tuple[Tensor, Tensor]:
-                    logits = network(inputs[some])
-                    return logits, cross_entropy(logits, labels[some])
+                def forward_loss(
+                    some: slice, inputs: Tensor = inputs, labels: Tensor = labels
+                ) -> tuple[Tensor, Tensor]:
+                    logits = network(inputs[rows])
+                    return logits, cross_entropy(logits, labels[rows])
 
                 if recipe.reduces_norms:
-                    reduce_norms(network, look)
-                scale_convolutions(network, look, len(labels), learning_rate)
+                    reduce_norms(network, forward_loss)
+                scale_convolutions(network, forward_loss, len(labels), learning_rate)
             loss = cross_entropy(network(training[0][rows]), training[1][rows], label_smoothing=recipe.label_smoothing)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()

@@ -11,7 +11,6 @@ draws the same numbers as an uninterrupted run.
 from __future__ import annotations
 
 import time
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,7 @@ from pytorch_designer.inference.predictor import Predictor, inference_batch_size
 from pytorch_designer.seeds import derive_seed
 from pytorch_designer.training.gpu_steps import GpuStepper
 from pytorch_designer.training.history import EpochRecord, Metrics, MetricSums
-from pytorch_designer.training.initial_scale import scaled_initial_weights
+from pytorch_designer.training.initial_scale import scale_initial_weights
 from pytorch_designer.training.recipe import is_better, raise_norm_momentum
 from pytorch_designer.training.state import BestEpoch, TrainingRun, TrainingState, copy_weights
 from pytorch_designer.training.step import ImmediateStepper, StepOutcome, Stepper, StepRequest
@@ -125,8 +124,10 @@ class _Learner:
                 learning_rate=self._run.learning_rate(epoch, step),
                 seed=derive_seed(seed, "step", epoch, step),
             )
-            with self._scaled_weights(batch):
-                self._count(self._stepper.step(batch, request))
+            if self._scales_weights and self._run.predictor.can_normalize(len(batch.labels)):
+                self._scale_weights(batch)
+            self._scales_weights = False
+            self._count(self._stepper.step(batch, request))
         self._state.step += 1
 
     def synchronize(self) -> None:
@@ -161,23 +162,14 @@ class _Learner:
         self.synchronize()
         self._checkpoints.save(self._state, self._run.position(self._state))
 
-    def _scaled_weights(self, batch: Batch) -> AbstractContextManager[None]:
-        """Scale the initial weights if the step on `batch` is the first one of a network from scratch."""
-        is_to_be_scaled = self._scales_weights and self._run.predictor.can_normalize(len(batch.labels))
-        self._scales_weights = False
-        if not is_to_be_scaled:
-            return nullcontext()
-        augmentation = self._run.batch_augmentation
+    def _scale_weights(self, batch: Batch) -> None:
+        """Scale initial weights by the first batch, before the first step."""
+        augmentation, random_seed = self._run.batch_augmentation, self._run.hyperparameters.random_seed
         if augmentation is not None:
             images = self._run.predictor.send(batch.images)
             batch = replace(batch, images=augmentation.draw_batch(images, epoch=1, rows=batch.indices))
-        torch.manual_seed(derive_seed(self._run.hyperparameters.random_seed, "initial_scale"))
-        return scaled_initial_weights(
-            self._run.predictor,
-            batch,
-            learning_rate=self._run.hyperparameters.learning_rate,
-            first_step_of=self._state.optimizer if isinstance(self._stepper, ImmediateStepper) else None,
-        )
+        torch.manual_seed(derive_seed(random_seed, "initial_scale"))
+        scale_initial_weights(self._run.predictor, batch, learning_rate=self._run.hyperparameters.learning_rate)
 
     def _count(self, outcomes: list[StepOutcome]) -> None:
         for outcome in outcomes:

@@ -244,11 +244,9 @@ def run(
             if step == 0 and recipe.scales_weights:
                 inputs, labels = training[0][rows], training[1][rows]
 
-                def forward_loss(
-                    some: slice, inputs: Tensor = inputs, labels: Tensor = labels
-                ) -> tuple[Tensor, Tensor]:
-                    logits = network(inputs[rows])
-                    return logits, cross_entropy(logits, labels[rows])
+                def forward_loss(some: slice, inputs: Tensor = inputs, labels: Tensor = labels) -> Images:
+                    logits = network(inputs[some])
+                    return logits, cross_entropy(logits, labels[some])
 
                 if recipe.reduces_norms:
                     reduce_norms(network, forward_loss)

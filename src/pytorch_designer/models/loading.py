@@ -90,7 +90,7 @@ def load_model(path: Path) -> LoadedModel:
     Raises:
         InvalidModelDirectoryError: It is no model that this project or the old designer wrote. Nothing in it was run.
     """
-    return _load(open_model_directory(path))
+    return load_model_directory(open_model_directory(path))
 
 
 def load_trained_model(path: Path) -> LoadedModel:
@@ -99,7 +99,7 @@ def load_trained_model(path: Path) -> LoadedModel:
     Raises:
         InvalidModelDirectoryError: As in `load_model`, or the model is untrained.
     """
-    return _load(open_trained_model_directory(path))
+    return load_model_directory(open_trained_model_directory(path))
 
 
 def network_for_classes(loaded: LoadedModel, classes: Sequence[str]) -> nn.Module:
@@ -186,7 +186,8 @@ def _dry_run(network: nn.Module, num_images: int, height: int, width: int) -> No
             module.training = is_training
 
 
-def _load(directory: ModelDirectory) -> LoadedModel:
+def load_model_directory(directory: ModelDirectory) -> LoadedModel:
+    """Load an opened model; see `load_model`."""
     if isinstance(directory.spec.flavor_extras, LegacyNetwork):
         return _load_legacy(directory, directory.spec.flavor_extras)
     return _load_current(directory)

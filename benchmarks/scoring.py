@@ -24,13 +24,14 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from measuring import print_table, time_in_turn
+from pytorch_designer.components.score_image_model import COMPONENT, ScoreImageModelParameters
 from pytorch_designer.directories.model_directory import open_trained_model_directory
 from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.inference.predictor import Predictor, inference_batch_size
 from pytorch_designer.models.architectures import Architecture, build_network
 from pytorch_designer.models.loading import load_model
 from pytorch_designer.models.saving import write_trained_model
-from pytorch_designer.scoring.run import choose_model_compute, score_images
+from pytorch_designer.scoring.scoring_run import choose_model_compute
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,7 +96,8 @@ def measure(top: Path, num_images: int, num_runs: int) -> None:
 
     def score() -> None:
         shutil.rmtree(top / "scored", ignore_errors=True)
-        score_images(trained_model=top / "model", dataset=top / "images", scored_dataset=top / "scored")
+        inputs = {"trained_model": top / "model", "dataset": top / "images"}
+        COMPONENT.run(inputs, {"scored_dataset": top / "scored"}, ScoreImageModelParameters())
 
     ways: dict[str, Callable[[], None]] = {"forward pass": forward, "scoring": score}
     title = (

@@ -13,7 +13,7 @@ from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.errors import InvalidDatasetError, ModuleOutOfMemoryError
 from pytorch_designer.inference.compute import Compute
 from pytorch_designer.inference.predictor import Predictor
-from pytorch_designer.scoring.batch import ImageBatch
+from pytorch_designer.scoring.image_batches import ImageBatch
 from pytorch_designer.scoring.probabilities import row_probabilities
 
 PLAN = Compute(torch.device("cpu"), "fp32", torch.contiguous_format, num_threads=1, is_deterministic=True)

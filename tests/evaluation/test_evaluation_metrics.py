@@ -17,7 +17,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 
 from pytorch_designer.directories.scored_dataset import ScoredDataset
 from pytorch_designer.errors import InvalidDatasetError, NotLabeledDatasetError
-from pytorch_designer.evaluation.metrics import Evaluation, evaluate
+from pytorch_designer.evaluation.evaluation_metrics import Evaluation, evaluate
 from tests.evaluation.scored_rows import scored
 
 if TYPE_CHECKING:

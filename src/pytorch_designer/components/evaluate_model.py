@@ -17,8 +17,8 @@ class EvaluateModelParameters(Parameters):
 
 
 def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: EvaluateModelParameters) -> None:
-    """Write the evaluation; see `pytorch_designer.evaluation.run.evaluate_model`."""
-    from pytorch_designer.evaluation.run import evaluate_model
+    """Write the evaluation; see `pytorch_designer.evaluation.evaluation_run.evaluate_model`."""
+    from pytorch_designer.evaluation.evaluation_run import evaluate_model
 
     evaluate_model(
         scored_dataset=inputs["scored_dataset"],

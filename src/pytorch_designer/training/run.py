@@ -41,7 +41,7 @@ from pytorch_designer.training.inputs import TRAINING_PORT, VALIDATION_PORT, Tra
 from pytorch_designer.training.loop import TrainingRun, train
 from pytorch_designer.training.optimizer import build_optimizer
 from pytorch_designer.training.repeatability import settle_repeatability
-from pytorch_designer.training.report import write_report
+from pytorch_designer.training.report.training_report import write_report
 from pytorch_designer.training.state import BestEpoch, TrainingState
 
 if TYPE_CHECKING:

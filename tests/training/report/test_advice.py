@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from pytorch_designer.training.advice import chance_accuracy, hints
 from pytorch_designer.training.history import EpochRecord, Metrics, RunSummary
+from pytorch_designer.training.report.advice import chance_accuracy, hints
 
 _GOOD = np.array([[90, 10], [10, 90]])
 

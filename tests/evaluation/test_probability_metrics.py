@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
 
-from pytorch_designer.evaluation.calibration import calibrate
+from pytorch_designer.evaluation.probability_metrics import calibrate
 
 
 def test_groups_are_scikit_learns() -> None:

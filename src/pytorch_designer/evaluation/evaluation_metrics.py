@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn import metrics
 
 from pytorch_designer.directories.scored_dataset import UNLABELED
 from pytorch_designer.errors import InvalidDatasetError, NotLabeledDatasetError
@@ -205,8 +206,6 @@ def evaluated_rows(dataset: ScoredDataset, path: Path) -> tuple[NDArray[np.int64
 
 def _label_metrics(confusion: NDArray[np.int64]) -> dict[str, Any]:
     """The metrics of labels and predictions, by name; each pair of classes is one row, weighted by its images."""
-    from sklearn import metrics
-
     true, predicted = np.nonzero(confusion)
     weights = confusion[true, predicted]
     averages = {}

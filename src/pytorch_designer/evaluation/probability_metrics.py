@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from sklearn import metrics
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,8 +74,6 @@ class Calibration:
 
 def roc_curve(scores_n: NDArray[np.float64], is_positive_n: NDArray[np.bool_]) -> RocCurve:
     """The curve of one class, from its score and the membership of each image."""
-    from sklearn import metrics
-
     if is_positive_n.all() or not is_positive_n.any():
         return RocCurve(math.nan, np.full(NUM_CURVE_POINTS, math.nan))
     false_positive_rates, true_positive_rates, _ = metrics.roc_curve(is_positive_n, scores_n)

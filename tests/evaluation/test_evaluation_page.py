@@ -116,7 +116,7 @@ def test_datasets_with_other_classes_are_compared_by_name() -> None:
 
 @pytest.mark.parametrize(
     ("num_better", "verdict"),
-    [(12, "The second one is more accurate."), (2, "The difference in accuracy can be chance.")],
+    [(12, "The second model is more accurate."), (2, "The difference in accuracy can be chance.")],
 )
 def test_the_verdict_follows_the_test(num_better: int, verdict: str) -> None:
     labels = ["cat"] * 20

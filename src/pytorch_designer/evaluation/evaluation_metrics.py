@@ -152,7 +152,7 @@ def evaluate(dataset: ScoredDataset, path: Path) -> Evaluation:
         InvalidDatasetError: No image has both a label and scores ("nothing_to_evaluate"), or the model knows none of
             the labels ("different_classes").
     """
-    labels_n, is_evaluated_n = evaluated_rows(dataset, path)
+    labels_n, is_evaluated_n = _evaluated_rows(dataset, path)
     labels = labels_n[is_evaluated_n]
     probabilities = dataset.probabilities if is_evaluated_n.all() else dataset.probabilities[is_evaluated_n]
     predicted = dataset.predicted[is_evaluated_n]
@@ -176,7 +176,7 @@ def evaluate(dataset: ScoredDataset, path: Path) -> Evaluation:
     )
 
 
-def evaluated_rows(dataset: ScoredDataset, path: Path) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _evaluated_rows(dataset: ScoredDataset, path: Path) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """The labels, int64 [n], and which images have both a label and scores, bool [n]; raises as `evaluate` does."""
     if dataset.labels is None:
         raise NotLabeledDatasetError(

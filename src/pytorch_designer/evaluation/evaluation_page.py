@@ -149,7 +149,7 @@ def _verdict(comparison: PairedTest | NotPaired) -> dict[str, str]:
         }
     if comparison.p_value < _SIGNIFICANT:
         better = "second" if comparison.difference > 0 else "first"
-        return {f"The {better} one is more accurate.": "A difference as large as this is hardly chance."}
+        return {f"The {better} model is more accurate.": "A difference as large as this is hardly chance."}
     return {
         "The difference in accuracy can be chance.": "Two models that are equally good differ as much as this or more "
         f"in {percent(comparison.p_value)} of such comparisons. More images would tell."

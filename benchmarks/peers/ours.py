@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorch_designer.directories.model_directory import open_trained_model_directory
-from pytorch_designer.training.report import read_summary
+from pytorch_designer.training.report.training_report import read_summary
 from run_request import RunRecord, RunRequest, parse_request
 
 if TYPE_CHECKING:

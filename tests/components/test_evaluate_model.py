@@ -96,7 +96,7 @@ def test_metrics_are_those_of_the_images_with_scores(evaluated: tuple[Path, str]
     assert [row["name"] for row in metrics["classes"]] == CLASSES
 
 
-def test_tables_hold_a_row_a_class(evaluated: tuple[Path, str]) -> None:
+def test_tables_hold_one_row_per_class(evaluated: tuple[Path, str]) -> None:
     names = ["cat", "caf\\udce9", "<b>\N{CAT FACE}, a\nb"]
     matrix, per_class = (read_csv(evaluated[0] / name) for name in ("confusion_matrix.csv", "per_class.csv"))
 
@@ -122,7 +122,7 @@ def test_the_output_is_a_typed_directory_that_shows_its_page(evaluated: tuple[Pa
     assert sorted(path.name for path in evaluated[0].glob("*.svg")) == ["calibration.svg", "confusion.svg", "roc.svg"]
 
 
-def test_the_page_shows_the_figures_and_needs_nothing_else(evaluated: tuple[Path, str]) -> None:
+def test_the_page_shows_the_metrics_and_needs_nothing_else(evaluated: tuple[Path, str]) -> None:
     page = _Page(evaluated[0] / "index.html")
 
     assert "66.7% accuracy" in page.text
@@ -178,6 +178,7 @@ def test_other_images_are_reported_as_not_comparable(tmp_path: Path) -> None:
     assert "do not hold the same images" in _Page(tmp_path / "o" / "index.html").text
 
 
+@pytest.mark.slow
 def test_the_same_scores_give_the_same_bytes(tmp_path: Path) -> None:
     scores = write_scores(tmp_path / "scores")
     outputs = [tmp_path / "a", tmp_path / "b"]
@@ -241,7 +242,7 @@ def test_neither_torch_nor_mlflow_is_imported(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from pytorch_designer.components.evaluate_model import COMPONENT; "
         f"COMPONENT.run({{'scored_dataset': Path({str(scores)!r})}}, {{'evaluation_results': Path('out')}}, "
-        "COMPONENT.parameters()); print(sorted({'torch', 'mlflow', 'sklearn'} & set(sys.modules)))"
+        "COMPONENT.parameters()); print(sorted({'torch', 'mlflow'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
 

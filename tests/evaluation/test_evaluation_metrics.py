@@ -1,4 +1,4 @@
-"""Every figure against scikit-learn's, on random and on degenerate datasets."""
+"""Metrics of arrays against scikit-learn's of the images themselves, on random and on degenerate datasets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 
 from pytorch_designer.directories.scored_dataset import ScoredDataset
 from pytorch_designer.errors import InvalidDatasetError, NotLabeledDatasetError
-from pytorch_designer.evaluation.metrics import Evaluation, evaluate
+from pytorch_designer.evaluation.evaluation_metrics import Evaluation, evaluate
 from tests.evaluation.scored_rows import scored
 
 if TYPE_CHECKING:
@@ -64,12 +64,12 @@ CASES: dict[str, ScoredDataset] = {
 }
 
 
-def expected(figure: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """scikit-learn's figure, without its warnings about undefined ones."""
+def expected(metric: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """scikit-learn's metric, without its warnings about undefined ones."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UndefinedMetricWarning)
         warnings.simplefilter("ignore", UserWarning)
-        return figure(*arguments, **options)
+        return metric(*arguments, **options)
 
 
 @pytest.fixture(params=CASES)
@@ -171,7 +171,7 @@ def test_a_tie_for_the_fifth_place_goes_to_the_lower_class() -> None:
     assert evaluate(dataset_of(probabilities, np.array([4, 5])), WHERE).top5_accuracy == 0.5
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     st.integers(2, 6).flatmap(
         lambda k: st.lists(
@@ -268,7 +268,7 @@ def test_a_dataset_without_labels_is_refused() -> None:
         ([[1, 0, 0]], ["zebra"], "different_classes"),
     ],
 )
-def test_a_dataset_that_gives_no_figures_is_refused(
+def test_a_dataset_that_gives_no_metrics_is_refused(
     rows: list[list[float]], labels: list[str | None], reason: str
 ) -> None:
     with pytest.raises(InvalidDatasetError) as caught:

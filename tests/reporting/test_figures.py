@@ -57,7 +57,7 @@ def test_a_heat_map_shows_each_number_and_label() -> None:
     assert sorted(texts) == sorted(["12", "3", "0", "45", "cat", "dog", "cat", "dog", "Predicted", "True"])
 
 
-def test_labels_are_no_formulas() -> None:
+def test_labels_are_not_read_as_formulas() -> None:
     texts = _texts(heat_map("confusion", np.eye(2, dtype=np.int64), ["$x^2$", r"$\frac{"]).svg)
 
     assert {"$x^2$", r"$\frac{"} <= set(texts)
@@ -86,7 +86,7 @@ def test_a_users_matplotlib_settings_have_no_effect() -> None:
         assert _curve([2.0, 1.0]) == plain
 
 
-def test_within_a_page_a_figure_takes_the_pages_colours_and_has_no_names_that_could_clash() -> None:
+def test_within_a_page_a_chart_takes_its_colors_and_has_no_ids_that_could_clash() -> None:
     svg = _curve([2.0, 1.0]).inline_svg
 
     assert svg.startswith("<svg")
@@ -110,7 +110,7 @@ def test_two_roc_curves_are_told_apart() -> None:
     assert "var(--second)" in svg
 
 
-def test_a_reliability_diagram_leaves_out_groups_without_predictions() -> None:
+def test_a_reliability_diagram_leaves_out_bins_without_predictions() -> None:
     bars = [ReliabilityBar(0.0, 0.5, math.nan, math.nan, 0.0), ReliabilityBar(0.5, 1.0, 0.8, 0.6, 1.0)]
     svg = reliability_chart("calibration", bars).svg
 

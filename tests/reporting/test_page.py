@@ -1,87 +1,80 @@
+"""The templates' shared parts, through the page of a training run; the pages' own tests are beside what they show."""
+
 from __future__ import annotations
 
-import math
-from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import UndefinedError
 
-from pytorch_designer.reporting.page import Bar, Card, Section, cards, facts, hints, page, table, text
+from pytorch_designer.reporting import page
+from pytorch_designer.reporting.page import render_page
+from tests.reporting.outline import Outline
 
-_VOID = {"meta"}
+_TEMPLATES = Path(page.__file__).parent / "templates"
 
 
-class _Outline(HTMLParser):
-    """Checks that elements nest, and collects text and tags."""
-
-    def __init__(self, markup: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[str] = []
-        self.texts: list[str] = []
-        self.feed(markup)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        if tag not in _VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if data.strip():
-            self.texts.append(data)
+def rendered(source: str, **values: Any) -> str:
+    """A template's text with the settings of the pages."""
+    return page._environment().from_string(source).render(values)
 
 
 @given(st.text(st.characters(exclude_categories=())))
 def test_any_text_is_safe_in_elements_and_attributes(value: str) -> None:
-    shown = text(value)
-
-    assert not set(shown) & set("<>\"'\n\r\0")
-    shown.encode("utf-8")
+    for source in ("{{ value }}", "{{ value | text(400) }}"):
+        shown = rendered(source, value=value)
+        assert not set(shown) & set("<>\"'\n\r\0")
+        shown.encode("utf-8")
 
 
 def test_long_text_is_cut_before_it_is_escaped() -> None:
-    assert text("<" * 50, 10) == "&lt;" * 7 + "..."
+    assert rendered("{{ value | text(10) }}", value="<" * 50) == "&lt;" * 7 + "..."
+    assert rendered("{{ value }}", value="&" * 5000).count("&amp;") < 250
 
 
-def test_a_page_holds_its_parts_in_order() -> None:
-    body = table(["Name", "Share"], [["cat", Bar(0.25, "25%")], ["dog", Bar(math.nan, "-")]], highlighted=1)
-    markup = page(
-        "Kind", "Title", "Subtitle", [Section("One", body, "Intro"), Section("Two", facts({"a": "b"}))], "Foot"
-    )
-
-    outline = _Outline(markup)
-
-    expected = ["Title - Kind", "Kind", "Title", "Subtitle", "One", "Intro", "Name", "Share", "cat", "25%", "dog", "-"]
-    assert [item for item in outline.texts if "{" not in item] == [*expected, "Two", "a", "b", "Foot"]
-    assert "width:25.0%" in markup
-    assert "nan" not in markup
+def test_numbers_and_texts_joined_within_a_template_are_escaped_too() -> None:
+    assert rendered("{{ 1 ~ value }}", value="<b>") == "1&lt;b&gt;"
 
 
-def test_markup_in_names_stays_text() -> None:
-    evil = "<script>alert(1)</script>"
-    body = table([evil], [[evil]], num_names=1) + cards([Card(evil, evil, evil)]) + hints({evil: evil})
-
-    outline = _Outline(page(evil, evil, evil, [Section(evil, body, evil)], evil))  # type: ignore[arg-type]
-
-    assert "script" not in outline.tags
+def test_a_value_that_is_missing_is_an_error_and_no_gap() -> None:
+    with pytest.raises(UndefinedError):
+        render_page("training.html")
 
 
 def test_a_long_name_is_shortened_and_whole_in_its_tooltip() -> None:
-    markup = table(["Name"], [["x" * 100]])
+    cell = rendered('{% from "macros.html" import name %}{{ name(value) }}', value="x" * 100)
 
-    assert f'title="{"x" * 100}"' in markup
-    assert f">{'x' * 57}...<" in markup
+    assert f'title="{"x" * 100}"' in cell
+    assert f">{'x' * 57}...<" in cell
+
+
+@pytest.mark.parametrize(("share", "width"), [(0.25, "25.0%"), (float("nan"), "0.0%")])
+def test_a_bar_is_as_wide_as_its_share(share: float, width: str) -> None:
+    cell = rendered('{% from "macros.html" import bar %}{{ bar(share) }}', share=share)
+
+    assert f"width:{width}" in cell
+    assert "nan" not in cell
+
+
+@pytest.mark.parametrize("num_classes", [20, 21])
+def test_classes_after_the_twentieth_are_folded(num_classes: int) -> None:
+    source = (
+        '{% from "macros.html" import class_table, name %}'
+        '{% call(class) class_table(["Class"], classes) %}<tr>{{ name(class) }}</tr>{% endcall %}'
+    )
+    outline = Outline(rendered(source, classes=[f"class {index}" for index in range(num_classes)]))
+
+    assert len(outline.rows[""]) == num_classes
+    assert ("details" in outline.tags) is (num_classes == 21)
 
 
 def test_a_page_asks_nothing_of_the_network() -> None:
-    markup = page("k", "t", "s", [])
-
-    assert "default-src 'none'" in markup
-    assert "http://" not in markup
-    assert "https://" not in markup
-    assert "url(" not in markup
+    for path in _TEMPLATES.iterdir():
+        source = path.read_text(encoding="utf-8")
+        assert "http://" not in source
+        assert "https://" not in source
+        assert "url(" not in source
+    assert "default-src 'none'" in (_TEMPLATES / "base.html").read_text(encoding="utf-8")

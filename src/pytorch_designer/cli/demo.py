@@ -20,7 +20,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.spec.component import dashed
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ def run_demo(arguments: Sequence[str], program: str) -> None:
     """Run the demo.
 
     Raises:
-        UnsupportedEnvironmentError: scikit-learn, which holds the images, is not installed.
         SystemExit: A step failed; its message is on the terminal.
     """
     parser = argparse.ArgumentParser(
@@ -50,19 +48,9 @@ def run_demo(arguments: Sequence[str], program: str) -> None:
 
 
 def write_digits(folder: Path) -> None:
-    """Write the digits as `folder/<digit>/<number>.png`.
-
-    Raises:
-        UnsupportedEnvironmentError: scikit-learn is not installed.
-    """
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError as error:
-        raise UnsupportedEnvironmentError(
-            "The demo's images come with scikit-learn, which is not installed.",
-            advice="pip install 'pytorch-designer[demo]'",
-        ) from error
+    """Write the digits as `folder/<digit>/<number>.png`."""
     from PIL import Image
+    from sklearn.datasets import load_digits
 
     digits = load_digits()
     for number, (pixels, label) in enumerate(zip(digits.images, digits.target, strict=True)):

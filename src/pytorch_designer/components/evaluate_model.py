@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytorch_designer.imports import quick_import
 from pytorch_designer.spec.component import Component, DirectoryType, Port
 from pytorch_designer.spec.parameters import Parameters
 
@@ -17,8 +18,9 @@ class EvaluateModelParameters(Parameters):
 
 
 def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: EvaluateModelParameters) -> None:
-    """Write the evaluation; see `pytorch_designer.evaluation.run.evaluate_model`."""
-    from pytorch_designer.evaluation.run import evaluate_model
+    """Write the evaluation; see `pytorch_designer.evaluation.evaluation_run.evaluate_model`."""
+    with quick_import("sklearn"):
+        from pytorch_designer.evaluation.evaluation_run import evaluate_model
 
     evaluate_model(
         scored_dataset=inputs["scored_dataset"],

@@ -1,1 +1,1 @@
-"""What scores are worth: metrics, comparisons and their report."""
+"""Evaluation of scored datasets: metrics, comparison, report."""

@@ -1,4 +1,4 @@
-"""Whether one of two models is more accurate than the other, or could just be lucky, on the same images."""
+"""Paired comparison of two models on the same images: accuracy difference and its significance."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _Z = 1.959963984540054  # 95% of a normal distribution lies within this many sta
 
 @dataclass(frozen=True)
 class PairedTest:
-    """The same images, predicted by two models.
+    """Predictions of two models on the same images.
 
     Attributes:
-        num_both: Images that both predict right.
-        num_only_first: Images that only the first one predicts right.
-        num_only_second: Images that only the second one predicts right.
-        num_neither: Images that neither predicts right.
+        num_both: Images that both predict correctly.
+        num_only_first: Images that only the first predicts correctly.
+        num_only_second: Images that only the second predicts correctly.
+        num_neither: Images that neither predicts correctly.
     """
 
     num_both: int
@@ -38,12 +38,12 @@ class PairedTest:
 
     @property
     def num_images(self) -> int:
-        """Images in all."""
+        """Number of images."""
         return self.num_both + self.num_only_first + self.num_only_second + self.num_neither
 
     @property
     def difference(self) -> float:
-        """Accuracy of the second one minus that of the first, -1 to 1."""
+        """Accuracy of the second minus that of the first, -1 to 1."""
         return (self.num_only_second - self.num_only_first) / self.num_images
 
     @property
@@ -57,7 +57,7 @@ class PairedTest:
 
     @property
     def p_value(self) -> float:
-        """How likely a difference at least as large is between two equally accurate models (McNemar's exact test)."""
+        """Probability of a difference at least as large between two equally accurate models (McNemar's exact test)."""
         num_different = self.num_only_first + self.num_only_second
         fewer = min(self.num_only_first, self.num_only_second)
         log_all = num_different * math.log(2) - math.lgamma(num_different + 1)
@@ -70,19 +70,19 @@ class PairedTest:
 
 @dataclass(frozen=True)
 class NotPaired:
-    """The images are not the same.
+    """Datasets that cannot be compared image by image.
 
     Attributes:
-        reason: Why they cannot be compared one by one, as a sentence.
+        reason: Why not, as a sentence.
     """
 
     reason: str
 
 
 def compare(first: ScoredDataset, second: ScoredDataset) -> PairedTest | NotPaired:
-    """Match the images of two datasets with labels by their ids, and count what each of the two predicts right.
+    """Match the images of two datasets with labels by their ids, and count what each predicts correctly.
 
-    Images that one of the two has no scores or no label for are left out.
+    Images without scores or without a label in either dataset are left out.
     """
     if first.ids is None or second.ids is None:
         return NotPaired("There is no column `id` to match the images by.")

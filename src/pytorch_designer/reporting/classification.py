@@ -1,4 +1,4 @@
-"""What a confusion matrix says about each class."""
+"""Metrics per class, most confused pairs and confidence intervals, from a confusion matrix."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ClassScore:
-    """How well one class is told from the others.
+    """Recall, precision and F1 of one class.
 
     Attributes:
         name: The class.
-        num_images: Images that are of the class.
-        num_predicted: Images that were taken for it.
-        num_correct: Images that are of the class and were taken for it.
+        num_images: Images of the class.
+        num_predicted: Images that were predicted as the class.
+        num_correct: Images of the class that were predicted as the class.
     """
 
     name: str
@@ -32,12 +32,12 @@ class ClassScore:
 
     @property
     def recall(self) -> float:
-        """Share (0 to 1) of the class's images that were recognised; NaN without images."""
+        """Share (0 to 1) of the images of the class that were predicted as it; NaN without images."""
         return self.num_correct / self.num_images if self.num_images else math.nan
 
     @property
     def precision(self) -> float:
-        """Share (0 to 1) of the images taken for the class that are of it; NaN without any."""
+        """Share (0 to 1) of the images predicted as the class that belong to it; NaN without predictions."""
         return self.num_correct / self.num_predicted if self.num_predicted else math.nan
 
     @property
@@ -49,12 +49,12 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Confusion:
-    """Images of one class that were taken for another one.
+    """Pair of classes that is confused: images of one class that were predicted as another.
 
     Attributes:
-        true: What they are.
-        predicted: What they were taken for.
-        num_images: How many.
+        true: Their class.
+        predicted: The class that was predicted.
+        num_images: Number of images.
         share: Share (0 to 1) of the images of class `true`.
     """
 
@@ -80,7 +80,7 @@ def class_scores(confusion: NDArray[np.int64], classes: Sequence[str]) -> tuple[
 
 
 def most_confused(confusion: NDArray[np.int64], classes: Sequence[str], limit: int) -> tuple[Confusion, ...]:
-    """The pairs of classes with the most mistaken images, at most `limit`; ties in the order of `classes`."""
+    """The pairs of classes with the most confused images, at most `limit`; ties in the order of `classes`."""
     mistakes = confusion.copy()
     np.fill_diagonal(mistakes, 0)
     largest = np.argsort(-mistakes, axis=None, kind="stable")[:limit]

@@ -1,8 +1,8 @@
-"""Line charts, heat maps, ROC curves and reliability diagrams as SVG.
+"""Charts as SVG: lines, heat maps, ROC curves and reliability diagrams.
 
-A figure is a file that stands alone, and a part of a page that follows its colours. Text stays text, so that names in
-any script are drawn by the fonts of whoever looks. matplotlib is used through its object interface: no pyplot, no
-window system, and its settings are put back.
+A chart is a file of its own, and a part of a page that takes the page's colors. Text stays text, so that the reader's
+fonts draw names in any script. matplotlib is used through its object interface: without pyplot and a window system,
+and its settings are restored.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-# The page's colours in its light form, each with the variable of `page` that takes its place inside a page.
+# The page's colors in its light form, each with the variable of templates/style.css that replaces it within a page.
 _SURFACE, _INK, _QUIET, _GRID = "#fffffe", "#1b2330", "#5d6878", "#e3e7ee"
 _FIRST, _SECOND, _ON_FULL = "#8a94a6", "#2563eb", "#fffffd"
 _VARIABLES = {
@@ -45,11 +45,11 @@ _FULL = 0.55  # share above which a cell is so dark that its number turns light
 
 @dataclass(frozen=True)
 class Chart:
-    """A drawn figure.
+    """Drawn chart.
 
     Attributes:
         name: File name without extension.
-        svg: The figure as a file of its own, UTF-8.
+        svg: The chart as a file of its own, UTF-8.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Chart:
 
     @property
     def inline_svg(self) -> str:
-        """The figure as part of an HTML page: without prologue and names, coloured by the page."""
+        """The chart as part of an HTML page: without prologue and names, colored by the page."""
         svg = self.svg[self.svg.index("<svg") :]
         svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", svg, flags=re.DOTALL)
         svg = re.sub(r" font-family: [^;\"]*;", "", svg)
@@ -69,7 +69,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a chart: a name and a value for each position; values that are not finite are left out."""
+    """Line of a chart: a name and a value per position; values that are not finite are left out."""
 
     name: str
     values: Sequence[float]
@@ -77,12 +77,12 @@ class Line:
 
 @dataclass(frozen=True)
 class ReliabilityBar:
-    """Predictions whose confidence is from `lower` to `upper`; all values are shares of 0 to 1.
+    """Bar of a reliability diagram: predictions with a confidence from `lower` to `upper`; all values are 0 to 1.
 
     Attributes:
         confidence: Their mean confidence.
-        accuracy: How many of them are right.
-        share: How many of all predictions they are.
+        accuracy: Share of them that is correct.
+        share: Their share of all predictions.
     """
 
     lower: float
@@ -95,14 +95,14 @@ class ReliabilityBar:
 def line_chart(
     name: str, first: Line, second: Line, *, x_label: str, marked: int | None = None, is_share: bool = False
 ) -> Chart:
-    """Two lines over the positions 1, 2, ...; the second one is the one that counts.
+    """Line chart of two lines over the positions 1, 2, ...; the second one stands out.
 
     Args:
         name: File name without extension.
         first: The quieter line.
         second: The line that stands out.
         x_label: What the positions are.
-        marked: Position that is marked on the second line, or None.
+        marked: Position marked on the second line, or None.
         is_share: Whether values are shares of 0 to 1, to be labelled in percent.
     """
     with _settings(name):
@@ -128,7 +128,7 @@ def line_chart(
 
 
 def heat_map(name: str, counts: NDArray[np.int64], labels: Sequence[str]) -> Chart:
-    """A confusion matrix: numbers in cells that are the darker, the larger their share of the row.
+    """Confusion matrix: numbers in cells, darker with their share of the row.
 
     Args:
         name: File name without extension.
@@ -168,7 +168,7 @@ def roc_chart(name: str, averages: Sequence[Line], classes: Sequence[Line] = ())
     Args:
         name: File name without extension.
         averages: One or two lines that are named; the last one stands out.
-        classes: Thin lines behind them, without names.
+        classes: Thin lines behind the averages, without names.
     """
     with _settings(name):
         figure, axes = _new_figure(width=5.2, height=4.2, frame=(0.16, 0.13, 0.79, 0.78))
@@ -184,7 +184,7 @@ def roc_chart(name: str, averages: Sequence[Line], classes: Sequence[Line] = ())
 
 
 def reliability_chart(name: str, bins: Sequence[ReliabilityBar]) -> Chart:
-    """How often predictions of each confidence are right, above how many there are.
+    """Reliability diagram: accuracy per bin of confidence, above the share of predictions in the bin.
 
     Args:
         name: File name without extension.
@@ -202,7 +202,7 @@ def reliability_chart(name: str, bins: Sequence[ReliabilityBar]) -> Chart:
         axes.plot([0, 1], [0, 1], color=_FIRST, linewidth=1.5, linestyle=(0, (4, 3)), label="Perfectly calibrated")
         axes.plot(
             [bar.confidence for bar in filled], [bar.accuracy for bar in filled],
-            color=_SECOND, linewidth=2, marker="o", markersize=5, label="Accuracy of each group",
+            color=_SECOND, linewidth=2, marker="o", markersize=5, label="Accuracy per bin",
         )  # fmt: skip
         _set_unit_square(axes, "", "Accuracy")
         axes.tick_params(labelbottom=False)
@@ -238,14 +238,14 @@ def _settings(name: str) -> Iterator[None]:
 
     settings: dict[Any, Any] = {
         "svg.fonttype": "none",
-        "svg.hashsalt": f"pytorch-designer {name}",  # the same names inside the file in every run
+        "svg.hashsalt": f"pytorch-designer {name}",  # the same element ids in every run
         "font.size": 10,
         "axes.unicode_minus": False,
     }
     with mpl.rc_context(), warnings.catch_warnings():
         mpl.rcdefaults()  # a user's matplotlibrc may ask for LaTeX
         mpl.rcParams.update(settings)
-        # Only the room that a text takes is measured with matplotlib's font, which lacks most scripts.
+        # matplotlib's font, which lacks most scripts, only measures the text; the reader's fonts draw it.
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from font", category=UserWarning)
         warnings.filterwarnings("ignore", message=r"Matplotlib currently does not support", category=UserWarning)
         yield

@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Number formats of pages and logs."""
 
 from __future__ import annotations
 
@@ -40,6 +40,11 @@ def decimal(value: float) -> str:
     return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.3g}"
 
 
+def measured(value: float) -> str:
+    """A measurement as `decimal` writes it, and a dash where it is undefined."""
+    return decimal(value) if math.isfinite(value) else _MISSING
+
+
 def count(value: int, noun: str = "", plural: str | None = None) -> str:
     """A count with thousands separators, and its noun in the right number."""
     word = noun if value == 1 else (plural or f"{noun}s")
@@ -64,7 +69,7 @@ def duration(seconds: float) -> str:
 
 
 def rate(per_second: float) -> str:
-    """A rate, such as images a second."""
+    """A rate, such as images per second."""
     if not math.isfinite(per_second):
         return _MISSING
     return f"{per_second:,.0f}" if per_second >= 100 else f"{per_second:.1f}"

@@ -33,7 +33,7 @@ from pytorch_designer.training.inputs import TrainingInputs, load_inputs
 from pytorch_designer.training.loop import train
 from pytorch_designer.training.recipe import Hyperparameters, build_optimizer
 from pytorch_designer.training.repeatability import check_repeatability
-from pytorch_designer.training.report import write_report
+from pytorch_designer.training.report.training_report import write_report
 from pytorch_designer.training.run_info import data_info, fingerprinted_settings, model_info, run_fingerprint
 from pytorch_designer.training.state import BestEpoch, TrainingRun, TrainingState
 

@@ -1,13 +1,13 @@
-"""The result of an evaluation: files for programs, figures, and a page for people.
+"""Evaluation report: metrics as files, charts, and a page.
 
     DIRECTORY/_meta.yaml             type: EvaluationDirectory; visualization: [{type: html, path: index.html}]
-    DIRECTORY/metrics.json           every figure; null where one is not defined
-    DIRECTORY/per_class.csv          one row a class
-    DIRECTORY/confusion_matrix.csv   a row a true class, a column a predicted one
-    DIRECTORY/calibration.csv        one row a group of images of like confidence
-    DIRECTORY/*.svg                  the figures
-    DIRECTORY/to_compare/...         the tables and figures of the second dataset, when there is one
-    DIRECTORY/index.html             the page; it needs none of the other files
+    DIRECTORY/metrics.json           every metric; null where one is undefined
+    DIRECTORY/per_class.csv          one row per class
+    DIRECTORY/confusion_matrix.csv   a row per true class, a column per predicted class
+    DIRECTORY/calibration.csv        one row per bin of confidence
+    DIRECTORY/*.svg                  charts
+    DIRECTORY/to_compare/...         tables and charts of the second dataset, if there is one
+    DIRECTORY/index.html             page; it needs none of the other files
 
 Names that UTF-8 cannot hold are escaped as in the scored dataset (`directories.data_frame_schema`).
 """
@@ -23,8 +23,7 @@ from typing import TYPE_CHECKING, Any
 from pytorch_designer.directories.data_frame_schema import escape
 from pytorch_designer.directories.meta import write_meta
 from pytorch_designer.evaluation.comparison import PairedTest
-from pytorch_designer.evaluation.page_parts import draw_charts
-from pytorch_designer.evaluation.report_page import render_page
+from pytorch_designer.evaluation.evaluation_page import comparison_page, draw_charts, evaluation_page
 from pytorch_designer.reporting.classification import accuracy_interval
 from pytorch_designer.reporting.strict_json import dumps
 
@@ -33,8 +32,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytorch_designer.evaluation.comparison import NotPaired
-    from pytorch_designer.evaluation.metrics import Evaluation
+    from pytorch_designer.evaluation.evaluation_metrics import Evaluation
     from pytorch_designer.reporting.classification import ClassScore
+    from pytorch_designer.reporting.figures import Chart
 
 EVALUATION_DIRECTORY = "EvaluationDirectory"
 PAGE_FILE = "index.html"
@@ -52,21 +52,29 @@ def write_evaluation(
     Raises:
         OSError: A file could not be written.
     """
-    evaluations = {folder: first}
     metrics = {"scored_dataset": _metrics(first)}
-    if second is not None and comparison is not None:
-        evaluations[folder / COMPARED_FOLDER] = second
+    charts = _write_tables_and_charts(folder, first)
+    if second is None or comparison is None:
+        page = evaluation_page(first, charts)
+    else:
+        second_charts = _write_tables_and_charts(folder / COMPARED_FOLDER, second)
         metrics |= {"scored_dataset_to_compare": _metrics(second), "comparison": _comparison(comparison)}
-    for target, evaluation in evaluations.items():
-        target.mkdir(exist_ok=True)
-        _write_text(target / "per_class.csv", _per_class(evaluation))
-        _write_text(target / "confusion_matrix.csv", _confusion_matrix(evaluation))
-        _write_text(target / "calibration.csv", _calibration(evaluation))
-        for chart in draw_charts(evaluation):
-            _write_text(target / f"{chart.name}.svg", chart.svg)
+        page = comparison_page(first, charts, second, second_charts, comparison)
     _write_text(folder / METRICS_FILE, dumps(metrics))
-    _write_text(folder / PAGE_FILE, render_page(first, second, comparison))
+    _write_text(folder / PAGE_FILE, page)
     write_meta(folder, EVALUATION_DIRECTORY, visualization=[{"type": "html", "path": PAGE_FILE}], metrics=METRICS_FILE)
+
+
+def _write_tables_and_charts(folder: Path, evaluation: Evaluation) -> dict[str, Chart]:
+    """Write them and return the charts, by name."""
+    folder.mkdir(exist_ok=True)
+    _write_text(folder / "per_class.csv", _per_class(evaluation))
+    _write_text(folder / "confusion_matrix.csv", _confusion_matrix(evaluation))
+    _write_text(folder / "calibration.csv", _calibration(evaluation))
+    charts = draw_charts(evaluation)
+    for name, chart in charts.items():
+        _write_text(folder / f"{name}.svg", chart.svg)
+    return charts
 
 
 def _metrics(evaluation: Evaluation) -> dict[str, Any]:
@@ -89,13 +97,13 @@ def _metrics(evaluation: Evaluation) -> dict[str, Any]:
         "expected_calibration_error": evaluation.calibration.expected_error,
         "mean_confidence": evaluation.calibration.mean_confidence,
         "classes": [
-            {"name": score.name} | _class_figures(score, float(auc))
+            {"name": score.name} | _class_metrics(score, float(auc))
             for score, auc in zip(evaluation.class_scores, evaluation.aucs, strict=True)
         ],
     }
 
 
-def _class_figures(score: ClassScore, auc: float) -> dict[str, float]:
+def _class_metrics(score: ClassScore, auc: float) -> dict[str, float]:
     return {
         "num_images": score.num_images,
         "num_predicted": score.num_predicted,
@@ -121,10 +129,10 @@ def _comparison(comparison: PairedTest | NotPaired) -> dict[str, Any]:
 
 def _per_class(evaluation: Evaluation) -> str:
     rows = [
-        [escape(score.name), *_class_figures(score, float(auc)).values()]
+        [escape(score.name), *_class_metrics(score, float(auc)).values()]
         for score, auc in zip(evaluation.class_scores, evaluation.aucs, strict=True)
     ]
-    return _csv(["class", *_class_figures(evaluation.class_scores[0], math.nan)], rows)
+    return _csv(["class", *_class_metrics(evaluation.class_scores[0], math.nan)], rows)
 
 
 def _confusion_matrix(evaluation: Evaluation) -> str:

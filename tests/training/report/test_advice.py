@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from pytorch_designer.training.advice import chance_accuracy, hints
 from pytorch_designer.training.history import EpochRecord, Metrics, RunSummary
+from pytorch_designer.training.report.advice import chance_accuracy, hints
 
 _GOOD = np.array([[90, 10], [10, 90]])
 
@@ -117,7 +117,7 @@ def test_a_weak_class_is_named_with_what_it_is_taken_for() -> None:
         training=[(0.4, 0.85)], validation=[(0.4, 0.84)], confusion=confusion, classes=("cat", "dog", "fox")
     )
 
-    assert "The class fox is recognised least: 20.0%" in _seen(weak)
+    assert "The class fox has the lowest recall: 20.0%" in _seen(weak)
     assert "taken for dog" in _seen(weak)
 
 
@@ -139,4 +139,4 @@ def test_few_validation_images_make_an_accuracy_uncertain() -> None:
 def test_one_class_leaves_nothing_to_learn() -> None:
     single = _summary(training=[(0.0, 1.0)], validation=[(0.0, 1.0)], confusion=np.array([[5]]), classes=("cat",))
 
-    assert _seen(single) == "There is only one class. Add images of a second class: there is nothing to tell apart yet."
+    assert _seen(single) == "There is only one class. Add images of a second class: a classifier needs at least two."

@@ -1,10 +1,10 @@
-"""The report of a run: files for programs, figures, and a page for people.
+"""Training report: metrics as files, charts, and a page.
 
-history.csv    one row an epoch
-metrics.json   what the saved weights score, over all and for each class
+history.csv    one row per epoch
+metrics.json   metrics of the saved weights, overall and per class
 run.json       everything that was measured; `read_summary` reads it back
-*.svg          the figures
-index.html     the page; it needs none of the other files
+*.svg          charts
+index.html     page; it needs none of the other files
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytorch_designer.reporting.classification import ClassScore, class_scores
+from pytorch_designer.reporting.classification import ClassScore, accuracy_interval, class_scores, most_confused
+from pytorch_designer.reporting.figures import Chart, Line, heat_map, line_chart
+from pytorch_designer.reporting.page import render_page
 from pytorch_designer.reporting.strict_json import dumps
 from pytorch_designer.training.history import BadFileRecord, EpochRecord, RunSummary
-from pytorch_designer.training.report_page import draw_charts, render_page
+from pytorch_designer.training.report.advice import hints
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,6 +33,8 @@ PAGE_FILE = "index.html"
 HISTORY_FILE = "history.csv"
 METRICS_FILE = "metrics.json"
 RUN_FILE = "run.json"
+_MAX_MATRIX_CLASSES = 20
+_MAX_PAIRS = 10
 
 
 def write_report(folder: Path, summary: RunSummary) -> None:
@@ -40,13 +44,13 @@ def write_report(folder: Path, summary: RunSummary) -> None:
         OSError: A file could not be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    charts = draw_charts(summary)
+    charts = _charts(summary)
     contents = {
         HISTORY_FILE: _history_csv(summary.history),
         METRICS_FILE: dumps(_metrics(summary)),
-        RUN_FILE: _one_key_a_line(_with_texts(_run(summary))),
-        **{f"{chart.name}.svg": chart.svg for chart in charts},
-        PAGE_FILE: render_page(summary, charts),
+        RUN_FILE: _one_line_per_key(_with_texts(_run(summary))),
+        **{f"{name}.svg": chart.svg for name, chart in charts.items()},
+        PAGE_FILE: _page(summary, charts),
     }
     for name, content in contents.items():
         (folder / name).write_bytes(content.encode("utf-8"))
@@ -57,7 +61,7 @@ def read_summary(folder: Path) -> RunSummary:
 
     Raises:
         OSError: It could not be read.
-        ValueError: It is no such report.
+        ValueError: The folder does not hold such a report.
     """
     try:
         run = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
@@ -75,6 +79,43 @@ def read_summary(folder: Path) -> RunSummary:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{folder / RUN_FILE} is not the record of a run: {error}") from error
+
+
+def _charts(summary: RunSummary) -> dict[str, Chart]:
+    """The curves of loss and accuracy and, unless there are too many classes, the confusion matrix, by name."""
+    charts = {
+        name: line_chart(
+            name,
+            Line("Training", [getattr(record.training, attribute) for record in summary.history]),
+            Line("Validation", [getattr(record.validation, attribute) for record in summary.history]),
+            x_label="Epoch",
+            marked=summary.best_epoch,
+            is_share=attribute == "top1",
+        )
+        for name, attribute in (("loss", "loss"), ("accuracy", "top1"))
+    }
+    if len(summary.classes) <= _MAX_MATRIX_CLASSES:
+        charts["confusion"] = heat_map("confusion", summary.confusion, summary.classes)
+    return charts
+
+
+def _page(summary: RunSummary, charts: dict[str, Chart]) -> str:
+    speeds = sorted(record.images_per_second for record in summary.history)
+    return render_page(
+        "training.html",
+        summary=summary,
+        interval=accuracy_interval(summary.best.validation.top1, summary.best.validation.num_images),
+        seconds=sum(record.seconds for record in summary.history),
+        images_per_second=speeds[len(speeds) // 2],
+        advice={hint.seen: hint.advice for hint in hints(summary)},
+        charts=charts,
+        # Classes without images have no recall (NaN, which does not sort) and go last.
+        classes=sorted(
+            class_scores(summary.confusion, summary.classes),
+            key=lambda score: score.recall if score.num_images else math.inf,
+        ),
+        confused=most_confused(summary.confusion, summary.classes, _MAX_PAIRS),
+    )
 
 
 def _history_csv(history: Iterable[EpochRecord]) -> str:
@@ -137,7 +178,7 @@ def _run(summary: RunSummary) -> dict[str, Any]:
 
 
 def _with_texts(value: Any) -> Any:
-    """`value` with texts in place of NaN and infinity, which strict JSON does not know and which are read back."""
+    """`value` with text instead of NaN and infinity, which strict JSON lacks and `_with_floats` reads back."""
     if isinstance(value, dict):
         return {key: _with_texts(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -146,13 +187,13 @@ def _with_texts(value: Any) -> Any:
 
 
 def _with_floats(record: dict[str, Any]) -> dict[str, Any]:
-    """The inverse of `_with_texts`, for a record without other texts."""
+    """The inverse of `_with_texts`, for a record without other text."""
     return {
         key: _with_floats(value) if isinstance(value, dict) else float(value) if isinstance(value, str) else value
         for key, value in record.items()
     }
 
 
-def _one_key_a_line(values: dict[str, Any]) -> str:
+def _one_line_per_key(values: dict[str, Any]) -> str:
     lines = (f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in values.items())
     return "{\n" + ",\n".join(lines) + "\n}\n"

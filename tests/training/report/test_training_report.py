@@ -7,14 +7,14 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
-from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from pytorch_designer.training.history import BadFileRecord, EpochRecord, Metrics, RunSummary
-from pytorch_designer.training.report import read_summary, write_report
+from pytorch_designer.training.report.training_report import read_summary, write_report
+from tests.reporting.outline import Outline
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,41 +48,12 @@ _AWKWARD = (
 )
 
 
-class _Reader(HTMLParser):
-    """Checks that elements nest, and collects tags and attributes."""
-
-    def __init__(self, markup: str) -> None:
-        super().__init__()
-        self._open: list[str] = []
-        self.tags: set[str] = set()
-        self.attributes: list[tuple[str, str | None]] = []
-        self.texts: list[str] = []
-        self.feed(markup)
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_startendtag(tag, attrs)
-        if tag != "meta":
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        self.attributes.extend(attrs)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data.strip())
-
-
-def _page(folder: Path, summary: RunSummary) -> _Reader:
+def _page(folder: Path, summary: RunSummary) -> Outline:
     write_report(folder, summary)
-    return _Reader((folder / "index.html").read_text(encoding="utf-8"))
+    return Outline((folder / "index.html").read_text(encoding="utf-8"))
 
 
-def test_history_has_one_row_an_epoch(tmp_path: Path) -> None:
+def test_history_has_one_row_per_epoch(tmp_path: Path) -> None:
     write_report(tmp_path / "new" / "report", _SUMMARY)
 
     with (tmp_path / "new" / "report" / "history.csv").open(newline="") as stream:
@@ -129,7 +100,7 @@ def test_the_run_can_be_read_back(tmp_path: Path, loss: float) -> None:
 
 
 @pytest.mark.parametrize("content", ["{}", "[1]", '{"history": [{"epoch": 1}]}', "not JSON"])
-def test_what_is_no_record_of_a_run_is_refused(tmp_path: Path, content: str) -> None:
+def test_a_file_that_does_not_record_a_run_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "run.json").write_text(content)
 
     with pytest.raises(ValueError, match=r"run\.json is not the record of a run"):
@@ -185,7 +156,7 @@ def test_no_name_breaks_the_page(tmp_path: Path) -> None:
     assert r"caf\xdce9" in page.texts
 
 
-def test_many_classes_show_pairs_in_place_of_a_matrix(tmp_path: Path) -> None:
+def test_many_classes_show_pairs_instead_of_a_matrix(tmp_path: Path) -> None:
     confusion = np.diag(np.full(100, 5))
     confusion[7, 93] = 4
     summary = replace(_SUMMARY, classes=tuple(f"class {i}" for i in range(100)), confusion=confusion)
@@ -223,7 +194,7 @@ def test_one_class_and_no_images_have_a_report(tmp_path: Path) -> None:
 def test_the_same_summary_gives_the_same_bytes(tmp_path: Path) -> None:
     write_report(tmp_path / "a", _SUMMARY)
     script = (
-        "import sys; from pathlib import Path; from pytorch_designer.training.report import *;"
+        "import sys; from pathlib import Path; from pytorch_designer.training.report.training_report import *;"
         "assert 'matplotlib' not in sys.modules;"
         "write_report(Path('b'), read_summary(Path('a')));"
         "assert 'matplotlib.pyplot' not in sys.modules"

@@ -1,6 +1,6 @@
-"""Every figure of one scored dataset.
+"""Evaluation metrics of one scored dataset.
 
-Defined as scikit-learn defines them, and equal to its figures up to rounding, with these additions:
+Defined as in scikit-learn, which computes those of labels and predictions, with these additions:
 
 - Images without scores or without a label are left out, and counted.
 - A label that the model does not know is one more class, with a probability of 0 everywhere: its images are wrong.
@@ -11,24 +11,23 @@ Defined as scikit-learn defines them, and equal to its figures up to rounding, w
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn import metrics
 
 from pytorch_designer.directories.scored_dataset import UNLABELED
 from pytorch_designer.errors import InvalidDatasetError, NotLabeledDatasetError
-from pytorch_designer.evaluation.averages import (
-    Averages,
-    balanced_accuracy,
-    cohen_kappa,
-    macro_averages,
-    matthews_correlation,
-    micro_averages,
-    weighted_averages,
+from pytorch_designer.evaluation.probability_metrics import (
+    Calibration,
+    RocCurve,
+    calibrate,
+    log_loss,
+    num_correct_in_top,
+    roc_curve,
 )
-from pytorch_designer.evaluation.calibration import Calibration, calibrate
-from pytorch_designer.evaluation.ranking import RocCurve, num_correct_in_top, roc_curve
 from pytorch_designer.reporting.classification import ClassScore, class_scores
 
 if TYPE_CHECKING:
@@ -39,23 +38,43 @@ if TYPE_CHECKING:
     from pytorch_designer.directories.scored_dataset import ScoredDataset
 
 TOP = 5
-_LEAST_PROBABILITY = float(np.finfo(np.float64).eps)
 _SUM_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Averages:
+    """Precision, recall and F1 (0 to 1) of the classes, averaged in one way.
+
+    Classes with neither images nor predictions are left out. Elsewhere a share of nothing counts as 0: the precision
+    of a class that was never predicted, and the recall of a class without images.
+    """
+
+    precision: float
+    recall: float
+    f1: float
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The figures; shares are 0 to 1.
+    """Evaluation metrics; shares are 0 to 1.
 
     Attributes:
         classes: The classes of the model, followed by the labels that it does not know.
         num_known_classes: How many of `classes` the model knows.
         confusion: Number of images, int64 [true class, predicted class].
+        macro: Averages in which every class counts the same.
+        weighted: Averages in which every class counts as much as it has images.
+        micro: Averages in which every image counts the same; with one label per image, all three are the accuracy.
+        balanced_accuracy: Mean recall of the classes that have images.
+        cohen_kappa: Agreement of labels and predictions beyond chance (Cohen, 1960): 1 is perfect, 0 is chance; NaN
+            where labels and predictions are all of one class.
+        matthews_correlation: Correlation of labels and predictions, -1 to 1 (Gorodkin, 2004); 0 where either is
+            constant.
         top5_accuracy: Share of the images whose label is among the five highest-scored classes.
         log_loss: Mean negative logarithm of the probability of the label, in nats; probabilities count as at least
             2.2e-16, so that no image alone makes it infinite.
         roc_curves: Each class against the rest.
-        calibration: Probabilities against what came true.
+        calibration: Confidence against accuracy.
         num_rows: Images in the dataset.
         num_unscored: Images without scores, left out.
         num_unlabeled: Images with scores but without a label, left out.
@@ -65,6 +84,12 @@ class Evaluation:
     classes: tuple[str, ...]
     num_known_classes: int
     confusion: NDArray[np.int64]
+    macro: Averages
+    weighted: Averages
+    micro: Averages
+    balanced_accuracy: float
+    cohen_kappa: float
+    matthews_correlation: float
     top5_accuracy: float
     log_loss: float
     roc_curves: tuple[RocCurve, ...]
@@ -95,36 +120,6 @@ class Evaluation:
         return self.num_correct / self.num_images
 
     @property
-    def macro(self) -> Averages:
-        """Averages in which every class counts the same."""
-        return macro_averages(self.confusion)
-
-    @property
-    def weighted(self) -> Averages:
-        """Averages in which every class counts as much as it has images."""
-        return weighted_averages(self.confusion)
-
-    @property
-    def micro(self) -> Averages:
-        """Averages in which every image counts the same."""
-        return micro_averages(self.confusion)
-
-    @property
-    def balanced_accuracy(self) -> float:
-        """The mean recall of the classes that have images."""
-        return balanced_accuracy(self.confusion)
-
-    @property
-    def cohen_kappa(self) -> float:
-        """Agreement beyond chance."""
-        return cohen_kappa(self.confusion)
-
-    @property
-    def matthews_correlation(self) -> float:
-        """Correlation of labels and predictions."""
-        return matthews_correlation(self.confusion)
-
-    @property
     def aucs(self) -> NDArray[np.float64]:
         """Area under each class's ROC curve, float64 [class], NaN where there is none."""
         return np.array([curve.auc for curve in self.roc_curves])
@@ -150,26 +145,28 @@ class Evaluation:
 
 
 def evaluate(dataset: ScoredDataset, path: Path) -> Evaluation:
-    """Measure a dataset; `path` is where it lies, for messages.
+    """Evaluate a dataset; messages name its `path`.
 
     Raises:
         NotLabeledDatasetError: No image has a label.
         InvalidDatasetError: No image has both a label and scores ("nothing_to_evaluate"), or the model knows none of
             the labels ("different_classes").
     """
-    labels_n, is_evaluated_n = evaluated_rows(dataset, path)
+    labels_n, is_evaluated_n = _evaluated_rows(dataset, path)
     labels = labels_n[is_evaluated_n]
     probabilities = dataset.probabilities if is_evaluated_n.all() else dataset.probabilities[is_evaluated_n]
     predicted = dataset.predicted[is_evaluated_n]
     num_labels, num_known = len(dataset.label_names), len(dataset.class_names)
     pairs = np.bincount(labels * num_labels + predicted, minlength=num_labels**2)
+    confusion = pairs.reshape(num_labels, num_labels).astype(np.int64)
     confidence = np.take_along_axis(probabilities, predicted[:, None], axis=1)[:, 0]
     return Evaluation(
         classes=dataset.label_names,
         num_known_classes=num_known,
-        confusion=pairs.reshape(num_labels, num_labels).astype(np.int64),
+        confusion=confusion,
+        **_label_metrics(confusion),
         top5_accuracy=num_correct_in_top(probabilities, labels, TOP) / len(labels),
-        log_loss=_log_loss(probabilities, labels),
+        log_loss=log_loss(probabilities, labels),
         roc_curves=tuple(roc_curve(_scores(probabilities, index), labels == index) for index in range(num_labels)),
         calibration=calibrate(confidence, predicted == labels),
         num_rows=len(dataset),
@@ -179,7 +176,7 @@ def evaluate(dataset: ScoredDataset, path: Path) -> Evaluation:
     )
 
 
-def evaluated_rows(dataset: ScoredDataset, path: Path) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _evaluated_rows(dataset: ScoredDataset, path: Path) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """The labels, int64 [n], and which images have both a label and scores, bool [n]; raises as `evaluate` does."""
     if dataset.labels is None:
         raise NotLabeledDatasetError(
@@ -207,14 +204,27 @@ def evaluated_rows(dataset: ScoredDataset, path: Path) -> tuple[NDArray[np.int64
     return dataset.labels, is_evaluated_n
 
 
+def _label_metrics(confusion: NDArray[np.int64]) -> dict[str, Any]:
+    """The metrics of labels and predictions, by name; each pair of classes is one row, weighted by its images."""
+    true, predicted = np.nonzero(confusion)
+    weights = confusion[true, predicted]
+    averages = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # on classes without images or predictions, and on a single class
+        for average in ("macro", "weighted", "micro"):
+            precision, recall, f1, _ = metrics.precision_recall_fscore_support(
+                true, predicted, average=average, sample_weight=weights, zero_division=0
+            )
+            averages[average] = Averages(float(precision), float(recall), float(f1))
+        return {
+            **averages,
+            "balanced_accuracy": float(metrics.balanced_accuracy_score(true, predicted, sample_weight=weights)),
+            "cohen_kappa": float(metrics.cohen_kappa_score(true, predicted, sample_weight=weights)),
+            "matthews_correlation": float(metrics.matthews_corrcoef(true, predicted, sample_weight=weights)),
+        }
+
+
 def _scores(probabilities: NDArray[np.float64], index: int) -> NDArray[np.float64]:
     if index >= probabilities.shape[1]:
         return np.zeros(len(probabilities))
     return np.ascontiguousarray(probabilities[:, index])
-
-
-def _log_loss(probabilities: NDArray[np.float64], labels_n: NDArray[np.int64]) -> float:
-    own_n = np.zeros(len(labels_n))
-    is_known = labels_n < probabilities.shape[1]
-    own_n[is_known] = np.take_along_axis(probabilities[is_known], labels_n[is_known, None], axis=1)[:, 0]
-    return float(np.mean(-np.log(np.clip(own_n, _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY))))

@@ -1,4 +1,4 @@
-"""What to try next: rules on what a run measured, each stated with the numbers that it is drawn from."""
+"""Advice on the next training run: rules on the metrics of a run, each with the numbers behind it."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from pytorch_designer.training.history import RunSummary
 
 _LARGE_GAP = 0.1  # training minus validation accuracy
-_WIDE_INTERVAL = 0.1  # of the accuracy, from its middle to an end
-_FEW_IMAGES = 20  # of one class in the validation set: less says little about it
+_WIDE_INTERVAL = 0.1  # of the accuracy: half its width
+_FEW_IMAGES = 20  # of one class in the validation set; fewer say little about it
 _WEAK_CLASS = 0.7  # times the overall accuracy
 _DECAYED = 0.2  # of the initial learning rate
 
 
 @dataclass(frozen=True)
 class Hint:
-    """One piece of advice.
+    """Piece of advice.
 
     Attributes:
-        seen: What the numbers show, a sentence.
-        advice: What to do about it.
+        seen: What the metrics show, as a sentence.
+        advice: What to do about it, as a sentence.
     """
 
     seen: str
@@ -37,7 +37,7 @@ class Hint:
 def hints(summary: RunSummary) -> tuple[Hint, ...]:
     """Advice on the next run, the most important first; empty where nothing stands out."""
     if len(summary.classes) == 1:
-        return (Hint("There is only one class.", "Add images of a second class: there is nothing to tell apart yet."),)
+        return (Hint("There is only one class.", "Add images of a second class: a classifier needs at least two."),)
     rules = (
         _near_chance,
         _unstable,
@@ -52,7 +52,7 @@ def hints(summary: RunSummary) -> tuple[Hint, ...]:
 
 
 def chance_accuracy(summary: RunSummary) -> float:
-    """The accuracy (0 to 1) of answering with the most frequent class of the validation set."""
+    """Accuracy (0 to 1) of always predicting the most frequent class of the validation set."""
     total = int(summary.confusion.sum())
     return int(summary.confusion.sum(axis=1).max()) / total if total else 1 / len(summary.classes)
 
@@ -65,13 +65,13 @@ def _near_chance(summary: RunSummary) -> Iterator[Hint]:
     if summary.best.training.top1 > chance + _LARGE_GAP:
         yield Hint(
             seen,
-            "The training images were learned, so check that the validation images are of the same kind and labels.",
+            "The training images were learned. Check that the validation images are of the same kind and labels.",
         )
     elif summary.history[-1].training.loss > math.log(len(summary.classes)):
         yield Hint(seen, "The training loss is above that of guessing: use a learning_rate ten times lower.")
     else:
         yield Hint(
-            seen, "Use a learning_rate ten times higher or more epochs, and a pretrained network where one is at hand."
+            seen, "Use a learning_rate ten times higher or more epochs, and a pretrained network if there is one."
         )
 
 
@@ -104,7 +104,7 @@ def _stopped_early(summary: RunSummary) -> Iterator[Hint]:
         yield Hint(
             seen,
             f"The learning rate was still at {percent(left)} of its start. With epochs set to {num_run} it decays "
-            "all the way, which often gains some accuracy.",
+            "all the way, which often improves accuracy.",
         )
     else:
         yield Hint(seen, "More epochs will not help; other images, augmentation or another network may.")
@@ -123,7 +123,7 @@ def _overfitting(summary: RunSummary) -> Iterator[Hint]:
 def _perfect(summary: RunSummary) -> Iterator[Hint]:
     if summary.best.validation.top1 == 1:
         yield Hint(
-            "Every validation image was recognised.",
+            "Every validation image was classified correctly.",
             "Check that no image, or a near copy of it, is in both datasets.",
         )
 
@@ -140,7 +140,7 @@ def _weak_class(summary: RunSummary) -> Iterator[Hint]:
     mistakes[weakest] = 0
     taken_for = summary.classes[int(mistakes.argmax())]
     yield Hint(
-        f"The class {worst.name} is recognised least: {percent(worst.recall)} of its images.",
+        f"The class {worst.name} has the lowest recall: {percent(worst.recall)} of its images.",
         f"It is most often taken for {taken_for}. Look for wrong labels in both, and add images that show "
         "the difference.",
     )

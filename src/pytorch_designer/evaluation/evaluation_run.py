@@ -1,4 +1,4 @@
-"""Evaluate Model: from one or two scored datasets to the evaluation directory."""
+"""Run of Evaluate Model: from one or two scored datasets to the evaluation directory."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from pytorch_designer.directories.scored_dataset import open_scored_dataset
 from pytorch_designer.evaluation.comparison import PairedTest, compare
-from pytorch_designer.evaluation.metrics import evaluate
-from pytorch_designer.evaluation.report import PAGE_FILE, write_evaluation
+from pytorch_designer.evaluation.evaluation_metrics import evaluate
+from pytorch_designer.evaluation.evaluation_report import PAGE_FILE, write_evaluation
 from pytorch_designer.reporting.numbers import count, decimal, percent, points, probability
 from pytorch_designer.storage.output import open_output
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytorch_designer.evaluation.comparison import NotPaired
-    from pytorch_designer.evaluation.metrics import Evaluation
+    from pytorch_designer.evaluation.evaluation_metrics import Evaluation
 
 _logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ _logger = logging.getLogger(__name__)
 def evaluate_model(
     *, scored_dataset: Path, evaluation_results: Path, scored_dataset_to_compare: Path | None = None
 ) -> None:
-    """Evaluate the first dataset, compare it with the second one if there is one, and write the result.
+    """Evaluate the first dataset, compare it with the second if there is one, and write the report.
 
     Raises:
         NotScoredDatasetError: A dataset has no scores.

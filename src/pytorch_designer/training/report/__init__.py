@@ -1,0 +1,1 @@
+"""Training report and advice on the next run."""

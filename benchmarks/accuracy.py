@@ -1,10 +1,10 @@
-"""How accurate training is for the same five parameters, beside other libraries at their defaults.
+"""Validation accuracy for the same five parameters, compared with other libraries at their defaults.
 
     python benchmarks/accuracy.py --output RUNS.jsonl [--peers-python PATH] [--seeds 5] [--jobs 2] [--threads 1]
 
-ResNet-18 from scratch on the two sets of harder_digits.py, by every way and seed. What counts is the highest validation
-top-1 of a run's epochs. A run is a line of the output; runs that are in it already are not repeated, so that a
-benchmark that was interrupted goes on when it is started again. `--table` prints the table of what there is so far.
+ResNet-18 from scratch on the two sets of harder_digits.py, by each library and seed. The result of a run is the highest
+validation top-1 of its epochs. Each run is a line of the output, and runs that are in it are not repeated, so an
+interrupted benchmark continues when it is started again. `--table` prints the table of the runs so far.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Run:
 
 
 def main() -> None:
-    """Carry out the runs that are missing, and print the table."""
+    """Run what is missing, and print the table."""
     parser = argparse.ArgumentParser(description="Validation accuracy by library.")
     parser.add_argument("--output", type=Path, required=True, help="file of the runs; it is continued")
     parser.add_argument("--seeds", type=int, default=5)
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--validation", type=int, default=2000, help="validation images of the harder digits")
     parser.add_argument("--jobs", type=int, default=2, help="runs side by side")
     parser.add_argument("--threads", type=int, default=1, help="threads that compute in each run")
-    parser.add_argument("--table", action="store_true", help="print the table of what there is, and run nothing")
+    parser.add_argument("--table", action="store_true", help="print the table of the runs so far, and run nothing")
     add_peers_option(parser)
     options = parser.parse_args()
     # Seed by seed, so that what there is after an interruption can be compared.
@@ -58,7 +58,7 @@ def main() -> None:
     ]
     if not options.table:
         missing = [run for run in wanted if run not in read_results(options.output)]
-        carry_out(missing, options)
+        run_missing(missing, options)
     results = read_results(options.output)
     for name, learning_rate in itertools.product(options.sets, options.learning_rates):
         print_conditions(f"{name}, {task(learning_rate).describe()}, mean and standard error")
@@ -66,18 +66,18 @@ def main() -> None:
 
 
 def task(learning_rate: float) -> Task:
-    """What each run trains."""
+    """The task of each run."""
     return Task(size=32, epochs=5, learning_rate=learning_rate)
 
 
-def carry_out(runs: list[Run], options: argparse.Namespace) -> None:
-    """Run in as many processes as asked for, and append each result when it is there."""
+def run_missing(runs: list[Run], options: argparse.Namespace) -> None:
+    """Run in as many processes as asked for, and append each result as soon as it is known."""
     with tempfile.TemporaryDirectory() as folder:
         data = {name: Path(folder, name) for name in SETS}
         write_plain_digits(data["digits"])
         write_harder_digits(data["harder"], options.training, options.validation)
 
-        def carry_out_one(run: Run) -> dict[str, Any]:
+        def run_one(run: Run) -> dict[str, Any]:
             result = run_way(
                 run.way,
                 task(run.learning_rate),
@@ -89,7 +89,7 @@ def carry_out(runs: list[Run], options: argparse.Namespace) -> None:
             return asdict(run) | asdict(result)
 
         with ThreadPoolExecutor(options.jobs) as jobs:
-            pending = [jobs.submit(carry_out_one, run) for run in runs]
+            pending = [jobs.submit(run_one, run) for run in runs]
             try:
                 for number, done in enumerate(as_completed(pending), 1):
                     line = done.result()
@@ -115,7 +115,7 @@ def read_results(path: Path) -> dict[Run, float]:
 
 
 def print_accuracies(dataset: str, learning_rate: float, results: dict[Run, float], num_seeds: int) -> None:
-    """Print a row a way; differences are between runs of the same seed."""
+    """Print a row per library; differences are between runs of the same seed."""
     print("| way | validation top-1 | ours less this | n |\n|---|---|---|---|")
     by_seed = {
         way: [results.get(Run(dataset, learning_rate, way, seed)) for seed in range(1, num_seeds + 1)]
@@ -133,7 +133,7 @@ def print_accuracies(dataset: str, learning_rate: float, results: dict[Run, floa
 
 
 def mean_and_error(values: list[float], *, sign: str = "") -> str:
-    """Mean and its standard error, as far as there are values."""
+    """Mean and its standard error, or the values themselves if there are fewer than two."""
     if len(values) < 2:
         return ", ".join(f"{value:{sign}.4f}" for value in values)
     error = statistics.stdev(values) / len(values) ** 0.5

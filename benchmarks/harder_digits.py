@@ -2,10 +2,10 @@
 
     python benchmarks/harder_digits.py FOLDER [--training 2000] [--validation 2000] [--seed 0] [--plain]
 
-Both are 32 pixels wide and high and lie in FOLDER/training and FOLDER/validation, a folder a digit. The harder ones are
-the handwritten digits scaled, rotated by up to 30 degrees, shifted, darker or lighter than what is behind them, in a
-colour and strength drawn at random, on cluttered crops of scikit-learn's two sample photos. The handwritten digits are
-parted first: none of those behind the validation images is behind a training image.
+Both are 32 pixels wide and high, in FOLDER/training and FOLDER/validation, with a folder per digit. The harder set has
+the handwritten digits scaled, rotated by up to 30 degrees and shifted, on cluttered crops of scikit-learn's two sample
+photos, darker or lighter than the background, in a random colour and strength. The handwritten digits are split first:
+no digit is in both sets.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SIDE = 32
 NUM_VALIDATION_SOURCES = 500
-MARGIN = 2  # of the 8 pixels of a digit: what a rotation turns out of its square
+MARGIN = 2  # of the 8 pixels of a digit: room for its rotated corners
 
 
 def main() -> None:
@@ -49,7 +49,7 @@ def write_plain_digits(root: Path) -> None:
     One digit is left out of the 1,797: batches of 16 would end with a single image, at which networks with batch norm
     fail in other libraries.
     """
-    for part, sources in _parted_digits().items():
+    for part, sources in _split_digits().items():
         even = sources[: len(sources) // 2 * 2]
         _write(root / part, ((label, _enlarged(strokes, SIDE)) for strokes, label in even))
 
@@ -57,14 +57,14 @@ def write_plain_digits(root: Path) -> None:
 def write_harder_digits(root: Path, num_training: int, num_validation: int, *, seed: int = 0) -> None:
     """Write the harder set; the same numbers and seed give the same images."""
     photos = load_sample_images().images
-    for number, (part, sources) in enumerate(_parted_digits().items()):
+    for number, (part, sources) in enumerate(_split_digits().items()):
         num_images = {"training": num_training, "validation": num_validation}[part]
         generator = np.random.default_rng([seed, number])
         drawn = (sources[index % len(sources)] for index in range(num_images))
         _write(root / part, ((label, _on_clutter(strokes, photos, generator)) for strokes, label in drawn))
 
 
-def _parted_digits() -> dict[str, list[tuple[NDArray[np.float64], int]]]:
+def _split_digits() -> dict[str, list[tuple[NDArray[np.float64], int]]]:
     """Strokes, 0 to 1 of [8, 8], with their digit, in a fixed random order."""
     digits = load_digits()
     order = np.random.default_rng(0).permutation(len(digits.images))

@@ -1,12 +1,12 @@
-"""Which schedule, average of weights and batch-norm statistics give the most accurate model in the same few steps.
+"""Validation accuracy by schedule, average of weights and batch-norm statistics, in the same few steps.
 
     python benchmarks/recipes.py --data FOLDER --output results.jsonl [--seeds 5] [--epochs 5] [--recipes ...]
     python benchmarks/recipes.py --output results.jsonl --table
 
 FOLDER/training and FOLDER/validation hold class folders of images of one size (benchmarks/harder_digits.py writes
-them). A recipe is one training run; what is varied is in `RECIPES`. What does not change the steps themselves, the
-average of weights and the statistics of batch norm, is compared on the weights of one run, so that
-these comparisons have no noise of their own. Every result is a line of JSON; those that are there are not run again.
+them). A recipe is one training run; `RECIPES` lists the variants. The average of weights and the statistics of batch
+norm do not change the steps. They are compared on the weights of one run, so these comparisons have no noise of their
+own. Each result is a line of JSON, and existing results are not run again.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Recipe:
     Attributes:
         rate: Learning rate as a share of the given one, by the share of the steps that are taken.
         nesterov: Whether the momentum is Nesterov's.
-        momentum: Share of the last update that goes on.
+        momentum: Share of the last update that is kept.
         weight_decay: Of all weights with two or more dimensions.
         decays_all: Whether norms and biases decay too.
         label_smoothing: In the training loss.
@@ -104,7 +104,7 @@ def held_until(share: float) -> Callable[[float], float]:
 
 HELD = Recipe()
 RECIPES = {
-    "held for half, then linear": HELD,  # ours, and what the others are compared with
+    "held for half, then linear": HELD,  # ours, and the baseline of the others
     "held for four fifths, then linear": replace(HELD, rate=held_until(0.8)),
     "linear": replace(HELD, rate=lambda done: 1 - done),
     "cosine": replace(HELD, rate=cosine),
@@ -124,8 +124,8 @@ RECIPES = {
 }
 
 
-# Which share a batch has in the running statistics of batch norm, by (the network's own momentum, step of the run from
-# 0). A share of 1/(step + 1) at the start leaves nothing of the initial values.
+# Share of a batch in the running statistics of batch norm, by (the network's own momentum, step of the run from 0). A
+# share of 1/(step + 1) at the start removes the initial values.
 STATISTICS: dict[str, Callable[[float, int], float]] = {
     "the network's own momentum": lambda own, step: own,
     OURS: lambda own, step: max(own, LEAST_NORM_MOMENTUM),
@@ -135,12 +135,12 @@ STATISTICS: dict[str, Callable[[float, int], float]] = {
 
 
 def start_value(name: str) -> float:
-    """What running statistics start from: variances from 1, means from 0."""
+    """Initial running statistics: variances of 1, means of 0."""
     return 1.0 if name.endswith(".var") else 0.0
 
 
 def main() -> None:
-    """Run what is missing, or print the table of what is there."""
+    """Run what is missing, or print the table of the results."""
     parser = argparse.ArgumentParser(description="Validation accuracy by recipe.")
     parser.add_argument("--data", type=Path)
     parser.add_argument("--output", type=Path, required=True)
@@ -218,7 +218,7 @@ def run(
 ) -> Found:
     """Train, and return what `evaluate` finds in the best epoch, with patience and without, and after the last one.
 
-    What can be done after the last epoch is compared for the first recipe only.
+    The variants after the last epoch are compared for the first recipe only.
     """
     optimizer = build_optimizer(recipe, network, learning_rate)
     slices = batch_slices(len(training[1]), BATCH_SIZE, fold_single=True)
@@ -294,7 +294,7 @@ def epochs_with_patience(by_epoch: list[tuple[float, float]]) -> int:
 
 
 def build_optimizer(recipe: Recipe, network: nn.Module, learning_rate: float) -> torch.optim.SGD:
-    """SGD as the recipe has it."""
+    """The SGD of the recipe."""
     parameters = list(network.parameters())
     decayed = [parameter for parameter in parameters if recipe.decays_all or parameter.ndim >= 2]
     others = [parameter for parameter in parameters if not recipe.decays_all and parameter.ndim < 2]
@@ -365,7 +365,7 @@ def _first_batches(order: NDArray[np.int64], num_batches: int) -> Iterator[Tenso
 
 @torch.inference_mode()
 def evaluate(network: nn.Module, validation: Images) -> tuple[float, float]:
-    """Top-1 accuracy, and cross-entropy with its sign turned round, so that more is better."""
+    """Top-1 accuracy, and negative cross-entropy, so that more is better."""
     network.eval()
     logits = torch.cat([network(images) for images in torch.split(validation[0], 250)])
     top1 = (logits.argmax(1) == validation[1]).float().mean().item()
@@ -373,12 +373,12 @@ def evaluate(network: nn.Module, validation: Images) -> tuple[float, float]:
 
 
 def results(path: Path) -> list[dict[str, Any]]:
-    """The lines that are there."""
+    """The results so far."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
 
 
 def print_tables(path: Path) -> None:
-    """Recipes, and what can be done afterwards, as differences in points to the first of them, paired by seed."""
+    """Recipes and variants after the last epoch, as differences in points to the first of them, paired by seed."""
     runs: dict[tuple[Any, ...], dict[str, dict[int, Found]]] = defaultdict(lambda: defaultdict(dict))
     for line in results(path):
         data, model, learning_rate, num_epochs, recipe, seed = (line[key] for key in KEYS)

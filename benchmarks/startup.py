@@ -1,4 +1,4 @@
-"""How long Train PyTorch Model takes from the start of its process to its first step.
+"""Start-up time of Train PyTorch Model: from the start of its process to its first step.
 
     python benchmarks/startup.py [--runs 5] [--tracking auto]
 
@@ -10,7 +10,7 @@ decoded, where it ends:
 - command: `pytorch-designer train-pytorch-model` with the same network and files, all its checks included, up to the
   call of its first training step (startup_command.py)
 
-Seconds of the processor are those of the process itself; MLflow's has its own.
+Processor seconds are those of the process itself, without MLflow's process.
 """
 
 from __future__ import annotations
@@ -101,12 +101,12 @@ def measure(top: Path, name: str, size: int, num_runs: int) -> None:
 
 
 def start_bare(images: Path, size: int, folder: Path) -> Start:
-    """The least that has to be done."""
+    """Start the bare program."""
     return run_to_first_step(["startup_bare.py", str(images / "training"), str(size)], folder)
 
 
 def start_command(top: Path, name: str, folder: Path) -> Start:
-    """The command."""
+    """Start the command."""
     ports = {
         "--untrained-model": top / "model",
         "--training-dataset": top / name / "training",
@@ -118,7 +118,7 @@ def start_command(top: Path, name: str, folder: Path) -> Start:
 
 
 def run_to_first_step(words: list[str], folder: Path) -> Start:
-    """Run one of the two programs in `folder`, and end what it left behind: MLflow's process waits for its parent."""
+    """Run one of the two programs in `folder`, and end MLflow's process, which waits for its parent."""
     program, *arguments = words
     process = subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name(program)), *arguments],

@@ -1,4 +1,4 @@
-"""The least that training has to do before its first step; run by benchmarks/startup.py.
+"""The minimum before a first training step; run by benchmarks/startup.py.
 
     python startup_bare.py FOLDER SIZE
 

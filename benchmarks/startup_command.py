@@ -1,8 +1,8 @@
-"""The command `pytorch-designer`, ended in place of its first training step; run by benchmarks/startup.py.
+"""The command `pytorch-designer`, ended at its first training step; run by benchmarks/startup.py.
 
     python startup_command.py train-pytorch-model --untrained-model ...
 
-What the command imports, and when, stays as it is: the step is replaced at the moment when its module is imported.
+The imports of the command stay as they are: the step is replaced when its module is imported.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class StepLoader(SourceFileLoader):
 
 
 def end_here(*_arguments: object, **_keywords: object) -> NoReturn:
-    """Stands in for the first step."""
+    """Replaces the first step."""
     report_and_end()
 
 

@@ -1,4 +1,4 @@
-"""What a process says to benchmarks/startup.py when it has come to its first step."""
+"""Report of a process to benchmarks/startup.py at its first step."""
 
 from __future__ import annotations
 

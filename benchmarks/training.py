@@ -6,11 +6,11 @@
 
 `photos` is ResNet-18 at 224 pixels on JPEGs of 500x375, `small` the same network at 32 pixels on the digits of
 harder_digits.py. A round trains once each way, in turn, each in a fresh process: this product's command and the
-programs in peers/. What counts is the time of all epochs with their validation; start-up is not in it.
+programs in peers/. The result is the time of all epochs with their validation, without start-up.
 
 `floor` trains one epoch at a time in this process, without validation, on either kind of images:
 
-- floor: the same network, precision and batches on normalised tensors that are in the device's memory already:
+- floor: the same network, precision and batches on normalized tensors in the device's memory:
   forward, backward, optimizer step, nothing else
 - floor, captured: the same as a CUDA graph; on a GPU only
 - first epoch: the training loop of Train PyTorch Model, every image read from its file
@@ -203,7 +203,7 @@ def finished(way: Callable[[], object], device: torch.device) -> Callable[[], No
 
 
 def floor(predictor: Predictor, optimizer: torch.optim.SGD, batches: list[Batch]) -> Callable[[], None]:
-    """Forward, backward and step on normalised tensors in memory."""
+    """Forward, backward and step on normalized tensors in memory."""
     prepared = [(predictor.prepare(batch.images), predictor.send(batch.labels)) for batch in batches]
 
     def epoch() -> None:

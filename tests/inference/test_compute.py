@@ -108,6 +108,7 @@ def keep_and_count_faults(*, keeps: bool, **environment: str) -> tuple[bool, int
     return is_kept == "True", int(faults)
 
 
+@pytest.mark.slow
 @only_glibc
 def test_freed_memory_costs_no_more_page_faults() -> None:
     _, faults_by_default = keep_and_count_faults(keeps=False)
@@ -117,6 +118,7 @@ def test_freed_memory_costs_no_more_page_faults() -> None:
     assert faults < faults_by_default / 2
 
 
+@pytest.mark.slow
 @only_glibc
 def test_an_allocator_that_the_user_set_up_is_left_alone() -> None:
     is_kept, _ = keep_and_count_faults(keeps=True, MALLOC_MMAP_THRESHOLD_="65536")

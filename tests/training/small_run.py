@@ -42,7 +42,7 @@ def same_tensors(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 
 @dataclass
 class RecordingDisplay:
-    """Remembers what it is told."""
+    """Records its calls."""
 
     losses: list[float] = field(default_factory=list)
     num_images: list[int] = field(default_factory=list)

@@ -230,7 +230,7 @@ def test_the_first_batch_is_seen_once_more_than_the_others(build_run: BuildRun) 
     assert passes == [2, 8, 8, 8, 8, 9]
 
 
-def test_learnt_weights_are_not_scaled(build_run: BuildRun) -> None:
+def test_learned_weights_are_not_scaled(build_run: BuildRun) -> None:
     small = build_run(learning_rate=5e-324, starts_from_scratch=False, num_epochs=1)
     before = {name: parameter.detach().clone() for name, parameter in small.network.named_parameters()}
     small.train()

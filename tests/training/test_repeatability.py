@@ -1,4 +1,4 @@
-"""A network that cannot repeat is trained all the same, and it is said (on the CPU, where one operation cannot)."""
+"""A network that does not repeat is trained with a warning (on the CPU, where one operation does not repeat)."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""A network on a device: the choice of hardware and precision, and the forward pass that everything shares."""
+"""Inference: device and precision of a network, and the forward pass that training, validation and scoring share."""

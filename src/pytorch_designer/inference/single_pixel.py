@@ -1,9 +1,9 @@
-"""Convolutions whose output is a single pixel, as the matrix products that they are.
+"""Convolutions whose output is a single pixel, computed as matrix products.
 
-A network made for 224 pixels has maps of one pixel at its end when it is given 32. There, eight of the nine weights of
-a 3 x 3 kernel only ever meet padding; a library for convolutions multiplies by them all the same, forward and backward,
-and is slower than one for matrices at the rest (docs/benchmarks.md, "Training beside other libraries"). Leaving them
-out changes no result but the order of a sum: their gradient is zero either way.
+For images of 32 pixels, a network made for 224 pixels ends with feature maps of one pixel. There, eight of the nine
+weights of a 3 x 3 kernel only meet padding. A convolution library multiplies by them anyway, forward and backward, and
+is slower than a matrix library at the rest (docs/benchmarks.md, "Training beside other libraries"). Leaving them out
+changes only the order of a sum: their gradient is zero either way.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 def multiply_single_pixels(network: nn.Module) -> None:
-    """Let each convolution of `network` be a matrix product for inputs of which its output is a single pixel.
+    """Compute each convolution of `network` as a matrix product wherever its output is a single pixel.
 
     Parameters, their names and `state_dict` stay as they are. Convolutions with groups, dilation or a padding other
-    than a number of zeros, and subclasses of `nn.Conv2d`, are left alone.
+    than zeros of a given size, and subclasses of `nn.Conv2d`, are left alone.
     """
     for module in network.modules():
         if (
@@ -42,20 +42,20 @@ class _Convolution(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002, the name that nn.Conv2d gives it
         height, width = input.shape[-2:]
-        rows, columns = self._meeting(0, height), self._meeting(1, width)
+        rows, columns = self._covered(0, height), self._covered(1, width)
         if input.ndim != 4 or rows is None or columns is None:
             return super().forward(input)
         weight = _part(self.weight, _moved(rows, self.padding[0]), _moved(columns, self.padding[1]))
         return linear(input[:, :, rows, columns].flatten(1), weight.flatten(1), self.bias)[:, :, None, None]
 
-    def _meeting(self, side: int, size: int) -> slice | None:
-        """The pixels of `size` that the kernel meets, None where the output has other than one pixel."""
+    def _covered(self, side: int, size: int) -> slice | None:
+        """The pixels of `size` that the kernel covers; None where the output has more than one pixel."""
         kernel, padding = self.kernel_size[side], self.padding[side]
         return overlap(size, kernel, padding) if 0 <= size + 2 * padding - kernel < self.stride[side] else None
 
 
 def overlap(size: int, kernel: int, padding: int) -> slice | None:
-    """The pixels of a side of `size` that a kernel meets that starts `padding` before it; None where it meets none."""
+    """The pixels of a side of `size` covered by a kernel that starts `padding` before it; None if there are none."""
     end = min(size, kernel - padding)
     return slice(0, end) if end > 0 else None
 
@@ -65,7 +65,7 @@ def _moved(pixels: slice, padding: int) -> slice:
 
 
 def _part(weight: Tensor, rows: slice, columns: slice) -> Tensor:
-    """`weight[:, :, rows, columns]`, whose gradient costs one pass over the memory and not one for each slice."""
+    """`weight[:, :, rows, columns]`, whose gradient costs one pass over the memory instead of one per slice."""
     if rows.stop - rows.start == weight.shape[2] and columns.stop - columns.start == weight.shape[3]:
         return weight
     part: Tensor = _Part.apply(weight, rows, columns)

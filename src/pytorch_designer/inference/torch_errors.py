@@ -1,4 +1,4 @@
-"""What torch says of a batch that it cannot compute, as named errors."""
+"""Named errors for the exceptions of torch."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def torch_errors(num_images: int, *, where: str | None = "batch_size", advice: str | None = None) -> Iterator[None]:
-    """Give the errors of computing a batch of `num_images` images their names.
+    """Name the errors of computing a batch of `num_images` images.
 
     Args:
         num_images: Images in the batch.
-        where: The parameter or port that decides how much memory is needed.
+        where: The parameter or port that determines how much memory is needed.
         advice: What to do where there is too little memory; None for the error's own advice.
 
     Raises:
@@ -35,7 +35,7 @@ def torch_errors(num_images: int, *, where: str | None = "batch_size", advice: s
             advice=advice,
         ) from error
     except RuntimeError as error:
-        # torch has no classes of their own for these two; a word of the message is all it gives.
+        # torch has no classes for these two; a word of the message is all there is.
         if "DefaultCPUAllocator" in str(error):
             raise ModuleOutOfMemoryError(
                 f"The machine has too little memory for a batch of {num_images} images with this model.",

@@ -1,1 +1,1 @@
-"""The training loop and what it is made of."""
+"""Training: the run, its loop, steps, checkpoints and report."""

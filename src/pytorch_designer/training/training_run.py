@@ -159,7 +159,7 @@ def _batch_augmentation(inputs: TrainingInputs, compute: Compute) -> Augmentatio
 
 
 def _recorded_fingerprint(output: Path) -> str | None:
-    """The fingerprint of the run whose finished result is in the folder; None where there is no record of it."""
+    """The fingerprint of the run that wrote the report in the folder; None if there is no report."""
     try:
         run = json.loads((output / REPORT_FOLDER / "run.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -55,8 +55,8 @@ def data_info(inputs: TrainingInputs, training: ImageLoader, validation: ImageLo
     transforms["Augmentation"] = "" if inputs.augmentation is None else inputs.augmentation.describe()
     num_training, num_classes = len(datasets.training), len(datasets.training.classes)
     return {
-        "Training": f"{_counted(num_training, 'image')} in {_counted(num_classes, 'class')} ({training.describe()})",
-        "Validation": f"{_counted(len(datasets.validation), 'image')} ({validation.describe()})",
+        "Training": f"{_counted(num_training, 'image')} in {_counted(num_classes, 'class')} ({training.cache.describe()})",
+        "Validation": f"{_counted(len(datasets.validation), 'image')} ({validation.cache.describe()})",
         "Image size": preprocessing.describe_size(),
     } | {label: text for label, text in transforms.items() if text}
 

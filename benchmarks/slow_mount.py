@@ -74,7 +74,7 @@ def measure(name: str, dataset: ImageDirectory, rule: Preprocessing, options: ar
         "step alone": lambda: pause(step_seconds, num_steps),
     }
     with open_loader(dataset, rule) as loader:
-        print(f"\n{loader.describe()}; {default_read_threads()} reading threads")
+        print(f"\n{loader.cache.describe()}; {default_read_threads()} reading threads")
     title = (
         f"{len(dataset)} {name}, {options.milliseconds:g} ms more an open, steps of {options.step_milliseconds:g} ms"
     )

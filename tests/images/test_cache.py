@@ -54,7 +54,7 @@ def test_rows_come_back_in_any_order(tmp_path: Path) -> None:
         assert [row for row in range(5, 12) if is_stored(rows, row)] == [5, 9, 11]
 
 
-def test_pixels_that_are_no_single_block_of_memory_are_stored_too(tmp_path: Path) -> None:
+def test_pixels_that_are_not_a_single_block_of_memory_are_stored_too(tmp_path: Path) -> None:
     turned = np.ascontiguousarray(pixels(0).transpose(2, 1, 0)).transpose(2, 1, 0)
     with closing(DiskRows(range(1), SHAPE, tmp_path)) as rows:
         rows.store(0, turned)

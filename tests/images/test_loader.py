@@ -117,9 +117,9 @@ def test_a_row_may_come_twice_and_a_batch_may_hold_everything(images: list[bytes
 def test_the_cache_spares_every_second_read(images: list[bytes], tmp_path: Path) -> None:
     folder = folder_of(tmp_path, images)
     with open_loader(folder, cache=CacheBudget(NUM_IMAGES * ROW_BYTES)) as loader:
-        assert loader.memory == 0
+        assert loader.cache.memory == 0
         first = list(loader.batches(in_order(NUM_IMAGES)))
-        assert loader.memory == NUM_IMAGES * ROW_BYTES
+        assert loader.cache.memory == NUM_IMAGES * ROW_BYTES
         for row in range(NUM_IMAGES):
             folder.path(row).unlink()
         second = list(loader.batches(in_order(NUM_IMAGES)))
@@ -131,7 +131,7 @@ def test_rows_beyond_the_memory_are_read_back_from_the_disk(images: list[bytes],
     budget = CacheBudget(7 * ROW_BYTES, 16 * ROW_BYTES, tmp_path)
     with open_loader(folder, cache=budget) as loader:
         first = list(loader.batches(in_order(NUM_IMAGES)))
-        assert loader.memory == 7 * ROW_BYTES
+        assert loader.cache.memory == 7 * ROW_BYTES
         for row in range(NUM_IMAGES):
             folder.path(row).unlink()
         second = list(loader.batches(in_order(NUM_IMAGES)))
@@ -196,7 +196,7 @@ def test_what_one_loader_leaves_of_its_budget_is_for_another(images: list[bytes]
     folder = folder_of(tmp_path, images)
     budget = CacheBudget(7 * ROW_BYTES + 5, 18 * ROW_BYTES, tmp_path)
     with open_loader(folder, cache=budget) as loader:
-        assert loader.cache_left == CacheBudget(5, 2 * ROW_BYTES, tmp_path)
+        assert loader.cache.left == CacheBudget(5, 2 * ROW_BYTES, tmp_path)
 
 
 def test_batches_are_copies_of_the_cache(images: list[bytes], tmp_path: Path) -> None:
@@ -229,9 +229,9 @@ def test_the_cache_is_described_for_the_log(
 ) -> None:
     budget = CacheBudget(num_in_memory * ROW_BYTES, num_on_disk * ROW_BYTES, tmp_path)
     with open_loader(folder_of(tmp_path, images), cache=budget) as loader:
-        assert loader.describe() == text.replace("FOLDER", str(tmp_path))
+        assert loader.cache.describe() == text.replace("FOLDER", str(tmp_path))
         list(loader.batches(in_order(NUM_IMAGES)))
-        assert loader.memory <= num_in_memory * ROW_BYTES
+        assert loader.cache.memory <= num_in_memory * ROW_BYTES
 
 
 def test_bad_files_within_the_tolerance_are_left_out_and_listed(images: list[bytes], tmp_path: Path) -> None:
@@ -441,7 +441,9 @@ def test_nothing_is_decoded_while_a_batch_is_used_where_that_is_not_wanted(
 
 
 @pytest.mark.usefixtures("short_timeout")
-def test_slow_decoding_is_no_stuck_read(images: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_decoding_is_not_a_stuck_read(
+    images: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def slow_decode(*arguments: Any, **options: Any) -> torch.Tensor:
         threading.Event().wait(0.3)
         return decode_image(*arguments, **options)
@@ -467,7 +469,7 @@ def test_closing_is_repeatable_and_final(images: list[bytes], tmp_path: Path) ->
     next(batches)
     loader.close()
     loader.close()
-    assert loader.memory == 0
+    assert loader.cache.memory == 0
     with pytest.raises(RuntimeError, match="closed"):
         list(batches)
 

@@ -51,7 +51,7 @@ def test_half_of_the_free_disk_is_for_images(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("chosen", [None, "1000000"])
-def test_a_folder_in_memory_is_no_disk(chosen: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_in_memory_is_not_a_disk(chosen: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "a folder"
     folder.mkdir()
     monkeypatch.setenv("PYTORCH_DESIGNER_CACHE_FOLDER", str(folder))

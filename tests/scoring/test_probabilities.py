@@ -87,7 +87,7 @@ def test_many_rows_without_images_come_in_bounded_pieces() -> None:
     assert sum(len(part) for _, part in found) == 3000
 
 
-def test_output_that_is_not_finite_is_no_score() -> None:
+def test_output_that_is_not_finite_is_not_a_score() -> None:
     [(_, probabilities)] = pieces(NotFinite(), [batch(list(range(11)))], num_rows=11)
     assert np.flatnonzero(np.isnan(probabilities).all(axis=1)).tolist() == [9]
 

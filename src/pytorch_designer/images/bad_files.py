@@ -1,6 +1,6 @@
-"""Image files that cannot be used: why one is bad, and when there are too many of them in a dataset.
+"""Bad image files: why each is bad, and when a dataset has too many.
 
-A bad file is no error by itself. Readers raise `BadImageError`; the loader leaves the file out of its batch, counts
+A bad file alone is not an error. Readers raise `BadImageError`; the loader leaves the file out of its batch, counts
 it in a `BadFiles` register, and ends the run once the register holds more than the tolerated share.
 """
 
@@ -24,7 +24,7 @@ _ROUNDING = 1e-9
 
 
 class BadImageError(ValueError):
-    """One image file cannot be used. The loader collects these, so this is no `DesignerError`.
+    """One image file cannot be used. The loader collects these, so this is not a `DesignerError`.
 
     Attributes:
         reason: A short text that says why, for instance "permission denied".
@@ -36,16 +36,16 @@ class BadImageError(ValueError):
 
 
 class UnreadableImageError(BadImageError):
-    """The bytes of a file cannot be had."""
+    """The file cannot be read."""
 
 
 class UndecodableImageError(BadImageError):
-    """The bytes are no image, a damaged one, or one that is too large."""
+    """The bytes are not an image, are damaged, or make an image that is too large."""
 
 
 @dataclass(frozen=True)
 class BadFile:
-    """One bad file of a dataset: its row, its path, and why it is bad."""
+    """A bad file of a dataset: its row, its path, and the reason."""
 
     index: int
     path: Path
@@ -53,7 +53,7 @@ class BadFile:
 
 
 class BadFiles:
-    """The bad files of one dataset, found by any number of threads.
+    """Register of one dataset's bad files, which any number of threads may add to.
 
     Attributes:
         is_bad: bool [num_images], True where the image of that row is known to be bad.
@@ -92,8 +92,8 @@ class BadFiles:
 
         Args:
             port: Name of the dataset in the message.
-            root: Where the dataset lies.
-            num_unchecked: How many images nobody has looked at yet, so that the count may be too low.
+            root: The folder of the dataset.
+            num_unchecked: Images that have not been read, so that the count may be too low.
         """
         found = self.listing()
         count = f"{len(found):,} of the {len(self.is_bad):,} images"

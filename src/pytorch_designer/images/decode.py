@@ -1,6 +1,6 @@
-"""Bytes of one image file to RGB pixels: the rules about pixel formats, and the limits on size.
+"""Image decoding: the bytes of a file to RGB pixels, with the rules about pixel formats and the limits on size.
 
-- 8 bit JPEGs, grayscale or colour, go to the decoder in torchvision, which needs no lock and no copy.
+- 8 bit JPEGs, grayscale or colour, go to torchvision's decoder, which needs no lock and no copy.
 - Everything else goes to Pillow. PNG too, on purpose: torchvision's PNG decoder ends the whole process with a
   segmentation fault on some damaged files (seen with 0.29.2 on one flipped byte), and is no faster.
 - Sizes are checked in the header, before memory for pixels is asked for.
@@ -105,17 +105,17 @@ def decode_image(data: bytes | bytearray | memoryview, *, max_pixels: int | None
         uint8 [3, height, width]; in memory the channels are innermost where the decoder leaves them so.
 
     Raises:
-        UndecodableImageError: `data` is no image, a damaged one, or one that is too large.
+        UndecodableImageError: `data` is not an image, is damaged, or makes an image that is too large.
     """
     image, orientation = _decode(data, max_pixels, _to_rgb)
     return turn_upright(image, orientation)
 
 
 def decode_image_as_stored(data: bytes | bytearray | memoryview, *, max_pixels: int | None = None) -> torch.Tensor:
-    """Decode an image file as the old designer did, whose models score as they did on these pixels only.
+    """Decode an image file as the old designer did: its models repeat their scores on these pixels only.
 
-    The Exif orientation is passed over, transparency is dropped whatever colour is below it, and values of more than
-    8 bits are cut off at 255. Otherwise as `decode_image`.
+    The Exif orientation is ignored, transparency is dropped whatever colour is below it, and values of more than 8 bits
+    are clipped at 255. Otherwise as `decode_image`.
     """
     return _decode(data, max_pixels, _to_rgb_as_stored)[0]
 
@@ -150,7 +150,7 @@ def upright_size(path: Path) -> tuple[int, int]:
     """
     try:
         return _upright_size(read_start(path, num_bytes=_HEADER_BYTES))
-    except UndecodableImageError:  # what tells the size may lie behind the first bytes
+    except UndecodableImageError:  # the size may be stored behind the first bytes
         return _upright_size(read_file(path, max_bytes=max_file_bytes(settings().max_image_pixels)))
 
 
@@ -212,7 +212,7 @@ def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
 
 
 def _to_rgb_as_stored(image: Image.Image) -> NDArray[np.uint8]:
-    if image.mode == "L":  # which takes less time in numpy
+    if image.mode == "L":  # numpy is faster
         gray = np.asarray(image)[:, :, None]
         return np.concatenate((gray, gray, gray), axis=2)
     return np.array(image if image.mode == "RGB" else image.convert("RGB"))

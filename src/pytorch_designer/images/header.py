@@ -1,7 +1,7 @@
-"""What the first bytes of an image file tell: its format, and for JPEG its size and which way is up.
+"""Image file headers: the format, and for JPEG the size and the orientation.
 
-The extension of a file is never looked at. JPEG headers are parsed here, because most images are JPEGs and opening
-each with a general library costs a good part of the time that decoding it takes.
+The extension of a file is ignored. JPEG headers are parsed here, because most images are JPEGs and opening each with
+a general library takes a good part of the time of decoding it.
 
     JPEG   FF D8 | FF marker length payload | ... | FF C0..CF: the frame header | ... | FF DA: pixels | FF D9
     Exif   marker E1, payload "Exif" 00 00 and a TIFF structure, whose tag 0x0112 is the orientation

@@ -88,7 +88,11 @@ class _PendingBatch:
 
 
 class ImageLoader:
-    """Loader of one dataset's images, with a cache of decoded pixels and a register of bad files."""
+    """Loader of one dataset's images, with a cache of decoded pixels and a register of bad files.
+
+    Attributes:
+        cache: The decoded pixels that are kept.
+    """
 
     def __init__(
         self,
@@ -128,14 +132,16 @@ class ImageLoader:
             InvalidDatasetError: The transforms that the dataset records are unusable.
         """
         self._dataset = dataset
-        self._labels = _int64_labels(dataset.labels if labels is None else labels, len(dataset))
+        labels = dataset.labels if labels is None else labels
+        unlabeled = np.full(len(dataset), UNLABELED, dtype=np.int64)
+        self._labels = unlabeled if labels is None else labels.astype(np.int64)
         self._port = port
         self._augmentation = None if draws_later else augmentation
         self._steps = _steps_for(dataset, preprocessing, port) if augmentation is None else augmentation.fixed_steps
         self._sizing = augmentation.source_sizing if draws_later and augmentation is not None else preprocessing
         self._shape = (self._sizing.crop_height, self._sizing.crop_width, 3)
         kept_size = self._shape[:2] if self._augmentation is None else self._augmentation.source_size
-        self._cache = PixelCache(len(dataset), kept_size, budget=cache)
+        self.cache = PixelCache(len(dataset), kept_size, budget=cache)
         self._bad = BadFiles(len(dataset), tolerance=tolerance)
         self._is_checked = np.zeros(len(dataset), dtype=np.bool_)
         self._num_threads = num_threads
@@ -194,7 +200,6 @@ class ImageLoader:
         rows = np.unique(np.linspace(0, num_images - 1, min(num_images, _SAMPLE_SIZE)).round().astype(np.int64))
         self._wait(self._start(rows))
         if self._bad.is_bad[rows].all():
-            self._sweep()
             self._check_tolerance()
 
     @property
@@ -202,24 +207,10 @@ class ImageLoader:
         """The bad files found so far, in the dataset's order."""
         return self._bad.listing()
 
-    @property
-    def memory(self) -> int:
-        """Bytes of pixels that the cache holds in memory at present."""
-        return self._cache.memory
-
-    @property
-    def cache_left(self) -> CacheBudget:
-        """The part of the cache budget that this loader does not use."""
-        return self._cache.left
-
-    def describe(self) -> str:
-        """Where images are cached, for the log."""
-        return self._cache.describe()
-
     def close(self) -> None:
         """End the threads and give the cache's memory and disk back. Safe to repeat."""
         have_ended = self._prefetcher.close()
-        self._cache.close(is_in_use=not have_ended)
+        self.cache.close(is_in_use=not have_ended)
 
     def __enter__(self) -> Self:
         return self
@@ -247,8 +238,8 @@ class ImageLoader:
         """Begin to read, or to augment, those of `rows` that are neither ready in memory nor known to be bad."""
         pixels = self._empty_pixels(len(rows))
         is_missing = ~self._bad.is_bad[rows]
-        if self._augmentation is None and (is_held := self._cache.holds(rows)).any():
-            self._cache.gather(rows, out=pixels)  # the other rows are overwritten
+        if self._augmentation is None and (is_held := self.cache.holds(rows)).any():
+            self.cache.gather(rows, out=pixels)  # the other rows are overwritten
             is_missing &= ~is_held
         missing = np.flatnonzero(is_missing)
 
@@ -258,20 +249,20 @@ class ImageLoader:
             self._is_checked[row] = True
 
         images = self._prefetcher.start(
-            rows[missing].tolist(), read=self._read, compute=compute, at_hand=self._cache.in_memory
+            rows[missing].tolist(), read=self._read, compute=compute, at_hand=self.cache.in_memory
         )
         return _PendingBatch(rows, pixels, images)
 
     def _read(self, row: int) -> Source:
         """Runs in a reading thread."""
-        pixels = self._cache.on_disk(row)
+        pixels = self.cache.on_disk(row)
         return read_file(self._dataset.path(row), max_bytes=self._max_file_bytes) if pixels is None else pixels
 
     def _computed(self, row: int, epoch: int, source: Source) -> NDArray[np.uint8]:
         """An image as it is in a batch, from its file's content or its cached pixels."""
         if isinstance(source, bytearray):
             pixels = self._decoded(source)
-            self._cache.store(row, pixels)
+            self.cache.store(row, pixels)
         else:
             pixels = source
         if self._augmentation is not None:
@@ -291,7 +282,6 @@ class ImageLoader:
     def _wait(self, pending: _PendingBatch) -> None:
         self._prefetcher.wait(pending.images)
         if self._bad.is_beyond_tolerance:
-            self._sweep()
             self._check_tolerance()
 
     def _assemble(self, pending: _PendingBatch) -> Batch:
@@ -311,22 +301,23 @@ class ImageLoader:
         return np.empty(shape, dtype=np.uint8)
 
     def _check_tolerance(self) -> None:
-        if self._bad.is_beyond_tolerance:
-            num_unchecked = int(np.count_nonzero(~(self._is_checked | self._bad.is_bad)))
-            raise self._bad.error(port=self._port, root=self._dataset.root, num_unchecked=num_unchecked)
-
-    def _sweep(self) -> None:
-        """Check images that have not been read yet, for a limited time, so that the error lists all bad files."""
+        """Read all images, for a limited time, so that the error lists all bad files; raise it if they are too many."""
         deadline = time.monotonic() + SWEEP_SECONDS
-        unchecked = np.flatnonzero(~(self._is_checked | self._bad.is_bad))
-        step = 4 * self._num_threads
+        unchecked = self._unchecked_rows()
+        num_at_once = 4 * self._num_threads
         with suppress(InvalidDatasetError):  # a stuck read; the bad files that are known are the better message
-            for start in range(0, len(unchecked), step):
+            for start in range(0, len(unchecked), num_at_once):
                 if time.monotonic() >= deadline:
-                    return
-                pending = self._start(unchecked[start : start + step])
+                    break
+                pending = self._start(unchecked[start : start + num_at_once])
                 self._prefetcher.wait(pending.images, deadline)
                 pending.images.is_cancelled = True
+        if self._bad.is_beyond_tolerance:
+            num_unchecked = len(self._unchecked_rows())
+            raise self._bad.error(port=self._port, root=self._dataset.root, num_unchecked=num_unchecked)
+
+    def _unchecked_rows(self) -> NDArray[np.int64]:
+        return np.flatnonzero(~(self._is_checked | self._bad.is_bad))
 
 
 def _compute_alone() -> None:
@@ -348,9 +339,3 @@ def _steps_for(dataset: ImageDirectory, preprocessing: Preprocessing, port: str)
             port,
         )
     return steps or ()
-
-
-def _int64_labels(labels: NDArray[np.int32] | None, num_images: int) -> NDArray[np.int64]:
-    if labels is None:
-        return np.full(num_images, UNLABELED, dtype=np.int64)
-    return labels.astype(np.int64)

@@ -1,4 +1,4 @@
-"""In which order images are seen, as a function of the seed and the epoch alone.
+"""Epoch order and batches, as a function of the seed and the epoch alone.
 
 Nothing here depends on the number of threads or processes, on what ran before, or on the release of numpy (which
 keeps the raw numbers of its generators, but not its shuffles, the same from release to release).
@@ -28,7 +28,7 @@ def batch_slices(num_images: int, batch_size: int, *, fold_single: bool = True) 
 
     Args:
         num_images: Length of the order.
-        batch_size: Images a batch; may exceed `num_images`.
+        batch_size: Images per batch; may exceed `num_images`.
         fold_single: Whether a last batch of one image joins the batch before it, because batch normalisation cannot
             be trained on one image. It has no effect where every batch has one image by request.
     """

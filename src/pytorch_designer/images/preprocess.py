@@ -1,4 +1,4 @@
-"""From a decoded image to what the network sees, exactly as torchvision's transforms v2 document it.
+"""Preprocessing: from a decoded image to the network's input, as defined by torchvision's transforms v2.
 
 v2.Resize(resize_size, interpolation, antialias=True), v2.CenterCrop((crop_height, crop_width))    on uint8
 (value / 255 - mean) / std                                                                          in float32
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from pytorch_designer.directories.image_directory import ImageDirectory
 
 MAX_KEPT_SIDE = 512
-"""Images of one size are used at that size up to this many pixels a side."""
+"""Largest side in pixels at which images of one size keep it."""
 
 DEFAULT_RESIZE = 256
 DEFAULT_CROP = 224
 
 _INTERPOLATIONS = {mode.value: mode for mode in InterpolationMode}
 _MAX_SAMPLE = 256
-_HEADER_THREADS = 16  # a cloud mount takes 5-30 ms to open a file, whatever is read of it
+_HEADER_THREADS = 16  # a cloud mount takes 5 to 30 ms to open a file, whatever is read of it
 _MAX_RESIZED_PIXELS = 2**26
 
 
@@ -69,16 +69,16 @@ def preprocessing_for_dataset(
     mean: tuple[float, float, float],
     std: tuple[float, float, float],
 ) -> Preprocessing:
-    """The preprocessing for a model that brings none.
+    """Preprocessing for a model without its own.
 
-    Images that all have one size (of at most 256 looked at, by their headers) keep it, unless they are larger than
-    512 pixels; they are enlarged where the network needs more pixels. All others: the shorter side to 256 pixels,
-    the middle 224x224. The shorter side is named even where nothing is resized, so that an image of another size,
-    met later or in serving, is brought to the scale that the network knows.
+    Images that all have one size (of at most 256 sampled headers) keep it, unless they are larger than 512 pixels; they
+    are enlarged where the network needs more pixels. All others are resized to 256 pixels on the shorter side and
+    center-cropped to 224x224. The shorter side is given even where nothing is resized, so that an image of another
+    size, met later or in serving, is brought to the same scale.
 
     Args:
         dataset: The training images.
-        minimum_size: Least height and width in pixels that the network takes.
+        minimum_size: Smallest height and width in pixels that the network takes.
         mean: Of the channels, 0 to 1.
         std: Of the channels.
     """
@@ -98,7 +98,7 @@ def _check_aspect_ratio(image: torch.Tensor, resize_size: int) -> None:
         raise UndecodableImageError(f"too long and thin: {image.shape[2]}x{image.shape[1]} pixels")
 
 
-@lru_cache(maxsize=16)  # so that nothing is copied to a GPU at each step
+@lru_cache(maxsize=16)  # so that nothing is copied to a GPU in each step
 def _statistics(
     mean: tuple[float, ...], std: tuple[float, ...], device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -107,7 +107,7 @@ def _statistics(
 
 
 def sample_sizes(dataset: ImageDirectory) -> set[tuple[int, int]]:
-    """The different sizes (height, width) in pixels of at most 256 images, by their headers."""
+    """The different sizes (height, width) in pixels of at most 256 images, from their headers."""
     num_images = len(dataset)
     rows = np.unique(np.linspace(0, max(num_images - 1, 0), min(num_images, _MAX_SAMPLE)).round().astype(int))
     with ThreadPoolExecutor(_HEADER_THREADS) as threads:
@@ -117,12 +117,12 @@ def sample_sizes(dataset: ImageDirectory) -> set[tuple[int, int]]:
 def _size_or_none(path: Path) -> tuple[int, int] | None:
     try:
         return upright_size(path)
-    except BadImageError:  # reported by the loader, which meets all bad files
+    except BadImageError:  # reported by the loader, which reads all files
         return None
 
 
 def enlarged(size: tuple[int, int], minimum_size: tuple[int, int]) -> tuple[int, tuple[int, int]]:
-    """The length of the shorter side, and the whole size, once both sides of `size` have their minimum."""
+    """The shorter side, and the whole size, after enlarging `size` until both sides have their minimum."""
     shorter = min(size)
     resized = shorter
     while any(side * resized // shorter < least for side, least in zip(size, minimum_size, strict=True)):

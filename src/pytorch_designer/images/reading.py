@@ -1,4 +1,4 @@
-"""Files to bytes: one open and one read, bounded in size, with a few retries when a mount stumbles."""
+"""Reading of image files: one open and one read, bounded in size, with retries of transient errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytorch_designer.storage.retrying import retrying
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Opening a named pipe waits for a writer, for ever, unless told otherwise.
+# Otherwise, opening a named pipe would wait for a writer forever.
 _READ_WITHOUT_WAITING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _BYTES_AT_ONCE = 2**20
 
@@ -22,7 +22,7 @@ def read_file(path: Path, *, max_bytes: int) -> bytearray:
     """All bytes of the file at `path`, writable so that a tensor can share them.
 
     Raises:
-        UnreadableImageError: It cannot be read, is no regular file, or has more than `max_bytes` bytes.
+        UnreadableImageError: It cannot be read, is not a regular file, or has more than `max_bytes` bytes.
     """
     return _read_with_retries(path, max_bytes, is_start_enough=False)
 
@@ -31,7 +31,7 @@ def read_start(path: Path, *, num_bytes: int) -> bytearray:
     """The first `num_bytes` bytes of the file at `path`, or all where it has fewer.
 
     Raises:
-        UnreadableImageError: It cannot be read or is no regular file.
+        UnreadableImageError: It cannot be read or is not a regular file.
     """
     return _read_with_retries(path, num_bytes, is_start_enough=True)
 
@@ -44,7 +44,7 @@ def _read_with_retries(path: Path, num_bytes: int, *, is_start_enough: bool) -> 
 
 
 def _read(path: Path, num_bytes: int, *, is_start_enough: bool) -> bytearray:
-    # With the calls of the system alone: each lets go of Python's lock, and a stream of `io` makes two more of them.
+    # System calls only: each releases Python's lock, and a stream of `io` would make two more.
     descriptor = os.open(path, _READ_WITHOUT_WAITING)
     try:
         status = os.fstat(descriptor)

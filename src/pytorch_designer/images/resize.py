@@ -1,4 +1,4 @@
-"""Resizing and center-cropping in one, to the last bit as torchvision does one after the other.
+"""Resizing and center-cropping in one operation, bit-identical to torchvision's two.
 
     +-----------------+          torchvision resizes the whole image and cuts the middle out of it. Here nothing is
     |     +-----+     |          computed below or to the right of the crop, a fifth of the work for a photo:
@@ -37,12 +37,12 @@ def resize_and_crop(
     """
     if interpolation is InterpolationMode.BILINEAR:
         height, width = (int(side) for side in image_u8.shape[1:])
-        plan = _plan(height, width, resize_size, *crop)
+        arguments = _operator_arguments(height, width, resize_size, *crop)
         is_channels_last = image_u8.stride() == (1, 3 * width, 3)
-        if plan is not None and is_channels_last:
-            end, start, scales = plan
-            # Shaped and cut by numpy: torch lets go of Python's lock each time, and many threads then wait for it in
-            # turn. By the strides of a batch of one the operator sees in which order its output is to be.
+        if arguments is not None and is_channels_last:
+            end, start, scales = arguments
+            # Reshaped and cropped by numpy: torch would release Python's lock each time, and threads would wait for it.
+            # The strides of a batch of one tell the operator the memory format of its output.
             batch_nhwc = image_u8.numpy().transpose(1, 2, 0).reshape(1, height, width, 3)
             batch = torch.from_numpy(batch_nhwc.transpose(0, 3, 1, 2))
             resized = torch.ops.aten._upsample_bilinear2d_aa(batch, end, False, *scales)
@@ -57,7 +57,7 @@ def center_crop(image_u8: torch.Tensor, crop: tuple[int, int]) -> torch.Tensor:
 
 
 @lru_cache(maxsize=256)  # the sizes of a dataset's images repeat
-def _plan(
+def _operator_arguments(
     height: int, width: int, resize_size: int, crop_height: int, crop_width: int
 ) -> tuple[list[int], tuple[int, int], tuple[float, float]] | None:
     """The size to compute, where the crop starts in it, and the operator's scales; None: torchvision is to do it."""

@@ -1,4 +1,4 @@
-"""Defaults of the machine at hand: threads that read images, memory and disk for decoded images."""
+"""Defaults for this machine: threads that read images, memory and disk for decoded images."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _log = logging.getLogger(__name__)
 
 MAX_READ_THREADS = 64
 
-# Nearly all the time of a read on a cloud mount (5 to 30 ms) is spent waiting, while a core decodes a photo a
-# millisecond: this many must be under way to keep a core busy, and a least number where images are small.
+# Nearly all the time of a read on a cloud mount (5 to 30 ms) is spent waiting, while a core decodes one photo per
+# millisecond: so many reads must be in flight to keep a core busy, and a least number where images are small.
 _THREADS_PER_CORE = 16
 _MIN_READ_THREADS = 32
 _CACHE_SHARE = 4
@@ -25,7 +25,7 @@ _MEMORY_FILE_SYSTEMS = frozenset({"tmpfs", "ramfs", "devtmpfs"})
 
 
 def default_read_threads(*, num_processes: int = 1) -> int:
-    """Threads to read with: the setting `read_threads`, or sixteen a core, but 32 to 64 on the machine.
+    """Threads to read with: the setting `read_threads`, or sixteen per core, but 32 to 64 on the machine.
 
     Args:
         num_processes: Processes of this run on this machine, which share its cores.
@@ -58,7 +58,7 @@ def default_cache_folder() -> Path:
 def default_disk_cache_bytes(*, num_processes: int = 1, root: Path = Path("/")) -> int:
     """Bytes for decoded images on disk: the setting `disk_cache_bytes`, or half of what is free in the cache folder.
 
-    None where that folder is kept in memory, whatever the setting, or cannot be used.
+    0 where that folder is kept in memory, whatever the setting, or cannot be used.
 
     Args:
         num_processes: Processes of this run on this machine, which share its disk.

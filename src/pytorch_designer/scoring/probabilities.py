@@ -1,4 +1,4 @@
-"""From batches of images to the probabilities of every row of a dataset, in its order."""
+"""Class probabilities of every row of a dataset, in its order."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from pytorch_designer.scoring.image_batches import ImageBatch
 
 _MAX_BLANK_ROWS = 256
-_MEMORY_ADVICE = "Use a machine or a GPU with more memory, or end what else is using it."
+_MEMORY_ADVICE = "Use a machine or a GPU with more memory, or end other programs that use it."
 
 
 def row_probabilities(
     batches: Iterable[ImageBatch], predictor: Predictor, *, num_rows: int, num_classes: int, port: str
 ) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-    """Yield the probabilities of the rows 0 to num_rows - 1, a piece of consecutive rows at a time.
+    """Yield the probabilities of the rows 0 to num_rows - 1, in pieces of consecutive rows.
 
     Args:
-        batches: Images with their rows, which rise.
+        batches: Images with their rows, in rising order.
         predictor: The network.
         num_rows: Rows of the dataset.
         num_classes: Logits of the network.
-        port: Where the images come from, for errors.
+        port: Name of the dataset in messages.
 
     Yields:
         The rows of a piece, and their probabilities, float64 [n, num_classes]: the softmax of the logits, in float64.
@@ -64,7 +64,7 @@ def row_probabilities(
 
 @contextmanager
 def _size_errors(network: nn.Module, images_nchw: Tensor) -> Iterator[None]:
-    """Name the size of the images where that is what the network fails on; looking at it beforehand takes time."""
+    """Name the size of the images where the network fails because of it; checking it beforehand would take time."""
     try:
         yield
     except FORWARD_ERRORS:

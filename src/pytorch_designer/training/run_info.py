@@ -54,9 +54,10 @@ def data_info(inputs: TrainingInputs, training: ImageLoader, validation: ImageLo
     transforms = {"Transforms": ", ".join(str(transform) for transform in preprocessing.transforms)}
     transforms["Augmentation"] = "" if inputs.augmentation is None else inputs.augmentation.describe()
     num_training, num_classes = len(datasets.training), len(datasets.training.classes)
+    training_images = f"{_counted(num_training, 'image')} in {_counted(num_classes, 'class')}"
     return {
-        "Training": f"{_counted(num_training, 'image')} in {_counted(num_classes, 'class')} ({training.describe()})",
-        "Validation": f"{_counted(len(datasets.validation), 'image')} ({validation.describe()})",
+        "Training": f"{training_images} ({training.cache.describe()})",
+        "Validation": f"{_counted(len(datasets.validation), 'image')} ({validation.cache.describe()})",
         "Image size": preprocessing.describe_size(),
     } | {label: text for label, text in transforms.items() if text}
 

@@ -189,7 +189,7 @@ def _open_loaders(stack: ExitStack, job: _Job) -> tuple[ImageLoader, ImageLoader
         inputs.preprocessing,
         labels=inputs.datasets.validation_labels,
         num_threads=num_threads,
-        cache=training.cache_left,
+        cache=training.cache.left,
         decodes_ahead=not compute.takes_all_cores,
         pins_memory=compute.device.type == "cuda",
         tolerance=tolerance,

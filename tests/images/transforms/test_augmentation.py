@@ -100,7 +100,7 @@ def test_the_cache_keeps_what_random_steps_start_from(images: list[bytes], tmp_p
     dataset = folder_of(tmp_path, images)
     with open_loader(dataset, augmentation(), cache=CacheBudget(NUM_IMAGES * SOURCE_BYTES)) as loader:
         epoch_images(loader, 1)
-        assert loader.memory == NUM_IMAGES * SOURCE_BYTES
+        assert loader.cache.memory == NUM_IMAGES * SOURCE_BYTES
         for row in range(NUM_IMAGES):
             dataset.path(row).unlink()
         assert torch.equal(epoch_images(loader, 2), expected_images(images, 2))
@@ -116,7 +116,7 @@ def test_images_of_other_sizes_are_not_kept(
             flipped = [crop_and_resize(decode_image(content).flip(2), SIZING) for content in images]
             assert torch.equal(epoch_images(loader, epoch), torch.stack(flipped))
         num_kept = sum(row % 3 == 0 for row in range(NUM_IMAGES)) if source_size else 0
-        assert loader.memory == num_kept * 28 * 30 * 3
+        assert loader.cache.memory == num_kept * 28 * 30 * 3
 
 
 def test_an_image_too_small_for_a_random_crop_is_a_bad_file(images: list[bytes], tmp_path: Path) -> None:

@@ -64,8 +64,10 @@ def evaluation_page(evaluation: Evaluation, charts: dict[str, Chart]) -> str:
         **_values("", evaluation, charts),
         interval=accuracy_interval(evaluation.accuracy, evaluation.num_images),
         # A class without images and predictions has no F1 (NaN, which does not sort) and goes last.
-        classes=sorted(evaluation.class_scores, key=lambda score: math.inf if math.isnan(score.f1) else score.f1),
-        aucs=dict(zip(evaluation.classes, evaluation.aucs.tolist(), strict=True)),
+        classes=sorted(
+            zip(evaluation.class_scores, evaluation.aucs.tolist(), strict=True),
+            key=lambda pair: math.inf if math.isnan(pair[0].f1) else pair[0].f1,
+        ),
     )
 
 

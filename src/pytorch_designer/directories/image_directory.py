@@ -30,7 +30,7 @@ from pytorch_designer.directories.meta import read_meta
 from pytorch_designer.directories.sources.class_folders import scan_image_folders
 from pytorch_designer.directories.sources.coco import find_coco_file, read_coco
 from pytorch_designer.directories.sources.image_rows import UNLABELED, ImageRows
-from pytorch_designer.directories.sources.referenced_files import ReferencedFiles
+from pytorch_designer.directories.sources.referenced_files import check_referenced_files
 from pytorch_designer.errors import InvalidDatasetError, NotLabeledDatasetError
 from pytorch_designer.storage.archives import extract_archive, is_archive
 from pytorch_designer.storage.folder_listing import list_folder, single_folder_chain
@@ -226,12 +226,11 @@ def _open_typed(root: Path, *, takes_other_tasks: bool) -> ImageDirectory:
     if meta.get("schema") is not None:
         schema = read_schema(_named_file(root, meta, "schema"), takes_other_tasks=takes_other_tasks)
     list_path = _named_file(root, meta, "image_list", "images.lst")
-    with ReferencedFiles(root) as referenced:
-        manifest = read_manifest(list_path, schema, takes_other_tasks=takes_other_tasks, on_files=referenced.start)
-        advice = "Copy the missing files into the directory, or remove their lines from the list."
-        if manifest.has_addresses:
-            advice += " Rows with an address (`coco_url`) are not downloaded here: download these images first."
-        referenced.check(manifest.files, list_path, lambda row: f"line {row + 1}", advice)
+    manifest = read_manifest(list_path, schema, takes_other_tasks=takes_other_tasks)
+    advice = "Copy the missing files into the directory, or remove their lines from the list."
+    if manifest.has_addresses:
+        advice += " Rows with an address (`coco_url`) are not downloaded here: download these images first."
+    check_referenced_files(root, manifest.files, list_path, lambda row: f"line {row + 1}", advice)
     labels, classes = _index_classes(list_path, manifest, schema)
     rows = ImageRows(manifest.files, labels, classes, manifest.ids)
     transforms, applied = (_read_transforms(root, meta, key) for key in ("transforms", "applied_transforms"))

@@ -23,7 +23,7 @@ from pytorch_designer.storage.retrying import open_retrying, retrying
 from pytorch_designer.storage.string_column import StringColumn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -60,7 +60,6 @@ def read_manifest(
     schema: ImageSchema,
     *,
     takes_other_tasks: bool = False,
-    on_files: Callable[[StringColumn], object] = lambda files: None,
     arrow_from_bytes: int = ARROW_FROM_BYTES,
 ) -> Manifest:
     """Read `images.lst`.
@@ -69,7 +68,6 @@ def read_manifest(
         path: The file.
         schema: Says under which keys the rows hold what.
         takes_other_tasks: Annotations for other tasks are no error and no labels.
-        on_files: Is called with the `file_name` of some more rows whenever these are read.
         arrow_from_bytes: Files of at least this size are read with pyarrow.
 
     Raises:
@@ -86,7 +84,6 @@ def read_manifest(
             chunk = _read_with_arrow(data, reader) if is_large else None
             chunks.append(chunk or reader.read(data, num_rows + 1))
             num_rows += len(chunks[-1].files)
-            on_files(chunks[-1].files)
             has_addresses = has_addresses or b'"coco_url"' in data
     ids = _join_ids(path, [chunk.ids for chunk in chunks])
     _check_ids_differ(path, ids)

@@ -6,16 +6,14 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from pytorch_designer.directories.image_directory import ImageDirectory, match_classes, require_labels
 from pytorch_designer.models.loading import LoadedModel, load_model
-from pytorch_designer.storage.string_column import are_in
 from pytorch_designer.training.image_plan import plan_images
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from pytorch_designer.directories.preprocessing import Preprocessing
@@ -70,8 +68,7 @@ def check_inputs(
 
 
 def _share_files(one: ImageDirectory, other: ImageDirectory) -> bool:
-    # Eight bytes a name, where a set of names takes a hundred.
-    return bool(are_in(np.sort(one.files.hashes()), other.files.hashes()).any())
+    return not set(one.files).isdisjoint(other.files)
 
 
 def _warn_of_doubtful_data(training: ImageDirectory, validation: ImageDirectory) -> None:

@@ -13,7 +13,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytorch_designer.directories.image_directory import open_image_directory
+from pytorch_designer.directories.image_directory import ImageDirectory, open_image_directory
 from pytorch_designer.directories.image_writer import (
     ImageRow,
     convert_to_image_directory,
@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 
 def read_lines(root: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (root / "images.lst").read_text().splitlines()]
+
+
+def convert(source: Path, output: Path) -> ImageDirectory:
+    convert_to_image_directory(source, output)
+    return open_image_directory(output)
 
 
 def test_class_folders_become_the_old_layout(make_tree: MakeTree, tmp_path: Path) -> None:
@@ -60,7 +65,7 @@ def test_samples_are_the_first_three_images(make_tree: MakeTree, tmp_path: Path)
 
 
 def test_unlabelled_images_have_no_category(make_tree: MakeTree, tmp_path: Path) -> None:
-    written = convert_to_image_directory(make_tree("1.png", "sub/2.png"), tmp_path / "output")
+    written = convert(make_tree("1.png", "sub/2.png"), tmp_path / "output")
     assert written.labels is None
     assert list(written.files) == ["image/0.png", "image/1.png"]
     assert all("category" not in line for line in read_lines(tmp_path / "output"))
@@ -72,7 +77,7 @@ def test_a_typed_directory_keeps_ids_classes_gaps_and_transforms(make_typed: Mak
     meta = META.replace("extension: {}", "extension: {transforms: [[RandomErasing, {}]]}")
     source = make_typed([row(70, "dog"), row(5, None)], categories, meta)
     before = open_image_directory(source)
-    written = convert_to_image_directory(source, tmp_path / "output")
+    written = convert(source, tmp_path / "output")
     assert before.labels is not None
     assert written.labels is not None
     assert written.labels.tolist() == before.labels.tolist() == [2, -1]
@@ -83,7 +88,7 @@ def test_a_typed_directory_keeps_ids_classes_gaps_and_transforms(make_typed: Mak
 
 def test_text_ids_are_kept(make_typed: MakeTyped, tmp_path: Path) -> None:
     lines = [{"image_info": {"file_name": "image/1.png"}, "id": name} for name in ("x", "y")]
-    assert list(convert_to_image_directory(make_typed(lines), tmp_path / "output").ids) == ["x", "y"]
+    assert list(convert(make_typed(lines), tmp_path / "output").ids) == ["x", "y"]
 
 
 def test_two_conversions_are_the_same_bytes(make_tree: MakeTree, tmp_path: Path) -> None:
@@ -114,7 +119,7 @@ def test_any_class_name_survives_conversion(tmp_path_factory: pytest.TempPathFac
     for name in names:
         (folder / "source" / name).mkdir(parents=True)
         (folder / "source" / name / f"{name}.png").write_bytes(PNG)
-    written = convert_to_image_directory(folder / "source", folder / "output")
+    written = convert(folder / "source", folder / "output")
     assert written.classes == tuple(sorted(names))
     assert written.labels is not None
     assert written.labels.tolist() == list(range(len(names)))
@@ -212,7 +217,7 @@ def test_images_can_be_rewritten_on_the_way(make_tree: MakeTree, tmp_path: Path)
 
 def test_applied_transforms_are_kept_and_are_none_of_the_recorded(make_typed: MakeTyped, tmp_path: Path) -> None:
     meta = META.replace("extension: {}", "extension: {applied_transforms: [[Resize, 9]], transforms: [[Pad, {}]]}")
-    written = convert_to_image_directory(make_typed([row(1, None)], meta=meta), tmp_path / "output")
+    written = convert(make_typed([row(1, None)], meta=meta), tmp_path / "output")
     assert written.applied_transforms == (("Resize", 9),)
     assert written.transforms == (("Pad", {}),)
 

@@ -36,13 +36,14 @@ from pytorch_designer.storage.archives import extract_archive, is_archive
 from pytorch_designer.storage.folder_listing import list_folder, single_folder_chain
 from pytorch_designer.storage.output import META_FILE
 from pytorch_designer.storage.paths import check_directory, reading_errors, resolve_inside
-from pytorch_designer.storage.retrying import exists, is_file, is_folder
+from pytorch_designer.storage.retrying import exists, is_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
+    from pytorch_designer.storage.folder_listing import FolderListing
     from pytorch_designer.storage.string_column import StringColumn
 
 __all__ = [
@@ -115,24 +116,7 @@ def open_image_directory(path: Path, *, takes_other_tasks: bool = False) -> Imag
     Raises:
         InvalidDatasetError: The path is no such directory, or something in it is wrong.
     """
-    check_directory(path, InvalidDatasetError)
-    with reading_errors(path, InvalidDatasetError):
-        is_typed = exists(path / META_FILE)
-    if is_typed:
-        return _open_typed(path, takes_other_tasks=takes_other_tasks)
-    top = before = None
-    for listing in single_folder_chain(path):
-        folder = path / listing.path
-        if META_FILE in listing.others:
-            return _open_typed(folder, takes_other_tasks=takes_other_tasks)
-        coco = find_coco_file(path, listing)
-        if coco is not None:
-            return _directory(folder, read_coco(*coco, takes_other_tasks=takes_other_tasks))
-        top, before = listing, top
-    assert top is not None  # noqa: S101 - the chain has at least `path` itself
-    if before is not None and len(top.images):  # a folder of images that is alone is a class, not a level to descend
-        top = before
-    return _directory(path, scan_image_folders(path, top))
+    return _open_folder(path, _list_untyped(path), takes_other_tasks=takes_other_tasks)
 
 
 @contextmanager
@@ -147,10 +131,13 @@ def opened_image_directory(path: Path, *, takes_other_tasks: bool = False) -> It
         FailedToWriteOutputsError: The temporary folder cannot hold the content of the archive.
     """
     with reading_errors(path, InvalidDatasetError):
-        archive = _find_archive(path)
+        archive = path if is_archive(path) else None
     if archive is None:
-        yield open_image_directory(path, takes_other_tasks=takes_other_tasks)
-        return
+        listing = _list_untyped(path)
+        archive = _only_archive(path, listing)
+        if archive is None:
+            yield _open_folder(path, listing, takes_other_tasks=takes_other_tasks)
+            return
     with tempfile.TemporaryDirectory(prefix="pytorch-designer-", ignore_cleanup_errors=True) as folder:
         extract_archive(archive, Path(folder))
         yield open_image_directory(Path(folder), takes_other_tasks=takes_other_tasks)
@@ -210,14 +197,37 @@ def match_classes(training: ImageDirectory, validation: ImageDirectory) -> NDArr
     return indices[validation.labels]  # UNLABELED, -1, is the last element
 
 
-def _find_archive(path: Path) -> Path | None:
-    if is_archive(path):
-        return path
-    if not is_folder(path) or exists(path / META_FILE):
+def _list_untyped(path: Path) -> FolderListing | None:
+    """The listing of the folder `path`, None for a typed directory."""
+    check_directory(path, InvalidDatasetError)
+    with reading_errors(path, InvalidDatasetError):
+        return None if exists(path / META_FILE) else list_folder(path, "")
+
+
+def _only_archive(path: Path, listing: FolderListing | None) -> Path | None:
+    """The one archive in a folder without images and folders."""
+    if listing is None or len(listing.images) or listing.folders:
         return None
-    listing = list_folder(path, "")
-    archives = [path / name for name in listing.others if is_archive(path / name)]
-    return archives[0] if len(archives) == 1 and not len(listing.images) and not listing.folders else None
+    with reading_errors(path, InvalidDatasetError):
+        archives = [path / name for name in listing.others if is_archive(path / name)]
+    return archives[0] if len(archives) == 1 else None
+
+
+def _open_folder(path: Path, listing: FolderListing | None, *, takes_other_tasks: bool) -> ImageDirectory:
+    if listing is None:
+        return _open_typed(path, takes_other_tasks=takes_other_tasks)
+    top = before = listing
+    for level in single_folder_chain(path, listing):
+        folder = path / level.path
+        if META_FILE in level.others:
+            return _open_typed(folder, takes_other_tasks=takes_other_tasks)
+        coco = find_coco_file(path, level)
+        if coco is not None:
+            return _directory(folder, read_coco(*coco, takes_other_tasks=takes_other_tasks))
+        top, before = level, top
+    if len(top.images):  # a folder of images that is alone is a class, not a level to descend
+        top = before
+    return _directory(path, scan_image_folders(path, top))
 
 
 def _open_typed(root: Path, *, takes_other_tasks: bool) -> ImageDirectory:

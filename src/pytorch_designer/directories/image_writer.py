@@ -26,7 +26,6 @@ from pytorch_designer.directories.image_directory import (
     IMAGE_DIRECTORY,
     UNLABELED,
     ImageDirectory,
-    open_image_directory,
     opened_image_directory,
 )
 from pytorch_designer.directories.image_manifest import manifest_line
@@ -62,7 +61,7 @@ class ImageRow(NamedTuple):
     id: int | str
 
 
-def convert_to_image_directory(source: Path, output: Path) -> ImageDirectory:
+def convert_to_image_directory(source: Path, output: Path) -> tuple[int, int]:
     """Write any source that `opened_image_directory` understands as a typed image directory.
 
     Image files are copied as they are. What the source records about transforms is kept.
@@ -72,7 +71,7 @@ def convert_to_image_directory(source: Path, output: Path) -> ImageDirectory:
         output: A folder that is new or empty; complete when this returns, untouched when this raises.
 
     Returns:
-        The directory that was written, as every reader sees it.
+        The number of images and of classes; 0 classes without labels.
 
     Raises:
         InvalidDatasetError: The source is unusable, or a file of it cannot be read.
@@ -90,7 +89,7 @@ def convert_to_image_directory(source: Path, output: Path) -> ImageDirectory:
             transforms=dataset.transforms,
             applied_transforms=dataset.applied_transforms,
         )
-    return open_image_directory(output)
+        return len(dataset), len(dataset.classes)
 
 
 def rows_of(dataset: ImageDirectory, indices: Iterable[int] | None = None) -> Iterator[ImageRow]:

@@ -86,12 +86,11 @@ def list_tree(root: Path, top: FolderListing) -> list[FolderListing]:
     return listings
 
 
-def single_folder_chain(root: Path) -> Iterator[FolderListing]:
-    """`root`, then the one folder in it while there is nothing but one folder: how archives are usually packed.
+def single_folder_chain(root: Path, listing: FolderListing) -> Iterator[FolderListing]:
+    """The `listing` of `root`, then of the one folder in it while there is nothing but one folder, as in most archives.
 
-    The last listing has images, several folders, or none of both.
+    The last listing has images, several folders, or neither.
     """
-    listing = list_folder(root, "")
     yield listing
     while not len(listing.images) and len(listing.folders) == 1:
         listing = list_folder(root, listing.below(listing.folders[0]))

@@ -4,13 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 ready := $(VENV)/.ready
 
-.PHONY: demo test lint types generate torture faulty-disk fuzz families million clean
+.PHONY: demo test quick lint types generate torture faulty-disk fuzz families million clean
 
 demo: $(ready)
 	$(BIN)/pytorch-designer demo --output .demo
 
 test: lint types
 	$(BIN)/python -m pytest -n auto
+
+# For work in between: all but the tests that are marked slow.
+quick: lint types
+	$(BIN)/python -m pytest -n auto -m 'not slow'
 
 lint: $(ready)
 	$(BIN)/ruff check .

@@ -30,8 +30,8 @@ from pytorch_designer.images.transforms.augmentation import Augmentation
 from pytorch_designer.inference.compute import choose_compute
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.settings import settings
-from pytorch_designer.training.learner import open_steps
-from pytorch_designer.training.optimizer import build_optimizer
+from pytorch_designer.training.loop import open_stepper
+from pytorch_designer.training.recipe import build_optimizer
 from pytorch_designer.training.step import StepRequest
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ def epochs(
     stack: ExitStack, root: Path, options: argparse.Namespace, augmentation: Augmentation | None, *, on_gpu: bool
 ) -> Callable[[], None]:
     """A function that trains an epoch each time."""
-    plan = choose_compute(settings(), height=SIZE, width=SIZE)
-    plan.activate()
+    compute = choose_compute(settings(), height=SIZE, width=SIZE)
+    compute.activate()
     dataset = open_image_directory(root)
     loader = stack.enter_context(
         ImageLoader(
@@ -99,11 +99,10 @@ def epochs(
     )
     torch.manual_seed(0)
     network = torchvision.models.get_model(options.model, num_classes=len(dataset.classes))
-    predictor = Predictor(network, SIZING, plan)
-    steps = open_steps(
+    predictor = Predictor(network, SIZING, compute)
+    stepper = open_stepper(
         predictor,
         build_optimizer(predictor.network, 0.001),
-        normalizes_lone_image=True,
         usual_sizes={options.batch_size},
         augmentation=augmentation if on_gpu else None,
     )
@@ -115,8 +114,8 @@ def epochs(
         nonlocal num_epochs
         num_epochs += 1
         for number, batch in enumerate(loader.batches(batches, epoch=num_epochs)):
-            steps.take(batch, StepRequest(num_epochs, number, 0.001, seed=number))
-        steps.settle()
+            stepper.step(batch, StepRequest(num_epochs, number, 0.001, seed=number))
+        stepper.synchronize()
 
     return epoch
 

@@ -31,9 +31,8 @@ from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.images.order import batch_slices, epoch_order
 from pytorch_designer.images.preprocess import normalize
-from pytorch_designer.training.batch_norm import LEAST_MOMENTUM
 from pytorch_designer.training.initial_scale import reduce_norms, scale_convolutions
-from pytorch_designer.training.schedule import learning_rate_at
+from pytorch_designer.training.recipe import LEAST_NORM_MOMENTUM, learning_rate_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -129,7 +128,7 @@ RECIPES = {
 # 0). A share of 1/(step + 1) at the start leaves nothing of the initial values.
 STATISTICS: dict[str, Callable[[float, int], float]] = {
     "the network's own momentum": lambda own, step: own,
-    OURS: lambda own, step: max(own, LEAST_MOMENTUM),
+    OURS: lambda own, step: max(own, LEAST_NORM_MOMENTUM),
     "momentum of at least 0.1, without the initial values": lambda own, step: max(own, 0.1, 1 / (step + 1)),
     "momentum 0.02, without the initial values": lambda own, step: max(0.02, 1 / (step + 1)),
 }
@@ -245,13 +244,13 @@ def run(
             if step == 0 and recipe.scales_weights:
                 inputs, labels = training[0][rows], training[1][rows]
 
-                def look(some: slice, inputs: Tensor = inputs, labels: Tensor = labels) -> tuple[Tensor, Tensor]:
+                def forward_loss(some: slice, inputs: Tensor = inputs, labels: Tensor = labels) -> Images:
                     logits = network(inputs[some])
                     return logits, cross_entropy(logits, labels[some])
 
                 if recipe.reduces_norms:
-                    reduce_norms(network, look)
-                scale_convolutions(network, look, len(labels), learning_rate)
+                    reduce_norms(network, forward_loss)
+                scale_convolutions(network, forward_loss, len(labels), learning_rate)
             loss = cross_entropy(network(training[0][rows]), training[1][rows], label_smoothing=recipe.label_smoothing)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()

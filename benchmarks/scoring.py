@@ -24,12 +24,14 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from measuring import print_table, time_in_turn
+from pytorch_designer.components.score_image_model import COMPONENT, ScoreImageModelParameters
+from pytorch_designer.directories.model_directory import open_trained_model_directory
 from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.inference.predictor import Predictor, inference_batch_size
 from pytorch_designer.models.architectures import Architecture, build_network
-from pytorch_designer.models.loading import load_trained_model
+from pytorch_designer.models.loading import load_model
 from pytorch_designer.models.saving import write_trained_model
-from pytorch_designer.scoring.run import compute_plan, score_images
+from pytorch_designer.scoring.scoring_run import choose_model_compute
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,11 +81,11 @@ def write_model(folder: Path, name: str, size: int) -> None:
 
 def measure(top: Path, num_images: int, num_runs: int) -> None:
     """Run both ways once to warm up and then `num_runs` times in turn."""
-    model = load_trained_model(top / "model")
+    model = load_model(open_trained_model_directory(top / "model"))
     assert model.preprocessing is not None
-    plan = compute_plan(model)
-    plan.activate()
-    predictor = Predictor(model.network, model.preprocessing, plan)
+    compute = choose_model_compute(model)
+    compute.activate()
+    predictor = Predictor(model.network, model.preprocessing, compute)
     batch_size = inference_batch_size(model.preprocessing)
     size = model.preprocessing.crop_height
     images = torch.randint(0, 256, (num_images, 3, size, size), dtype=torch.uint8)
@@ -94,10 +96,13 @@ def measure(top: Path, num_images: int, num_runs: int) -> None:
 
     def score() -> None:
         shutil.rmtree(top / "scored", ignore_errors=True)
-        score_images(trained_model=top / "model", dataset=top / "images", scored_dataset=top / "scored")
+        inputs = {"trained_model": top / "model", "dataset": top / "images"}
+        COMPONENT.run(inputs, {"scored_dataset": top / "scored"}, ScoreImageModelParameters())
 
     ways: dict[str, Callable[[], None]] = {"forward pass": forward, "scoring": score}
-    title = f"{model.architecture.name}, {num_images} PNGs of {size}x{size}, batches of {batch_size}, {plan.describe()}"
+    title = (
+        f"{model.architecture.name}, {num_images} PNGs of {size}x{size}, batches of {batch_size}, {compute.describe()}"
+    )
     print_table(title, time_in_turn(ways, num_runs), num_images)
 
 

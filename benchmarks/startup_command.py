@@ -40,8 +40,8 @@ class StepLoader(SourceFileLoader):
     def exec_module(self, module: ModuleType) -> None:
         """See `importlib.abc.Loader`."""
         super().exec_module(module)
-        assert hasattr(module.ImmediateSteps, "take")
-        module.ImmediateSteps.take = end_here
+        assert hasattr(module.ImmediateStepper, "step")
+        module.ImmediateStepper.step = end_here
 
 
 def end_here(*_arguments: object, **_keywords: object) -> NoReturn:

@@ -43,8 +43,8 @@ from pytorch_designer.images.resources import default_read_threads
 from pytorch_designer.inference.compute import choose_compute
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.settings import settings
-from pytorch_designer.training.learner import open_steps
-from pytorch_designer.training.optimizer import build_optimizer
+from pytorch_designer.training.loop import open_stepper
+from pytorch_designer.training.recipe import build_optimizer
 from pytorch_designer.training.step import StepRequest
 
 if TYPE_CHECKING:
@@ -152,8 +152,8 @@ def compare_with_floor(workload: Workload, root: Path, num_runs: int) -> None:
     size, model = workload.task.size, workload.task.model
     resize_size = size if workload.is_small else size * 256 // 224
     preprocessing = Preprocessing(resize_size=resize_size, crop_height=size, crop_width=size)
-    plan = choose_compute(settings(), height=size, width=size)
-    plan.activate()
+    compute = choose_compute(settings(), height=size, width=size)
+    compute.activate()
     dataset = open_image_directory(root)
     order = epoch_order(len(dataset), seed=1, epoch=1)
     batches = [order[part] for part in batch_slices(len(dataset), workload.task.batch_size)]
@@ -165,8 +165,8 @@ def compare_with_floor(workload: Workload, root: Path, num_runs: int) -> None:
             preprocessing,
             num_threads=threads,
             cache=cache,
-            decodes_ahead=not plan.takes_all_cores,
-            pins_memory=plan.device.type == "cuda",
+            decodes_ahead=not compute.takes_all_cores,
+            pins_memory=compute.device.type == "cuda",
             tolerance=0.0,
             port="benchmark",
         )
@@ -174,7 +174,7 @@ def compare_with_floor(workload: Workload, root: Path, num_runs: int) -> None:
     def network() -> Network:
         torch.manual_seed(0)
         predictor = Predictor(
-            torchvision.models.get_model(model, num_classes=len(dataset.classes)), preprocessing, plan
+            torchvision.models.get_model(model, num_classes=len(dataset.classes)), preprocessing, compute
         )
         return predictor, build_optimizer(predictor.network, 0.001)
 
@@ -182,13 +182,13 @@ def compare_with_floor(workload: Workload, root: Path, num_runs: int) -> None:
     with loader(NO_CACHE) as uncached, loader(CacheBudget(2**34)) as cached:
         in_memory = list(cached.batches(batches))
         ways: dict[str, Callable[[], object]] = {"floor": floor(*network(), in_memory)}
-        if plan.device.type == "cuda":
+        if compute.device.type == "cuda":
             ways["floor, captured"] = captured_floor(*network(), in_memory)
         ways["first epoch"] = our_epoch(*network(), batch_size, lambda: uncached.batches(batches))
         ways["later epochs"] = our_epoch(*network(), batch_size, lambda: cached.batches(batches))
-        seconds = time_in_turn({name: finished(way, plan.device) for name, way in ways.items()}, num_runs)
+        seconds = time_in_turn({name: finished(way, compute.device) for name, way in ways.items()}, num_runs)
     title = f"{model}, {len(dataset):,} {workload.kind}, {size} pixels, batch size {batch_size}"
-    print_table(f"{title}, {plan.describe()}", seconds, len(dataset))
+    print_table(f"{title}, {compute.describe()}", seconds, len(dataset))
 
 
 def finished(way: Callable[[], object], device: torch.device) -> Callable[[], None]:
@@ -241,7 +241,7 @@ def captured_floor(predictor: Predictor, optimizer: torch.optim.SGD, batches: li
 def bare_step(predictor: Predictor, optimizer: torch.optim.SGD, inputs_nchw: Tensor, labels_n: Tensor) -> None:
     """What any training loop has to compute."""
     predictor.network.train()
-    with predictor.plan.autocast():
+    with predictor.compute.autocast():
         logits_nk = predictor.network(inputs_nchw)
     cross_entropy(logits_nk.float(), labels_n).backward()  # type: ignore[no-untyped-call]
     optimizer.step()
@@ -252,12 +252,12 @@ def our_epoch(
     predictor: Predictor, optimizer: torch.optim.SGD, batch_size: int, read: Callable[[], Iterator[Batch]]
 ) -> Callable[[], None]:
     """The steps of Train PyTorch Model on batches from its loader."""
-    steps = open_steps(predictor, optimizer, normalizes_lone_image=True, usual_sizes={batch_size})
+    stepper = open_stepper(predictor, optimizer, usual_sizes={batch_size})
 
     def epoch() -> None:
         for number, batch in enumerate(read()):
-            steps.take(batch, StepRequest(epoch=1, step=number, learning_rate=0.001, seed=number))
-        steps.settle()
+            stepper.step(batch, StepRequest(epoch=1, step=number, learning_rate=0.001, seed=number))
+        stepper.synchronize()
 
     return epoch
 

@@ -21,6 +21,7 @@ from pytorch_designer.components.registry import COMPONENTS
 from pytorch_designer.components.split_image_directory import COMPONENT as SPLIT
 from pytorch_designer.components.train_pytorch_model import COMPONENT as TRAIN
 from pytorch_designer.directories.image_directory import open_image_directory, require_labels
+from pytorch_designer.directories.model_directory import open_model_directory
 from pytorch_designer.directories.transformation_directory import open_transformation_directory
 from pytorch_designer.errors import DesignerError
 from pytorch_designer.harness.job.job_run import JobRequest, run_job
@@ -29,19 +30,18 @@ from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.inference.compute import choose_compute
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.inference.torch_errors import torch_errors
-from pytorch_designer.models.loading import load_model
 from pytorch_designer.models.pretrained import verified_file
 from pytorch_designer.settings import Settings, settings
 from pytorch_designer.spec.parameters import parse_parameters
 from pytorch_designer.storage.output import open_output
 from pytorch_designer.system.stop_requests import StopRequest
-from pytorch_designer.training.checkpoint import CheckpointStore
-from pytorch_designer.training.loop import TrainingRun, train
-from pytorch_designer.training.optimizer import build_optimizer
-from pytorch_designer.training.state import TrainingState
+from pytorch_designer.training.checkpoint import CheckpointPolicy, CheckpointStore
+from pytorch_designer.training.loop import train
+from pytorch_designer.training.recipe import build_optimizer
+from pytorch_designer.training.state import TrainingRun, TrainingState
 from tests.components.test_evaluate_model import write_scores
 from tests.images.digits import write_digits
-from tests.training.small_run import HYPERPARAMETERS, PLAN, PREPROCESSING, RecordingDisplay, small_network
+from tests.training.small_run import COMPUTE, HYPERPARAMETERS, PREPROCESSING, RecordingDisplay, small_network
 
 SOURCE = Path(errors_module.__file__).parent
 DOCUMENTED = SOURCE.parent.parent / "docs" / "reference" / "errors.md"
@@ -94,7 +94,8 @@ def _diverge(folder: Path) -> None:
     with torch.no_grad():
         next(network.parameters()).fill_(torch.inf)
     with _run(folder, network) as run:
-        train(run, TrainingState(network, build_optimizer(network, 0.1)))
+        checkpoints = CheckpointPolicy(CheckpointStore(folder / "output", "run"), 1e9)
+        train(run, TrainingState(network, build_optimizer(network, 0.1)), checkpoints)
 
 
 def _interrupt(folder: Path) -> None:
@@ -102,7 +103,8 @@ def _interrupt(folder: Path) -> None:
     stop = StopRequest()
     stop.request(signal.SIGTERM)
     with _run(folder, network, stop) as run:
-        train(run, TrainingState(network, build_optimizer(network, 0.1)))
+        checkpoints = CheckpointPolicy(CheckpointStore(folder / "output", "run"), 1e9)
+        train(run, TrainingState(network, build_optimizer(network, 0.1)), checkpoints)
 
 
 @contextmanager
@@ -112,14 +114,11 @@ def _run(folder: Path, network: nn.Module, stop: StopRequest | None = None) -> I
     with ImageLoader(dataset, PREPROCESSING, num_threads=1, tolerance=0.0, port="dataset") as loader:
         yield TrainingRun(
             hyperparameters=replace(HYPERPARAMETERS, num_epochs=1),
-            predictor=Predictor(network, PREPROCESSING, PLAN),
+            predictor=Predictor(network, PREPROCESSING, COMPUTE),
             training=loader,
             validation=loader,
             num_classes=3,
-            normalizes_lone_image=True,
             starts_from_scratch=True,
-            checkpoints=CheckpointStore(folder / "output", "run"),
-            checkpoint_seconds=1e9,
             display=RecordingDisplay(),
             on_epoch_end=lambda record: None,
             stop_request=stop or StopRequest(),
@@ -198,7 +197,7 @@ PROVOKE: dict[str, Callable[[Path], object]] = {
     "NotScoredDatasetError": _unscored,
     "ModuleOutOfMemoryError": _ask_for_too_much,
     "InvalidTransformationDirectoryError": open_transformation_directory,
-    "InvalidModelDirectoryError": load_model,
+    "InvalidModelDirectoryError": open_model_directory,
     "FailedToWriteOutputsError": lambda folder: _open(_component(folder)),
     "FailedToDownloadFilesError": _download_from,
     "NonFiniteLossError": _diverge,

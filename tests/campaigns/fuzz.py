@@ -3,9 +3,7 @@
     python -m tests.campaigns.fuzz [--files 20000] [--first 0] [--workers 2]
 
 The files are those of tests/images/mutations.py by their number. They are decoded in processes of their own, under a
-limit on the address space; one that dies ends the campaign with the number of the file that it died of. With each comes
-a PNG with other chunks or rows (tests/images/png_mutations.py); where the shorter way to a PNG's pixels is taken, they
-must be those of Pillow's reader.
+limit on the address space; one that dies ends the campaign with the number of the file that it died of.
 """
 
 from __future__ import annotations
@@ -24,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 from tests.images.mutations import image_files, mutated_image
-from tests.images.png_mutations import is_read_as_plain, plain_png_fault, rearranged_png
 
 MAX_PIXELS = 1_000_000
 MAX_SECONDS = 5.0
@@ -41,7 +38,6 @@ class Findings:
     Attributes:
         decoded: Files that gave pixels, by format.
         refused: Files that gave a named reason, by format.
-        num_plain: PNGs that were read in the shorter way too.
         faults: Everything else; empty if all is well.
         slowest_seconds: The longest time that one file took.
         growth_bytes: How much the peak of the resident memory has grown, after the first `_NUM_WARM` files.
@@ -49,7 +45,6 @@ class Findings:
 
     decoded: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
-    num_plain: int = 0
     faults: list[str] = field(default_factory=list)
     slowest_seconds: float = 0.0
     growth_bytes: int = 0
@@ -86,10 +81,6 @@ def decode_files(first: int, end: int, current: Path) -> Findings:
                 findings.faults.append(f"{number} ({image_format}): refused without a reason")
         except (Exception, Warning) as error:  # noqa: BLE001 (what is looked for)
             findings.faults.append(f"{number} ({image_format}): {type(error).__name__}: {error}")
-        for png in [rearranged_png(number), *([content] if image_format == "PNG" else [])]:
-            findings.num_plain += is_read_as_plain(png)
-            if fault := plain_png_fault(png):
-                findings.faults.append(f"{number} (PNG, read in the shorter way): {fault}")
         seconds = time.perf_counter() - started
         findings.slowest_seconds = max(findings.slowest_seconds, seconds)
         if seconds > MAX_SECONDS:
@@ -124,7 +115,6 @@ def main() -> int:
         print(f"| {name} | {findings.decoded[name]:,} | {findings.refused[name]:,} |")
     print(f"| all {findings.num_files:,} | {findings.decoded.total():,} | {findings.refused.total():,} |\n")
     growth_mebibytes = findings.growth_bytes / 2**20
-    print(f"PNGs read in the shorter way, with the pixels of Pillow's reader: {findings.num_plain:,}")
     print(f"slowest file {findings.slowest_seconds:.2f} s, growth of the peak memory {growth_mebibytes:.1f} MiB")
     print(f"{len(findings.faults)} faults", *findings.faults, sep="\n")
     return 1 if findings.faults else 0
@@ -158,7 +148,6 @@ def fuzz(first: int, end: int, *, num_workers: int) -> Findings:
 def _add(total: Findings, found: dict[str, Any]) -> None:
     total.decoded += Counter(found["decoded"])
     total.refused += Counter(found["refused"])
-    total.num_plain += found["num_plain"]
     total.faults += found["faults"]
     total.slowest_seconds = max(total.slowest_seconds, found["slowest_seconds"])
     total.growth_bytes = max(total.growth_bytes, found["growth_bytes"])

@@ -17,9 +17,9 @@ from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.models.architectures import Architecture, build_network
 from pytorch_designer.models.saving import write_trained_model
-from pytorch_designer.scoring.run import score_images
 from pytorch_designer.serving.mlflow_model import _load_pyfunc
 from tests.images.image_corpus import encode, exif, smooth_pixels
+from tests.scoring.conftest import score
 
 PREPROCESSING = Preprocessing(resize_size=36, crop_height=32, crop_width=30)
 NETWORK = Architecture("shufflenet_v2_x0_5")
@@ -71,7 +71,7 @@ def test_turned_files_are_the_same_image_in_training_scoring_and_serving(
         (batch,) = loader.batches(iter([np.arange(8)]))
     assert torch.equal(batch.images, batch.images[:1].expand_as(batch.images)), "training and validation"
 
-    score_images(trained_model=model, dataset=turned, scored_dataset=tmp_path / "scored")
+    score(model, turned, tmp_path / "scored")
     scores = pd.read_parquet(tmp_path / "scored" / "_data.parquet").filter(like="Scored Probabilities").to_numpy()
     assert scores.shape == (8, 2)
     assert scores[0, 0] != scores[0, 1], "a network that sees something"

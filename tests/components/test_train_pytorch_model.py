@@ -14,12 +14,13 @@ import torch
 from safetensors.torch import load_file
 
 from pytorch_designer.directories.image_directory import open_image_directory
+from pytorch_designer.directories.model_directory import open_trained_model_directory
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.inference.compute import choose_compute
 from pytorch_designer.inference.predictor import Predictor, inference_batch_size
-from pytorch_designer.models.loading import load_trained_model
+from pytorch_designer.models.loading import load_model
 from pytorch_designer.settings import Settings
-from pytorch_designer.training.metrics import MetricSums
+from pytorch_designer.training.history import MetricSums
 from tests.commands import run, start, succeed
 from tests.images.digits import write_digits
 
@@ -89,11 +90,11 @@ def test_log_shows_versions_device_data_a_row_an_epoch_and_the_result(trained: P
 
 
 def test_scoring_the_validation_images_gives_exactly_the_best_epochs_metrics(trained: Path, workspace: Path) -> None:
-    loaded = load_trained_model(trained)
+    loaded = load_model(open_trained_model_directory(trained))
     assert loaded.preprocessing is not None
-    plan = choose_compute(Settings(), height=loaded.preprocessing.crop_height, width=loaded.preprocessing.crop_width)
-    plan.activate()
-    predictor = Predictor(loaded.network, loaded.preprocessing, plan)
+    compute = choose_compute(Settings(), height=loaded.preprocessing.crop_height, width=loaded.preprocessing.crop_width)
+    compute.activate()
+    predictor = Predictor(loaded.network, loaded.preprocessing, compute)
     dataset = open_image_directory(workspace / "validation")
     sums = MetricSums()
     with ImageLoader(dataset, loaded.preprocessing, num_threads=3, tolerance=0.0, port="dataset") as loader:

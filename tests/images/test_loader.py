@@ -158,6 +158,7 @@ def test_a_disk_that_fills_up_costs_time_but_no_pixel(
     assert [str(tmp_path) in message for message in caplog.messages] == [True]
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_nothing_in_the_cache_folder(images: list[bytes], tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
     (tmp_path / "data").mkdir()

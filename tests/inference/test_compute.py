@@ -1,15 +1,17 @@
-"""The device is chosen from the machine, said, and refused by name where it is not there (CASES 33)."""
+"""The device is chosen from the machine, logged, and refused by name where it is missing (CASES 33)."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
 import torch
 
 from pytorch_designer.errors import UnsupportedEnvironmentError
-from pytorch_designer.inference.compute import ComputePlan, choose_compute
+from pytorch_designer.inference.compute import Compute, choose_compute
 from pytorch_designer.settings import Settings
 
 
@@ -22,27 +24,27 @@ def test_a_gpu_that_is_not_there_is_refused_by_name() -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has one")
 def test_without_a_gpu_the_cpu_is_used_and_said() -> None:
-    plan = choose_compute(Settings(num_threads=3), height=8, width=8)
-    assert plan.device.type == "cpu"
-    assert plan.describe().startswith("cpu, 3 threads, fp32")
+    compute = choose_compute(Settings(num_threads=3), height=8, width=8)
+    assert compute.device.type == "cpu"
+    assert compute.describe().startswith("cpu, 3 threads, fp32")
 
 
 def test_small_images_are_computed_in_single_precision_on_every_cpu() -> None:
     assert choose_compute(Settings(device="cpu"), height=47, width=48).precision == "fp32"
 
 
-def test_the_same_machine_gives_the_same_plan() -> None:
+def test_the_same_machine_gives_the_same_choice() -> None:
     first, second = (choose_compute(Settings(), height=224, width=224) for _ in range(2))
     assert first == second
 
 
-def cuda_plan(*, is_deterministic: bool) -> ComputePlan:
-    return ComputePlan(torch.device("cuda", 0), "bf16", torch.channels_last, 1, is_deterministic)
+def on_cuda(*, is_deterministic: bool) -> Compute:
+    return Compute(torch.device("cuda", 0), "bf16", torch.channels_last, 1, is_deterministic)
 
 
 @pytest.fixture
 def torch_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Puts back what a plan sets for the whole process."""
+    """Restores the settings of the whole process."""
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
     monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)
@@ -56,7 +58,7 @@ def torch_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("torch_settings")
 def test_operations_on_a_gpu_must_repeat_and_do_not_only_warn() -> None:
-    cuda_plan(is_deterministic=True).activate()
+    on_cuda(is_deterministic=True).activate()
     assert torch.are_deterministic_algorithms_enabled()
     assert not torch.is_deterministic_algorithms_warn_only_enabled()  # attention repeats only then
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
@@ -66,12 +68,57 @@ def test_operations_on_a_gpu_must_repeat_and_do_not_only_warn() -> None:
 @pytest.mark.usefixtures("torch_settings")
 def test_only_a_workspace_that_repeats_is_kept(monkeypatch: pytest.MonkeyPatch, given: str, kept: str) -> None:
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", given)
-    cuda_plan(is_deterministic=True).activate()
+    on_cuda(is_deterministic=True).activate()
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == kept
 
 
 @pytest.mark.usefixtures("torch_settings")
-def test_a_plan_that_need_not_repeat_lets_any_operation_be_used() -> None:
-    cuda_plan(is_deterministic=True).activate()
-    cuda_plan(is_deterministic=False).activate()
+def test_where_runs_need_not_repeat_any_operation_may_be_used() -> None:
+    on_cuda(is_deterministic=True).activate()
+    on_cuda(is_deterministic=False).activate()
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+USER_SETTINGS = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
+
+# Twenty times 64 MiB, each freed before the next, after a warm-up; prints what keep_freed_memory returns, and the page
+# faults.
+ALLOCATING_PROGRAM = """
+import resource
+import torch
+from pytorch_designer.inference.compute import keep_freed_memory
+is_kept = keep_freed_memory() if {keeps} else False
+for _ in range(20):
+    torch.ones(2**24)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    torch.ones(2**24)
+print(is_kept, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+only_glibc = pytest.mark.skipif("CS_GNU_LIBC_VERSION" not in getattr(os, "confstr_names", {}), reason="not glibc")
+
+
+def keep_and_count_faults(*, keeps: bool, **environment: str) -> tuple[bool, int]:
+    """Whether memory is kept, and the page faults, in a fresh process."""
+    inherited = {name: value for name, value in os.environ.items() if name not in USER_SETTINGS}
+    program = [sys.executable, "-c", ALLOCATING_PROGRAM.format(keeps=keeps)]
+    done = subprocess.run(program, env=inherited | environment, capture_output=True, text=True, check=True)
+    is_kept, faults = done.stdout.split()
+    return is_kept == "True", int(faults)
+
+
+@only_glibc
+def test_freed_memory_costs_no_more_page_faults() -> None:
+    _, faults_by_default = keep_and_count_faults(keeps=False)
+    is_kept, faults = keep_and_count_faults(keeps=True)
+
+    assert is_kept
+    assert faults < faults_by_default / 2
+
+
+@only_glibc
+def test_an_allocator_that_the_user_set_up_is_left_alone() -> None:
+    is_kept, _ = keep_and_count_faults(keeps=True, MALLOC_MMAP_THRESHOLD_="65536")
+
+    assert not is_kept

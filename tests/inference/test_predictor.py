@@ -22,9 +22,9 @@ DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.i
 def predictor_on(device: str) -> Predictor:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 5))
-    plan = choose_compute(Settings.model_validate({"device": device}), height=8, width=8)
-    plan.activate()
-    return Predictor(network, PREPROCESSING, plan)
+    compute = choose_compute(Settings.model_validate({"device": device}), height=8, width=8)
+    compute.activate()
+    return Predictor(network, PREPROCESSING, compute)
 
 
 def batches() -> list[tuple[str, Tensor]]:

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torchvision import models
 
+from pytorch_designer.directories.model_directory import open_model_directory, open_trained_model_directory
 from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.errors import InvalidModelDirectoryError
-from pytorch_designer.models.loading import check_forward, load_model, load_trained_model, network_for_classes
+from pytorch_designer.models.loading import check_forward, load_model, network_for_classes
 from pytorch_designer.models.saving import write_trained_model
 
 if TYPE_CHECKING:
@@ -44,7 +45,9 @@ def _stacked_state(stack: tuple[nn.Module, nn.Linear]) -> dict[str, Tensor]:
 
 def test_trained_model_scores_as_its_network_did(write_legacy_model: Callable[..., Path]) -> None:
     network = models.densenet121(weights=None, num_classes=3).eval()
-    loaded = load_trained_model(write_legacy_model(_prefixed(network), model_name="densenet121", classes=CLASSES))
+    loaded = load_model(
+        open_trained_model_directory(write_legacy_model(_prefixed(network), model_name="densenet121", classes=CLASSES))
+    )
     with torch.inference_mode():
         assert torch.equal(loaded.network(_images()), network(_images()))
     assert loaded.classes == CLASSES
@@ -53,7 +56,7 @@ def test_trained_model_scores_as_its_network_did(write_legacy_model: Callable[..
 
 def test_trained_model_scores_images_at_their_own_size(write_legacy_model: Callable[..., Path]) -> None:
     state = _prefixed(models.resnet18(weights=None, num_classes=3))
-    loaded = load_trained_model(write_legacy_model(state, classes=CLASSES))
+    loaded = load_model(open_trained_model_directory(write_legacy_model(state, classes=CLASSES)))
     assert loaded.preprocessing is None
     assert loaded.preprocessing_for(48, 64) == Preprocessing(
         resize_size=None, crop_height=48, crop_width=64, mean=(0.5, 0.4, 0.3), std=(0.5, 0.25, 0.125)
@@ -63,7 +66,9 @@ def test_trained_model_scores_images_at_their_own_size(write_legacy_model: Calla
 def test_pretrained_trained_model_scores_through_its_stack(
     write_legacy_model: Callable[..., Path], stack: tuple[nn.Module, nn.Linear]
 ) -> None:
-    loaded = load_trained_model(write_legacy_model(_stacked_state(stack), classes=CLASSES, pretrained=True))
+    loaded = load_model(
+        open_trained_model_directory(write_legacy_model(_stacked_state(stack), classes=CLASSES, pretrained=True))
+    )
     with torch.inference_mode():
         assert torch.equal(loaded.network(_images()), stack[1](stack[0](_images())))
     assert loaded.is_stacked_legacy
@@ -74,7 +79,7 @@ def test_a_class_that_the_label_map_leaves_out_is_named_by_its_index(write_legac
     network = models.resnet18(weights=None, num_classes=5).eval()
     root = write_legacy_model(_prefixed(network), classes=("0", "china", "2", "Others", "flower"))
     (root / "index_to_label.csv").write_text(",label\n3,Others\n1,china\n4,flower\n")
-    loaded = load_trained_model(root)
+    loaded = load_model(open_trained_model_directory(root))
     assert loaded.classes == ("0", "china", "2", "Others", "flower")
 
 
@@ -88,7 +93,9 @@ def test_keys_of_the_first_packages_are_read(write_legacy_model: Callable[..., P
         "init_params": {"model_name": "resnet18", "pretrained": False, "num_classes": 3},
     }
     changes = {"flavor_extras": extras, "conda_file": "conda.yaml"}
-    loaded = load_trained_model(write_legacy_model(_prefixed(network), classes=CLASSES, changes=changes))
+    loaded = load_model(
+        open_trained_model_directory(write_legacy_model(_prefixed(network), classes=CLASSES, changes=changes))
+    )
     assert loaded.architecture.init_params == {"zero_init_residual": False}
 
 
@@ -102,13 +109,15 @@ def test_a_model_that_was_trained_on_a_gpu_is_read_without_one(
     with pytest.raises(RuntimeError, match="CUDA"):
         torch.load(root / "model", weights_only=True)
     with torch.inference_mode():
-        assert torch.equal(load_trained_model(root).network(_images()), network(_images()))
+        assert torch.equal(load_model(open_trained_model_directory(root)).network(_images()), network(_images()))
 
 
 def test_stack_for_the_same_classes_is_kept_reordered_and_saved(
     write_legacy_model: Callable[..., Path], stack: tuple[nn.Module, nn.Linear], tmp_path: Path
 ) -> None:
-    loaded = load_model(write_legacy_model(_stacked_state(stack), classes=CLASSES, pretrained=True))
+    loaded = load_model(
+        open_model_directory(write_legacy_model(_stacked_state(stack), classes=CLASSES, pretrained=True))
+    )
     wanted = ("emu", "cat", "dog")
     network = network_for_classes(loaded, wanted)
     check_forward(network, 32, 32)
@@ -121,7 +130,7 @@ def test_stack_for_the_same_classes_is_kept_reordered_and_saved(
         preprocessing=loaded.preprocessing_for(32, 32),
     )
 
-    again = load_trained_model(tmp_path / "new")
+    again = load_model(open_trained_model_directory(tmp_path / "new"))
 
     with torch.inference_mode():
         assert torch.equal(again.network(_images()), stack[1](stack[0](_images()))[:, [2, 0, 1]])
@@ -132,7 +141,9 @@ def test_stack_for_the_same_classes_is_kept_reordered_and_saved(
 def test_stack_for_other_classes_keeps_its_body_under_a_real_head(
     write_legacy_model: Callable[..., Path], stack: tuple[nn.Module, nn.Linear]
 ) -> None:
-    loaded = load_model(write_legacy_model(_stacked_state(stack), classes=CLASSES, pretrained=True))
+    loaded = load_model(
+        open_model_directory(write_legacy_model(_stacked_state(stack), classes=CLASSES, pretrained=True))
+    )
     network = network_for_classes(loaded, ("fox", "gnu"))
     assert isinstance(network, models.ResNet)
     assert network.fc.weight.shape == (2, 512)
@@ -142,7 +153,7 @@ def test_stack_for_other_classes_keeps_its_body_under_a_real_head(
 def test_pretrained_untrained_model_brings_its_weights_and_imagenet_preprocessing(
     write_legacy_model: Callable[..., Path], stack: tuple[nn.Module, nn.Linear]
 ) -> None:
-    loaded = load_model(write_legacy_model(_prefixed(stack[0]), pretrained=True))
+    loaded = load_model(open_model_directory(write_legacy_model(_prefixed(stack[0]), pretrained=True)))
     assert loaded.classes is None
     assert loaded.has_weights
     assert loaded.preprocessing == Preprocessing(resize_size=256, crop_height=224, crop_width=224)
@@ -154,14 +165,14 @@ def test_pretrained_untrained_model_brings_its_weights_and_imagenet_preprocessin
 def test_untrained_model_without_pretraining_leaves_the_size_to_the_dataset(
     write_legacy_model: Callable[..., Path], stack: tuple[nn.Module, nn.Linear]
 ) -> None:
-    loaded = load_model(write_legacy_model(_prefixed(stack[0])))
+    loaded = load_model(open_model_directory(write_legacy_model(_prefixed(stack[0]))))
     assert loaded.preprocessing is None
 
 
 def test_random_weights_of_an_untrained_model_are_drawn_again(
     write_legacy_model: Callable[..., Path], stack: tuple[nn.Module, nn.Linear]
 ) -> None:
-    loaded = load_model(write_legacy_model(_prefixed(stack[0])))
+    loaded = load_model(open_model_directory(write_legacy_model(_prefixed(stack[0]))))
     assert not loaded.has_weights
     torch.manual_seed(7)
     network = network_for_classes(loaded, CLASSES)
@@ -199,16 +210,18 @@ def test_class_that_is_not_the_old_designers_is_refused(
 ) -> None:
     state = {"model.fc.weight": torch.ones(3, 512)}
     with pytest.raises(InvalidModelDirectoryError) as caught:
-        load_model(write_legacy_model(state, classes=CLASSES, changes={"flavor_extras": extras}))
+        load_model(open_model_directory(write_legacy_model(state, classes=CLASSES, changes={"flavor_extras": extras})))
     assert str(caught.value.reason).startswith(reason)
 
 
 def test_trained_model_without_normalisation_is_refused(write_legacy_model: Callable[..., Path]) -> None:
     with pytest.raises(InvalidModelDirectoryError, match="normalised"):
-        load_model(write_legacy_model({"a": torch.ones(1)}, classes=CLASSES, changes={"inputs": []}))
+        load_model(
+            open_model_directory(write_legacy_model({"a": torch.ones(1)}, classes=CLASSES, changes={"inputs": []}))
+        )
 
 
 def test_model_file_that_is_safetensors_by_name_only_is_refused(write_legacy_model: Callable[..., Path]) -> None:
     flavor = {"name": "pytorch", "serialization_method": "safetensors"}
     with pytest.raises(InvalidModelDirectoryError):
-        load_model(write_legacy_model({"a": torch.ones(1)}, changes={"flavor": flavor}))
+        load_model(open_model_directory(write_legacy_model({"a": torch.ones(1)}, changes={"flavor": flavor})))

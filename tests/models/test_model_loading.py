@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 
+from pytorch_designer.directories.model_directory import open_model_directory, open_trained_model_directory
 from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.errors import FailedToWriteOutputsError, InvalidDatasetError, InvalidModelDirectoryError
 from pytorch_designer.models.architectures import Architecture, build_network, find_architecture
@@ -15,7 +16,6 @@ from pytorch_designer.models.loading import (
     LoadedModel,
     check_forward,
     load_model,
-    load_trained_model,
     network_for_classes,
 )
 from pytorch_designer.models.saving import save_untrained_model, write_trained_model, write_untrained_model
@@ -61,7 +61,7 @@ def test_trained_model_comes_back_with_its_weights_classes_and_preprocessing(tra
     torch.manual_seed(1)
     written = build_network(SQUEEZENET, 3)
 
-    loaded = load_trained_model(trained)
+    loaded = load_model(open_trained_model_directory(trained))
 
     assert loaded.classes == CLASSES
     assert loaded.preprocessing == PREPROCESSING
@@ -98,7 +98,7 @@ def test_untrained_model_without_weights_stores_none_and_says_so(tmp_path: Path)
     architecture = Architecture("resnet18", "torchvision", {"zero_init_residual": True})
     save_untrained_model(tmp_path / "model", architecture, pretrained=False)
 
-    loaded = load_model(tmp_path / "model")
+    loaded = load_model(open_model_directory(tmp_path / "model"))
 
     assert {path.name for path in (tmp_path / "model").iterdir()} == {"_meta.yaml", "model_spec.yaml"}
     assert loaded.architecture == architecture
@@ -110,7 +110,7 @@ def test_untrained_network_is_drawn_from_the_callers_seed(tmp_path: Path) -> Non
     write_untrained_model(tmp_path, SQUEEZENET, pretrained=False)
     scores = []
     for seed in (3, 3, 4):
-        loaded = load_model(tmp_path)
+        loaded = load_model(open_model_directory(tmp_path))
         torch.manual_seed(seed)
         scores.append(_score(network_for_classes(loaded, CLASSES)))
     assert torch.equal(scores[0], scores[1])
@@ -128,7 +128,7 @@ def test_output_that_is_not_empty_is_kept(tmp_path: Path) -> None:
 def test_untrained_model_is_no_trained_one(tmp_path: Path) -> None:
     write_untrained_model(tmp_path, SQUEEZENET, pretrained=False)
     with pytest.raises(InvalidModelDirectoryError, match="untrained"):
-        load_trained_model(tmp_path)
+        load_model(open_trained_model_directory(tmp_path))
 
 
 def test_timm_model_comes_back(tmp_path: Path) -> None:
@@ -140,13 +140,13 @@ def test_timm_model_comes_back(tmp_path: Path) -> None:
     )
     images = torch.rand(1, 3, 160, 160)
     with torch.inference_mode():
-        assert torch.equal(load_trained_model(tmp_path).network(images), network.eval()(images))
+        assert torch.equal(load_model(open_trained_model_directory(tmp_path)).network(images), network.eval()(images))
     assert "timm==" in (tmp_path / "requirements.txt").read_text(encoding="utf-8")
 
 
 def test_same_classes_keep_the_head_in_the_new_order(trained: Path) -> None:
-    before = _score(load_model(trained).network)
-    network = network_for_classes(load_model(trained), ("emu", "cat", "dog"))
+    before = _score(load_model(open_model_directory(trained)).network)
+    network = network_for_classes(load_model(open_model_directory(trained)), ("emu", "cat", "dog"))
     assert torch.equal(_score(network), before[:, [2, 0, 1]])
 
 
@@ -159,17 +159,20 @@ def test_model_of_classes_with_gaps_comes_back_and_keeps_its_head(tmp_path: Path
         classes=("Others", "cat", "Others", "dog"),
         preprocessing=PREPROCESSING,
     )
-    before = _score(load_trained_model(tmp_path).network)
-    assert torch.equal(_score(network_for_classes(load_model(tmp_path), ("Others", "cat", "Others", "dog"))), before)
-    reordered = network_for_classes(load_model(tmp_path), ("dog", "Others", "Others", "cat"))
+    before = _score(load_model(open_trained_model_directory(tmp_path)).network)
+    assert torch.equal(
+        _score(network_for_classes(load_model(open_model_directory(tmp_path)), ("Others", "cat", "Others", "dog"))),
+        before,
+    )
+    reordered = network_for_classes(load_model(open_model_directory(tmp_path)), ("dog", "Others", "Others", "cat"))
     assert torch.equal(_score(reordered), before[:, [3, 0, 2, 1]])
 
 
 def test_other_classes_keep_the_body_and_get_a_head_from_the_seed(trained: Path) -> None:
-    original = load_model(trained).network.state_dict()
+    original = load_model(open_model_directory(trained)).network.state_dict()
     states = []
     for seed in (0, 0, 1):
-        loaded = load_model(trained)
+        loaded = load_model(open_model_directory(trained))
         torch.manual_seed(seed)
         states.append(network_for_classes(loaded, ("cat", "dog", "fox", "gnu")).state_dict())
     head = {"classifier.1.weight", "classifier.1.bias"}
@@ -186,7 +189,7 @@ def test_images_that_are_too_small_are_refused_by_size_and_name() -> None:
 
 def test_wrong_size_for_a_network_of_one_size_is_refused(tmp_path: Path) -> None:
     write_untrained_model(tmp_path, Architecture("vit_b_32"), pretrained=False)
-    network = load_model(tmp_path).network
+    network = load_model(open_model_directory(tmp_path)).network
     check_forward(network, 224, 224)
     with pytest.raises(InvalidDatasetError, match="VisionTransformer"):
         check_forward(network, 224, 192)
@@ -263,7 +266,7 @@ def test_trial_forward_tells_whether_a_lone_image_can_be_normalised(name: str, s
 def test_unusable_specification_is_refused_with_its_reason(trained: Path, changes: dict[str, Any], reason: str) -> None:
     _change_spec(trained, **changes)
     with pytest.raises(InvalidModelDirectoryError) as caught:
-        load_model(trained)
+        load_model(open_model_directory(trained))
     assert caught.value.reason == reason
     assert str(trained) in str(caught.value.where)
 
@@ -286,14 +289,14 @@ def test_unusable_preprocessing_is_refused(trained: Path, numbers: dict[str, Any
         trained, inputs=[{"name": "image", "pre_processor": {"class": "Preprocessing", "init_params": init_params}}]
     )
     with pytest.raises(InvalidModelDirectoryError) as caught:
-        load_model(trained)
+        load_model(open_model_directory(trained))
     assert caught.value.reason == "bad_spec"
 
 
 def test_missing_weight_file_is_no_untrained_model(trained: Path) -> None:
     (trained / "model.safetensors").unlink()
     with pytest.raises(InvalidModelDirectoryError, match="weight file is missing"):
-        load_model(trained)
+        load_model(open_model_directory(trained))
 
 
 def test_weights_with_nan_are_refused(trained: Path) -> None:
@@ -301,25 +304,25 @@ def test_weights_with_nan_are_refused(trained: Path) -> None:
     tensors["classifier.1.bias"][1] = float("nan")
     write_safetensors(trained / "model.safetensors", tensors)
     with pytest.raises(InvalidModelDirectoryError) as caught:
-        load_model(trained)
+        load_model(open_model_directory(trained))
     assert caught.value.examples == ("classifier.1.bias",)
 
 
 def test_label_map_of_another_length_does_not_fit_the_weights(trained: Path) -> None:
     (trained / "index_to_label.csv").write_text(",label\n0,cat\n1,dog\n", encoding="utf-8")
     with pytest.raises(InvalidModelDirectoryError) as caught:
-        load_model(trained)
+        load_model(open_model_directory(trained))
     assert caught.value.reason == "other_weights"
 
 
 def test_directory_of_another_type_is_refused(tmp_path: Path) -> None:
     (tmp_path / "_meta.yaml").write_text("type: DataFrameDirectory\nextension: {}\n", encoding="utf-8")
     with pytest.raises(InvalidModelDirectoryError, match="DataFrameDirectory"):
-        load_model(tmp_path)
+        load_model(open_model_directory(tmp_path))
 
 
 def test_loaded_model_is_immutable(trained: Path) -> None:
-    loaded = load_model(trained)
+    loaded = load_model(open_model_directory(trained))
     assert isinstance(loaded, LoadedModel)
     with pytest.raises(AttributeError):
         loaded.classes = ()  # type: ignore[misc]

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torchvision import models
 
+from pytorch_designer.directories.model_directory import open_model_directory
 from pytorch_designer.errors import FailedToDownloadFilesError
 from pytorch_designer.models import pretrained
 from pytorch_designer.models.architectures import Architecture, build_network, find_architecture
@@ -189,7 +190,7 @@ def test_pretrained_model_is_stored_with_weights_and_preprocessing(
 
     save_untrained_model(tmp_path / "model", Architecture("squeezenet1_1"), pretrained=True)
 
-    loaded = load_model(tmp_path / "model")
+    loaded = load_model(open_model_directory(tmp_path / "model"))
     assert loaded.has_weights
     assert loaded.preprocessing is not None
     assert (loaded.preprocessing.resize_size, loaded.preprocessing.crop_height) == (256, 224)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torchvision import models
 
+from pytorch_designer.components.score_image_model import COMPONENT, ScoreImageModelParameters
 from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.models.architectures import Architecture
 from pytorch_designer.models.saving import write_trained_model
@@ -17,6 +18,11 @@ from tests.models.legacy_model import write_legacy_model
 
 CLASSES = ("2", "0", "1")
 PREPROCESSING = Preprocessing(resize_size=32, crop_height=32, crop_width=32)
+
+
+def score(model: Path, dataset: Path, output: Path) -> None:
+    """Run Score Image Model."""
+    COMPONENT.run({"trained_model": model, "dataset": dataset}, {"scored_dataset": output}, ScoreImageModelParameters())
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,8 @@ from torchvision import models
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.scored_dataset import open_scored_dataset
 from pytorch_designer.directories.transformation_directory import open_transformation_directory
-from pytorch_designer.scoring.run import score_images
 from tests.models.legacy_model import deterministic_weights
+from tests.scoring.conftest import score
 
 OLD = Path(__file__).parents[1] / "data" / "old_designer"
 CLASSES = ("china", "flower", "three")
@@ -48,7 +48,7 @@ def old_model(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def test_an_old_model_scores_an_old_dataset_as_the_old_designer_did(old_model: Path, tmp_path: Path) -> None:
     expected = json.loads((OLD / "scores.json").read_text())[old_model.name]
 
-    score_images(trained_model=old_model, dataset=OLD / "image_directory", scored_dataset=tmp_path / "scored")
+    score(old_model, OLD / "image_directory", tmp_path / "scored")
 
     scored = pd.read_parquet(tmp_path / "scored/_data.parquet")
     assert set(scored.columns) == set(expected)

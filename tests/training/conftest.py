@@ -17,15 +17,14 @@ from torch import nn
 from pytorch_designer.directories.image_directory import ImageDirectory, open_image_directory
 from pytorch_designer.images.cache import CacheBudget
 from pytorch_designer.images.loader import ImageLoader
-from pytorch_designer.inference.compute import ComputePlan
+from pytorch_designer.inference.compute import Compute
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.system.stop_requests import StopRequest
 from pytorch_designer.training.checkpoint import CheckpointStore
-from pytorch_designer.training.loop import TrainingRun
-from pytorch_designer.training.optimizer import build_optimizer
-from pytorch_designer.training.state import TrainingState
+from pytorch_designer.training.recipe import build_optimizer
+from pytorch_designer.training.state import TrainingRun, TrainingState
 
-from .small_run import HYPERPARAMETERS, PLAN, PREPROCESSING, BuildRun, RecordingDisplay, SmallRun, small_network
+from .small_run import COMPUTE, HYPERPARAMETERS, PREPROCESSING, BuildRun, RecordingDisplay, SmallRun, small_network
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +55,12 @@ def build_run(datasets: dict[str, ImageDirectory], tmp_path: Path) -> Iterator[B
     with ExitStack() as stack:
 
         def build(
-            network: nn.Module | None = None, output: Path | None = None, plan: ComputePlan = PLAN, **changes: Any
+            network: nn.Module | None = None,
+            output: Path | None = None,
+            compute: Compute = COMPUTE,
+            checkpoint_seconds: float = 1e9,
+            normalizes_lone_image: bool = True,
+            **changes: Any,
         ) -> SmallRun:
             hyperparameters = replace(
                 HYPERPARAMETERS, **{name: changes.pop(name) for name in list(changes) if hasattr(HYPERPARAMETERS, name)}
@@ -68,14 +72,19 @@ def build_run(datasets: dict[str, ImageDirectory], tmp_path: Path) -> Iterator[B
                         PREPROCESSING,
                         num_threads=2,
                         cache=CacheBudget(10**6),
-                        pins_memory=plan.device.type == "cuda",
+                        pins_memory=compute.device.type == "cuda",
                         tolerance=0.0,
                         port=f"{part}_dataset",
                     )
                 )
                 for part, dataset in datasets.items()
             }
-            predictor = Predictor(small_network() if network is None else network, PREPROCESSING, plan)
+            predictor = Predictor(
+                small_network() if network is None else network,
+                PREPROCESSING,
+                compute,
+                normalizes_lone_image=normalizes_lone_image,
+            )
             display = RecordingDisplay()
             parts: dict[str, Any] = {
                 "hyperparameters": hyperparameters,
@@ -83,16 +92,14 @@ def build_run(datasets: dict[str, ImageDirectory], tmp_path: Path) -> Iterator[B
                 "training": loaders["training"],
                 "validation": loaders["validation"],
                 "num_classes": 3,
-                "normalizes_lone_image": True,
                 "starts_from_scratch": True,
-                "checkpoints": CheckpointStore(output or tmp_path / "output", "this run"),
-                "checkpoint_seconds": 1e9,
                 "display": display,
                 "on_epoch_end": lambda record: None,
                 "stop_request": StopRequest(),
             }
             run = TrainingRun(**(parts | changes))
             state = TrainingState(predictor.network, build_optimizer(predictor.network, hyperparameters.learning_rate))
-            return SmallRun(run, state, display)
+            store = CheckpointStore(output or tmp_path / "output", "this run")
+            return SmallRun(run, state, store, checkpoint_seconds, display)
 
         yield build

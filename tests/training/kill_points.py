@@ -2,9 +2,9 @@
 
     python -m tests.training.kill_points FOLDER
 
-Prints a line of JSON for each point: its name, what differs at the end from a run that was left alone, and how many
-steps the last process took. A process
-is forked for each run, from one that has the libraries and no threads: a point costs a fraction of a second.
+Prints a line of JSON for each point: its name, what differs at the end from an undisturbed run, and how many steps the
+last process took. Each run is a fork of a process that has the libraries and no threads, so a point costs a fraction of
+a second.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.system.stop_requests import StopRequest
-from pytorch_designer.training.checkpoint import CheckpointStore
+from pytorch_designer.training.checkpoint import CheckpointPolicy, CheckpointStore
 from pytorch_designer.training.history import EpochRecord
-from pytorch_designer.training.loop import TrainingRun, train
-from pytorch_designer.training.optimizer import build_optimizer
-from pytorch_designer.training.state import TrainingState
-from tests.training.small_run import HYPERPARAMETERS, PLAN, PREPROCESSING
+from pytorch_designer.training.loop import train
+from pytorch_designer.training.recipe import build_optimizer
+from pytorch_designer.training.state import TrainingRun, TrainingState
+from tests.training.small_run import COMPUTE, HYPERPARAMETERS, PREPROCESSING
 
 _FILE_EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}
 _FILE_STRIDE = 5  # shares no factor with the number of operations of a save, so that each of them has its turn
@@ -89,7 +89,7 @@ def run_once(folder: Path, output: Path, result: Path, point: Point) -> None:
         )
         torch.manual_seed(0)
         network = nn.Sequential(nn.Conv2d(3, 2, 3, stride=3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 3))
-        predictor = Predictor(network, PREPROCESSING, PLAN)
+        predictor = Predictor(network, PREPROCESSING, COMPUTE)
         state = TrainingState(predictor.network, build_optimizer(network, HYPERPARAMETERS.learning_rate))
         killer = Killer(point, output)
         run = TrainingRun(
@@ -98,16 +98,14 @@ def run_once(folder: Path, output: Path, result: Path, point: Point) -> None:
             training=training,
             validation=validation,
             num_classes=3,
-            normalizes_lone_image=True,
             starts_from_scratch=True,
-            checkpoints=CheckpointStore(output, "this run"),
-            checkpoint_seconds=0.0,
             display=killer,
             on_epoch_end=lambda record: None,
             stop_request=StopRequest(),
         )
-        run.checkpoints.restore(state)
-        train(run, state)
+        store = CheckpointStore(output, "this run")
+        store.restore(state)
+        train(run, state, CheckpointPolicy(store, seconds=0.0))
     assert state.best is not None
     result.write_text(json.dumps({"outcome": _outcome(state), "counts": killer.counts}))
 

@@ -1,4 +1,4 @@
-"""A small network and what a run of it shows, without a process around it."""
+"""A run of a small network without a process of its own."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from pytorch_designer.directories.preprocessing import Preprocessing
-from pytorch_designer.inference.compute import ComputePlan
+from pytorch_designer.inference.compute import Compute
+from pytorch_designer.training.checkpoint import CheckpointPolicy, CheckpointStore
 from pytorch_designer.training.history import EpochRecord
-from pytorch_designer.training.hyperparameters import Hyperparameters
-from pytorch_designer.training.loop import TrainingRun
-from pytorch_designer.training.state import TrainingState
+from pytorch_designer.training.loop import train
+from pytorch_designer.training.recipe import Hyperparameters
+from pytorch_designer.training.state import TrainingRun, TrainingState
 
 PREPROCESSING = Preprocessing(crop_height=8, crop_width=8)
-PLAN = ComputePlan(
+COMPUTE = Compute(
     device=torch.device("cpu"),
     precision="fp32",
     memory_format=torch.contiguous_format,
@@ -65,11 +66,16 @@ class RecordingDisplay:
 
 @dataclass
 class SmallRun:
-    """A run and its state, with what it showed."""
+    """A run, its state, its checkpoints and its display."""
 
     run: TrainingRun
     state: TrainingState
+    store: CheckpointStore
+    checkpoint_seconds: float
     display: RecordingDisplay
+
+    def train(self) -> str:
+        return train(self.run, self.state, CheckpointPolicy(self.store, self.checkpoint_seconds))
 
     @property
     def network(self) -> nn.Module:

@@ -18,10 +18,8 @@ from torch import Tensor, nn
 
 from pytorch_designer.errors import FailedToWriteOutputsError, InterruptedRunError
 from pytorch_designer.training.checkpoint import CheckpointStore
-from pytorch_designer.training.history import EpochRecord, Metrics
-from pytorch_designer.training.loop import train
-from pytorch_designer.training.metrics import MetricSums
-from pytorch_designer.training.optimizer import build_optimizer
+from pytorch_designer.training.history import EpochRecord, Metrics, MetricSums
+from pytorch_designer.training.recipe import build_optimizer
 from pytorch_designer.training.state import BestEpoch, TrainingState, copy_weights
 
 from .small_run import BuildRun, SmallRun, same_tensors, small_network
@@ -227,7 +225,7 @@ def test_a_signal_before_the_first_step_ends_the_run_there(build_run: BuildRun) 
     small = build_run()
     interrupt(small)
     with pytest.raises(InterruptedRunError, match="after 0 of 4 steps"):
-        train(small.run, small.state)
+        small.train()
     assert small.display.losses == []
 
 
@@ -235,7 +233,7 @@ def test_a_signal_in_validation_ends_the_run_there_and_it_is_validated_again(
     build_run: BuildRun, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     whole = build_run(output=tmp_path / "whole")
-    train(whole.run, whole.state)
+    whole.train()
     first = build_run(output=tmp_path / "stopped")
     validated = first.display.validated
 
@@ -245,10 +243,10 @@ def test_a_signal_in_validation_ends_the_run_there_and_it_is_validated_again(
 
     monkeypatch.setattr(first.display, "validated", stop)
     with pytest.raises(InterruptedRunError, match="epoch 1, after 4 of 4 steps"):
-        train(first.run, first.state)
+        first.train()
     second = build_run(network=small_network(seed=99), output=tmp_path / "stopped")
-    assert second.run.checkpoints.restore(second.state)
-    train(second.run, second.state)
+    assert second.store.restore(second.state)
+    second.train()
     assert len(second.display.losses) == len(whole.display.losses) - 4
     assert same_tensors(copy_weights(second.network), copy_weights(whole.network))
     assert [record.validation for record in second.state.history] == [r.validation for r in whole.state.history]
@@ -267,19 +265,19 @@ def test_a_signal_while_saving_lets_the_save_end_and_stops_a_step_later(
 
     monkeypatch.setattr(CheckpointStore, "save", interrupted)
     with pytest.raises(InterruptedRunError, match="after 3 of 4 steps"):
-        train(small.run, small.state)
-    assert {path.stem for path in small.run.checkpoints.folder.iterdir()} == {"00000002", "00000003"}
+        small.train()
+    assert {path.stem for path in small.store.folder.iterdir()} == {"00000002", "00000003"}
 
 
 def test_a_run_that_patience_had_stopped_stays_stopped(build_run: BuildRun, tmp_path: Path) -> None:
     parts = {"num_epochs": 9, "patience": 1, "learning_rate": 1e-20, "checkpoint_seconds": 0.0}
     network = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))  # without statistics, its loss can only stay equal
     first = build_run(network=network, output=tmp_path / "o", **parts)
-    reason = train(first.run, first.state)
+    reason = first.train()
     assert len(first.state.history) == 2
     second = build_run(network=nn.Sequential(nn.Flatten(), nn.Linear(192, 3)), output=tmp_path / "o", **parts)
-    assert second.run.checkpoints.restore(second.state)
-    assert train(second.run, second.state) == reason
+    assert second.store.restore(second.state)
+    assert second.train() == reason
     assert second.display.losses == []
 
 
@@ -300,7 +298,7 @@ def test_checkpoints_become_rarer_where_writing_them_takes_long(
 
     monkeypatch.setattr(CheckpointStore, "save", slow_save)
     monkeypatch.setattr("pytorch_designer.training.loop.time.monotonic", clock)
-    train(small.run, small.state)
+    small.train()
     assert len(small.display.losses) == 12
     assert 1 <= len(saved) <= 2, "one second of saving asks for fifty of training"
 
@@ -337,7 +335,7 @@ def test_the_end_of_an_epoch_has_a_checkpoint_where_they_stay_cheap(
     monkeypatch.setattr(small.display, "step_taken", slow_step)
     monkeypatch.setattr(CheckpointStore, "save", slow_save)
     monkeypatch.setattr("pytorch_designer.training.loop.time.monotonic", lambda: now[0])
-    train(small.run, small.state)
+    small.train()
     assert saved == expected
 
 

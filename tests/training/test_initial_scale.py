@@ -1,3 +1,5 @@
+"""Scale of initial weights, and the ends of residual branches in networks whose classes are known here."""
+
 from __future__ import annotations
 
 import copy
@@ -10,20 +12,23 @@ import torchvision
 from torch import Tensor, nn
 
 from pytorch_designer.directories.preprocessing import Preprocessing
+from pytorch_designer.errors import NonFiniteLossError
 from pytorch_designer.images.loader import Batch
-from pytorch_designer.inference.compute import ComputePlan
+from pytorch_designer.inference.compute import Compute
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.models.architectures import Architecture, build_network, build_on_meta
 from pytorch_designer.training.initial_scale import (
-    CHANGE_A_STEP,
+    CHANGE_PER_STEP,
+    last_norm_weights,
     normalized_convolutions,
     scale_convolutions,
-    scaled_initial_weights,
+    scale_initial_weights,
 )
-from pytorch_designer.training.optimizer import build_optimizer
-from pytorch_designer.training.step import ImmediateSteps, StepRequest, batch_loss
+from pytorch_designer.training.step import batch_loss
 
-PLAN = ComputePlan(torch.device("cpu"), "fp32", torch.contiguous_format, 1, is_deterministic=True)
+from .small_run import BuildRun, small_network
+
+COMPUTE = Compute(torch.device("cpu"), "fp32", torch.contiguous_format, 1, is_deterministic=True)
 PREPROCESSING = Preprocessing(resize_size=32, crop_height=32, crop_width=32)
 
 
@@ -34,7 +39,7 @@ def some_batch(num_images: int = 8) -> Batch:
 
 
 def predictor_for(network: nn.Module) -> Predictor:
-    return Predictor(network, PREPROCESSING, PLAN)
+    return Predictor(network, PREPROCESSING, COMPUTE)
 
 
 def resnet() -> nn.Module:
@@ -43,13 +48,12 @@ def resnet() -> nn.Module:
     return network
 
 
-def looking(predictor: Predictor, batch: Batch) -> Callable[[slice], tuple[Tensor, Tensor]]:
+def forward_loss_of(predictor: Predictor, batch: Batch) -> Callable[[slice], tuple[Tensor, Tensor]]:
     return lambda rows: batch_loss(predictor, batch.images[rows], batch.labels[rows])
 
 
 def scale(predictor: Predictor, batch: Batch, learning_rate: float = 0.001) -> None:
-    with scaled_initial_weights(predictor, batch, learning_rate=learning_rate):
-        pass
+    scale_initial_weights(predictor, batch, learning_rate=learning_rate)
 
 
 def weights_of(network: nn.Module) -> list[Tensor]:
@@ -57,7 +61,7 @@ def weights_of(network: nn.Module) -> list[Tensor]:
 
 
 @pytest.mark.parametrize(
-    ("learning_rate", "expected"), [(0.001, CHANGE_A_STEP), (0.05, CHANGE_A_STEP), (1e-4, CHANGE_A_STEP / 10)]
+    ("learning_rate", "expected"), [(0.001, CHANGE_PER_STEP), (0.05, CHANGE_PER_STEP), (1e-4, CHANGE_PER_STEP / 10)]
 )
 @pytest.mark.parametrize(
     ("reduces", "tolerance"),
@@ -70,7 +74,7 @@ def test_a_first_step_changes_each_weight_by_the_same_share(
     if reduces:
         scale(predictor, batch, learning_rate)
     else:
-        scale_convolutions(predictor.network, looking(predictor, batch), len(batch.labels), learning_rate)
+        scale_convolutions(predictor.network, forward_loss_of(predictor, batch), len(batch.labels), learning_rate)
     _, loss = batch_loss(predictor, batch.images, batch.labels)
     loss.backward()  # type: ignore[no-untyped-call]
     shares = [
@@ -86,7 +90,7 @@ def test_scaling_changes_nothing_else_of_the_network_nor_what_it_computes() -> N
     network = resnet()
     predictor, before, batch = predictor_for(network), predictor_for(copy.deepcopy(network)), some_batch()
     network.train()
-    scale_convolutions(network, looking(predictor, batch), len(batch.labels), learning_rate=0.001)
+    scale_convolutions(network, forward_loss_of(predictor, batch), len(batch.labels), learning_rate=0.001)
     pairs = normalized_convolutions(network)
     scaled = {id(convolution.weight) for convolution, _ in pairs} | {id(norm.running_var) for _, norm in pairs}
     for (name, tensor), tensor_before in zip(
@@ -212,62 +216,84 @@ def test_the_largest_learning_rate_gives_finite_weights() -> None:
     assert all(weight.isfinite().all() for weight in weights_of(network))
 
 
-def take_first_steps(network: nn.Module, batch: Batch, *, in_step: bool, num_steps: int = 1) -> None:
-    """Train, scaling by the gradients of the first step or by those of a pass of its own."""
-    predictor, optimizer = predictor_for(network), build_optimizer(network, 0.001)
-    steps = ImmediateSteps(predictor, optimizer)
-    requests = [StepRequest(epoch=1, step=step, learning_rate=0.001, seed=1 + step) for step in range(num_steps)]
-    with scaled_initial_weights(predictor, batch, learning_rate=0.001, first_step_of=optimizer if in_step else None):
-        steps.take(batch, requests[0])
-    for request in requests[1:]:
-        steps.take(batch, request)
+def test_a_loss_that_is_not_finite_leaves_the_weights_to_the_first_step(build_run: BuildRun) -> None:
+    small = build_run(network=Cut(np.nan))
+    with pytest.raises(NonFiniteLossError, match="step 1 of epoch 1"):
+        small.train()
 
 
-def test_the_gradients_of_the_first_step_scale_as_those_of_a_pass_of_its_own() -> None:
-    found, expected, batch = resnet(), resnet(), some_batch()
-    take_first_steps(found, batch, in_step=True, num_steps=3)
-    take_first_steps(expected, batch, in_step=False, num_steps=3)
-    before = weights_of(resnet())
-    differences = [
-        ((one - two).norm() / two.norm()).item()
-        for one, two in zip(weights_of(found), weights_of(expected), strict=True)
-    ]
-    changes = [
-        ((two - first * two.norm() / first.norm()).norm() / two.norm()).item()
-        for two, first in zip(weights_of(expected), before, strict=True)
-    ]
-    assert weights_of(found)[-1].norm() < 0.5 * before[-1].norm()
-    assert max(differences) < 0.01
-    assert min(changes) > 0.01, "three steps change directions by more than the two ways differ"
-    statistics = [network.get_buffer("layer4.1.bn2.running_var") for network in (found, expected)]
-    torch.testing.assert_close(*statistics, rtol=0.1, atol=0)
-
-
-def passes_of(network: nn.Module) -> list[int]:
-    """Collects the number of images of each pass of a network."""
+def test_the_first_batch_is_seen_once_more_than_the_others(build_run: BuildRun) -> None:
+    network = small_network()
     passes: list[int] = []
-    network.register_forward_pre_hook(lambda network, inputs: passes.append(len(inputs[0])))
-    return passes
+    network.register_forward_pre_hook(lambda module, inputs: passes.append(len(inputs[0])) if module.training else None)
+    build_run(network=network, num_epochs=1).train()
+    assert passes == [2, 8, 8, 8, 8, 9]
 
 
-def test_a_first_step_that_scales_looks_once_at_the_batch() -> None:
-    network = resnet()
-    passes = passes_of(network)
-    take_first_steps(network, some_batch(), in_step=True, num_steps=3)
-    assert passes == [2, 8, 8, 8]
+def test_learnt_weights_are_not_scaled(build_run: BuildRun) -> None:
+    small = build_run(learning_rate=5e-324, starts_from_scratch=False, num_epochs=1)
+    before = {name: parameter.detach().clone() for name, parameter in small.network.named_parameters()}
+    small.train()
+    assert all(torch.equal(parameter, before[name]) for name, parameter in small.network.named_parameters())
 
 
-@pytest.mark.parametrize(("name", "options"), [("mobilenet_v3_small", {}), ("resnet18", {"zero_init_residual": True})])
-def test_weights_whose_size_matters_are_scaled_before_the_first_step(name: str, options: dict[str, bool]) -> None:
-    torch.manual_seed(1)
-    network: nn.Module = torchvision.models.get_model(name, num_classes=4, **options)
-    passes = passes_of(network)
-    take_first_steps(network, some_batch(), in_step=True)
-    assert passes == [2, 8, 8]
+def ends_found_in(network: nn.Module, side: int = 64) -> set[str]:
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    weights = last_norm_weights(network.train()(torch.zeros(2, 3, side, side)))
+    assert len({id(weight) for weight in weights}) == len(weights)
+    return {names[id(weight)] for weight in weights}
 
 
-def test_a_first_step_that_is_not_taken_scales_nothing() -> None:
-    network = Cut(np.nan)
-    before = weights_of(network)
-    take_first_steps(network, some_batch(), in_step=True)
-    assert all(map(torch.equal, weights_of(network), before))
+def blocks_of(network: nn.Module, kind: type[nn.Module], last: str) -> set[str]:
+    return {f"{name}.{last}.weight" for name, module in network.named_modules() if isinstance(module, kind)}
+
+
+def test_each_block_of_a_resnet_has_one() -> None:
+    basic, deep = torchvision.models.resnet18(), torchvision.models.resnet50()
+    assert ends_found_in(basic) == blocks_of(basic, torchvision.models.resnet.BasicBlock, "bn2")
+    assert ends_found_in(deep) == blocks_of(deep, torchvision.models.resnet.Bottleneck, "bn3")
+
+
+def test_regnet_has_one_in_each_block() -> None:
+    network = torchvision.models.regnet_y_400mf()
+    assert ends_found_in(network) == blocks_of(network, torchvision.models.regnet.ResBottleneckBlock, "f.c.1")
+
+
+def test_only_those_blocks_of_a_mobilenet_that_add_have_one() -> None:
+    network = torchvision.models.mobilenet_v2()
+    adding = {
+        f"{name}.conv.3.weight" for name, module in network.named_modules() if getattr(module, "use_res_connect", False)
+    }
+    assert len(adding) == 10
+    assert ends_found_in(network) == adding
+
+
+def test_dropping_whole_branches_hides_none() -> None:
+    torch.manual_seed(0)
+    assert len(ends_found_in(torchvision.models.efficientnet_b0())) == 9
+
+
+@pytest.mark.parametrize("name", ["densenet121", "shufflenet_v2_x0_5", "vgg11_bn", "alexnet", "vit_b_16"])
+def test_networks_without_residual_batch_norms_have_none(name: str) -> None:
+    assert ends_found_in(torchvision.models.get_model(name), side=224 if name.startswith("vit") else 64) == set()
+
+
+def test_a_sum_of_two_norms_counts_the_longer_path_and_a_norm_without_weights_counts_as_none() -> None:
+    class Sum(nn.Module):
+        def __init__(self, *, has_weights: bool) -> None:
+            super().__init__()
+            self.long = nn.Sequential(
+                nn.Conv2d(3, 3, 1), nn.ReLU(), nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3, affine=has_weights)
+            )
+            self.short = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3))
+
+        def forward(self, images: Tensor) -> Tensor:
+            total: Tensor = self.short(images) + self.long(images)
+            return total + 1
+
+    assert ends_found_in(Sum(has_weights=True)) == {"long.3.weight"}
+    assert ends_found_in(Sum(has_weights=False)) == set()
+
+
+def test_an_output_without_a_graph_has_none() -> None:
+    assert last_norm_weights(torch.zeros(2, 3)) == []

@@ -13,15 +13,14 @@ from torch import Tensor, nn
 from pytorch_designer.errors import InterruptedRunError, NonFiniteLossError
 from pytorch_designer.images.order import batch_slices
 from pytorch_designer.inference.predictor import inference_batch_size
-from pytorch_designer.training.loop import train
-from pytorch_designer.training.metrics import MetricSums
+from pytorch_designer.training.history import MetricSums
 from pytorch_designer.training.state import copy_weights
 
 from .small_run import BuildRun, SmallRun, same_tensors, small_network
 
 
 def trained(small: SmallRun) -> SmallRun:
-    train(small.run, small.state)
+    small.train()
     return small
 
 
@@ -88,7 +87,7 @@ def test_saved_weights_give_the_best_epochs_metrics_exactly(build_run: BuildRun)
 
 def test_best_weights_are_a_copy_that_later_epochs_do_not_touch(build_run: BuildRun) -> None:
     small = build_run(num_epochs=2)
-    train(small.run, small.state)
+    small.train()
     kept = {name: tensor.clone() for name, tensor in best_weights(small).items()}
     with torch.no_grad():
         for parameter in small.network.parameters():
@@ -105,7 +104,7 @@ def test_first_epoch_is_saved_when_none_is_better(build_run: BuildRun) -> None:
 
 def test_training_stops_when_the_validation_loss_no_longer_falls(build_run: BuildRun) -> None:
     small = build_run(learning_rate=5e-324, network=_without_statistics(), num_epochs=50, patience=2)
-    reason = train(small.run, small.state)
+    reason = small.train()
     assert len(small.state.history) == 3
     assert "2 epochs in a row" in reason
 
@@ -120,17 +119,17 @@ def test_infinite_loss_stops_before_the_step_and_names_it(build_run: BuildRun) -
     weights: list[dict[str, Tensor]] = []
     small.display.after_step = lambda _: weights.append(copy_weights(small.network))
     with pytest.raises(NonFiniteLossError) as caught:
-        train(small.run, small.state)
+        small.train()
     assert "step 2 of epoch 2" in caught.value.what
     assert "lower learning_rate" in caught.value.advice
     assert same_tensors(weights[-1], copy_weights(small.network))
-    assert list(small.run.checkpoints.folder.glob("*.json")), "the best weights so far are kept"
+    assert list(small.store.folder.glob("*.json")), "the best weights so far are kept"
 
 
 def test_no_finite_validation_loss_is_an_error_and_no_model(build_run: BuildRun) -> None:
     small = build_run(network=_Explodes(after=1_000_000, in_evaluation=True), num_epochs=1)
     with pytest.raises(NonFiniteLossError, match="validation loss was not finite"):
-        train(small.run, small.state)
+        small.train()
     assert small.state.best is None
 
 
@@ -143,9 +142,9 @@ def test_stop_request_saves_the_state_and_names_the_place(build_run: BuildRun) -
 
     small.display.after_step = stop_at_third
     with pytest.raises(InterruptedRunError, match="after 3 of 4 steps") as caught:
-        train(small.run, small.state)
+        small.train()
     assert caught.value.signal_number == signal.SIGTERM
-    assert len(list(small.run.checkpoints.folder.glob("*.json"))) == 1
+    assert len(list(small.store.folder.glob("*.json"))) == 1
 
 
 @pytest.mark.parametrize("stop_after", range(1, 13))
@@ -162,10 +161,10 @@ def test_run_that_was_stopped_after_any_step_continues_bit_for_bit(
 
     first.display.after_step = stop
     with pytest.raises(InterruptedRunError):
-        train(first.run, first.state)
+        first.train()
     second = build_run(network=small_network(seed=99), output=tmp_path / "stopped")
-    assert second.run.checkpoints.restore(second.state)
-    train(second.run, second.state)
+    assert second.store.restore(second.state)
+    second.train()
     assert first.display.losses + second.display.losses == whole.display.losses
     assert same_tensors(best_weights(second), best_weights(whole))
     assert same_tensors(copy_weights(second.network), copy_weights(whole.network))
@@ -176,7 +175,7 @@ def test_run_that_was_stopped_after_any_step_continues_bit_for_bit(
 def test_finished_state_is_not_trained_further(build_run: BuildRun) -> None:
     small = trained(build_run(num_epochs=2))
     before = copy_weights(small.network)
-    assert train(small.run, small.state) == "All 2 epochs were trained."
+    assert small.train() == "All 2 epochs were trained."
     assert same_tensors(before, copy_weights(small.network))
 
 

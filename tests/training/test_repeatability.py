@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from pytorch_designer.inference.predictor import Predictor
-from pytorch_designer.training.repeatability import settle_repeatability
+from pytorch_designer.training.repeatability import check_repeatability
 from pytorch_designer.training.state import copy_weights
 
-from .small_run import PLAN, PREPROCESSING, same_tensors, small_network
+from .small_run import COMPUTE, PREPROCESSING, same_tensors, small_network
 
 
 class Putting(nn.Module):
@@ -39,9 +39,9 @@ def must_repeat() -> Iterator[None]:
 @pytest.mark.usefixtures("must_repeat")
 @pytest.mark.parametrize("normalizes_lone_image", [True, False])
 def test_a_network_that_repeats_has_to(caplog: pytest.LogCaptureFixture, normalizes_lone_image: bool) -> None:
-    predictor = Predictor(small_network(), PREPROCESSING, PLAN)
+    predictor = Predictor(small_network(), PREPROCESSING, COMPUTE, normalizes_lone_image=normalizes_lone_image)
     before = copy_weights(predictor.network)
-    settle_repeatability(predictor, normalizes_lone_image=normalizes_lone_image)
+    check_repeatability(predictor)
     assert not torch.is_deterministic_algorithms_warn_only_enabled()
     assert not caplog.records
     assert same_tensors(copy_weights(predictor.network), before)
@@ -50,10 +50,10 @@ def test_a_network_that_repeats_has_to(caplog: pytest.LogCaptureFixture, normali
 
 @pytest.mark.usefixtures("must_repeat")
 def test_a_network_that_cannot_repeat_may_be_trained_and_it_is_said(caplog: pytest.LogCaptureFixture) -> None:
-    predictor = Predictor(Putting(), PREPROCESSING, PLAN)
+    predictor = Predictor(Putting(), PREPROCESSING, COMPUTE)
     before = copy_weights(predictor.network)
     with caplog.at_level(logging.WARNING):
-        settle_repeatability(predictor, normalizes_lone_image=True)
+        check_repeatability(predictor)
     assert torch.is_deterministic_algorithms_warn_only_enabled()
     (message,) = caplog.messages
     assert message.endswith("may differ a little: put_ does not have a deterministic implementation.")
@@ -62,6 +62,6 @@ def test_a_network_that_cannot_repeat_may_be_trained_and_it_is_said(caplog: pyte
 
 
 def test_nothing_is_tried_where_runs_need_not_repeat() -> None:
-    predictor = Predictor(Putting(), PREPROCESSING, PLAN)
-    settle_repeatability(predictor, normalizes_lone_image=True)
+    predictor = Predictor(Putting(), PREPROCESSING, COMPUTE)
+    check_repeatability(predictor)
     assert not torch.are_deterministic_algorithms_enabled()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from pytorch_designer.training.history import BadFile, EpochRecord, Metrics, RunSummary
+from pytorch_designer.training.history import BadFileRecord, EpochRecord, Metrics, RunSummary
 from pytorch_designer.training.report import read_summary, write_report
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _SUMMARY = RunSummary(
     environment={"Device": "CPU", "PyTorch": "2.15.0"},
     data={"Training images": "200"},
     fingerprint="abc123",
-    bad_files=(BadFile("training_dataset", "image/0_7.jpg", "truncated JPEG"),),
+    bad_files=(BadFileRecord("training_dataset", "image/0_7.jpg", "truncated JPEG"),),
 )
 
 _AWKWARD = (
@@ -175,7 +175,7 @@ def test_no_name_breaks_the_page(tmp_path: Path) -> None:
         classes=_AWKWARD,
         confusion=np.full((size, size), 3),
         environment={name: name for name in _AWKWARD},
-        bad_files=tuple(BadFile(name, name, name) for name in _AWKWARD),
+        bad_files=tuple(BadFileRecord(name, name, name) for name in _AWKWARD),
         stop_reason="".join(_AWKWARD),
     )
 

@@ -1,6 +1,6 @@
 """`pytorch-designer train IMAGES`: from a folder of images to a trained model in one command.
 
-Does what Split Image Directory, Image Model and Train PyTorch Model do one after the other, without copying images.
+Does the work of Split Image Directory, Image Model and Train PyTorch Model without copying images.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class TrainCommandParameters(TrainPyTorchModelParameters, ImageModelParameters):
-    """The parameters of the components that the command stands for."""
+    """The parameters of the components that the command combines."""
 
     model_name: str = Field("resnet18", description="The network: any classifier of torchvision by name.")
     fraction: float = Field(
@@ -60,28 +60,29 @@ def _train(images: Path, validation: Path | None, output: Path, parameters: Trai
     from pytorch_designer.components import image_model
     from pytorch_designer.components.train_pytorch_model import hyperparameters
     from pytorch_designer.directories.image_directory import opened_image_directory, require_labels
+    from pytorch_designer.directories.model_directory import open_model_directory
     from pytorch_designer.directories.splitting import split_rows
     from pytorch_designer.tracking.tracker import prepared_tracking
+    from pytorch_designer.training.datasets import check_datasets
 
     with ExitStack() as stack:
+        # Faults of the images show here, before torch is imported, which takes seconds.
         dataset = stack.enter_context(opened_image_directory(images))
         require_labels(dataset, "IMAGES")
         if validation is None:
             parts = split_rows(dataset, fraction=parameters.fraction, seed=parameters.random_seed)
-            training_dataset, validation_dataset = dataset.take(parts[0]), dataset.take(parts[1])
+            datasets = check_datasets(dataset.take(parts[0]), dataset.take(parts[1]))
         else:
-            training_dataset = dataset
-            validation_dataset = stack.enter_context(opened_image_directory(validation))
+            datasets = check_datasets(dataset, stack.enter_context(opened_image_directory(validation)))
         untrained = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "untrained_model"
         model = ImageModelParameters(model_name=parameters.model_name, pretrained=parameters.pretrained)
         open_tracker = stack.enter_context(prepared_tracking())
         image_model.run({}, {"untrained_model": untrained}, model)
-        from pytorch_designer.training.run import train_model  # with torch, once the images are known to be good
+        from pytorch_designer.training.training_run import train_model
 
         train_model(
-            untrained_model=untrained,
-            training_dataset=training_dataset,
-            validation_dataset=validation_dataset,
+            model=open_model_directory(untrained),
+            datasets=datasets,
             trained_model=output,
             hyperparameters=hyperparameters(parameters),
             open_tracker=open_tracker,

@@ -18,18 +18,21 @@ class ScoreImageModelParameters(Parameters):
 
 
 def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: ScoreImageModelParameters) -> None:
-    """Write the scores; see `pytorch_designer.scoring.run.score_images`."""
+    """Write the scores; see `pytorch_designer.scoring.scoring_run.score_images`."""
+    from pytorch_designer.directories.image_directory import opened_image_directory
     from pytorch_designer.directories.model_directory import open_trained_model_directory
+    from pytorch_designer.storage.output import open_output
 
-    open_trained_model_directory(inputs["trained_model"])  # its faults show before torch is imported
-    with quick_import("torch"):
-        from pytorch_designer.scoring.run import score_images
+    apart_from = {"the dataset": inputs["dataset"], "the trained model": inputs["trained_model"]}
+    directory = open_trained_model_directory(inputs["trained_model"])
+    with (
+        open_output(outputs["scored_dataset"], apart_from=apart_from) as output,
+        opened_image_directory(inputs["dataset"], takes_other_tasks=True) as images,
+    ):
+        with quick_import("torch"):  # here, so that faults of the directories show before
+            from pytorch_designer.scoring.scoring_run import score_images
 
-    score_images(
-        trained_model=inputs["trained_model"],
-        dataset=inputs["dataset"],
-        scored_dataset=outputs["scored_dataset"],
-    )
+        score_images(directory, images, output)
 
 
 COMPONENT = Component(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from pytorch_designer.training.hyperparameters import Hyperparameters
+    from pytorch_designer.training.recipe import Hyperparameters
 
 # The smallest positive double, which the old designer documents as the lower bound (double.Epsilon).
 SMALLEST_LEARNING_RATE = 5e-324
@@ -42,29 +42,27 @@ class TrainPyTorchModelParameters(Parameters):
 
 
 def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: TrainPyTorchModelParameters) -> None:
-    """Train, and write the ModelDirectory; see `pytorch_designer.training.run.train_model`."""
-    from pytorch_designer.directories.image_directory import match_classes, opened_image_directory, require_labels
+    """Train, and write the ModelDirectory; see `pytorch_designer.training.training_run.train_model`."""
+    from pytorch_designer.directories.image_directory import opened_image_directory
     from pytorch_designer.directories.model_directory import open_model_directory
     from pytorch_designer.tracking.tracker import prepared_tracking
+    from pytorch_designer.training.datasets import check_datasets
 
     with ExitStack() as stack:
-        # What is wrong with the inputs shows here, before torch is imported, which takes seconds.
-        open_model_directory(inputs["untrained_model"])
+        # Faults of the inputs show here, before torch is imported, which takes seconds.
+        model = open_model_directory(inputs["untrained_model"])
         training, validation = (
             stack.enter_context(opened_image_directory(inputs[port]))
             for port in ("training_dataset", "validation_dataset")
         )
-        require_labels(training, "training_dataset")
-        require_labels(validation, "validation_dataset")
-        match_classes(training, validation)
+        datasets = check_datasets(training, validation)
         open_tracker = stack.enter_context(prepared_tracking())
         with quick_import("torch"):
-            from pytorch_designer.training.run import train_model
+            from pytorch_designer.training.training_run import train_model
 
         train_model(
-            untrained_model=inputs["untrained_model"],
-            training_dataset=training,
-            validation_dataset=validation,
+            model=model,
+            datasets=datasets,
             trained_model=outputs["trained_model"],
             hyperparameters=hyperparameters(parameters),
             open_tracker=open_tracker,
@@ -72,8 +70,8 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: Tra
 
 
 def hyperparameters(parameters: TrainPyTorchModelParameters) -> Hyperparameters:
-    """The parameters by the names that training has for them."""
-    from pytorch_designer.training.hyperparameters import Hyperparameters
+    """The parameters as training takes them; imports torch."""
+    from pytorch_designer.training.recipe import Hyperparameters
 
     return Hyperparameters(
         num_epochs=parameters.epochs,

@@ -1,22 +1,32 @@
-"""Decoded pixels, in memory and on a local disk, so that a dataset is read and decoded once as far as there is room.
+"""Cache of decoded pixels, in memory and on a local disk.
 
-rows 0 ... in memory ... | ... on local disk ... | ... read again in every epoch ... num_images - 1
+    rows 0 ... in memory ... | ... on local disk ... | ... read again in every epoch ... num_images - 1
+
+The file on disk holds one row after the other, each `height * width * 3` bytes. It has no name from the start, so that
+nothing is left behind when the process is killed. It is not mapped into memory: a full disk would end the process with
+a signal, where calls report an error. At the first error that the disk reports it is given up with a warning, and the
+images are read from their source again. A run never fails because of it.
 """
 
 from __future__ import annotations
 
+import errno
+import logging
+import os
 import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
-from pytorch_designer.images.disk_rows import DiskRows
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+_log = logging.getLogger(__name__)
+
+_CAN_USE_DISK = hasattr(os, "pwrite") and hasattr(os, "preadv")  # not on Windows
 
 
 @dataclass(frozen=True)
@@ -38,17 +48,16 @@ NO_CACHE = CacheBudget()
 
 
 class PixelCache:
-    """The pixels of the first rows of a dataset, as many as the budget allows.
+    """Cache of the first rows of a dataset, as many as the budget allows. May be used by many threads.
 
-    Memory and room on the disk are taken as rows are stored. Rows are stored by many threads, each row whole before
-    it is marked.
+    Memory and room on the disk are taken as rows are stored.
 
     Attributes:
-        num_rows: How many rows, from 0 on, are kept in memory once they have been stored.
+        num_rows: Rows, from 0 on, that are kept in memory once they have been stored.
     """
 
     def __init__(self, num_images: int, size: tuple[int, int] | None, *, budget: CacheBudget) -> None:
-        """Prepare to keep images of `size` (height, width); None, where they differ in size: none is kept."""
+        """Prepare to keep images of `size` (height, width); None where sizes differ: no image is kept."""
         self._shape = (*(size or (0, 0)), 3)
         self._row_bytes = int(np.prod(self._shape))
         self._budget = budget
@@ -75,7 +84,7 @@ class PixelCache:
         )
 
     def describe(self) -> str:
-        """Where the images of the dataset are kept, in a few words for the log."""
+        """Where images are cached, for the log."""
         num_images, num_on_disk = len(self._is_stored), len(self._disk.rows)
         parts = []
         if self.num_rows:
@@ -103,21 +112,23 @@ class PixelCache:
         elif row in self._disk.rows:
             self._disk.store(row, pixels_hwc)
 
-    def pixels_of(self, row: int) -> NDArray[np.uint8] | None:
-        """The pixels of a row that is held, uint8 [height, width, 3], not to be changed; None if it is not held."""
-        if row in self._disk.rows:
-            return self._disk.read(row)
+    def in_memory(self, row: int) -> NDArray[np.uint8] | None:
+        """The pixels of a row, uint8 [height, width, 3], not to be changed; None if they are not held in memory."""
         pixels: NDArray[np.uint8] | None = self._storage()[row] if self._is_stored[row] else None
         return pixels
 
-    def gather(self, rows: NDArray[np.int64], *, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
-        """A copy of the pixels of rows that are held in memory, uint8 [n, height, width, 3], in `out` if given."""
+    def on_disk(self, row: int) -> NDArray[np.uint8] | None:
+        """The pixels of a row, uint8 [height, width, 3]; None if they are not held on the local disk."""
+        return self._disk.read(row) if row in self._disk.rows else None
+
+    def gather(self, rows: NDArray[np.int64], *, out: NDArray[np.uint8]) -> None:
+        """Copy the pixels of rows into `out`, uint8 [n, height, width, 3]; of rows that are not held, anything."""
         # Not torch.index_select: it copies with all cores, and waits long where others use them too. Rows are within
         # range; a mode that checks it would fill `out` by way of another copy.
-        return np.take(self._storage(), rows, axis=0, out=out, mode="clip")
+        np.take(self._storage(), rows, axis=0, out=out, mode="clip")
 
-    def clear(self, *, is_in_use: bool = False) -> None:
-        """Give memory and disk back; nothing is held any more.
+    def close(self, *, is_in_use: bool = False) -> None:
+        """Give memory and disk back; nothing is held any more. Safe to repeat.
 
         Args:
             is_in_use: Whether a thread may still store or read; the file is left open for it, empty.
@@ -125,10 +136,7 @@ class PixelCache:
         with self._lock:
             self._is_stored[:] = False
             self._pixels = None
-        if is_in_use:
-            self._disk.clear()
-        else:
-            self._disk.close()
+        self._disk.close(is_in_use=is_in_use)
 
     def _storage(self) -> NDArray[np.uint8]:
         with self._lock:
@@ -138,6 +146,95 @@ class PixelCache:
 
     def _megabytes(self, num_rows: int) -> str:
         return f"{num_rows * self._row_bytes / 1e6:,.1f} MB"
+
+
+class DiskRows:
+    """The pixels of a range of rows, on disk. May be used by many threads, but for `close`.
+
+    Attributes:
+        rows: The rows that are kept once they have been stored.
+        folder: The folder of the file.
+    """
+
+    def __init__(self, rows: range, shape: tuple[int, int, int], folder: Path) -> None:
+        """Prepare to store rows of `shape` uint8; no file is made before the first one."""
+        self.rows = rows if _CAN_USE_DISK else range(0)
+        self.folder = folder
+        self._shape = shape
+        self._row_bytes = int(np.prod(shape))
+        self._is_stored = np.zeros(len(rows), dtype=np.bool_)
+        self._file: IO[bytes] | None = None
+        self._is_given_up = False
+        self._lock = threading.Lock()
+
+    def store(self, row: int, pixels_hwc: NDArray[np.uint8]) -> None:
+        """Keep the pixels, uint8 [height, width, 3], of a row of `rows`, unless the disk has failed."""
+        index = row - self.rows.start
+        if self._is_given_up or self._is_stored[index]:
+            return
+        try:
+            content = np.ascontiguousarray(pixels_hwc).data.cast("B")
+            num_written = os.pwrite(self._descriptor(), content, index * self._row_bytes)
+            if num_written < self._row_bytes:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            self._give_up(error)
+        else:
+            self._is_stored[index] = True
+
+    def read(self, row: int) -> NDArray[np.uint8] | None:
+        """The pixels of a row of `rows`, uint8 [height, width, 3]; None if it is not held."""
+        index = row - self.rows.start
+        if not self._is_stored[index]:
+            return None
+        pixels = np.empty(self._shape, dtype=np.uint8)
+        try:
+            num_read = os.preadv(self._descriptor(), [pixels.data], index * self._row_bytes)
+        except OSError as error:
+            self._give_up(error)
+            return None
+        # The file may have been truncated in the meantime.
+        return None if self._is_given_up or num_read < self._row_bytes else pixels
+
+    def close(self, *, is_in_use: bool = False) -> None:
+        """Give the room on the disk back; nothing is held or stored any more. Safe to repeat.
+
+        Args:
+            is_in_use: Whether another thread may still store or read; the file is left open for it, empty.
+        """
+        with self._lock:
+            self._drop()
+            if self._file is not None and not is_in_use:
+                self._file.close()
+
+    def _give_up(self, error: OSError) -> None:
+        with self._lock:
+            if self._is_given_up:
+                return
+            self._drop()
+        _log.warning(
+            "The local disk in %s cannot be used to keep decoded images: %s. They are read again in every epoch.",
+            self.folder,
+            error.strerror or error,
+        )
+
+    def _drop(self) -> None:
+        # In this order: whoever reads while the file is truncated sees afterwards that what was read does not count.
+        self._is_given_up = True
+        self._is_stored[:] = False
+        if self._file is not None and not self._file.closed:
+            try:
+                os.truncate(self._file.fileno(), 0)
+            except OSError:
+                _log.debug("%s: the file of decoded images keeps its room until the run ends.", self.folder)
+
+    def _descriptor(self) -> int:
+        with self._lock:
+            if self._file is None:
+                self._file = tempfile.TemporaryFile(  # noqa: SIM115  # `close` closes it
+                    buffering=0, dir=self.folder, prefix="pytorch-designer-"
+                )
+            return self._file.fileno()
 
 
 def _share(number: int, num_images: int) -> str:

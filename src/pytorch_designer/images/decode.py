@@ -2,8 +2,7 @@
 
 - 8 bit JPEGs, grayscale or colour, go to the decoder in torchvision, which needs no lock and no copy.
 - Everything else goes to Pillow. PNG too, on purpose: torchvision's PNG decoder ends the whole process with a
-  segmentation fault on some damaged files (seen with 0.29.2 on one flipped byte), and is no faster. Small and plain
-  PNGs take a shorter way to the same decoder of Pillow's (`plain_png`).
+  segmentation fault on some damaged files (seen with 0.29.2 on one flipped byte), and is no faster.
 - Sizes are checked in the header, before memory for pixels is asked for.
 
 | in the file | RGB |
@@ -44,7 +43,6 @@ from PIL import (
 
 from pytorch_designer.images.bad_files import UndecodableImageError
 from pytorch_designer.images.header import exif_orientation, parse_jpeg_header, sniff_format
-from pytorch_designer.images.plain_png import parse_plain_png
 from pytorch_designer.images.reading import read_file, read_start
 from pytorch_designer.settings import settings
 
@@ -129,8 +127,6 @@ def _decode(
     content = data if isinstance(data, bytearray) else bytearray(data)
     limit = settings().max_image_pixels if max_pixels is None else max_pixels
     name = sniff_format(content)
-    if name == "PNG" and (pixels := _plain_png_pixels(content, limit, to_rgb)) is not None:
-        return torch.from_numpy(pixels).permute(2, 0, 1), 1
     if name != "JPEG":
         return _decode_with_pillow(name, content, limit, to_rgb)
     header = parse_jpeg_header(content)
@@ -184,19 +180,6 @@ def _jpeg_decoder() -> Callable[[torch.Tensor, int], torch.Tensor] | None:
     import torchvision  # noqa: F401  # registers the operator
 
     return torch.ops.image.decode_jpeg if hasattr(torch.ops.image, "decode_jpeg") else None
-
-
-def _plain_png_pixels(
-    content: bytearray, max_pixels: int, to_rgb: Callable[[Image.Image], NDArray[np.uint8]]
-) -> NDArray[np.uint8] | None:
-    """The pixels of a plain and undamaged PNG; None for all others."""
-    png = parse_plain_png(content)
-    if png is None:
-        return None
-    _check_size(png.width, png.height, max_pixels)
-    with _turn_to_decode(png.width, png.height):
-        image = png.load()
-        return None if image is None else to_rgb(image)
 
 
 def _decode_with_pillow(

@@ -1,20 +1,23 @@
-"""Where and in which number format a network runs: chosen from the hardware and the image size, never from timing.
+"""Device, precision and memory layout of a network: chosen from the hardware and the image size, never from timing.
 
-The choice is a function of what the machine is, so that a run on the same machine repeats bit for bit.
-Measured grounds: docs/benchmarks.md, "Precision".
+A run on the same machine therefore repeats bit for bit. Measurements: docs/benchmarks.md, "Precision".
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
+import platform
+import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+import torchvision
 
+from pytorch_designer import __version__
 from pytorch_designer.errors import UnsupportedEnvironmentError
-from pytorch_designer.inference.allocator import keep_freed_memory
 from pytorch_designer.system.resources import usable_cores
 
 if TYPE_CHECKING:
@@ -24,22 +27,31 @@ if TYPE_CHECKING:
 # 0.55 of the speed of fp32 at 8 px, equal at 32 and 48 px, 1.5 times at 64 px, 2.2 times at 224 px).
 _FEWEST_PIXELS_FOR_CPU_BF16 = 48 * 48
 
-# Of cuBLAS; with another its matrix products may be added up in another order each time.
+# Of cuBLAS; with another one its matrix products may be summed in a different order each time.
 _REPEATABLE_WORKSPACES = (":4096:8", ":16:8")
+
+# The names of malloc.h.
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
+_NEVER_TRIM = -1
+_LARGEST_KEPT_BYTES = 2**30
+_LARGEST_KEPT_BYTES_BEFORE_GLIBC_2_35 = 2**25
+
+_USER_SETTINGS = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
 
 Precision = Literal["fp32", "bf16"]
 
 
 @dataclass(frozen=True)
-class ComputePlan:
-    """How tensors are computed.
+class Compute:
+    """Device, precision, layout and threads of a network.
 
     Attributes:
-        device: Where the network and the batches are.
-        precision: `bf16`: forward pass under bf16 autocast, weights and optimizer in fp32. `fp32`: all in fp32.
+        device: Device of the network and the batches.
+        precision: `bf16`: forward pass under bf16 autocast, weights and optimizer in fp32. `fp32`: everything in fp32.
         memory_format: Layout of images and convolution weights.
         num_threads: Threads of a CPU operation.
-        is_deterministic: Whether operations that repeat bit for bit are demanded.
+        is_deterministic: Whether operations must repeat bit for bit.
     """
 
     device: torch.device
@@ -60,7 +72,7 @@ class ComputePlan:
         return torch.autocast(self.device.type, torch.bfloat16)
 
     def activate(self) -> None:
-        """Make the process-wide settings of torch, and of the allocator below it, those of this plan."""
+        """Apply this to the process-wide settings of torch and of the allocator below it."""
         torch.set_num_threads(self.num_threads)
         torch.get_num_threads()  # from now on this thread keeps its number, whatever other threads set theirs to
         if self.device.type == "cpu":
@@ -71,7 +83,7 @@ class ComputePlan:
         torch.set_float32_matmul_precision("high")  # TF32, as convolutions have it by default
         if self.is_deterministic and os.environ.get("CUBLAS_WORKSPACE_CONFIG") not in _REPEATABLE_WORKSPACES:
             os.environ["CUBLAS_WORKSPACE_CONFIG"] = _REPEATABLE_WORKSPACES[0]
-        # Not as warnings alone: then attention adds its gradients up in no fixed order, though it has a form that does.
+        # Not only as warnings: attention would then sum its gradients in no fixed order, although it can do otherwise.
         torch.use_deterministic_algorithms(self.is_deterministic)
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
@@ -83,21 +95,52 @@ class ComputePlan:
         return f"{self.device.type}, {self.num_threads} threads, {self.precision}, {layout}"
 
 
-def choose_compute(settings: Settings, *, height: int, width: int) -> ComputePlan:
-    """The plan for images of `height` x `width` pixels on this machine.
+def choose_compute(settings: Settings, *, height: int, width: int) -> Compute:
+    """The choice for images of `height` x `width` pixels on this machine.
 
     Raises:
         UnsupportedEnvironmentError: A device was asked for that this machine does not have.
     """
     device = _device(settings.device)
     precision = settings.precision if settings.precision != "auto" else _precision(device, height * width)
-    return ComputePlan(
+    return Compute(
         device=device,
         precision=precision,
         memory_format=torch.channels_last if precision == "bf16" or device.type == "cuda" else torch.contiguous_format,
         num_threads=settings.num_threads or min(usable_cores(), torch.get_num_threads()),
         is_deterministic=settings.deterministic,
     )
+
+
+def environment_info(compute: Compute) -> dict[str, str]:
+    """Versions and hardware, by label. Environment variables are never included: they hold secrets."""
+    versions = f"pytorch-designer {__version__}, torch {torch.__version__}, torchvision {torchvision.__version__}"
+    return {"Versions": f"{versions}, Python {platform.python_version()}", "Device": compute.describe()}
+
+
+def keep_freed_memory() -> bool:
+    """Let this process keep the memory it frees instead of returning it to the kernel.
+
+    Every training step allocates and frees the same large tensors. By default glibc returns each of them to the kernel,
+    and the next step pays for fresh, zeroed pages: a fifth of the time of ResNet-18 at 32 pixels (docs/benchmarks.md,
+    "Training beside other libraries").
+
+    The process then stays at its peak of memory. Blocks of more than 1 GiB (before glibc 2.35, 32 MiB) are still
+    returned. An environment that configures the allocator (`MALLOC_TRIM_THRESHOLD_`, `MALLOC_MMAP_THRESHOLD_`,
+    `GLIBC_TUNABLES`) is left alone, and so are other C libraries.
+
+    Returns:
+        Whether it was done.
+    """
+    if not sys.platform.startswith("linux") or any(name in os.environ for name in _USER_SETTINGS):
+        return False
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries than glibc have none
+    if set_option is None:
+        return False
+    is_set = any(
+        set_option(_M_MMAP_THRESHOLD, size) for size in (_LARGEST_KEPT_BYTES, _LARGEST_KEPT_BYTES_BEFORE_GLIBC_2_35)
+    )
+    return is_set and bool(set_option(_M_TRIM_THRESHOLD, _NEVER_TRIM))
 
 
 def _device(name: Literal["auto", "cpu", "cuda", "mps"]) -> torch.device:
@@ -125,6 +168,6 @@ def _cpu_computes_bf16() -> bool:
     if hasattr(torch.cpu, "get_capabilities"):
         capabilities = torch.cpu.get_capabilities()
         return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
-    # Before torch 2.10 nothing public tells.
+    # Before torch 2.10 there is no public function.
     is_supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return is_supported is not None and bool(is_supported())

@@ -1,4 +1,4 @@
-"""The forward pass that validation, scoring and serving share, so that they agree to the last bit."""
+"""Predictor: the forward pass that training, validation and scoring share, so that they agree to the last bit."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
+from torch import nn
 
 from pytorch_designer.images.preprocess import normalize
-from pytorch_designer.inference.adaptive_pooling import pool_in_fixed_order
 from pytorch_designer.inference.single_pixel import multiply_single_pixels
 from pytorch_designer.inference.torch_errors import torch_errors
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from pytorch_designer.directories.preprocessing import Preprocessing
-    from pytorch_designer.inference.compute import ComputePlan
+    from pytorch_designer.inference.compute import Compute
 
 BatchT = TypeVar("BatchT")
 
-_PIXELS_A_BATCH = 64 * 224 * 224
+_PIXELS_PER_BATCH = 64 * 224 * 224
 _MAX_BATCH = 256
 
 
@@ -32,31 +32,54 @@ class Predictor:
     """A network with its preprocessing on its device.
 
     Args:
-        network: Maps float32 images [n, 3, h, w] to logits [n, k]. Moved to the plan's device and layout; on a CPU its
-            convolutions are made to multiply single pixels, on a GPU its pooling to repeat bit for bit.
+        network: Maps float32 images [n, 3, h, w] to logits [n, k]. Moved to the device and layout of `compute`; on a
+            CPU, its convolutions multiply single pixels as matrices.
         preprocessing: What the network was trained with.
-        plan: Device and precision.
+        compute: Device and precision.
+        normalizes_lone_image: Whether batch norm can take its statistics from a batch of one image in training. It
+            cannot where it sees one value per channel.
     """
 
-    def __init__(self, network: nn.Module, preprocessing: Preprocessing, plan: ComputePlan) -> None:
-        self.network: nn.Module = network.to(device=plan.device, memory_format=plan.memory_format)  # type: ignore[call-overload]
-        if plan.device.type == "cpu":
+    def __init__(
+        self,
+        network: nn.Module,
+        preprocessing: Preprocessing,
+        compute: Compute,
+        *,
+        normalizes_lone_image: bool = True,
+    ) -> None:
+        self.network: nn.Module = network.to(device=compute.device, memory_format=compute.memory_format)  # type: ignore[call-overload]
+        if compute.device.type == "cpu":
             multiply_single_pixels(self.network)
-        elif plan.device.type == "cuda" and plan.is_deterministic:
-            pool_in_fixed_order(self.network)
         self.preprocessing = preprocessing
-        self.plan = plan
+        self.compute = compute
+        self._normalizes_lone_image = normalizes_lone_image
+
+    def can_normalize(self, num_images: int) -> bool:
+        """Whether batch norm can take its statistics from a training batch of so many images."""
+        return num_images > 1 or self._normalizes_lone_image
+
+    def train_mode(self, num_images: int) -> None:
+        """Put the network in training mode for a batch of `num_images` images.
+
+        Where batch norm cannot take its statistics from the batch, it normalizes with the running statistics.
+        """
+        self.network.train()
+        if not self.can_normalize(num_images):
+            for module in self.network.modules():
+                if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
+                    module.eval()
 
     def send(self, tensor: Tensor) -> Tensor:
         """A tensor on the device. To a GPU it is copied out of pinned memory, which the caller does not wait for."""
-        if self.plan.device.type == "cuda" and tensor.device.type == "cpu":
+        if self.compute.device.type == "cuda" and tensor.device.type == "cpu":
             pinned = tensor if tensor.is_pinned() else tensor.pin_memory()
-            return pinned.to(self.plan.device, non_blocking=True)
-        return tensor.to(self.plan.device)
+            return pinned.to(self.compute.device, non_blocking=True)
+        return tensor.to(self.compute.device)
 
     def prepare(self, images_nchw: Tensor) -> Tensor:
-        """uint8 images [n, 3, h, w] as the normalised float32 input of the network, on its device."""
-        images_nchw = self.send(images_nchw).contiguous(memory_format=self.plan.memory_format)
+        """uint8 images [n, 3, h, w] as the normalized float32 input of the network, on its device."""
+        images_nchw = self.send(images_nchw).contiguous(memory_format=self.compute.memory_format)
         return normalize(images_nchw, self.preprocessing)
 
     def logits(self, images_nchw: Tensor) -> Tensor:
@@ -72,17 +95,17 @@ class Predictor:
     ) -> Iterator[tuple[BatchT, Tensor]]:
         """Yield each batch with its logits, float32 [n, k] on the CPU.
 
-        A GPU computes them while the batch before is in use and the next one is read.
+        A GPU computes them while the previous batch is in use and the next one is read.
 
         Args:
             batches: With at least one image each.
             images_of: The images of a batch, uint8 [n, 3, h, w].
-            errors: Gives the errors of a forward pass of these images their names; None: `torch_errors` does.
+            errors: Names the errors of a forward pass of these images; None: `torch_errors` does.
 
         Raises:
             ModuleOutOfMemoryError: The device has too little memory for a batch.
         """
-        most_ahead = int(self.plan.device.type == "cuda")
+        most_ahead = int(self.compute.device.type == "cuda")
         started: deque[tuple[BatchT, _PendingLogits]] = deque()
         for batch in batches:
             images_nchw = images_of(batch)
@@ -97,31 +120,31 @@ class Predictor:
     @torch.inference_mode()
     def _start(self, images_nchw: Tensor) -> _PendingLogits:
         self.network.eval()
-        with self.plan.autocast():
+        with self.compute.autocast():
             logits_nk: Tensor = self.network(self.prepare(images_nchw))
-        if self.plan.device.type != "cuda":
+        if self.compute.device.type != "cuda":
             return _PendingLogits(logits_nk.float().cpu(), None)
         on_cpu = torch.empty(logits_nk.shape, dtype=torch.float32, pin_memory=True)
         on_cpu.copy_(logits_nk, non_blocking=True)
-        is_there = torch.cuda.Event()  # type: ignore[no-untyped-call]
-        is_there.record()
-        return _PendingLogits(on_cpu, is_there)
+        is_ready = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        is_ready.record()
+        return _PendingLogits(on_cpu, is_ready)
 
 
 @dataclass(frozen=True)
 class _PendingLogits:
-    """Logits float32 [n, k] on the CPU, which are there once the event has passed; at once without one."""
+    """Logits float32 [n, k] on the CPU, valid after the event; without an event at once."""
 
     logits_nk: Tensor
-    is_there: torch.cuda.Event | None
+    is_ready: torch.cuda.Event | None
 
     def wait(self) -> Tensor:
-        if self.is_there is not None:
-            self.is_there.synchronize()
+        if self.is_ready is not None:
+            self.is_ready.synchronize()
         return self.logits_nk
 
 
 def inference_batch_size(preprocessing: Preprocessing) -> int:
-    """Images a forward pass without gradients; depends on the image size alone, so that results repeat."""
+    """Images per forward pass without gradients; depends only on the image size, so that results repeat."""
     num_pixels = preprocessing.crop_height * preprocessing.crop_width
-    return max(1, min(_MAX_BATCH, _PIXELS_A_BATCH // num_pixels))
+    return max(1, min(_MAX_BATCH, _PIXELS_PER_BATCH // num_pixels))

@@ -1,4 +1,4 @@
-"""From a ModelDirectory to a network: to score with, or to train for the classes of a dataset."""
+"""Model loading: from a ModelDirectory to a network to score with, or to train for the classes of a dataset."""
 
 from __future__ import annotations
 
@@ -9,12 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from pytorch_designer.directories.model_directory import (
-    ModelDirectory,
-    open_model_directory,
-    open_trained_model_directory,
-)
-from pytorch_designer.directories.model_spec import LegacyNetwork, Normalization
+from pytorch_designer.directories.model_spec import LegacyNetwork, Normalization, StoredNetwork
 from pytorch_designer.directories.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from pytorch_designer.errors import InvalidDatasetError, InvalidModelDirectoryError
 from pytorch_designer.models.architectures import (
@@ -41,6 +36,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor, nn
+
+    from pytorch_designer.directories.model_directory import ModelDirectory
 
 FORWARD_ERRORS = (RuntimeError, ValueError, AssertionError)
 """What networks raise on images of a size that they do not take."""
@@ -84,22 +81,15 @@ class LoadedModel:
         )
 
 
-def load_model(path: Path) -> LoadedModel:
-    """Load the ModelDirectory at `path`, trained or not, of the old or the new layout.
+def load_model(directory: ModelDirectory) -> LoadedModel:
+    """Load an opened model, trained or not, of the old or the new layout.
 
     Raises:
-        InvalidModelDirectoryError: It is no model that this project or the old designer wrote. Nothing in it was run.
+        InvalidModelDirectoryError: The directory does not hold a usable model. Nothing in it was executed.
     """
-    return _load(open_model_directory(path))
-
-
-def load_trained_model(path: Path) -> LoadedModel:
-    """Load the trained model at `path`.
-
-    Raises:
-        InvalidModelDirectoryError: As in `load_model`, or the model is untrained.
-    """
-    return _load(open_trained_model_directory(path))
+    if isinstance(directory.spec.flavor_extras, LegacyNetwork):
+        return _load_legacy(directory, directory.spec.flavor_extras)
+    return _load_current(directory, directory.spec.flavor_extras)
 
 
 def network_for_classes(loaded: LoadedModel, classes: Sequence[str]) -> nn.Module:
@@ -128,7 +118,7 @@ def network_for_classes(loaded: LoadedModel, classes: Sequence[str]) -> nn.Modul
 
 
 def check_forward(network: nn.Module, height: int, width: int, architecture: Architecture | None = None) -> bool:
-    """See to it that the network takes images of this size, by a training step's forward pass without numbers.
+    """Check that the network takes images of this size, by a training step's forward pass on the meta device.
 
     Takes milliseconds and leaves weights, buffers, modes and random state as they are.
 
@@ -170,7 +160,6 @@ def _positions(classes: Sequence[str], wanted: Sequence[str]) -> list[int]:
 
 
 def _dry_run(network: nn.Module, num_images: int, height: int, width: int) -> None:
-    """A training step's forward pass without numbers, which leaves weights, buffers, modes and random state alone."""
     state = {
         name: torch.empty_like(tensor, device="meta")
         for name, tensor in (*network.named_parameters(), *network.named_buffers())
@@ -186,16 +175,7 @@ def _dry_run(network: nn.Module, num_images: int, height: int, width: int) -> No
             module.training = is_training
 
 
-def _load(directory: ModelDirectory) -> LoadedModel:
-    if isinstance(directory.spec.flavor_extras, LegacyNetwork):
-        return _load_legacy(directory, directory.spec.flavor_extras)
-    return _load_current(directory)
-
-
-def _load_current(directory: ModelDirectory) -> LoadedModel:
-    extras = directory.spec.flavor_extras
-    if isinstance(extras, LegacyNetwork):
-        raise TypeError("a model of the old layout")
+def _load_current(directory: ModelDirectory, extras: StoredNetwork) -> LoadedModel:
     architecture = Architecture(extras.architecture, extras.source, extras.init_params)
     check_architecture(architecture, InvalidModelDirectoryError, directory.root)
     preprocessing = directory.spec.preprocessing()

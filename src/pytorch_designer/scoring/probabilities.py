@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from pytorch_designer.inference.predictor import Predictor
-    from pytorch_designer.scoring.batch import ImageBatch
+    from pytorch_designer.scoring.image_batches import ImageBatch
 
 _MAX_BLANK_ROWS = 256
 _MEMORY_ADVICE = "Use a machine or a GPU with more memory, or end what else is using it."

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import torch
 
+from pytorch_designer.directories.model_directory import open_trained_model_directory
 from pytorch_designer.errors import InvalidDatasetError, InvalidModelDirectoryError
 from pytorch_designer.images.bad_files import BadImageError
 from pytorch_designer.images.decode import decode_image
 from pytorch_designer.images.preprocess import crop_and_resize, normalize
 from pytorch_designer.images.transforms.steps import apply_steps
-from pytorch_designer.models.loading import load_trained_model
+from pytorch_designer.models.loading import load_model
 from pytorch_designer.models.mlflow_files import SCORED_LABELS, SCORED_PROBABILITIES_PREFIX
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _load_pyfunc(data_path: str) -> ImageClassifier:
     Raises:
         InvalidModelDirectoryError: It is no trained model of this project.
     """
-    model = load_trained_model(Path(data_path))
+    model = load_model(open_trained_model_directory(Path(data_path)))
     if model.preprocessing is None:
         raise InvalidModelDirectoryError(
             "The model has no preprocessing of its own; an old model is served after it was trained here once more.",

@@ -345,19 +345,3 @@ def _remove(path: Path) -> None:
             raise OSError(error.errno, error.strerror, str(path)) from error
     else:
         path.unlink(missing_ok=True)
-
-
-# What training and scoring call until they open their outputs with `open_output`.
-locked_output, prepare_output, remove_leftovers = _locked, _prepare, _remove_leftovers
-
-
-def check_apart(output: Path, other: Path, name: str) -> None:
-    """`open_output` does this."""
-    _check_apart(output, {name: other})
-
-
-@contextmanager
-def staged_output(path: Path) -> Iterator[Path]:
-    """`Output.stage` does this."""
-    with Output(path, is_finished=False).stage() as folder:
-        yield folder

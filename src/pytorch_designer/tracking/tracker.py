@@ -6,11 +6,13 @@ that `close` returns.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from pytorch_designer.errors import InterruptedRunError
 from pytorch_designer.settings import settings
 from pytorch_designer.tracking.destination import destination_from_environment
 from pytorch_designer.tracking.mlflow_tracker import MlflowTracker, start_worker, stop_worker
@@ -18,6 +20,8 @@ from pytorch_designer.tracking.mlflow_tracker import MlflowTracker, start_worker
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator, Mapping
+
+_log = logging.getLogger(__name__)
 
 
 class Tracker(Protocol):
@@ -76,6 +80,30 @@ class NullTracker:
     def close(self, *, failed: bool = False, is_urgent: bool = False) -> str | None:
         """See `Tracker`."""
         return None
+
+
+@contextmanager
+def tracked_run(open_tracker: OpenTracker, name: str, parameters: Mapping[str, str | int | float]) -> Iterator[Tracker]:
+    """Yield the tracker of a run, with its parameters, and close it at the end; a problem with it is logged once.
+
+    Args:
+        open_tracker: Opens the tracker by the name of the run.
+        name: Name of the run.
+        parameters: What the run was given.
+    """
+    tracker = open_tracker(name)
+    has_failed, was_stopped = True, False
+    try:
+        tracker.log_parameters(parameters)
+        yield tracker
+        has_failed = False
+    except InterruptedRunError:
+        was_stopped = True
+        raise
+    finally:
+        problem = tracker.close(failed=has_failed, is_urgent=was_stopped)
+        if problem is not None:
+            _log.warning("%s", problem)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A run's state on disk, so that a run that was killed continues bit for bit (docs/decisions/0011-resume.md).
+"""Checkpoints: the training state on disk, from which a killed run continues (docs/decisions/0011-resume.md).
 
     OUTPUT/.checkpoint/00000042.safetensors   network.*, momentum.*, best.*, confusion
     OUTPUT/.checkpoint/00000042.json          position, history, fingerprint, SHA-256 of all this; written last
@@ -6,8 +6,8 @@
 
 The number is the position in the run: it grows with every step and with the end of every epoch. The JSON file is
 renamed into place after the tensors are on disk: a checkpoint without it does not exist. The two newest are kept;
-one that does not match its hash is passed over for the one before. Nothing in these files is executed: safetensors
-and JSON only.
+one that does not match its hash is skipped for the one before. Nothing in these files is executed: safetensors and
+JSON only.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import json
 import logging
 import os
 import shutil
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -27,8 +28,7 @@ from safetensors.torch import load, save_file
 
 from pytorch_designer.errors import FailedToWriteOutputsError
 from pytorch_designer.storage.output import CHECKPOINT_FOLDER, sync_folder, write_atomically, writing_errors
-from pytorch_designer.training.history import EpochRecord
-from pytorch_designer.training.metrics import MetricSums
+from pytorch_designer.training.history import EpochRecord, MetricSums
 from pytorch_designer.training.state import BestEpoch, TrainingState, copy_weights
 
 if TYPE_CHECKING:
@@ -43,6 +43,10 @@ _NUM_KEPT = 2
 _PARTIAL = ".partial"
 _BLOCK_BYTES = 1 << 20
 _NETWORK, _MOMENTUM, _BEST, _CONFUSION = "network.", "momentum.", "best.", "confusion"
+
+_MAX_CHECKPOINT_SHARE = 0.02  # of the time of a run: on a slow disk, checkpoints become rarer
+_LEAST_EPOCH_SHARE = 0.1  # of the time between checkpoints: shorter epochs do not each end with one
+_FIRST_EPOCH_SHARE = 0.5  # likewise, as long as the cost of a checkpoint is unknown
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ class CheckpointStore:
         """Put the newest usable checkpoint into `state`, whose network and optimizer are freshly built.
 
         Returns:
-            Whether there was one. Checkpoints of another run, and damaged ones, are named in the log and passed over.
+            Whether there was one. Checkpoints of another run, and damaged ones, are named in the log and skipped.
         """
         for path in self._newest_first():
             found = _read(path)
@@ -121,11 +125,46 @@ class CheckpointStore:
             path.unlink(missing_ok=True)
 
     def _drop_old(self, position: int) -> None:
-        """Keep two; those beyond `position` are damaged ones that this run has passed over."""
+        """Keep two; those beyond `position` are damaged ones that this run has skipped."""
         reached = [path.stem for path in self._newest_first() if path.stem <= f"{position:08d}"]
         for path in sorted(self.folder.iterdir()):
             if path.stem not in reached[:_NUM_KEPT]:
                 path.unlink(missing_ok=True)
+
+
+class CheckpointPolicy:
+    """Checkpoint schedule: how much time lies between two saves.
+
+    Args:
+        store: Where the state is saved.
+        seconds: Time between two checkpoints within an epoch. The end of an epoch gets one after a tenth of it.
+            Checkpoints take at most 2 % of the time. 0 saves after every step, whatever it costs.
+    """
+
+    def __init__(self, store: CheckpointStore, seconds: float) -> None:
+        self.store = store
+        self._seconds = seconds
+        self._saved_at = time.monotonic()
+        self._step_seconds = seconds
+        self._epoch_end_seconds = seconds * _FIRST_EPOCH_SHARE
+
+    def is_due(self, *, is_epoch_end: bool) -> bool:
+        """Whether enough time has passed since the last save."""
+        least_seconds = self._epoch_end_seconds if is_epoch_end else self._step_seconds
+        return time.monotonic() - self._saved_at >= least_seconds
+
+    def save(self, state: TrainingState, position: int) -> None:
+        """Save now, and measure what it costs; all steps of `state` are done.
+
+        Raises:
+            FailedToWriteOutputsError: The checkpoint cannot be written.
+        """
+        started = time.monotonic()
+        self.store.save(state, position)
+        self._saved_at = time.monotonic()
+        affordable = (self._saved_at - started) / _MAX_CHECKPOINT_SHARE if self._seconds else 0.0
+        self._step_seconds = max(affordable, self._seconds)
+        self._epoch_end_seconds = max(affordable, self._seconds * _LEAST_EPOCH_SHARE)
 
 
 def _tensors(state: TrainingState) -> dict[str, Tensor]:
@@ -171,7 +210,7 @@ def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     try:
         save_file(tensors, path)
-    except SafetensorError as error:  # in place of an OSError
+    except SafetensorError as error:  # instead of an OSError
         raise FailedToWriteOutputsError(f"The checkpoint could not be written: {error}.", where=path) from error
     with path.open("rb+") as stream:
         os.fsync(stream.fileno())
@@ -180,7 +219,7 @@ def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
     """Position and tensors of a checkpoint, None if it is damaged.
 
-    The tensors are read and not mapped: a mapped file on a mount that goes away ends the process.
+    The tensors are read instead of mapped: a mapped file on a mount that disappears ends the process.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

@@ -1,21 +1,38 @@
-"""What a person sees of training: progress, and a table row an epoch."""
+"""Display of a run: a progress line, a table row per epoch, and the result."""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pytorch_designer.progress import Pace, ProgressLine, format_duration, open_progress_line
+from pytorch_designer.settings import settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import TracebackType
 
-    from pytorch_designer.settings import Settings
-    from pytorch_designer.training.history import EpochRecord
+    from pytorch_designer.training.datasets import LabelledDatasets
+    from pytorch_designer.training.history import EpochRecord, RunSummary
+    from pytorch_designer.training.recipe import Hyperparameters
+    from pytorch_designer.training.state import TrainingState
 
 _log = logging.getLogger(__name__)
 
 _TABLE_HEADER = " epoch   train loss  train top-1   val loss  val top-1  val top-5   img/s    time"
+
+
+class TrainingDisplay(Protocol):
+    """Shows the progress of a run."""
+
+    def step_taken(self, *, epoch: int, step: int, num_steps: int, num_images: int, loss: float) -> None:
+        """Step number `step`, from 1, of an epoch's `num_steps` trained on `num_images` images with this mean loss."""
+
+    def validated(self, *, epoch: int, num_images: int) -> None:
+        """`num_images` of the validation images have been scored in this epoch."""
+
+    def epoch_ended(self, record: EpochRecord) -> None:
+        """An epoch is complete."""
 
 
 class RunDisplay:
@@ -50,8 +67,8 @@ class RunDisplay:
     def step_taken(self, *, epoch: int, step: int, num_steps: int, num_images: int, loss: float) -> None:
         """Count the images and move the line."""
         self._pace.add(num_images)
-        facts = f"loss {loss:.4f}, {self._pace.describe()}"
-        self._line.show(f"epoch {epoch}/{self._num_epochs}", step, num_steps, "steps", facts)
+        details = f"loss {loss:.4f}, {self._pace.describe()}"
+        self._line.show(f"epoch {epoch}/{self._num_epochs}", step, num_steps, "steps", details)
 
     def validated(self, *, epoch: int, num_images: int) -> None:
         """Move the line."""
@@ -78,14 +95,31 @@ class RunDisplay:
         )
 
 
-def open_display(
-    settings: Settings, *, num_epochs: int, num_training: int, num_validation: int, num_done: int
-) -> RunDisplay:
-    """The display that fits where standard output goes; see `RunDisplay`."""
+def open_display(hyperparameters: Hyperparameters, datasets: LabelledDatasets, state: TrainingState) -> RunDisplay:
+    """The display that fits where standard output goes, for a run that begins or continues at `state`."""
+    num_training = len(datasets.training)
     return RunDisplay(
-        open_progress_line(settings),
-        num_epochs=num_epochs,
+        open_progress_line(settings()),
+        num_epochs=hyperparameters.num_epochs,
         num_training=num_training,
-        num_validation=num_validation,
-        num_done=num_done,
+        num_validation=len(datasets.validation),
+        num_done=len(state.history) * num_training + state.step * hyperparameters.batch_size,
     )
+
+
+def log_result(summary: RunSummary, *, model: Path, report: Path) -> None:
+    """Log why training ended, the best epoch, and where model and report are."""
+    validation = summary.best.validation
+    _log.info("%s", summary.stop_reason)
+    _log.info(
+        "Best epoch: %d, with validation accuracy %.2f %% and loss %.4f over %d images.",
+        summary.best_epoch,
+        100 * validation.top1,
+        validation.loss,
+        validation.num_images,
+    )
+    if summary.bad_files:
+        files = "1 image file" if len(summary.bad_files) == 1 else f"{len(summary.bad_files)} image files"
+        _log.warning("%s could not be read; left out, and listed in the report.", files)
+    _log.info("Model:  %s", model)
+    _log.info("Report: %s", report)

@@ -1,16 +1,16 @@
-"""Steps on a CUDA GPU, which never wait for one another.
+"""Training steps on a CUDA GPU, launched ahead of their results.
 
-    copying stream    | batch 2 to the GPU, random steps on it | batch 3 ...
+    copying stream    | batch 2 to the GPU, its random transforms | batch 3 ...
     computing stream           | step 1 ............ | step 2 ............ |
-    Python            | reads batch 3 | asks for step 3 | reads what step 1 found ...
+    Python            | reads batch 3 | launches step 3 | reads the outcome of step 1 ...
 
 Python is a few steps ahead of the GPU, so that reading, copying and launching cost no time as long as they take less
-than the steps. Whether the loss is finite is therefore told to the optimizer on the GPU, which passes over this step
-and all later ones if it is not.
+than the steps. The GPU itself therefore tells the optimizer whether the loss is finite. If it is not, the optimizer
+skips this step and all later ones.
 
 A step of a small batch is hundreds of short operations, each of which takes longer to launch than to compute. It is
-captured once as a CUDA graph, which is launched as a whole and computes the same to the last bit. Large batches, for
-which this gains nothing, do without: a graph keeps the memory of its step for the whole run.
+captured once as a CUDA graph, which is launched as a whole and computes the same to the last bit. Large batches gain
+nothing from a graph and are not captured: a graph keeps the memory of its step for the whole run.
 """
 
 from __future__ import annotations
@@ -24,9 +24,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from pytorch_designer.inference.torch_errors import torch_errors
-from pytorch_designer.training.metrics import count_correct
-from pytorch_designer.training.optimizer import start_momentum
-from pytorch_designer.training.step import StepOutcome, StepRequest, batch_loss, kept_values, train_mode
+from pytorch_designer.training.history import count_correct
+from pytorch_designer.training.step import StepOutcome, StepRequest, batch_loss, kept_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -48,51 +47,51 @@ _WARM_UP_STEPS = 2
 
 @dataclass(frozen=True)
 class _StepInFlight:
-    """A step that the GPU has been asked for.
+    """A step that was launched on the GPU.
 
     Attributes:
-        request: Which step.
+        request: The step.
         batch: Its images, kept until they have been copied.
-        found: float64 [3] in pinned memory: loss, top 1, top 5.
-        is_done: When these are there.
+        metrics: float64 [3] in pinned memory: loss, top 1, top 5.
+        is_done: Event after which `metrics` are known.
     """
 
     request: StepRequest
     batch: Batch
-    found: Tensor
+    metrics: Tensor
     is_done: torch.cuda.Event
 
     def wait(self) -> StepOutcome:
         self.is_done.synchronize()
-        loss, top1, top5 = self.found.tolist()
+        loss, top1, top5 = self.metrics.tolist()
         return StepOutcome(self.request, len(self.batch.labels), loss, int(top1), int(top5))
 
 
 @dataclass(frozen=True)
 class _CapturedStep:
-    """A step as a CUDA graph, which reads its batch where it was captured."""
+    """A step as a CUDA graph, which reads its batch from the tensors that it was captured with."""
 
     graph: torch.cuda.CUDAGraph
     images_nchw: Tensor
     labels_n: Tensor
-    found: Tensor
+    metrics: Tensor
 
     def replay(self, images_nchw: Tensor, labels_n: Tensor) -> Tensor:
         self.images_nchw.copy_(images_nchw)
         self.labels_n.copy_(labels_n)
         self.graph.replay()
-        return self.found
+        return self.metrics
 
 
-class GpuSteps:
-    """Steps that are asked for one after the other; what they found is read two steps later.
+class GpuStepper:
+    """Stepper that launches one step after the other, and returns their outcomes two steps later.
 
     Args:
         predictor: The network, its preprocessing and its CUDA device. Weights and batch-norm statistics are changed.
         optimizer: Of the network's parameters, fused. From now on its learning rate is a tensor on the GPU.
-        normalizes_lone_image: See `ImmediateSteps`.
-        usual_sizes: Images of the batches that come again in each epoch; these are captured, unless they are large.
-        augmentation: Random steps that are left to do on the images of a batch.
+        usual_sizes: Numbers of images of the batches that recur in each epoch; these are captured, unless they are
+            large.
+        augmentation: Random transforms that are left to apply to the images of a batch.
     """
 
     def __init__(
@@ -100,15 +99,13 @@ class GpuSteps:
         predictor: Predictor,
         optimizer: torch.optim.SGD,
         *,
-        normalizes_lone_image: bool = True,
         usual_sizes: Iterable[int] = (),
         augmentation: Augmentation | None = None,
     ) -> None:
-        device = predictor.plan.device
+        device = predictor.compute.device
         size = predictor.preprocessing.crop_height * predictor.preprocessing.crop_width
         self._predictor = predictor
         self._optimizer = optimizer
-        self._normalizes_lone_image = normalizes_lone_image
         self._augmentation = augmentation
         sizes = () if _recomputes(predictor.network) else usual_sizes
         self._captured_sizes = {number for number in sizes if number * size <= MOST_CAPTURED_PIXELS}
@@ -120,12 +117,12 @@ class GpuSteps:
         self._has_diverged = torch.zeros((), device=device)
         for group in optimizer.param_groups:
             group["lr"] = self._learning_rate
-        # As torch.amp.GradScaler tells a fused optimizer to pass over a step.
+        # As torch.amp.GradScaler tells a fused optimizer to skip a step.
         optimizer.found_inf = self._has_diverged  # type: ignore[attr-defined]
-        start_momentum(optimizer)
+        _start_momentum(optimizer)
 
-    def take(self, batch: Batch, request: StepRequest) -> list[StepOutcome]:
-        """See `Steps`."""
+    def step(self, batch: Batch, request: StepRequest) -> list[StepOutcome]:
+        """See `Stepper`."""
         num_images = len(batch.labels)
         with torch_errors(num_images):
             images_nchw, labels_n = self._send(batch, request.epoch)
@@ -133,21 +130,21 @@ class GpuSteps:
             torch.manual_seed(request.seed)
             self._learning_rate.fill_(request.learning_rate)
             compute = self._compute if captured is None else captured.replay
-            found = torch.empty(3, dtype=torch.float64, pin_memory=True)
-            found.copy_(compute(images_nchw, labels_n), non_blocking=True)
+            metrics = torch.empty(3, dtype=torch.float64, pin_memory=True)
+            metrics.copy_(compute(images_nchw, labels_n), non_blocking=True)
         is_done = torch.cuda.Event()  # type: ignore[no-untyped-call]
         is_done.record()
-        self._in_flight.append(_StepInFlight(request, batch, found, is_done))
+        self._in_flight.append(_StepInFlight(request, batch, metrics, is_done))
         return [self._in_flight.popleft().wait() for _ in range(len(self._in_flight) - _MOST_IN_FLIGHT)]
 
-    def settle(self) -> list[StepOutcome]:
-        """See `Steps`."""
+    def synchronize(self) -> list[StepOutcome]:
+        """See `Stepper`."""
         outcomes = [step.wait() for step in self._in_flight]
         self._in_flight.clear()
         return outcomes
 
     def _send(self, batch: Batch, epoch: int) -> tuple[Tensor, Tensor]:
-        """Images and labels on the GPU, copied and augmented beside the step that is being computed."""
+        """Images and labels on the GPU, copied and augmented while the step before is computed."""
         computing = torch.cuda.current_stream()
         with torch.cuda.stream(self._copying):
             images_nchw, labels_n = self._predictor.send(batch.images), self._predictor.send(batch.labels)
@@ -160,7 +157,7 @@ class GpuSteps:
 
     def _compute(self, images_nchw: Tensor, labels_n: Tensor) -> Tensor:
         """Take a step; loss, top 1 and top 5 as float64 [3] on the GPU."""
-        train_mode(self._predictor.network, normalizes_batch=len(labels_n) > 1 or self._normalizes_lone_image)
+        self._predictor.train_mode(len(labels_n))
         logits_nk, loss = batch_loss(self._predictor, images_nchw, labels_n)
         is_bad = (~loss.detach().isfinite()).to(self._has_diverged.dtype)
         self._has_diverged.copy_(torch.maximum(self._has_diverged, is_bad))
@@ -181,17 +178,17 @@ class GpuSteps:
     def _capture(self, images_nchw: Tensor, labels_n: Tensor) -> _CapturedStep:
         images_nchw, labels_n = images_nchw.clone(), labels_n.clone()
         graph = torch.cuda.CUDAGraph()
-        # Only this thread keeps from calls that cannot be captured: others go on reading into pinned memory.
+        # Only this thread avoids calls that cannot be captured: others go on reading into pinned memory.
         with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-            found = self._compute(images_nchw, labels_n)
-        return _CapturedStep(graph, images_nchw, labels_n, found)
+            metrics = self._compute(images_nchw, labels_n)
+        return _CapturedStep(graph, images_nchw, labels_n, metrics)
 
     def _warm_up(self, images_nchw: Tensor, labels_n: Tensor) -> bool:
-        """Compute steps that change nothing: what libraries set up when they are first called cannot be captured.
+        """Compute steps that change nothing: what libraries set up on their first call cannot be captured.
 
         Returns:
-            Whether the network never waits for the GPU, as a graph cannot hold that. A capture that fails leaves torch
-            unusable, so that it is not tried.
+            Whether the network never waits for the GPU, which a graph cannot hold. A capture that fails leaves torch
+            unusable, so it is not tried.
         """
         with kept_values([*self._predictor.network.buffers(), self._has_diverged]):
             self._has_diverged.fill_(1.0)
@@ -207,10 +204,22 @@ class GpuSteps:
         return never_waits
 
 
-def _recomputes(network: nn.Module) -> bool:
-    """Whether parts of the network are computed again for their gradients.
+def _start_momentum(optimizer: torch.optim.SGD) -> None:
+    """Give every parameter without momentum a momentum of zero, which changes no step.
 
-    They are to draw the same random numbers again, whose state cannot be read while a graph is captured.
+    Without it the first step would be a different operation from those after it.
+    """
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            state = optimizer.state[parameter]
+            if state.get("momentum_buffer") is None:
+                state["momentum_buffer"] = torch.zeros_like(parameter, requires_grad=False)
+
+
+def _recomputes(network: nn.Module) -> bool:
+    """Whether parts of the network are recomputed for their gradients.
+
+    They draw the same random numbers again, whose state cannot be read while a graph is captured.
     """
     return any(
         getattr(module, "memory_efficient", False) or getattr(module, "grad_checkpointing", False)

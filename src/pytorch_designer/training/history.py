@@ -1,13 +1,20 @@
-"""What a run has measured: a record an epoch, and the summary that the report and the ModelDirectory carry."""
+"""Metrics of a run: their sums over batches, a record per epoch, and the summary for the report."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.nn.functional import cross_entropy
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from torch import Tensor
+
+_TOP = 5
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,71 @@ class Metrics:
     num_images: int
 
 
+@dataclass
+class MetricSums:
+    """Running sums of metrics, independent of how the images are split into batches.
+
+    They are plain numbers, so that a checkpoint can hold them.
+
+    Attributes:
+        loss: Sum of the cross-entropy of each image, in nats.
+        top1: Images whose highest-scored class is their label.
+        top5: Images whose label is among the five highest-scored classes.
+        num_images: Images counted.
+    """
+
+    loss: float = 0.0
+    top1: int = 0
+    top5: int = 0
+    num_images: int = 0
+
+    def add(self, logits_nk: Tensor, labels_n: Tensor) -> None:
+        """Count a batch: float logits [n, k] and int64 labels [n] on one device."""
+        losses_n = cross_entropy(logits_nk.double(), labels_n, reduction="none")
+        # Summed in order, one image after the other, so that batch boundaries do not change the sum.
+        for loss in losses_n.tolist():
+            self.loss += loss
+        top1, top5 = count_correct(logits_nk, labels_n).tolist()
+        self.top1 += top1
+        self.top5 += top5
+        self.num_images += len(labels_n)
+
+    def add_batch(self, *, loss: float, top1: int, top5: int, num_images: int) -> None:
+        """Count a batch whose mean loss and correct images are known."""
+        self.loss += loss * num_images
+        self.top1 += top1
+        self.top5 += top5
+        self.num_images += num_images
+
+    def metrics(self) -> Metrics:
+        """The means; NaN when no image was counted."""
+        if self.num_images == 0:
+            return Metrics(math.nan, math.nan, math.nan, 0)
+        return Metrics(
+            loss=self.loss / self.num_images,
+            top1=self.top1 / self.num_images,
+            top5=self.top5 / self.num_images,
+            num_images=self.num_images,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for a checkpoint."""
+        return asdict(self)
+
+
+def count_correct(logits_nk: Tensor, labels_n: Tensor) -> Tensor:
+    """Top-1 and top-5 counts of a batch, int64 [2]; with fewer than six classes every image is among the top five.
+
+    The label's rank is the number of classes that score higher, plus those of lower index that score the same,
+    so that ties are broken as argmax breaks them. NaN scores count as higher.
+    """
+    own_n1 = logits_nk.gather(1, labels_n[:, None])
+    index_k = torch.arange(logits_nk.shape[1], device=logits_nk.device)
+    is_ahead_nk = (logits_nk > own_n1) | ((logits_nk == own_n1) & (index_k < labels_n[:, None])) | logits_nk.isnan()
+    rank_n = is_ahead_nk.sum(1)
+    return torch.stack([(rank_n == 0).sum(), (rank_n < _TOP).sum()])
+
+
 @dataclass(frozen=True)
 class EpochRecord:
     """One pass over the training images and the validation after it.
@@ -36,7 +108,7 @@ class EpochRecord:
         training: Metrics of the training images as they were seen, that is while the weights changed.
         validation: Metrics of the validation images with the weights at the end of the epoch.
         learning_rate: Learning rate of the epoch's last step.
-        images_per_second: Training images a second, validation not included.
+        images_per_second: Training images per second, validation not included.
         seconds: Duration of the epoch, validation included.
         is_best: Whether the epoch was the best one when it ended.
     """
@@ -60,9 +132,22 @@ class EpochRecord:
             **{**data, "training": Metrics(**data["training"]), "validation": Metrics(**data["validation"])}
         )
 
+    def tracked_metrics(self) -> dict[str, float]:
+        """What a tracker records per epoch, by name."""
+        return {
+            "train_loss": self.training.loss,
+            "train_top1": self.training.top1,
+            "train_top5": self.training.top5,
+            "validation_loss": self.validation.loss,
+            "validation_top1": self.validation.top1,
+            "validation_top5": self.validation.top5,
+            "learning_rate": self.learning_rate,
+            "images_per_second": self.images_per_second,
+        }
+
 
 @dataclass(frozen=True)
-class BadFile:
+class BadFileRecord:
     """An image file that was left out, within the documented tolerance."""
 
     port: str
@@ -72,7 +157,7 @@ class BadFile:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """Everything that the report shows.
+    """The result of a run, as the report shows it.
 
     Attributes:
         history: All epochs, in order, at least one.
@@ -96,9 +181,18 @@ class RunSummary:
     environment: dict[str, str]
     data: dict[str, str]
     fingerprint: str
-    bad_files: tuple[BadFile, ...] = field(default=())
+    bad_files: tuple[BadFileRecord, ...] = field(default=())
 
     @property
     def best(self) -> EpochRecord:
         """The record of the epoch whose weights are saved."""
         return self.history[self.best_epoch - 1]
+
+    def tracked_metrics(self) -> dict[str, float]:
+        """What a tracker records of the whole run, by name."""
+        return {
+            "best_epoch": self.best_epoch,
+            "best_validation_top1": self.best.validation.top1,
+            "best_validation_loss": self.best.validation.loss,
+            "bad_files": len(self.bad_files),
+        }

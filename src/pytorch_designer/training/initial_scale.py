@@ -1,17 +1,16 @@
-"""How large initial weights are, in networks with batch norm.
+"""Scale of initial weights in networks with batch norm (docs/decisions/0020-initial-scale.md).
 
-What such weights compute does not depend on their size, as batch norm divides by it. How fast they turn does: their
-gradient falls as they grow, so that one step changes them by learning_rate * |gradient| / |weight|, which falls with
-the square of their size. The usual initial weights keep a signal's size, which batch norm makes needless, and differ in
-their own: in ResNet-18 the last convolutions turn a hundred times more slowly than the first, and after a few hundred
-steps most layers are nearly what they were (docs/decisions/0020-initial-scale.md).
+Batch norm divides by the size of the weights before it, so the output does not depend on their size. The speed at which
+they turn does: one step changes them by learning_rate * |gradient| / |weight|, which falls with the square of their
+size. Common initializations preserve the variance of the signal, which batch norm makes needless, and give each layer
+its own speed. In ResNet-18 the last convolutions turn a hundred times more slowly than the first ones, so that most
+layers are nearly unchanged after a few hundred steps.
 
-Here each starts with a size at which one step changes it by the same share. Before that, the weights of the batch norms
-themselves are made smaller, most of all where a residual branch ends: a network whose branches add little to what they
-branch off from is nearly linear at first, and learns faster. Sources: Accurate, Large Minibatch SGD (arXiv 1706.02677,
-section 5.1), Batch Normalization Biases Residual Blocks Towards the Identity Function (2002.10444), L2 Regularization
-versus Batch and Weight Normalization (1706.05350), Theoretical Analysis of Auto Rate-Tuning by Batch Normalization
-(1812.03981).
+Here each convolution gets the size at which one step changes it by the same share. Before that, the weights of the
+batch norms are reduced, most of all at the ends of residual branches: a network whose branches add little is nearly
+linear at first, and learns faster. Sources: Accurate, Large Minibatch SGD (arXiv 1706.02677, section 5.1), Batch
+Normalization Biases Residual Blocks Towards the Identity Function (2002.10444), L2 Regularization versus Batch and
+Weight Normalization (1706.05350), Theoretical Analysis of Auto Rate-Tuning by Batch Normalization (1812.03981).
 """
 
 from __future__ import annotations
@@ -24,122 +23,109 @@ import torch
 from torch import nn
 
 from pytorch_designer.inference.torch_errors import torch_errors
-from pytorch_designer.training.residual_branches import last_norm_weights
 from pytorch_designer.training.step import batch_loss, kept_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from torch import Tensor
+    from torch.autograd.graph import Node
 
     from pytorch_designer.images.loader import Batch
     from pytorch_designer.inference.predictor import Predictor
 
-    Variances = dict[nn.BatchNorm2d, float]
-    Look = Callable[[slice], tuple[Tensor, Tensor]]
+    ForwardLoss = Callable[[slice], tuple[Tensor, Tensor]]
 
-CHANGE_A_STEP = 0.004
-"""By how much of its size a plain gradient step changes a weight at first; with momentum it is ten times as much."""
+CHANGE_PER_STEP = 0.004
+"""Share of its size by which a plain gradient step changes a weight at first; with momentum it is ten times as much."""
 
 LEAST_RATE = 0.001
-"""Below the default learning rate the sizes are those for the default one, so that a lower rate is a slower one."""
+"""Default learning rate. Below it the sizes are those for the default, so that a lower rate learns more slowly."""
 
 NORM_SHARE = 0.5
-"""What is left of the initial weights of batch norms, which are 1 as a rule."""
+"""Factor for the initial weights of batch norms, which are usually 1."""
 
 BRANCH_SHARE = 0.25
-"""What is left of that where a residual branch ends."""
+"""Further factor for them at the ends of residual branches."""
 
-_LOOKED_AT = 2  # images: enough for batch norm to take its statistics from
-_MOST_TIMES = 32.0  # either way, so that nothing gets beyond what fp32 holds
-# In the variance that batch norm divides by: with less than the first, epsilon would keep signals from passing; with as
-# much as the second, before weights are scaled, it has no say in what is computed then or afterwards.
-_LEAST_EPSILONS = 10.0
-_EPSILONS_WITHOUT_EFFECT = 100.0
+_NUM_TRACED = 2  # images: enough for batch norm to take its statistics from
+_MOST_TIMES = 32.0  # either way, so that no weight exceeds the range of fp32
+_LEAST_EPSILONS = 10.0  # in the variance that batch norm divides by: with less, epsilon would suppress the signal
+
+_ADDITION = "AddBackward"
+_BATCH_NORM = "BatchNorm"
+_SKIPPED = ("MulBackward", "DivBackward", "NativeDropoutBackward", "ToCopyBackward")
 
 
-@contextmanager
-def scaled_initial_weights(
-    predictor: Predictor, batch: Batch, *, learning_rate: float, first_step_of: torch.optim.Optimizer | None = None
-) -> Iterator[None]:
-    """Reduce the weights of batch norms, and scale the convolutions before them to what a step is to change.
+def scale_initial_weights(predictor: Predictor, batch: Batch, *, learning_rate: float) -> None:
+    """Reduce the weights of batch norms, and scale the convolutions before them.
 
     Args:
-        predictor: Its network has drawn, untrained weights. Nothing but these weights, and the running statistics
-            behind the convolutions, is changed.
+        predictor: Its network has random, untrained weights. Only these weights, and the running statistics behind the
+            convolutions, are changed.
         batch: The first images, uint8 [n, 3, h, w], with their labels. Batch norm must be able to take its statistics
             from them.
         learning_rate: Learning rate of the first step.
-        first_step_of: The optimizer, if its first step, on this very batch, is taken within. Its gradients then serve
-            for scaling, and are scaled with the weights, wherever these gradients are as good as those after scaling.
-            In all other cases the weights are scaled from the start, by a pass of its own.
 
     Raises:
         ModuleOutOfMemoryError: The device has too little memory.
     """
     network = predictor.network
     if not normalized_convolutions(network):
-        yield
         return
-    labels_n = batch.labels.to(predictor.plan.device)
+    labels_n = batch.labels.to(predictor.compute.device)
 
-    def look(rows: slice) -> tuple[Tensor, Tensor]:
+    def forward_loss(rows: slice) -> tuple[Tensor, Tensor]:
         return batch_loss(predictor, batch.images[rows], labels_n[rows])
 
     network.train()
     with torch_errors(len(labels_n)):
-        variances = reduce_norms(network, look)
-        if first_step_of is None or _depends_on_sizes(network, variances):
-            scale_convolutions(network, look, len(labels_n), learning_rate)
-            first_step_of = None
-    if first_step_of is None:
-        yield
-        return
-    with _variances(network) as variances:
-        hook = first_step_of.register_step_pre_hook(lambda *_: _scale(network, variances, learning_rate))
-        try:
-            yield
-        finally:
-            hook.remove()
+        reduce_norms(network, forward_loss)
+        scale_convolutions(network, forward_loss, len(labels_n), learning_rate)
 
 
-def reduce_norms(network: nn.Module, look: Look) -> Variances:
-    """Multiply the weights of all batch norms by `NORM_SHARE`, those that end residual branches by `BRANCH_SHARE` too.
+def reduce_norms(network: nn.Module, forward_loss: ForwardLoss) -> None:
+    """Multiply the weights of all batch norms by `NORM_SHARE`, at the ends of residual branches by `BRANCH_SHARE` too.
 
     Args:
         network: With its initial weights, in training mode.
-        look: The network's output and its loss for some of the first images, by a slice of these.
-
-    Returns:
-        The variances of what batch norms get from convolutions, in a pass in between.
+        forward_loss: The network's output and its loss for some of the first images, by a slice of these.
     """
     with torch.no_grad():
         for norm in _weighted_norms(network):
             norm.weight.mul_(NORM_SHARE)
-    with kept_values(network.buffers()), _variances(network) as variances:
-        output, _ = look(slice(_LOOKED_AT))
+    with kept_values(network.buffers()):
+        output, _ = forward_loss(slice(_NUM_TRACED))
     with torch.no_grad():
         for weight in last_norm_weights(output):
             weight.mul_(BRANCH_SHARE)
-    return variances
 
 
-def scale_convolutions(network: nn.Module, look: Look, num_images: int, learning_rate: float) -> None:
-    """Scale each convolution that batch norm follows to where a step changes it by `CHANGE_A_STEP`.
+def scale_convolutions(network: nn.Module, forward_loss: ForwardLoss, num_images: int, learning_rate: float) -> None:
+    """Scale each convolution before a batch norm to the size at which a step changes it by `CHANGE_PER_STEP`.
 
-    The running statistics that validation normalises by are scaled with the weights: what the network computes stays
-    the same in either mode.
+    The running statistics that validation normalizes by are scaled with the weights: the network computes the same as
+    before in either mode.
 
     Args:
         network: With its initial weights, in training mode, without gradients.
-        look: As for `reduce_norms`.
-        num_images: How many first images there are.
+        forward_loss: As for `reduce_norms`.
+        num_images: Number of first images.
         learning_rate: Learning rate of the first step.
     """
-    with kept_values(network.buffers()), _norms_from_zero_at_work(network), _variances(network) as variances:
-        _, loss = look(slice(num_images))
+    with kept_values(network.buffers()), _active_zero_norms(network), _variances(network) as variances:
+        _, loss = forward_loss(slice(num_images))
         loss.backward()  # type: ignore[no-untyped-call]
-    _scale(network, variances, learning_rate)
+    with torch.no_grad():
+        for convolution, norm in normalized_convolutions(network):
+            factor = _factor(convolution, max(learning_rate, LEAST_RATE))
+            if convolution.weight.grad is not None and variances.get(norm, 0.0) > 0:
+                factor = max(factor, math.sqrt(_LEAST_EPSILONS * norm.eps / variances[norm]))
+            factor = min(max(factor, 1 / _MOST_TIMES), _MOST_TIMES)
+            convolution.weight.mul_(factor)
+            if norm.running_mean is not None and norm.running_var is not None:
+                norm.running_mean.mul_(factor)
+                norm.running_var.mul_(factor**2)
     network.zero_grad(set_to_none=True)
 
 
@@ -157,33 +143,61 @@ def normalized_convolutions(network: nn.Module) -> list[tuple[nn.Conv2d, nn.Batc
     return found
 
 
-def _depends_on_sizes(network: nn.Module, variances: Variances) -> bool:
-    """Whether what the network computes, or whether it passes gradients on, depends on the sizes of its weights."""
-    starts_from_zero = any(not norm.weight.any() for norm in _weighted_norms(network))
-    return starts_from_zero or any(
-        variance < _EPSILONS_WITHOUT_EFFECT * norm.eps for norm, variance in variances.items()
-    )
+def last_norm_weights(output: Tensor) -> list[Tensor]:
+    """The weights of the batch norms at the ends of residual branches, each once, whatever the network's classes.
+
+        x ---------------------------------------------- + ---      an addition of two paths, the longer of which
+        |                                                |          ends with a batch norm: that one is found
+        +-- conv -- norm -- relu -- conv -- batch norm --+
+
+    Multiplications on the way, as those of stochastic depth, are skipped.
+
+    Args:
+        output: Of a forward pass in training mode, with its graph.
+    """
+    depths = _depths(output)
+    found: dict[Tensor, None] = {}
+    for node in depths:
+        inputs = _inputs(node) if _ADDITION in node.name() else []
+        if len(inputs) == 2:
+            weight = _norm_weight(max(inputs, key=depths.__getitem__))
+            if weight is not None:
+                found[weight] = None
+    return list(found)
 
 
-def _scale(network: nn.Module, variances: Variances, learning_rate: float) -> None:
-    """Scale convolutions by their gradients, and these gradients to what they are for the weights as scaled."""
-    with torch.no_grad():
-        for convolution, norm in normalized_convolutions(network):
-            factor = _factor(convolution, max(learning_rate, LEAST_RATE))
-            if convolution.weight.grad is not None and variances.get(norm, 0.0) > 0:
-                factor = max(factor, math.sqrt(_LEAST_EPSILONS * norm.eps / variances[norm]))
-            factor = min(max(factor, 1 / _MOST_TIMES), _MOST_TIMES)
-            convolution.weight.mul_(factor)
-            if convolution.weight.grad is not None:
-                convolution.weight.grad.div_(factor)
-            if norm.running_mean is not None and norm.running_var is not None:
-                norm.running_mean.mul_(factor)
-                norm.running_var.mul_(factor**2)
+def _depths(output: Tensor) -> dict[Node, int]:
+    """All operations behind a tensor, each with the number of operations on the longest way to it."""
+    depths: dict[Node, int] = {}
+    waiting = [] if output.grad_fn is None else [output.grad_fn]
+    while waiting:
+        node = waiting[-1]
+        missing = [before for before in _inputs(node) if before not in depths]
+        if missing:
+            waiting += missing
+        else:
+            waiting.pop()
+            depths[node] = 1 + max((depths[before] for before in _inputs(node)), default=0)
+    return depths
+
+
+def _norm_weight(node: Node) -> Tensor | None:
+    """The weight of the batch norm at `node`; None for other operations, and norms without weights."""
+    while any(name in node.name() for name in _SKIPPED):
+        node = _inputs(node)[0]
+    if _BATCH_NORM not in node.name():
+        return None
+    weights = [before.variable for before in _inputs(node) if hasattr(before, "variable")]
+    return weights[0] if weights else None
+
+
+def _inputs(node: Node) -> list[Node]:
+    return [before for before, _ in node.next_functions if before is not None]
 
 
 @contextmanager
-def _norms_from_zero_at_work(network: nn.Module) -> Iterator[None]:
-    """Let norms that start from zero, as one may ask for, pass gradients on for once: by these, weights are scaled."""
+def _active_zero_norms(network: nn.Module) -> Iterator[None]:
+    """Let norms that start from zero, as a user may ask for, pass gradients on: weights are scaled by these."""
     weights = [norm.weight for norm in _weighted_norms(network) if not norm.weight.any()]
     with torch.no_grad():
         for weight in weights:
@@ -197,9 +211,9 @@ def _norms_from_zero_at_work(network: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _variances(network: nn.Module) -> Iterator[Variances]:
-    """For the passes within it: the median over channels of the variance of what each batch norm got last."""
-    found: Variances = {}
+def _variances(network: nn.Module) -> Iterator[dict[nn.BatchNorm2d, float]]:
+    """For the pass within it: the median over channels of the variance of each batch norm's input."""
+    found: dict[nn.BatchNorm2d, float] = {}
 
     def note(norm: nn.BatchNorm2d, inputs: tuple[Tensor, ...]) -> None:
         found[norm] = inputs[0].detach().float().var(dim=(0, 2, 3), unbiased=False).median().item()
@@ -221,7 +235,7 @@ def _factor(convolution: nn.Conv2d, learning_rate: float) -> float:
         return 1.0
     size = convolution.weight.double().norm().item()
     change = learning_rate * convolution.weight.grad.double().norm().item()
-    squared = change / (CHANGE_A_STEP * size) if size else math.nan
-    if not 0 < squared < math.inf:  # no gradient, or none that is a number: the first step will tell
+    squared = change / (CHANGE_PER_STEP * size) if size else math.nan
+    if not 0 < squared < math.inf:  # no gradient, or one that is not finite, which the first step reports
         return 1.0
     return math.sqrt(squared)

@@ -1,116 +1,44 @@
-"""The training algorithm.
+"""Training loop.
 
-    until all epochs are trained, or patience is spent:
+    until all epochs are trained, or patience runs out:
         one step of SGD for each batch, in the epoch's order
         validate; keep the weights if this is the best epoch so far
 
-Everything that could differ between two runs is keyed by (seed, epoch, step) and not drawn from a stream: a run
-that continues from a checkpoint draws what an uninterrupted run would have drawn.
+Everything random is keyed by (seed, epoch, step) and not drawn from a stream: a run that continues from a checkpoint
+draws the same numbers as an uninterrupted run.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from pytorch_designer.errors import NonFiniteLossError
+from pytorch_designer.errors import InterruptedRunError, NonFiniteLossError
 from pytorch_designer.images.order import batch_slices, epoch_order
 from pytorch_designer.inference.predictor import Predictor, inference_batch_size
-from pytorch_designer.training.batch_norm import raise_momentum
-from pytorch_designer.training.checkpoint_keeper import CheckpointKeeper
-from pytorch_designer.training.history import EpochRecord, Metrics
-from pytorch_designer.training.learner import Learner
-from pytorch_designer.training.metrics import MetricSums
-from pytorch_designer.training.schedule import learning_rate_at
-from pytorch_designer.training.selection import is_better, stop_reason
-from pytorch_designer.training.state import BestEpoch, TrainingState, copy_weights
+from pytorch_designer.seeds import derive_seed
+from pytorch_designer.training.gpu_steps import GpuStepper
+from pytorch_designer.training.history import EpochRecord, Metrics, MetricSums
+from pytorch_designer.training.initial_scale import scale_initial_weights
+from pytorch_designer.training.recipe import is_better, raise_norm_momentum
+from pytorch_designer.training.state import BestEpoch, TrainingRun, TrainingState, copy_weights
+from pytorch_designer.training.step import ImmediateStepper, StepOutcome, Stepper, StepRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from torch import Tensor
 
-    from pytorch_designer.images.loader import Batch, ImageLoader
+    from pytorch_designer.images.loader import Batch
     from pytorch_designer.images.transforms.augmentation import Augmentation
-    from pytorch_designer.system.stop_requests import StopRequest
-    from pytorch_designer.training.checkpoint import CheckpointStore
-    from pytorch_designer.training.hyperparameters import Hyperparameters
+    from pytorch_designer.training.checkpoint import CheckpointPolicy
 
 
-class TrainingDisplay(Protocol):
-    """Shows a run while it goes on."""
-
-    def step_taken(self, *, epoch: int, step: int, num_steps: int, num_images: int, loss: float) -> None:
-        """Step number `step`, from 1, of an epoch's `num_steps` trained on `num_images` images with this mean loss."""
-
-    def validated(self, *, epoch: int, num_images: int) -> None:
-        """`num_images` of the validation images have been seen in this epoch."""
-
-    def epoch_ended(self, record: EpochRecord) -> None:
-        """An epoch is complete."""
-
-
-@dataclass(frozen=True)
-class TrainingRun:
-    """What a run works with; nothing here changes while it trains.
-
-    Attributes:
-        hyperparameters: The five parameters.
-        predictor: The network with its preprocessing and device.
-        training: Loader of the training images.
-        validation: Loader of the validation images, labelled in the order of the training classes.
-        num_classes: Number of classes.
-        normalizes_lone_image: See `ImmediateSteps`.
-        starts_from_scratch: Whether the network has drawn weights and no learnt ones, which are then scaled first.
-        checkpoints: Where the state is saved.
-        checkpoint_seconds: Time between two checkpoints within an epoch. The end of an epoch gets one after a tenth of
-            it, if checkpoints then take no more than 2 % of the time. 0 writes one after every step, whatever it costs.
-        display: Shows progress.
-        on_epoch_end: Called with the record of each epoch, for tracking.
-        stop_request: Set when the process was told to stop.
-        batch_augmentation: Random steps that the loader leaves to the GPU; None where there are none, or it does them.
-    """
-
-    hyperparameters: Hyperparameters
-    predictor: Predictor
-    training: ImageLoader
-    validation: ImageLoader
-    num_classes: int
-    normalizes_lone_image: bool
-    starts_from_scratch: bool
-    checkpoints: CheckpointStore
-    checkpoint_seconds: float
-    display: TrainingDisplay
-    on_epoch_end: Callable[[EpochRecord], None]
-    stop_request: StopRequest
-    batch_augmentation: Augmentation | None = None
-
-    @cached_property
-    def training_slices(self) -> list[slice]:
-        """The batches of an epoch, as slices of its order."""
-        return batch_slices(len(self.training), self.hyperparameters.batch_size, fold_single=True)
-
-    def learning_rate(self, epoch: int, step: int) -> float:
-        """The learning rate of a step (from 0) of an epoch (from 1)."""
-        num_steps = len(self.training_slices)
-        return learning_rate_at(
-            (epoch - 1) * num_steps + step,
-            num_steps=self.hyperparameters.num_epochs * num_steps,
-            initial=self.hyperparameters.learning_rate,
-        )
-
-    def why_stop(self, state: TrainingState) -> str | None:
-        """One sentence when the run is complete, else None."""
-        parameters = self.hyperparameters
-        return stop_reason(state.history, num_epochs=parameters.num_epochs, patience=parameters.patience)
-
-
-def train(run: TrainingRun, state: TrainingState) -> str:
+def train(run: TrainingRun, state: TrainingState, checkpoints: CheckpointPolicy) -> str:
     """Train from `state` to the end, changing it on the way; `state.best` then holds the weights to save.
 
     Returns:
@@ -122,35 +50,144 @@ def train(run: TrainingRun, state: TrainingState) -> str:
         InterruptedRunError: The process was told to stop; the state is in a checkpoint.
         InvalidDatasetError: Too many images cannot be read.
     """
-    raise_momentum(run.predictor.network)
-    learner = Learner(run, state)
-    keeper = CheckpointKeeper(run, state, learner)
-    keeper.stop_if_requested()  # a signal that came while the inputs were opened
-    while (reason := run.why_stop(state)) is None:
+    raise_norm_momentum(run.predictor.network)
+    learner = _Learner(run, state, checkpoints)
+    learner.stop_if_requested()  # a signal that came while the inputs were opened
+    while (reason := run.stop_reason(state)) is None:
         before = state.seconds
         started = time.perf_counter()
         try:
             for batch in _remaining_batches(run, state):
                 learner.learn(batch)
                 state.seconds = before + time.perf_counter() - started
-                keeper.save_if_due()
-            learner.settle()
+                learner.save_if_due()
+            learner.synchronize()
         except NonFiniteLossError:
             if state.best is not None:
-                keeper.save()
+                learner.save()
             raise
         state.seconds = before + time.perf_counter() - started
-        validation, confusion = _validate(run, state.epoch, keeper)
+        validation, confusion = _validate(run, state.epoch, learner)
         _end_epoch(run, state, validation, confusion, before + time.perf_counter() - started)
-        keeper.save_if_due(is_epoch_end=True)
+        learner.save_if_due(is_epoch_end=True)
     if state.best is None:
         raise NonFiniteLossError(
             "The validation loss was not finite in any epoch, so there is no model to save.",
             where="learning_rate",
             advice="Use a lower learning_rate. A network from scratch may also need more steps, that is more images or "
-            "epochs, before its running statistics serve; or start from pretrained weights.",
+            "epochs, before its running statistics are usable; or start from pretrained weights.",
         )
     return reason
+
+
+def open_stepper(
+    predictor: Predictor,
+    optimizer: torch.optim.SGD,
+    *,
+    usual_sizes: Iterable[int],
+    augmentation: Augmentation | None = None,
+) -> Stepper:
+    """The stepper for the predictor's device; see `GpuStepper` for the arguments."""
+    if predictor.compute.device.type == "cuda":
+        return GpuStepper(predictor, optimizer, usual_sizes=usual_sizes, augmentation=augmentation)
+    if augmentation is not None:
+        raise ValueError("random transforms of whole batches are for GPUs")
+    return ImmediateStepper(predictor, optimizer)
+
+
+class _Learner:
+    """Changes the state of a run from batch to batch, and saves it.
+
+    `state.step` counts the steps that were requested, `state.sums` their known outcomes: all of them once
+    `synchronize` has returned.
+    """
+
+    def __init__(self, run: TrainingRun, state: TrainingState, checkpoints: CheckpointPolicy) -> None:
+        self._run = run
+        self._state = state
+        self._checkpoints = checkpoints
+        self._stepper = open_stepper(
+            run.predictor,
+            state.optimizer,
+            usual_sizes={part.stop - part.start for part in run.training_slices},
+            augmentation=run.batch_augmentation,
+        )
+        self._scales_weights = run.starts_from_scratch and state.epoch == 1 and not state.sums.num_images
+
+    def learn(self, batch: Batch) -> None:
+        """Take a step; a batch whose images are all bad is skipped."""
+        epoch, step, seed = self._state.epoch, self._state.step, self._run.hyperparameters.random_seed
+        if len(batch.labels):
+            request = StepRequest(
+                epoch=epoch,
+                step=step,
+                learning_rate=self._run.learning_rate(epoch, step),
+                seed=derive_seed(seed, "step", epoch, step),
+            )
+            if self._scales_weights and self._run.predictor.can_normalize(len(batch.labels)):
+                self._scale_weights(batch)
+            self._scales_weights = False
+            self._count(self._stepper.step(batch, request))
+        self._state.step += 1
+
+    def synchronize(self) -> None:
+        """Wait until all requested steps are done and counted."""
+        self._count(self._stepper.synchronize())
+
+    def save_if_due(self, *, is_epoch_end: bool = False) -> None:
+        """Save if enough time has passed since the last save.
+
+        Raises:
+            InterruptedRunError: The process was told to stop; the state is saved.
+            FailedToWriteOutputsError: The checkpoint cannot be written.
+        """
+        self.stop_if_requested()
+        if self._checkpoints.is_due(is_epoch_end=is_epoch_end):
+            self.save()
+
+    def stop_if_requested(self) -> None:
+        """Save and end the run if the process was told to stop; raises what `save_if_due` raises."""
+        signal_number = self._run.stop_request.signal_number
+        if signal_number is not None:
+            self.save()
+            raise InterruptedRunError(
+                f"The run was told to stop (signal {signal_number}) in epoch {self._state.epoch}, after "
+                f"{self._state.step} of {len(self._run.training_slices)} steps. Its state is saved.",
+                signal_number=signal_number,
+                where=self._checkpoints.store.folder,
+            )
+
+    def save(self) -> None:
+        """Save now; raises `FailedToWriteOutputsError` if the checkpoint cannot be written."""
+        self.synchronize()
+        self._checkpoints.save(self._state, self._run.position(self._state))
+
+    def _scale_weights(self, batch: Batch) -> None:
+        """Scale initial weights by the first batch, before the first step."""
+        augmentation, random_seed = self._run.batch_augmentation, self._run.hyperparameters.random_seed
+        if augmentation is not None:
+            images = self._run.predictor.send(batch.images)
+            batch = replace(batch, images=augmentation.draw_batch(images, epoch=1, rows=batch.indices))
+        torch.manual_seed(derive_seed(random_seed, "initial_scale"))
+        scale_initial_weights(self._run.predictor, batch, learning_rate=self._run.hyperparameters.learning_rate)
+
+    def _count(self, outcomes: list[StepOutcome]) -> None:
+        for outcome in outcomes:
+            request = outcome.request
+            if not outcome.is_finite:
+                self._stepper.synchronize()  # the steps after it have changed nothing
+                self._state.step = request.step
+                raise _diverged(outcome, has_best=self._state.best is not None)
+            self._state.sums.add_batch(
+                loss=outcome.loss, top1=outcome.top1, top5=outcome.top5, num_images=outcome.num_images
+            )
+            self._run.display.step_taken(
+                epoch=request.epoch,
+                step=request.step + 1,
+                num_steps=len(self._run.training_slices),
+                num_images=outcome.num_images,
+                loss=outcome.loss,
+            )
 
 
 def _remaining_batches(run: TrainingRun, state: TrainingState) -> Iterator[Batch]:
@@ -158,7 +195,7 @@ def _remaining_batches(run: TrainingRun, state: TrainingState) -> Iterator[Batch
     return run.training.batches((order[part] for part in run.training_slices[state.step :]), epoch=state.epoch)
 
 
-def _validate(run: TrainingRun, epoch: int, keeper: CheckpointKeeper) -> tuple[Metrics, Tensor]:
+def _validate(run: TrainingRun, epoch: int, learner: _Learner) -> tuple[Metrics, Tensor]:
     """Exact validation metrics, and the confusion matrix int64 [true class, predicted class]."""
     sums = MetricSums()
     confusion = torch.zeros(run.num_classes, run.num_classes, dtype=torch.int64)
@@ -170,7 +207,7 @@ def _validate(run: TrainingRun, epoch: int, keeper: CheckpointKeeper) -> tuple[M
         ones = torch.ones(len(batch.labels), dtype=torch.int64)
         confusion.index_put_((batch.labels, logits_nk.argmax(1)), ones, accumulate=True)
         run.display.validated(epoch=epoch, num_images=sums.num_images)
-        keeper.stop_if_requested()
+        learner.stop_if_requested()
     return sums.metrics(), confusion
 
 
@@ -191,3 +228,14 @@ def _end_epoch(run: TrainingRun, state: TrainingState, validation: Metrics, conf
     state.end_epoch(record)
     run.display.epoch_ended(record)
     run.on_epoch_end(record)
+
+
+def _diverged(outcome: StepOutcome, *, has_best: bool) -> NonFiniteLossError:
+    kept = " The best weights so far are kept in the checkpoint in the output folder." if has_best else ""
+    request = outcome.request
+    return NonFiniteLossError(
+        f"The training loss became {outcome.loss} at step {request.step + 1} of epoch {request.epoch}, "
+        f"with learning rate {request.learning_rate:.3g}; the step was not taken.{kept}",
+        where="learning_rate",
+        advice="Use a lower learning_rate, a tenth of this one for instance.",
+    )

@@ -1,7 +1,8 @@
-"""Whether torch can train a network on this device so that two runs give the same bits; if not, it is said.
+"""Repeatability check: can torch train a network on this device so that two runs give the same bits?
 
-Torchvision's networks all repeat. Others may need an operation that torch has in no fixed order on a GPU: to train
-them all the same is worth more to the user of a pipeline, who may not be able to change its settings, than an error.
+Most networks repeat. Some need an operation that torch computes in no fixed order on a GPU, for instance the adaptive
+pooling of AlexNet and VGG. They are trained with a warning: the user of a pipeline may not be able to change its
+settings, and is better served by a model than by an error.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import torch
 
 from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.inference.torch_errors import torch_errors
-from pytorch_designer.training.step import batch_loss, kept_values, train_mode
+from pytorch_designer.training.step import batch_loss, kept_values
 
 if TYPE_CHECKING:
     from pytorch_designer.inference.predictor import Predictor
@@ -21,15 +22,14 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def settle_repeatability(predictor: Predictor, *, normalizes_lone_image: bool) -> None:
-    """Try a step; where that needs an operation that does not repeat, let torch use such operations, and warn.
+def check_repeatability(predictor: Predictor) -> None:
+    """Try a step; if it needs an operation that does not repeat, let torch use such operations, and warn.
 
     Weights, buffers and gradients are as before; random numbers are drawn. Without deterministic algorithms, or on a
     CPU, where all operations repeat, nothing is done.
 
     Args:
-        predictor: The network to be trained, on its device.
-        normalizes_lone_image: Whether batch norm takes a batch of one image.
+        predictor: The network to train, on its device.
 
     Raises:
         ModuleOutOfMemoryError: The device has too little memory for an image or two.
@@ -37,7 +37,7 @@ def settle_repeatability(predictor: Predictor, *, normalizes_lone_image: bool) -
     if not torch.are_deterministic_algorithms_enabled():
         return
     try:
-        _try_step(predictor, num_images=1 if normalizes_lone_image else 2)
+        _try_step(predictor, num_images=1 if predictor.can_normalize(1) else 2)
     except UnsupportedEnvironmentError as error:
         torch.use_deterministic_algorithms(True, warn_only=True)
         reason = error.examples[0].partition(", but")[0]
@@ -47,8 +47,8 @@ def settle_repeatability(predictor: Predictor, *, normalizes_lone_image: bool) -
 def _try_step(predictor: Predictor, num_images: int) -> None:
     network, sizes = predictor.network, predictor.preprocessing
     images_nchw = torch.zeros(num_images, 3, sizes.crop_height, sizes.crop_width, dtype=torch.uint8)
-    labels_n = torch.zeros(num_images, dtype=torch.int64, device=predictor.plan.device)
-    train_mode(network, normalizes_batch=True)
+    labels_n = torch.zeros(num_images, dtype=torch.int64, device=predictor.compute.device)
+    predictor.train_mode(num_images)
     try:
         with kept_values(network.buffers()), torch_errors(num_images):
             _, loss = batch_loss(predictor, images_nchw, labels_n)

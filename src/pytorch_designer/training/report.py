@@ -20,7 +20,7 @@ import numpy as np
 
 from pytorch_designer.reporting.classification import ClassScore, class_scores
 from pytorch_designer.reporting.strict_json import dumps
-from pytorch_designer.training.history import BadFile, EpochRecord, RunSummary
+from pytorch_designer.training.history import BadFileRecord, EpochRecord, RunSummary
 from pytorch_designer.training.report_page import draw_charts, render_page
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def read_summary(folder: Path) -> RunSummary:
             environment=run["environment"],
             data=run["data"],
             fingerprint=run["fingerprint"],
-            bad_files=tuple(BadFile(**file) for file in run["bad_files"]),
+            bad_files=tuple(BadFileRecord(**file) for file in run["bad_files"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{folder / RUN_FILE} is not the record of a run: {error}") from error

@@ -1,18 +1,29 @@
-"""Where a run is: everything that changes while it trains, and nothing else."""
+"""Training state: what a run works with, and everything that changes while it trains."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
 
-from pytorch_designer.training.metrics import MetricSums
+from pytorch_designer.images.order import batch_slices
+from pytorch_designer.training.history import MetricSums
+from pytorch_designer.training.recipe import learning_rate_at, stop_reason
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor, nn
 
+    from pytorch_designer.images.loader import ImageLoader
+    from pytorch_designer.images.transforms.augmentation import Augmentation
+    from pytorch_designer.inference.predictor import Predictor
+    from pytorch_designer.system.stop_requests import StopRequest
+    from pytorch_designer.training.display import TrainingDisplay
     from pytorch_designer.training.history import EpochRecord
+    from pytorch_designer.training.recipe import Hyperparameters
 
 
 @dataclass(frozen=True)
@@ -38,9 +49,9 @@ class TrainingState:
         network: The network that learns.
         optimizer: Its optimizer, which holds the momentum.
         history: The epochs that are complete.
-        step: Steps done in the epoch that is under way.
-        sums: Training metrics of the epoch under way.
-        seconds: Training time spent in the epoch under way before this process, for the report alone.
+        step: Steps done in the current epoch.
+        sums: Training metrics of the current epoch.
+        seconds: Training time spent in the current epoch before this process, for the report only.
         best: The best epoch so far, None before the first finite validation loss.
     """
 
@@ -54,15 +65,68 @@ class TrainingState:
 
     @property
     def epoch(self) -> int:
-        """Number of the epoch under way, from 1."""
+        """Number of the current epoch, from 1."""
         return len(self.history) + 1
 
     def end_epoch(self, record: EpochRecord) -> None:
-        """Close the epoch under way with its record."""
+        """Close the current epoch with its record."""
         self.history.append(record)
         self.step = 0
         self.sums = MetricSums()
         self.seconds = 0.0
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """The parts of a run; nothing here changes while it trains.
+
+    Attributes:
+        hyperparameters: The five parameters.
+        predictor: The network with its preprocessing and device.
+        training: Loader of the training images.
+        validation: Loader of the validation images, labelled in the order of the training classes.
+        num_classes: Number of classes.
+        starts_from_scratch: Whether the network has random weights, which are then scaled before the first step.
+        display: Shows progress.
+        on_epoch_end: Called with the record of each epoch, for tracking.
+        stop_request: Set when the process was told to stop.
+        batch_augmentation: Random transforms that the loader leaves to the GPU; None where there are none, or the
+            loader applies them.
+    """
+
+    hyperparameters: Hyperparameters
+    predictor: Predictor
+    training: ImageLoader
+    validation: ImageLoader
+    num_classes: int
+    starts_from_scratch: bool
+    display: TrainingDisplay
+    on_epoch_end: Callable[[EpochRecord], None]
+    stop_request: StopRequest
+    batch_augmentation: Augmentation | None = None
+
+    @cached_property
+    def training_slices(self) -> list[slice]:
+        """The batches of an epoch, as slices of its order."""
+        return batch_slices(len(self.training), self.hyperparameters.batch_size, fold_single=True)
+
+    def learning_rate(self, epoch: int, step: int) -> float:
+        """The learning rate of a step (from 0) of an epoch (from 1)."""
+        num_steps = len(self.training_slices)
+        return learning_rate_at(
+            (epoch - 1) * num_steps + step,
+            num_steps=self.hyperparameters.num_epochs * num_steps,
+            initial=self.hyperparameters.learning_rate,
+        )
+
+    def stop_reason(self, state: TrainingState) -> str | None:
+        """One sentence when the run is complete, else None."""
+        parameters = self.hyperparameters
+        return stop_reason(state.history, num_epochs=parameters.num_epochs, patience=parameters.patience)
+
+    def position(self, state: TrainingState) -> int:
+        """The number of a checkpoint of `state`: it grows with every step and with the end of every epoch."""
+        return len(state.history) * (len(self.training_slices) + 1) + state.step
 
 
 def copy_weights(network: nn.Module) -> dict[str, Tensor]:

@@ -6,18 +6,20 @@ import errno
 import os
 import threading
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from pytorch_designer.images.disk_rows import DiskRows
+from pytorch_designer.images.cache import DiskRows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from numpy.typing import NDArray
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "pwrite"), reason="this platform cannot use the disk")
 
 SHAPE = (20, 30, 3)
 ROW_BYTES = 1800
@@ -96,25 +98,26 @@ def test_a_full_disk_is_said_once_and_given_up(tmp_path: Path, caplog: pytest.Lo
         rows.store(0, pixels(0))
         assert not is_stored(rows, 0)
     (message,) = caplog.messages
-    assert f"The local disk in {tmp_path} cannot be used to keep decoded images: {os.strerror(errno.EFBIG)}" in message
+    assert f"The local disk in {tmp_path} cannot be used to keep decoded images: " in message
 
 
-@pytest.mark.skipif(not hasattr(os, "pwrite"), reason="this platform has no such call")
-def test_room_is_given_back_once_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes: list[int] = []
-    real_truncate = os.truncate
-
-    def watched(number: int, size: int) -> None:
-        sizes.append(os.fstat(number).st_size)
-        real_truncate(number, size)
-        sizes.append(os.fstat(number).st_size)
-
-    monkeypatch.setattr(os, "truncate", watched)
+def test_room_is_given_back_once_the_disk_is_full(tmp_path: Path) -> None:
     with closing(DiskRows(range(2), SHAPE, tmp_path)) as rows:
         rows.store(0, pixels(0))
+        number = open_file_in(tmp_path)
+        assert os.fstat(number).st_size == ROW_BYTES
         with file_size_limit(ROW_BYTES + 100):
             rows.store(1, pixels(1))
-        assert sizes == [ROW_BYTES + 100, 0]
+        assert os.fstat(number).st_size == 0
+
+
+def open_file_in(folder: Path) -> int:
+    """The number of this process's open file in a folder, which need not have a name any more (Linux only)."""
+    numbers = Path("/proc/self/fd")
+    if not numbers.exists():
+        pytest.skip("this platform does not list open files")
+    (found,) = (number for number in numbers.iterdir() if os.path.realpath(number).startswith(str(folder)))
+    return int(found.name)
 
 
 def test_a_folder_that_cannot_be_written_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -126,43 +129,28 @@ def test_a_folder_that_cannot_be_written_is_said_once(tmp_path: Path, caplog: py
     assert str(tmp_path / "absent") in message
 
 
-@pytest.mark.skipif(not hasattr(os, "preadv"), reason="this platform has no such call")
-@pytest.mark.parametrize("fault", ["error", "short", "changed"])
-def test_a_disk_that_does_not_give_back_what_was_written_is_given_up(
-    fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("fault", ["error", "short"])
+def test_a_row_that_cannot_be_read_back_is_not_held(
+    fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real_read = os.preadv
 
     def bad_read(number: int, buffers: Any, offset: int) -> int:
         if fault == "error":
             raise OSError(errno.EIO, os.strerror(errno.EIO))
-        count = real_read(number, buffers, offset)
-        buffers[0][-1] ^= 1 if fault == "changed" else 0
-        return count - (1 if fault == "short" else 0)
+        return real_read(number, buffers, offset) - 1
 
     with closing(DiskRows(range(2), SHAPE, tmp_path)) as rows:
         rows.store(0, pixels(0))
         rows.store(1, pixels(1))
         monkeypatch.setattr(os, "preadv", bad_read)
         assert rows.read(0) is None
-        monkeypatch.setattr(os, "preadv", real_read)
-        assert rows.read(1) is None
-    assert len(caplog.messages) == 1
 
 
-def test_platforms_without_calls_that_name_a_place_seek(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(os, "pwrite", raising=False)
-    monkeypatch.delattr(os, "preadv", raising=False)
-    with closing(DiskRows(range(4), SHAPE, tmp_path)) as rows:
-        for row in (2, 0, 3):
-            rows.store(row, pixels(row))
-        assert [row for row in range(4) if is_stored(rows, row)] == [0, 2, 3]
-
-
-def test_after_clearing_nothing_is_held_or_stored(tmp_path: Path) -> None:
+def test_after_closing_nothing_is_held_or_stored(tmp_path: Path) -> None:
     with closing(DiskRows(range(2), SHAPE, tmp_path)) as rows:
         rows.store(0, pixels(0))
-        rows.clear()
+        rows.close()
         rows.store(1, pixels(1))
         assert not is_stored(rows, 0)
         assert not is_stored(rows, 1)

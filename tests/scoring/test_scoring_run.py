@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.image_writer import ImageRow, write_image_directory
+from pytorch_designer.directories.model_directory import open_trained_model_directory
 from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.directories.scored_dataset import open_scored_dataset
 from pytorch_designer.directories.transform_steps import parse_steps
@@ -26,11 +27,11 @@ from pytorch_designer.images.decode import decode_image
 from pytorch_designer.images.transforms.steps import apply_steps
 from pytorch_designer.inference.single_pixel import multiply_single_pixels
 from pytorch_designer.models.architectures import Architecture
-from pytorch_designer.models.loading import load_trained_model
+from pytorch_designer.models.loading import load_model
 from pytorch_designer.models.saving import write_trained_model, write_untrained_model
-from pytorch_designer.scoring.run import compute_plan, score_images
+from pytorch_designer.scoring.scoring_run import choose_model_compute
 from tests.images.digits import write_digits
-from tests.scoring.conftest import CLASSES
+from tests.scoring.conftest import CLASSES, score
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 OLD_MEAN, OLD_STD = (0.5, 0.4, 0.3), (0.5, 0.25, 0.125)
@@ -62,9 +63,7 @@ def test_scores_are_the_softmax_of_the_network_in_the_order_of_the_dataset(
     for path in (tmp_path / "digits").rglob("*.png"):  # of the model's size, so that nothing is resized
         with Image.open(path) as image:
             image.resize((32, 32)).save(path)
-    assert score_images(trained_model=model, dataset=tmp_path / "digits", scored_dataset=tmp_path / "scored") == len(
-        list((tmp_path / "digits").rglob("*.png"))
-    )
+    score(model, tmp_path / "digits", tmp_path / "scored")
     table = table_of(tmp_path / "scored")
     assert list(table.columns) == [
         "id", "category", "Scored Probabilities_2", "Scored Probabilities_0", "Scored Probabilities_1", "Scored Labels",
@@ -84,7 +83,7 @@ def test_scores_are_the_softmax_of_the_network_in_the_order_of_the_dataset(
 
 
 def test_csv_says_the_same(model: Path, digits: Path, tmp_path: Path) -> None:
-    score_images(trained_model=model, dataset=digits, scored_dataset=tmp_path / "scored")
+    score(model, digits, tmp_path / "scored")
     from_csv = pd.read_csv(tmp_path / "scored/_data.csv", dtype={"category": str, "Scored Labels": str})
     pd.testing.assert_frame_equal(from_csv, table_of(tmp_path / "scored"), check_dtype=False, rtol=1e-14)
 
@@ -108,7 +107,7 @@ def test_raw_images_score_as_the_transformed_ones_do(network: nn.Module, digits:
     rows = [ImageRow(tmp_path / f"{row}.png", 0, row) for row in range(len(raw))]
     write_image_directory(tmp_path / "transformed", rows, ("0",), applied_transforms=recipe)
     for name, dataset in (("raw", digits), ("same", tmp_path / "transformed")):
-        score_images(trained_model=tmp_path / "model", dataset=dataset, scored_dataset=tmp_path / f"scored_{name}")
+        score(tmp_path / "model", dataset, tmp_path / f"scored_{name}")
     of_raw, of_transformed = (open_scored_dataset(tmp_path / f"scored_{name}") for name in ("raw", "same"))
     assert np.array_equal(of_raw.probabilities, of_transformed.probabilities)
 
@@ -121,7 +120,7 @@ def test_old_model_scores_each_image_at_its_size_exactly_as_it_did(
     for number, size in enumerate(sizes):
         pixels = np.random.default_rng(number).integers(0, 256, (*size, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / "images" / f"{number}.png")
-    score_images(trained_model=old_model, dataset=tmp_path / "images", scored_dataset=tmp_path / "scored")
+    score(old_model, tmp_path / "images", tmp_path / "scored")
     inputs = [old_input(tmp_path / "images" / f"{number}.png", OLD_MEAN, OLD_STD) for number in range(5)]
     expected = [probabilities_of(stack, batch) for batch in (inputs[:2], inputs[2:3], inputs[3:4], inputs[4:])]
     scored = open_scored_dataset(tmp_path / "scored")
@@ -134,14 +133,15 @@ def test_old_model_is_computed_in_single_precision_whatever_the_image_size(
 ) -> None:
     monkeypatch.setattr("pytorch_designer.inference.compute._cpu_computes_bf16", lambda: True)
     monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda **_: True)
-    assert compute_plan(load_trained_model(old_model)).precision == "fp32"
+    assert choose_model_compute(load_model(open_trained_model_directory(old_model))).precision == "fp32"
 
 
 def test_plain_folder_of_any_images_has_no_label_column(model: Path, tmp_path: Path) -> None:
     for name, size in (("a.jpg", (300, 200)), ("b/c.png", (9, 50)), ("b/d.bmp", (32, 32))):
         (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", size, 77).save(tmp_path / "images" / name)
-    assert score_images(trained_model=model, dataset=tmp_path / "images", scored_dataset=tmp_path / "scored") == 3
+    score(model, tmp_path / "images", tmp_path / "scored")
+    assert table_of(tmp_path / "scored")["Scored Labels"].notna().sum() == 3
     assert list(table_of(tmp_path / "scored").columns) == [
         "id", "Scored Probabilities_2", "Scored Probabilities_0", "Scored Probabilities_1", "Scored Labels",
     ]  # fmt: skip
@@ -158,7 +158,7 @@ def test_text_ids_and_labels_that_the_model_does_not_know_are_kept(
         ImageRow(digits / "1/002.png", 2, "z"),
     ]
     write_image_directory(tmp_path / "typed", rows, ("zebra", "unused", "1"))
-    score_images(trained_model=model, dataset=tmp_path / "typed", scored_dataset=tmp_path / "scored")
+    score(model, tmp_path / "typed", tmp_path / "scored")
     table = table_of(tmp_path / "scored")
     assert table["id"].tolist() == ["x", "y", "z"]
     assert table["category"].tolist() == ["zebra", None, "1"]
@@ -170,11 +170,11 @@ def test_text_ids_and_labels_that_the_model_does_not_know_are_kept(
 def test_bad_files_keep_their_rows_without_scores_and_change_no_other(
     model: Path, digits: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    score_images(trained_model=model, dataset=digits, scored_dataset=tmp_path / "before")
+    score(model, digits, tmp_path / "before")
     (digits / "0/001.png").write_bytes(b"")
     (digits / "2/003.png").write_bytes((digits / "2/003.png").read_bytes()[:60])
     caplog.set_level(logging.WARNING, "pytorch_designer")
-    assert score_images(trained_model=model, dataset=digits, scored_dataset=tmp_path / "scored") == 10
+    score(model, digits, tmp_path / "scored")
     before, after = table_of(tmp_path / "before"), table_of(tmp_path / "scored")
     is_bad = after["Scored Labels"].isna()
     assert after.index[is_bad].tolist() == [1, 11]
@@ -195,7 +195,7 @@ def test_nothing_is_written_when_all_files_are_bad(model: Path, old_model: Path,
         (tmp_path / "images" / f"{number}.png").write_bytes(b"no image")
     for name, trained_model in (("new", model), ("old", old_model)):
         with pytest.raises(InvalidDatasetError) as caught:
-            score_images(trained_model=trained_model, dataset=tmp_path / "images", scored_dataset=tmp_path / name)
+            score(trained_model, tmp_path / "images", tmp_path / name)
         assert caught.value.reason == "bad_images"
         assert len(caught.value.examples) == 3
         assert "TOLERANCE" not in caught.value.advice, "nothing is to be tolerated when nothing is left"
@@ -206,7 +206,7 @@ def test_untrained_model_is_named(digits: Path, tmp_path: Path) -> None:
     (tmp_path / "untrained").mkdir()
     write_untrained_model(tmp_path / "untrained", Architecture("squeezenet1_1"), False)
     with pytest.raises(InvalidModelDirectoryError) as caught:
-        score_images(trained_model=tmp_path / "untrained", dataset=digits, scored_dataset=tmp_path / "scored")
+        score(tmp_path / "untrained", digits, tmp_path / "scored")
     assert caught.value.reason == "untrained"
     assert not (tmp_path / "scored").exists()
 
@@ -221,7 +221,7 @@ def test_unusable_weights_are_named_although_images_are_read_meanwhile(
         for file in images.rglob("*.png"):
             file.write_bytes(b"no image")
     with pytest.raises(InvalidModelDirectoryError if are_images_good else InvalidDatasetError) as caught:
-        score_images(trained_model=broken, dataset=images, scored_dataset=tmp_path / "scored")
+        score(broken, images, tmp_path / "scored")
     assert caught.value.reason == ("bad_weights" if are_images_good else "bad_images")
     assert not (tmp_path / "scored").exists()
 
@@ -229,7 +229,7 @@ def test_unusable_weights_are_named_although_images_are_read_meanwhile(
 @pytest.mark.parametrize("inside", ["digits", "digits/scored"])
 def test_output_inside_the_dataset_is_refused(model: Path, digits: Path, inside: str) -> None:
     with pytest.raises(FailedToWriteOutputsError, match="inside the dataset"):
-        score_images(trained_model=model, dataset=digits, scored_dataset=digits.parent / inside)
+        score(model, digits, digits.parent / inside)
 
 
 def test_images_annotated_for_another_task_are_scored_without_labels(model: Path, digits: Path, tmp_path: Path) -> None:
@@ -238,5 +238,5 @@ def test_images_annotated_for_another_task_are_scored_without_labels(model: Path
     schema = json.loads((tmp_path / "typed/_schema.json").read_text())
     schema["columnAttributes"][2]["properties"]["annotation_type"] = "COCO_object_detection"
     (tmp_path / "typed/_schema.json").write_text(json.dumps(schema))
-    assert score_images(trained_model=model, dataset=tmp_path / "typed", scored_dataset=tmp_path / "scored") == 1
+    score(model, tmp_path / "typed", tmp_path / "scored")
     assert "category" not in table_of(tmp_path / "scored")

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from pytorch_designer.training.metrics import MetricSums, count_correct
+from pytorch_designer.training.history import MetricSums, count_correct
 
 
 def test_loss_and_accuracies_of_two_images() -> None:

@@ -11,16 +11,16 @@ import pytest
 import torch
 
 from pytorch_designer.directories.image_directory import ImageDirectory, open_image_directory
-from pytorch_designer.training.fingerprint import run_fingerprint
+from pytorch_designer.training.run_info import run_fingerprint
 
 from .small_run import small_network
 
-FACTS = {"parameters": {"epochs": 3}}
+SETTINGS = {"parameters": {"epochs": 3}}
 
 
-def fingerprint(datasets: dict[str, ImageDirectory], seed: int = 0, **facts: object) -> str:
+def fingerprint(datasets: dict[str, ImageDirectory], seed: int = 0, **settings: object) -> str:
     return run_fingerprint(
-        facts=FACTS | facts,
+        settings=SETTINGS | settings,
         weights=small_network(seed).state_dict(),
         training=datasets["training"],
         validation=datasets["validation"],
@@ -73,7 +73,7 @@ def test_memory_layout_of_the_weights_does_not_matter(datasets: dict[str, ImageD
     def of(memory_format: torch.memory_format) -> str:
         network = small_network().to(memory_format=memory_format)
         return run_fingerprint(
-            facts=FACTS,
+            settings=SETTINGS,
             weights=network.state_dict(),
             training=datasets["training"],
             validation=datasets["validation"],

@@ -1,6 +1,6 @@
-"""Score Image Model from its ports to its output.
+"""Scoring run: a trained model and images in, a table of scores out.
 
-Images go through the network in the batches, the number format and the order in which training validates, so that the
+Images go through the network in the batches, the number format and the order in which training validates, so the
 scores of a validation dataset give exactly the metrics that training reported. Bad files keep their rows, with empty
 scores.
 """
@@ -17,16 +17,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from pytorch_designer.directories.data_frame_directory import ScoredImagesWriter
-from pytorch_designer.directories.image_directory import UNLABELED, ImageDirectory, opened_image_directory
+from pytorch_designer.directories.image_directory import UNLABELED
 from pytorch_designer.errors import InvalidDatasetError, shorten
-from pytorch_designer.inference.compute import ComputePlan, choose_compute
-from pytorch_designer.inference.environment import environment_facts
+from pytorch_designer.inference.compute import Compute, choose_compute, environment_info
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.progress import Pace, log_header, open_progress_line
-from pytorch_designer.scoring.images import DATASET_PORT, ScoringImages, open_model_and_images
+from pytorch_designer.scoring.image_batches import DATASET_PORT, ScoringImages, open_model_and_images
 from pytorch_designer.scoring.probabilities import row_probabilities
 from pytorch_designer.settings import settings
-from pytorch_designer.storage.output import check_apart, locked_output, prepare_output, staged_output
 from pytorch_designer.storage.string_column import StringColumn
 
 if TYPE_CHECKING:
@@ -36,62 +34,56 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from pytorch_designer.directories.image_directory import ImageDirectory
+    from pytorch_designer.directories.model_directory import ModelDirectory
     from pytorch_designer.models.loading import LoadedModel
+    from pytorch_designer.storage.output import Output
 
 _log = logging.getLogger(__name__)
 
 UNSCORED_FILE = "_unscored.csv"
-"""Beside the data when there are images without scores: id, file and reason of each."""
+"""Table of the images without scores, if there are any: id, file and reason of each."""
 
 _NOT_FINITE = "the network's output is not a finite number"
 _MAX_NAMED = 5
 
 
 class UnscoredImage(NamedTuple):
-    """An image without scores, and why."""
+    """An image without scores, and the reason."""
 
     id: int | str
     file: str
     reason: str
 
 
-def score_images(*, trained_model: Path, dataset: Path, scored_dataset: Path) -> int:
+def score_images(directory: ModelDirectory, images: ImageDirectory, output: Output) -> None:
     """Score all images of a dataset; see docs/reference/score_image_model.md.
 
     Args:
-        trained_model: ModelDirectory of the old or the new layout.
-        dataset: Images, labelled or not: anything that `opened_image_directory` reads.
-        scored_dataset: Output folder, new or empty.
-
-    Returns:
-        The number of images that have scores.
+        directory: A trained model of the old or the new layout.
+        images: Labelled or not.
+        output: Where the scores are written.
 
     Raises:
-        InvalidModelDirectoryError: The model is unusable or untrained.
-        InvalidDatasetError: The dataset is unusable, or no image of it could be scored.
+        InvalidModelDirectoryError: The model is unusable.
+        InvalidDatasetError: No image of the dataset could be scored, or one took too long to read.
         ModuleOutOfMemoryError: The device has too little memory.
-        FailedToWriteOutputsError: The output is occupied, inside an input, or cannot be written.
+        FailedToWriteOutputsError: The output cannot be written.
     """
-    check_apart(scored_dataset, dataset, "the dataset")
-    check_apart(scored_dataset, trained_model, "the model")
     with ExitStack() as stack:
-        images = stack.enter_context(opened_image_directory(dataset, takes_other_tasks=True))
-        model, source = open_model_and_images(stack, trained_model, images)
-        stack.enter_context(locked_output(scored_dataset))
-        prepare_output(scored_dataset)
-        plan = compute_plan(model)
-        plan.activate()
-        _log_start(model, images, source, plan)
-        with staged_output(scored_dataset) as staging:
-            unscored = _score(model, images, source, plan, staging)
+        model, source = open_model_and_images(stack, directory, images)
+        compute = choose_model_compute(model)
+        compute.activate()
+        _log_start(model, images, source, compute)
+        with output.stage() as folder:
+            unscored = _score(model, images, source, compute, folder)
             _check_scored(images, unscored)
-            _write_unscored(staging, unscored)
-    _log_end(images, unscored, scored_dataset)
-    return len(images) - len(unscored)
+            _write_unscored(folder, unscored)
+    _log_end(images, unscored, output.path)
 
 
-def compute_plan(model: LoadedModel) -> ComputePlan:
-    """Where and how the model is computed: as in its validation, and an old one in fp32, in which it was trained."""
+def choose_model_compute(model: LoadedModel) -> Compute:
+    """Device and precision: those of the model's validation, or fp32 for an old model, which was trained in it."""
     chosen = settings()
     if model.preprocessing is not None:
         size = model.preprocessing
@@ -102,17 +94,17 @@ def compute_plan(model: LoadedModel) -> ComputePlan:
 
 
 def _score(
-    model: LoadedModel, images: ImageDirectory, source: ScoringImages, plan: ComputePlan, staging: Path
+    model: LoadedModel, images: ImageDirectory, source: ScoringImages, compute: Compute, folder: Path
 ) -> list[UnscoredImage]:
     classes = model.classes or ()
     writer = ScoredImagesWriter(
-        staging,
+        folder,
         class_names=classes,
         has_labels=images.labels is not None,
         has_text_ids=isinstance(images.ids, StringColumn),
     )
-    # Of the preprocessing only the mean and the standard deviation are left to do: the images have their sizes.
-    predictor = Predictor(model.network, model.preprocessing_for(1, 1), plan)
+    # The images have their sizes: only the mean and the standard deviation of the preprocessing are left to apply.
+    predictor = Predictor(model.network, model.preprocessing_for(1, 1), compute)
     pieces = row_probabilities(
         source.batches(), predictor, num_rows=len(images), num_classes=len(classes), port=DATASET_PORT
     )
@@ -135,14 +127,14 @@ def _score(
 
 
 class _Background:
-    """One call at a time beside the caller's own work: scores of a thousand classes take a GPU's time to write."""
+    """Background thread for one call at a time: writing the scores of a thousand classes would keep a GPU waiting."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1)
         self._running: Future[None] | None = None
 
     def run(self, call: Callable[[], None]) -> None:
-        """Wait for the call before, raise what it raised, and start this one."""
+        """Wait for the previous call, raise what it raised, and start this one."""
         if self._running is not None:
             self._running.result()
         self._running = self._thread.submit(call)
@@ -183,23 +175,23 @@ def _check_scored(images: ImageDirectory, unscored: list[UnscoredImage]) -> None
     )
 
 
-def _write_unscored(staging: Path, unscored: list[UnscoredImage]) -> None:
+def _write_unscored(folder: Path, unscored: list[UnscoredImage]) -> None:
     if not unscored:
         return
-    # Names of files may hold bytes that are no UTF-8; they come out as the same bytes.
-    with (staging / UNSCORED_FILE).open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
+    # Names of files may hold bytes that are not UTF-8; they are written as the same bytes.
+    with (folder / UNSCORED_FILE).open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(UnscoredImage._fields)
         writer.writerows(unscored)
 
 
-def _log_start(model: LoadedModel, images: ImageDirectory, source: ScoringImages, plan: ComputePlan) -> None:
-    facts = {
+def _log_start(model: LoadedModel, images: ImageDirectory, source: ScoringImages, compute: Compute) -> None:
+    run_info = {
         "Model": f"{model.architecture.name}, {len(model.classes or ()):,} classes",
         "Images": f"{len(images):,}, {'without labels' if images.labels is None else 'labelled'}",
         "Image size": source.describe(),
     }
-    log_header("Score Image Model", environment_facts(plan) | facts)
+    log_header("Score Image Model", environment_info(compute) | run_info)
     unknown = _unknown_classes(model, images)
     if unknown:
         _log.warning(

@@ -1,0 +1,61 @@
+"""The two datasets of Train PyTorch Model, checked against each other; knows no torch."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytorch_designer.directories.image_directory import match_classes, require_labels
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pytorch_designer.directories.image_directory import ImageDirectory
+
+_log = logging.getLogger(__name__)
+
+TRAINING_PORT = "training_dataset"
+VALIDATION_PORT = "validation_dataset"
+
+
+@dataclass(frozen=True)
+class LabelledDatasets:
+    """Training and validation images with the same classes.
+
+    Attributes:
+        training: Labelled images; their classes are the model's, in this order.
+        validation: Labelled images with the same classes.
+        validation_labels: int32 [len(validation)], class indices in the order of the training classes.
+    """
+
+    training: ImageDirectory
+    validation: ImageDirectory
+    validation_labels: NDArray[np.int32]
+
+
+def check_datasets(training: ImageDirectory, validation: ImageDirectory) -> LabelledDatasets:
+    """Check labels and classes, and warn of doubtful data.
+
+    Raises:
+        NotLabeledDatasetError: A dataset has images without labels.
+        InvalidDatasetError: The classes of the two differ.
+    """
+    require_labels(training, TRAINING_PORT)
+    require_labels(validation, VALIDATION_PORT)
+    validation_labels = match_classes(training, validation)
+    if len(training.classes) == 1:
+        _log.warning("The datasets have only one class (%s): there is nothing to tell apart.", training.classes[0])
+    if len(training) < len(training.classes):
+        _log.warning("There are %d training images for %d classes.", len(training), len(training.classes))
+    if training.root.samefile(validation.root) and _share_files(training, validation):
+        _log.warning(
+            "Training and validation use the same images: the validation metrics say nothing about new images. "
+            "Split the dataset."
+        )
+    return LabelledDatasets(training, validation, validation_labels)
+
+
+def _share_files(one: ImageDirectory, other: ImageDirectory) -> bool:
+    return not set(one.files).isdisjoint(other.files)

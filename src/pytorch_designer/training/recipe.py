@@ -1,0 +1,140 @@
+"""Recipe: what is learned, at which learning rate, which epoch is kept, and when training stops.
+
+Optimizer and schedule: docs/decisions/0004-optimizer.md. Best epoch: 0001-best-epoch.md. Patience: 0002-patience.md.
+Batch norm: 0013-batch-norm.md.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytorch_designer.training.history import EpochRecord, Metrics
+
+MOMENTUM = 0.9
+WEIGHT_DECAY = 1e-4
+
+HELD_SHARE = 0.5
+"""Share of a run's steps that are taken at the initial learning rate."""
+
+LEAST_NORM_MOMENTUM = 0.1
+"""Momentum of batch norm's running statistics: an average over about ten batches, as in torch and most networks."""
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """The five parameters of Train PyTorch Model, already validated.
+
+    Attributes:
+        num_epochs: Passes over the training images, at least 1.
+        batch_size: Images per step, at least 1.
+        learning_rate: Learning rate of the first step, positive.
+        random_seed: Any whole number, of any size and sign.
+        patience: Epochs without a lower validation loss after which training stops, at least 1.
+    """
+
+    num_epochs: int
+    batch_size: int
+    learning_rate: float
+    random_seed: int
+    patience: int
+
+    def to_dict(self) -> dict[str, int | float]:
+        """The parameters by the names that the component gives them."""
+        return {
+            "epochs": self.num_epochs,
+            "batch_size": self.batch_size,
+            "learning_rate": self.learning_rate,
+            "random_seed": self.random_seed,
+            "patience": self.patience,
+        }
+
+
+def build_optimizer(network: nn.Module, learning_rate: float) -> torch.optim.SGD:
+    """SGD with Nesterov momentum over the parameters that need gradients.
+
+    Parameters with two or more dimensions (convolution and linear weights) decay; norms and biases do not.
+    """
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [parameter for parameter in parameters if parameter.ndim >= 2], "weight_decay": WEIGHT_DECAY},
+        {"params": [parameter for parameter in parameters if parameter.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.SGD(
+        [group for group in groups if group["params"]],
+        lr=learning_rate,
+        momentum=MOMENTUM,
+        nesterov=True,
+        fused=parameters[0].device.type in {"cpu", "cuda"},
+    )
+
+
+def learning_rate_at(step: int, *, num_steps: int, initial: float) -> float:
+    """The learning rate of a step: held at first, then lowered linearly to zero.
+
+    Args:
+        step: Steps taken before this one, from 0 to num_steps - 1.
+        num_steps: Steps of the whole run, if it is not stopped early.
+        initial: Learning rate of step 0.
+
+    Returns:
+        `initial` in the first half of the run, then initial * 2 * (1 - step / num_steps), which is positive for every
+        step.
+    """
+    return initial * min(1.0, (1.0 - step / num_steps) / (1.0 - HELD_SHARE))
+
+
+def raise_norm_momentum(network: nn.Module) -> None:
+    """Give every batch norm a momentum of at least `LEAST_NORM_MOMENTUM`; one that takes the plain mean keeps it.
+
+        running = running + momentum * (batch - running)
+
+    Some networks were published with a small momentum (MNASNet 0.0003, MobileNetV3 0.01) for runs of a million steps.
+    In a run of a few hundred steps, the running statistics would then stay near their initial values, and a network
+    that has learned well would score no better than chance. The weights do not depend on the momentum: training
+    normalizes by the statistics of the batch.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d) and module.momentum is not None:
+            module.momentum = max(module.momentum, LEAST_NORM_MOMENTUM)
+
+
+def is_better(candidate: Metrics, best: Metrics | None) -> bool:
+    """Whether an epoch's validation metrics beat the best so far.
+
+    The higher top-1 accuracy wins; with equal accuracy the lower loss; with both equal the earlier epoch stays.
+    A loss that is not finite never wins, whatever the accuracy.
+    """
+    if not math.isfinite(candidate.loss):
+        return False
+    return best is None or (candidate.top1, -candidate.loss) > (best.top1, -best.loss)
+
+
+def epochs_without_improvement(history: Sequence[EpochRecord]) -> int:
+    """Epochs since the lowest validation loss so far; neither an equal loss nor NaN is an improvement."""
+    lowest = math.inf
+    since = 0
+    for record in history:
+        if record.validation.loss < lowest:
+            lowest = record.validation.loss
+            since = 0
+        else:
+            since += 1
+    return since
+
+
+def stop_reason(history: Sequence[EpochRecord], *, num_epochs: int, patience: int) -> str | None:
+    """One sentence that says why training ends after the epochs of `history`, or None when it goes on."""
+    if len(history) >= num_epochs:
+        return f"All {num_epochs} epochs were trained." if num_epochs > 1 else "The one epoch was trained."
+    if epochs_without_improvement(history) >= patience:
+        epochs = f"{patience} epochs in a row" if patience > 1 else "an epoch"
+        return f"Stopped after epoch {len(history)}: {epochs} without a lower validation loss (patience)."
+    return None

@@ -1,0 +1,136 @@
+"""Run metadata: what the header, the report and the tracker show, and the fingerprint of a run.
+
+The fingerprint is a hash of everything that determines the result, so that a checkpoint is never continued by another
+run (docs/decisions/0011-resume.md).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torchvision
+
+from pytorch_designer import __version__
+from pytorch_designer.storage.retrying import retrying
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+
+    from pytorch_designer.directories.image_directory import ImageDirectory
+    from pytorch_designer.images.loader import ImageLoader
+    from pytorch_designer.inference.compute import Compute
+    from pytorch_designer.training.inputs import TrainingInputs
+    from pytorch_designer.training.recipe import Hyperparameters
+
+_MAX_SAMPLE = 256
+_STAT_THREADS = 16
+
+
+def model_info(inputs: TrainingInputs, network: nn.Module) -> dict[str, str]:
+    """The network and the origin of its weights, by label."""
+    model = inputs.model
+    if model.classes is not None:
+        origin = "fine-tuned from a trained model"
+    else:
+        origin = "pretrained weights" if model.has_weights else "from scratch"
+    num_parameters = sum(parameter.numel() for parameter in network.parameters())
+    return {"Model": f"{model.architecture.name}, {origin}, {num_parameters / 1e6:.1f} million parameters"}
+
+
+def data_info(inputs: TrainingInputs, training: ImageLoader, validation: ImageLoader) -> dict[str, str]:
+    """The images, their size and their transforms, by label."""
+    preprocessing, datasets = inputs.preprocessing, inputs.datasets
+    transforms = {"Transforms": ", ".join(str(transform) for transform in preprocessing.transforms)}
+    transforms["Augmentation"] = "" if inputs.augmentation is None else inputs.augmentation.describe()
+    num_training, num_classes = len(datasets.training), len(datasets.training.classes)
+    return {
+        "Training": f"{_counted(num_training, 'image')} in {_counted(num_classes, 'class')} ({training.describe()})",
+        "Validation": f"{_counted(len(datasets.validation), 'image')} ({validation.describe()})",
+        "Image size": preprocessing.describe_size(),
+    } | {label: text for label, text in transforms.items() if text}
+
+
+def fingerprinted_settings(
+    inputs: TrainingInputs, hyperparameters: Hyperparameters, compute: Compute
+) -> dict[str, Any]:
+    """Everything except the images and the weights that determines the result, as JSON data."""
+    training, validation = inputs.datasets.training, inputs.datasets.validation
+    return {
+        "versions": [__version__, torch.__version__, torchvision.__version__],
+        "parameters": hyperparameters.to_dict(),
+        "preprocessing": inputs.preprocessing.to_dict(),
+        "architecture": [inputs.model.architecture.name, dict(inputs.model.architecture.init_params)],
+        "transforms": [list(transform) for transform in training.transforms],
+        "applied_transforms": [
+            [list(transform) for transform in dataset.applied_transforms] for dataset in (training, validation)
+        ],
+        "compute": [compute.device.type, compute.precision, str(compute.memory_format), compute.num_threads],
+    }
+
+
+def run_fingerprint(
+    *, settings: Mapping[str, Any], weights: Mapping[str, Tensor], training: ImageDirectory, validation: ImageDirectory
+) -> str:
+    """SHA-256, as hexadecimal text, of the run's inputs.
+
+    The names, labels and order of the images count, and the sizes of some of their files, evenly spread. The bytes of
+    the files do not, because reading them all would take as long as an epoch.
+
+    Args:
+        settings: JSON data; see `fingerprinted_settings`.
+        weights: The network's state before the first step, by name.
+        training: Training images.
+        validation: Validation images.
+    """
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for dataset in (training, validation):
+        digest.update(dataset.files.data)
+        digest.update(dataset.files.offsets.data.cast("B"))
+        digest.update(json.dumps(dataset.classes).encode())
+        if dataset.labels is not None:
+            digest.update(dataset.labels.tobytes())
+        digest.update(json.dumps(_sampled_file_sizes(dataset)).encode())
+    for name, tensor in weights.items():
+        digest.update(name.encode())
+        digest.update(_bytes(tensor))
+    return digest.hexdigest()
+
+
+def _sampled_file_sizes(dataset: ImageDirectory) -> list[int]:
+    rows = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), _MAX_SAMPLE)).round().astype(np.int64))
+    parts = np.array_split(rows, min(_STAT_THREADS, len(rows)))
+    with ThreadPoolExecutor(_STAT_THREADS) as threads:  # a cloud mount takes milliseconds for each
+        return list(chain.from_iterable(threads.map(partial(_sizes_or_nothing, dataset), parts)))
+
+
+def _sizes_or_nothing(dataset: ImageDirectory, rows: NDArray[np.int64]) -> list[int]:
+    return [_size_or_nothing(dataset.path(row)) for row in rows.tolist()]
+
+
+def _size_or_nothing(path: Path) -> int:
+    try:
+        return retrying(path.stat).st_size
+    except OSError:  # the loader names a file that is gone
+        return -1
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    array: NDArray[Any] = tensor.detach().cpu().contiguous().reshape(-1).numpy()
+    return array.data.cast("B")
+
+
+def _counted(number: int, noun: str) -> str:
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number:,} {noun}{'es' if noun.endswith('s') else 's'}"

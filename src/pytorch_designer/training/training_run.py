@@ -1,0 +1,272 @@
+"""Train PyTorch Model from its opened inputs to its output: load, check, train and write, in order."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from pytorch_designer.errors import UnsupportedEnvironmentError
+from pytorch_designer.images.loader import ImageLoader
+from pytorch_designer.images.resources import default_cache_budget, default_read_threads
+from pytorch_designer.inference.compute import Compute, choose_compute, environment_info
+from pytorch_designer.inference.predictor import Predictor
+from pytorch_designer.models.loading import check_forward, network_for_classes
+from pytorch_designer.models.saving import write_trained_model
+from pytorch_designer.progress import log_header
+from pytorch_designer.seeds import derive_seed
+from pytorch_designer.settings import settings
+from pytorch_designer.storage.output import Output, open_output
+from pytorch_designer.system.stop_requests import StopRequest, stop_on_signals
+from pytorch_designer.tracking.tracker import tracked_run
+from pytorch_designer.training.checkpoint import CheckpointPolicy, CheckpointStore
+from pytorch_designer.training.datasets import TRAINING_PORT, VALIDATION_PORT, LabelledDatasets
+from pytorch_designer.training.display import log_result, open_display
+from pytorch_designer.training.history import BadFileRecord, RunSummary
+from pytorch_designer.training.inputs import TrainingInputs, load_inputs
+from pytorch_designer.training.loop import train
+from pytorch_designer.training.recipe import Hyperparameters, build_optimizer
+from pytorch_designer.training.repeatability import check_repeatability
+from pytorch_designer.training.report import write_report
+from pytorch_designer.training.run_info import data_info, fingerprinted_settings, model_info, run_fingerprint
+from pytorch_designer.training.state import BestEpoch, TrainingRun, TrainingState
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytorch_designer.directories.model_directory import ModelDirectory
+    from pytorch_designer.images.transforms.augmentation import Augmentation
+    from pytorch_designer.tracking.tracker import OpenTracker
+
+_log = logging.getLogger(__name__)
+
+REPORT_FOLDER = "report"
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A run whose inputs are loaded and checked.
+
+    Attributes:
+        inputs: Model and datasets.
+        hyperparameters: The five parameters.
+        predictor: The network to train, on its device.
+        batch_augmentation: Random transforms for the GPU; None where there are none, or the processor applies them.
+        fingerprint: Hash of everything that determines the result.
+    """
+
+    inputs: TrainingInputs
+    hyperparameters: Hyperparameters
+    predictor: Predictor
+    batch_augmentation: Augmentation | None
+    fingerprint: str
+
+
+def train_model(
+    *,
+    model: ModelDirectory,
+    datasets: LabelledDatasets,
+    trained_model: Path,
+    hyperparameters: Hyperparameters,
+    open_tracker: OpenTracker,
+) -> None:
+    """Train a model and write it to `trained_model`; see docs/reference/train_pytorch_model.md.
+
+    A run that was stopped continues from its checkpoint below `trained_model`. A run that had already ended there with
+    the same inputs is left as it is.
+
+    Args:
+        model: Untrained or trained model, of the old or the new layout.
+        datasets: Training and validation images, checked.
+        trained_model: Output folder: new, empty, or that of the same run.
+        hyperparameters: The five parameters.
+        open_tracker: Opens the tracker once training begins, by the name of the run.
+
+    Raises:
+        DesignerError: Any named error of docs/reference/errors.md.
+    """
+    _refuse_several_processes()
+    input_folders = {
+        "the untrained model": model.root,
+        "the training dataset": datasets.training.root,
+        "the validation dataset": datasets.validation.root,
+    }
+    with ExitStack() as stack:
+        stop_request = stack.enter_context(stop_on_signals(interrupts_when_urgent=True))
+        inputs = load_inputs(model, datasets, random_seed=hyperparameters.random_seed)
+        job = _prepare(inputs, hyperparameters)
+        output = stack.enter_context(
+            open_output(
+                trained_model,
+                apart_from=input_folders,
+                is_finished=lambda: _recorded_fingerprint(trained_model) == job.fingerprint,
+            )
+        )
+        if output.is_finished:
+            _log.info("%s already holds the result of this very run: nothing is left to do.", trained_model)
+            return
+        training, validation = _open_loaders(stack, job)
+        summary, best = _train(job, output, training, validation, stop_request=stop_request, open_tracker=open_tracker)
+        _write(job, output, summary, best)
+
+
+def _refuse_several_processes() -> None:
+    world_size = os.environ.get("WORLD_SIZE", "").strip() or "1"
+    if world_size != "1":
+        raise UnsupportedEnvironmentError(
+            f"The job was started as {world_size} processes, but this release trains in one process on one device.",
+            where="WORLD_SIZE",
+            advice="Set process_count_per_instance and instance_count to 1.",
+        )
+
+
+def _prepare(inputs: TrainingInputs, hyperparameters: Hyperparameters) -> _Job:
+    preprocessing, datasets = inputs.preprocessing, inputs.datasets
+    height, width = preprocessing.crop_height, preprocessing.crop_width
+    compute = choose_compute(settings(), height=height, width=width)
+    compute.activate()
+    torch.manual_seed(derive_seed(hyperparameters.random_seed, "initial_weights"))
+    network = network_for_classes(inputs.model, datasets.training.classes)
+    with ThreadPoolExecutor(1) as thread:
+        fingerprint = thread.submit(
+            run_fingerprint,
+            settings=fingerprinted_settings(inputs, hyperparameters, compute),
+            weights=network.state_dict(),  # taken before the check, which replaces them for a moment
+            training=datasets.training,
+            validation=datasets.validation,
+        )
+        normalizes_lone_image = check_forward(network, height, width, inputs.model.architecture)
+    return _Job(
+        inputs=inputs,
+        hyperparameters=hyperparameters,
+        predictor=Predictor(network, preprocessing, compute, normalizes_lone_image=normalizes_lone_image),
+        batch_augmentation=_batch_augmentation(inputs, compute),
+        fingerprint=fingerprint.result(),
+    )
+
+
+def _batch_augmentation(inputs: TrainingInputs, compute: Compute) -> Augmentation | None:
+    """The random transforms, where a GPU applies them: on a processor, one image at a time is faster."""
+    augmentation = inputs.augmentation
+    on_gpu = compute.device.type == "cuda" and augmentation is not None and augmentation.can_draw_batches()
+    return augmentation if on_gpu else None
+
+
+def _recorded_fingerprint(output: Path) -> str | None:
+    """The fingerprint of the run whose finished result is in the folder; None where there is no record of it."""
+    try:
+        run = json.loads((output / REPORT_FOLDER / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return run.get("fingerprint") if isinstance(run, dict) else None
+
+
+def _open_loaders(stack: ExitStack, job: _Job) -> tuple[ImageLoader, ImageLoader]:
+    """Loaders of the training and the validation images, which share budgets of memory and disk, training first."""
+    inputs, compute = job.inputs, job.predictor.compute
+    num_threads, tolerance = default_read_threads(), settings().bad_image_tolerance
+    training = ImageLoader(
+        inputs.datasets.training,
+        inputs.preprocessing,
+        augmentation=inputs.augmentation,
+        draws_later=job.batch_augmentation is not None,
+        num_threads=num_threads,
+        cache=default_cache_budget(),
+        decodes_ahead=not compute.takes_all_cores,
+        pins_memory=compute.device.type == "cuda",
+        tolerance=tolerance,
+        port=TRAINING_PORT,
+    )
+    stack.enter_context(training)
+    validation = ImageLoader(
+        inputs.datasets.validation,
+        inputs.preprocessing,
+        labels=inputs.datasets.validation_labels,
+        num_threads=num_threads,
+        cache=training.cache_left,
+        decodes_ahead=not compute.takes_all_cores,
+        pins_memory=compute.device.type == "cuda",
+        tolerance=tolerance,
+        port=VALIDATION_PORT,
+    )
+    stack.enter_context(validation)
+    training.check_readable()
+    validation.check_readable()
+    return training, validation
+
+
+def _train(
+    job: _Job,
+    output: Output,
+    training: ImageLoader,
+    validation: ImageLoader,
+    *,
+    stop_request: StopRequest,
+    open_tracker: OpenTracker,
+) -> tuple[RunSummary, BestEpoch]:
+    predictor, parameters = job.predictor, job.hyperparameters.to_dict()
+    model, classes = job.inputs.model, job.inputs.datasets.training.classes
+    state = TrainingState(predictor.network, build_optimizer(predictor.network, job.hyperparameters.learning_rate))
+    environment = environment_info(predictor.compute)
+    data = model_info(job.inputs, predictor.network) | data_info(job.inputs, training, validation)
+    store = CheckpointStore(output.path, job.fingerprint)
+    tracked_parameters = parameters | {"model_name": model.architecture.name}
+    with tracked_run(open_tracker, output.path.name, tracked_parameters) as tracker:
+        log_header("Train PyTorch Model", environment | data | {"Tracking": tracker.description})
+        check_repeatability(predictor)
+        if store.restore(state):
+            _log.info("Continuing from the checkpoint: epoch %d, after %d of its steps.", state.epoch, state.step)
+        with open_display(job.hyperparameters, job.inputs.datasets, state) as display:
+            run = TrainingRun(
+                hyperparameters=job.hyperparameters,
+                predictor=predictor,
+                training=training,
+                validation=validation,
+                num_classes=len(classes),
+                starts_from_scratch=not model.has_weights,
+                display=display,
+                on_epoch_end=lambda record: tracker.log_metrics(record.tracked_metrics(), record.epoch),
+                stop_request=stop_request,
+                batch_augmentation=job.batch_augmentation,
+            )
+            reason = train(run, state, CheckpointPolicy(store, settings().checkpoint_seconds))
+        if state.best is None:
+            raise AssertionError("training ends with a best epoch or an error")
+        summary = RunSummary(
+            history=tuple(state.history),
+            best_epoch=state.best.epoch,
+            stop_reason=reason,
+            classes=classes,
+            confusion=state.best.confusion.numpy(),
+            parameters=parameters,
+            environment=environment,
+            data=data,
+            fingerprint=job.fingerprint,
+            bad_files=_bad_files(training, TRAINING_PORT) + _bad_files(validation, VALIDATION_PORT),
+        )
+        tracker.log_metrics(summary.tracked_metrics(), len(summary.history))
+    return summary, state.best
+
+
+def _bad_files(loader: ImageLoader, port: str) -> tuple[BadFileRecord, ...]:
+    return tuple(BadFileRecord(port, str(bad.path), bad.reason) for bad in loader.bad_files)
+
+
+def _write(job: _Job, output: Output, summary: RunSummary, best: BestEpoch) -> None:
+    with output.stage() as folder:
+        write_trained_model(
+            folder,
+            architecture=job.inputs.model.architecture,
+            state_dict=best.weights,
+            classes=job.inputs.datasets.training.classes,
+            preprocessing=job.inputs.preprocessing,
+            meta={"visualization": [{"type": "html", "path": f"{REPORT_FOLDER}/index.html"}]},
+        )
+        write_report(folder / REPORT_FOLDER, summary)
+    log_result(summary, model=output.path, report=output.path / REPORT_FOLDER / "index.html")

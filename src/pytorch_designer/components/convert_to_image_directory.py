@@ -40,7 +40,7 @@ COMPONENT = Component(
         Port(
             "input_dataset",
             DirectoryType.ANY,
-            "One folder of images a class; or images without classes; or images beside a COCO json; or a folder with "
+            "One folder of images per class; or images without classes; or images beside a COCO json; or a folder with "
             "one archive of these.",
         ),
     ),

@@ -1,15 +1,15 @@
-"""An image directory, opened: checked as a whole, and indexed in columns.
+"""Image directories: opened, checked as a whole, and indexed in columns.
 
-Sources that are understood, tried in this order (docs/formats.md):
+Supported sources, tried in this order (docs/formats.md):
 
     _meta.yaml, images.lst, _schema.json, image/...   the typed directory, as written here and by the old designer
-    labels.json, images                               a COCO json beside images, one class an image
+    labels.json, images                               a COCO json beside images, one class per image
     cat/1.jpg, dog/2.jpg                              class folders
     1.jpg, sub/2.jpg                                  images without labels
     pets.zip                                          an archive of any of these, alone or alone in a folder
 
-A folder that holds nothing but one folder is descended. 1.3 million images open in seconds, and take about 40 bytes
-each: nothing is kept as a Python object an image.
+If a folder holds nothing but one folder, that one is opened. 1.3 million images open in seconds and take about 40 bytes
+each: there is no Python object per image.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ Pairs = tuple[tuple[str, Any], ...]
 
 @dataclass(frozen=True, eq=False)
 class ImageDirectory:
-    """The checked index of an image directory; row i of every column is image i.
+    """Index of an image directory; row i of every column is image i.
 
     Attributes:
         root: The folder that the paths are relative to.
@@ -111,10 +111,10 @@ def open_image_directory(path: Path, *, takes_other_tasks: bool = False) -> Imag
     Args:
         path: The source.
         takes_other_tasks: Images that are annotated for other tasks than classification (boxes, captions, ...) are
-            images without labels, and no error: for those who need no labels and write no image directory.
+            images without labels instead of an error, for callers that need no labels and write no image directory.
 
     Raises:
-        InvalidDatasetError: The path is no such directory, or something in it is wrong.
+        InvalidDatasetError: The path is not such a directory, or something in it is wrong.
     """
     return _open_folder(path, _list_untyped(path), takes_other_tasks=takes_other_tasks)
 
@@ -250,7 +250,7 @@ def _open_typed(root: Path, *, takes_other_tasks: bool) -> ImageDirectory:
 def _named_file(root: Path, meta: dict[str, Any], key: str, default: str | None = None) -> Path:
     name = meta.get(key, default)
     if not isinstance(name, str):
-        raise InvalidDatasetError(f"`{key}` is no file name.", where=root / META_FILE, reason="malformed_meta")
+        raise InvalidDatasetError(f"`{key}` is not a file name.", where=root / META_FILE, reason="malformed_meta")
     path = resolve_inside(root, name, InvalidDatasetError)
     with reading_errors(path, InvalidDatasetError):
         is_there = is_file(path)

@@ -172,6 +172,6 @@ def _check_link(root: Path, link: Path) -> None:
     raise InvalidDatasetError(
         f"A link in the dataset {fault}.",
         where=link,
-        advice="Put a copy of the file or folder instead of the link, or remove the link.",
+        advice="Put a copy of the file or folder there instead of the link, or remove the link.",
         reason=reason,
     )

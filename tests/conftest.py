@@ -41,15 +41,3 @@ def make_tree(tmp_path: Path) -> MakeTree:
         return root
 
     return make
-
-
-@pytest.fixture(params=["records", "scandir"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Folders are read from records, as Linux gives them, or with `os.scandir`, as elsewhere."""
-    from pytorch_designer.storage import directory_entries
-
-    if request.param == "scandir":
-        monkeypatch.setattr(directory_entries, "gives_records", lambda: False)
-    elif not directory_entries.gives_records():
-        pytest.skip("needs getdents64, which Linux has")
-    return str(request.param)

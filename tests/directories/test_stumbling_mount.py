@@ -21,19 +21,17 @@ from pytorch_designer.directories.meta import read_meta
 from pytorch_designer.directories.scored_dataset import open_scored_dataset
 from pytorch_designer.directories.sources.referenced_files import check_referenced_files
 from pytorch_designer.errors import InvalidDatasetError
-from pytorch_designer.storage import directory_entries
 from pytorch_designer.storage.archives import extract_archive
 from pytorch_designer.storage.folder_listing import list_folder, list_tree
 from pytorch_designer.storage.paths import resolve_inside
 from pytorch_designer.storage.retrying import exists, is_file, is_folder, open_retrying, real_path
 from pytorch_designer.storage.string_column import StringColumn
-from tests.directories.hand_built import PNG, MakeTree, MakeTyped, needs_records, row
+from tests.directories.hand_built import PNG, MakeTree, MakeTyped, row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from numpy.typing import NDArray
 
 CALLS = ("open", "read", "stat", "lstat", "scandir")
 
@@ -74,7 +72,6 @@ def mount(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mount]:
         for name in CALLS:
             patches.setattr(os, name, mount.in_front_of(name, getattr(os, name)))
         patches.setattr(io, "open", mount.in_front_of("io.open", io.open))  # what `Path.open` calls
-        patches.setattr(directory_entries, "getdents", mount.in_front_of("getdents", directory_entries.getdents))
         patches.setattr(time, "sleep", mount.pauses.append)
         yield mount
         mount.times = 0
@@ -164,26 +161,9 @@ def test_meta_is_not_called_missing(tmp_path: Path, mount: Mount) -> None:
     assert found >= {("scandir", ""), ("stat", "/_meta.yaml"), ("io.open", "/_meta.yaml")}
 
 
-@needs_records
 def test_a_listing_that_fails_in_its_middle_is_started_again(
     make_tree: MakeTree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root = make_tree("a/1.png", "a/2.png", "a/3.png")
-    getdents, words_of_two_records = directory_entries.getdents, 6
-    outcomes = iter(["works", "fails", "works", "works", "fails"])
-
-    def unsteady(descriptor: int, buffer: NDArray[np.uint64]) -> int:
-        if next(outcomes, "works") == "fails":
-            raise OSError(errno.ESTALE, "Stale file handle")
-        return getdents(descriptor, buffer[:words_of_two_records])
-
-    monkeypatch.setattr(directory_entries, "getdents", unsteady)
-    monkeypatch.setattr(time, "sleep", lambda seconds: None)
-    assert list(list_folder(root, "a").images) == ["a/1.png", "a/2.png", "a/3.png"]
-    assert next(outcomes, None) is None
-
-
-def test_a_scan_that_fails_in_its_middle_is_started_again(make_tree: MakeTree, monkeypatch: pytest.MonkeyPatch) -> None:
     root = make_tree("a/1.png", "a/2.png", "a/3.png")
     scandir, times = os.scandir, iter([1, 2])
 
@@ -204,7 +184,6 @@ def test_a_scan_that_fails_in_its_middle_is_started_again(make_tree: MakeTree, m
                         raise OSError(errno.ESTALE, "Stale file handle")
                     yield entry
 
-    monkeypatch.setattr(directory_entries, "gives_records", lambda: False)
     monkeypatch.setattr(os, "scandir", Unsteady)
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
     assert list(list_folder(root, "a").images) == ["a/1.png", "a/2.png", "a/3.png"]
@@ -219,14 +198,12 @@ def test_a_folder_that_cannot_be_listed_is_named(make_tree: MakeTree, mount: Mou
     assert (caught.value.reason, caught.value.where) == ("unreadable", str(root / "a"))
 
 
-@needs_records
 def test_folders_below_are_read_again(make_tree: MakeTree, mount: Mount) -> None:
     root = make_tree("a/1.png", "a/b/2.png")
     top = list_folder(root, "")
     mount.stumble(root)
     assert [list(listing.images) for listing in list_tree(root, top)] == [[], ["a/1.png"], ["a/b/2.png"]]
-    folders = (str(root / "a"), str(root / "a/b"))
-    assert mount.failures == dict.fromkeys([(kind, path) for kind in ("open", "getdents") for path in folders], 1)
+    assert mount.failures == {("scandir", str(root / "a")): 1, ("scandir", str(root / "a/b")): 1}
 
 
 def test_links_in_a_listing_are_looked_at_again(make_tree: MakeTree, mount: Mount) -> None:

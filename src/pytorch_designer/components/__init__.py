@@ -1,1 +1,1 @@
-"""One file a component: its definition and a thin `run`."""
+"""One file per component: its definition and a thin `run`."""

@@ -24,9 +24,10 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: Con
     """Write the ImageDirectory."""
     from pytorch_designer.directories.image_writer import convert_to_image_directory
 
-    written = convert_to_image_directory(inputs["input_dataset"], outputs["output_image_directory"])
-    classes = f"{len(written.classes)} classes" if written.classes else "no labels"
-    _log.info("Converted %s images with %s.", f"{len(written):,}", classes)
+    num_images, num_classes = convert_to_image_directory(inputs["input_dataset"], outputs["output_image_directory"])
+    _log.info(
+        "Converted %s images with %s.", f"{num_images:,}", f"{num_classes} classes" if num_classes else "no labels"
+    )
 
 
 COMPONENT = Component(
@@ -39,7 +40,7 @@ COMPONENT = Component(
         Port(
             "input_dataset",
             DirectoryType.ANY,
-            "One folder of images a class; or images without classes; or images beside a COCO json; or a folder with "
+            "One folder of images per class; or images without classes; or images beside a COCO json; or a folder with "
             "one archive of these.",
         ),
     ),

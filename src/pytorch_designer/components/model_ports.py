@@ -1,4 +1,4 @@
-"""What the components that make untrained models have in common."""
+"""Category and output port of the components that make untrained models."""
 
 from __future__ import annotations
 

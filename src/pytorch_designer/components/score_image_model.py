@@ -55,7 +55,7 @@ COMPONENT = Component(
         Port(
             "scored_dataset",
             DirectoryType.DATA_FRAME,
-            "One row an image: id, label where there is one, the probability of each class, and the predicted class.",
+            "One row per image: id, label where there is one, the probability of each class, and the predicted class.",
         ),
     ),
     parameters=ScoreImageModelParameters,

@@ -99,7 +99,7 @@ COMPONENT = Component(
         Port(
             "training_dataset",
             DirectoryType.IMAGES,
-            "Labelled images to learn from: an image directory, or a folder with one folder of images a class.",
+            "Labelled images to learn from: an image directory, or a folder with one folder of images per class.",
         ),
         Port(
             "validation_dataset",

@@ -2,12 +2,12 @@
 
     DIRECTORY/_meta.yaml            type: DataFrameDirectory; format: Parquet; data: _data.parquet;
                                     schema: schema/_schema.json
-    DIRECTORY/_data.parquet         one row an image: id, category (of labelled images), Scored Probabilities_<class>
+    DIRECTORY/_data.parquet         one row per image: id, category (of labelled images), Scored Probabilities_<class>
                                     for each class, Scored Labels
-    DIRECTORY/_data.csv             the same, for people
-    DIRECTORY/schema/_schema.json   which column plays which part (`data_frame_schema`)
+    DIRECTORY/_data.csv             the same, to look at
+    DIRECTORY/schema/_schema.json   the roles of the columns (`data_frame_schema`)
 
-A row that could not be scored has nulls in the score columns (in the CSV: nothing). `scored_dataset` reads all this.
+A row that could not be scored has nulls in the score columns (in the CSV: empty fields). `scored_dataset` reads it.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ DATA_FILE = "_data.parquet"
 CSV_FILE = "_data.csv"
 SCHEMA_FILE = "schema/_schema.json"
 
-# Rows are kept until this many numbers are there: few enough to be held, and enough that a thousand classes, each a
-# column with an entry in the file's footer for every group of rows, do not make the footer larger than the data.
-_NUMBERS_A_GROUP = 1 << 23
-_MAX_ROWS_A_GROUP = 1 << 16
+# Rows are collected into groups of this many numbers: few enough for memory, and enough that the file's footer, which
+# has an entry for each column of each group, does not get larger than the data with a thousand classes.
+_NUMBERS_PER_GROUP = 1 << 23
+_MAX_ROWS_PER_GROUP = 1 << 16
 
 
 class ScoredImagesWriter:
-    """Writes scored images into a folder, in constant memory; a context manager.
+    """Writer of scored images in constant memory; a context manager.
 
     On leaving without an error the directory is complete. The folder is the one that `Output.stage` yields, which
     removes what was written when something goes wrong.
@@ -68,7 +68,7 @@ class ScoredImagesWriter:
         self._class_names = distinct_names(class_names)
         self._has_labels = has_labels
         self._has_text_ids = has_text_ids
-        self._rows_a_group = max(1, min(_MAX_ROWS_A_GROUP, _NUMBERS_A_GROUP // max(1, len(class_names))))
+        self._rows_per_group = max(1, min(_MAX_ROWS_PER_GROUP, _NUMBERS_PER_GROUP // max(1, len(class_names))))
         self._waiting: list[Any] = []
         self._num_waiting = 0
         self._writers: list[Any] = []
@@ -96,13 +96,13 @@ class ScoredImagesWriter:
         """Append rows, in their order.
 
         Args:
-            ids: The image's `id`, one a row.
-            labels: The true class, one a row (None where an image has none); None if `has_labels` is False.
-            probabilities: float32 or float64 [n, k], all rows of all calls alike; a row of an image that could not be
+            ids: The image's `id`, one per row.
+            labels: The true class, one per row (None where an image has none); None if `has_labels` is False.
+            probabilities: float32 or float64 [n, k], the same dtype in all calls; a row of an image that could not be
                 scored is NaN.
 
         Raises:
-            ValueError: The lengths differ, or there are labels where none were announced.
+            ValueError: The lengths differ, or there are labels although `has_labels` is False.
             OSError: A file could not be written.
         """
         import pyarrow as pa
@@ -138,7 +138,7 @@ class ScoredImagesWriter:
     def _append(self, rows: Any) -> None:
         self._waiting.append(rows)
         self._num_waiting += len(rows)
-        if self._num_waiting >= self._rows_a_group:
+        if self._num_waiting >= self._rows_per_group:
             self._write_waiting()
 
     def _write_waiting(self) -> None:
@@ -156,9 +156,9 @@ class ScoredImagesWriter:
         from pyarrow import csv, parquet
 
         for name in (DATA_FILE, CSV_FILE):
-            # Opened here, as pyarrow takes no path that is not UTF-8.
+            # Opened here, as pyarrow only takes paths that are UTF-8.
             stream = self._files.enter_context((self._folder / name).open("wb"))
-            # Statistics of scores help nobody, and with a thousand columns take most of the room in the footer.
+            # Statistics of scores are of no use, and with a thousand columns take most of the footer.
             writer = (
                 parquet.ParquetWriter(stream, schema, write_statistics=False)
                 if name == DATA_FILE

@@ -1,4 +1,4 @@
-r"""The columns of a scored dataset, and `schema/_schema.json`, which says what part each of them plays.
+r"""Columns of a scored dataset, and `schema/_schema.json`, which gives the role of each.
 
     {"columnAttributes": [{"name": "id", ...}, {"name": "category", ...}, {"name": "Scored Probabilities_cat", ...},
                           ..., {"name": "Scored Labels", ...}],
@@ -7,9 +7,9 @@ r"""The columns of a scored dataset, and `schema/_schema.json`, which says what 
      "scoreColumns": {"Scored Probabilities_cat": "Scored Probabilities_cat",
                       "Multi Class Assigned Labels": "Scored Labels"}}
 
-Parquet and UTF-8 cannot hold what Python makes of a file name that is not UTF-8 (lone surrogates). In every name and
-label such a character is written as `\udc80` to `\udcff` (six characters), and a backslash that stands before what
-would read like that as `\u005c`, so that `unescape` gives back exactly what `escape` was given. All other text,
+Parquet and UTF-8 cannot hold lone surrogates, with which Python represents file names that are not UTF-8. In names and
+labels such a character is written as `\udc80` to `\udcff` (six characters), and a backslash before text that would read
+like that as `\u005c`, so that `unescape` returns exactly what `escape` was given. All other text,
 backslashes included, is written as it is.
 """
 
@@ -42,7 +42,7 @@ _ESCAPED = re.compile(r"\\u(d[89a-f][0-9a-f]{2}|005c)")
 
 @dataclass(frozen=True)
 class ColumnRoles:
-    """Which column plays which part; None or () where the dataset has no such column.
+    """Roles of the columns; None or () where the dataset has no such column.
 
     Attributes:
         label: The true labels.
@@ -106,7 +106,7 @@ def build_schema(class_names: Sequence[str], *, has_labels: bool, has_text_ids: 
 
 
 def find_roles(columns: Sequence[str], schema_path: Path | None) -> ColumnRoles:
-    """The parts of `columns`: as the schema gives them, and by their usual names where it gives none.
+    """The roles of `columns`: as the schema gives them, or by their usual names where it gives none.
 
     Raises:
         InvalidDatasetError: The schema is malformed ("malformed_schema") or names columns that the data lacks
@@ -147,7 +147,7 @@ def _read_roles(path: Path) -> tuple[dict[str, str], dict[str, str]]:
         label_columns, score_columns = (document.get(key) or {} for key in ("labelColumns", "scoreColumns"))
         names = [*label_columns.values(), *score_columns.values()]
         if not all(isinstance(name, str) for name in names):
-            raise TypeError("a column's name is not a text")
+            raise TypeError("a column's name is not a string")
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidDatasetError(
             f"The schema is not a JSON object with the objects `labelColumns` and `scoreColumns`: {error}",

@@ -1,15 +1,15 @@
-"""An image directory, opened: checked as a whole, and indexed in columns.
+"""Image directories: opened, checked as a whole, and indexed in columns.
 
-Sources that are understood, tried in this order (docs/formats.md):
+Supported sources, tried in this order (docs/formats.md):
 
     _meta.yaml, images.lst, _schema.json, image/...   the typed directory, as written here and by the old designer
-    labels.json, images                               a COCO json beside images, one class an image
+    labels.json, images                               a COCO json beside images, one class per image
     cat/1.jpg, dog/2.jpg                              class folders
     1.jpg, sub/2.jpg                                  images without labels
     pets.zip                                          an archive of any of these, alone or alone in a folder
 
-A folder that holds nothing but one folder is descended. 1.3 million images open in seconds, and take about 40 bytes
-each: nothing is kept as a Python object an image.
+If a folder holds nothing but one folder, that one is opened. 1.3 million images open in seconds and take about 40 bytes
+each: there is no Python object per image.
 """
 
 from __future__ import annotations
@@ -30,19 +30,20 @@ from pytorch_designer.directories.meta import read_meta
 from pytorch_designer.directories.sources.class_folders import scan_image_folders
 from pytorch_designer.directories.sources.coco import find_coco_file, read_coco
 from pytorch_designer.directories.sources.image_rows import UNLABELED, ImageRows
-from pytorch_designer.directories.sources.referenced_files import ReferencedFiles
+from pytorch_designer.directories.sources.referenced_files import check_referenced_files
 from pytorch_designer.errors import InvalidDatasetError, NotLabeledDatasetError
 from pytorch_designer.storage.archives import extract_archive, is_archive
 from pytorch_designer.storage.folder_listing import list_folder, single_folder_chain
 from pytorch_designer.storage.output import META_FILE
 from pytorch_designer.storage.paths import check_directory, reading_errors, resolve_inside
-from pytorch_designer.storage.retrying import exists, is_file, is_folder
+from pytorch_designer.storage.retrying import exists, is_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
+    from pytorch_designer.storage.folder_listing import FolderListing
     from pytorch_designer.storage.string_column import StringColumn
 
 __all__ = [
@@ -62,7 +63,7 @@ Pairs = tuple[tuple[str, Any], ...]
 
 @dataclass(frozen=True, eq=False)
 class ImageDirectory:
-    """The checked index of an image directory; row i of every column is image i.
+    """Index of an image directory; row i of every column is image i.
 
     Attributes:
         root: The folder that the paths are relative to.
@@ -110,29 +111,12 @@ def open_image_directory(path: Path, *, takes_other_tasks: bool = False) -> Imag
     Args:
         path: The source.
         takes_other_tasks: Images that are annotated for other tasks than classification (boxes, captions, ...) are
-            images without labels, and no error: for those who need no labels and write no image directory.
+            images without labels instead of an error, for callers that need no labels and write no image directory.
 
     Raises:
-        InvalidDatasetError: The path is no such directory, or something in it is wrong.
+        InvalidDatasetError: The path is not such a directory, or something in it is wrong.
     """
-    check_directory(path, InvalidDatasetError)
-    with reading_errors(path, InvalidDatasetError):
-        is_typed = exists(path / META_FILE)
-    if is_typed:
-        return _open_typed(path, takes_other_tasks=takes_other_tasks)
-    top = before = None
-    for listing in single_folder_chain(path):
-        folder = path / listing.path
-        if META_FILE in listing.others:
-            return _open_typed(folder, takes_other_tasks=takes_other_tasks)
-        coco = find_coco_file(path, listing)
-        if coco is not None:
-            return _directory(folder, read_coco(*coco, takes_other_tasks=takes_other_tasks))
-        top, before = listing, top
-    assert top is not None  # noqa: S101 - the chain has at least `path` itself
-    if before is not None and len(top.images):  # a folder of images that is alone is a class, not a level to descend
-        top = before
-    return _directory(path, scan_image_folders(path, top))
+    return _open_folder(path, _list_untyped(path), takes_other_tasks=takes_other_tasks)
 
 
 @contextmanager
@@ -147,10 +131,13 @@ def opened_image_directory(path: Path, *, takes_other_tasks: bool = False) -> It
         FailedToWriteOutputsError: The temporary folder cannot hold the content of the archive.
     """
     with reading_errors(path, InvalidDatasetError):
-        archive = _find_archive(path)
+        archive = path if is_archive(path) else None
     if archive is None:
-        yield open_image_directory(path, takes_other_tasks=takes_other_tasks)
-        return
+        listing = _list_untyped(path)
+        archive = _only_archive(path, listing)
+        if archive is None:
+            yield _open_folder(path, listing, takes_other_tasks=takes_other_tasks)
+            return
     with tempfile.TemporaryDirectory(prefix="pytorch-designer-", ignore_cleanup_errors=True) as folder:
         extract_archive(archive, Path(folder))
         yield open_image_directory(Path(folder), takes_other_tasks=takes_other_tasks)
@@ -210,14 +197,37 @@ def match_classes(training: ImageDirectory, validation: ImageDirectory) -> NDArr
     return indices[validation.labels]  # UNLABELED, -1, is the last element
 
 
-def _find_archive(path: Path) -> Path | None:
-    if is_archive(path):
-        return path
-    if not is_folder(path) or exists(path / META_FILE):
+def _list_untyped(path: Path) -> FolderListing | None:
+    """The listing of the folder `path`, None for a typed directory."""
+    check_directory(path, InvalidDatasetError)
+    with reading_errors(path, InvalidDatasetError):
+        return None if exists(path / META_FILE) else list_folder(path, "")
+
+
+def _only_archive(path: Path, listing: FolderListing | None) -> Path | None:
+    """The one archive in a folder without images and folders."""
+    if listing is None or len(listing.images) or listing.folders:
         return None
-    listing = list_folder(path, "")
-    archives = [path / name for name in listing.others if is_archive(path / name)]
-    return archives[0] if len(archives) == 1 and not len(listing.images) and not listing.folders else None
+    with reading_errors(path, InvalidDatasetError):
+        archives = [path / name for name in listing.others if is_archive(path / name)]
+    return archives[0] if len(archives) == 1 else None
+
+
+def _open_folder(path: Path, listing: FolderListing | None, *, takes_other_tasks: bool) -> ImageDirectory:
+    if listing is None:
+        return _open_typed(path, takes_other_tasks=takes_other_tasks)
+    top = before = listing
+    for level in single_folder_chain(path, listing):
+        folder = path / level.path
+        if META_FILE in level.others:
+            return _open_typed(folder, takes_other_tasks=takes_other_tasks)
+        coco = find_coco_file(path, level)
+        if coco is not None:
+            return _directory(folder, read_coco(*coco, takes_other_tasks=takes_other_tasks))
+        top, before = level, top
+    if len(top.images):  # a folder of images that is alone is a class, not a level to descend
+        top = before
+    return _directory(path, scan_image_folders(path, top))
 
 
 def _open_typed(root: Path, *, takes_other_tasks: bool) -> ImageDirectory:
@@ -226,12 +236,11 @@ def _open_typed(root: Path, *, takes_other_tasks: bool) -> ImageDirectory:
     if meta.get("schema") is not None:
         schema = read_schema(_named_file(root, meta, "schema"), takes_other_tasks=takes_other_tasks)
     list_path = _named_file(root, meta, "image_list", "images.lst")
-    with ReferencedFiles(root) as referenced:
-        manifest = read_manifest(list_path, schema, takes_other_tasks=takes_other_tasks, on_files=referenced.start)
-        advice = "Copy the missing files into the directory, or remove their lines from the list."
-        if manifest.has_addresses:
-            advice += " Rows with an address (`coco_url`) are not downloaded here: download these images first."
-        referenced.check(manifest.files, list_path, lambda row: f"line {row + 1}", advice)
+    manifest = read_manifest(list_path, schema, takes_other_tasks=takes_other_tasks)
+    advice = "Copy the missing files into the directory, or remove their lines from the list."
+    if manifest.has_addresses:
+        advice += " Rows with an address (`coco_url`) are not downloaded here: download these images first."
+    check_referenced_files(root, manifest.files, list_path, lambda row: f"line {row + 1}", advice)
     labels, classes = _index_classes(list_path, manifest, schema)
     rows = ImageRows(manifest.files, labels, classes, manifest.ids)
     transforms, applied = (_read_transforms(root, meta, key) for key in ("transforms", "applied_transforms"))
@@ -241,7 +250,7 @@ def _open_typed(root: Path, *, takes_other_tasks: bool) -> ImageDirectory:
 def _named_file(root: Path, meta: dict[str, Any], key: str, default: str | None = None) -> Path:
     name = meta.get(key, default)
     if not isinstance(name, str):
-        raise InvalidDatasetError(f"`{key}` is no file name.", where=root / META_FILE, reason="malformed_meta")
+        raise InvalidDatasetError(f"`{key}` is not a file name.", where=root / META_FILE, reason="malformed_meta")
     path = resolve_inside(root, name, InvalidDatasetError)
     with reading_errors(path, InvalidDatasetError):
         is_there = is_file(path)

@@ -1,4 +1,4 @@
-"""`_schema.json` of an image directory: which classes there are, and under which keys the rows hold what.
+"""Schema, `_schema.json`, of an image directory: its classes, and the keys of its rows.
 
     {"columnAttributes": [
         {"name": "image", "type": "Bytes", "isFeature": true, ..., "properties": {"mime_type": "image/png",
@@ -7,7 +7,7 @@
         {"name": "category", ..., "properties": {"annotation_type": "COCO_classification",
                                                  "categories": [{"id": 0, "name": "cat"}, ...]}}]}
 
-A class's index is the `id` of its category. Ids may have gaps: a missing index is a class named `Others`.
+The index of a class is the `id` of its category. Ids may have gaps: a missing index is a class named `Others`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _NO_LABEL_KEY = ""  # no row has it
 
 @dataclass(frozen=True)
 class ImageSchema:
-    """What a reader of `images.lst` needs to know.
+    """Classes and keys, as a reader of `images.lst` needs them.
 
     Attributes:
         classes: Names by class index, gaps filled with `Others`; None where the schema does not declare any.
@@ -52,11 +52,11 @@ def read_schema(path: Path, *, takes_other_tasks: bool = False) -> ImageSchema:
 
     Args:
         path: The file.
-        takes_other_tasks: Annotations for other tasks are no error and no labels.
+        takes_other_tasks: Annotations for other tasks are ignored instead of refused.
 
     Raises:
-        InvalidDatasetError: The file is no such schema ("malformed_schema"), its classes contradict each other
-            ("invalid_categories"), or its labels are no single class an image ("not_classification").
+        InvalidDatasetError: The file is not such a schema ("malformed_schema"), its classes contradict each other
+            ("invalid_categories"), or its labels are not one class per image ("not_classification").
     """
     columns = _read_columns(path)
     image_key = ImageSchema.image_key
@@ -71,7 +71,7 @@ def read_schema(path: Path, *, takes_other_tasks: bool = False) -> ImageSchema:
     label_key, properties = labels[0]
     if not _is_classification(labels):
         raise InvalidDatasetError(
-            "The annotations are not one class an image, which is what image classification learns from.",
+            "The annotations are not one class per image, which is what image classification learns from.",
             where=path,
             examples=(f"{name}: {column['annotation_type']}" for name, column in labels),
             advice="Connect a dataset for image classification: object detection, segmentation, keypoints and captions "
@@ -140,7 +140,7 @@ def _read_categories(path: Path, categories: object) -> dict[int, str]:
         number = category.get("id") if isinstance(category, dict) else None
         name = category.get("name") if isinstance(category, dict) else None
         if type(number) is not int or not 0 <= number < MAX_CLASSES or not isinstance(name, str):
-            faults.append(f"{category!r} is no id from 0 to {MAX_CLASSES - 1} with a name")
+            faults.append(f"{category!r} is not an id from 0 to {MAX_CLASSES - 1} with a name")
         elif number in names:
             faults.append(f"id {number} is both {names[number]!r} and {name!r}")
         else:

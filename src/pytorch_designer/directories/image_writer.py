@@ -1,21 +1,19 @@
-"""Writing image directories, in the layout of the old designer, which its readers still read.
+"""Writer of image directories, in the layout of the old designer.
 
     _meta.yaml     type: ImageDirectory; image_list, samples, schema: the files below
-    images.lst     one JSON object an image
+    images.lst     one JSON object per image
     _schema.json   the columns and the classes
     _samples.json  up to three rows with their images in base64, for previews
     image/         <class index>_<row>.<ext>; <row>.<ext> for images without a class
 
-Rows are written as they come and images are copied by a bounded number of threads at a time, so that memory does not
-grow with the number of images. The order of the rows is the order in which they are given.
+Rows are written as they come, and images are copied by threads with a bounded queue, so that memory does not grow
+with the number of images. The order of the rows is the order in which they are given.
 """
 
 from __future__ import annotations
 
 import base64
-import errno
 import json
-import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
@@ -26,7 +24,6 @@ from pytorch_designer.directories.image_directory import (
     IMAGE_DIRECTORY,
     UNLABELED,
     ImageDirectory,
-    open_image_directory,
     opened_image_directory,
 )
 from pytorch_designer.directories.image_manifest import manifest_line
@@ -34,6 +31,7 @@ from pytorch_designer.directories.image_schema import build_schema
 from pytorch_designer.directories.meta import write_meta
 from pytorch_designer.errors import InvalidDatasetError
 from pytorch_designer.storage.output import open_output
+from pytorch_designer.storage.retrying import open_retrying
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -42,10 +40,6 @@ _COPY_THREADS = 16
 _MAX_PENDING = 256
 _CHUNK_BYTES = 1 << 20
 _NUM_SAMPLES = 3
-_TRANSIENT = {
-    getattr(errno, name) for name in ("EIO", "ENOTCONN", "ESTALE", "ETIMEDOUT", "EAGAIN") if hasattr(errno, name)
-}
-_RETRY_DELAYS_SECONDS = (0.1, 0.5, 2.0)
 
 
 class ImageRow(NamedTuple):
@@ -62,7 +56,7 @@ class ImageRow(NamedTuple):
     id: int | str
 
 
-def convert_to_image_directory(source: Path, output: Path) -> ImageDirectory:
+def convert_to_image_directory(source: Path, output: Path) -> tuple[int, int]:
     """Write any source that `opened_image_directory` understands as a typed image directory.
 
     Image files are copied as they are. What the source records about transforms is kept.
@@ -72,7 +66,7 @@ def convert_to_image_directory(source: Path, output: Path) -> ImageDirectory:
         output: A folder that is new or empty; complete when this returns, untouched when this raises.
 
     Returns:
-        The directory that was written, as every reader sees it.
+        The number of images and of classes; 0 classes without labels.
 
     Raises:
         InvalidDatasetError: The source is unusable, or a file of it cannot be read.
@@ -90,7 +84,7 @@ def convert_to_image_directory(source: Path, output: Path) -> ImageDirectory:
             transforms=dataset.transforms,
             applied_transforms=dataset.applied_transforms,
         )
-    return open_image_directory(output)
+        return len(dataset), len(dataset.classes)
 
 
 def rows_of(dataset: ImageDirectory, indices: Iterable[int] | None = None) -> Iterator[ImageRow]:
@@ -114,7 +108,7 @@ def copy_image(source: Path, target: Path) -> None:
     """
     try:
         with target.open("wb") as stream:
-            for chunk in _read_chunks(source):  # its own faults are no OSErrors
+            for chunk in _read_chunks(source):  # whose own faults are not OSErrors
                 stream.write(chunk)
     except OSError as error:
         error.filename = str(target)  # a failed write does not say where
@@ -221,24 +215,14 @@ def _file_name(row: ImageRow, number: int) -> PurePosixPath:
 
 
 def _read_chunks(source: Path) -> Iterator[bytes]:
-    delays = iter(_RETRY_DELAYS_SECONDS)
-    offset = 0
-    while True:
-        try:
-            with source.open("rb", buffering=0) as stream:
-                stream.seek(offset)
-                while chunk := stream.read(_CHUNK_BYTES):
-                    offset += len(chunk)
-                    yield chunk
-        except OSError as error:  # noqa: PERF203 - this loop is the retries
-            delay = next(delays, None)
-            if error.errno not in _TRANSIENT or delay is None:
-                raise InvalidDatasetError(
-                    f"An image cannot be read: {error.strerror or error}.", where=source, reason="unreadable"
-                ) from error
-            time.sleep(delay)
-        else:
-            return
+    try:
+        with open_retrying(source) as stream:
+            while chunk := stream.read(_CHUNK_BYTES):
+                yield chunk
+    except OSError as error:
+        raise InvalidDatasetError(
+            f"An image cannot be read: {error.strerror or error}.", where=source, reason="unreadable"
+        ) from error
 
 
 def _sample(path: Path, row: ImageRow, classes: Sequence[str]) -> dict[str, Any]:

@@ -1,11 +1,11 @@
-"""The `_meta.yaml` of typed directories.
+"""Metadata file, `_meta.yaml`, of typed directories.
 
     DIRECTORY/_meta.yaml     type: ImageDirectory
                              extension: {}
                              image_list: images.lst
                              ...
 
-Each way in which a directory can be no such directory is told apart by the error's `reason`: "missing_directory",
+The `reason` of the error tells in which way a directory is not a typed directory: "missing_directory",
 "not_a_directory", "empty_directory", "missing_meta", "malformed_meta", "missing_type", "wrong_type".
 """
 
@@ -75,7 +75,7 @@ def _parse_meta(path: Path, error: type[DesignerError]) -> dict[str, Any]:
 
 
 def _is_listed(path: Path, error: type[DesignerError]) -> bool:
-    """Whether there is an entry of this name, be it a link that leads nowhere."""
+    """Whether there is an entry of this name, even a broken link."""
     with reading_errors(path, error):
         try:
             retrying(path.lstat)

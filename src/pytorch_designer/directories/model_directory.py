@@ -1,4 +1,4 @@
-"""The typed directory of a model, trained or not, without its tensors.
+"""Model directories, trained or untrained, without their tensors.
 
     _meta.yaml            type: ModelDirectory, model: model_spec.yaml
     model_spec.yaml       see `pytorch_designer.directories.model_spec`
@@ -35,7 +35,7 @@ _LABEL_MAP_HEADER = ["", "label"]
 
 @dataclass(frozen=True)
 class ModelDirectory:
-    """An opened and checked model directory.
+    """Model directory, opened and checked.
 
     Attributes:
         root: Its folder.
@@ -54,7 +54,7 @@ def open_model_directory(path: Path) -> ModelDirectory:
     """Open the ModelDirectory at `path`; weights are not read.
 
     Raises:
-        InvalidModelDirectoryError: It is no ModelDirectory, a file is missing or unusable, or a path leads outside.
+        InvalidModelDirectoryError: It is not a ModelDirectory, a file is missing or unusable, or a path leads outside.
     """
     meta = read_meta(path, MODEL_DIRECTORY, InvalidModelDirectoryError)
     spec_file = _file_inside(path, meta.get("model", MODEL_SPEC_FILE), "model specification")
@@ -97,7 +97,7 @@ def read_label_map(path: Path, legacy_num_classes: int | None = None) -> tuple[s
             designer's scores are.
 
     Raises:
-        InvalidModelDirectoryError: The file is no label map, or indices or names are missing or repeated.
+        InvalidModelDirectoryError: The file is not a label map, or indices or names are missing or repeated.
     """
     try:
         # Bytes, because reading as text would turn a carriage return inside a name into a line feed.
@@ -135,7 +135,7 @@ def write_label_map(path: Path, classes: Sequence[str]) -> None:
     """
     rows = [_LABEL_MAP_HEADER, *([str(index), name] for index, name in enumerate(classes))]
     text = "".join(",".join(_quoted(cell) for cell in row) + "\n" for row in rows)
-    # Names of folders may hold bytes that are no UTF-8; they come back as the same bytes.
+    # Names of folders may hold bytes that are not UTF-8; they are read back as the same bytes.
     path.write_bytes(text.encode("utf-8", errors="surrogateescape"))
 
 

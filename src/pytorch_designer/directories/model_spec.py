@@ -1,4 +1,4 @@
-"""`model_spec.yaml`: what network a ModelDirectory holds, how its weights are stored, and how images reach it.
+"""Model specification, `model_spec.yaml`: network, storage of the weights, and preprocessing of a ModelDirectory.
 
 Two layouts are read. The old designer wrote `serialization_method: state_dict` and named a Python class of its own;
 this project writes `safetensors` (or `none`: no weights yet) and names an architecture. No name found in a file is
@@ -65,14 +65,14 @@ class _SpecPart(BaseModel):
 
 
 class Normalization(_SpecPart):
-    """Mean and standard deviation a channel, for pixel values from 0 to 1."""
+    """Mean and standard deviation per channel, for pixel values from 0 to 1."""
 
     mean: Mean
     std: Std
 
 
 class _StoredPreprocessing(Normalization):
-    """Bounds on a `Preprocessing` that comes out of a file, so that no file asks for all memory."""
+    """Bounds on a `Preprocessing` from a file, so that no file can exhaust the memory."""
 
     resize_size: int | None = Field(None, le=_MAX_SIDE)
     crop_height: int = Field(le=_MAX_SIDE)
@@ -177,7 +177,7 @@ def read_model_spec(path: Path) -> ModelSpec:
     """Read and validate a `model_spec.yaml` of either layout.
 
     Raises:
-        InvalidModelDirectoryError: It is missing, no YAML, of another flavor or serialisation, or a key is wrong.
+        InvalidModelDirectoryError: It is missing, not YAML, of another flavor or serialisation, or a key is wrong.
     """
     content = _read_mapping(path)
     _refuse_other_flavors(content, path)
@@ -201,7 +201,7 @@ def read_model_spec(path: Path) -> ModelSpec:
 
 
 def write_model_spec(path: Path, spec: ModelSpec, *, time_created: str) -> None:
-    """Write `spec` so that `read_model_spec` and people can read it.
+    """Write `spec` as YAML that `read_model_spec` reads.
 
     Args:
         path: The file.
@@ -229,10 +229,10 @@ def _read_mapping(path: Path) -> dict[str, Any]:
         content = yaml.safe_load(data)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InvalidModelDirectoryError(
-            "The model specification is no plain YAML.", where=path, examples=[error], reason="bad_spec"
+            "The model specification is not plain YAML.", where=path, examples=[error], reason="bad_spec"
         ) from error
     if not isinstance(content, dict):
-        raise InvalidModelDirectoryError("The model specification is no mapping.", where=path, reason="bad_spec")
+        raise InvalidModelDirectoryError("The model specification is not a mapping.", where=path, reason="bad_spec")
     return content
 
 

@@ -1,7 +1,7 @@
-"""The deterministic preprocessing that a model carries with it, as data.
+"""Deterministic preprocessing of a model, as data.
 
 Training writes it into the ModelDirectory; validation, scoring and serving read it from there, so that all of them
-see the same tensor for the same file. `pytorch_designer.images` carries it out.
+see the same tensor for the same file. `pytorch_designer.images` applies it.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class Preprocessing(BaseModel):
-    """Transforms, resize, center crop and normalisation of one image, in this order.
+    """Transforms, resize, center crop and normalization of one image, in this order.
 
     An image is decoded upright to 8 bit RGB. `transforms` are applied, except those that its file has been through
     already (docs/decisions/0006-preprocessing-and-transforms.md). The shorter side is resized to `resize_size` pixels
     (antialiased, on 8 bit values, the aspect ratio kept); the middle `crop_height` x `crop_width` pixels are cut out,
-    padded with zeros where the image is smaller; values are divided by 255 and normalised as (value - mean) / std, a
-    channel each.
+    padded with zeros where the image is smaller; values are divided by 255 and normalized per channel as
+    (value - mean) / std.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

@@ -1,4 +1,4 @@
-"""A scored dataset, opened: a DataFrameDirectory of this project or of the old designer with labels and probabilities.
+"""Scored datasets: DataFrameDirectories of this project or of the old designer with labels and probabilities.
 
 Which columns hold what is read from the schema, and guessed from their names where there is no schema
 (`data_frame_schema.find_roles`).
@@ -72,7 +72,7 @@ def open_scored_dataset(path: Path) -> ScoredDataset:
 
     Raises:
         NotScoredDatasetError: It is a dataset without predicted labels, or without a probability for each class.
-        InvalidDatasetError: It is no readable DataFrameDirectory, or its scores are no probabilities
+        InvalidDatasetError: It is not a readable DataFrameDirectory, or its scores are not probabilities
             ("not_probabilities") or contradict each other ("malformed_scores").
     """
     meta = read_meta(path, DATA_FRAME_DIRECTORY, InvalidDatasetError)
@@ -210,7 +210,7 @@ def _check_probabilities(scored: NDArray[np.float64], path: Path) -> None:
     if scored.size and not (scored.min() >= -_TOLERANCE and scored.max() <= 1 + _TOLERANCE):
         worst = np.flatnonzero(((scored < -_TOLERANCE) | (scored > 1 + _TOLERANCE)).any(axis=1))
         raise InvalidDatasetError(
-            "Scores are no probabilities from 0 to 1.",
+            "Scores are not probabilities from 0 to 1.",
             where=path,
             examples=(f"{scored[row].min():.6g} to {scored[row].max():.6g}" for row in worst),
             advice="Score the images again with Score Image Model.",

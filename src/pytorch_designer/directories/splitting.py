@@ -1,4 +1,4 @@
-"""Splitting an image directory in two, class by class.
+"""Stratified split of an image directory in two.
 
     num_first = round(fraction * num_images), exact halves to the even number
     each class gives num_first * its size / num_images images to the first part: rounded down, and the images that are

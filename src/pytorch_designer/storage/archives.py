@@ -1,9 +1,9 @@
-"""Extracting an archive that anybody may have made.
+"""Extraction of untrusted archives.
 
 Members are written by this module, and never by `zipfile` or `tarfile`: a member is a regular file or a folder with a
-relative path inside the archive, or the whole archive is refused. Files are created anew (`x`), never overwritten, so
-that a member can neither write through another one nor replace it. What image directories skip is not written at all,
-and archives inside the archive stay closed.
+relative path inside the archive, or the whole archive is refused. Files are created (`x`) and never overwritten, so
+that a member can neither write through another one nor replace it. What image directories skip is not written, and
+archives inside the archive are not extracted.
 
 Refused, naming the archive and the member (`reason`): absolute paths and `..` ("member_outside"), links and devices
 ("member_kind"), members of one name ("duplicate_member"), encryption ("encrypted"), archives of several parts
@@ -58,7 +58,7 @@ _DAMAGE = (
 
 @dataclass(frozen=True)
 class ExtractionLimits:
-    """What an archive of images never exceeds, and a bomb does. Sizes are in bytes, after decompression."""
+    """Limits that an archive of images never exceeds, but a decompression bomb does, in decompressed bytes."""
 
     max_entries: int = 4_000_000
     max_total_bytes: int = 1 << 40
@@ -100,7 +100,7 @@ def extract_archive(archive: Path, target: Path, limits: ExtractionLimits = DEFA
 
 @dataclass
 class _Extraction:
-    """The checks and the writing that zip and tar share, and what has been extracted so far."""
+    """Checks and writes that zip and tar share, and what has been extracted so far."""
 
     archive: Path
     target: Path
@@ -157,7 +157,7 @@ class _Extraction:
             f"The archive cannot be extracted: {what}.",
             where=self.archive,
             examples=[ascii(member)],
-            advice="Make the archive anew, of regular files in folders and without a password.",
+            advice="Create the archive again, of regular files in folders and without a password.",
             reason=reason,
         )
 
@@ -236,7 +236,7 @@ def _extract_tar(extraction: _Extraction) -> None:
                 extraction.make_folder(path, member.name)
                 continue
             source = tar.extractfile(member)
-            assert source is not None  # noqa: S101 - only None for what is no regular file
+            assert source is not None  # noqa: S101 - only None for what is not a regular file
             extraction.write(source, path, member.name)
         if not content.ended_with_zeros:
             raise tarfile.ReadError("the end of the archive is missing")
@@ -292,6 +292,6 @@ def _damage_errors(archive: Path) -> Iterator[None]:
         raise InvalidDatasetError(
             f"The archive is damaged, incomplete, or not what its extension says: {error}",
             where=archive,
-            advice="Download or make the archive anew.",
+            advice="Download or create the archive again.",
             reason="damaged",
         ) from error

@@ -1,40 +1,35 @@
-"""What lies in a folder that somebody filled by hand: images, folders, other files.
+"""Listings of folders that a person filled by hand: images, folders, other files.
 
-Left out without a word: what operating systems and editors leave behind (`SKIPPED_NAMES`, and every name that starts
-with a dot). Links may point to files inside the directory. A link that leaves it, leads to a folder (which is how
-loops are made) or leads nowhere is refused: images from elsewhere would not travel with the directory.
+What operating systems and editors leave behind is left out silently (`SKIPPED_NAMES`, and every name that starts with a
+dot). Links may point to files inside the directory. A link that leaves it, leads to a folder (which is how loops are
+made) or leads nowhere is refused: images from elsewhere would not travel with the directory.
 """
 
 from __future__ import annotations
 
 import os
-import stat
-from bisect import bisect_left
-from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytorch_designer.errors import InvalidDatasetError
-from pytorch_designer.storage.directory_entries import Entries, read_entries
-from pytorch_designer.storage.listing_threads import ListingThreads
 from pytorch_designer.storage.paths import reading_errors
 from pytorch_designer.storage.retrying import exists, is_file, is_folder, real_path, retrying
 from pytorch_designer.storage.string_column import StringColumn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from concurrent.futures import Future
+    from collections.abc import Iterator
     from pathlib import Path
 
-IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")  # the usual ones first
+IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
 SKIPPED_NAMES = frozenset({"__MACOSX", "Thumbs.db"})
-_FOLDERS_AHEAD = 64  # some for each of the threads; the records of all folders would take more memory than the paths
+_THREADS = 8  # a mount takes milliseconds per call; on a local disk, more threads only pass on Python's lock more often
 
 
 @dataclass(frozen=True)
 class FolderListing:
-    """The entries of one folder, each kind sorted by name.
+    """Entries of one folder, each kind sorted by name.
 
     Attributes:
         path: The folder's path below the directory that is being opened, with `/`; "" for that directory itself.
@@ -46,7 +41,7 @@ class FolderListing:
     path: str
     images: StringColumn
     folders: tuple[str, ...]
-    others: StringColumn
+    others: tuple[str, ...]
 
     def below(self, name: str) -> str:
         """The path of the entry `name` below the directory that is being opened."""
@@ -54,13 +49,13 @@ class FolderListing:
 
 
 def is_skipped(name: str) -> bool:
-    """Whether a file or folder of this name is litter and no part of a dataset."""
+    """Whether a file or folder of this name is litter and not part of a dataset."""
     return name.startswith(".") or name in SKIPPED_NAMES
 
 
 def is_image_name(name: str) -> bool:
     """Whether the extension, in any case, is an image's."""
-    return name[name.rfind(".") :].lower() in IMAGE_EXTENSIONS if "." in name else False
+    return name.lower().endswith(IMAGE_EXTENSIONS)
 
 
 def list_folder(root: Path, path: str) -> FolderListing:
@@ -69,104 +64,99 @@ def list_folder(root: Path, path: str) -> FolderListing:
     Raises:
         InvalidDatasetError: The folder cannot be read, or holds a link of a refused kind.
     """
-    return _arrange(_read_folder(root, path))
+    return _arrange(path, _read_folder(root, path))
 
 
-def list_tree(root: Path, top: FolderListing) -> Iterator[FolderListing]:
+def list_tree(root: Path, top: FolderListing) -> list[FolderListing]:
     """`top` and the listings of all folders below it, level by level, each level in the order of its names.
-
-    Threads read ahead; what then is left to compute is done here, where no thread is in the way of others.
 
     Raises:
         InvalidDatasetError: As `list_folder`.
     """
-    yield top
-    paths = deque(top.below(folder) for folder in top.folders)
-    reading: deque[Future[_Contents]] = deque()
-    with ListingThreads() as threads:
-        while paths or reading:
-            while paths and len(reading) < _FOLDERS_AHEAD:
-                reading.append(threads.submit(partial(_read_folder, root, paths.popleft())))
-            listing = _arrange(reading.popleft().result())
-            paths.extend(listing.below(folder) for folder in listing.folders)
-            yield listing
+    level, listings = [top], [top]
+    with listing_threads() as threads:
+        while level:
+            paths = [listing.below(folder) for listing in level for folder in listing.folders]
+            # Threads only wait for the system; what is left to compute is done here, or they would be in its way.
+            level = [
+                _arrange(path, names)
+                for path, names in zip(paths, threads.map(partial(_read_folder, root), paths), strict=True)
+            ]
+            listings += level
+    return listings
 
 
-def single_folder_chain(root: Path) -> Iterator[FolderListing]:
-    """`root`, then the one folder in it while there is nothing but one folder: how archives are usually packed.
+def single_folder_chain(root: Path, listing: FolderListing) -> Iterator[FolderListing]:
+    """The `listing` of `root`, then of the one folder in it while there is nothing but one folder, as in most archives.
 
-    The last listing has images, several folders, or none of both.
+    The last listing has images, several folders, or neither.
     """
-    listing = list_folder(root, "")
     yield listing
     while not len(listing.images) and len(listing.folders) == 1:
         listing = list_folder(root, listing.below(listing.folders[0]))
         yield listing
 
 
-@dataclass(frozen=True)
-class _Contents:
-    """What is in the folder `path`, each kind in any order; litter is left out except for that in `entries`."""
+def names_of_files(folder: Path) -> list[str]:
+    """The names of the regular files in `folder`, in any order.
 
-    path: str
-    entries: Entries  # to take the names of regular files from
-    linked_files: list[str]
+    Raises:
+        OSError: The folder cannot be read.
+    """
+    with os.scandir(folder) as entries:
+        return [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
+
+
+def listing_threads() -> ThreadPoolExecutor:
+    """Threads that list folders: most of the time they wait for a disk or a mount."""
+    return ThreadPoolExecutor(_THREADS)
+
+
+class _Names(NamedTuple):
+    """Names of the entries of a folder, in any order, litter among the files only."""
+
+    files: list[str]
     folders: list[str]
     others: list[str]
 
 
-def _read_folder(root: Path, path: str) -> _Contents:
-    """All of a listing that waits for the system."""
+def _read_folder(root: Path, path: str) -> _Names:
     with reading_errors(root / path, InvalidDatasetError):
         return retrying(lambda: _read_once(root, path))
 
 
-def _read_once(root: Path, path: str) -> _Contents:
-    contents = _Contents(path, read_entries(root / path), linked_files=[], folders=[], others=[])
-    for name, kind in sorted(contents.entries.others):
-        if is_skipped(name):
-            pass
-        elif stat.S_ISLNK(kind):
-            link = root / path / name
-            _check_link(root, link)
-            (contents.linked_files if is_file(link) else contents.others).append(name)
-        elif stat.S_ISDIR(kind):
-            contents.folders.append(name)
-        else:  # such as a pipe, which would be read for ever
-            contents.others.append(name)
-    return contents
+def _read_once(root: Path, path: str) -> _Names:
+    names = _Names([], [], [])
+    links: list[str] = []
+    with os.scandir(root / path) as entries:
+        for entry in entries:
+            if entry.is_file(follow_symlinks=False):
+                names.files.append(entry.name)
+            elif is_skipped(entry.name):
+                continue
+            elif entry.is_symlink():
+                links.append(entry.name)
+            else:  # what is not a folder is something like a pipe, which would be read forever
+                (names.folders if entry.is_dir() else names.others).append(entry.name)
+    for name in sorted(links):
+        link = root / path / name
+        _check_link(root, link)
+        (names.files if is_file(link) else names.others).append(name)
+    return names
 
 
-def _arrange(contents: _Contents) -> FolderListing:
-    images = contents.entries.take_file_names() + contents.linked_files
-    others = contents.others
-    images.sort()
-    if not _are_images(images):
-        others = others + [name for name in images if not is_image_name(name) and not is_skipped(name)]
-        images = [name for name in images if is_image_name(name) and not is_skipped(name)]
+def _arrange(path: str, names: _Names) -> FolderListing:
+    images = sorted(name for name in names.files if is_image_name(name) and not is_skipped(name))
+    others = names.others
+    if len(images) < len(names.files):
+        others = others + [name for name in names.files if not is_image_name(name) and not is_skipped(name)]
+    prefix = f"{path}/" if path else ""
     return FolderListing(
-        path=contents.path,
-        images=StringColumn.from_names(images, f"{contents.path}/" if contents.path else ""),
-        folders=tuple(sorted(contents.folders)),
-        others=StringColumn.from_names(sorted(others)),
+        path=path,
+        images=StringColumn.from_strings([prefix + name for name in images]),
+        folders=tuple(sorted(names.folders)),
+        others=tuple(sorted(others)),
     )
-
-
-def _are_images(names: Sequence[str]) -> bool:
-    """Whether all of the sorted `names` have an image's extension and none starts with a dot.
-
-    It does not look at each of them: no where they have several extensions, some of which are not in lower case.
-    """
-    hidden = bisect_left(names, ".")
-    if hidden < len(names) and names[hidden].startswith("."):
-        return False
-    text = "\0".join(names) + "\0"
-    first = names[0][names[0].rfind(".") :] if names else ""
-    num_left = len(names)
-    for extension in dict.fromkeys((first, *IMAGE_EXTENSIONS)):
-        if num_left and extension.lower() in IMAGE_EXTENSIONS:
-            num_left -= text.count(f"{extension}\0")
-    return num_left == 0
 
 
 def _check_link(root: Path, link: Path) -> None:
@@ -182,6 +172,6 @@ def _check_link(root: Path, link: Path) -> None:
     raise InvalidDatasetError(
         f"A link in the dataset {fault}.",
         where=link,
-        advice="Put a copy of the file or folder in place of the link, or remove the link.",
+        advice="Put a copy of the file or folder there instead of the link, or remove the link.",
         reason=reason,
     )

@@ -1,7 +1,7 @@
 """Locks that die with their owner: the system releases them when a process is killed or a node goes away.
 
-Some network mounts know no such locks. There is none then: a file in its place would outlive its owner and keep
-everybody else out until a person removes it.
+Some network mounts do not support such locks. There is none then: a file used as a lock would outlive its owner, and
+keep others out until a person removes it.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
-_FOR_EVER = -1.0
+_FOREVER = -1.0
 
 
 @contextmanager
-def held_lock(path: Path, timeout_seconds: float = _FOR_EVER) -> Iterator[None]:
+def held_lock(path: Path, timeout_seconds: float = _FOREVER) -> Iterator[None]:
     """Hold the lock of the file `path`, in a folder that is there; the file stays.
 
     Args:
         path: The lock file.
-        timeout_seconds: How long to wait for another process that holds it, 0 for not at all; negative: for ever.
+        timeout_seconds: How long to wait for another process that holds it, 0 for not at all; negative: forever.
 
     Raises:
         filelock.Timeout: Another process holds it.

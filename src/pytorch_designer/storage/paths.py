@@ -59,7 +59,7 @@ def resolve_inside(root: Path, relative: str, error: type[DesignerError]) -> Pat
         raise error(
             f"The path {relative!r} leaves the directory through a link.",
             where=root,
-            advice="Put a copy of the file or folder in place of the link.",
+            advice="Put a copy of the file or folder there instead of the link.",
             reason="path_outside",
         )
     if is_loop:
@@ -68,7 +68,7 @@ def resolve_inside(root: Path, relative: str, error: type[DesignerError]) -> Pat
 
 
 def path_fault(relative: str) -> str | None:
-    """What makes `relative` unfit as a path below a directory, as a phrase, or None. The disk is not looked at."""
+    """What makes `relative` unfit as a path below a directory, as a phrase, or None. Does not access the disk."""
     parts = relative.replace("\\", "/").split("/")
     if not relative or parts == ["."]:
         return "names no file"
@@ -86,7 +86,7 @@ def path_fault(relative: str) -> str | None:
 
 
 def read_bounded(path: Path, max_bytes: int, error: type[DesignerError]) -> bytes:
-    """The content of a file that has no business being larger than `max_bytes`.
+    """The content of a file that should not be larger than `max_bytes`.
 
     Raises:
         DesignerError: An `error` with the reason "too_large" or "unreadable".

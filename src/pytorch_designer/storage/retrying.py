@@ -1,8 +1,8 @@
-"""Reads that are tried again when a mount stumbles: a cloud mount reports these errors while it reconnects.
+"""Reads that are retried after a transient error, which a cloud mount reports while it reconnects.
 
-Everything that looks at an input goes through this module: `open_retrying` for a stream, which is also opened anew
-where a read in its middle fails, `is_file`, `is_folder`, `exists` and `real_path` for what `pathlib` answers with a
-plain no (from Python 3.14 on, of any error), and `retrying` for all else.
+All reads of an input go through this module: `open_retrying` for a stream, which is also reopened where a read in the
+middle fails; `is_file`, `is_folder`, `exists` and `real_path`, since `pathlib` returns False instead of an error (from
+Python 3.14 on, for any error); and `retrying` for everything else.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ _BUFFER_BYTES = 1 << 18
 
 
 def retrying(read: Callable[[], T]) -> T:
-    """What `read` returns, which is called up to four times within little more than a second.
+    """The result of `read`, which is called up to four times within little more than a second.
 
     Args:
         read: Opens or reads something; may be called again after it failed.
 
     Raises:
-        OSError: The last one that `read` raised, or the first that is not transient.
+        OSError: The last error that `read` raised, or the first that is not transient.
     """
     for pause in _PAUSES_SECONDS:
         try:
@@ -52,7 +52,7 @@ def retrying(read: Callable[[], T]) -> T:
 
 
 def open_retrying(path: Path) -> io.BufferedReader:
-    """Open a file for reading bytes; a read that fails for a moment goes on at the same place of the file.
+    """Open a file for reading bytes; a read that fails with a transient error continues at the same place.
 
     Raises:
         OSError: As `retrying`; the reads of the stream as well.
@@ -64,7 +64,7 @@ def is_file(path: Path) -> bool:
     """Whether `path` is, or leads to, a regular file.
 
     Raises:
-        OSError: That cannot be told, and it is not because nothing is there.
+        OSError: The path cannot be looked up, for another reason than that nothing is there.
     """
     return stat.S_ISREG(_mode(path))
 
@@ -88,7 +88,7 @@ def exists(path: Path) -> bool:
 
 
 def real_path(path: Path) -> str:
-    """`path` without links, as `os.path.realpath`, which takes a link that it cannot read for no link.
+    """`path` without links, like `os.path.realpath`, which however treats a link that it cannot read as a plain file.
 
     Raises:
         OSError: As `retrying`, for transient errors only.
@@ -98,7 +98,7 @@ def real_path(path: Path) -> str:
     except OSError as error:
         if error.errno in TRANSIENT_ERRORS:
             raise
-        return os.path.realpath(path)  # of what is there of it
+        return os.path.realpath(path)  # resolves the part of the path that exists
 
 
 def _mode(path: Path) -> int:
@@ -108,19 +108,19 @@ def _mode(path: Path) -> int:
     except OSError as error:
         if error.errno not in _NOTHING_THERE:
             raise
-    except ValueError:  # what no path can hold: a NUL, or half of a character
+    except ValueError:  # characters that a path cannot contain: a NUL, or half of a surrogate pair
         pass
     return 0
 
 
 class _SteadyFile(io.RawIOBase):
-    """A file that is opened anew, at the place that it was read to, when a read fails for a moment."""
+    """A file that is reopened at its current position when a read fails with a transient error."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = path
         self._descriptor = -1
-        self._place = 0
+        self._position = 0
         retrying(self._ensure_open)
 
     def readable(self) -> bool:
@@ -133,16 +133,16 @@ class _SteadyFile(io.RawIOBase):
         view = memoryview(buffer).cast("B")
         data = retrying(partial(self._read, len(view)))
         view[: len(data)] = data
-        self._place += len(data)
+        self._position += len(data)
         return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        starts = {os.SEEK_SET: lambda: 0, os.SEEK_CUR: lambda: self._place, os.SEEK_END: self._size}
-        place = starts[whence]() + offset
-        if place < 0:
-            raise ValueError("a place before the start of the file")
-        self._place = place
-        return place
+        starts = {os.SEEK_SET: lambda: 0, os.SEEK_CUR: lambda: self._position, os.SEEK_END: self._size}
+        position = starts[whence]() + offset
+        if position < 0:
+            raise ValueError("a position before the start of the file")
+        self._position = position
+        return position
 
     def close(self) -> None:
         if not self.closed:
@@ -152,9 +152,9 @@ class _SteadyFile(io.RawIOBase):
     def _read(self, num_bytes: int) -> bytes:
         self._ensure_open()
         try:
-            os.lseek(self._descriptor, self._place, os.SEEK_SET)
+            os.lseek(self._descriptor, self._position, os.SEEK_SET)
             return os.read(self._descriptor, num_bytes)
-        except OSError:  # a descriptor of before a mount went away stays useless
+        except OSError:  # a descriptor from before the mount went away stays unusable
             self._close_descriptor()
             raise
 
@@ -168,5 +168,5 @@ class _SteadyFile(io.RawIOBase):
     def _close_descriptor(self) -> None:
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
-            with suppress(OSError):  # of a mount that went away; nothing was written
+            with suppress(OSError):  # the mount went away; nothing was written
                 os.close(descriptor)

@@ -6,12 +6,10 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from pytorch_designer.directories.image_directory import match_classes, require_labels
-from pytorch_designer.storage.string_column import are_in
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from pytorch_designer.directories.image_directory import ImageDirectory
@@ -60,5 +58,4 @@ def check_datasets(training: ImageDirectory, validation: ImageDirectory) -> Labe
 
 
 def _share_files(one: ImageDirectory, other: ImageDirectory) -> bool:
-    # Eight bytes per name, where a set of names takes a hundred.
-    return bool(are_in(np.sort(one.files.hashes()), other.files.hashes()).any())
+    return not set(one.files).isdisjoint(other.files)

@@ -14,8 +14,6 @@ from tests.directories.hand_built import PNG, MakeTree
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.usefixtures("way")
-
 
 def refusal(path: Path) -> InvalidDatasetError:
     with pytest.raises(InvalidDatasetError) as caught:

@@ -1,4 +1,4 @@
-"""Images in folders, without any list of them.
+"""Class folders, and folders of images without labels.
 
     cat/1.jpg, cat/2.jpg, dog/3.png      class folders: exactly one level, all images in it
     1.jpg, 2.jpg                         flat and unlabelled

@@ -1,4 +1,4 @@
-"""A COCO json beside its images, as the labels of an image classification dataset.
+"""COCO json beside its images, as the labels of an image classification dataset.
 
     {"images":      [{"id": 1, "file_name": "1.jpg"}, ...],           file_name: relative to the json's folder
      "annotations": [{"image_id": 1, "category_id": 7}, ...],
@@ -7,7 +7,7 @@
 The classes are the categories in the order of their ids. An image without an annotation is unlabelled; one with several
 annotations of the same category has that class. Annotations that say more than a class (a box, a segmentation,
 keypoints, a caption), and images with several classes, belong to other tasks: they are refused rather than reduced to
-one class an image. A file without `annotations` (a test split) gives images without labels.
+one class per image. A file without `annotations` (a test split) gives images without labels.
 """
 
 from __future__ import annotations
@@ -65,11 +65,11 @@ def read_coco(path: Path, document: dict[str, Any], *, takes_other_tasks: bool =
     Args:
         path: The file.
         document: Its content.
-        takes_other_tasks: Annotations for other tasks are no error and no labels.
+        takes_other_tasks: Annotations for other tasks are ignored instead of refused.
 
     Raises:
         InvalidDatasetError: An entry lacks a key or contradicts another ("malformed_coco"), the annotations are not
-            one class an image ("not_classification"), images are missing or outside.
+            one class per image ("not_classification"), images are missing or outside.
     """
     images = _entries(path, document, "images", {"id": (int, str), "file_name": str})
     row_of_image = {image["id"]: row for row, image in enumerate(images)}
@@ -130,7 +130,7 @@ def _read_labels(
         labels[row] = label
     if several:
         raise InvalidDatasetError(
-            "Images have several classes, and image classification learns one class an image.",
+            "Images have several classes, and image classification learns one class per image.",
             where=path,
             examples=dict.fromkeys(several),
             reason="not_classification",
@@ -192,7 +192,7 @@ def _ids(path: Path, ids: list[int | str]) -> NDArray[np.int64] | StringColumn:
     try:
         return np.array(ids, dtype=np.int64)
     except OverflowError as error:
-        raise _malformed(path, "images", "an id is no 64 bit integer") from error
+        raise _malformed(path, "images", "an id is not a 64 bit integer") from error
 
 
 def _text_column(path: Path, texts: list[str]) -> StringColumn:

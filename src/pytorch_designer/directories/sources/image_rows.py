@@ -1,4 +1,4 @@
-"""The rows of an image directory as columns: what each kind of source is turned into."""
+"""Rows of an image dataset as columns, the same for all sources."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UNLABELED = -1
 
 @dataclass(frozen=True, eq=False)
 class ImageRows:
-    """One row an image.
+    """Columns with one row per image.
 
     Attributes:
         files: Paths below the directory, with `/`.

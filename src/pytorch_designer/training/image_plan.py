@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytorch_designer.directories.preprocessing import Preprocessing
-from pytorch_designer.directories.recorded_transforms import applied_steps, is_prefix, recorded_steps
-from pytorch_designer.directories.transform_steps import deterministic_steps, split_at_first_random
+from pytorch_designer.directories.recorded_transforms import applied_transforms, is_prefix, recorded_transforms
+from pytorch_designer.images.augmentation import Augmentation
 from pytorch_designer.images.preprocess import (
     DEFAULT_CROP,
     DEFAULT_RESIZE,
@@ -21,16 +21,16 @@ from pytorch_designer.images.preprocess import (
     preprocessing_for_dataset,
     sample_sizes,
 )
-from pytorch_designer.images.transforms.augmentation import Augmentation
-from pytorch_designer.images.transforms.steps import size_after
 from pytorch_designer.models.architectures import default_preprocessing, minimum_image_size
+from pytorch_designer.transforms.registrations import deterministic_transforms, split_at_first_random
+from pytorch_designer.transforms.transform import size_after
 
 if TYPE_CHECKING:
     from pytorch_designer.directories.image_directory import ImageDirectory
-    from pytorch_designer.directories.transform_steps import TransformStep
     from pytorch_designer.models.loading import LoadedModel
+    from pytorch_designer.transforms.transform import Transform
 
-    Steps = tuple[TransformStep, ...]
+    Steps = tuple[Transform, ...]
     Size = tuple[int, int]
 
 
@@ -58,12 +58,12 @@ def plan_images(model: LoadedModel, training: ImageDirectory, *, seed: int) -> I
     Raises:
         InvalidDatasetError: The transforms that the directory records are unusable.
     """
-    applied, recorded = applied_steps(training), recorded_steps(training)
+    applied, recorded = applied_transforms(training), recorded_transforms(training)
     if not applied and not recorded:
         return ImagePlan(model.preprocessing or _own_size(model, training), None)
     steps, is_kept = _model_steps(model, applied + recorded)
     # In order of time: what the directory asks for, then what only the model that is fine-tuned asks for.
-    to_do = recorded + steps[len(deterministic_steps(applied + recorded)) :]
+    to_do = recorded + steps[len(deterministic_transforms(applied + recorded)) :]
     fixed, random = split_at_first_random(to_do)
     files = sample_sizes(training)
     sources = {size_after(fixed, *size) for size in files}
@@ -87,7 +87,7 @@ def _model_steps(model: LoadedModel, steps: Steps) -> tuple[Steps, bool]:
     It keeps its own where the dataset has been through some or all of them, and draws no size.
     """
     own = () if model.preprocessing is None else model.preprocessing.transforms
-    deterministic = deterministic_steps(steps)
+    deterministic = deterministic_transforms(steps)
     draws_size = any(step.is_random and step.chooses_size for step in steps)
     is_kept = is_prefix(deterministic, own) and not draws_size
     return (own if is_kept else deterministic), is_kept

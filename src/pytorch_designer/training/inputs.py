@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pytorch_designer.directories.preprocessing import Preprocessing
-    from pytorch_designer.images.transforms.augmentation import Augmentation
+    from pytorch_designer.images.augmentation import Augmentation
 
 _log = logging.getLogger(__name__)
 

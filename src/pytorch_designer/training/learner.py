@@ -17,8 +17,8 @@ from pytorch_designer.training.step import ImmediateSteps, StepOutcome, StepRequ
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pytorch_designer.images.augmentation import Augmentation
     from pytorch_designer.images.loader import Batch
-    from pytorch_designer.images.transforms.augmentation import Augmentation
     from pytorch_designer.inference.predictor import Predictor
     from pytorch_designer.training.loop import TrainingRun
     from pytorch_designer.training.state import TrainingState

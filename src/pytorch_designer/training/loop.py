@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from pytorch_designer.images.augmentation import Augmentation
     from pytorch_designer.images.loader import Batch, ImageLoader
-    from pytorch_designer.images.transforms.augmentation import Augmentation
     from pytorch_designer.system.stop_requests import StopRequest
     from pytorch_designer.training.checkpoint import CheckpointStore
     from pytorch_designer.training.hyperparameters import Hyperparameters

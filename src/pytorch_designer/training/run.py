@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from pytorch_designer.directories.image_directory import ImageDirectory
-    from pytorch_designer.images.transforms.augmentation import Augmentation
+    from pytorch_designer.images.augmentation import Augmentation
     from pytorch_designer.tracking.tracker import OpenTracker, Tracker
     from pytorch_designer.training.hyperparameters import Hyperparameters
 

@@ -1,9 +1,9 @@
-"""What random steps on the training images cost on a GPU, done there or on the processor.
+"""Cost of random transforms of the training images, computed on the GPU or on the processor.
 
     python benchmarks/augmentation.py [--model resnet50] [--batch-size 16] [--images 512] [--runs 5]
 
-Epochs of training at 224 pixels, with the decoded images in the cache, in turn: without random steps, with those steps
-in the threads that decode, one image at a time, and with the same ones on the GPU, a batch at a time. Needs a CUDA GPU.
+Epochs of training at 224 pixels, with the decoded images in the cache, in turn: without random transforms, with
+them in the threads that decode, one image at a time, and on the GPU, a batch at a time. Needs a CUDA GPU.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from measuring import print_table, time_in_turn
 from photos import write_photos
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.preprocessing import Preprocessing
-from pytorch_designer.directories.transform_steps import parse_step
+from pytorch_designer.images.augmentation import Augmentation
 from pytorch_designer.images.cache import CacheBudget
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.images.order import batch_slices, epoch_order
 from pytorch_designer.images.resources import default_read_threads
-from pytorch_designer.images.transforms.augmentation import Augmentation
 from pytorch_designer.inference.compute import choose_compute
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.settings import settings
 from pytorch_designer.training.loop import open_stepper
 from pytorch_designer.training.recipe import build_optimizer
 from pytorch_designer.training.step import StepRequest
+from pytorch_designer.transforms.registrations import parse_transforms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 SIZE = 224
 SIZING = Preprocessing(resize_size=SIZE, crop_height=SIZE, crop_width=SIZE)
 SOURCE = 256
-RANDOM_STEPS: dict[str, list[tuple[str, dict[str, float]]]] = {
+RANDOM_TRANSFORMS: dict[str, list[tuple[str, dict[str, float]]]] = {
     "horizontal flip": [("RandomHorizontalFlip", {})],
     "flip, resized crop, colour jitter with hue": [
         ("RandomHorizontalFlip", {}),
@@ -52,8 +52,8 @@ RANDOM_STEPS: dict[str, list[tuple[str, dict[str, float]]]] = {
 
 
 def main() -> None:
-    """Write the images, train the ways in turn, and print a table for each list of steps."""
-    parser = argparse.ArgumentParser(description="Images a second of training with random steps.")
+    """Write the images, train the ways in turn, and print a table for each list of transforms."""
+    parser = argparse.ArgumentParser(description="Images per second of training with random transforms.")
     parser.add_argument("--model", default="resnet50")
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--images", type=int, default=512)
@@ -63,10 +63,10 @@ def main() -> None:
         raise SystemExit("This benchmark needs a CUDA GPU.")
     with tempfile.TemporaryDirectory() as folder:
         write_photos(Path(folder), options.images)
-        for name, pairs in RANDOM_STEPS.items():
-            fixed = (parse_step("Resize", SOURCE), parse_step("CenterCrop", SOURCE))
-            random_steps = tuple(parse_step(op, args) for op, args in pairs)
-            augmentation = Augmentation(fixed, random_steps, SIZING, (SOURCE, SOURCE), seed=1)
+        for name, pairs in RANDOM_TRANSFORMS.items():
+            fixed = parse_transforms([("Resize", SOURCE), ("CenterCrop", SOURCE)])
+            random = parse_transforms(pairs)
+            augmentation = Augmentation(fixed, random, SIZING, (SOURCE, SOURCE), seed=1)
             with ExitStack() as stack:
                 ways = {
                     "none": epochs(stack, Path(folder), options, None, on_gpu=False),

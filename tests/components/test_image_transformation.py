@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 from pytorch_designer.components.init_image_transformation import COMPONENT as INIT
-from pytorch_designer.components.init_image_transformation import InitImageTransformationParameters, transforms
+from pytorch_designer.components.init_image_transformation import InitImageTransformationParameters, chosen_transforms
 from pytorch_designer.directories.image_directory import open_image_directory
-from pytorch_designer.directories.transform_steps import parse_steps
 from pytorch_designer.serving.mlflow_model import _load_pyfunc
+from pytorch_designer.transforms.registrations import parse_transforms
 from tests.commands import run, succeed
 from tests.images.digits import write_digits
 
@@ -89,7 +89,7 @@ def test_each_mode_applies_and_records_what_it_should(workspace: Path) -> None:
     assert training.classes == validation.classes == ("0", "1", "2")
 
 
-def test_model_carries_the_deterministic_steps_and_their_size(workspace: Path) -> None:
+def test_model_carries_the_deterministic_transforms_and_their_size(workspace: Path) -> None:
     spec = yaml.safe_load((workspace / "trained/model_spec.yaml").read_text())
     carried = spec["inputs"][0]["pre_processor"]["init_params"]
     assert carried["transforms"] == CARRIED
@@ -134,7 +134,7 @@ def test_unknown_recorded_transform_ends_training_by_name(workspace: Path, tmp_p
     )
     assert done.returncode == 1
     assert "InvalidDatasetError (0018)" in done.stderr
-    assert "step 4: Sharpen is none of the known transforms" in done.stderr
+    assert "transform 4: Sharpen is not one of the known transforms" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,8 @@ def test_faults_are_named(workspace: Path, tmp_path: Path, arguments: list[str],
     assert error in done.stderr
 
 
-# docs/formats.md: in the order in which they apply, with the old designer's defaults and ranges.
+# docs/formats.md: in the order in which they apply, with the old designer's defaults and ranges; autocontrast, blur
+# and the policies are new.
 DOCUMENTED: list[tuple[str, Any, Any, Any]] = [
     ("resize", True, None, None),
     ("size", 256, 1, None),
@@ -179,7 +180,15 @@ DOCUMENTED: list[tuple[str, Any, Any, Any]] = [
     ("random_affine", False, None, None),
     ("random_affine_degrees", 0, 0, 180),
     ("random_grayscale", False, None, None),
+    ("random_autocontrast", False, None, None),
     ("random_perspective", False, None, None),
+    ("gaussian_blur", False, None, None),
+    ("gaussian_blur_kernel_size", 9, 1, 99),
+    ("gaussian_blur_sigma", 2.0, 0.1, 100.0),
+    ("rand_augment", False, None, None),
+    ("rand_augment_num_ops", 2, 1, 14),
+    ("rand_augment_magnitude", 9, 0, 30),
+    ("trivial_augment_wide", False, None, None),
     ("random_erasing", False, None, None),
 ]
 
@@ -190,7 +199,7 @@ def test_parameters_are_the_documented_ones() -> None:
 
 
 def test_defaults_are_resize_center_crop_and_flip() -> None:
-    assert list(transforms(InitImageTransformationParameters())) == [
+    assert list(chosen_transforms(InitImageTransformationParameters())) == [
         ("Resize", {"size": 256}),
         ("CenterCrop", {"size": 224}),
         ("RandomHorizontalFlip", {}),
@@ -198,16 +207,30 @@ def test_defaults_are_resize_center_crop_and_flip() -> None:
 
 
 def test_all_transforms_come_in_the_order_of_the_parameters_and_are_usable() -> None:
-    chosen = {name: True for name, default, _, _ in DOCUMENTED if isinstance(default, bool)}
-    pairs = list(transforms(InitImageTransformationParameters(**chosen, padding=3, random_affine_degrees=20)))
+    values: dict[str, Any] = {name: True for name, default, _, _ in DOCUMENTED if isinstance(default, bool)}
+    values |= {"padding": 3, "random_affine_degrees": 20, "gaussian_blur_sigma": 1.5}
+    pairs = list(chosen_transforms(InitImageTransformationParameters(**values)))
     assert [op for op, _ in pairs] == [
         *("Resize", "CenterCrop", "Pad", "ColorJitter", "Grayscale", "RandomResizedCrop", "RandomCrop"),
         *("RandomHorizontalFlip", "RandomVerticalFlip", "RandomRotation", "RandomAffine"),
-        *("RandomGrayscale", "RandomPerspective", "RandomErasing"),
+        *("RandomGrayscale", "RandomAutocontrast", "RandomPerspective", "GaussianBlur"),
+        *("RandAugment", "TrivialAugmentWide", "RandomErasing"),
     ]
     assert dict(pairs)["Pad"] == {"padding": 3}
     assert dict(pairs)["RandomAffine"] == {"degrees": 20}
-    assert len(parse_steps(pairs)) == 14
+    assert dict(pairs)["GaussianBlur"] == {"kernel_size": 9, "sigma": [0.1, 1.5]}
+    assert dict(pairs)["RandAugment"] == {"num_ops": 2, "magnitude": 9}
+    assert len(parse_transforms(pairs)) == 18
+
+
+def test_parameters_that_do_not_fit_a_transform_are_named(tmp_path: Path) -> None:
+    even = ("--gaussian-blur", "True", "--gaussian-blur-kernel-size", "4")
+    done = run("init-image-transformation", *even, "--output-image-transformation", "steps", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "ParameterParsingError (0002)" in done.stderr
+    assert "gaussian_blur" in done.stderr
+    assert "odd number" in done.stderr
+    assert not (tmp_path / "steps").exists()
 
 
 def test_nothing_chosen_is_an_empty_transformation(tmp_path: Path) -> None:

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from pytorch_designer.directories.image_directory import ImageDirectory
-from pytorch_designer.directories.recorded_transforms import applied_steps, recorded_steps, steps_left
-from pytorch_designer.directories.transform_steps import CenterCrop, Grayscale, RandomHorizontalFlip, Resize
+from pytorch_designer.directories.recorded_transforms import applied_transforms, recorded_transforms, transforms_left
 from pytorch_designer.errors import InvalidDatasetError
 from pytorch_designer.storage.string_column import StringColumn
+from pytorch_designer.transforms.color import Grayscale
+from pytorch_designer.transforms.flips import RandomHorizontalFlip
+from pytorch_designer.transforms.sizes import CenterCrop, Resize
 
 RESIZE, CROP, GRAY = Resize(size=(40,)), CenterCrop(size=(32, 32)), Grayscale()
 
@@ -35,17 +37,17 @@ def dataset(applied: tuple[Any, ...] = (), transforms: tuple[Any, ...] = ()) -> 
     ],
 )
 def test_a_model_does_what_the_files_have_not_been_through(applied: Any, left: Any) -> None:
-    assert steps_left((RESIZE, CROP, GRAY), dataset(applied)) == left
+    assert transforms_left((RESIZE, CROP, GRAY), dataset(applied)) == left
 
 
 def test_nothing_is_left_between_a_model_and_images_without_transforms() -> None:
-    assert steps_left((), dataset()) == ()
+    assert transforms_left((), dataset()) == ()
 
 
-def test_recorded_steps_are_parsed() -> None:
+def test_recorded_transforms_are_parsed() -> None:
     images = dataset((("Resize", 40),), (("RandomHorizontalFlip", {}), ("Grayscale", {})))
-    assert applied_steps(images) == (RESIZE,)
-    assert recorded_steps(images) == (RandomHorizontalFlip(), GRAY)
+    assert applied_transforms(images) == (RESIZE,)
+    assert recorded_transforms(images) == (RandomHorizontalFlip(), GRAY)
 
 
 @pytest.mark.parametrize(
@@ -53,10 +55,10 @@ def test_recorded_steps_are_parsed() -> None:
     [
         ((("Sharpen", 1),), (), "extension.applied_transforms.*Sharpen"),
         ((("RandomErasing", {}),), (), "RandomErasing is random"),
-        ((), (("Resize", 1), ("Sharpen", 1)), "extension.transforms.*step 2: Sharpen"),
+        ((), (("Resize", 1), ("Sharpen", 1)), "extension.transforms.*transform 2: Sharpen"),
     ],
 )
 def test_unusable_records_are_named(applied: Any, transforms: Any, text: str) -> None:
-    read = recorded_steps if transforms else applied_steps
+    read = recorded_transforms if transforms else applied_transforms
     with pytest.raises(InvalidDatasetError, match=f"(?s){text}"):
         read(dataset(applied, transforms))

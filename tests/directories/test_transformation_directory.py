@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytorch_designer.directories.transform_steps import CenterCrop, Pad, RandomHorizontalFlip, Resize
 from pytorch_designer.directories.transformation_directory import (
     open_transformation_directory,
     write_transformation_directory,
 )
 from pytorch_designer.errors import InvalidTransformationDirectoryError
+from pytorch_designer.transforms.flips import RandomHorizontalFlip
+from pytorch_designer.transforms.sizes import CenterCrop, Pad, Resize
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,16 +67,20 @@ def test_no_steps_are_no_fault(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("transforms", "reason", "text"),
     [
-        ("[[", "malformed_transforms", "no JSON"),
-        ("[" * 100_000, "malformed_transforms", "no JSON"),
-        ({"Resize": 1}, "malformed_transforms", "no list"),
-        (["Resize"], "malformed_transforms", "step 1"),
-        ([["Resize", 1], ["Pad"]], "malformed_transforms", "step 2"),
-        ([["Resize", 1], ["os.system", "ls"]], "invalid_step", "step 2: os.system is none of the known transforms"),
-        ([["RandomErasing", {"p": 2}]], "invalid_step", "step 1: RandomErasing: p"),
+        ("[[", "malformed_transforms", "not JSON"),
+        ("[" * 100_000, "malformed_transforms", "not JSON"),
+        ({"Resize": 1}, "malformed_transforms", "not a list"),
+        (["Resize"], "malformed_transforms", "transform 1"),
+        ([["Resize", 1], ["Pad"]], "malformed_transforms", "transform 2"),
+        (
+            [["Resize", 1], ["os.system", "ls"]],
+            "invalid_step",
+            "transform 2: os.system is not one of the known transforms",
+        ),
+        ([["RandomErasing", {"p": 2}]], "invalid_step", "transform 1: RandomErasing: p"),
     ],
 )
-def test_unusable_lists_name_the_step(tmp_path: Path, transforms: Any, reason: str, text: str) -> None:
+def test_unusable_lists_name_the_transform(tmp_path: Path, transforms: Any, reason: str, text: str) -> None:
     error = refusal(make(tmp_path, transforms))
     assert error.reason == reason
     assert text in str(error)

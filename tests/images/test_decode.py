@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_PIXELS = 10_000_000
-ROUNDING_STEPS = 2  # two libjpeg builds may round the inverse cosine transform and colours differently
+ROUNDING_TRANSFORMS = 2  # two libjpeg builds may round the inverse cosine transform and colours differently
 
 
 def decoded(content: bytes) -> NDArray[Any]:
@@ -59,7 +59,7 @@ def test_jpeg_agrees_with_pillow(options: dict[str, Any]) -> None:
     content = encode(smooth_pixels(63, 81), "JPEG", **options)
     reference = encode(Image.open(io.BytesIO(content)), "PPM")
     difference = decoded(content).astype(int) - decoded(reference).astype(int)
-    assert np.abs(difference).max() <= ROUNDING_STEPS
+    assert np.abs(difference).max() <= ROUNDING_TRANSFORMS
 
 
 def test_writable_readonly_and_view_bytes_decode_alike() -> None:

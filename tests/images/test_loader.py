@@ -17,15 +17,15 @@ import torch
 
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.preprocessing import Preprocessing
-from pytorch_designer.directories.transform_steps import parse_step
 from pytorch_designer.errors import InvalidDatasetError
+from pytorch_designer.images.augmentation import Augmentation
 from pytorch_designer.images.cache import CacheBudget
 from pytorch_designer.images.decode import decode_image
 from pytorch_designer.images.loader import Batch, ImageLoader
 from pytorch_designer.images.order import batch_slices, epoch_order
 from pytorch_designer.images.preprocess import crop_and_resize
-from pytorch_designer.images.transforms.augmentation import Augmentation
 from pytorch_designer.settings import settings
+from pytorch_designer.transforms.registrations import parse_transform
 from tests.images.image_corpus import Folder, encode, folder_of, noise_pixels
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ from pathlib import Path
 import numpy as np
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.preprocessing import Preprocessing
-from pytorch_designer.images.transforms.augmentation import Augmentation
+from pytorch_designer.images.augmentation import Augmentation
 from pytorch_designer.images.cache import CacheBudget
 from pytorch_designer.images.loader import ImageLoader
 
@@ -500,7 +500,7 @@ def test_an_opened_image_directory_is_loaded_with_its_labels(images: list[bytes]
 def test_random_steps_can_be_left_to_whoever_uses_the_batches(tmp_path: Path) -> None:
     contents = [encode(noise_pixels(14, 20, seed=row), "PNG") for row in range(3)]
     contents.append(encode(noise_pixels(28, 40, seed=3), "PNG"))  # not of the size that all looked at have
-    augmentation = Augmentation((), (parse_step("RandomHorizontalFlip", {"p": 1}),), RULE, (14, 20), seed=0)
+    augmentation = Augmentation((), (parse_transform("RandomHorizontalFlip", {"p": 1}),), RULE, (14, 20), seed=0)
     with open_loader(folder_of(tmp_path, contents), augmentation=augmentation, draws_later=True) as loader:
         for epoch in (1, 2):
             (batch,) = loader.batches([np.array([2, 0, 3])], epoch=epoch)

@@ -21,15 +21,15 @@ from pytorch_designer.directories.image_writer import ImageRow, write_image_dire
 from pytorch_designer.directories.model_directory import open_trained_model_directory
 from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.directories.scored_dataset import open_scored_dataset
-from pytorch_designer.directories.transform_steps import parse_steps
 from pytorch_designer.errors import FailedToWriteOutputsError, InvalidDatasetError, InvalidModelDirectoryError
+from pytorch_designer.images.augmentation import apply_transforms
 from pytorch_designer.images.decode import decode_image
-from pytorch_designer.images.transforms.steps import apply_steps
 from pytorch_designer.inference.single_pixel import multiply_single_pixels
 from pytorch_designer.models.architectures import Architecture
 from pytorch_designer.models.loading import load_model
 from pytorch_designer.models.saving import write_trained_model, write_untrained_model
 from pytorch_designer.scoring.scoring_run import choose_model_compute
+from pytorch_designer.transforms.registrations import parse_transforms
 from tests.images.digits import write_digits
 from tests.scoring.conftest import CLASSES, score
 
@@ -90,7 +90,7 @@ def test_csv_says_the_same(model: Path, digits: Path, tmp_path: Path) -> None:
 
 def test_raw_images_score_as_the_transformed_ones_do(network: nn.Module, digits: Path, tmp_path: Path) -> None:
     recipe = (("Pad", {"padding": 3}), ("Resize", {"size": 40}))
-    steps = parse_steps(recipe)
+    steps = parse_transforms(recipe)
     (tmp_path / "model").mkdir()
     write_trained_model(
         tmp_path / "model",
@@ -102,7 +102,7 @@ def test_raw_images_score_as_the_transformed_ones_do(network: nn.Module, digits:
     (tmp_path / "transformed").mkdir()
     raw = open_image_directory(digits)
     for row in range(len(raw)):
-        pixels = apply_steps(decode_image(raw.path(row).read_bytes()), steps).permute(1, 2, 0).numpy()
+        pixels = apply_transforms(decode_image(raw.path(row).read_bytes()), steps).permute(1, 2, 0).numpy()
         Image.fromarray(pixels).save(tmp_path / f"{row}.png")
     rows = [ImageRow(tmp_path / f"{row}.png", 0, row) for row in range(len(raw))]
     write_image_directory(tmp_path / "transformed", rows, ("0",), applied_transforms=recipe)

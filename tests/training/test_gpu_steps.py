@@ -14,10 +14,9 @@ from torch import Tensor, nn
 
 from pytorch_designer.directories.image_directory import ImageDirectory
 from pytorch_designer.directories.preprocessing import Preprocessing
-from pytorch_designer.directories.transform_steps import parse_step
 from pytorch_designer.errors import InterruptedRunError, ModuleOutOfMemoryError, NonFiniteLossError
+from pytorch_designer.images.augmentation import Augmentation
 from pytorch_designer.images.loader import Batch, ImageLoader
-from pytorch_designer.images.transforms.augmentation import Augmentation
 from pytorch_designer.inference.compute import Compute
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.models.architectures import Architecture, build_network
@@ -26,6 +25,7 @@ from pytorch_designer.training.recipe import build_optimizer
 from pytorch_designer.training.repeatability import check_repeatability
 from pytorch_designer.training.state import copy_weights
 from pytorch_designer.training.step import ImmediateStepper, StepOutcome, Stepper, StepRequest
+from pytorch_designer.transforms.registrations import parse_transforms
 from tests.campaigns.families import FAMILIES
 from tests.inference.test_deterministic_operations import NOT_REPEATING
 
@@ -211,8 +211,8 @@ def test_a_run_that_was_stopped_continues_bit_for_bit(
 def test_random_steps_are_done_on_the_gpu_and_repeat(
     compute: Compute, build_run: BuildRun, datasets: dict[str, ImageDirectory], tmp_path: Path
 ) -> None:
-    steps = (parse_step("RandomHorizontalFlip", {}), parse_step("ColorJitter", {"brightness": 0.4, "hue": 0.1}))
-    augmentation = Augmentation((), steps, PREPROCESSING, (8, 8), seed=7)
+    transforms = parse_transforms([("RandomHorizontalFlip", {}), ("ColorJitter", {"brightness": 0.4, "hue": 0.1})])
+    augmentation = Augmentation((), transforms, PREPROCESSING, (8, 8), seed=7)
     assert augmentation.can_draw_batches()
 
     def trained(output: str, num_threads: int) -> SmallRun:

@@ -14,28 +14,21 @@ from torch import nn
 from pytorch_designer.directories.image_directory import ImageDirectory, open_image_directory
 from pytorch_designer.directories.model_spec import Normalization
 from pytorch_designer.directories.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
-from pytorch_designer.directories.transform_steps import (
-    CenterCrop,
-    Grayscale,
-    Pad,
-    RandomCrop,
-    RandomHorizontalFlip,
-    RandomResizedCrop,
-    Resize,
-    TransformStep,
-)
 from pytorch_designer.errors import InvalidDatasetError
+from pytorch_designer.images.augmentation import Augmentation, apply_transforms
 from pytorch_designer.images.preprocess import crop_and_resize, preprocessing_for_dataset
-from pytorch_designer.images.transforms.augmentation import Augmentation
-from pytorch_designer.images.transforms.draws import Draws
-from pytorch_designer.images.transforms.steps import apply_steps
 from pytorch_designer.models.architectures import Architecture, minimum_image_size
 from pytorch_designer.models.loading import LoadedModel
 from pytorch_designer.training.inputs import choose_preprocessing
+from pytorch_designer.transforms.color import Grayscale
+from pytorch_designer.transforms.flips import RandomHorizontalFlip
+from pytorch_designer.transforms.rng import Rng
+from pytorch_designer.transforms.sizes import CenterCrop, Pad, RandomCrop, RandomResizedCrop, Resize
+from pytorch_designer.transforms.transform import Transform
 
 IMAGENET = Preprocessing(resize_size=256, crop_height=224, crop_width=224, interpolation="bicubic")
 RESIZE, CROP, GRAY, FLIP = Resize(size=(40,)), CenterCrop(size=(36, 36)), Grayscale(), RandomHorizontalFlip()
-Steps = tuple[TransformStep, ...]
+Steps = tuple[Transform, ...]
 ONE_SIZE = [(48, 60)] * 3
 SIZES = [(48, 60), (60, 48), (50, 50)]
 
@@ -66,7 +59,7 @@ def augmented(augmentation: Augmentation | None) -> tuple[Steps, Steps, tuple[in
     assert augmentation is not None
     assert augmentation.seed == 5
     sizing = sizes_of(augmentation.sizing)
-    return augmentation.fixed_steps, augmentation.random_steps, sizing, augmentation.source_size
+    return augmentation.fixed, augmentation.random, sizing, augmentation.source_size
 
 
 def test_without_transforms_the_models_own_preprocessing_is_used(tmp_path: Path) -> None:
@@ -202,7 +195,7 @@ def test_fine_tuning_on_images_with_other_transforms_takes_theirs(tmp_path: Path
     assert sizes_of(preprocessing) == (36, 36, 36)
 
 
-def test_recorded_steps_before_the_first_random_one_are_done_once(tmp_path: Path) -> None:
+def test_recorded_transforms_before_the_first_random_one_are_done_once(tmp_path: Path) -> None:
     images = dataset(tmp_path, SIZES, recorded=(Resize(size=(40, 44)), GRAY, FLIP, CROP))
     _, augmentation = choose_preprocessing(model(), images, seed=5)
     assert augmented(augmentation) == ((Resize(size=(40, 44)), GRAY), (FLIP, CROP), (36, 36, 36), (40, 44))
@@ -222,10 +215,10 @@ def test_training_and_everybody_else_see_images_of_one_size(tmp_path: Path, step
     assert augmentation is not None
     for height, width in SIZES:
         image = torch.zeros(3, height, width, dtype=torch.uint8)
-        source = apply_steps(image, augmentation.fixed_steps)
+        source = apply_transforms(image, augmentation.fixed)
         trained = augmentation.draw(source, epoch=1, row=0)
-        scored = crop_and_resize(apply_steps(image, preprocessing.transforms), preprocessing)
+        scored = crop_and_resize(apply_transforms(image, preprocessing.transforms), preprocessing)
         assert trained.shape == scored.shape
-        recorded = apply_steps(source, augmentation.random_steps, Draws(5, "augmentation", 1, 0))
+        recorded = apply_transforms(source, augmentation.random, Rng(5, "augmentation", 1, 0))
         if any(step.chooses_size for step in steps):  # what the user's steps give is not resized once more
             assert torch.equal(trained, recorded)

@@ -11,26 +11,22 @@ import torch
 
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.image_writer import convert_to_image_directory
-from pytorch_designer.directories.recorded_transforms import applied_steps, recorded_steps
-from pytorch_designer.directories.transform_steps import (
-    CenterCrop,
-    Grayscale,
-    Pad,
-    RandomErasing,
-    RandomHorizontalFlip,
-    Resize,
-    TransformStep,
-)
+from pytorch_designer.directories.recorded_transforms import applied_transforms, recorded_transforms
 from pytorch_designer.directories.transformation_directory import write_transformation_directory
 from pytorch_designer.errors import (
     FailedToWriteOutputsError,
     InvalidDatasetError,
     InvalidTransformationDirectoryError,
 )
+from pytorch_designer.images.augmentation import apply_transforms
 from pytorch_designer.images.decode import decode_image
-from pytorch_designer.images.transforms.steps import apply_steps
 from pytorch_designer.settings import settings
 from pytorch_designer.transformation.apply import AppliedTransformation, apply_transformation
+from pytorch_designer.transforms.color import Grayscale
+from pytorch_designer.transforms.erasing import RandomErasing
+from pytorch_designer.transforms.flips import RandomHorizontalFlip
+from pytorch_designer.transforms.sizes import CenterCrop, Pad, Resize
+from pytorch_designer.transforms.transform import Transform
 from tests.images.image_corpus import encode, exif, noise_pixels
 
 if TYPE_CHECKING:
@@ -59,7 +55,7 @@ def images(tmp_path: Path) -> Path:
 
 
 def transform(
-    source: Path, output: Path, *steps: TransformStep, is_for_training: bool = True
+    source: Path, output: Path, *steps: Transform, is_for_training: bool = True
 ) -> tuple[AppliedTransformation, ImageDirectory]:
     transformation = output.parent / f"{output.name} steps"
     transformation.mkdir()
@@ -78,7 +74,7 @@ def test_every_file_is_what_the_steps_make_of_it(images: Path, tmp_path: Path) -
     _, after = transform(images, tmp_path / "out", RESIZE, CROP, GRAY)
     assert len(after) == 4
     for row in range(4):
-        expected = apply_steps(pixels(before.path(row)), (RESIZE, CROP, GRAY))
+        expected = apply_transforms(pixels(before.path(row)), (RESIZE, CROP, GRAY))
         assert torch.equal(pixels(after.path(row)), expected)
 
 
@@ -111,15 +107,15 @@ def test_images_without_labels_stay_without(images: Path, tmp_path: Path) -> Non
 def test_for_training_what_follows_the_first_random_step_is_recorded(images: Path, tmp_path: Path) -> None:
     done, after = transform(images, tmp_path / "out", RESIZE, FLIP, CROP, ERASE)
     assert (done.applied, done.recorded) == ((RESIZE,), (FLIP, CROP, ERASE))
-    assert applied_steps(after) == (RESIZE,)
-    assert recorded_steps(after) == (FLIP, CROP, ERASE)
+    assert applied_transforms(after) == (RESIZE,)
+    assert recorded_transforms(after) == (FLIP, CROP, ERASE)
     assert pixels(after.path(0)).shape == (3, 24, 32)
 
 
 def test_for_inference_random_steps_are_dropped(images: Path, tmp_path: Path) -> None:
     done, after = transform(images, tmp_path / "out", RESIZE, FLIP, CROP, ERASE, is_for_training=False)
     assert (done.applied, done.recorded) == ((RESIZE, CROP), ())
-    assert applied_steps(after) == (RESIZE, CROP)
+    assert applied_transforms(after) == (RESIZE, CROP)
     assert after.transforms == ()
     assert pixels(after.path(0)).shape == (3, 20, 20)
 
@@ -127,12 +123,12 @@ def test_for_inference_random_steps_are_dropped(images: Path, tmp_path: Path) ->
 def test_transformations_are_composed_in_order(images: Path, tmp_path: Path) -> None:
     transform(images, tmp_path / "one", RESIZE, FLIP)
     _, training = transform(tmp_path / "one", tmp_path / "two", CROP, ERASE)
-    assert applied_steps(training) == (RESIZE,)
-    assert recorded_steps(training) == (FLIP, CROP, ERASE)
+    assert applied_transforms(training) == (RESIZE,)
+    assert recorded_transforms(training) == (FLIP, CROP, ERASE)
     _, inference = transform(tmp_path / "two", tmp_path / "three", GRAY, ERASE, is_for_training=False)
-    assert applied_steps(inference) == (RESIZE, CROP, GRAY)
-    assert recorded_steps(inference) == ()
-    expected = apply_steps(pixels(images / "cat/photo.jpg"), (RESIZE, CROP, GRAY))
+    assert applied_transforms(inference) == (RESIZE, CROP, GRAY)
+    assert recorded_transforms(inference) == ()
+    expected = apply_transforms(pixels(images / "cat/photo.jpg"), (RESIZE, CROP, GRAY))
     assert torch.equal(pixels(inference.path(0)), expected)
 
 
@@ -185,7 +181,7 @@ def test_unusable_transformation_is_named_before_anything_is_written(images: Pat
     assert not (tmp_path / "out").exists()
 
 
-def test_unknown_recorded_steps_are_a_fault_of_the_dataset(images: Path, tmp_path: Path) -> None:
+def test_unknown_recorded_transforms_are_a_fault_of_the_dataset(images: Path, tmp_path: Path) -> None:
     transform(images, tmp_path / "one", FLIP)
     meta = tmp_path / "one/_meta.yaml"
     meta.write_text(meta.read_text().replace("RandomHorizontalFlip", "Sharpen"))

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pytorch_designer.directories.transform_steps import DeterministicStep
+from pytorch_designer.transforms.registrations import DeterministicTransform
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -34,7 +34,7 @@ class Preprocessing(BaseModel):
     interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
-    transforms: tuple[DeterministicStep, ...] = Field(
+    transforms: tuple[DeterministicTransform, ...] = Field(
         (), description="The user's deterministic transforms, which all training images went through."
     )
 

@@ -1,7 +1,7 @@
-"""What an image directory records of the transforms of its images, and what that leaves a model to do.
+"""Recorded transforms of an image directory, and those that are left for a model to apply.
 
-    _meta.yaml    extension: {applied_transforms: [...],    deterministic steps that the image files have been through
-                              transforms: [...]}            what training still does, the random steps among it
+    _meta.yaml    extension: {applied_transforms: [...],    deterministic transforms, applied to the image files
+                              transforms: [...]}            transforms that training applies, with the random ones
 
 See docs/decisions/0006-preprocessing-and-transforms.md.
 """
@@ -10,62 +10,61 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytorch_designer.directories.transform_steps import parse_steps
 from pytorch_designer.errors import InvalidDatasetError
 from pytorch_designer.storage.output import META_FILE
+from pytorch_designer.transforms.registrations import parse_transforms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
     from pytorch_designer.directories.image_directory import ImageDirectory
-    from pytorch_designer.directories.transform_steps import TransformStep
+    from pytorch_designer.transforms.transform import Transform
 
 
-def applied_steps(dataset: ImageDirectory) -> tuple[TransformStep, ...]:
-    """The deterministic steps that the image files of `dataset` have been through.
+def applied_transforms(dataset: ImageDirectory) -> tuple[Transform, ...]:
+    """The deterministic transforms, applied to the image files of `dataset`.
 
     Raises:
-        InvalidDatasetError: A recorded step is unknown, random or has wrong arguments.
+        InvalidDatasetError: A recorded transform is unknown, random or has wrong arguments.
     """
-    steps = _parse(dataset, "applied_transforms", dataset.applied_transforms)
-    for step in steps:
-        if step.is_random:
-            raise _unusable(dataset, "applied_transforms", f"{step.op} is random")
-    return steps
+    transforms = _parse(dataset, "applied_transforms", dataset.applied_transforms)
+    for transform in transforms:
+        if transform.is_random:
+            raise _unusable(dataset, "applied_transforms", f"{transform.op} is random")
+    return transforms
 
 
-def recorded_steps(dataset: ImageDirectory) -> tuple[TransformStep, ...]:
-    """The steps that training is to do to each image in each epoch.
+def recorded_transforms(dataset: ImageDirectory) -> tuple[Transform, ...]:
+    """The transforms that training applies to each image in each epoch.
 
     Raises:
-        InvalidDatasetError: A recorded step is unknown or has wrong arguments.
+        InvalidDatasetError: A recorded transform is unknown or has wrong arguments.
     """
     return _parse(dataset, "transforms", dataset.transforms)
 
 
-def steps_left(model_steps: tuple[TransformStep, ...], dataset: ImageDirectory) -> tuple[TransformStep, ...] | None:
-    """Those of a model's deterministic steps that the image files of `dataset` have not been through yet.
+def transforms_left(model_transforms: tuple[Transform, ...], dataset: ImageDirectory) -> tuple[Transform, ...] | None:
+    """Those of a model's deterministic transforms that were not applied to the image files of `dataset` yet.
 
     Returns:
-        The steps; None where the files have been through others than the model's first ones, so that what is left
-        cannot be said.
+        The transforms; None where others than the model's first ones were applied, so that what is left is unknown.
 
     Raises:
-        InvalidDatasetError: A recorded step is unknown, random or has wrong arguments.
+        InvalidDatasetError: A recorded transform is unknown, random or has wrong arguments.
     """
-    applied = applied_steps(dataset)
-    return model_steps[len(applied) :] if is_prefix(applied, model_steps) else None
+    applied = applied_transforms(dataset)
+    return model_transforms[len(applied) :] if is_prefix(applied, model_transforms) else None
 
 
-def is_prefix(first: tuple[TransformStep, ...], steps: tuple[TransformStep, ...]) -> bool:
-    """Whether `steps` begin with `first`."""
-    return steps[: len(first)] == first
+def is_prefix(first: tuple[Transform, ...], transforms: tuple[Transform, ...]) -> bool:
+    """Whether `transforms` begin with `first`."""
+    return transforms[: len(first)] == first
 
 
-def _parse(dataset: ImageDirectory, key: str, pairs: Iterable[tuple[str, Any]]) -> tuple[TransformStep, ...]:
+def _parse(dataset: ImageDirectory, key: str, pairs: Iterable[tuple[str, Any]]) -> tuple[Transform, ...]:
     try:
-        return parse_steps(pairs)
+        return parse_transforms(pairs)
     except ValueError as error:
         raise _unusable(dataset, key, str(error)) from error
 

@@ -12,16 +12,16 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.directories.meta import read_meta, write_meta
-from pytorch_designer.directories.transform_steps import parse_steps
 from pytorch_designer.errors import InvalidTransformationDirectoryError, shorten
 from pytorch_designer.storage.output import META_FILE
 from pytorch_designer.storage.paths import read_bounded
+from pytorch_designer.transforms.registrations import parse_transforms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from pytorch_designer.directories.transform_steps import TransformStep
+    from pytorch_designer.transforms.transform import Transform
 
 TRANSFORMATION_DIRECTORY = "TransformationDirectory"
 TRANSFORMS_FILE = "_transforms.json"
@@ -30,25 +30,25 @@ _MAX_BYTES = 1 << 20
 _ADVICE = "Connect the output of Init Image Transformation."
 
 
-def open_transformation_directory(path: Path) -> tuple[TransformStep, ...]:
-    """The steps of the TransformationDirectory at `path`, in the order in which they apply.
+def open_transformation_directory(path: Path) -> tuple[Transform, ...]:
+    """The transforms of the TransformationDirectory at `path`, in the order in which they apply.
 
     Raises:
-        InvalidTransformationDirectoryError: It is no such directory, holds a pickle ("pickle"), its list cannot be
-            read ("malformed_transforms"), or a step is unknown or has wrong arguments ("invalid_step").
+        InvalidTransformationDirectoryError: It is not such a directory, holds a pickle ("pickle"), its list cannot be
+            read ("malformed_transforms"), or a transform is unknown or has wrong arguments ("invalid_step").
     """
     meta = read_meta(path, TRANSFORMATION_DIRECTORY, InvalidTransformationDirectoryError)
     _check_kind(path, meta.get("transform_type"))
     file = path / TRANSFORMS_FILE
     pairs = _read_pairs(file)
     try:
-        return parse_steps(pairs)
+        return parse_transforms(pairs)
     except ValueError as error:
         raise InvalidTransformationDirectoryError(
-            "A step of the transformation is unusable.",
+            "A transform of the transformation is unusable.",
             where=file,
             examples=[error],
-            advice="Correct the step, or make the transformation anew with Init Image Transformation.",
+            advice="Correct the transform, or make the transformation anew with Init Image Transformation.",
             reason="invalid_step",
         ) from error
 
@@ -58,7 +58,7 @@ def write_transformation_directory(folder: Path, pairs: Iterable[tuple[str, Any]
 
     Args:
         folder: Where to write.
-        pairs: Each step as (op, args); they are steps that `parse_steps` takes.
+        pairs: Each transform as (op, args); `parse_transforms` takes them.
 
     Raises:
         OSError: A file cannot be written.
@@ -85,15 +85,15 @@ def _check_kind(path: Path, kind: object) -> None:
 def _read_pairs(file: Path) -> list[tuple[object, object]]:
     data = read_bounded(file, _MAX_BYTES, InvalidTransformationDirectoryError)
     try:
-        steps = json.loads(data)
+        pairs = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise _malformed(file, f"it is no JSON: {error}") from error
-    if not isinstance(steps, list):
-        raise _malformed(file, "it is no list")
-    for number, step in enumerate(steps, start=1):
-        if not isinstance(step, list) or len(step) != 2:
-            raise _malformed(file, f"step {number} is no pair [op, args]: {shorten(json.dumps(step), 60)}")
-    return [(op, args) for op, args in steps]
+        raise _malformed(file, f"it is not JSON: {error}") from error
+    if not isinstance(pairs, list):
+        raise _malformed(file, "it is not a list")
+    for number, pair in enumerate(pairs, start=1):
+        if not isinstance(pair, list) or len(pair) != 2:
+            raise _malformed(file, f"transform {number} is not a pair [op, args]: {shorten(json.dumps(pair), 60)}")
+    return [(op, args) for op, args in pairs]
 
 
 def _malformed(file: Path, problem: str) -> InvalidTransformationDirectoryError:

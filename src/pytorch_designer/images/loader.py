@@ -20,16 +20,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from pytorch_designer.directories.recorded_transforms import steps_left
+from pytorch_designer.directories.recorded_transforms import transforms_left
 from pytorch_designer.directories.sources.image_rows import UNLABELED
 from pytorch_designer.errors import InvalidDatasetError
+from pytorch_designer.images.augmentation import apply_transforms
 from pytorch_designer.images.bad_files import BadFile, BadFiles
 from pytorch_designer.images.cache import NO_CACHE, PixelCache
 from pytorch_designer.images.decode import decode_image, max_file_bytes
 from pytorch_designer.images.prefetch import PendingImages, Prefetcher, Source
 from pytorch_designer.images.preprocess import crop_and_resize
 from pytorch_designer.images.reading import read_file
-from pytorch_designer.images.transforms.steps import apply_steps
 from pytorch_designer.settings import settings
 
 if TYPE_CHECKING:
@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 
     from pytorch_designer.directories.image_directory import ImageDirectory
     from pytorch_designer.directories.preprocessing import Preprocessing
-    from pytorch_designer.directories.transform_steps import TransformStep
+    from pytorch_designer.images.augmentation import Augmentation
     from pytorch_designer.images.cache import CacheBudget
-    from pytorch_designer.images.transforms.augmentation import Augmentation
+    from pytorch_designer.transforms.transform import Transform
 
 _log = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ class ImageLoader:
         self._labels = unlabeled if labels is None else labels.astype(np.int64)
         self._port = port
         self._augmentation = None if draws_later else augmentation
-        self._steps = _steps_for(dataset, preprocessing, port) if augmentation is None else augmentation.fixed_steps
+        self._transforms = _transforms_for(dataset, preprocessing, port) if augmentation is None else augmentation.fixed
         self._sizing = augmentation.source_sizing if draws_later and augmentation is not None else preprocessing
         self._shape = (self._sizing.crop_height, self._sizing.crop_width, 3)
         kept_size = self._shape[:2] if self._augmentation is None else self._augmentation.source_size
@@ -272,7 +272,7 @@ class ImageLoader:
 
     def _decoded(self, content: bytearray) -> NDArray[np.uint8]:
         """The pixels of a file, uint8 [height, width, 3]: of the final size, or before random transforms."""
-        image = apply_steps(decode_image(content, max_pixels=self._max_pixels), self._steps)
+        image = apply_transforms(decode_image(content, max_pixels=self._max_pixels), self._transforms)
         if self._augmentation is None:
             image = crop_and_resize(image, self._sizing)
         # Copies are numpy's: torch would copy a single image with all cores, from each of the threads.
@@ -330,8 +330,8 @@ def _compute_alone() -> None:
     torch.set_num_threads(1)
 
 
-def _steps_for(dataset: ImageDirectory, preprocessing: Preprocessing, port: str) -> tuple[TransformStep, ...]:
-    steps = steps_left(preprocessing.transforms, dataset)
+def _transforms_for(dataset: ImageDirectory, preprocessing: Preprocessing, port: str) -> tuple[Transform, ...]:
+    steps = transforms_left(preprocessing.transforms, dataset)
     if steps is None:
         _log.warning(
             "The images of %s have been through other transforms than those that the model was trained with: nothing "

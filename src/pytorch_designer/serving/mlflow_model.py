@@ -16,10 +16,10 @@ import torch
 
 from pytorch_designer.directories.model_directory import open_trained_model_directory
 from pytorch_designer.errors import InvalidDatasetError, InvalidModelDirectoryError
+from pytorch_designer.images.augmentation import apply_transforms
 from pytorch_designer.images.bad_files import BadImageError
 from pytorch_designer.images.decode import decode_image
 from pytorch_designer.images.preprocess import crop_and_resize, normalize
-from pytorch_designer.images.transforms.steps import apply_steps
 from pytorch_designer.models.loading import load_model
 from pytorch_designer.models.mlflow_files import SCORED_LABELS, SCORED_PROBABILITIES_PREFIX
 
@@ -106,7 +106,7 @@ def _prepare(row: int, value: object, preprocessing: Preprocessing) -> Tensor:
     """What the network sees of one image, apart from normalisation: uint8 [3, crop_height, crop_width]."""
     try:
         data = value if isinstance(value, bytes | bytearray) else base64.b64decode(str(value), validate=False)
-        image = apply_steps(decode_image(bytes(data)), preprocessing.transforms)
+        image = apply_transforms(decode_image(bytes(data)), preprocessing.transforms)
         return crop_and_resize(image, preprocessing)
     except (BadImageError, binascii.Error, ValueError) as error:
         raise InvalidDatasetError(

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from pytorch_designer.images.augmentation import Augmentation
     from pytorch_designer.images.loader import Batch
-    from pytorch_designer.images.transforms.augmentation import Augmentation
     from pytorch_designer.inference.predictor import Predictor
 
 _log = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytorch_designer.directories.preprocessing import Preprocessing
-from pytorch_designer.directories.recorded_transforms import applied_steps, is_prefix, recorded_steps
-from pytorch_designer.directories.transform_steps import deterministic_steps, split_at_first_random
+from pytorch_designer.directories.recorded_transforms import applied_transforms, is_prefix, recorded_transforms
+from pytorch_designer.images.augmentation import Augmentation
 from pytorch_designer.images.preprocess import (
     DEFAULT_CROP,
     DEFAULT_RESIZE,
@@ -21,19 +21,19 @@ from pytorch_designer.images.preprocess import (
     preprocessing_for_dataset,
     sample_sizes,
 )
-from pytorch_designer.images.transforms.augmentation import Augmentation
-from pytorch_designer.images.transforms.steps import size_after
 from pytorch_designer.models.architectures import default_preprocessing, minimum_image_size
 from pytorch_designer.models.loading import load_model
+from pytorch_designer.transforms.registrations import deterministic_transforms, split_at_first_random
+from pytorch_designer.transforms.transform import size_after
 
 if TYPE_CHECKING:
     from pytorch_designer.directories.image_directory import ImageDirectory
     from pytorch_designer.directories.model_directory import ModelDirectory
-    from pytorch_designer.directories.transform_steps import TransformStep
     from pytorch_designer.models.loading import LoadedModel
     from pytorch_designer.training.datasets import LabelledDatasets
+    from pytorch_designer.transforms.transform import Transform
 
-    Transforms = tuple[TransformStep, ...]
+    Transforms = tuple[Transform, ...]
     Size = tuple[int, int]
 
 
@@ -81,12 +81,12 @@ def choose_preprocessing(
     Raises:
         InvalidDatasetError: The transforms that the directory records are unusable.
     """
-    applied, recorded = applied_steps(training), recorded_steps(training)
+    applied, recorded = applied_transforms(training), recorded_transforms(training)
     if not applied and not recorded:
         return model.preprocessing or _own_size(model, training), None
     transforms, is_kept = _model_transforms(model, applied + recorded)
     # In order of time: what the directory asks for, then what only the model that is fine-tuned asks for.
-    to_do = recorded + transforms[len(deterministic_steps(applied + recorded)) :]
+    to_do = recorded + transforms[len(deterministic_transforms(applied + recorded)) :]
     fixed, random = split_at_first_random(to_do)
     files = sample_sizes(training)
     sources = {size_after(fixed, *size) for size in files}
@@ -110,7 +110,7 @@ def _model_transforms(model: LoadedModel, transforms: Transforms) -> tuple[Trans
     It keeps its own where the dataset has been through some or all of them, and draws no size.
     """
     own = () if model.preprocessing is None else model.preprocessing.transforms
-    deterministic = deterministic_steps(transforms)
+    deterministic = deterministic_transforms(transforms)
     draws_size = any(transform.is_random and transform.chooses_size for transform in transforms)
     is_kept = is_prefix(deterministic, own) and not draws_size
     return (own if is_kept else deterministic), is_kept

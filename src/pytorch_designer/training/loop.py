@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from pytorch_designer.images.augmentation import Augmentation
     from pytorch_designer.images.loader import Batch
-    from pytorch_designer.images.transforms.augmentation import Augmentation
     from pytorch_designer.training.checkpoint import CheckpointPolicy
 
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from pytorch_designer.images.augmentation import Augmentation
     from pytorch_designer.images.loader import ImageLoader
-    from pytorch_designer.images.transforms.augmentation import Augmentation
     from pytorch_designer.inference.predictor import Predictor
     from pytorch_designer.system.stop_requests import StopRequest
     from pytorch_designer.training.display import TrainingDisplay

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytorch_designer.directories.model_directory import ModelDirectory
-    from pytorch_designer.images.transforms.augmentation import Augmentation
+    from pytorch_designer.images.augmentation import Augmentation
     from pytorch_designer.tracking.tracker import OpenTracker
 
 _log = logging.getLogger(__name__)

@@ -1,10 +1,10 @@
-"""Apply Image Transformation: image files through the deterministic steps, the random ones left to training.
+"""Apply Image Transformation: deterministic transforms of image files, the random ones left to training.
 
-    steps       Resize  CenterCrop | RandomHorizontalFlip  Grayscale
-    training    carried out        | recorded: training does them, drawn afresh in each epoch
-    inference   carried out        | dropped               carried out
+    transforms  Resize  CenterCrop | RandomHorizontalFlip  Grayscale
+    training    applied            | recorded: training applies them, drawn afresh in each epoch
+    inference   applied            | dropped               applied
 
-An image that the steps change is written as PNG, which keeps every pixel; one that they do not is copied as it is.
+An image that is changed is written as PNG, which keeps every pixel; one that is not is copied as it is.
 See docs/decisions/0006-preprocessing-and-transforms.md.
 """
 
@@ -21,16 +21,16 @@ from PIL import Image
 
 from pytorch_designer.directories.image_directory import opened_image_directory
 from pytorch_designer.directories.image_writer import rows_of, write_image_directory
-from pytorch_designer.directories.recorded_transforms import applied_steps, recorded_steps
-from pytorch_designer.directories.transform_steps import deterministic_steps, split_at_first_random
+from pytorch_designer.directories.recorded_transforms import applied_transforms, recorded_transforms
 from pytorch_designer.directories.transformation_directory import open_transformation_directory
+from pytorch_designer.images.augmentation import apply_transforms
 from pytorch_designer.images.bad_files import BadFiles, BadImageError
 from pytorch_designer.images.decode import decode_image, max_file_bytes
 from pytorch_designer.images.reading import read_file
-from pytorch_designer.images.transforms.steps import apply_steps
 from pytorch_designer.progress import Pace, open_progress_line
 from pytorch_designer.settings import settings
 from pytorch_designer.storage.output import open_output
+from pytorch_designer.transforms.registrations import deterministic_transforms, split_at_first_random
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
     from pytorch_designer.directories.image_directory import ImageDirectory
     from pytorch_designer.directories.image_writer import ImageRow
-    from pytorch_designer.directories.transform_steps import TransformStep
     from pytorch_designer.images.bad_files import BadFile
+    from pytorch_designer.transforms.transform import Transform
 
 _log = logging.getLogger(__name__)
 
@@ -50,17 +50,17 @@ _COMPRESSION = 1  # the fastest that is not none; the files are about a tenth la
 
 @dataclass(frozen=True)
 class AppliedTransformation:
-    """What was done.
+    """Result of a transformation.
 
     Attributes:
-        applied: The steps that the images went through.
-        recorded: The steps that training will do.
+        applied: The transforms that were applied to the images.
+        recorded: The transforms that training will apply.
         num_images: Images in the output.
         bad_files: Images that could not be used and are not in the output.
     """
 
-    applied: tuple[TransformStep, ...]
-    recorded: tuple[TransformStep, ...]
+    applied: tuple[Transform, ...]
+    recorded: tuple[Transform, ...]
     num_images: int
     bad_files: tuple[BadFile, ...]
 
@@ -70,13 +70,13 @@ def apply_transformation(
 ) -> AppliedTransformation:
     """Write the images of `source`, transformed, as an image directory with the same labels, ids and classes.
 
-    Steps that `source` records for training come before those of `transformation`.
+    Transforms that `source` records for training come before those of `transformation`.
 
     Args:
         transformation: A TransformationDirectory.
         source: Images, anything that `opened_image_directory` reads.
         output: A folder that is new or empty; complete when this returns, untouched when this raises.
-        is_for_training: Whether random steps are recorded for training, and all that follow them too; else they are
+        is_for_training: Whether random transforms are recorded for training, and all that follow them; else they are
             dropped.
 
     Raises:
@@ -84,23 +84,25 @@ def apply_transformation(
         InvalidDatasetError: The source is unusable, or more of its images are bad than tolerated.
         FailedToWriteOutputsError: The output is occupied, inside an input, or cannot be written.
     """
-    steps = open_transformation_directory(transformation)
+    transforms = open_transformation_directory(transformation)
     inputs = {"the image directory": source, "the transformation directory": transformation}
     with (
         open_output(output, apart_from=inputs) as opened,
         opened_image_directory(source) as dataset,
         opened.stage() as folder,
-        _one_thread_a_step(),
+        _one_thread_per_operation(),
     ):
-        return _write(folder, dataset, steps, is_for_training=is_for_training)
+        return _write(folder, dataset, transforms, is_for_training=is_for_training)
 
 
 def _write(
-    staging: Path, dataset: ImageDirectory, steps: tuple[TransformStep, ...], *, is_for_training: bool
+    staging: Path, dataset: ImageDirectory, transforms: tuple[Transform, ...], *, is_for_training: bool
 ) -> AppliedTransformation:
-    earlier, all_steps = applied_steps(dataset), recorded_steps(dataset) + steps
-    to_apply, to_record = split_at_first_random(all_steps) if is_for_training else (deterministic_steps(all_steps), ())
-    _log.info("Carried out: %s", _listing(to_apply))
+    earlier, composed = applied_transforms(dataset), recorded_transforms(dataset) + transforms
+    to_apply, to_record = (
+        split_at_first_random(composed) if is_for_training else (deterministic_transforms(composed), ())
+    )
+    _log.info("Applied: %s", _listing(to_apply))
     _log.info("Left to training: %s", _listing(to_record))
     bad = BadFiles(len(dataset), tolerance=settings().bad_image_tolerance)
     with closing(_with_progress(rows_of(dataset), len(dataset))) as rows:
@@ -122,7 +124,7 @@ def _write(
 @dataclass(frozen=True)
 class _Transformer:
     dataset: ImageDirectory
-    steps: tuple[TransformStep, ...]
+    transforms: tuple[Transform, ...]
     bad: BadFiles
 
     def write(self, number: int, source: Path, target: Path) -> Path | None:
@@ -130,7 +132,7 @@ class _Transformer:
         try:
             content = read_file(source, max_bytes=max_file_bytes(settings().max_image_pixels))
             image = decode_image(content)
-            transformed = apply_steps(image, self.steps)
+            transformed = apply_transforms(image, self.transforms)
         except BadImageError as error:
             self.bad.add(number, source, error.reason)
             if self.bad.is_beyond_tolerance:
@@ -159,7 +161,7 @@ def _with_progress(rows: Iterator[ImageRow], num_images: int) -> Generator[Image
 
 
 @contextmanager
-def _one_thread_a_step() -> Iterator[None]:
+def _one_thread_per_operation() -> Iterator[None]:
     """Images are spread over threads, so that one image is left to one thread."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -169,9 +171,9 @@ def _one_thread_a_step() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _pairs(steps: Sequence[TransformStep]) -> list[tuple[str, object]]:
-    return [(op, args) for op, args in (step.to_pair() for step in steps)]
+def _pairs(transforms: Sequence[Transform]) -> list[tuple[str, object]]:
+    return [(op, args) for op, args in (transform.to_pair() for transform in transforms)]
 
 
-def _listing(steps: Sequence[TransformStep]) -> str:
-    return ", ".join(str(step) for step in steps) or "nothing"
+def _listing(transforms: Sequence[Transform]) -> str:
+    return ", ".join(str(transform) for transform in transforms) or "nothing"

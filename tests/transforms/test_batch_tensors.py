@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from pytorch_designer.images.transforms.batch_tensors import ImageSubset, on_device, packed, unpacked
+from pytorch_designer.transforms.drawn_batch import ImageSubset, on_device, packed, unpacked
 
 
 @dataclass(frozen=True)

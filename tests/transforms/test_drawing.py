@@ -1,4 +1,4 @@
-"""What is drawn has the distribution of what torchvision draws, by comparing samples of both."""
+"""What is drawn has the distribution of what torchvision rng, by comparing samples of both."""
 
 from __future__ import annotations
 
@@ -11,29 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torchvision.transforms import v2
 
-from pytorch_designer.directories.transform_steps import (
-    ColorJitter,
-    RandomAffine,
-    RandomCrop,
-    RandomErasing,
-    RandomGrayscale,
-    RandomHorizontalFlip,
-    RandomPerspective,
-    RandomResizedCrop,
-    RandomRotation,
-    RandomVerticalFlip,
-)
-from pytorch_designer.images.transforms.draws import Draws
-from pytorch_designer.images.transforms.random_parameters import (
-    affine_parameters,
-    crop_box,
-    drawn_parameters,
-    erased_box,
-    jitter_parameters,
-    padded_crop,
-    perspective_corners,
-    resized_crop_box,
-)
+from pytorch_designer.transforms.blur import GaussianBlur
+from pytorch_designer.transforms.color import ColorJitter, RandomAutocontrast, RandomGrayscale
+from pytorch_designer.transforms.erasing import RandomErasing
+from pytorch_designer.transforms.flips import RandomHorizontalFlip, RandomVerticalFlip
+from pytorch_designer.transforms.geometry import RandomAffine, RandomPerspective, RandomRotation
+from pytorch_designer.transforms.rng import Rng
+from pytorch_designer.transforms.sizes import RandomCrop, RandomResizedCrop
 
 NUM_SAMPLES = 2000
 HEIGHT, WIDTH = 60, 90
@@ -73,33 +57,33 @@ def assert_same_distribution(ours: list[tuple[float, ...]], theirs: NDArray[np.f
     ],
 )
 def test_resized_crops(size: tuple[int, int], options: dict[str, Any]) -> None:
-    draws, step = Draws(1), RandomResizedCrop(size=(9, 9), **options)
-    ours: list[tuple[float, ...]] = [resized_crop_box(step, *size, draws) for _ in range(NUM_SAMPLES)]
+    rng, transform = Rng(1), RandomResizedCrop(size=(9, 9), **options)
+    ours: list[tuple[float, ...]] = [transform.draw(*size, rng) for _ in range(NUM_SAMPLES)]
     theirs = torchvision_samples(v2.RandomResizedCrop(9, **options), ["top", "left", "height", "width"], *size)
     assert_same_distribution(ours, theirs)
 
 
 def test_crops() -> None:
-    draws = Draws(2)
-    ours: list[tuple[float, ...]] = [crop_box((20, 31), HEIGHT, WIDTH, draws)[:2] for _ in range(NUM_SAMPLES)]
+    rng, transform = Rng(2), RandomCrop(size=(20, 31))
+    ours: list[tuple[float, ...]] = [transform.draw(HEIGHT, WIDTH, rng).box[:2] for _ in range(NUM_SAMPLES)]
     assert_same_distribution(ours, torchvision_samples(v2.RandomCrop((20, 31)), ["top", "left"], HEIGHT, WIDTH))
 
 
 def test_a_crop_of_the_whole_image_has_one_place() -> None:
-    assert crop_box((HEIGHT, WIDTH), HEIGHT, WIDTH, Draws(0)) == (0, 0, HEIGHT, WIDTH)
+    assert RandomCrop(size=(HEIGHT, WIDTH)).draw(HEIGHT, WIDTH, Rng(0)).box == (0, 0, HEIGHT, WIDTH)
 
 
 @pytest.mark.parametrize("options", [{}, {"scale": (0.3, 0.9), "ratio": (1.0, 2.0)}])
 def test_erased_parts(options: dict[str, Any]) -> None:
-    draws, step = Draws(3), RandomErasing(**options)
-    boxes = [erased_box(step, HEIGHT, WIDTH, draws) for _ in range(NUM_SAMPLES)]
+    rng, transform = Rng(3), RandomErasing(**options)
+    boxes = [transform.draw_box(HEIGHT, WIDTH, rng) for _ in range(NUM_SAMPLES)]
     ours: list[tuple[float, ...]] = [box or (0, 0, HEIGHT, WIDTH) for box in boxes]  # as torchvision says "none found"
     theirs = torchvision_samples(v2.RandomErasing(**options), ["i", "j", "h", "w"], HEIGHT, WIDTH)
     assert_same_distribution(ours, theirs)
 
 
 def test_no_part_is_erased_where_none_is_smaller_than_the_image() -> None:
-    assert erased_box(RandomErasing(scale=(1, 1), ratio=(1, 1)), 9, 9, Draws(0)) is None
+    assert RandomErasing(scale=(1, 1), ratio=(1, 1)).draw_box(9, 9, Rng(0)) is None
 
 
 @pytest.mark.parametrize(
@@ -111,8 +95,8 @@ def test_no_part_is_erased_where_none_is_smaller_than_the_image() -> None:
     ],
 )
 def test_affine_parameters(options: dict[str, Any]) -> None:
-    draws, step = Draws(4), RandomAffine(**options)
-    drawn = [affine_parameters(step, HEIGHT, WIDTH, draws) for _ in range(NUM_SAMPLES)]
+    rng, transform = Rng(4), RandomAffine(**options)
+    drawn = [transform.draw(HEIGHT, WIDTH, rng) for _ in range(NUM_SAMPLES)]
     ours: list[tuple[float, ...]] = [(each.angle, *each.translate, each.scale, *each.shear) for each in drawn]
     torch.manual_seed(0)
     transform, image = v2.RandomAffine(**options), torch.zeros(3, HEIGHT, WIDTH)
@@ -123,8 +107,8 @@ def test_affine_parameters(options: dict[str, Any]) -> None:
 
 def test_jitter_factors_and_their_order() -> None:
     options: dict[str, Any] = {"brightness": (0.75, 1.25), "contrast": (0, 3), "saturation": (1, 2), "hue": (-0.1, 0.3)}
-    draws, step = Draws(5), ColorJitter(**options)
-    drawn = [jitter_parameters(step, draws) for _ in range(NUM_SAMPLES)]
+    rng, transform = Rng(5), ColorJitter(**options)
+    drawn = [transform.draw(HEIGHT, WIDTH, rng) for _ in range(NUM_SAMPLES)]
     ours: list[tuple[float, ...]] = [tuple(each.factors[name] or 0.0 for name in options) for each in drawn]
     names = [f"{name}_factor" for name in options]
     assert_same_distribution(ours, torchvision_samples(v2.ColorJitter(**options), names, HEIGHT, WIDTH))
@@ -134,13 +118,13 @@ def test_jitter_factors_and_their_order() -> None:
 
 
 def test_neutral_and_absent_factors_change_nothing() -> None:
-    factors = jitter_parameters(ColorJitter(brightness=(1, 1), hue=(0, 0)), Draws(0)).factors
+    factors = ColorJitter(brightness=(1, 1), hue=(0, 0)).draw(HEIGHT, WIDTH, Rng(0)).factors
     assert factors == {"brightness": None, "contrast": None, "saturation": None, "hue": None}
 
 
 def test_perspective_moves_each_corner_evenly_towards_the_middle() -> None:
-    draws, step = Draws(6), RandomPerspective(distortion_scale=0.5)
-    drawn = [perspective_corners(step, HEIGHT, WIDTH, draws) for _ in range(NUM_SAMPLES)]
+    rng, transform = Rng(6), RandomPerspective(distortion_scale=0.5)
+    drawn = [transform.draw_corners(HEIGHT, WIDTH, rng) for _ in range(NUM_SAMPLES)]
     assert drawn[0][0] == [(0, 0), (89, 0), (89, 59), (0, 59)]
     moved = np.array([corners for _, corners in drawn])
     # Half of half the sides: up to 22 of 90 pixels, and up to 15 of 60, each end included.
@@ -152,45 +136,48 @@ def test_perspective_moves_each_corner_evenly_towards_the_middle() -> None:
     assert np.abs(moved.mean(axis=0) - middle).max() < 5 * 23 / np.sqrt(12 * NUM_SAMPLES)
 
 
-IMAGE_STEPS: list[tuple[Any, Any]] = [
-    (RandomHorizontalFlip(p=0.3), lambda draws: draws.happens(0.3)),
-    (RandomVerticalFlip(p=0.3), lambda draws: draws.happens(0.3)),
-    (RandomGrayscale(p=0.3), lambda draws: draws.happens(0.3)),
-    (RandomRotation(degrees=(-4, 9)), lambda draws: draws.uniform(-4, 9)),
-    (ColorJitter(hue=(0, 0.3)), lambda draws: jitter_parameters(ColorJitter(hue=(0, 0.3)), draws)),
+CASES: list[tuple[Any, Any]] = [
+    (RandomHorizontalFlip(p=0.3), lambda rng: rng.happens(0.3)),
+    (RandomVerticalFlip(p=0.3), lambda rng: rng.happens(0.3)),
+    (RandomGrayscale(p=0.3), lambda rng: rng.happens(0.3)),
+    (RandomRotation(degrees=(-4, 9)), lambda rng: rng.uniform(-4, 9)),
+    (RandomAutocontrast(p=0.3), lambda rng: rng.happens(0.3)),
+    (GaussianBlur(kernel_size=(3, 3)), lambda rng: rng.uniform(0.1, 2.0)),
 ]
 
 
-@pytest.mark.parametrize(("step", "draw"), IMAGE_STEPS, ids=[step.op for step, _ in IMAGE_STEPS])
-def test_what_a_step_draws_is_drawn_and_nothing_else(step: Any, draw: Any) -> None:
+@pytest.mark.parametrize(("transform", "draw"), CASES, ids=[each.op for each, _ in CASES])
+def test_what_a_transform_draws_is_drawn_and_nothing_else(transform: Any, draw: Any) -> None:
     for row in range(20):
-        draws, same = Draws(row), Draws(row)
-        assert drawn_parameters(step, HEIGHT, WIDTH, draws) == draw(same)
-        assert draws.uniform() == same.uniform()
+        rng, same = Rng(row), Rng(row)
+        assert transform.draw(HEIGHT, WIDTH, rng) == draw(same)
+        assert rng.uniform() == same.uniform()
 
 
 def test_what_does_not_happen_draws_nothing_more() -> None:
-    for step in (RandomPerspective(p=0), RandomErasing(p=0)):
-        draws, same = Draws(1), Draws(1)
-        assert drawn_parameters(step, HEIGHT, WIDTH, draws) is None
+    for transform in (RandomPerspective(p=0), RandomErasing(p=0)):
+        rng, same = Rng(1), Rng(1)
+        assert transform.draw(HEIGHT, WIDTH, rng) is None
         same.happens(0)
-        assert draws.uniform() == same.uniform()
+        assert rng.uniform() == same.uniform()
 
 
 def test_paint_is_drawn_after_the_part_that_it_covers() -> None:
-    draws, same, step = Draws(1), Draws(1), RandomErasing(p=1, value="random")
-    erasure = drawn_parameters(step, HEIGHT, WIDTH, draws)
+    rng, same, transform = Rng(1), Rng(1), RandomErasing(p=1, value="random")
+    erasure = transform.draw(HEIGHT, WIDTH, rng)
     same.happens(1)
-    box = erased_box(step, HEIGHT, WIDTH, same)
+    box = transform.draw_box(HEIGHT, WIDTH, same)
     assert box is not None
+    assert erasure is not None
+    assert erasure.paint is not None
     assert erasure.box == box
     assert erasure.paint.shape == (3, box.height, box.width)
     assert (erasure.paint.ravel() == same.values(3 * box.height * box.width)).all()
-    assert drawn_parameters(RandomErasing(p=1, value=3), HEIGHT, WIDTH, Draws(1)).paint is None
+    assert RandomErasing(p=1, value=3).draw(HEIGHT, WIDTH, Rng(1)) == (box, None)
 
 
 @pytest.mark.parametrize(
-    ("step", "padding"),
+    ("transform", "padding"),
     [
         (RandomCrop(size=(20, 31)), (0, 0, 0, 0)),
         (RandomCrop(size=(20, 31), padding=(1, 2, 3, 4)), (1, 2, 3, 4)),
@@ -198,15 +185,15 @@ def test_paint_is_drawn_after_the_part_that_it_covers() -> None:
         (RandomCrop(size=(70, 31), pad_if_needed=True, padding=(1, 2, 3, 4)), (1, 6, 3, 8)),
     ],
 )
-def test_crops_lie_in_the_padded_image(step: RandomCrop, padding: tuple[int, ...]) -> None:
-    draws = Draws(3)
+def test_crops_lie_in_the_padded_image(transform: RandomCrop, padding: tuple[int, ...]) -> None:
+    rng = Rng(3)
     for _ in range(200):
-        drawn = padded_crop(step, HEIGHT, WIDTH, draws)
+        drawn = transform.draw(HEIGHT, WIDTH, rng)
         assert drawn.padding == padding
-        assert 0 <= drawn.box.top <= HEIGHT + padding[1] + padding[3] - step.size[0]
-        assert 0 <= drawn.box.left <= WIDTH + padding[0] + padding[2] - step.size[1]
+        assert 0 <= drawn.box.top <= HEIGHT + padding[1] + padding[3] - transform.size[0]
+        assert 0 <= drawn.box.left <= WIDTH + padding[0] + padding[2] - transform.size[1]
 
 
 def test_crops_larger_than_the_image_are_refused() -> None:
     with pytest.raises(ValueError, match="the crop is larger than the image"):
-        padded_crop(RandomCrop(size=(61, 9)), HEIGHT, WIDTH, Draws(0))
+        RandomCrop(size=(61, 9)).draw(HEIGHT, WIDTH, Rng(0))

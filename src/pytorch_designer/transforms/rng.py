@@ -1,10 +1,12 @@
 """Random numbers for one image in one epoch, as a function of the seed, the epoch and the image's row alone.
 
-Made here from the raw numbers of PCG64, which are the same in every release of numpy, and not with torch's global
-generator, whose numbers would depend on which thread asks first.
+They are made from the raw numbers of PCG64, which are the same in every release of numpy. Those of torch's global
+generator would depend on which thread asks first.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -14,8 +16,8 @@ _RANDOM_BITS = 53  # as many as a float64 between 0 and 1 holds
 _UNIT = 1 << _RANDOM_BITS
 
 
-class Draws:
-    """A stream of random numbers.
+class Rng:
+    """Stream of random numbers.
 
     Args:
         seed: The run's seed, any integer.
@@ -41,6 +43,17 @@ class Draws:
         """The numbers from 0 to `length` - 1 in an order drawn from all orders."""
         keys = [self._bits() for _ in range(length)]
         return sorted(range(length), key=keys.__getitem__)
+
+    def sides(self, area: int, scale: tuple[float, float], ratio: tuple[float, float]) -> tuple[int, int]:
+        """Sides of a rectangle: its share of `area` is from `scale`, the ratio of first to second side from `ratio`."""
+        part = area * self.uniform(*scale)
+        drawn = math.exp(self.uniform(math.log(ratio[0]), math.log(ratio[1])))
+        return round(math.sqrt(part * drawn)), round(math.sqrt(part / drawn))
+
+    def place(self, height: int, width: int, *, within: tuple[int, int]) -> tuple[int, int]:
+        """Top and left of a rectangle anywhere in an image of `within` (height, width) pixels."""
+        top = self.integer(0, within[0] - height + 1)
+        return top, self.integer(0, within[1] - width + 1)
 
     def values(self, num_values: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
         """uint8 [num_values], each from 0 to 255."""

@@ -11,9 +11,11 @@ Sources: `aten/src/ATen/native/cpu/UpSampleKernel.cpp`, `_compute_index_ranges_i
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import torch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,6 +39,53 @@ class Taps(NamedTuple):
 
     starts: Integers
     weights: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class AxisWeights:
+    """How pixels are averaged along one axis; see `Taps`.
+
+    Attributes:
+        starts: int64 [n or 1, num_out].
+        weights: float32 [n or 1, num_out, num_taps + 2], the first and the last of them 0.
+    """
+
+    starts: torch.Tensor
+    weights: torch.Tensor
+
+    def matrix(self, num_in: int) -> torch.Tensor:
+        """float32 [n or 1, num_out, num_in], the weights of all pixels."""
+        pixels = torch.arange(num_in, device=self.starts.device)
+        taps = (pixels - self.starts[:, :, None]).clamp_(-1, self.weights.shape[2] - 2).add_(1)
+        return self.weights.gather(2, taps)
+
+
+@dataclass(frozen=True)
+class Resample:
+    """Parts of the images resized with bilinear or bicubic weights.
+
+    In float32, where nothing is rounded before it is to be; TF32, if somebody switches it on, rounds the weights.
+    """
+
+    rows: AxisWeights
+    columns: AxisWeights
+
+    def apply(self, images_u8: torch.Tensor) -> torch.Tensor:
+        """uint8 [n, 3, height, width] to uint8 [n, 3, new height, new width]."""
+        num_images, num_channels, height, width = images_u8.shape
+        lines = images_u8.reshape(num_images, num_channels * height, width).to(torch.float32)
+        narrowed = _rounded(torch.matmul(lines, self.columns.matrix(width).transpose(1, 2)))
+        narrowed = narrowed.view(num_images, num_channels, height, -1)
+        return _rounded(torch.matmul(self.rows.matrix(height)[:, None], narrowed)).to(torch.uint8)
+
+
+def resampling_axis(
+    starts: Integers, lengths: Integers, num_out: int, *, interpolation: str, antialias: bool
+) -> AxisWeights:
+    """`resampling_taps` as tensors."""
+    taps = resampling_taps(starts, lengths, num_out, interpolation=interpolation, antialias=antialias)
+    padded = np.pad(taps.weights, ((0, 0), (0, 0), (1, 1)))
+    return AxisWeights(torch.from_numpy(taps.starts), torch.from_numpy(padded))
 
 
 def resampling_taps(starts: Integers, lengths: Integers, num_out: int, *, interpolation: str, antialias: bool) -> Taps:
@@ -112,3 +161,8 @@ def _in_16_bits(weights: Floats) -> NDArray[np.float32]:
     units = 2.0 ** (grown < 2**_WEIGHT_BITS).sum(axis=1)[:, None, None]
     rounded: NDArray[np.float32] = (np.trunc(weights * units + np.copysign(0.5, weights)) / units).astype(np.float32)
     return rounded
+
+
+def _rounded(values: torch.Tensor) -> torch.Tensor:
+    """To whole numbers from 0 to 255, halves upwards, as torch's operators on 8 bit pixels."""
+    return values.add_(0.5).floor_().clamp_(0, 255)

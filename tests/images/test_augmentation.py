@@ -10,24 +10,18 @@ import pytest
 import torch
 
 from pytorch_designer.directories.preprocessing import Preprocessing
-from pytorch_designer.directories.transform_steps import (
-    CenterCrop,
-    ColorJitter,
-    Grayscale,
-    RandomCrop,
-    RandomHorizontalFlip,
-    RandomRotation,
-    Resize,
-)
 from pytorch_designer.errors import InvalidDatasetError
+from pytorch_designer.images.augmentation import Augmentation, apply_transforms
 from pytorch_designer.images.cache import CacheBudget
 from pytorch_designer.images.decode import decode_image
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.images.order import batch_slices, epoch_order
 from pytorch_designer.images.preprocess import crop_and_resize
-from pytorch_designer.images.transforms.augmentation import Augmentation
-from pytorch_designer.images.transforms.draws import Draws
-from pytorch_designer.images.transforms.steps import apply_steps
+from pytorch_designer.transforms.color import ColorJitter, Grayscale
+from pytorch_designer.transforms.flips import RandomHorizontalFlip
+from pytorch_designer.transforms.geometry import RandomRotation
+from pytorch_designer.transforms.rng import Rng
+from pytorch_designer.transforms.sizes import CenterCrop, RandomCrop, Resize
 from tests.images.image_corpus import encode, folder_of, noise_pixels
 
 if TYPE_CHECKING:
@@ -50,7 +44,7 @@ def images() -> list[bytes]:
 
 
 def augmentation(seed: int = 3, **changes: Any) -> Augmentation:
-    parts: dict[str, Any] = {"fixed_steps": FIXED, "random_steps": RANDOM, "sizing": SIZING, "source_size": SOURCE}
+    parts: dict[str, Any] = {"fixed": FIXED, "random": RANDOM, "sizing": SIZING, "source_size": SOURCE}
     return Augmentation(**(parts | changes), seed=seed)
 
 
@@ -69,9 +63,9 @@ def epoch_images(loader: ImageLoader, epoch: int) -> torch.Tensor:
 
 
 def expected_images(images: list[bytes], epoch: int, seed: int = 3) -> torch.Tensor:
-    sources = [apply_steps(decode_image(content), FIXED) for content in images]
+    sources = [apply_transforms(decode_image(content), FIXED) for content in images]
     return torch.stack(
-        [apply_steps(source, RANDOM, Draws(seed, "augmentation", epoch, row)) for row, source in enumerate(sources)]
+        [apply_transforms(source, RANDOM, Rng(seed, "augmentation", epoch, row)) for row, source in enumerate(sources)]
     )
 
 
@@ -96,7 +90,7 @@ def test_epochs_and_seeds_see_other_images(images: list[bytes], tmp_path: Path) 
         assert not torch.equal(first[row], others[row])
 
 
-def test_the_cache_keeps_what_random_steps_start_from(images: list[bytes], tmp_path: Path) -> None:
+def test_the_cache_keeps_what_random_transforms_start_from(images: list[bytes], tmp_path: Path) -> None:
     dataset = folder_of(tmp_path, images)
     with open_loader(dataset, augmentation(), cache=CacheBudget(NUM_IMAGES * SOURCE_BYTES)) as loader:
         epoch_images(loader, 1)
@@ -110,7 +104,7 @@ def test_the_cache_keeps_what_random_steps_start_from(images: list[bytes], tmp_p
 def test_images_of_other_sizes_are_not_kept(
     source_size: tuple[int, int] | None, images: list[bytes], tmp_path: Path
 ) -> None:
-    unsized = augmentation(fixed_steps=(), random_steps=(RandomHorizontalFlip(p=1),), source_size=source_size)
+    unsized = augmentation(fixed=(), random=(RandomHorizontalFlip(p=1),), source_size=source_size)
     with open_loader(folder_of(tmp_path, images), unsized, cache=CacheBudget(10**6)) as loader:
         for epoch in (1, 2):
             flipped = [crop_and_resize(decode_image(content).flip(2), SIZING) for content in images]
@@ -121,13 +115,13 @@ def test_images_of_other_sizes_are_not_kept(
 
 def test_an_image_too_small_for_a_random_crop_is_a_bad_file(images: list[bytes], tmp_path: Path) -> None:
     dataset = folder_of(tmp_path, [*images, encode(noise_pixels(10, 10), "PNG")])
-    cropped = augmentation(fixed_steps=(), random_steps=(RandomCrop(size=(20, 20)),), source_size=None)
+    cropped = augmentation(fixed=(), random=(RandomCrop(size=(20, 20)),), source_size=None)
     with open_loader(dataset, cropped, tolerance=0.2) as loader:
         (batch,) = loader.batches([np.arange(NUM_IMAGES + 1)], epoch=1)
         assert len(batch.images) == NUM_IMAGES
         assert [bad.index for bad in loader.bad_files] == [NUM_IMAGES]
         assert "RandomCrop" in loader.bad_files[0].reason
-    too_large = augmentation(random_steps=(RandomCrop(size=(25, 25)),))
+    too_large = augmentation(random=(RandomCrop(size=(25, 25)),))
     with open_loader(dataset, too_large) as loader, pytest.raises(InvalidDatasetError, match="the crop is larger"):
         loader.check_readable()
 
@@ -139,10 +133,10 @@ def test_a_model_does_what_the_files_have_not_been_through(
     """The same tensors for raw, half and wholly transformed files."""
     contents = [decode_image(content) for content in images]
     done = RULE.transforms[:num_applied]
-    files = [encode(apply_steps(image, done).permute(1, 2, 0).numpy(), "PNG") for image in contents]
+    files = [encode(apply_transforms(image, done).permute(1, 2, 0).numpy(), "PNG") for image in contents]
     dataset = folder_of(tmp_path, files)
     object.__setattr__(dataset, "applied_transforms", tuple((op, args) for op, args in (s.to_pair() for s in done)))
-    expected = torch.stack([crop_and_resize(apply_steps(image, RULE.transforms), RULE) for image in contents])
+    expected = torch.stack([crop_and_resize(apply_transforms(image, RULE.transforms), RULE) for image in contents])
     with open_loader(dataset, None, cache=CacheBudget(10**6)) as loader:
         for epoch in (1, 2):
             assert torch.equal(epoch_images(loader, epoch), expected)
@@ -173,22 +167,22 @@ def test_the_thread_that_trains_keeps_its_share_of_the_cores(images: list[bytes]
         assert torch.get_num_threads() == before
 
 
-def test_random_steps_are_described() -> None:
-    described = augmentation(random_steps=(RandomHorizontalFlip(), RandomCrop(size=(2, 3)))).describe()
+def test_random_transforms_are_described() -> None:
+    described = augmentation(random=(RandomHorizontalFlip(), RandomCrop(size=(2, 3)))).describe()
     assert described == "RandomHorizontalFlip(), RandomCrop(size=[2, 3])"
 
 
 def test_a_batch_is_drawn_as_its_images_are(images: list[bytes]) -> None:
     augmented = augmentation()
-    sources = torch.stack([apply_steps(decode_image(content), FIXED) for content in images])
+    sources = torch.stack([apply_transforms(decode_image(content), FIXED) for content in images])
     rows = np.random.default_rng(0).permutation(NUM_IMAGES)
     for epoch in (1, 2):
         batch = augmented.draw_batch(sources[rows], epoch=epoch, rows=rows)
         expected = expected_images(images, epoch)[rows]
         assert batch.shape == expected.shape
         assert (batch != expected).float().mean() < 1e-3
-        plan = augmented.plan_batch(epoch=epoch, rows=rows)
-        assert torch.equal(plan.carry_out(sources[rows]), batch)
+        drawn = augmented.drawn_batch(epoch=epoch, rows=rows)
+        assert torch.equal(drawn.apply(sources[rows]), batch)
 
 
 @pytest.mark.parametrize(
@@ -197,13 +191,13 @@ def test_a_batch_is_drawn_as_its_images_are(images: list[bytes]) -> None:
         ({}, True),
         ({"source_size": None}, False),
         ({"source_size": (19, 24)}, False),  # smaller than the crop
-        ({"random_steps": (RandomRotation(degrees=(-9, 9), expand=True),)}, False),
+        ({"random": (RandomRotation(degrees=(-9, 9), expand=True),)}, False),
     ],
 )
-def test_batches_need_images_of_one_size_that_take_the_steps(changes: dict[str, Any], is_possible: bool) -> None:
+def test_batches_need_images_of_one_size_that_take_the_transforms(changes: dict[str, Any], is_possible: bool) -> None:
     assert augmentation(**changes).can_draw_batches() == is_possible
 
 
 def test_images_of_several_sizes_are_drawn_one_by_one() -> None:
     with pytest.raises(ValueError, match="one size"):
-        augmentation(source_size=None).plan_batch(epoch=1, rows=np.arange(2))
+        augmentation(source_size=None).drawn_batch(epoch=1, rows=np.arange(2))

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import interpolate
 
-from pytorch_designer.images.transforms.resampling import Taps, nearest_indices, resampling_taps
+from pytorch_designer.transforms.resampling import Taps, nearest_indices, resampling_taps
 
 
 def taps_of(length: int, num_out: int, interpolation: str = "bilinear", *, antialias: bool = True) -> Taps:

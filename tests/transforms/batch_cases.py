@@ -1,4 +1,4 @@
-"""Random steps of every kind, and the images that they make one by one."""
+"""Transforms of every kind, and the images that they make one by one."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import numpy as np
 import torch
 
 from pytorch_designer.directories.preprocessing import Preprocessing
-from pytorch_designer.directories.transform_steps import TransformStep, parse_step
-from pytorch_designer.images.transforms.augmentation import Augmentation
-from pytorch_designer.images.transforms.steps import size_after
+from pytorch_designer.images.augmentation import Augmentation
+from pytorch_designer.transforms.registrations import parse_transform
+from pytorch_designer.transforms.transform import size_after
 from tests.images.image_corpus import noise_pixels, smooth_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from pytorch_designer.transforms.transform import Transform
 
 RESAMPLED: list[tuple[str, Any]] = [
     (op, {"size": [13, 22], "interpolation": interpolation, "antialias": antialias})
@@ -28,6 +30,7 @@ EXACT: list[tuple[str, Any]] = [
     ("RandomHorizontalFlip", {}),
     ("RandomVerticalFlip", {"p": 0.3}),
     ("RandomGrayscale", {"p": 0.4}),
+    ("RandomAutocontrast", {}),
     ("Grayscale", {}),
     ("Pad", {"padding": [1, 2, 3, 4]}),
     ("Pad", {"padding": [0, 5], "fill": [1, 2, 3]}),
@@ -60,6 +63,9 @@ ROUNDED: list[tuple[str, Any]] = [
     ("RandomRotation", {"degrees": 40, "interpolation": "bilinear", "fill": None}),
     ("RandomAffine", {"degrees": 20, "translate": [0.1, 0.2], "scale": [0.7, 1.3], "shear": [-9, 9, -5, 5], "fill": 7}),
     ("RandomAffine", {"degrees": 0, "shear": 10, "interpolation": "bilinear", "fill": 100, "center": [1, 2.5]}),
+    ("GaussianBlur", {"kernel_size": 5}),
+    ("GaussianBlur", {"kernel_size": [9, 3], "sigma": [0.5, 4]}),
+    ("GaussianBlur", {"kernel_size": 1}),
     ("RandomPerspective", {}),
     ("RandomPerspective", {"p": 1, "interpolation": "nearest", "fill": None}),
     ("RandomPerspective", {"p": 1, "distortion_scale": 0.6, "fill": [1, 200, 3]}),
@@ -67,16 +73,16 @@ ROUNDED: list[tuple[str, Any]] = [
 """Within 1 of 255, but for a pixel in thousands that falls on the other side of a border."""
 
 
-def step_of(case: tuple[str, Any]) -> TransformStep:
-    return parse_step(*case)
+def transform_of(case: tuple[str, Any]) -> Transform:
+    return parse_transform(*case)
 
 
-def augmentation_of(steps: Sequence[TransformStep], size: tuple[int, int], **changes: Any) -> Augmentation:
-    """With the size that comes out of the steps as the network's."""
-    height, width = size_after(steps, *size)
+def augmentation_of(transforms: Sequence[Transform], size: tuple[int, int], **changes: Any) -> Augmentation:
+    """With the size that comes out of the transforms as the network's."""
+    height, width = size_after(transforms, *size)
     sizing = Preprocessing(resize_size=None, crop_height=height, crop_width=width)
-    parts: dict[str, Any] = {"fixed_steps": (), "sizing": sizing, "source_size": size, "seed": 5}
-    return Augmentation(random_steps=tuple(steps), **(parts | changes))
+    parts: dict[str, Any] = {"fixed": (), "sizing": sizing, "source_size": size, "seed": 5}
+    return Augmentation(random=tuple(transforms), **(parts | changes))
 
 
 def images_of(num_images: int, size: tuple[int, int], seed: int = 0) -> torch.Tensor:
@@ -86,7 +92,9 @@ def images_of(num_images: int, size: tuple[int, int], seed: int = 0) -> torch.Te
     return torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)
 
 
-def one_by_one(augmentation: Augmentation, images_u8: torch.Tensor, *, epoch: int, rows: Sequence[int]) -> torch.Tensor:
+def one_by_one_drawn(
+    augmentation: Augmentation, images_u8: torch.Tensor, *, epoch: int, rows: Sequence[int]
+) -> torch.Tensor:
     return torch.stack(
         [augmentation.draw(image, epoch=epoch, row=int(row)) for image, row in zip(images_u8, rows, strict=True)]
     )

@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 from torchvision.transforms import functional
 
-from pytorch_designer.images.transforms.random_parameters import AffineParameters, MovedCorners
-from pytorch_designer.images.transforms.warp_matrices import inverse_affine, perspective_coefficients
+from pytorch_designer.transforms.geometry import (
+    AffineParameters,
+    MovedCorners,
+    inverse_affine,
+    perspective_coefficients,
+)
 
 
 def moved_back(drawn: AffineParameters, center: tuple[float, float], place: tuple[float, float]) -> list[float]:

@@ -178,6 +178,7 @@ def test_other_images_are_reported_as_not_comparable(tmp_path: Path) -> None:
     assert "do not hold the same images" in _Page(tmp_path / "o" / "index.html").text
 
 
+@pytest.mark.slow
 def test_the_same_scores_give_the_same_bytes(tmp_path: Path) -> None:
     scores = write_scores(tmp_path / "scores")
     outputs = [tmp_path / "a", tmp_path / "b"]

@@ -20,6 +20,8 @@ from pytorch_designer.serving.mlflow_model import _load_pyfunc
 from tests.commands import run, succeed
 from tests.images.digits import write_digits
 
+pytestmark = pytest.mark.slow
+
 CARRIED = [["Resize", {"size": [36]}], ["CenterCrop", {"size": [32, 32]}], ["Grayscale", {"num_output_channels": 3}]]
 
 

@@ -15,7 +15,7 @@ from tests.campaigns.component_cases import CASES, without_tracking, write_case_
 from tests.campaigns.faulty_disk import ComponentProcess, FaultyDisk, component_process, sweep
 from tests.harness.fault_injection.availability import needs_system_call_watch
 
-pytestmark = needs_system_call_watch
+pytestmark = [needs_system_call_watch, pytest.mark.slow]
 
 # Coprime with the ten or so changes that each file and each checkpoint takes, so that all kinds have their turn.
 STRIDES = {"train_pytorch_model": 17, "densenet": 23, "resnet": 23, "image_model": 7}

@@ -20,6 +20,8 @@ from pytorch_designer.transforms.registrations import parse_transforms
 from tests.commands import run, succeed
 from tests.images.digits import write_digits
 
+pytestmark = pytest.mark.slow
+
 CARRIED = [["Resize", {"size": [36]}], ["CenterCrop", {"size": [32, 32]}], ["Grayscale", {"num_output_channels": 3}]]
 
 

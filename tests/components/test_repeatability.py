@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.campaigns.families import FAMILIES, differing_families
+
+pytestmark = pytest.mark.slow
 
 
 def test_two_fresh_processes_train_equal_bytes(tmp_path: Path) -> None:

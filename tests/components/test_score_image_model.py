@@ -14,6 +14,8 @@ from pytorch_designer.directories.scored_dataset import open_scored_dataset
 from tests.commands import run, succeed
 from tests.images.digits import write_digits
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:

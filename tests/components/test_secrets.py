@@ -12,6 +12,8 @@ from tests.images.digits import write_digits
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 SECRETS = {
     "AZUREML_RUN_TOKEN": "s3cr3t-run-token",
     "AZURE_CLIENT_SECRET": "s3cr3t-client",

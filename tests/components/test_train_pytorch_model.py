@@ -24,6 +24,8 @@ from pytorch_designer.training.history import MetricSums
 from tests.commands import run, start, succeed
 from tests.images.digits import write_digits
 
+pytestmark = pytest.mark.slow
+
 PARAMETERS = ("--epochs", "2", "--batch-size", "16", "--learning-rate", "0.05")
 
 

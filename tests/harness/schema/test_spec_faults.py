@@ -46,12 +46,10 @@ def refuse(error: Exception) -> None:
 
 
 def test_a_single_fault_is_raised_as_it_was() -> None:
-    faults, error = (
-        FaultCollector(),
-        ParameterParsingError("Input epochs cannot be 'x'.", where="epochs", advice="Count."),
-    )
+    error = ParameterParsingError("Input epochs cannot be 'x'.", where="epochs", advice="Count.")
+    faults = FaultCollector()
     with faults.collecting(PLACE):
-        raise error
+        refuse(error)
 
     with pytest.raises(ParameterParsingError) as caught:
         faults.raise_any(FILE)

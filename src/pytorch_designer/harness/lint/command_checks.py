@@ -22,12 +22,11 @@ if TYPE_CHECKING:
     from pytorch_designer.harness.schema.specification import InputSpec, Interface
     from pytorch_designer.harness.schema.yaml_tree import Value
 
-# The platform also passes ports in variables of the environment, which a command or its program may read.
+# The platform also passes ports in environment variables, which a command or its program may read.
 _VARIABLE = re.compile(r"AZURE_?ML_(?:INPUT|OUTPUT|PARAMETER)_(\w+)", re.IGNORECASE)
 
-# An output of this name is where ./outputs and ./logs of the job go; no command names it.
+# The platform collects ./outputs and ./logs in outputs of these names; no command names them.
 _COLLECTED_OUTPUTS = frozenset({"artifacts", "default"})
-
 
 _NOT_SETTINGS = frozenset({"command", "inputs", "outputs", "description", "tags"})
 
@@ -128,18 +127,18 @@ def _check_block(report: Report, command: _Command, block: OptionalBlock, inside
 
 
 def _check_line_ends(report: Report, value: Value) -> None:
-    for position in value.lines_ending_with_backslash():
+    for place in value.lines_ending_with_backslash():
         if value.joins_lines:
             report.add(
                 "line-continuation",
-                position,
+                place,
                 "YAML joins the lines of this command, so the backslash reaches the shell before a space.",
                 "Remove the backslash.",
             )
         elif value.is_literal_block:
             report.add(
                 "literal-continuation",
-                position,
+                place,
                 "A backslash at the end of a line of a command.",
                 "Write the command with `>-` and without backslashes.",
             )

@@ -1,4 +1,4 @@
-"""Checks of command components, and of their common ground with pipeline components."""
+"""Checks of command components, and of the parts that pipeline components have too."""
 
 from __future__ import annotations
 
@@ -93,14 +93,14 @@ def check_reserved_names(report: Report, component: Value) -> None:
                 "reserved-name",
                 value.key_place,
                 f"An input cannot be called {name}: the job's shell has a variable of that name.",
-                f"Call it {name.lower()}_value or something that says more.",
+                f"Call it {name.lower()}_value or something more specific.",
             )
         elif name.lower() in AWKWARD_INPUT_NAMES:
             report.add("awkward-name", value.key_place, f"An input called {name} misbehaves.", "Use another name.")
 
 
 def check_type(report: Report, owner: Value, known: frozenset[str]) -> str | None:
-    """The type that a mapping names, or None after reporting that it has none that is known."""
+    """The known type of a mapping, or None after reporting that it has none."""
     value = owner.get("type")
     if value is None:
         report.add("missing-key", owner.key_place, "An input or output needs a type.", "For example uri_folder.")

@@ -49,7 +49,7 @@ FORMATS: dict[str, Callable[[LintResult], str]] = {"text": as_text, "json": as_j
 def rules_page() -> str:
     """Markdown with every rule, for docs/reference/lint_rules.md."""
     sections = [
-        "<!-- Generated from src/pytorch_designer/lint/rules.py by `make generate`. -->",
+        "<!-- Generated from src/pytorch_designer/harness/lint/rules.py by `make generate`. -->",
         "# Rules of `pytorch-designer lint`",
         "Checked against azure-ai-ml 1.35. An *error* is refused by Azure ML, or does something else than the file "
         "says; a *warning* is suspicious, or has no effect. The exit code is 1 if there is an error, else 0; "

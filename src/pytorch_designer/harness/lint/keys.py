@@ -75,7 +75,7 @@ def mapping_at(report: Report, owner: Value, name: str) -> Value | None:
     value = owner.get(name)
     if value is None or value.is_mapping:
         return value
-    report.add("wrong-value", value.place, f"{name} must be a mapping.", "Leave the key out if there is nothing.")
+    report.add("wrong-value", value.place, f"{name} must be a mapping.", "Leave the key out if it would be empty.")
     return None
 
 

@@ -18,7 +18,7 @@ from pytorch_designer.harness.lint.findings import did_you_mean
 from pytorch_designer.harness.lint.job_settings_checks import check_job_settings, check_local_path
 from pytorch_designer.harness.lint.keys import check_keys, check_required_keys, check_tags, check_texts, mapping_at
 from pytorch_designer.harness.lint.pipeline_model import children_at, literal_of, read_node, read_pipeline
-from pytorch_designer.harness.schema.bindings import ParentInput, bindings_in
+from pytorch_designer.harness.schema.bindings import ParentInput, lone_binding
 from pytorch_designer.harness.schema.vocabulary import (
     DATA_TYPES,
     INLINE_COMMAND_KEYS,
@@ -190,12 +190,10 @@ def _check_given_ports(report: Report, pipeline: Pipeline, node: Node, interface
 
 def _literal_given(pipeline: Pipeline, value: Value) -> Value | None:
     """The value that an input gets, followed through `${{parent.inputs.x}}` to the input of a job."""
-    bound = value.get("path") or value
-    bindings = bindings_in(bound.text or "")
-    if len(bindings) == 1 and bindings[0].written == (bound.text or "").strip():
-        reference = bindings[0].reference
-        return pipeline.literals.get(reference.name) if isinstance(reference, ParentInput) else None
-    return literal_of(value)
+    binding = lone_binding((value.get("path") or value).text or "")
+    if binding is None:
+        return literal_of(value)
+    return pipeline.literals.get(binding.reference.name) if isinstance(binding.reference, ParentInput) else None
 
 
 def _check_data(report: Report, value: Value) -> None:

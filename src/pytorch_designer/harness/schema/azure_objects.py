@@ -78,19 +78,17 @@ def pipeline_job(job: Any, assets: Assets | None = None) -> PipelineSpec:
         InvalidSpecError: It cannot be used.
     """
     base = _base_path(job)
+    place = SpecPlace(str(base))
     if getattr(job, "type", None) != "pipeline" or not hasattr(job, "jobs"):
-        raise SpecPlace(str(base)).unsupported(f"{type(job).__name__} is not a pipeline job.")
-    faults = FaultCollector()
-    reader = _PipelineReader(assets or Assets(), faults)
-    if isinstance(job.component, str):
-        return _job_of_registered(job, base, assets or Assets())
+        raise place.unsupported(f"{type(job).__name__} is not a pipeline job.")
+    assets, faults = assets or Assets(), FaultCollector()
     given = _given_inputs(job, base)
     inputs = _flat_inputs(getattr(job.component, "inputs", None) or {})
     name = getattr(job.component, "name", None)
     spec = PipelineSpec(
         name=job.name or "pipeline" if name in {None, _ANONYMOUS_COMPONENT} else name,
         source=base,
-        nodes=reader.nodes(job.jobs, base),
+        nodes=_PipelineReader(assets, faults).nodes(job.jobs, base),
         inputs=inputs or {name: _job_input(job, name, value) for name, value in given.items()},
         outputs={name: _pipeline_output(name, port) for name, port in job.outputs.items()},
         given=given,
@@ -99,8 +97,13 @@ def pipeline_job(job: Any, assets: Assets | None = None) -> PipelineSpec:
         display_name=job.display_name,
         experiment_name=job.experiment_name,
     )
-    faults.raise_any(SpecPlace(str(base)))
-    return spec
+    faults.raise_any(place)
+    if not isinstance(job.component, str):
+        return spec
+    component = read_component_file(assets.find(job.component, place), assets)
+    if not isinstance(component, PipelineSpec):
+        raise place.error(f"{job.component} is not a pipeline component.")
+    return component.run_by(spec)
 
 
 def object_document(job_or_component: Any) -> YamlDocument:
@@ -124,24 +127,8 @@ def _restore_booleans(plain: dict[str, Any], owner: Any) -> None:
             _restore_booleans(inner["component"], node.component)
 
 
-def _job_of_registered(job: Any, base: Path, assets: Assets) -> PipelineSpec:
-    """A job that says no more than which registered pipeline component to run, and with what."""
-    place = SpecPlace(str(base))
-    component = read_component_file(assets.find(job.component, place), assets)
-    if not isinstance(component, PipelineSpec):
-        raise place.error(f"{job.component} is not a pipeline component.")
-    return replace(
-        component,
-        given=_given_inputs(job, base),
-        given_outputs=_given_outputs(job, base),
-        settings=_settings(job.settings),
-        display_name=job.display_name or component.display_name,
-        experiment_name=job.experiment_name,
-    )
-
-
 class _PipelineReader:
-    """Reads the nodes of a pipeline and of those nested in it."""
+    """Reader of the nodes of a pipeline and of those nested in it."""
 
     def __init__(self, assets: Assets, faults: FaultCollector) -> None:
         self._assets = assets
@@ -326,7 +313,7 @@ def _texts(values: Any) -> dict[str, str]:
 
 
 def _text(value: Any) -> str | None:
-    """A value as text; a pipeline's input, which stands in a setting as an object, as its binding."""
+    """A value as text; a pipeline input, which is an object in settings, as its binding."""
     binding = getattr(value, "_data_binding", None)
     if binding is not None:
         return str(binding())

@@ -64,7 +64,7 @@ class Binding:
     """One `${{ ... }}`.
 
     Attributes:
-        written: As it stands in the text.
+        written: As written in the text.
         parts: The dotted name between the braces, split at dots; empty if it is not a dotted name.
         start: Index of its first character in the text.
         end: Index after its last character.
@@ -101,6 +101,12 @@ class OptionalBlock:
 def bindings_in(text: str) -> list[Binding]:
     """All bindings, including those that mean nothing."""
     return [_binding(match) for match in _BINDING.finditer(text)]
+
+
+def lone_binding(text: str) -> Binding | None:
+    """The binding that is the whole of `text`, apart from spaces."""
+    match = _BINDING.fullmatch(text.strip())
+    return None if match is None or "}}" in match.group(1) else _binding(match)
 
 
 def optional_blocks_in(text: str) -> list[OptionalBlock]:
@@ -156,11 +162,10 @@ def parse_output(text: str, place: SpecPlace) -> str:
     Raises:
         InvalidSpecError: It is something else.
     """
-    bindings = bindings_in(text)
-    reference = bindings[0].reference if bindings and bindings[0].written == text.strip() else None
-    if not isinstance(reference, ParentOutput):
+    binding = lone_binding(text)
+    if binding is None or not isinstance(binding.reference, ParentOutput):
         raise place.error(f"{text} is not an output of the pipeline.", "Use ${{parent.outputs.NAME}}.")
-    return reference.name
+    return binding.reference.name
 
 
 def _binding(match: re.Match[str]) -> Binding:

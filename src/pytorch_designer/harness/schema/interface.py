@@ -44,7 +44,7 @@ def read_input(name: str, value: Value, *, holds: str | None = None, is_strict: 
     return InputSpec(
         name=name,
         type=_type(name, fields, PARAMETER_TYPES | DATA_TYPES, is_strict=is_strict),
-        is_optional=_is_optional(fields, is_strict=is_strict),
+        is_optional=fields.flag("optional", default=False),
         default=fields.scalar("default"),
         minimum=fields.number("min"),
         maximum=fields.number("max"),
@@ -87,13 +87,6 @@ def _type(name: str, fields: Fields, known: frozenset[str], *, is_strict: bool) 
         message = f"{name} has the unknown type {kind!r}; Azure ML knows {', '.join(sorted(known))}."
         raise value.key_place.error(message)
     return kind
-
-
-def _is_optional(fields: Fields, *, is_strict: bool) -> bool:
-    value = fields.get("optional")
-    if not is_strict and value is not None and value.text is not None:
-        return value.text.lower() == "true"
-    return fields.flag("optional", default=False)
 
 
 def _holds(component: Value, name: str) -> str | None:

@@ -1,7 +1,7 @@
 """Pipeline YAML files (schemas pipelineJob and pipelineComponent, SDK v2) as `PipelineSpec`.
 
-Component files are read from the paths in it, which are relative to its folder; registered components from where the
-assets file says. All faults are collected and raised at once.
+Component files are found at the paths in it, which are relative to its folder, and registered components through the
+assets file. All faults are collected and raised at once.
 """
 
 from __future__ import annotations
@@ -90,14 +90,7 @@ class _Reader:
         component = self._component_file(top)
         if not isinstance(component, PipelineSpec):
             raise top.mapping.children["component"].key_place.error("component must be a pipeline component.")
-        return replace(
-            component,
-            given=job.given,
-            given_outputs=job.given_outputs,
-            settings=job.settings,
-            display_name=job.display_name or component.display_name,
-            experiment_name=job.experiment_name,
-        )
+        return component.run_by(job)
 
     def _inputs(self, top: Fields) -> tuple[dict[str, InputSpec], dict[str, Given]]:
         ports: dict[str, InputSpec] = {}

@@ -5,7 +5,7 @@ Texts keep their bindings (`${{parent.inputs.x}}`); `pipeline_plan` resolves the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -105,3 +105,14 @@ class PipelineSpec:
     def label(self) -> str:
         """Name for people: the display name, else the name."""
         return self.display_name or self.name
+
+    def run_by(self, job: PipelineSpec) -> PipelineSpec:
+        """This component as the pipeline of a job that does no more than run it."""
+        return replace(
+            self,
+            given=job.given,
+            given_outputs=job.given_outputs,
+            settings=job.settings,
+            display_name=job.display_name or self.display_name,
+            experiment_name=job.experiment_name,
+        )

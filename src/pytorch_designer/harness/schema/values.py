@@ -111,7 +111,7 @@ def parse_literal(port: InputSpec, value: object) -> Scalar:
 
 
 def render_value(value: InputValue) -> str:
-    """What Azure ML puts in place of `${{inputs.name}}`: `str(value)`, for instance True, 0.001 or 1e-07."""
+    """The text that replaces `${{inputs.name}}` on Azure ML: `str(value)`, for instance True, 0.001 or 1e-07."""
     return str(value)
 
 
@@ -151,7 +151,7 @@ def _integer(value: object) -> int:
 def _number(value: object) -> int | float:
     """A whole number stays one, as in YAML: `1` is shown as 1 and not as 1.0."""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise ValueError(value)  # noqa: TRY004 (told apart from other texts nowhere)
+        raise ValueError(value)  # noqa: TRY004 (caught with the others)
     if isinstance(value, str):
         value = int(value) if _INTEGER.fullmatch(value.strip()) else float(value)
     if not math.isfinite(value):

@@ -43,10 +43,12 @@ class Fields:
         return text or ""
 
     def flag(self, key: str, *, default: bool) -> bool:
-        """Boolean."""
+        """Boolean, or its text, which azure-ai-ml accepts too."""
         value = self.get(key)
-        if value is None or isinstance(value.plain, bool):
-            return default if value is None else value.plain
+        if value is None:
+            return default
+        if str(value.plain).lower() in {"true", "false"}:
+            return str(value.plain).lower() == "true"
         self._malformed(value, f"{key} must be true or false, not {value.plain!r}.")
         return default
 

@@ -121,7 +121,7 @@ def _restore_booleans(plain: dict[str, Any], owner: Any) -> None:
         if name in given and value.get("value") in {"True", "False"}:
             given[name] = value["value"]
     for name, node in (getattr(owner, "jobs", None) or {}).items():
-        inner = plain["jobs"][name]
+        inner = plain["jobs"].get(name, {})
         _restore_booleans(inner, node)
         if isinstance(inner.get("component"), dict):
             _restore_booleans(inner["component"], node.component)

@@ -1,4 +1,4 @@
-"""Every rule of the linter. Ids are stable; `docs/reference/lint_rules.md` is generated from this table."""
+"""Rules of the linter. Ids are stable; `docs/reference/lint_rules.md` is generated from this table."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class Severity(str, Enum):
-    """An error is refused or does something else than it says; a warning is suspicious, or ignored without harm."""
+    """Severity: an error is refused or does not do what it says; a warning is suspicious, or ignored without harm."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -15,7 +15,7 @@ class Severity(str, Enum):
 
 @dataclass(frozen=True)
 class Rule:
-    """What is checked.
+    """Rule of the linter.
 
     Attributes:
         rule_id: Stable name, used in reports and to switch the rule off.
@@ -36,7 +36,7 @@ _E, _W = Severity.ERROR, Severity.WARNING
 
 _FILE_RULES = (
     Rule("yaml-syntax", _E, "The file is not one YAML document.", _REFUSED),
-    Rule("not-a-spec", _E, "A file given by name is no component and no pipeline job.", "It is not checked."),
+    Rule("not-a-spec", _E, "A file given by name is neither a component nor a pipeline job.", "It is not checked."),
     Rule("duplicate-key", _E, "A key occurs twice in a mapping.", f"{_SILENT} The last one wins."),
     Rule("refused-key", _E, "A key that the schema does not have, where unknown keys are refused.", _REFUSED),
     Rule("misspelled-key", _E, "An unknown key that resembles a known one.", f"{_SILENT} The key has no effect."),
@@ -50,15 +50,15 @@ _FILE_RULES = (
         "missing-data",
         _W,
         "Local data that a job or node names does not exist.",
-        "Nothing is said until the upload; the data may be made later, by a script.",
+        "Reported at the upload at the earliest; a script may still create the data.",
     ),
 )
 _COMPONENT_RULES = (
-    Rule("component-name", _E, "The name has other characters than a-z, 0-9 and _, or starts with a digit.", _REFUSED),
+    Rule("component-name", _E, "The name has characters other than a-z, 0-9 and _, or starts with a digit.", _REFUSED),
     Rule(
         "port-name",
         _E,
-        "The name of an input or output is no identifier, or differs from another in case only.",
+        "The name of an input or output is not an identifier, or differs from another in case only.",
         "Refused when the component is registered.",
     ),
     Rule(
@@ -102,7 +102,7 @@ _COMPONENT_RULES = (
         "line-continuation",
         _E,
         "A line of the command ends with a backslash in a style in which YAML joins lines.",
-        f"{_SILENT} The shell sees a backslash and a blank: an argument too many.",
+        f"{_SILENT} The shell sees a backslash and a space: one argument too many.",
     ),
     Rule(
         "literal-continuation",
@@ -113,31 +113,31 @@ _COMPONENT_RULES = (
     Rule(
         "bad-binding",
         _E,
-        "An expression that looks like a binding but is none.",
+        "An expression that looks like a binding but is not one.",
         f"{_SILENT} The text is passed on as it is, or the service refuses it.",
     ),
     Rule("undeclared-input", _E, "The command uses an input that is not declared.", "Refused at validation."),
     Rule("undeclared-output", _E, "The command uses an output that is not declared.", "Refused at validation."),
-    Rule("unused-input", _W, "The command uses an input nowhere.", _SILENT),
-    Rule("unused-output", _W, "The command uses an output nowhere.", f"{_SILENT} It stays empty."),
+    Rule("unused-input", _W, "The command does not use an input.", _SILENT),
+    Rule("unused-output", _W, "The command does not use an output.", f"{_SILENT} It stays empty."),
     Rule(
         "optional-outside-brackets",
         _E,
-        "An optional input without default stands outside `$[[ ]]`.",
+        "An optional input without a default is outside `$[[ ]]`.",
         f"{_SILENT} The job fails when the input has no value.",
     ),
     Rule(
         "required-inside-brackets",
         _E,
-        "A `$[[ ]]` holds required inputs only.",
-        f"{_SILENT} The block can never vanish; one of the two declarations is wrong.",
+        "A `$[[ ]]` contains only required inputs.",
+        f"{_SILENT} The block is never left out; one of the two declarations is wrong.",
     ),
 )
 _PIPELINE_RULES = (
     Rule(
         "node-name",
         _E,
-        "The name of a node has other characters than a-z, 0-9 and _, or starts with a digit.",
+        "The name of a node has characters other than a-z, 0-9 and _, or starts with a digit.",
         _REFUSED,
     ),
     Rule("node-type-mismatch", _E, "A node's type differs from its component's type.", _REFUSED),
@@ -159,7 +159,12 @@ _PIPELINE_RULES = (
         "Refused at validation.",
     ),
     Rule("type-mismatch", _W, "Two connected ports have types that do not fit.", _SILENT),
-    Rule("port-tag-mismatch", _W, "Two connected folders hold different things, by the tags `port.<name>`.", _SILENT),
+    Rule(
+        "port-tag-mismatch",
+        _W,
+        "Two connected folders hold different things, according to the tags `port.<name>`.",
+        _SILENT,
+    ),
     Rule("output-bound-twice", _W, "Two nodes write the same pipeline output.", _SILENT),
     Rule("unused-pipeline-input", _W, "No node uses a pipeline input.", _SILENT),
     Rule("unbound-pipeline-output", _W, "No node writes a pipeline output.", f"{_SILENT} It stays empty."),

@@ -56,6 +56,7 @@ class DesignerError(Exception):
         examples: At most `max_examples` offending items.
         num_offending: How many offending items there are in all; at least `len(examples)`.
         reason: A stable word for programs that need to tell causes of one class apart, or None.
+        faults: The faults of a specification that it reports (`harness.schema.spec_faults.SpecFault`); else empty.
     """
 
     code: ClassVar[str] = "P000"
@@ -78,6 +79,7 @@ class DesignerError(Exception):
         self.examples = tuple(shorten(item) for item in offending[: self.max_examples])
         self.num_offending = len(offending)
         self.reason = reason
+        self.faults: tuple[Any, ...] = ()
         super().__init__(what)
 
     @property

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from pytorch_designer.cli.pipeline_view import OpenView
     from pytorch_designer.harness.pipeline.pipeline_state import PipelineResult
-    from pytorch_designer.harness.schema.yaml_document import YamlDocument
+    from pytorch_designer.harness.schema.yaml_tree import YamlDocument
 
 _TAIL_LINES = 20
 

@@ -17,7 +17,7 @@ from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT, RunStore,
 from pytorch_designer.harness.schema.component_file import command_spec
 from pytorch_designer.harness.schema.pipeline_file import is_pipeline
 from pytorch_designer.harness.schema.values import check_values
-from pytorch_designer.harness.schema.yaml_document import read_yaml
+from pytorch_designer.harness.schema.yaml_tree import read_yaml
 from pytorch_designer.mlflow_database import DATABASE_FILE
 from pytorch_designer.storage.output import writing_errors
 from pytorch_designer.system.stop_requests import stop_on_signals

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pytorch_designer.harness.lint import schema
+from pytorch_designer.harness.schema import vocabulary
 from tests.harness.lint.lint_files import PIPELINE
 from tests.harness.lint.test_component_rules import MISTAKES, Mistake, edited
 
@@ -64,29 +64,29 @@ def test_tables_of_keys_are_those_of_the_sdk() -> None:
     from azure.ai.ml._schema.pipeline.pipeline_component import PipelineComponentSchema, PipelineSchema
     from azure.ai.ml._schema.pipeline.pipeline_job import PipelineJobSchema
 
-    assert sdk_keys(CommandComponentSchema) == schema.COMMAND_COMPONENT_KEYS
-    assert sdk_keys(PipelineComponentSchema) == schema.PIPELINE_COMPONENT_KEYS
-    assert sdk_keys(PipelineJobSchema) == schema.PIPELINE_JOB_KEYS
-    assert sdk_keys(ParameterSchema) == schema.PARAMETER_KEYS
-    assert sdk_keys(InputPortSchema) == schema.DATA_INPUT_KEYS
-    assert sdk_keys(OutputPortSchema) == schema.OUTPUT_KEYS
-    assert sdk_keys(DataInputSchema) | sdk_keys(InputLiteralValueSchema) == schema.JOB_INPUT_KEYS
-    assert sdk_keys(OutputSchema) == schema.JOB_OUTPUT_KEYS
-    assert sdk_keys(JobResourceConfigurationSchema) == schema.RESOURCES_KEYS
-    assert sdk_keys(AnonymousEnvironmentSchema) == schema.ENVIRONMENT_KEYS
-    assert sdk_keys(BuildContextSchema) == schema.BUILD_KEYS
-    assert sdk_keys(PipelineCommandJobSchema) == schema.INLINE_COMMAND_KEYS
+    assert sdk_keys(CommandComponentSchema) == vocabulary.COMMAND_COMPONENT_KEYS
+    assert sdk_keys(PipelineComponentSchema) == vocabulary.PIPELINE_COMPONENT_KEYS
+    assert sdk_keys(PipelineJobSchema) == vocabulary.PIPELINE_JOB_KEYS
+    assert sdk_keys(ParameterSchema) == vocabulary.PARAMETER_KEYS
+    assert sdk_keys(InputPortSchema) == vocabulary.DATA_INPUT_KEYS
+    assert sdk_keys(OutputPortSchema) == vocabulary.OUTPUT_KEYS
+    assert sdk_keys(DataInputSchema) | sdk_keys(InputLiteralValueSchema) == vocabulary.JOB_INPUT_KEYS
+    assert sdk_keys(OutputSchema) == vocabulary.JOB_OUTPUT_KEYS
+    assert sdk_keys(JobResourceConfigurationSchema) == vocabulary.RESOURCES_KEYS
+    assert sdk_keys(AnonymousEnvironmentSchema) == vocabulary.ENVIRONMENT_KEYS
+    assert sdk_keys(BuildContextSchema) == vocabulary.BUILD_KEYS
+    assert sdk_keys(PipelineCommandJobSchema) == vocabulary.INLINE_COMMAND_KEYS
     assert {
         "pytorch": sdk_keys(PyTorchDistributionSchema),
         "mpi": sdk_keys(MPIDistributionSchema),
         "tensorflow": sdk_keys(TensorFlowDistributionSchema),
         "ray": sdk_keys(RayDistributionSchema),
-    } == schema.DISTRIBUTION_KEYS
+    } == vocabulary.DISTRIBUTION_KEYS
     # Nodes also keep a name, tags and so on, which the SDK takes as attributes outside of the schema.
     extra = {"name", "display_name", "experiment_name", "description", "tags"}
-    assert sdk_keys(CommandSchema) | extra == schema.NODE_KEYS["command"]
-    assert sdk_keys(PipelineSchema) | extra == schema.NODE_KEYS["pipeline"]
-    assert sdk_keys(SweepSchema) | extra | {"identity"} == schema.NODE_KEYS["sweep"]
+    assert sdk_keys(CommandSchema) | extra == vocabulary.NODE_KEYS["command"]
+    assert sdk_keys(PipelineSchema) | extra == vocabulary.NODE_KEYS["pipeline"]
+    assert sdk_keys(SweepSchema) | extra | {"identity"} == vocabulary.NODE_KEYS["sweep"]
 
 
 def test_types_and_modes_are_those_of_the_sdk() -> None:
@@ -96,9 +96,9 @@ def test_types_and_modes_are_those_of_the_sdk() -> None:
         SUPPORTED_PORT_TYPES,
     )
 
-    assert set(SUPPORTED_PARAM_TYPES) == schema.PARAMETER_TYPES
-    assert set(SUPPORTED_PORT_TYPES) == schema.DATA_TYPES
-    assert set(SUPPORTED_INPUT_OUTPUT_MODES) == schema.MODES
+    assert set(SUPPORTED_PARAM_TYPES) == vocabulary.PARAMETER_TYPES
+    assert set(SUPPORTED_PORT_TYPES) == vocabulary.DATA_TYPES
+    assert set(SUPPORTED_INPUT_OUTPUT_MODES) == vocabulary.MODES
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=[f"{m.rule_id}-{i}" for i, m in enumerate(MISTAKES)])

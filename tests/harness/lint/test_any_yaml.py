@@ -61,8 +61,8 @@ def test_any_value_in_any_place_is_reported_and_not_a_failure(
     (folder / "changed.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     lines = len((folder / "changed.yaml").read_text(encoding="utf-8").splitlines())
     for finding in lint([folder / "changed.yaml"]).findings:
-        assert 1 <= finding.line <= lines + 1
-        assert finding.column >= 1
+        assert 1 <= finding.place.line <= lines + 1
+        assert finding.place.column >= 1
 
 
 @settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])

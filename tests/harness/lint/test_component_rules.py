@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import pytest
 
-from pytorch_designer.harness.lint.findings import Finding
 from pytorch_designer.harness.lint.linter import lint
+from pytorch_designer.harness.schema.spec_faults import SpecFault
 from tests.harness.lint.lint_files import COMPONENT
 
 
@@ -98,7 +98,7 @@ def place(text: str, part: str) -> tuple[int, int]:
     return before.count("\n") + 1, len(before) - before.rfind("\n")
 
 
-def findings(path: Path) -> tuple[Finding, ...]:
+def findings(path: Path) -> tuple[SpecFault, ...]:
     return lint([path]).findings
 
 
@@ -110,14 +110,14 @@ def test_component_without_mistake_has_no_findings(folder: Path) -> None:
 def test_mistake_is_found_where_it_is(folder: Path, mistake: Mistake) -> None:
     text = edited(mistake)
     (folder / "component.yaml").write_text(text, encoding="utf-8")
-    found = [(f.rule_id, (f.line, f.column)) for f in findings(folder / "component.yaml")]
+    found = [(f.kind, (f.place.line, f.place.column)) for f in findings(folder / "component.yaml")]
     assert (mistake.rule_id, place(text, mistake.at)) in found
 
 
 def test_continuation_in_a_literal_command_is_a_warning(folder: Path) -> None:
     text = COMPONENT.replace("command: >-", "command: |").replace("${{inputs.shuffle}}\n", "${{inputs.shuffle}} \\\n")
     (folder / "component.yaml").write_text(text, encoding="utf-8")
-    assert [f.rule_id for f in findings(folder / "component.yaml")] == ["literal-continuation"]
+    assert [f.kind for f in findings(folder / "component.yaml")] == ["literal-continuation"]
 
 
 def test_optional_input_with_default_may_stand_outside_brackets(folder: Path) -> None:
@@ -140,5 +140,5 @@ def test_command_that_passes_nothing_on_may_leave_all_ports_unused(folder: Path)
 
 def test_hint_names_the_closest_known_name(folder: Path) -> None:
     (folder / "component.yaml").write_text(COMPONENT.replace("inputs.rate}}", "inputs.rat}}"), encoding="utf-8")
-    hints = {f.rule_id: f.hint for f in findings(folder / "component.yaml")}
+    hints = {f.kind: f.advice for f in findings(folder / "component.yaml")}
     assert hints["undeclared-input"] == "Did you mean rate?"

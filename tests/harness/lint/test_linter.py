@@ -47,19 +47,19 @@ def test_our_own_files_are_clean() -> None:
 def test_text_that_is_not_one_yaml_document(tmp_path: Path, text: str, position: tuple[int, int]) -> None:
     path = tmp_path / "bad.yaml"
     path.write_text(text, encoding="utf-8")
-    assert [(f.rule_id, (f.line, f.column)) for f in lint([path]).findings] == [("yaml-syntax", position)]
+    assert [(f.kind, (f.place.line, f.place.column)) for f in lint([path]).findings] == [("yaml-syntax", position)]
 
 
 def test_bytes_that_are_not_utf8(tmp_path: Path) -> None:
     path = tmp_path / "bad.yaml"
     path.write_bytes(b"name: caf\xe9\n")
-    assert [f.rule_id for f in lint([path]).findings] == ["yaml-syntax"]
+    assert [f.kind for f in lint([path]).findings] == ["yaml-syntax"]
 
 
 @pytest.mark.parametrize("text", ["", "- a\n", "a: 1\n", "type: amlcompute\nname: x\n", "on: push\njobs:\n  a: {}\n"])
 def test_other_yaml_is_reported_only_when_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "other.yaml").write_text(text, encoding="utf-8")
-    assert [f.rule_id for f in lint([tmp_path / "other.yaml"]).findings] == ["not-a-spec"]
+    assert [f.kind for f in lint([tmp_path / "other.yaml"]).findings] == ["not-a-spec"]
     assert lint([tmp_path]).num_files == 0
 
 
@@ -70,13 +70,13 @@ def test_folder_is_searched_without_environments_and_caches(folder: Path) -> Non
     (folder / "more" / "broken.yml").write_text(COMPONENT.replace("code: src", "code: ../src: x"), encoding="utf-8")
     result = lint([folder])
     assert result.num_files == 4
-    assert [(Path(f.path).name, f.rule_id) for f in result.findings] == [("broken.yml", "yaml-syntax")]
+    assert [(Path(f.place.file).name, f.kind) for f in result.findings] == [("broken.yml", "yaml-syntax")]
 
 
 def test_windows_line_ends_and_byte_order_mark_do_not_move_findings(folder: Path) -> None:
     text = COMPONENT.replace("default: 5\n", "default: 0\n")
     (folder / "component.yaml").write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
-    assert [(f.rule_id, f.line, f.column) for f in lint([folder / "component.yaml"]).findings] == [
+    assert [(f.kind, f.place.line, f.place.column) for f in lint([folder / "component.yaml"]).findings] == [
         ("default-out-of-range", 14, 14)
     ]
 
@@ -86,7 +86,7 @@ def test_anchors_merges_and_circles_are_followed_once(folder: Path) -> None:
         "  shuffle:\n    type: boolean\n    default: true\n", "  shuffle:\n    <<: *rate\n    default: 0.25\n"
     )
     (folder / "component.yaml").write_text(text + "x: &x {again: *x}\n", encoding="utf-8")
-    assert [f.rule_id for f in lint([folder / "component.yaml"]).findings] == ["unknown-key"]
+    assert [f.kind for f in lint([folder / "component.yaml"]).findings] == ["unknown-key"]
 
 
 def test_exit_code_is_1_for_errors_and_0_for_warnings(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -118,8 +118,8 @@ def test_json_holds_every_field(folder: Path, capsys: pytest.CaptureFixture[str]
                 "column": 14,
                 "rule": "default-out-of-range",
                 "severity": "error",
-                "message": "The default 0 of epochs is below its min 1.",
-                "hint": "Bounds are inclusive.",
+                "message": "Input epochs is 0, but must be greater than or equal to 1.",
+                "hint": "Give a whole number of at least 1 and at most 10.",
             }
         ],
         "num_files": 1,
@@ -134,7 +134,7 @@ def test_github_annotations_escape_what_ends_a_property(tmp_path: Path, capsys: 
     run_lint(["--format", "github", str(path)], "pytorch-designer")
     line = capsys.readouterr().out
     assert line.startswith("::error file=")
-    assert "a%2Cb.yaml,line=1,col=1,title=not-a-spec::This file is no command component" in line
+    assert "a%2Cb.yaml,line=1,col=1,title=not-a-spec::This is not a command component" in line
 
 
 def test_linting_our_specs_is_quick_and_imports_neither_torch_nor_azure() -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pytorch_designer.harness.lint.findings import Finding
 from pytorch_designer.harness.lint.linter import lint
+from pytorch_designer.harness.schema.spec_faults import SpecFault
 from tests.harness.lint.lint_files import COMPONENT, PIPELINE, PIPELINE_COMPONENT, PREPARE
 
 IMAGES = "images: ${{parent.jobs.prepare.outputs.images}}"
@@ -66,7 +66,7 @@ def place(text: str, part: str) -> tuple[int, int]:
     return before.count("\n") + 1, len(before) - before.rfind("\n")
 
 
-def findings(folder: Path, text: str) -> tuple[Finding, ...]:
+def findings(folder: Path, text: str) -> tuple[SpecFault, ...]:
     (folder / "pipeline.yaml").write_text(text, encoding="utf-8")
     return lint([folder / "pipeline.yaml"]).findings
 
@@ -80,13 +80,13 @@ def test_pipeline_without_mistake_has_no_findings(folder: Path, text: str) -> No
 def test_mistake_is_found_where_it_is(folder: Path, rule_id: str, old: str, new: str, at: str) -> None:
     assert PIPELINE.count(old) == 1
     text = PIPELINE.replace(old, new)
-    found = [(f.rule_id, (f.line, f.column)) for f in findings(folder, text)]
+    found = [(f.kind, (f.place.line, f.place.column)) for f in findings(folder, text)]
     assert (rule_id, place(text, at)) in found
 
 
 def test_cycle_is_reported_once_with_its_nodes(folder: Path) -> None:
     text = PIPELINE.replace(RAW, "raw: ${{parent.jobs.train.outputs.model}}")
-    cycles = [f.message for f in findings(folder, text) if f.rule_id == "cycle"]
+    cycles = [f.message for f in findings(folder, text) if f.kind == "cycle"]
     assert cycles == ["Nodes wait for each other: train -> prepare -> train."]
 
 
@@ -96,7 +96,7 @@ def test_folders_that_hold_different_things_do_not_fit(folder: Path) -> None:
         "      model:",
         "  again:\n    type: command\n    component: component.yaml\n    inputs:\n      images:",
     )
-    found = [(f.rule_id, f.message) for f in findings(folder, text)]
+    found = [(f.kind, f.message) for f in findings(folder, text)]
     assert found == [("port-tag-mismatch", "model holds ModelDirectory, and images expects ImageDirectory.")]
 
 
@@ -112,14 +112,14 @@ def test_two_nodes_cannot_write_one_output(folder: Path) -> None:
     text = PIPELINE.replace(
         f"      {RAW}\n", f"      {RAW}\n    outputs:\n      images: ${{{{parent.outputs.model}}}}\n"
     )
-    assert [f.rule_id for f in findings(folder, text)] == ["output-bound-twice"]
+    assert [f.kind for f in findings(folder, text)] == ["output-bound-twice"]
 
 
 def test_optional_pipeline_input_cannot_feed_a_required_input(folder: Path) -> None:
     text = PIPELINE_COMPONENT.replace(
         "  raw:\n    type: uri_folder\n", "  raw:\n    type: uri_folder\n    optional: true\n"
     )
-    assert [f.rule_id for f in findings(folder, text)] == ["optional-to-required"]
+    assert [f.kind for f in findings(folder, text)] == ["optional-to-required"]
 
 
 def test_registered_components_are_taken_on_trust(folder: Path) -> None:
@@ -132,7 +132,7 @@ def test_registered_components_are_taken_on_trust(folder: Path) -> None:
 def test_job_of_one_pipeline_component_is_checked_like_a_node(folder: Path) -> None:
     (folder / "both.yaml").write_text(PIPELINE_COMPONENT, encoding="utf-8")
     text = "type: pipeline\nexperiment_name: x\ncomponent: both.yaml\ninputs:\n  epochs: 3\n"
-    assert [(f.rule_id, f.message) for f in findings(folder, text)] == [
+    assert [(f.kind, f.message) for f in findings(folder, text)] == [
         ("missing-node-input", "The node pipeline leaves out raw, which its component requires.")
     ]
 
@@ -143,7 +143,7 @@ def test_nested_pipeline_component_is_a_node_like_any_other(folder: Path) -> Non
         "type: pipeline\nexperiment_name: x\njobs:\n  inner:\n    type: pipeline\n    component: both.yaml\n"
         "    inputs:\n      raw: data\n      epochs: 2.5\n"
     )
-    assert [f.rule_id for f in findings(folder, text)] == ["value-wrong-type"]
+    assert [f.kind for f in findings(folder, text)] == ["value-wrong-type"]
 
 
 def test_sweep_gives_inputs_by_its_search_space(folder: Path) -> None:
@@ -153,7 +153,7 @@ def test_sweep_gives_inputs_by_its_search_space(folder: Path) -> None:
         "      speed: {type: choice, values: [1]}\n    objective: {goal: minimize, primary_metric: loss}\n"
         "    limits: {max_total_trials: 2}\n"
     )
-    assert [(f.rule_id, f.line) for f in findings(folder, text)] == [("unknown-node-input", 11)]
+    assert [(f.kind, f.place.line) for f in findings(folder, text)] == [("unknown-node-input", 11)]
 
 
 def test_condition_may_name_a_node(folder: Path) -> None:
@@ -161,6 +161,4 @@ def test_condition_may_name_a_node(folder: Path) -> None:
         "  decide:\n    type: if_else\n    condition: ${{parent.jobs.prepare.outputs.listing}}\n"
         "    true_block: ${{parent.jobs.train}}\n    false_block: ${{parent.jobs.sleep}}\n"
     )
-    assert [(f.rule_id, f.message) for f in findings(folder, text)] == [
-        ("unknown-job", "The pipeline has no node sleep.")
-    ]
+    assert [(f.kind, f.message) for f in findings(folder, text)] == [("unknown-job", "The pipeline has no node sleep.")]

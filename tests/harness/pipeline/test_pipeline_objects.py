@@ -247,7 +247,7 @@ def test_other_nodes_and_jobs_are_refused_by_name(tmp_path: Path) -> None:
 
     with pytest.raises(UnsupportedLocallyError, match="s is a sweep node"):
         pipeline_job(job)
-    with pytest.raises(UnsupportedLocallyError, match="is no pipeline job"):
+    with pytest.raises(UnsupportedLocallyError, match="is not a pipeline job"):
         pipeline_job(load_job(write_yaml(tmp_path / "job.yaml", node("echo"))))
 
 

@@ -7,7 +7,7 @@ import pytest
 from pytorch_designer.errors import InvalidSpecError, UnsupportedLocallyError
 from pytorch_designer.harness.schema.component_file import read_component
 from pytorch_designer.harness.schema.specification import Distribution, InputSpec, OutputSpec, Resources
-from pytorch_designer.harness.schema.yaml_document import read_yaml
+from pytorch_designer.harness.schema.yaml_tree import read_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,7 +92,7 @@ def test_a_component_needs_no_more_than_a_command(tmp_path: Path) -> None:
         ("code: ../src", "code: [a]", 13, "code must be a path"),
         ("command: python -m make --rate ${{inputs.rate}}", "command: ''", 19, "command is missing"),
         ("command: python -m make --rate ${{inputs.rate}}", "", 1, "command is missing"),
-        ("name: make_model", "name: [a]", 2, "name must be a text"),
+        ("name: make_model", "name: [a]", 2, "name must be text"),
         ("  model: {type: uri_folder, mode: upload}", "  model: uri_folder", 12, "model must be a mapping"),
     ],
 )
@@ -111,8 +111,8 @@ def test_a_fault_names_file_and_line(tmp_path: Path, old: str, new: str, line: i
     ("text", "line", "what"),
     [
         ("a: [1\nb: 2\n", 2, "not valid YAML"),
-        ("command: 'true'\ninputs:\n  a: {type: string}\n  a: {type: integer}\n", 4, "'a' stands twice"),
-        ("command: 'true'\ncommand: 'false'\n", 2, "'command' stands twice"),
+        ("command: 'true'\ninputs:\n  a: {type: string}\n  a: {type: integer}\n", 4, "'a' occurs twice"),
+        ("command: 'true'\ncommand: 'false'\n", 2, "'command' occurs twice"),
         ("a: b: c\n", 1, "not valid YAML"),
         ("a: *missing\n", 1, "not valid YAML"),
     ],
@@ -175,9 +175,11 @@ def test_aliases_that_grow_without_end_are_read_in_no_time(tmp_path: Path) -> No
 
     document = read_yaml(_write(tmp_path / "c.yaml", f"a0: &a0 [1]\n{doubling}"))
 
-    assert document.line("a39") == 40
-    assert document.line("a39", 1, 0) == 40  # the nearest that has a line
+    assert [value.key_place.line for value in document.root.children.values()] == list(range(1, 41))
 
 
 def test_a_mapping_that_contains_itself_is_read(tmp_path: Path) -> None:
-    assert read_yaml(_write(tmp_path / "c.yaml", "a: &a\n  b: *a\n")).line("a", "b") == 2
+    inner = read_yaml(_write(tmp_path / "c.yaml", "a: &a\n  b: *a\n")).root.children["a"].children["b"]
+
+    assert inner.key_place.line == 2
+    assert inner.plain["b"] is inner.plain

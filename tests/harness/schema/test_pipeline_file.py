@@ -9,6 +9,7 @@ from pytorch_designer.errors import DesignerError, InvalidSpecError, Unsupported
 from pytorch_designer.harness.schema.assets import read_assets
 from pytorch_designer.harness.schema.pipeline_file import read_pipeline
 from pytorch_designer.harness.schema.pipeline_specification import Given, PipelineSettings, PipelineSpec
+from pytorch_designer.harness.schema.spec_faults import SpecPlace
 from pytorch_designer.harness.schema.specification import CommandSpec
 from tests.harness.pipeline_files import FOLDER, component, node, write_pipeline, write_yaml
 
@@ -175,9 +176,9 @@ def test_a_component_file_of_another_kind_is_refused_by_name(tmp_path: Path) -> 
         ({"n": {"component": "missing.yaml"}}, "There is no component file", 4),
         ({"n": {"type": "command"}}, "neither a component nor a command", 3),
         ({"n": {"component": {"type": "command"}}}, "command is missing", 4),
-        ({"no-name": node("true")}, "no name for a node", 3),
+        ({"no-name": node("true")}, "not a name for a node", 3),
         ({"n": node("true", inputs={"x": [1]})}, "must be a single value", 8),
-        ({"n": node("true", outputs={"x": "folder"})}, "no output of the pipeline", 8),
+        ({"n": node("true", outputs={"x": "folder"})}, "not an output of the pipeline", 8),
         ({"n": node("true", resources=3)}, "resources must be a mapping", 7),
         ({"n": {"component": "pipeline.yaml", "type": "pipeline"}}, "contains itself", 4),
     ],
@@ -231,7 +232,7 @@ class TestAssets:
 
         assets = read_assets(write_yaml(tmp_path / "assets.yaml", names))
 
-        assert assets.find(reference, "here") == tmp_path / folder
+        assert assets.find(reference, SpecPlace("here")) == tmp_path / folder
 
     def test_a_name_that_is_not_there_is_refused_with_the_line_to_add(self, tmp_path: Path) -> None:
         path = write_pipeline(tmp_path, {"n": {"component": "azureml://registries/r/components/c/versions/1"}})

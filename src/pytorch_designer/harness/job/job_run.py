@@ -35,8 +35,8 @@ from pytorch_designer.harness.job.rendering import render_command
 from pytorch_designer.harness.job.run_folder import RunFolder, RunRecord, move_into
 from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT
 from pytorch_designer.harness.job.snapshot import code_snapshot
-from pytorch_designer.harness.schema.specification import FILE_TYPES
 from pytorch_designer.harness.schema.values import check_names, check_values, render_value
+from pytorch_designer.harness.schema.vocabulary import FILE_TYPES
 from pytorch_designer.storage.output import writing_errors
 from pytorch_designer.system.stop_requests import StopRequest
 

@@ -8,21 +8,18 @@ The values are put in as they are: quoting is the command's business, on Azure M
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from pytorch_designer.errors import InvalidSpecError, NullOrEmptyError
+from pytorch_designer.harness.schema.bindings import bindings_in, replace_bindings, replace_blocks
 from pytorch_designer.harness.schema.values import render_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from pytorch_designer.harness.schema.bindings import Binding, OptionalBlock
     from pytorch_designer.harness.schema.specification import CommandSpec, InputValue
-
-_OPTIONAL_BLOCK = re.compile(r"\$\[\[(.*?)\]\]", re.DOTALL)
-_BINDING = re.compile(r"\$\{\{\s*(.*?)\s*\}\}", re.DOTALL)
-_NAME = re.compile(r"(inputs|outputs)\.([A-Za-z_][\w.]*)")
 
 
 def render_command(spec: CommandSpec, inputs: Mapping[str, InputValue], outputs: Mapping[str, Path]) -> str:
@@ -38,13 +35,13 @@ def render_command(spec: CommandSpec, inputs: Mapping[str, InputValue], outputs:
         NullOrEmptyError: An optional input without a value stands outside `$[[ ]]`.
     """
 
-    def block(match: re.Match[str]) -> str:
-        names = [_port(spec, found.group(1)) for found in _BINDING.finditer(match.group(1))]
+    def block(found: OptionalBlock) -> str:
+        names = [_port(spec, binding) for binding in bindings_in(found.content)]
         has_values = all(side == "outputs" or name in inputs for side, name in names)
-        return match.group(1) if has_values else ""
+        return found.content if has_values else ""
 
-    def value(match: re.Match[str]) -> str:
-        side, name = _port(spec, match.group(1))
+    def value(binding: Binding) -> str:
+        side, name = _port(spec, binding)
         if side == "outputs":
             return str(outputs[name])
         if name not in inputs:
@@ -55,22 +52,21 @@ def render_command(spec: CommandSpec, inputs: Mapping[str, InputValue], outputs:
             )
         return render_value(inputs[name])
 
-    return _BINDING.sub(value, _OPTIONAL_BLOCK.sub(block, spec.command))
+    return replace_bindings(replace_blocks(spec.command, block), value)
 
 
-def _port(spec: CommandSpec, expression: str) -> tuple[str, str]:
-    match = _NAME.fullmatch(expression)
-    if match is None:
+def _port(spec: CommandSpec, binding: Binding) -> tuple[str, str]:
+    side, name = ".".join(binding.parts[:1]), ".".join(binding.parts[1:])
+    if side not in {"inputs", "outputs"} or not name:
         raise InvalidSpecError(
-            f"The command has the binding ${{{{{expression}}}}}, which names no input or output.",
+            f"The command has the binding {binding.written}, which names no input or output.",
             where=spec.source,
             advice="Write ${{inputs.name}} or ${{outputs.name}}.",
         )
-    side, name = match.groups()
     known = spec.inputs if side == "inputs" else spec.outputs
     if name not in known:
         raise InvalidSpecError(
-            f"The command uses ${{{{{expression}}}}}, but there is no {side.removesuffix('s')} {name!r}.",
+            f"The command uses {binding.written}, but there is no {side.removesuffix('s')} {name!r}.",
             where=spec.source,
             advice=f"The {side} are: {', '.join(known) or 'none'}.",
         )

@@ -6,21 +6,21 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytorch_designer.harness.lint.bindings import (
+from pytorch_designer.harness.lint.findings import did_you_mean
+from pytorch_designer.harness.schema.bindings import (
     Binding,
     OptionalBlock,
     bindings_in,
     half_bindings_in,
     optional_blocks_in,
 )
-from pytorch_designer.harness.lint.findings import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from pytorch_designer.harness.lint.findings import Report
-    from pytorch_designer.harness.lint.interfaces import Port
-    from pytorch_designer.harness.lint.yaml_tree import Value
+    from pytorch_designer.harness.schema.specification import InputSpec, Interface
+    from pytorch_designer.harness.schema.yaml_tree import Value
 
 # The platform also passes ports in variables of the environment, which a command or its program may read.
 _VARIABLE = re.compile(r"AZURE_?ML_(?:INPUT|OUTPUT|PARAMETER)_(\w+)", re.IGNORECASE)
@@ -29,103 +29,102 @@ _VARIABLE = re.compile(r"AZURE_?ML_(?:INPUT|OUTPUT|PARAMETER)_(\w+)", re.IGNOREC
 _COLLECTED_OUTPUTS = frozenset({"artifacts", "default"})
 
 
+_NOT_SETTINGS = frozenset({"command", "inputs", "outputs", "description", "tags"})
+
+
 @dataclass(frozen=True)
-class Command:
-    """A command and what it may refer to.
+class _Command:
+    """Command of a component or node, and the ports that it may refer to."""
 
-    Attributes:
-        value: The command's text.
-        inputs: Declared inputs.
-        outputs: Declared outputs.
-        also_used_in: Other texts in which ports may be used, such as resources.
-        roots: The first words that a binding may have.
-    """
-
+    owner: Value
     value: Value
-    inputs: Mapping[str, Port]
-    outputs: Mapping[str, Port]
-    also_used_in: Sequence[Value] = ()
-    roots: frozenset[str] = frozenset({"inputs", "outputs"})
+    interface: Interface
+    roots: frozenset[str]
+
+    def input(self, binding: Binding) -> InputSpec | None:
+        """The input that a binding refers to, if it does."""
+        return self.interface.inputs.get(".".join(binding.parts[1:])) if binding.parts[:1] == ("inputs",) else None
 
 
-def check_command(report: Report, command: Command, *, unused_matters: bool = True) -> None:
-    """Check a command.
+def check_command(
+    report: Report, owner: Value, interface: Interface, *, roots: Iterable[str] = (), unused_matters: bool = True
+) -> None:
+    """Check the command of a component or node.
 
     Args:
         report: Where to report.
-        command: The command.
+        owner: The mapping of the component or node.
+        interface: Its ports.
+        roots: The first words that a binding may have, apart from `inputs` and `outputs`.
         unused_matters: Whether to report declared ports that are not used.
     """
-    text = command.value.text or ""
-    bindings = bindings_in(text)
-    for written, hint in half_bindings_in(text):
-        report.add("bad-binding", command.value.locate(written), f"{_short(written)} is no binding.", hint)
+    value = owner.get("command")
+    if value is None or value.text is None:
+        return
+    command = _Command(owner, value, interface, frozenset({"inputs", "outputs", *roots}))
+    bindings = bindings_in(value.text)
+    for written, advice in half_bindings_in(value.text):
+        report.add("bad-binding", value.locate(written), f"{_short(written)} is not a binding.", advice)
     for binding in bindings:
         _check_binding(report, command, binding)
     _check_optional_inputs(report, command, bindings)
-    _check_line_ends(report, command.value)
-    if unused_matters:
-        _check_unused(report, command)
+    _check_line_ends(report, value)
+    if unused_matters and bindings:  # without bindings, the program finds its ports by other means
+        _check_unused(report, command, bindings)
 
 
-def is_declared(parts: Sequence[str], declared: Mapping[str, Port]) -> bool:
+def is_declared(parts: Sequence[str], declared: Iterable[str]) -> bool:
     """Whether `inputs.<parts>` is declared; the inputs of a group are declared as `group.name`."""
     name = ".".join(parts)
-    return name in declared or parts[0] in declared or any(port.startswith(f"{parts[0]}.") for port in declared)
+    return any(port in {name, parts[0]} or port.startswith(f"{parts[0]}.") for port in declared)
 
 
-def _check_binding(report: Report, command: Command, binding: Binding) -> None:
+def _check_binding(report: Report, command: _Command, binding: Binding) -> None:
     at = command.value.locate(binding.written)
     root, *rest = binding.parts or ("",)
     if root not in command.roots or not rest:
         wanted = " or ".join(f"${{{{{root}.<name>}}}}" for root in sorted(command.roots))
         report.add("bad-binding", at, f"{_short(binding.written)} means nothing in a command.", f"Use {wanted}.")
-    elif root == "inputs" and not is_declared(rest, command.inputs):
+    elif root == "inputs" and not is_declared(rest, command.interface.inputs):
         message = f"The command uses the input {'.'.join(rest)}, which is not declared."
-        report.add("undeclared-input", at, message, did_you_mean(rest[0], command.inputs))
-    elif root == "outputs" and not is_declared(rest, command.outputs):
+        report.add("undeclared-input", at, message, did_you_mean(rest[0], command.interface.inputs))
+    elif root == "outputs" and not is_declared(rest, command.interface.outputs):
         message = f"The command uses the output {'.'.join(rest)}, which is not declared."
-        report.add("undeclared-output", at, message, did_you_mean(rest[0], command.outputs))
+        report.add("undeclared-output", at, message, did_you_mean(rest[0], command.interface.outputs))
 
 
-def _check_optional_inputs(report: Report, command: Command, bindings: Sequence[Binding]) -> None:
+def _check_optional_inputs(report: Report, command: _Command, bindings: Sequence[Binding]) -> None:
     blocks = optional_blocks_in(command.value.text or "")
     for block in blocks:
         _check_block(report, command, block, [b for b in bindings if block.start <= b.start < block.end])
     for binding in bindings:
-        port = _input(command, binding)
+        port = command.input(binding)
         if port is None or not port.is_optional or port.default is not None:
             continue
         if not any(block.start <= binding.start < block.end for block in blocks):
             report.add(
                 "optional-outside-brackets",
                 command.value.locate(binding.written),
-                f"The optional input {port.name} stands outside $[[ ]].",
-                f"Write $[[--{port.name.replace('_', '-')} {binding.written}]] so that it vanishes without a value.",
+                f"The optional input {port.name} is outside $[[ ]].",
+                f"Write $[[--{port.name.replace('_', '-')} {binding.written}]] so that it is left out without a value.",
             )
 
 
-def _check_block(report: Report, command: Command, block: OptionalBlock, inside: Sequence[Binding]) -> None:
+def _check_block(report: Report, command: _Command, block: OptionalBlock, inside: Sequence[Binding]) -> None:
     at = command.value.locate(block.written)
     if not inside:
         report.add(
-            "bad-binding", at, f"{_short(block.written)} holds no binding.", "Write $[[--name ${{inputs.name}}]]."
+            "bad-binding", at, f"{_short(block.written)} contains no binding.", "Write $[[--name ${{inputs.name}}]]."
         )
         return
-    ports = [port for port in (_input(command, binding) for binding in inside) if port is not None]
+    ports = [port for port in (command.input(binding) for binding in inside) if port is not None]
     if ports and not any(port.is_optional for port in ports):
         report.add(
             "required-inside-brackets",
             at,
-            f"$[[ ]] holds the required input {ports[0].name}.",
-            "Declare the input with optional: true, or take the brackets away.",
+            f"$[[ ]] contains the required input {ports[0].name}.",
+            "Declare the input with optional: true, or remove the brackets.",
         )
-
-
-def _input(command: Command, binding: Binding) -> Port | None:
-    if len(binding.parts) < 2 or binding.parts[0] != "inputs":
-        return None
-    return command.inputs.get(".".join(binding.parts[1:]))
 
 
 def _check_line_ends(report: Report, value: Value) -> None:
@@ -134,8 +133,8 @@ def _check_line_ends(report: Report, value: Value) -> None:
             report.add(
                 "line-continuation",
                 position,
-                "YAML joins the lines of this command, so the backslash reaches the shell in front of a blank.",
-                "Take the backslash away.",
+                "YAML joins the lines of this command, so the backslash reaches the shell before a space.",
+                "Remove the backslash.",
             )
         elif value.is_literal_block:
             report.add(
@@ -146,22 +145,21 @@ def _check_line_ends(report: Report, value: Value) -> None:
             )
 
 
-def _check_unused(report: Report, command: Command) -> None:
-    texts = [command.value.text or "", *(value.text or "" for value in command.also_used_in)]
-    if not bindings_in(command.value.text or ""):
-        return  # a command that passes nothing on has a program that finds its ports by other means
-    used = {binding.parts[:2] for text in texts for binding in bindings_in(text)}
+def _check_unused(report: Report, command: _Command, bindings: Sequence[Binding]) -> None:
+    settings = [value.text or "" for value in command.owner.texts(skipping=_NOT_SETTINGS)]
+    used = {binding.parts[:2] for binding in (*bindings, *(found for text in settings for found in bindings_in(text)))}
+    texts = [command.value.text or "", *settings]
     variables = {match.lower() for text in texts for match in _VARIABLE.findall(text)}
-    for section, ports, rule_id in (
-        ("inputs", command.inputs, "unused-input"),
-        ("outputs", command.outputs, "unused-output"),
+    for section, names, rule_id in (
+        ("inputs", command.interface.inputs, "unused-input"),
+        ("outputs", command.interface.outputs.keys() - _COLLECTED_OUTPUTS, "unused-output"),
     ):
-        for name, port in ports.items():
-            if section == "outputs" and name in _COLLECTED_OUTPUTS:
+        for name in names:
+            declared = command.owner.get(section, name)
+            if (section, name.split(".")[0]) in used or name.lower() in variables or declared is None:
                 continue
-            if (section, name.split(".")[0]) not in used and name.lower() not in variables:
-                message = f"The command does not use the {section[:-1]} {name}."
-                report.add(rule_id, port.position, message, f"Pass ${{{{{section}.{name}}}}} on, or remove it.")
+            message = f"The command does not use the {section[:-1]} {name}."
+            report.add(rule_id, declared.key_place, message, f"Pass ${{{{{section}.{name}}}}} on, or remove it.")
 
 
 def _short(text: str) -> str:

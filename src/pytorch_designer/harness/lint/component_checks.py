@@ -1,17 +1,18 @@
-"""Checks of command components, and of what they share with pipeline components."""
+"""Checks of command components, and of their common ground with pipeline components."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
-from pytorch_designer.harness.lint.command_checks import Command, check_command
+from pytorch_designer.errors import GreaterThanOrEqualToError, LessThanOrEqualToError, ParameterError
+from pytorch_designer.harness.lint.command_checks import check_command
 from pytorch_designer.harness.lint.findings import closest
-from pytorch_designer.harness.lint.interfaces import read_ports
 from pytorch_designer.harness.lint.job_settings_checks import check_job_settings
 from pytorch_designer.harness.lint.keys import check_keys, check_required_keys, check_tags, check_texts, mapping_at
-from pytorch_designer.harness.lint.literals import as_number, check_literal
-from pytorch_designer.harness.lint.schema import (
+from pytorch_designer.harness.schema.interface import read_interface
+from pytorch_designer.harness.schema.values import NOT_A_CHOICE, parse_literal
+from pytorch_designer.harness.schema.vocabulary import (
     AWKWARD_INPUT_NAMES,
     COMMAND_COMPONENT_KEYS,
     DATA_INPUT_KEYS,
@@ -25,24 +26,21 @@ from pytorch_designer.harness.lint.schema import (
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pytorch_designer.harness.lint.findings import Report
-    from pytorch_designer.harness.lint.interfaces import Port
-    from pytorch_designer.harness.lint.yaml_tree import Value
+    from pytorch_designer.harness.schema.specification import InputSpec
+    from pytorch_designer.harness.schema.yaml_tree import Value
 
 _COMPONENT_NAME = re.compile(r"[a-z][a-z\d_]*")
 _PORT_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 
 
-def check_command_component(report: Report, component: Value, folder: Path, *, is_inline: bool = False) -> None:
+def check_command_component(report: Report, component: Value, *, is_inline: bool = False) -> None:
     """Check a command component.
 
     Args:
         report: Where to report.
         component: The component's mapping.
-        folder: The folder that its relative paths start from.
-        is_inline: Whether it stands inside a pipeline node, where it needs no name.
+        is_inline: Whether it is inside a pipeline node, where it needs no name.
     """
     known = COMMAND_COMPONENT_KEYS | {"environment_variables"}
     check_keys(report, component, known, owner="a component")
@@ -52,16 +50,12 @@ def check_command_component(report: Report, component: Value, folder: Path, *, i
     if variables is not None:
         report.add(
             "component-environment-variables",
-            variables.key_position,
+            variables.key_place,
             "environment_variables on a component are dropped.",
             "Set them on the node of the pipeline, in the environment's Dockerfile, or in the command.",
         )
-    check_job_settings(report, component, folder, owner="a component")
-    command = component.get("command")
-    if command is not None and command.text is not None:
-        settings = list(component.texts(skipping={"command", "inputs", "outputs", "description", "tags"}))
-        inputs, outputs = read_ports(component, "inputs"), read_ports(component, "outputs")
-        check_command(report, Command(command, inputs, outputs, also_used_in=settings))
+    check_job_settings(report, component, owner="a component")
+    check_command(report, component, read_interface(component, is_strict=False))
 
 
 def check_component(report: Report, component: Value, *, is_inline: bool = False) -> None:
@@ -72,8 +66,8 @@ def check_component(report: Report, component: Value, *, is_inline: bool = False
     if name is not None and not is_inline and not _COMPONENT_NAME.fullmatch(str(name.plain)):
         report.add(
             "component-name",
-            name.position,
-            f"{name.plain} is no name of a component.",
+            name.place,
+            f"{name.plain} is not a name for a component.",
             "Use a-z, 0-9 and _, and start with a letter; display_name may be any text.",
         )
     check_texts(report, component, ("display_name", "description", "command"))
@@ -83,7 +77,7 @@ def check_component(report: Report, component: Value, *, is_inline: bool = False
     for section in (inputs, outputs):
         if section is not None:
             _check_port_names(report, section)
-    ports = read_ports(component, "inputs")
+    ports = read_interface(component, is_strict=False).inputs
     for port_name, value in (inputs.children if inputs else {}).items():
         _check_input(report, ports[port_name], value)
     for value in (outputs.children if outputs else {}).values():
@@ -97,56 +91,72 @@ def check_reserved_names(report: Report, component: Value) -> None:
         if name.lower() in RESERVED_INPUT_NAMES:
             report.add(
                 "reserved-name",
-                value.key_position,
+                value.key_place,
                 f"An input cannot be called {name}: the job's shell has a variable of that name.",
                 f"Call it {name.lower()}_value or something that says more.",
             )
         elif name.lower() in AWKWARD_INPUT_NAMES:
-            report.add("awkward-name", value.key_position, f"An input called {name} misbehaves.", "Use another name.")
+            report.add("awkward-name", value.key_place, f"An input called {name} misbehaves.", "Use another name.")
 
 
 def check_type(report: Report, owner: Value, known: frozenset[str]) -> str | None:
     """The type that a mapping names, or None after reporting that it has none that is known."""
     value = owner.get("type")
     if value is None:
-        report.add("missing-key", owner.key_position, "An input or output needs a type.", "For example uri_folder.")
+        report.add("missing-key", owner.key_place, "An input or output needs a type.", "For example uri_folder.")
         return None
     if value.text in known:
         return value.text
     wanted = TYPE_ALIASES.get(str(value.plain).lower().replace("_", "")) or closest(str(value.plain), known)
-    hint = f"Did you mean {wanted}?" if wanted else f"There are: {', '.join(sorted(known - {'path'}))}."
-    report.add("unknown-type", value.position, f"{value.plain} is no type of Azure ML.", hint)
+    advice = f"Did you mean {wanted}?" if wanted else f"There are: {', '.join(sorted(known - {'path'}))}."
+    report.add("unknown-type", value.place, f"{value.plain} is not a type of Azure ML.", advice)
     return None
+
+
+def check_literal(report: Report, port: InputSpec, value: Value, *, is_default: bool = False) -> None:
+    """Report what is wrong with a default, or with a value that a node gives to a parameter."""
+    try:
+        parse_literal(port, value.plain)
+    except ParameterError as error:
+        is_out_of_range = isinstance(error, (GreaterThanOrEqualToError, LessThanOrEqualToError))
+        fault = "out-of-range" if is_out_of_range else "not-in-enum" if error.reason == NOT_A_CHOICE else "wrong-type"
+        report.add(f"{'default' if is_default else 'value'}-{fault}", value.place, error.what, error.advice)
+    else:
+        if port.type == "string" and value.text is None and str(value.plain) != value.written:
+            kind = type(value.plain).__name__
+            message = f"{value.written} is read by YAML as {kind} and becomes the text {value.plain!s}."
+            report.add("changed-text", value.place, message, "Put the text in quotes.")
 
 
 def _check_port_names(report: Report, section: Value) -> None:
     earlier: dict[str, str] = {}
     for name, value in section.children.items():
         if not _PORT_NAME.fullmatch(name):
-            report.add("port-name", value.key_position, f"{name} is no identifier.", "Use letters, digits and _.")
+            report.add("port-name", value.key_place, f"{name} is not an identifier.", "Use letters, digits and _.")
         elif name.lower() in earlier:
-            report.add("port-name", value.key_position, f"{name} differs from {earlier[name.lower()]} in case only.")
+            report.add("port-name", value.key_place, f"{name} differs from {earlier[name.lower()]} in case only.")
         earlier.setdefault(name.lower(), name)
 
 
-def _check_input(report: Report, port: Port, value: Value) -> None:
+def _check_input(report: Report, port: InputSpec, value: Value) -> None:
     if not value.is_mapping:
-        report.add("wrong-value", value.position, f"The input {port.name} must be a mapping with a type.")
+        report.add("wrong-value", value.place, f"The input {port.name} must be a mapping with a type.")
         return
     type_name = check_type(report, value, PARAMETER_TYPES | DATA_TYPES)
     _check_boolean(report, value, "optional")
     check_texts(report, value, ("description",))
     if type_name in PARAMETER_TYPES:
         check_keys(report, value, PARAMETER_KEYS, owner=f"an input of type {type_name}", are_refused=True)
-        _check_parameter(report, port)
+        _check_parameter(report, port, value)
         _check_enum(report, value)
     elif type_name is not None:
         check_keys(report, value, DATA_INPUT_KEYS, owner=f"an input of type {type_name}", are_refused=True)
         _check_mode(report, value)
-        if port.default is not None:
+        default = value.get("default")
+        if default is not None:
             report.add(
                 "default-on-port",
-                port.default.key_position,
+                default.key_place,
                 f"The input {port.name} is data and cannot have a default.",
                 "Make it optional, or let the pipeline give it.",
             )
@@ -154,7 +164,7 @@ def _check_input(report: Report, port: Port, value: Value) -> None:
 
 def _check_output(report: Report, value: Value) -> None:
     if not value.is_mapping:
-        report.add("wrong-value", value.position, "An output must be a mapping with a type.", "For example uri_folder.")
+        report.add("wrong-value", value.place, "An output must be a mapping with a type.", "For example uri_folder.")
         return
     type_name = check_type(report, value, PARAMETER_TYPES | DATA_TYPES)
     if type_name in DATA_TYPES:
@@ -163,25 +173,23 @@ def _check_output(report: Report, value: Value) -> None:
     check_texts(report, value, ("description",))
 
 
-def _check_parameter(report: Report, port: Port) -> None:
-    if port.type_name not in {"integer", "number"}:
-        for bound in (port.minimum, port.maximum):
-            if bound is not None:
-                message = f"An input of type {port.type_name} cannot have min or max."
-                report.add("bounds-not-allowed", bound.key_position, message, "Check it in the program.")
+def _check_parameter(report: Report, port: InputSpec, value: Value) -> None:
+    bounds = [bound for bound in (value.get("min"), value.get("max")) if bound is not None]
+    if port.type in {"integer", "number"}:
+        numbers = {"min": port.minimum, "max": port.maximum}
+        for bound in bounds:
+            if numbers[bound.keys[-1]] is None:
+                report.add("wrong-value", bound.place, f"{bound.written} is not a number.")
+        if port.minimum is not None and port.maximum is not None and port.minimum > port.maximum:
+            message = f"min {port.minimum} of {port.name} is above max {port.maximum}."
+            report.add("min-above-max", bounds[0].key_place, message)
     else:
-        _check_bounds(report, port)
-    if port.default is not None:
-        check_literal(report, port, port.default, is_default=True)
-
-
-def _check_bounds(report: Report, port: Port) -> None:
-    for bound in (port.minimum, port.maximum):
-        if bound is not None and as_number(bound) is None:
-            report.add("wrong-value", bound.position, f"{bound.written} is no number.")
-    minimum, maximum = as_number(port.minimum), as_number(port.maximum)
-    if port.minimum is not None and minimum is not None and maximum is not None and minimum > maximum:
-        report.add("min-above-max", port.minimum.key_position, f"min {minimum} of {port.name} is above max {maximum}.")
+        for bound in bounds:
+            message = f"An input of type {port.type} cannot have min or max."
+            report.add("bounds-not-allowed", bound.key_place, message, "Check it in the program.")
+    default = value.get("default")
+    if default is not None:
+        check_literal(report, port, default, is_default=True)
 
 
 def _check_enum(report: Report, value: Value) -> None:
@@ -189,21 +197,21 @@ def _check_enum(report: Report, value: Value) -> None:
     if choices is None:
         return
     if not choices.entries:
-        report.add("wrong-value", choices.position, "enum must be a list of texts.")
+        report.add("wrong-value", choices.place, "enum must be a list of texts.")
     for entry in choices.entries:
         if entry.text is None:
-            report.add("enum-not-text", entry.position, f"{entry.written} must be text.", "Put it in quotes.")
+            report.add("enum-not-text", entry.place, f"{entry.written} must be text.", "Put it in quotes.")
 
 
 def _check_mode(report: Report, value: Value) -> None:
     mode = value.get("mode")
     if mode is not None and mode.text not in MODES:
         wanted = closest(str(mode.plain), MODES)
-        hint = f"Did you mean {wanted}?" if wanted else "For folders: ro_mount, download, rw_mount or upload."
-        report.add("wrong-value", mode.position, f"{mode.plain} is no mode of an input or output.", hint)
+        advice = f"Did you mean {wanted}?" if wanted else "For folders: ro_mount, download, rw_mount or upload."
+        report.add("wrong-value", mode.place, f"{mode.plain} is not a mode of an input or output.", advice)
 
 
 def _check_boolean(report: Report, owner: Value, name: str) -> None:
     value = owner.get(name)
     if value is not None and not isinstance(value.plain, bool) and str(value.plain).lower() not in {"true", "false"}:
-        report.add("wrong-value", value.position, f"{name} must be true or false.")
+        report.add("wrong-value", value.place, f"{name} must be true or false.")

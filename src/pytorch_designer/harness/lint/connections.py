@@ -5,25 +5,32 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytorch_designer.harness.lint.bindings import Binding, bindings_in, half_bindings_in
 from pytorch_designer.harness.lint.command_checks import is_declared
 from pytorch_designer.harness.lint.findings import did_you_mean
-from pytorch_designer.harness.lint.schema import CONTROL_FLOW_TYPES, PARAMETER_TYPES
+from pytorch_designer.harness.schema.bindings import (
+    PIPELINE_FORMS,
+    Binding,
+    NodePort,
+    ParentInput,
+    ParentOutput,
+    bindings_in,
+    half_bindings_in,
+)
+from pytorch_designer.harness.schema.specification import InputSpec, OutputSpec
+from pytorch_designer.harness.schema.vocabulary import CONTROL_FLOW_TYPES, FOLDER_TYPES, PARAMETER_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytorch_designer.harness.lint.findings import Position, Report
-    from pytorch_designer.harness.lint.interfaces import Port
-    from pytorch_designer.harness.lint.pipeline import Node, Pipeline
-    from pytorch_designer.harness.lint.yaml_tree import Value
+    from pytorch_designer.harness.lint.findings import Report
+    from pytorch_designer.harness.lint.pipeline_model import Node, Pipeline
+    from pytorch_designer.harness.schema.spec_faults import SpecPlace
+    from pytorch_designer.harness.schema.yaml_tree import Value
 
 # What runs inside the job refers to the node's own ports, not to the pipeline's.
 _INSIDE_THE_JOB = frozenset(
     {"component", "trial", "command", "task", "args", "code", "entry", "description", "inputs", "outputs", "type"}
 )
-_WHOLE_FOLDERS = frozenset({"uri_folder", "mltable", "mlflow_model", "triton_model"})
-_PARENT_FORMS = "Use ${{parent.inputs.<name>}} or ${{parent.jobs.<node>.outputs.<name>}}."
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,7 @@ class _Edge:
 
     source: str
     target: str
-    position: Position
+    place: SpecPlace
 
 
 def check_connections(report: Report, pipeline: Pipeline) -> None:
@@ -56,48 +63,54 @@ def _check_input(report: Report, pipeline: Pipeline, node: Node, name: str, valu
     target = None if node.interface is None or node.is_inline else node.interface.inputs.get(name)
     for text in value.texts():
         content = text.text or ""
-        for written, hint in half_bindings_in(content):
-            report.add("bad-binding", text.locate(written), f"{written} is no binding.", hint)
+        for written, advice in half_bindings_in(content):
+            report.add("bad-binding", text.locate(written), f"{written} is not a binding.", advice)
         for binding in bindings_in(content):
             yield from _check_binding(report, pipeline, node, text, binding)
             if binding.written == content.strip():
                 source = _source(pipeline, binding)
                 if source is not None and target is not None:
-                    is_known = binding.parts[1] == "inputs" and source.name in pipeline.literals
-                    _check_fit(report, text.position, source, target, has_known_value=is_known)
+                    is_known = isinstance(source, InputSpec) and source.name in pipeline.literals
+                    _check_fit(report, text.place, source, target, has_known_value=is_known)
 
 
 def _check_binding(report: Report, pipeline: Pipeline, node: Node, value: Value, binding: Binding) -> Iterator[_Edge]:
     at = value.locate(binding.written)
-    match binding.parts:
-        case ("parent", "inputs", *name) if name:
-            if not is_declared(name, pipeline.inputs):
-                message = f"The pipeline has no input {'.'.join(name)}."
-                report.add("unknown-pipeline-input", at, message, did_you_mean(name[0], pipeline.inputs))
-        case ("parent", "outputs", *name) if name:
-            if not is_declared(name, pipeline.outputs):
-                message = f"The pipeline has no output {'.'.join(name)}."
-                report.add("unknown-pipeline-output", at, message, did_you_mean(name[0], pipeline.outputs))
-        case ("parent", "jobs", job, "outputs" | "inputs" as section, *name) if name:
-            if _check_job_port(report, pipeline, at, (job, section, ".".join(name))) and section == "outputs":
+    match binding.reference:
+        case ParentInput(name):
+            if not is_declared(name.split("."), pipeline.interface.inputs):
+                message = f"The pipeline has no input {name}."
+                report.add(
+                    "unknown-pipeline-input", at, message, did_you_mean(name.split(".")[0], pipeline.interface.inputs)
+                )
+        case ParentOutput(name):
+            if not is_declared(name.split("."), pipeline.interface.outputs):
+                message = f"The pipeline has no output {name}."
+                report.add(
+                    "unknown-pipeline-output", at, message, did_you_mean(name.split(".")[0], pipeline.interface.outputs)
+                )
+        case NodePort(job, name, is_output):
+            if _is_node(report, pipeline, at, job) and is_output:
+                _check_node_output(report, pipeline.nodes[job], at, name)
                 yield _Edge(node.name, job, at)
-        case ("parent", "jobs", job) if node.type_name in CONTROL_FLOW_TYPES:
-            _check_job_port(report, pipeline, at, (job, "", ""))
-        case _:
-            report.add("bad-binding", at, f"{binding.written} means nothing in a pipeline.", _PARENT_FORMS)
+        case None:
+            is_node = len(binding.parts) == 3 and binding.parts[:2] == ("parent", "jobs")
+            if is_node and node.type_name in CONTROL_FLOW_TYPES:
+                _is_node(report, pipeline, at, binding.parts[2])
+            else:
+                report.add("bad-binding", at, f"{binding.written} means nothing in a pipeline.", PIPELINE_FORMS)
 
 
-def _check_job_port(report: Report, pipeline: Pipeline, at: Position, place: tuple[str, str, str]) -> bool:
-    job, section, name = place
-    source = pipeline.nodes.get(job)
-    if source is None:
-        report.add("unknown-job", at, f"The pipeline has no node {job}.", did_you_mean(job, pipeline.nodes))
-        return False
-    if source.interface is not None and section == "outputs":
-        ports = source.interface.outputs
-        if name not in ports:
-            report.add("unknown-port", at, f"The node {job} has no output {name}.", did_you_mean(name, ports))
-    return True
+def _is_node(report: Report, pipeline: Pipeline, at: SpecPlace, name: str) -> bool:
+    if name not in pipeline.nodes:
+        report.add("unknown-job", at, f"The pipeline has no node {name}.", did_you_mean(name, pipeline.nodes))
+    return name in pipeline.nodes
+
+
+def _check_node_output(report: Report, node: Node, at: SpecPlace, name: str) -> None:
+    if node.interface is not None and name not in node.interface.outputs:
+        advice = did_you_mean(name, node.interface.outputs)
+        report.add("unknown-port", at, f"The node {node.name} has no output {name}.", advice)
 
 
 def _check_output(report: Report, pipeline: Pipeline, node: Node, name: str, value: Value) -> None:
@@ -108,52 +121,57 @@ def _check_output(report: Report, pipeline: Pipeline, node: Node, name: str, val
                     list(_check_binding(report, pipeline, node, text, binding))
         return
     bindings = bindings_in(value.text)
-    if len(bindings) != 1 or bindings[0].parts[:2] != ("parent", "outputs"):
+    reference = bindings[0].reference if len(bindings) == 1 else None
+    if not isinstance(reference, ParentOutput):
         message = f"The output {name} can only be bound to an output of the pipeline."
-        report.add("bad-binding", value.position, message, "Use ${{parent.outputs.<name>}}.")
+        report.add("bad-binding", value.place, message, "Use ${{parent.outputs.<name>}}.")
         return
     list(_check_binding(report, pipeline, node, value, bindings[0]))
     source = None if node.interface is None else node.interface.outputs.get(name)
-    target = pipeline.outputs.get(".".join(bindings[0].parts[2:]))
+    target = pipeline.interface.outputs.get(reference.name)
     if source is not None and target is not None:
-        _check_types(report, value.position, source, target)
+        _check_types(report, value.place, source, target)
 
 
-def _source(pipeline: Pipeline, binding: Binding) -> Port | None:
-    match binding.parts:
-        case ("parent", "inputs", *name):
-            return pipeline.inputs.get(".".join(name))
-        case ("parent", "jobs", job, "outputs", *name):
-            node = pipeline.nodes.get(job)
-            return None if node is None or node.interface is None else node.interface.outputs.get(".".join(name))
+def _source(pipeline: Pipeline, binding: Binding) -> InputSpec | OutputSpec | None:
+    match binding.reference:
+        case ParentInput(name):
+            return pipeline.interface.inputs.get(name)
+        case NodePort(job, name, is_output=True) if job in pipeline.nodes:
+            interface = pipeline.nodes[job].interface
+            return None if interface is None else interface.outputs.get(name)
     return None
 
 
-def _check_fit(report: Report, at: Position, source: Port, target: Port, *, has_known_value: bool) -> None:
-    if source.is_optional and source.default is None and target.is_required:
+def _check_fit(
+    report: Report, at: SpecPlace, source: InputSpec | OutputSpec, target: InputSpec, *, has_known_value: bool
+) -> None:
+    if isinstance(source, InputSpec) and source.is_optional and source.default is None and target.is_required:
         report.add(
             "optional-to-required",
             at,
             f"The optional pipeline input {source.name} feeds {target.name}, which is required.",
             "Make both optional, or give the pipeline input a default.",
         )
-    if not (has_known_value and target.is_parameter):  # then it is checked as a value
+    if target.is_data or not has_known_value:  # a known value is checked itself
         _check_types(report, at, source, target)
     if source.holds and target.holds and not _holds_fit(source.holds, target.holds):
         report.add(
             "port-tag-mismatch",
             at,
             f"{source.name} holds {source.holds}, and {target.name} expects {target.holds}.",
-            "Connect another output, or put a component that converts in between.",
+            "Connect another output, or insert a component that converts it.",
         )
 
 
-def _check_types(report: Report, at: Position, source: Port, target: Port) -> None:
-    given, wanted = source.type_name, target.type_name
-    if given is None or wanted is None or _types_fit(given, wanted):
+def _check_types(report: Report, at: SpecPlace, source: InputSpec | OutputSpec, target: InputSpec | OutputSpec) -> None:
+    given, wanted = source.type, target.type
+    if not given or not wanted or _types_fit(given, wanted):
         return
-    hint = "Write the input as {type: ..., path: ...}." if given in PARAMETER_TYPES else "Change one of the two types."
-    report.add("type-mismatch", at, f"{source.name} is {given}, and {target.name} expects {wanted}.", hint)
+    advice = (
+        "Write the input as {type: ..., path: ...}." if given in PARAMETER_TYPES else "Change one of the two types."
+    )
+    report.add("type-mismatch", at, f"{source.name} is {given}, and {target.name} expects {wanted}.", advice)
 
 
 def _types_fit(given: str, wanted: str) -> bool:
@@ -162,7 +180,7 @@ def _types_fit(given: str, wanted: str) -> bool:
     if given in PARAMETER_TYPES or wanted in PARAMETER_TYPES:
         return False
     # custom_model and path may be either a file or a folder.
-    return {given, wanted} - _WHOLE_FOLDERS != {"uri_file"}
+    return {given, wanted} - FOLDER_TYPES != {"uri_file"}
 
 
 def _holds_fit(given: str, wanted: str) -> bool:
@@ -186,7 +204,7 @@ def _follow(report: Report, node: str, needs: dict[str, list[_Edge]], *, path: l
         if edge.target in [*path, node]:
             circle = [*path, node][[*path, node].index(edge.target) :]
             message = f"Nodes wait for each other: {' -> '.join([*reversed(circle), circle[-1]])}."
-            report.add("cycle", edge.position, message, "Take one of these connections away.")
+            report.add("cycle", edge.place, message, "Remove one of these connections.")
         else:
             _follow(report, edge.target, needs, path=[*path, node], done=done)
     done.add(node)
@@ -195,34 +213,30 @@ def _follow(report: Report, node: str, needs: dict[str, list[_Edge]], *, path: l
 def _check_outputs_bound(report: Report, pipeline: Pipeline) -> None:
     writers: dict[str, str] = {}
     for node in pipeline.nodes.values():
-        for value in node.outputs.values():
-            for text in value.texts():
-                for binding in bindings_in(text.text or ""):
-                    if binding.parts[:2] != ("parent", "outputs"):
-                        continue
-                    name = ".".join(binding.parts[2:])
-                    if name in writers:
-                        message = f"The nodes {writers[name]} and {node.name} both write the pipeline output {name}."
-                        report.add("output-bound-twice", text.position, message, "Give each an output of its own.")
-                    writers.setdefault(name, node.name)
-    for name, port in pipeline.outputs.items():
-        if name not in writers:
-            hint = f"Bind an output of a node to ${{{{parent.outputs.{name}}}}}, or remove it."
-            report.add("unbound-pipeline-output", port.position, f"No node writes the pipeline output {name}.", hint)
+        for text in (text for value in node.outputs.values() for text in value.texts()):
+            for binding in bindings_in(text.text or ""):
+                if not isinstance(binding.reference, ParentOutput):
+                    continue
+                name = binding.reference.name
+                if name in writers:
+                    message = f"The nodes {writers[name]} and {node.name} both write the pipeline output {name}."
+                    report.add("output-bound-twice", text.place, message, "Give each an output of its own.")
+                writers.setdefault(name, node.name)
+    for name in pipeline.interface.outputs.keys() - writers.keys():
+        advice = f"Bind an output of a node to ${{{{parent.outputs.{name}}}}}, or remove it."
+        at = pipeline.root.children["outputs"].children[name].key_place
+        report.add("unbound-pipeline-output", at, f"No node writes the pipeline output {name}.", advice)
 
 
 def _check_inputs_used(report: Report, pipeline: Pipeline) -> None:
-    used = {
-        binding.parts[2]
+    references = (
+        binding.reference
         for text in pipeline.root.texts(skipping={"inputs", "description"})
         for binding in bindings_in(text.text or "")
-        if binding.parts[:2] == ("parent", "inputs") and len(binding.parts) > 2
-    }
-    for name, port in pipeline.inputs.items():
+    )
+    used = {reference.name.split(".")[0] for reference in references if isinstance(reference, ParentInput)}
+    for name in pipeline.interface.inputs:
         if name.split(".")[0] not in used:
-            report.add(
-                "unused-pipeline-input",
-                port.position,
-                f"No node uses the pipeline input {name}.",
-                f"Bind an input of a node to ${{{{parent.inputs.{name}}}}}, or remove it.",
-            )
+            advice = f"Bind an input of a node to ${{{{parent.inputs.{name}}}}}, or remove it."
+            at = pipeline.root.children["inputs"].children[name].key_place
+            report.add("unused-pipeline-input", at, f"No node uses the pipeline input {name}.", advice)

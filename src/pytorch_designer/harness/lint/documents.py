@@ -1,19 +1,20 @@
-"""Files on disk: which of them are Azure ML components and pipeline jobs, and their content."""
+"""Files on disk: which of them are Azure ML components and pipeline jobs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-import yaml
-
-from pytorch_designer.harness.lint.interfaces import Interface, read_interface
-from pytorch_designer.harness.lint.yaml_tree import Value, read_tree
+from pytorch_designer.errors import InvalidSpecError
+from pytorch_designer.harness.schema.interface import read_interface
+from pytorch_designer.harness.schema.yaml_tree import YamlDocument, read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from pytorch_designer.harness.schema.specification import Interface
+    from pytorch_designer.harness.schema.yaml_tree import Value
 
 SUFFIXES = frozenset({".yml", ".yaml"})
 _SKIPPED_FOLDERS = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", ".ipynb_checkpoints"})
@@ -23,69 +24,41 @@ _OTHER_COMPONENTS = frozenset({"parallel", "spark", "import", "data_transfer", "
 
 
 class Kind(Enum):
-    """What a file that can be checked is."""
+    """Kind of a document that can be checked."""
 
     COMMAND_COMPONENT = "command component"
     PIPELINE_COMPONENT = "pipeline component"
     PIPELINE_JOB = "pipeline job"
 
 
-@dataclass(frozen=True)
-class Document:
-    """A YAML file.
-
-    Attributes:
-        path: Where it is.
-        root: Its content.
-        repeated: Values whose key occurs earlier in the same mapping.
-    """
-
-    path: Path
-    root: Value
-    repeated: tuple[Value, ...]
-
-    @property
-    def folder(self) -> Path:
-        """The folder that its relative paths start from."""
-        return self.path.parent
-
-    @property
-    def kind(self) -> Kind | None:
-        """What it is, or None if it is nothing that can be checked."""
-        return kind_of(self.root)
-
-
 class Library:
-    """Reads each file once."""
+    """Cache of YAML files, each of which is read once."""
 
     def __init__(self) -> None:
-        self._documents: dict[Path, Document | None] = {}
+        self._documents: dict[Path, YamlDocument] = {}
 
-    def open(self, path: Path) -> Document | None:
-        """The document, or None if the file is empty.
+    def open(self, path: Path) -> YamlDocument:
+        """The document in a file.
 
         Raises:
-            yaml.YAMLError: It is not one YAML document in UTF-8.
-            OSError: It cannot be read.
+            InvalidSpecError: It cannot be read, or is not one YAML document in UTF-8.
         """
         key = path.resolve()
         if key not in self._documents:
-            self._documents[key] = _read(path)
+            self._documents[key] = read_yaml(path)
         return self._documents[key]
 
     def interface(self, path: Path) -> Interface | None:
-        """The interface of the component in a file, or None if the file holds no component that we understand."""
+        """The interface of the component in a file, or None if it cannot be read or is not a known component."""
         try:
-            document = self.open(path)
-        except (yaml.YAMLError, OSError):
+            root = self.open(path).root
+        except InvalidSpecError:
             return None
-        if document is None or not _is_component(document.root):
-            return None
-        return read_interface(document.root)
+        return read_interface(root, is_strict=False) if _is_component(root) else None
 
 
 def kind_of(root: Value) -> Kind | None:
-    """What a YAML document is, by its `$schema`, its `type` and its keys."""
+    """The kind of a document by its `$schema`, `type` and keys; None if it cannot be checked."""
     schema, type_name = _word(root, "$schema"), _word(root, "type")
     if "/sdk-2-0/" in schema:
         return None
@@ -111,8 +84,9 @@ def yaml_files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def looks_like_azure_ml(text: str) -> bool:
+def looks_like_azure_ml(path: Path) -> bool:
     """Whether a file that cannot be parsed was probably meant for Azure ML."""
+    text = path.read_text(encoding="utf-8", errors="replace")
     return any(f"{name}.schema.json" in text for name in ("commandComponent", "pipelineComponent", "pipelineJob"))
 
 
@@ -139,12 +113,3 @@ def _is_component(root: Value) -> bool:
 def _word(root: Value, key: str) -> str:
     value = root.get(key)
     return "" if value is None else (value.text or "").strip().lower()
-
-
-def _read(path: Path) -> Document | None:
-    try:
-        source = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise yaml.YAMLError(f"It is not UTF-8: {error.reason} at byte {error.start}.") from error
-    root, repeated = read_tree(source.replace("\r\n", "\n"))
-    return None if root is None else Document(path, root, tuple(repeated))

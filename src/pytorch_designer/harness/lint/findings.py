@@ -1,68 +1,38 @@
-"""What the linter reports."""
+"""Report of the linter's findings on one file."""
 
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from pytorch_designer.harness.lint.rules import RULES, Severity
+from pytorch_designer.harness.lint.rules import RULES
+from pytorch_designer.harness.schema.spec_faults import SpecFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-
-class Position(NamedTuple):
-    """A place in a file; lines and columns count from 1."""
-
-    line: int
-    column: int
-
-
-@dataclass(frozen=True, order=True)
-class Finding:
-    """One mistake.
-
-    Attributes:
-        path: The file, as it was given or found.
-        line: Line, from 1.
-        column: Column, from 1.
-        rule_id: A key of `RULES`.
-        message: One sentence: what is wrong.
-        hint: What to do, or empty.
-    """
-
-    path: str
-    line: int
-    column: int
-    rule_id: str
-    message: str
-    hint: str = ""
-
-    @property
-    def severity(self) -> Severity:
-        """The severity of its rule."""
-        return RULES[self.rule_id].severity
+    from pytorch_designer.harness.schema.spec_faults import SpecPlace
 
 
 class Report:
-    """Collects the findings of one file."""
+    """Report on one file; `path` is the file as the user named it."""
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._findings: dict[Finding, None] = {}
+        self._findings: dict[SpecFault, None] = {}
 
-    def add(self, rule_id: str, at: Position, message: str, hint: str = "") -> None:
-        """Report a finding; the same one twice counts once.
+    def add(self, rule_id: str, at: SpecPlace, message: str, advice: str = "") -> None:
+        """Add a finding; the same one twice counts once.
 
         Raises:
             KeyError: There is no such rule.
         """
-        rule = RULES[rule_id]
-        self._findings[Finding(self.path, at.line, at.column, rule.rule_id, message, hint)] = None
+        place = replace(at, file=self.path)
+        self._findings[SpecFault(place, RULES[rule_id].rule_id, message, advice)] = None
 
-    def findings(self) -> list[Finding]:
-        """All findings, by line."""
+    def findings(self) -> list[SpecFault]:
+        """All findings, by line. Their kinds are keys of `RULES`."""
         return sorted(self._findings)
 
 
@@ -74,7 +44,7 @@ def closest(name: str, known: Iterable[str]) -> str | None:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A hint with the closest known name, else with all of them if they are few."""
+    """Advice with the closest known name; if there is none, with all of them if they are few."""
     names = sorted(known)
     match = closest(name, names)
     if match is not None:

@@ -1,27 +1,27 @@
-"""How findings are shown: as text, as JSON, as annotations of GitHub Actions."""
+"""Formats of findings: text, JSON, and annotations of GitHub Actions."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
 
-from pytorch_designer.harness.lint.rules import RULE_GROUPS
+from pytorch_designer.harness.lint.rules import RULE_GROUPS, RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytorch_designer.harness.lint.findings import Finding
     from pytorch_designer.harness.lint.linter import LintResult
+    from pytorch_designer.harness.schema.spec_faults import SpecFault
 
 
 def as_text(result: LintResult) -> str:
     """`file:line:column: severity rule message`, with the hint below, and a summary."""
     lines = []
     for finding in result.findings:
-        place = f"{finding.path}:{finding.line}:{finding.column}"
-        lines.append(f"{place}: {finding.severity.value} [{finding.rule_id}] {finding.message}")
-        if finding.hint:
-            lines.append(f"    {finding.hint}")
+        place = f"{finding.place}:{finding.place.column}" if finding.place.line else str(finding.place)
+        lines.append(f"{place}: {RULES[finding.kind].severity.value} [{finding.kind}] {finding.message}")
+        if finding.advice:
+            lines.append(f"    {finding.advice}")
     num_warnings = len(result.findings) - result.num_errors
     counts = f"{_counted(result.num_errors, 'error')}, {_counted(num_warnings, 'warning')}"
     return "\n".join([*lines, f"{_counted(result.num_files, 'file')} checked: {counts}."])
@@ -67,22 +67,22 @@ def rules_page() -> str:
     return "\n\n".join(sections) + "\n"
 
 
-def _as_dict(finding: Finding) -> dict[str, object]:
+def _as_dict(finding: SpecFault) -> dict[str, object]:
     return {
-        "path": finding.path,
-        "line": finding.line,
-        "column": finding.column,
-        "rule": finding.rule_id,
-        "severity": finding.severity.value,
+        "path": finding.place.file,
+        "line": finding.place.line,
+        "column": finding.place.column,
+        "rule": finding.kind,
+        "severity": RULES[finding.kind].severity.value,
         "message": finding.message,
-        "hint": finding.hint,
+        "hint": finding.advice,
     }
 
 
-def _annotation(finding: Finding) -> str:
-    place = f"file={_property(finding.path)},line={finding.line},col={finding.column}"
-    text = " ".join(part for part in (finding.message, finding.hint) if part)
-    return f"::{finding.severity.value} {place},title={finding.rule_id}::{_data(text)}"
+def _annotation(finding: SpecFault) -> str:
+    place = f"file={_property(finding.place.file)},line={finding.place.line},col={finding.place.column}"
+    text = " ".join(part for part in (finding.message, finding.advice) if part)
+    return f"::{RULES[finding.kind].severity.value} {place},title={finding.kind}::{_data(text)}"
 
 
 def _data(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Checks of keys and of the simplest values: what a mapping may hold."""
+"""Checks of the keys and simple values of a mapping."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from pytorch_designer.harness.lint.findings import closest, did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pytorch_designer.harness.lint.documents import Document
     from pytorch_designer.harness.lint.findings import Report
-    from pytorch_designer.harness.lint.yaml_tree import Value
+    from pytorch_designer.harness.schema.yaml_tree import Value, YamlDocument
 
 
-def check_repeated_keys(report: Report, document: Document) -> None:
+def check_repeated_keys(report: Report, document: YamlDocument) -> None:
     """Report every key that occurs twice in its mapping."""
     for value in document.repeated:
         report.add(
-            "duplicate-key", value.key_position, "This key occurs before in the same mapping.", "Remove one of them."
+            "duplicate-key", value.key_place, "This key occurs earlier in the same mapping.", "Remove one of them."
         )
 
 
@@ -40,15 +39,15 @@ def check_keys(report: Report, mapping: Value, known: Iterable[str], *, owner: s
             rule_id = "refused-key"
         else:
             rule_id = "unknown-key" if closest(key, known - mapping.children.keys()) is None else "misspelled-key"
-        hint = did_you_mean(key, known) if rule_id != "unknown-key" else _MOVED.get(key, "Remove it.")
-        report.add(rule_id, value.key_position, f"{owner.capitalize()} has no key {key}.", hint)
+        advice = did_you_mean(key, known) if rule_id != "unknown-key" else _MOVED.get(key, "Remove it.")
+        report.add(rule_id, value.key_place, f"{owner.capitalize()} has no key {key}.", advice)
 
 
 def check_required_keys(report: Report, mapping: Value, required: Iterable[str], *, owner: str) -> None:
     """Report required keys that are absent."""
     for key in required:
         if key not in mapping.children:
-            report.add("missing-key", mapping.position, f"{owner.capitalize()} needs the key {key}.")
+            report.add("missing-key", mapping.place, f"{owner.capitalize()} needs the key {key}.")
 
 
 def check_texts(report: Report, mapping: Value, names: Iterable[str]) -> None:
@@ -56,7 +55,7 @@ def check_texts(report: Report, mapping: Value, names: Iterable[str]) -> None:
     for name in names:
         value = mapping.get(name)
         if value is not None and value.text is None:
-            report.add("wrong-value", value.position, f"{name} must be text.", "Put it in quotes.")
+            report.add("wrong-value", value.place, f"{name} must be text.", "Put it in quotes.")
 
 
 def check_tags(report: Report, mapping: Value) -> None:
@@ -65,18 +64,18 @@ def check_tags(report: Report, mapping: Value) -> None:
     if tags is None:
         return
     if not tags.is_mapping:
-        report.add("wrong-value", tags.position, "tags must be a mapping.")
+        report.add("wrong-value", tags.place, "tags must be a mapping.")
     for name, value in tags.children.items():
         if value.text is None:
-            report.add("wrong-value", value.position, f"The tag {name} must be text.", "Put it in quotes.")
+            report.add("wrong-value", value.place, f"The tag {name} must be text.", "Put it in quotes.")
 
 
 def mapping_at(report: Report, owner: Value, name: str) -> Value | None:
-    """The mapping under a key, or None; a value that is no mapping is reported."""
+    """The mapping under a key, or None; a value that is not a mapping is reported."""
     value = owner.get(name)
     if value is None or value.is_mapping:
         return value
-    report.add("wrong-value", value.position, f"{name} must be a mapping.", "Leave the key out if there is nothing.")
+    report.add("wrong-value", value.place, f"{name} must be a mapping.", "Leave the key out if there is nothing.")
     return None
 
 

@@ -1,46 +1,47 @@
-"""Checks files and folders."""
+"""Linter of Azure ML specifications: files, folders, texts and azure-ai-ml objects."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-import yaml
-
+from pytorch_designer.errors import InvalidSpecError
 from pytorch_designer.harness.lint.component_checks import check_command_component, check_reserved_names
-from pytorch_designer.harness.lint.documents import Document, Kind, Library, looks_like_azure_ml, yaml_files
-from pytorch_designer.harness.lint.findings import Finding, Position, Report
+from pytorch_designer.harness.lint.documents import Kind, Library, kind_of, looks_like_azure_ml, yaml_files
+from pytorch_designer.harness.lint.findings import Report
 from pytorch_designer.harness.lint.keys import check_repeated_keys
 from pytorch_designer.harness.lint.pipeline_checks import check_pipeline
-from pytorch_designer.harness.lint.rules import Severity
+from pytorch_designer.harness.lint.rules import RULES, Severity
+from pytorch_designer.harness.schema.azure_objects import object_document
+from pytorch_designer.harness.schema.yaml_tree import YamlDocument, parse_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from pathlib import Path
 
-_START = Position(1, 1)
+    from pytorch_designer.harness.schema.spec_faults import SpecFault
 
 
 @dataclass(frozen=True)
 class LintResult:
-    """What was checked and found.
+    """Result of a check.
 
     Attributes:
-        findings: All findings, by file and line.
-        num_files: How many components and pipelines were checked.
+        findings: All findings, by file and line; their kinds are keys of `RULES`.
+        num_files: Number of components and pipelines that were checked.
     """
 
-    findings: tuple[Finding, ...]
+    findings: tuple[SpecFault, ...]
     num_files: int
 
     @property
     def num_errors(self) -> int:
-        """How many findings are errors."""
-        return sum(finding.severity is Severity.ERROR for finding in self.findings)
+        """Number of findings that are errors."""
+        return sum(RULES[finding.kind].severity is Severity.ERROR for finding in self.findings)
 
 
 def lint(paths: Iterable[Path], *, ignored_rules: Collection[str] = ()) -> LintResult:
-    """Check components and pipeline jobs.
+    """Check the files of components and pipeline jobs.
 
     Args:
         paths: Files, each of which must be a component or pipeline job, and folders, in which every YAML file that
@@ -48,7 +49,7 @@ def lint(paths: Iterable[Path], *, ignored_rules: Collection[str] = ()) -> LintR
         ignored_rules: Ids of rules that are switched off.
 
     Raises:
-        OSError: A file or folder cannot be read.
+        OSError: A folder, or a file in it, cannot be read.
     """
     library = Library()
     reports: dict[Path, Report] = {}
@@ -57,46 +58,84 @@ def lint(paths: Iterable[Path], *, ignored_rules: Collection[str] = ()) -> LintR
             report = None if file in reports else _lint_file(file, library, is_named=not path.is_dir())
             if report is not None:
                 reports[file] = report
-    findings = sorted(finding for report in reports.values() for finding in report.findings())
-    kept = tuple(finding for finding in findings if finding.rule_id not in ignored_rules)
-    return LintResult(kept, num_files=len(reports))
+    return _result(reports.values(), ignored_rules)
+
+
+def lint_text(text: str, *, folder: Path, name: str = "text.yaml", ignored_rules: Collection[str] = ()) -> LintResult:
+    """Check the text of a component or pipeline job.
+
+    Args:
+        text: YAML.
+        folder: The folder that relative paths in it start from.
+        name: The name of the text in findings.
+        ignored_rules: Ids of rules that are switched off.
+    """
+    report = Report(name)
+    try:
+        document = parse_yaml(text, folder / name)
+    except InvalidSpecError as error:
+        _report_syntax(report, error)
+    else:
+        _check(report, document, Library())
+    return _result([report], ignored_rules)
+
+
+def lint_object(job_or_component: Any, *, ignored_rules: Collection[str] = ()) -> LintResult:
+    """Check an azure-ai-ml object, such as those of `load_component`, `load_job` and `@dsl.pipeline` functions.
+
+    What is checked is the YAML that the SDK would write. Findings have no lines; `place.keys` leads to the fault.
+
+    Args:
+        job_or_component: A command component, pipeline component or pipeline job.
+        ignored_rules: Ids of rules that are switched off.
+    """
+    document = object_document(job_or_component)
+    report = Report(str(document.path))
+    _check(report, document, Library())
+    return _result([report], ignored_rules)
 
 
 def _lint_file(path: Path, library: Library, *, is_named: bool) -> Report | None:
-    """The report on a file, or None if it is nothing to check and was not named."""
+    """The report on a file, or None if there is nothing to check and it was not named."""
     report = Report(str(path))
     try:
         document = library.open(path)
-    except yaml.YAMLError as error:
-        if not is_named and not looks_like_azure_ml(path.read_text(encoding="utf-8", errors="replace")):
+    except InvalidSpecError as error:
+        if not is_named and not looks_like_azure_ml(path):
             return None
         _report_syntax(report, error)
         return report
-    if document is not None and document.kind is not None:
-        _check(report, document, document.kind, library)
-        return report
-    if not is_named:
+    if not is_named and kind_of(document.root) is None:
         return None
-    report.add(
-        "not-a-spec",
-        _START,
-        "This file is no command component, pipeline component or pipeline job.",
-        "Its $schema or type says what a file is.",
-    )
+    _check(report, document, library)
     return report
 
 
-def _check(report: Report, document: Document, kind: Kind, library: Library) -> None:
+def _check(report: Report, document: YamlDocument, library: Library) -> None:
+    kind = kind_of(document.root)
+    if kind is None:
+        report.add(
+            "not-a-spec",
+            document.root.source.place(1, 1),
+            "This is not a command component, pipeline component or pipeline job.",
+            "Its $schema or type says what a file is.",
+        )
+        return
     check_repeated_keys(report, document)
     if kind is Kind.COMMAND_COMPONENT:
-        check_command_component(report, document.root, document.folder)
+        check_command_component(report, document.root)
         check_reserved_names(report, document.root)
     else:
-        check_pipeline(report, document, kind, library)
+        check_pipeline(report, document.root, kind, library)
 
 
-def _report_syntax(report: Report, error: yaml.YAMLError) -> None:
-    mark = getattr(error, "problem_mark", None)
-    position = _START if mark is None else Position(mark.line + 1, mark.column + 1)
-    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-    report.add("yaml-syntax", position, f"This is no valid YAML: {problem}.", "Check indentation, colons and quotes.")
+def _report_syntax(report: Report, error: InvalidSpecError) -> None:
+    for fault in error.faults:
+        place = replace(fault.place, line=max(fault.place.line, 1), column=max(fault.place.column, 1))
+        report.add("yaml-syntax", place, fault.message, fault.advice)
+
+
+def _result(reports: Collection[Report], ignored_rules: Collection[str]) -> LintResult:
+    findings = sorted(finding for report in reports for finding in report.findings())
+    kept = tuple(finding for finding in findings if finding.kind not in ignored_rules)
+    return LintResult(kept, num_files=len(reports))

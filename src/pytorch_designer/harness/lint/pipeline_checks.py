@@ -5,16 +5,21 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pytorch_designer.harness.lint.command_checks import Command, check_command
-from pytorch_designer.harness.lint.component_checks import check_command_component, check_component, check_type
+from pytorch_designer.harness.lint.command_checks import check_command
+from pytorch_designer.harness.lint.component_checks import (
+    check_command_component,
+    check_component,
+    check_literal,
+    check_type,
+)
 from pytorch_designer.harness.lint.connections import check_connections
 from pytorch_designer.harness.lint.documents import Kind
 from pytorch_designer.harness.lint.findings import did_you_mean
 from pytorch_designer.harness.lint.job_settings_checks import check_job_settings, check_local_path
 from pytorch_designer.harness.lint.keys import check_keys, check_required_keys, check_tags, check_texts, mapping_at
-from pytorch_designer.harness.lint.literals import check_literal
-from pytorch_designer.harness.lint.pipeline import literal_of, read_pipeline, whole_job_as_node
-from pytorch_designer.harness.lint.schema import (
+from pytorch_designer.harness.lint.pipeline_model import children_at, literal_of, read_node, read_pipeline
+from pytorch_designer.harness.schema.bindings import ParentInput, bindings_in
+from pytorch_designer.harness.schema.vocabulary import (
     DATA_TYPES,
     INLINE_COMMAND_KEYS,
     JOB_INPUT_KEYS,
@@ -27,26 +32,22 @@ from pytorch_designer.harness.lint.schema import (
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from pytorch_designer.harness.lint.documents import Document, Library
+    from pytorch_designer.harness.lint.documents import Library
     from pytorch_designer.harness.lint.findings import Report
-    from pytorch_designer.harness.lint.interfaces import Interface
-    from pytorch_designer.harness.lint.pipeline import Node, Pipeline
-    from pytorch_designer.harness.lint.yaml_tree import Value
+    from pytorch_designer.harness.lint.pipeline_model import Node, Pipeline
+    from pytorch_designer.harness.schema.specification import Interface
+    from pytorch_designer.harness.schema.yaml_tree import Value
 
 _NODE_NAME = re.compile(r"[a-z_][a-z\d_]*")
-_PARENT_INPUT = re.compile(r"\s*\$\{\{\s*parent\.inputs\.([\w.]+)\s*\}\}\s*")
 
 
-def check_pipeline(report: Report, document: Document, kind: Kind, library: Library) -> None:
+def check_pipeline(report: Report, root: Value, kind: Kind, library: Library) -> None:
     """Check a pipeline job or a pipeline component."""
-    root = document.root
     if kind is Kind.PIPELINE_JOB:
         check_keys(report, root, PIPELINE_JOB_KEYS, owner="a pipeline job", are_refused=True)
         check_texts(report, root, ("display_name", "description", "experiment_name"))
         check_tags(report, root)
-        _check_job_ports(report, root, document.folder)
+        _check_job_ports(report, root)
         settings = mapping_at(report, root, "settings")
         if settings is not None:
             check_keys(report, settings, SETTINGS_KEYS, owner="the settings of a pipeline job")
@@ -54,16 +55,16 @@ def check_pipeline(report: Report, document: Document, kind: Kind, library: Libr
         check_keys(report, root, PIPELINE_COMPONENT_KEYS, owner="a pipeline component")
         check_component(report, root)
     mapping_at(report, root, "jobs")
-    pipeline = read_pipeline(root, kind, document.folder, library)
+    pipeline = read_pipeline(root, library, is_job=kind is Kind.PIPELINE_JOB)
     for node in pipeline.nodes.values():
         _check_node(report, pipeline, node)
     if "jobs" in root.children:
         check_connections(report, pipeline)
     elif "component" in root.children:  # a job that only runs a pipeline component
-        _check_node(report, pipeline, whole_job_as_node(pipeline, library))
+        _check_node(report, pipeline, read_node("pipeline", root, library))
 
 
-def _check_job_ports(report: Report, root: Value, folder: Path) -> None:
+def _check_job_ports(report: Report, root: Value) -> None:
     for section, known in (("inputs", JOB_INPUT_KEYS), ("outputs", JOB_OUTPUT_KEYS)):
         ports = mapping_at(report, root, section)
         for name, value in (ports.children if ports is not None else {}).items():
@@ -72,92 +73,85 @@ def _check_job_ports(report: Report, root: Value, folder: Path) -> None:
                 if value.get("type") is not None:
                     check_type(report, value, DATA_TYPES)
                 if section == "inputs":
-                    check_local_path(report, value.get("path"), folder, what="data path", rule_id="missing-data")
+                    check_local_path(report, value.get("path"), what="data path", rule_id="missing-data")
             elif value.plain is None and section == "inputs":
-                report.add("wrong-value", value.key_position, f"The input {name} has no value.", "Give it one.")
+                report.add("wrong-value", value.key_place, f"The input {name} has no value.", "Give it one.")
 
 
 def _check_node(report: Report, pipeline: Pipeline, node: Node) -> None:
     if not _NODE_NAME.fullmatch(node.name):
         report.add(
             "node-name",
-            node.value.key_position,
-            f"{node.name} is no name of a node.",
+            node.value.key_place,
+            f"{node.name} is not a name for a node.",
             "Use a-z, 0-9 and _, and start with a letter or _.",
         )
     type_value = node.value.get("type")
     if type_value is not None and node.type_name not in NODE_TYPES:
         report.add(
             "wrong-value",
-            type_value.position,
-            f"{type_value.plain} is no type of a node.",
+            type_value.place,
+            f"{type_value.plain} is not a type of node.",
             did_you_mean(str(type_value.plain), NODE_TYPES),
         )
         return
     for section in ("inputs", "outputs"):
         mapping_at(report, node.value, section)
     if node.is_inline:
-        _check_inline_node(report, pipeline, node)
+        _check_inline_node(report, node)
     else:
-        _check_component_of(report, pipeline, node)
+        _check_component_of(report, node)
         _check_node_keys(report, pipeline, node)
         if node.interface is not None:
             _check_given_ports(report, pipeline, node, node.interface)
 
 
-def _check_inline_node(report: Report, pipeline: Pipeline, node: Node) -> None:
+def _check_inline_node(report: Report, node: Node) -> None:
     if node.type_name == "sweep":
         check_required_keys(report, node.value, ("trial",), owner="a sweep node")
     if node.type_name == "pipeline":
         check_required_keys(report, node.value, ("component",), owner="a pipeline node")
     if node.type_name != "command":
         return
-    command = node.value.get("command")
-    if command is None:
-        report.add("missing-key", node.value.key_position, f"The node {node.name} has no component and no command.")
+    if "command" not in node.value.children:
+        report.add("missing-key", node.value.key_place, f"The node {node.name} has no component and no command.")
         return
     check_keys(report, node.value, INLINE_COMMAND_KEYS, owner="a command node", are_refused=True)
-    check_job_settings(report, node.value, pipeline.folder, owner="a node")
-    if command.text is not None and node.interface is not None:
-        settings = list(node.value.texts(skipping={"command", "inputs", "outputs", "description", "tags"}))
-        check_command(report, Command(command, node.interface.inputs, node.interface.outputs, also_used_in=settings))
+    check_job_settings(report, node.value, owner="a node")
+    if node.interface is not None:
+        check_command(report, node.value, node.interface)
 
 
-def _check_component_of(report: Report, pipeline: Pipeline, node: Node) -> None:
+def _check_component_of(report: Report, node: Node) -> None:
     component = node.value.children[node.component_key]
     if node.component_file is not None and not node.component_file.is_file():
         what = "component" if component.text else "trial"
         report.add(
             "missing-path",
-            component.position,
+            component.place,
             f"The {what} file {component.text} does not exist.",
             "Paths start from the folder of this file; registered components are azureml:name:version.",
         )
     if component.is_mapping and node.type_name in {"command", "sweep"}:
-        _check_inline_component(report, pipeline, node, component)
+        _check_inline_component(report, node, component)
     wanted = "command" if node.type_name == "sweep" else node.type_name
-    found = node.interface.type_name if node.interface is not None else wanted
+    found = node.interface.type if node.interface is not None else wanted
     if node.value.get("type") is not None and found != wanted and node.type_name in {"command", "pipeline"}:
         report.add(
             "node-type-mismatch",
-            node.value.children["type"].position,
+            node.value.children["type"].place,
             f"The node is of type {node.type_name}, its component of type {found}.",
             f"Write type: {found}.",
         )
 
 
-def _check_inline_component(report: Report, pipeline: Pipeline, node: Node, component: Value) -> None:
+def _check_inline_component(report: Report, node: Node, component: Value) -> None:
     if node.type_name == "command":
-        check_command_component(report, component, pipeline.folder, is_inline=True)
+        check_command_component(report, component, is_inline=True)
         return
-    # The command of a trial may also refer to the search space.
-    command = component.get("command")
-    check_job_settings(report, component, pipeline.folder, owner="a component")
-    if command is not None and command.text is not None and node.interface is not None:
-        roots = frozenset({"inputs", "outputs", "search_space"})
-        check_command(
-            report, Command(command, node.interface.inputs, node.interface.outputs, roots=roots), unused_matters=False
-        )
+    check_job_settings(report, component, owner="a component")
+    if node.interface is not None:
+        check_command(report, component, node.interface, roots={"search_space"}, unused_matters=False)
 
 
 def _check_node_keys(report: Report, pipeline: Pipeline, node: Node) -> None:
@@ -166,43 +160,46 @@ def _check_node_keys(report: Report, pipeline: Pipeline, node: Node) -> None:
         return
     check_keys(report, node.value, known, owner=f"a {node.type_name} node")
     if node.type_name == "command":
-        check_job_settings(report, node.value, pipeline.folder, owner="a node")
+        check_job_settings(report, node.value, owner="a node")
 
 
 def _check_given_ports(report: Report, pipeline: Pipeline, node: Node, interface: Interface) -> None:
-    space = node.value.get("search_space")
-    searched = space.children if space is not None else {}
+    searched = children_at(node.value, "search_space")
     for name, value in {**node.inputs, **searched}.items():
         port = interface.inputs.get(name)
         if port is None:
             message = f"The component of {node.name} has no input {name}."
-            report.add("unknown-node-input", value.key_position, message, did_you_mean(name, interface.inputs))
+            report.add("unknown-node-input", value.key_place, message, did_you_mean(name, interface.inputs))
     for name, value in node.inputs.items():
         port = interface.inputs.get(name)
-        if port is not None and port.is_parameter:
+        if port is not None and not port.is_data:
             literal = _literal_given(pipeline, value)
             if literal is not None:
-                check_literal(report, port, literal, is_default=False)
+                check_literal(report, port, literal)
         elif port is not None:
-            _check_data(report, pipeline, value)
+            _check_data(report, value)
     for name, port in interface.inputs.items():
         if port.is_required and name not in node.inputs and name not in searched:
             message = f"The node {node.name} leaves out {name}, which its component requires."
-            report.add("missing-node-input", node.value.key_position, message, f"Add {name} to its inputs.")
+            report.add("missing-node-input", node.value.key_place, message, f"Add {name} to its inputs.")
     for name, value in node.outputs.items():
         if name not in interface.outputs:
             message = f"The component of {node.name} has no output {name}."
-            report.add("unknown-node-output", value.key_position, message, did_you_mean(name, interface.outputs))
+            report.add("unknown-node-output", value.key_place, message, did_you_mean(name, interface.outputs))
 
 
 def _literal_given(pipeline: Pipeline, value: Value) -> Value | None:
     """The value that an input gets, followed through `${{parent.inputs.x}}` to the input of a job."""
-    match = _PARENT_INPUT.fullmatch(value.text or "")
-    return literal_of(value) if match is None else pipeline.literals.get(match.group(1))
+    bound = value.get("path") or value
+    bindings = bindings_in(bound.text or "")
+    if len(bindings) == 1 and bindings[0].written == (bound.text or "").strip():
+        reference = bindings[0].reference
+        return pipeline.literals.get(reference.name) if isinstance(reference, ParentInput) else None
+    return literal_of(value)
 
 
-def _check_data(report: Report, pipeline: Pipeline, value: Value) -> None:
+def _check_data(report: Report, value: Value) -> None:
     path = value.get("path") if value.is_mapping else value
     if value.is_mapping:
         check_keys(report, value, JOB_INPUT_KEYS, owner="an input", are_refused=True)
-    check_local_path(report, path, pipeline.folder, what="data path", rule_id="missing-data")
+    check_local_path(report, path, what="data path", rule_id="missing-data")

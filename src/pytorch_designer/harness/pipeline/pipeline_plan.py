@@ -9,23 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytorch_designer.errors import InvalidSpecError
 from pytorch_designer.harness.job.distribution import process_places
 from pytorch_designer.harness.job.rendering import render_command
 from pytorch_designer.harness.job.snapshot import code_snapshot
 from pytorch_designer.harness.schema.assets import Assets, is_reference
 from pytorch_designer.harness.schema.binding_scope import Scope, Source, leaf_output
-from pytorch_designer.harness.schema.pipeline_faults import Faults
 from pytorch_designer.harness.schema.pipeline_specification import Given, PipelineSpec
-from pytorch_designer.harness.schema.specification import (
-    FILE_TYPES,
-    FOLDER_TYPES,
-    CommandSpec,
-    Distribution,
-    InputSpec,
-    Resources,
-)
+from pytorch_designer.harness.schema.spec_faults import FaultCollector, SpecPlace
+from pytorch_designer.harness.schema.specification import CommandSpec, Distribution, InputSpec, Resources
 from pytorch_designer.harness.schema.values import check_names, check_values, default_value, parse_literal
+from pytorch_designer.harness.schema.vocabulary import FILE_TYPES, FOLDER_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,18 +84,19 @@ def plan_pipeline(
         ParameterError: A single value is wrong.
     """
     check_names("input", inputs or {}, pipeline.inputs, pipeline.name)
-    faults = Faults()
+    faults = FaultCollector()
+    place = SpecPlace(str(pipeline.source))
     planner = _Planner(assets or Assets(), faults)
     given = {**pipeline.given, **_given(pipeline, inputs or {})}
     outer = Scope(pipeline, "", {}, assets or Assets())
-    values = planner.input_values(pipeline, given, outer, str(pipeline.source))
+    values = planner.input_values(pipeline, given, outer, place)
     planner.add_pipeline(pipeline, "", values, {name: name for name in pipeline.outputs})
     outputs = {}
     for name in pipeline.outputs:
         with faults.collecting():
             outputs[name] = _pipeline_output(pipeline, name)
-    nodes = _in_order(planner.nodes, faults, pipeline.source)
-    faults.raise_any(pipeline.source)
+    nodes = _in_order(planner.nodes, faults, place)
+    faults.raise_any(place)
     texts = {name: source.text(_NO_PATHS) for name, source in values.items() if source is not None}
     return Plan(pipeline, nodes, outputs, texts)
 
@@ -110,28 +104,28 @@ def plan_pipeline(
 class _Planner:
     """Collects the command nodes of a pipeline and of those nested in it."""
 
-    def __init__(self, assets: Assets, faults: Faults) -> None:
+    def __init__(self, assets: Assets, faults: FaultCollector) -> None:
         self.nodes: dict[str, PlannedNode] = {}
         self._assets = assets
         self._faults = faults
 
     def input_values(
-        self, pipeline: PipelineSpec, given: Mapping[str, Given], outer: Scope, where: str
+        self, pipeline: PipelineSpec, given: Mapping[str, Given], outer: Scope, place: SpecPlace
     ) -> dict[str, Source | None]:
         """What the inputs of a pipeline stand for, which is given in the scope around it."""
         values: dict[str, Source | None] = dict.fromkeys(pipeline.inputs)
         for name in given:
             if name not in pipeline.inputs:
-                self._faults.add(f"{pipeline.label} has no input {name}.", where)
+                self._faults.add(f"{pipeline.label} has no input {name}.", place.below("inputs", name))
         for name, port in pipeline.inputs.items():
             with self._faults.collecting():
-                source = outer.resolve(given[name], where) if name in given else None
+                source = outer.resolve(given[name], place) if name in given else None
                 if source is None:
                     default = default_value(port)
                     source = None if default is None else Source((str(default),))
                 if source is None and not port.is_optional:
-                    self._faults.add(f"The input {name} of {pipeline.label} has no value.", where)
-                values[name] = source if source is None else _checked(port, source, pipeline.name, where)
+                    self._faults.add(f"The input {name} of {pipeline.label} has no value.", place.below("inputs", name))
+                values[name] = source if source is None else _checked(port, source, pipeline.name, place)
         return values
 
     def add_pipeline(
@@ -142,17 +136,18 @@ class _Planner:
         writers: dict[str, str] = {}
         for node in pipeline.nodes.values():
             for port, name in node.bound_outputs.items():
+                place = node.place.below("outputs", port)
                 if port not in node.component.outputs:
-                    self._faults.add(f"The node {node.name} has no output {port}.", node.where)
+                    self._faults.add(f"The node {node.name} has no output {port}.", place)
                 if name not in pipeline.outputs:
-                    self._faults.add(f"The pipeline has no output {name}.", node.where)
+                    self._faults.add(f"The pipeline has no output {name}.", place)
                 elif name in writers:
-                    self._faults.add(f"{writers[name]} and {node.name} both write the output {name}.", node.where)
+                    self._faults.add(f"{writers[name]} and {node.name} both write the output {name}.", place)
                 writers[name] = node.name
             bound = {port: exports[name] for port, name in node.bound_outputs.items() if name in exports}
             with self._faults.collecting():
                 if isinstance(node.component, PipelineSpec):
-                    inner = self.input_values(node.component, node.inputs, scope, node.where)
+                    inner = self.input_values(node.component, node.inputs, scope, node.place)
                     self.add_pipeline(node.component, f"{prefix}{node.name}.", inner, bound)
                 else:
                     self._add_command(node, node.component, prefix, scope, bound)
@@ -164,26 +159,28 @@ class _Planner:
         inputs: dict[str, Source] = {}
         for name, given in node.inputs.items():
             if name not in spec.inputs:
-                self._faults.add(f"The node {node.name} has no input {name}.", node.where)
+                self._faults.add(f"The node {node.name} has no input {name}.", node.place.below("inputs", name))
                 continue
-            with self._faults.collecting(node.where):
-                source = scope.resolve(given, node.where)
+            place = node.place.below("inputs", name)
+            with self._faults.collecting(place):
+                source = scope.resolve(given, place)
                 if source is not None:
-                    inputs[name] = _checked(spec.inputs[name], source, node.name, node.where)
+                    inputs[name] = _checked(spec.inputs[name], source, node.name, place)
                 elif spec.inputs[name].is_required:
-                    self._faults.add(f"The input {name} of {node.name} has no value.", node.where)
+                    self._faults.add(f"The input {name} of {node.name} has no value.", place)
         for name, port in spec.inputs.items():
             if port.is_required and name not in node.inputs:
-                self._faults.add(f"The input {name} of {node.name} has no value.", node.where)
+                place = node.place.below("inputs", name)
+                self._faults.add(f"The input {name} of {node.name} has no value.", place)
         variables = {}
         for name, text in node.environment_variables.items():
             with self._faults.collecting():
-                variables[name] = scope.resolve(Given(text), node.where) or Source(("",))
+                variables[name] = scope.resolve(Given(text), node.place) or Source(("",))
         with self._faults.collecting():
             code_snapshot(spec)
-        with self._faults.collecting(node.where):
+        with self._faults.collecting(node.place):
             process_places(spec)
-        with self._faults.collecting(node.where):
+        with self._faults.collecting(node.place):
             _check_command(spec, inputs)
         sources = (*inputs.values(), *variables.values())
         needs = frozenset(output.node for source in sources for output in source.outputs)
@@ -203,30 +200,28 @@ def _given(pipeline: PipelineSpec, inputs: Mapping[str, object]) -> dict[str, Gi
     return given
 
 
-def _checked(port: InputSpec, source: Source, owner: str, where: str) -> Source:
+def _checked(port: InputSpec, source: Source, owner: str, place: SpecPlace) -> Source:
     """`source`, which goes to `port`; a literal is shown as the port's type shows it."""
     if port.is_data:
         if not source.is_path:
-            raise InvalidSpecError(
+            raise place.error(
                 f"The input {port.name} of {owner} is a {port.type} and was given {source.text(_NO_PATHS)!r}.",
-                where=where,
-                advice="Write it as {type: ..., path: ...}.",
+                "Write it as {type: ..., path: ...}.",
             )
-        _check_data(port, source, owner, where)
+        _check_data(port, source, owner, place)
         return source
     if source.is_path and port.type != "string":
-        raise InvalidSpecError(f"The input {port.name} of {owner} is a {port.type} and was given data.", where=where)
+        raise place.error(f"The input {port.name} of {owner} is a {port.type} and was given data.")
     return source if source.is_path else Source((str(parse_literal(port, source.text(_NO_PATHS))),))
 
 
-def _check_data(port: InputSpec, source: Source, owner: str, where: str) -> None:
+def _check_data(port: InputSpec, source: Source, owner: str, place: SpecPlace) -> None:
     if not source.outputs:
         check_values(_spec_with(port), {port.name: source.text(_NO_PATHS)})
     elif len(source.parts) == 1:
         kinds = (port.type, source.outputs[0].type)
         if any(kind in FILE_TYPES for kind in kinds) and any(kind in FOLDER_TYPES for kind in kinds):
-            what = f"The input {port.name} of {owner} is a {kinds[0]} and was given a {kinds[1]}."
-            raise InvalidSpecError(what, where=where)
+            raise place.error(f"The input {port.name} of {owner} is a {kinds[0]} and was given a {kinds[1]}.")
 
 
 def _spec_with(port: InputSpec) -> CommandSpec:
@@ -241,8 +236,8 @@ def _check_command(spec: CommandSpec, inputs: Mapping[str, Source]) -> None:
 
 
 def _with_overrides(node: NodeSpec, component: CommandSpec, scope: Scope) -> CommandSpec:
-    resources = {name: _plain(scope, text, node.where) for name, text in node.resources.items()}
-    distribution = {name: _plain(scope, text, node.where) for name, text in node.distribution.items()}
+    resources = {name: _plain(scope, text, node.place) for name, text in node.resources.items()}
+    distribution = {name: _plain(scope, text, node.place) for name, text in node.distribution.items()}
     count = "instance_count"
     per_node = distribution.get("process_count_per_instance", distribution.get("process_count_per_node", "1"))
     return replace(
@@ -265,10 +260,10 @@ def _with_overrides(node: NodeSpec, component: CommandSpec, scope: Scope) -> Com
     )
 
 
-def _plain(scope: Scope, text: str, where: str) -> str:
-    source = scope.resolve(Given(text), where)
+def _plain(scope: Scope, text: str, place: SpecPlace) -> str:
+    source = scope.resolve(Given(text), place)
     if source is None or source.outputs:
-        raise InvalidSpecError(f"{text} has no value before the pipeline runs.", where=where)
+        raise place.error(f"{text} has no value before the pipeline runs.")
     return source.text(_NO_PATHS)
 
 
@@ -281,22 +276,21 @@ def _pipeline_output(pipeline: PipelineSpec, name: str) -> tuple[str, str]:
     for node in pipeline.nodes.values():
         for port, bound in node.bound_outputs.items():
             if bound == name:
-                return leaf_output(node, port, "", node.where).port
-    raise InvalidSpecError(
+                return leaf_output(node, port, "", node.place).port
+    raise SpecPlace(str(pipeline.source), keys=("outputs", name)).error(
         f"No node writes the output {name} of the pipeline.",
-        where=pipeline.source,
-        advice=f"Bind an output of a node to ${{{{parent.outputs.{name}}}}}, or remove it.",
+        f"Bind an output of a node to ${{{{parent.outputs.{name}}}}}, or remove it.",
     )
 
 
-def _in_order(nodes: Mapping[str, PlannedNode], faults: Faults, source: Path) -> dict[str, PlannedNode]:
+def _in_order(nodes: Mapping[str, PlannedNode], faults: FaultCollector, place: SpecPlace) -> dict[str, PlannedNode]:
     """The nodes, each after those that it needs."""
     ordered: dict[str, PlannedNode] = {}
     waiting = dict(nodes)
     while waiting:
         ready = [name for name, node in waiting.items() if not node.needs & waiting.keys()]
         if not ready:
-            faults.add(f"Nodes wait for each other in a circle: {', '.join(_circle(waiting))}.", source)
+            faults.add(f"Nodes wait for each other in a circle: {', '.join(_circle(waiting))}.", place)
             break
         ordered.update({name: waiting.pop(name) for name in ready})
     return ordered

@@ -28,7 +28,7 @@ from pytorch_designer.harness.pipeline.pipeline_state import (
     write_state,
 )
 from pytorch_designer.harness.reuse.node_reuse import Reuse
-from pytorch_designer.harness.schema.specification import FILE_TYPES
+from pytorch_designer.harness.schema.vocabulary import FILE_TYPES
 from pytorch_designer.system.resources import available_memory_bytes
 from pytorch_designer.system.stop_requests import StopRequest, stop_on_signals
 

@@ -19,8 +19,8 @@ from pytorch_designer.harness.job.snapshot import code_snapshot
 from pytorch_designer.harness.pipeline.pipeline_state import NodeState
 from pytorch_designer.harness.reuse.reuse_cache import is_empty
 from pytorch_designer.harness.reuse.reuse_key import reuse_key
-from pytorch_designer.harness.schema.specification import FILE_TYPES
 from pytorch_designer.harness.schema.values import check_values
+from pytorch_designer.harness.schema.vocabulary import FILE_TYPES
 from pytorch_designer.storage.output import write_atomically
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Registered names as local files and folders, which a small YAML file maps.
+"""Assets file: a small YAML file that maps registered names to local files and folders.
 
     azureml:flowers:3: data/flowers           # one version
     azureml:flowers: data/flowers             # every version, and @latest
@@ -15,12 +15,13 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytorch_designer.errors import InvalidSpecError, UnsupportedLocallyError
-from pytorch_designer.harness.schema.yaml_document import read_yaml
+from pytorch_designer.harness.schema.yaml_tree import read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from pytorch_designer.harness.schema.spec_faults import SpecPlace
 
 _PREFIX = "azureml:"
 _REMOTE = re.compile(r"(azureml:|git\+|/subscriptions/|[a-z][a-z0-9+.-]+://)", re.IGNORECASE)
@@ -29,12 +30,12 @@ _VERSION = re.compile(r"(:[^:/@]+|@[^:/@]+|/versions/[^/]+|/labels/[^/]+)$")
 
 @dataclass(frozen=True)
 class Assets:
-    """Local paths, absolute, by registered name without `azureml:`."""
+    """Absolute local paths by registered name without `azureml:`."""
 
     paths: Mapping[str, Path] = field(default_factory=dict)
 
-    def find(self, reference: str, where: str) -> Path:
-        """The path for a registered name; a name with its version goes before one without.
+    def find(self, reference: str, place: SpecPlace) -> Path:
+        """The path for a registered name; a name with its version takes precedence.
 
         Raises:
             UnsupportedLocallyError: There is none for it.
@@ -43,10 +44,9 @@ class Assets:
         for key in (name, _VERSION.sub("", name)):
             if key in self.paths:
                 return self.paths[key]
-        raise UnsupportedLocallyError(
+        raise place.unsupported(
             f"{reference} is not on this machine.",
-            where=where,
-            advice=f"Add a line `{reference}: LOCAL_PATH` to a YAML file and name it with --assets.",
+            f"Add a line `{reference}: LOCAL_PATH` to a YAML file and name it with --assets.",
         )
 
 
@@ -54,22 +54,22 @@ def read_assets(path: Path) -> Assets:
     """Read an assets file.
 
     Raises:
-        InvalidSpecError: It is no YAML mapping of names to paths, or a path does not exist.
+        InvalidSpecError: It is not a YAML mapping of names to paths, or a path does not exist.
     """
     document = read_yaml(path)
     paths = {}
-    for name, value in document.data.items():
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise InvalidSpecError(f"{name} must be a registered name with a path.", where=document.where(name))
-        target = (document.path.parent / value).resolve()
+    for name, value in document.mapping().children.items():
+        if not value.has_text_key or value.text is None:
+            raise value.key_place.error(f"{name} must be a registered name with a path.")
+        target = (document.path.parent / value.text).resolve()
         if not target.exists():
-            raise InvalidSpecError(f"There is no {target}.", where=document.where(name))
+            raise value.key_place.error(f"There is no {target}.")
         paths[_name(name)] = target
     return Assets(paths)
 
 
 def is_reference(text: str) -> bool:
-    """Whether `text` is a registered name or an address, and not a local path."""
+    """Whether `text` is a registered name or an address, not a local path."""
     return _REMOTE.match(text) is not None
 
 

@@ -1,24 +1,30 @@
 """azure-ai-ml objects as the plain data of `specification`: the only module that knows that SDK's classes.
 
-It is not imported here either: whoever has an object has imported it. Public attributes are read, and the plain dicts
-of `_to_rest_inputs()` and `_to_rest_outputs()`, which have been the same in all its releases from 1.4 to 1.35: `dump()`
+The SDK is not imported here either: whoever has an object has imported it. What is read are public attributes and the
+plain dicts of `_to_rest_inputs()` and `_to_rest_outputs()`, which have not changed from release 1.4 to 1.35. `dump()`
 changes values and paths, and a bound input cannot be shown as text.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pytorch_designer.errors import InvalidSpecError, UnsupportedLocallyError
+import yaml
+
 from pytorch_designer.harness.schema.assets import Assets, is_reference
 from pytorch_designer.harness.schema.bindings import is_binding, parse_output
-from pytorch_designer.harness.schema.pipeline_faults import Faults
 from pytorch_designer.harness.schema.pipeline_file import read_component_file
 from pytorch_designer.harness.schema.pipeline_specification import Given, NodeSpec, PipelineSettings, PipelineSpec
+from pytorch_designer.harness.schema.spec_faults import FaultCollector, SpecPlace
 from pytorch_designer.harness.schema.specification import CommandSpec, Distribution, InputSpec, OutputSpec, Resources
+from pytorch_designer.harness.schema.yaml_tree import YamlDocument, parse_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _MODES = {"Upload": "upload", "ReadWriteMount": "rw_mount", "Direct": "direct"}
 _ANONYMOUS = "CliV2AnonymousEnvironment"
@@ -33,14 +39,14 @@ def command_component(component: Any) -> CommandSpec:
         UnsupportedLocallyError: It is another kind of component, or its code is not on this machine.
         InvalidSpecError: It has no command.
     """
-    base = Path(component.base_path or Path.cwd()).resolve()
+    base = _base_path(component)
+    place = SpecPlace(str(base))
     kind = getattr(component, "type", None)
     if kind != "command":
-        raise UnsupportedLocallyError(
-            f"{component.name} is a {kind} component; only command components can run here.", where=base
-        )
+        raise place.unsupported(f"{component.name} is a {kind} component; only command components can run here.")
     if not component.command:
-        raise InvalidSpecError(f"{component.name} has no command.", where=base)
+        raise place.error(f"{component.name} has no command.")
+    tags = component.tags or {}
     return CommandSpec(
         name=component.name or "component",
         version=None if component.version is None else str(component.version),
@@ -53,8 +59,8 @@ def command_component(component: Any) -> CommandSpec:
         environment_variables=dict(getattr(component, "environment_variables", None) or {}),
         distribution=distribution(component.distribution),
         resources=resources(component.resources),
-        inputs={name: _input(name, port) for name, port in component.inputs.items()},
-        outputs={name: _output(name, port) for name, port in component.outputs.items()},
+        inputs={name: _input(name, port, tags) for name, port in component.inputs.items()},
+        outputs={name: _output(name, port, tags) for name, port in component.outputs.items()},
         is_deterministic=component.is_deterministic is not False,
         source=base,
     )
@@ -71,10 +77,10 @@ def pipeline_job(job: Any, assets: Assets | None = None) -> PipelineSpec:
         UnsupportedLocallyError: It is another kind of job, or has nodes that cannot run here.
         InvalidSpecError: It cannot be used.
     """
-    base = Path(getattr(job, "base_path", None) or Path.cwd()).resolve()
+    base = _base_path(job)
     if getattr(job, "type", None) != "pipeline" or not hasattr(job, "jobs"):
-        raise UnsupportedLocallyError(f"{type(job).__name__} is no pipeline job.", where=base)
-    faults = Faults()
+        raise SpecPlace(str(base)).unsupported(f"{type(job).__name__} is not a pipeline job.")
+    faults = FaultCollector()
     reader = _PipelineReader(assets or Assets(), faults)
     if isinstance(job.component, str):
         return _job_of_registered(job, base, assets or Assets())
@@ -93,15 +99,23 @@ def pipeline_job(job: Any, assets: Assets | None = None) -> PipelineSpec:
         display_name=job.display_name,
         experiment_name=job.experiment_name,
     )
-    faults.raise_any(base)
+    faults.raise_any(SpecPlace(str(base)))
     return spec
+
+
+def object_document(job_or_component: Any) -> YamlDocument:
+    """The YAML that the SDK would write for a component or job. Its places have keys but no lines."""
+    plain = json.loads(json.dumps(job_or_component._to_dict(), default=str))
+    path = _base_path(job_or_component) / str(job_or_component.name or job_or_component.display_name or "object")
+    return parse_yaml(yaml.safe_dump(plain, sort_keys=False), path, has_lines=False)
 
 
 def _job_of_registered(job: Any, base: Path, assets: Assets) -> PipelineSpec:
     """A job that says no more than which registered pipeline component to run, and with what."""
-    component = read_component_file(assets.find(job.component, str(base)), assets)
+    place = SpecPlace(str(base))
+    component = read_component_file(assets.find(job.component, place), assets)
     if not isinstance(component, PipelineSpec):
-        raise InvalidSpecError(f"{job.component} is no pipeline component.", where=base)
+        raise place.error(f"{job.component} is not a pipeline component.")
     return replace(
         component,
         given=_given_inputs(job, base),
@@ -115,7 +129,7 @@ def _job_of_registered(job: Any, base: Path, assets: Assets) -> PipelineSpec:
 class _PipelineReader:
     """Reads the nodes of a pipeline and of those nested in it."""
 
-    def __init__(self, assets: Assets, faults: Faults) -> None:
+    def __init__(self, assets: Assets, faults: FaultCollector) -> None:
         self._assets = assets
         self._faults = faults
 
@@ -127,24 +141,21 @@ class _PipelineReader:
         return nodes
 
     def _node(self, name: str, node: Any, base: Path) -> NodeSpec:
-        where = f"node {name} of {base}"
+        place = SpecPlace(str(base), keys=("jobs", name))
         kind = getattr(node, "type", type(node).__name__)
         if kind not in {"command", "pipeline"}:
-            raise UnsupportedLocallyError(
-                f"The node {name} is a {kind} node; only command and pipeline nodes can run here.", where=where
-            )
-        component = node.component
+            raise place.unsupported(f"The node {name} is a {kind} node; only command and pipeline nodes can run here.")
         own = Path(getattr(node, "base_path", None) or base).resolve()
         outputs = node._to_rest_outputs()
         targets = {port: value.get("value", value.get("uri")) for port, value in outputs.items()}
         is_command = kind == "command"
         return NodeSpec(
             name=name,
-            component=self._component(name, component, where),
-            where=where,
+            component=self._component(name, node.component, place),
+            place=place,
             inputs=_given_inputs(node, own),
             bound_outputs={
-                port: parse_output(text, where)
+                port: parse_output(text, place)
                 for port, text in targets.items()
                 if isinstance(text, str) and is_binding(text)
             },
@@ -160,13 +171,13 @@ class _PipelineReader:
             compute=_text(node.compute),
         )
 
-    def _component(self, name: str, component: Any, where: str) -> CommandSpec | PipelineSpec:
+    def _component(self, name: str, component: Any, place: SpecPlace) -> CommandSpec | PipelineSpec:
         if isinstance(component, str):
-            return read_component_file(self._assets.find(component, where), self._assets)
+            return read_component_file(self._assets.find(component, place), self._assets)
         if getattr(component, "type", None) != "pipeline":
             spec = command_component(component)
             return replace(spec, name=name, version=None) if spec.name == _ANONYMOUS_COMPONENT else spec
-        base = Path(component.base_path or Path.cwd()).resolve()
+        base = _base_path(component)
         return PipelineSpec(
             name=name if component.name in {None, _ANONYMOUS_COMPONENT} else component.name,
             source=base,
@@ -192,7 +203,11 @@ def resources(value: Any) -> Resources:
     return Resources(int(_attribute(value, "instance_count") or 1), _attribute(value, "shm_size"))
 
 
-def _input(name: str, port: Any) -> InputSpec:
+def _base_path(owner: Any) -> Path:
+    return Path(getattr(owner, "base_path", None) or Path.cwd()).resolve()
+
+
+def _input(name: str, port: Any, tags: Mapping[str, str]) -> InputSpec:
     return InputSpec(
         name=name,
         type=port.type,
@@ -203,11 +218,18 @@ def _input(name: str, port: Any) -> InputSpec:
         choices=tuple(choice.value if isinstance(choice, Enum) else choice for choice in port.enum or ()),
         description=port.description or "",
         mode=port.mode,
+        holds=tags.get(f"port.{name}"),
     )
 
 
-def _output(name: str, port: Any) -> OutputSpec:
-    return OutputSpec(name, type=port.type, mode=port.mode or "rw_mount", description=port.description or "")
+def _output(name: str, port: Any, tags: Mapping[str, str]) -> OutputSpec:
+    return OutputSpec(
+        name,
+        type=port.type,
+        mode=port.mode or "rw_mount",
+        description=port.description or "",
+        holds=tags.get(f"port.{name}"),
+    )
 
 
 def _environment(value: Any) -> Any:
@@ -226,8 +248,8 @@ def _environment(value: Any) -> Any:
 
 def _local_path(base: Path, value: Any) -> Path:
     text = str(getattr(value, "path", value))
-    if text.startswith(("azureml:", "/subscriptions/", "git+", "http://", "https://")):
-        raise UnsupportedLocallyError(f"The code {text} is not on this machine.", where=base)
+    if is_reference(text):
+        raise SpecPlace(str(base)).unsupported(f"The code {text} is not on this machine.")
     return (base / text).resolve()
 
 
@@ -267,7 +289,7 @@ def _flat_inputs(ports: Any, prefix: str = "") -> dict[str, InputSpec]:
         if port.type == "group":
             flat |= _flat_inputs(port.values, f"{prefix}{name}.")
         else:
-            flat[f"{prefix}{name}"] = _input(f"{prefix}{name}", port)
+            flat[f"{prefix}{name}"] = _input(f"{prefix}{name}", port, {})
     return flat
 
 

@@ -1,9 +1,11 @@
-"""The expressions by which the parts of a pipeline refer to each other.
+"""Expressions in commands and pipelines.
 
-    ${{parent.inputs.NAME}}             an input of the pipeline; NAME may be `group.name`
-    ${{parent.jobs.NODE.outputs.NAME}}  an output of another node
-    ${{parent.jobs.NODE.inputs.NAME}}   what another node was given
-    ${{parent.outputs.NAME}}            only as the target of a node's output
+    ${{inputs.NAME}}, ${{outputs.NAME}}  in a command: the value of a port
+    $[[ ... ]]                           in a command: left out with the optional input in it
+    ${{parent.inputs.NAME}}              in a pipeline: one of its inputs; NAME may be `group.name`
+    ${{parent.jobs.NODE.outputs.NAME}}   an output of another node
+    ${{parent.jobs.NODE.inputs.NAME}}    what another node was given
+    ${{parent.outputs.NAME}}             only as the target of a node's output
 
 Spaces inside the braces are allowed, and text around them: `${{parent.inputs.folder}}/part`.
 """
@@ -12,20 +14,35 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from pytorch_designer.errors import InvalidSpecError
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-_BINDING = re.compile(r"\$\{\{\s*(.*?)\s*\}\}", re.DOTALL)
-_NAME = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
-_INPUT = re.compile(rf"parent\.inputs\.({_NAME})")
-_OF_NODE = re.compile(rf"parent\.jobs\.(\w+)\.(inputs|outputs)\.({_NAME})")
-_OUTPUT = re.compile(rf"\$\{{\{{\s*parent\.outputs\.({_NAME})\s*\}}\}}")
-_FORMS = "Use ${{parent.inputs.NAME}} or ${{parent.jobs.NODE.outputs.NAME}}."
+    from pytorch_designer.harness.schema.spec_faults import SpecPlace
+
+_BINDING = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
+_BLOCK = re.compile(r"\$\[\[(.*?)\]\]", re.DOTALL)
+_PATH = re.compile(r"[A-Za-z_][\w-]*(\.[\w-]+)*")
+_HALF_BINDINGS = (
+    (re.compile(r"(?<![$\w{])\{\{\s*(?:parent\.)?(?:inputs|outputs|jobs)\.[^{}]*\}\}"), "The dollar sign is missing."),
+    (re.compile(r"\$\{\s*(?:parent\.)?(?:inputs|outputs|jobs)\.[^{}]*\}"), "A binding has two braces on each side."),
+    (re.compile(r"\$\{\{(?![^}]*\}\})[^}\s]*\}?"), "The closing braces are missing."),
+    (re.compile(r"\$\[\[(?!.*?\]\])", re.DOTALL), "The closing brackets are missing."),
+)
+PIPELINE_FORMS = "Use ${{parent.inputs.NAME}} or ${{parent.jobs.NODE.outputs.NAME}}."
 
 
 @dataclass(frozen=True)
 class ParentInput:
     """`${{parent.inputs.NAME}}`."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class ParentOutput:
+    """`${{parent.outputs.NAME}}`."""
 
     name: str
 
@@ -42,55 +59,115 @@ class NodePort:
 Part = str | ParentInput | NodePort
 
 
-def has_binding(text: str) -> bool:
-    """Whether there is an expression in `text`."""
-    return "${{" in text
+@dataclass(frozen=True)
+class Binding:
+    """One `${{ ... }}`.
+
+    Attributes:
+        written: As it stands in the text.
+        parts: The dotted name between the braces, split at dots; empty if it is not a dotted name.
+        start: Index of its first character in the text.
+        end: Index after its last character.
+    """
+
+    written: str
+    parts: tuple[str, ...]
+    start: int
+    end: int
+
+    @property
+    def reference(self) -> ParentInput | ParentOutput | NodePort | None:
+        """What it refers to in a pipeline, or None if it means nothing there."""
+        match self.parts:
+            case ("parent", "inputs", *name) if name:
+                return ParentInput(".".join(name))
+            case ("parent", "outputs", *name) if name:
+                return ParentOutput(".".join(name))
+            case ("parent", "jobs", node, "inputs" | "outputs" as section, *name) if name:
+                return NodePort(node, ".".join(name), is_output=section == "outputs")
+        return None
+
+
+@dataclass(frozen=True)
+class OptionalBlock:
+    """One `$[[ ... ]]`; `start` and `end` are indices in the text."""
+
+    written: str
+    content: str
+    start: int
+    end: int
+
+
+def bindings_in(text: str) -> list[Binding]:
+    """All bindings, including those that mean nothing."""
+    return [_binding(match) for match in _BINDING.finditer(text)]
+
+
+def optional_blocks_in(text: str) -> list[OptionalBlock]:
+    """All optional blocks."""
+    return [_block(match) for match in _BLOCK.finditer(text)]
+
+
+def half_bindings_in(text: str) -> list[tuple[str, str]]:
+    """Incomplete bindings and blocks, each with what is wrong with it."""
+    return [(match.group(0), advice) for pattern, advice in _HALF_BINDINGS for match in pattern.finditer(text)]
+
+
+def replace_bindings(text: str, value: Callable[[Binding], str]) -> str:
+    """`text` with the value of each binding."""
+    return _BINDING.sub(lambda match: value(_binding(match)), text)
+
+
+def replace_blocks(text: str, value: Callable[[OptionalBlock], str]) -> str:
+    """`text` with the value of each optional block."""
+    return _BLOCK.sub(lambda match: value(_block(match)), text)
 
 
 def is_binding(text: str) -> bool:
-    """Whether `text` begins with an expression, as the target of a node's output does.
+    """Whether `text` begins with a binding, as the target of a node's output does.
 
-    The path of a place in storage may hold macros of the service, `${{name}}` for instance, and is none.
+    The path of a place in storage may contain macros of the service, such as `${{name}}`; it is not a binding.
     """
     return text.lstrip().startswith("${{")
 
 
-def parse_text(text: str, where: str) -> tuple[Part, ...]:
-    """Cut `text` into plain parts and references; plain parts are not empty.
+def parse_text(text: str, place: SpecPlace) -> tuple[Part, ...]:
+    """Plain parts and references of a text in a pipeline; plain parts are not empty.
 
     Raises:
-        InvalidSpecError: An expression means nothing in a pipeline, or is not closed.
+        InvalidSpecError: A binding means nothing in a pipeline, or is not closed.
     """
     parts: list[Part] = []
     end = 0
-    for match in _BINDING.finditer(text):
-        parts += [text[end : match.start()], _reference(match.group(1), match.group(0), where)]
-        end = match.end()
-    rest = text[end:]
-    if has_binding(rest):
-        raise InvalidSpecError(f"{text} has a binding without its closing braces.", where=where, advice=_FORMS)
-    return tuple(part for part in (*parts, rest) if part != "")
+    for binding in bindings_in(text):
+        reference = binding.reference
+        if reference is None or isinstance(reference, ParentOutput):
+            raise place.error(f"{binding.written} means nothing in a pipeline.", PIPELINE_FORMS)
+        parts += [text[end : binding.start], reference]
+        end = binding.end
+    if "${{" in text[end:]:
+        raise place.error(f"{text} has a binding without its closing braces.", PIPELINE_FORMS)
+    return tuple(part for part in (*parts, text[end:]) if part != "")
 
 
-def parse_output(text: str, where: str) -> str:
-    """The name of the pipeline's output in `${{parent.outputs.NAME}}`.
+def parse_output(text: str, place: SpecPlace) -> str:
+    """The name of the pipeline output in `${{parent.outputs.NAME}}`.
 
     Raises:
         InvalidSpecError: It is something else.
     """
-    match = _OUTPUT.fullmatch(text.strip())
-    if match is None:
-        raise InvalidSpecError(
-            f"{text} is no output of the pipeline.", where=where, advice="Use ${{parent.outputs.NAME}}."
-        )
-    return match.group(1)
+    bindings = bindings_in(text)
+    reference = bindings[0].reference if bindings and bindings[0].written == text.strip() else None
+    if not isinstance(reference, ParentOutput):
+        raise place.error(f"{text} is not an output of the pipeline.", "Use ${{parent.outputs.NAME}}.")
+    return reference.name
 
 
-def _reference(content: str, written: str, where: str) -> Part:
-    match = _INPUT.fullmatch(content)
-    if match is not None:
-        return ParentInput(match.group(1))
-    match = _OF_NODE.fullmatch(content)
-    if match is not None:
-        return NodePort(match.group(1), match.group(3), is_output=match.group(2) == "outputs")
-    raise InvalidSpecError(f"{written} means nothing in a pipeline.", where=where, advice=_FORMS)
+def _binding(match: re.Match[str]) -> Binding:
+    content = match.group(1).strip()
+    parts = tuple(content.split(".")) if _PATH.fullmatch(content) else ()
+    return Binding(match.group(0), parts, match.start(), match.end())
+
+
+def _block(match: re.Match[str]) -> OptionalBlock:
+    return OptionalBlock(match.group(0), match.group(1), match.start(), match.end())

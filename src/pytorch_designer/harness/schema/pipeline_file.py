@@ -1,30 +1,29 @@
-"""A pipeline's YAML file (schemas pipelineJob and pipelineComponent, SDK v2) as a `PipelineSpec`.
+"""Pipeline YAML files (schemas pipelineJob and pipelineComponent, SDK v2) as `PipelineSpec`.
 
 Component files are read from the paths in it, which are relative to its folder; registered components from where the
-assets file says. Everything that is wrong is collected and raised at once.
+assets file says. All faults are collected and raised at once.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pytorch_designer.errors import InvalidSpecError, UnsupportedLocallyError
+from pytorch_designer.errors import InvalidSpecError
 from pytorch_designer.harness.schema.assets import Assets, is_reference
 from pytorch_designer.harness.schema.bindings import NodePort, ParentInput, is_binding, parse_output, parse_text
-from pytorch_designer.harness.schema.component_file import command_at, command_spec, read_input, read_output
-from pytorch_designer.harness.schema.pipeline_faults import Faults
+from pytorch_designer.harness.schema.component_file import command_at, command_spec, inline_command
+from pytorch_designer.harness.schema.interface import given_value, read_input, read_output
 from pytorch_designer.harness.schema.pipeline_specification import Given, NodeSpec, PipelineSettings, PipelineSpec
+from pytorch_designer.harness.schema.spec_faults import FaultCollector, SpecPlace
 from pytorch_designer.harness.schema.specification import CommandSpec, InputSpec, OutputSpec
-from pytorch_designer.harness.schema.yaml_document import YamlDocument, read_yaml
-from pytorch_designer.harness.schema.yaml_section import Section
+from pytorch_designer.harness.schema.yaml_fields import Fields
+from pytorch_designer.harness.schema.yaml_tree import Value, YamlDocument, read_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 _FOLDER = "uri_folder"
-_OF_THE_NODE = ("inputs", "outputs", "resources", "distribution", "environment_variables", "name", "display_name")
 
 
 def read_pipeline(path: Path, assets: Assets | None = None) -> PipelineSpec:
@@ -39,16 +38,17 @@ def read_pipeline(path: Path, assets: Assets | None = None) -> PipelineSpec:
 
 
 def pipeline_spec(document: YamlDocument, assets: Assets | None = None) -> PipelineSpec:
-    """The pipeline that a YAML file holds; raises as `read_pipeline` does."""
-    faults = Faults()
+    """The pipeline in a YAML document; raises as `read_pipeline` does."""
+    faults = FaultCollector()
     spec = _Reader(assets or Assets(), faults).pipeline(document)
-    faults.raise_any(document.path)
+    faults.raise_any(SpecPlace(str(document.path)))
     return spec
 
 
 def is_pipeline(document: YamlDocument) -> bool:
-    """Whether a YAML file holds a pipeline and not a command component."""
-    return str(document.data.get("type", "")).lower() == "pipeline" or "jobs" in document.data
+    """Whether a YAML document is a pipeline, not a command component."""
+    kind = document.root.get("type")
+    return (kind is not None and str(kind.plain).lower() == "pipeline") or "jobs" in document.root.children
 
 
 def read_component_file(path: Path, assets: Assets) -> CommandSpec | PipelineSpec:
@@ -58,15 +58,15 @@ def read_component_file(path: Path, assets: Assets) -> CommandSpec | PipelineSpe
 
 
 class _Reader:
-    """Reads one pipeline and the components in it."""
+    """Reader of one pipeline and the components in it."""
 
-    def __init__(self, assets: Assets, faults: Faults, ancestors: tuple[Path, ...] = ()) -> None:
+    def __init__(self, assets: Assets, faults: FaultCollector, ancestors: tuple[Path, ...] = ()) -> None:
         self._assets = assets
         self._faults = faults
         self._ancestors = ancestors
 
     def pipeline(self, document: YamlDocument) -> PipelineSpec:
-        top = Section.whole(document)
+        top = Fields(document.mapping())
         inputs, given = self._inputs(top)
         outputs, given_outputs = self._outputs(top)
         spec = PipelineSpec(
@@ -77,19 +77,19 @@ class _Reader:
             outputs=outputs,
             given=given,
             given_outputs=given_outputs,
-            settings=_settings(top),
+            settings=_settings(top.fields("settings")),
             display_name=top.text("display_name"),
             experiment_name=top.text("experiment_name"),
         )
-        if "jobs" not in top.data and "component" in top.data:
+        if "jobs" not in top.mapping.children and "component" in top.mapping.children:
             return self._of_component(top, spec)
-        return replace(spec, nodes=self._nodes(top, spec))
+        return replace(spec, nodes=self._nodes(top.entries("jobs"), spec))
 
-    def _of_component(self, top: Section, job: PipelineSpec) -> PipelineSpec:
-        """A job that says no more than which pipeline component to run, and with what."""
+    def _of_component(self, top: Fields, job: PipelineSpec) -> PipelineSpec:
+        """A job that only runs a pipeline component."""
         component = self._component_file(top)
         if not isinstance(component, PipelineSpec):
-            raise top.fault("component must be a pipeline component.", "component")
+            raise top.mapping.children["component"].key_place.error("component must be a pipeline component.")
         return replace(
             component,
             given=job.given,
@@ -99,201 +99,174 @@ class _Reader:
             experiment_name=job.experiment_name,
         )
 
-    def _inputs(self, top: Section) -> tuple[dict[str, InputSpec], dict[str, Given]]:
+    def _inputs(self, top: Fields) -> tuple[dict[str, InputSpec], dict[str, Given]]:
         ports: dict[str, InputSpec] = {}
         given: dict[str, Given] = {}
-        for name, section in _flat_entries(top.mapping("inputs")):
+        for name, entry in _flat(top.entries("inputs")).items():
             with self._faults.collecting():
-                value = _given(section)
+                value = _given(entry)
                 if value is not None:
                     given[name] = value
-                ports[name] = _pipeline_input(name, section, value)
+                ports[name] = _pipeline_input(name, entry, value)
         return ports, given
 
-    def _outputs(self, top: Section) -> tuple[dict[str, OutputSpec], dict[str, Path]]:
+    def _outputs(self, top: Fields) -> tuple[dict[str, OutputSpec], dict[str, Path]]:
         ports: dict[str, OutputSpec] = {}
         paths: dict[str, Path] = {}
-        for name, section in _entries(top.mapping("outputs")):
+        for name, entry in top.entries("outputs").items():
             with self._faults.collecting():
-                ports[name] = read_output(name, _with_type(section))
-                path = section.text("path")
+                ports[name] = read_output(name, entry, default_type=_FOLDER)
+                path = Fields(entry).text("path")
                 if path is not None and not is_reference(path):
-                    paths[name] = (section.document.path.parent / path).resolve()
+                    paths[name] = (entry.folder / path).resolve()
         return ports, paths
 
-    def _nodes(self, top: Section, pipeline: PipelineSpec) -> dict[str, NodeSpec]:
+    def _nodes(self, jobs: dict[str, Value], pipeline: PipelineSpec) -> dict[str, NodeSpec]:
         nodes: dict[str, NodeSpec] = {}
-        inline: dict[str, Section] = {}
-        for name, section in _entries(top.mapping("jobs")):
+        for name, value in jobs.items():
             with self._faults.collecting():
                 if not name.isidentifier():
-                    raise section.fault(f"{name} is no name for a node; use letters, digits and _.")
-                _check_kind(name, section)
-                if "component" in section.data:
-                    nodes[name] = self._node(name, section, self._component(name, section))
-                else:
-                    inline[name] = section
-                    nodes[name] = self._node(name, section, _inline_command(name, section, pipeline))
-        # What an inline command is given tells the types of its inputs, which are those of other nodes' outputs.
-        for name, section in inline.items():
-            if name in nodes:
-                nodes[name] = _with_inferred_inputs(nodes[name], section, replace(pipeline, nodes=nodes))
-        return {name: nodes[name] for name, _ in _entries(top.mapping("jobs")) if name in nodes}
+                    raise value.key_place.error(f"{name} is not a name for a node; use letters, digits and _.")
+                _check_kind(name, value)
+                is_inline = "component" not in value.children
+                component = _inline_command(name, value, pipeline) if is_inline else self._component(name, value)
+                nodes[name] = _node(name, value, component)
+        # The types of an inline command's inputs are those of what it is given, such as outputs of other nodes.
+        for name, node in nodes.items():
+            if "component" not in jobs[name].children:
+                nodes[name] = _with_inferred_inputs(node, jobs[name], replace(pipeline, nodes=nodes))
+        return nodes
 
-    def _component(self, name: str, section: Section) -> CommandSpec | PipelineSpec:
-        value = section.data["component"]
-        if isinstance(value, dict):
-            inner = section.mapping("component")
-            _check_kind(name, inner)
-            return command_at(inner, name)
-        return self._component_file(section)
+    def _component(self, name: str, node: Value) -> CommandSpec | PipelineSpec:
+        value = node.children["component"]
+        if value.is_mapping:
+            _check_kind(name, value)
+            return command_at(value, name)
+        return self._component_file(Fields(node))
 
-    def _component_file(self, section: Section) -> CommandSpec | PipelineSpec:
-        text = section.required_text("component").removeprefix("file:")
-        if is_reference(text):
-            path = self._assets.find(text, section.where("component"))
-        else:
-            path = (section.document.path.parent / text).resolve()
+    def _component_file(self, fields: Fields) -> CommandSpec | PipelineSpec:
+        text = fields.required_text("component").removeprefix("file:")
+        value = fields.mapping.children["component"]
+        path = self._assets.find(text, value.key_place) if is_reference(text) else (value.folder / text).resolve()
         if not path.is_file():
-            raise section.fault(f"There is no component file {path}.", "component")
-        ancestors = (*self._ancestors, section.document.path.resolve())
+            raise value.key_place.error(f"There is no component file {path}.")
+        ancestors = (*self._ancestors, value.source.path.resolve())
         if path in ancestors:
-            raise section.fault(f"The pipeline component {path} contains itself.", "component")
+            raise value.key_place.error(f"The pipeline component {path} contains itself.")
         document = read_yaml(path)
         if is_pipeline(document):
             return _Reader(self._assets, self._faults, ancestors).pipeline(document)
         return command_spec(document)
 
-    def _node(self, name: str, section: Section, component: CommandSpec | PipelineSpec) -> NodeSpec:
-        inputs: dict[str, Given] = {}
-        for port, entry in _flat_entries(section.mapping("inputs")):
-            value = _given(entry)
-            if value is not None:
-                inputs[port] = value
-        bound: dict[str, str] = {}
-        modes: dict[str, str] = {}
-        for port, entry in _entries(section.mapping("outputs")):
-            target = entry.data.get("value", entry.data.get("path"))
-            if isinstance(target, str) and (is_binding(target) or "value" in entry.data):
-                bound[port] = parse_output(target, entry.where())
-            mode = entry.text("mode")
-            if mode is not None:
-                modes[port] = mode
-        return NodeSpec(
-            name=name,
-            component=component,
-            where=section.where(),
-            inputs=inputs,
-            bound_outputs=bound,
-            output_modes=modes,
-            environment_variables=_texts(section, "environment_variables"),
-            resources=_texts(section, "resources"),
-            distribution=_texts(section, "distribution"),
-            environment=section.data.get("environment") if "component" in section.data else None,
-            compute=section.text("compute"),
-        )
 
-
-def _entries(section: Section) -> list[tuple[str, Section]]:
-    """The entries of a mapping of ports or nodes; `name: text` is read like `name: {value: text}`."""
-    entries = []
-    for name, value in section.data.items():
-        if not isinstance(name, str):
-            raise section.fault(f"The name {name!r} is not a text.")
-        data = value if isinstance(value, dict) else {"value": value}
-        entries.append((name, Section(section.document, (*section.keys, name), data)))
-    return entries
-
-
-def _flat_entries(section: Section) -> list[tuple[str, Section]]:
-    """The same, with the members of a group as `group.name`."""
-    flat = []
-    for name, entry in _entries(section):
-        if entry.data.get("type") == "group":
-            flat += [(f"{name}.{inner}", member) for inner, member in _flat_entries(entry.mapping("values"))]
-        else:
-            flat.append((name, entry))
-    return flat
-
-
-def _given(entry: Section) -> Given | None:
-    path = entry.text("path")
-    if path is not None:
-        if not is_binding(path) and not is_reference(path):
-            path = str((entry.document.path.parent / path).resolve())
-        return Given(path, is_path=True)
-    value = entry.data.get("value")
-    if value is None:
-        return None
-    if not isinstance(value, (bool, int, float, str)):
-        raise entry.fault(f"The value must be a single value, not {value!r}.")
-    return Given(str(value))
-
-
-def _pipeline_input(name: str, section: Section, given: Given | None) -> InputSpec:
-    if "type" in section.data:
-        return read_input(name, section)
-    return InputSpec(name, _FOLDER if given is not None and given.is_path else "string")
-
-
-def _with_type(section: Section) -> Section:
-    data = {"type": _FOLDER, **{key: value for key, value in section.data.items() if value is not None}}
-    return Section(section.document, section.keys, data)
-
-
-def _settings(top: Section) -> PipelineSettings:
-    section = top.mapping("settings")
-    return PipelineSettings(
-        continue_on_step_failure=section.flag("continue_on_step_failure", default=True),
-        force_rerun=section.flag("force_rerun", default=False),
-        default_compute=section.text("default_compute"),
+def _node(name: str, value: Value, component: CommandSpec | PipelineSpec) -> NodeSpec:
+    fields = Fields(value)
+    given = {port: _given(entry) for port, entry in _flat(fields.entries("inputs")).items()}
+    bound: dict[str, str] = {}
+    modes: dict[str, str] = {}
+    for port, entry in fields.entries("outputs").items():
+        target, path = given_value(entry), entry.get("path")
+        if target is None and path is not None and is_binding(path.text or ""):
+            target = path
+        if target is not None and target.text is not None:
+            bound[port] = parse_output(target.text, entry.key_place)
+        mode = Fields(entry).text("mode")
+        if mode is not None:
+            modes[port] = mode
+    environment = value.get("environment") if "component" in value.children else None
+    return NodeSpec(
+        name=name,
+        component=component,
+        place=value.key_place,
+        inputs={port: found for port, found in given.items() if found is not None},
+        bound_outputs=bound,
+        output_modes=modes,
+        environment_variables=fields.texts("environment_variables"),
+        resources=fields.texts("resources"),
+        distribution=fields.texts("distribution"),
+        environment=None if environment is None else environment.plain,
+        compute=fields.text("compute"),
     )
 
 
-def _check_kind(name: str, section: Section) -> None:
-    kind = str(section.data.get("type", "command")).lower()
-    if kind not in {"command", "pipeline"}:
-        raise UnsupportedLocallyError(
-            f"The node {name} is a {kind} node; only command and pipeline nodes can run here.",
-            where=section.where("type"),
+def _flat(entries: dict[str, Value]) -> dict[str, Value]:
+    """Inputs with the members of a group as `group.name`."""
+    flat: dict[str, Value] = {}
+    for name, entry in entries.items():
+        kind = entry.get("type")
+        if kind is not None and kind.text == "group":
+            members = _flat(Fields(entry).entries("values"))
+            flat |= {f"{name}.{member}": value for member, value in members.items()}
+        else:
+            flat[name] = entry
+    return flat
+
+
+def _given(entry: Value) -> Given | None:
+    path = Fields(entry).text("path")
+    if path is not None:
+        if not is_binding(path) and not is_reference(path):
+            path = str((entry.folder / path).resolve())
+        return Given(path, is_path=True)
+    value = given_value(entry)
+    if value is None or value.plain is None:
+        return None
+    if not isinstance(value.plain, (bool, int, float, str)):
+        raise entry.key_place.error(f"The value must be a single value, not {value.plain!r}.")
+    return Given(str(value.plain))
+
+
+def _pipeline_input(name: str, entry: Value, given: Given | None) -> InputSpec:
+    if "type" in entry.children:
+        return read_input(name, entry)
+    return InputSpec(name, _FOLDER if given is not None and given.is_path else "string")
+
+
+def _settings(fields: Fields | None) -> PipelineSettings:
+    if fields is None:
+        return PipelineSettings()
+    return PipelineSettings(
+        continue_on_step_failure=fields.flag("continue_on_step_failure", default=True),
+        force_rerun=fields.flag("force_rerun", default=False),
+        default_compute=fields.text("default_compute"),
+    )
+
+
+def _check_kind(name: str, value: Value) -> None:
+    kind = value.get("type")
+    if kind is not None and str(kind.plain).lower() not in {"command", "pipeline"}:
+        raise kind.key_place.unsupported(
+            f"The node {name} is a {str(kind.plain).lower()} node; only command and pipeline nodes can run here."
         )
 
 
-def _texts(section: Section, key: str) -> dict[str, str]:
-    entries = section.mapping(key).data
-    return {str(name): "" if value is None else str(value) for name, value in entries.items()}
-
-
-def _inline_command(name: str, section: Section, pipeline: PipelineSpec) -> CommandSpec:
-    """The command of a node without a component; its inputs are filled in by `_with_inferred_inputs`."""
-    data: Mapping[Any, Any] = {key: value for key, value in section.data.items() if key not in _OF_THE_NODE}
-    if "command" not in data:
-        raise section.fault(f"The node {name} has neither a component nor a command.")
-    command = command_at(Section(section.document, section.keys, data), name)
+def _inline_command(name: str, value: Value, pipeline: PipelineSpec) -> CommandSpec:
+    """The command of a node without a component; `_with_inferred_inputs` fills in its inputs."""
+    if "command" not in value.children:
+        raise value.key_place.error(f"The node {name} has neither a component nor a command.")
     outputs = {}
-    for port, entry in _entries(section.mapping("outputs")):
-        target = entry.data.get("value")
-        bound = pipeline.outputs.get(parse_output(target, entry.where())) if isinstance(target, str) else None
-        kind = entry.text("type") or (_FOLDER if bound is None else bound.type)
+    for port, entry in Fields(value).entries("outputs").items():
+        target = given_value(entry)
+        text = None if target is None else target.text
+        bound = None if text is None else pipeline.outputs.get(parse_output(text, entry.key_place))
+        kind = Fields(entry).text("type") or (_FOLDER if bound is None else bound.type)
         outputs[port] = OutputSpec(port, kind)
-    return replace(command, outputs=outputs)
+    return replace(inline_command(value, name), outputs=outputs)
 
 
-def _with_inferred_inputs(node: NodeSpec, section: Section, pipeline: PipelineSpec) -> NodeSpec:
-    declared = {port: entry.text("type") for port, entry in _entries(section.mapping("inputs"))}
-    inputs = {
-        port: _inferred_input(port, given, node, pipeline)
-        if declared[port] is None
-        else InputSpec(port, str(declared[port]))
-        for port, given in node.inputs.items()
-    }
+def _with_inferred_inputs(node: NodeSpec, value: Value, pipeline: PipelineSpec) -> NodeSpec:
+    entries = Fields(value).entries("inputs")
+    inputs = {}
+    for port, given in node.inputs.items():
+        declared = Fields(entries[port]).text("type") if port in entries else None
+        inputs[port] = _inferred_input(port, given, node, pipeline) if declared is None else InputSpec(port, declared)
     assert isinstance(node.component, CommandSpec)  # noqa: S101
     return replace(node, component=replace(node.component, inputs=inputs))
 
 
 def _inferred_input(port: str, given: Given, node: NodeSpec, pipeline: PipelineSpec) -> InputSpec:
     try:
-        parts = parse_text(given.text, node.where)
+        parts = parse_text(given.text, node.place)
     except InvalidSpecError:  # reported when the bindings are resolved
         return InputSpec(port, "string")
     source = _source_of(parts[0], pipeline) if parts else None

@@ -1,6 +1,6 @@
-"""A pipeline as plain data, whether it was read from YAML or from an azure-ai-ml object.
+"""Pipelines as plain data, read from YAML or from an azure-ai-ml object.
 
-The texts in it still have their bindings (`${{parent.inputs.x}}`); `pipeline_plan` resolves them.
+Texts keep their bindings (`${{parent.inputs.x}}`); `pipeline_plan` resolves them.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from pytorch_designer.harness.schema.spec_faults import SpecPlace
     from pytorch_designer.harness.schema.specification import CommandSpec, InputSpec, OutputSpec
 
 
 @dataclass(frozen=True)
 class Given:
-    """What is given to one input.
+    """Value given to an input.
 
     Attributes:
         text: A literal as text (`True`, `0.001`), a path, a registered name, or a text with bindings. A local path is
             absolute.
-        is_path: Whether it was written as the path of data, and not as a literal.
+        is_path: Whether it was written as a path of data, not as a literal.
     """
 
     text: str
@@ -31,12 +32,12 @@ class Given:
 
 @dataclass(frozen=True)
 class PipelineSettings:
-    """What holds for all nodes of a pipeline job.
+    """Settings of a pipeline job.
 
     Attributes:
         continue_on_step_failure: Whether nodes that do not depend on a failed one go on.
-        force_rerun: Whether no node is reused.
-        default_compute: Where nodes run that do not say it. It has no meaning locally.
+        force_rerun: Whether every node runs even if its result could be reused.
+        default_compute: Compute of nodes that name none. It has no meaning locally.
     """
 
     continue_on_step_failure: bool = True
@@ -46,25 +47,25 @@ class PipelineSettings:
 
 @dataclass(frozen=True)
 class NodeSpec:
-    """One node of a pipeline.
+    """Node of a pipeline.
 
     Attributes:
         name: Its key among the jobs of the pipeline.
-        component: What it runs, as it is defined, without what the node changes.
-        where: File and line, or folder, for messages.
-        inputs: What is given, by input; those of a group as `group.name`.
-        bound_outputs: The output of the pipeline that each output is written as.
+        component: Its component, without what the node overrides.
+        place: Where it is defined.
+        inputs: Given values by input; inputs of a group are called `group.name`.
+        bound_outputs: The pipeline output that each output is bound to.
         output_modes: Modes that the node sets, by output.
         environment_variables: Values with bindings.
-        resources: What the node sets, by name; values are texts with bindings.
+        resources: Overrides by name; values are texts with bindings.
         distribution: Likewise.
-        environment: The environment in place of the component's, or None.
-        compute: Where it would run on Azure ML. It has no meaning locally.
+        environment: The environment instead of the component's, or None.
+        compute: Compute on Azure ML. It has no meaning locally.
     """
 
     name: str
     component: CommandSpec | PipelineSpec
-    where: str
+    place: SpecPlace
     inputs: Mapping[str, Given] = field(default_factory=dict)
     bound_outputs: Mapping[str, str] = field(default_factory=dict)
     output_modes: Mapping[str, str] = field(default_factory=dict)
@@ -77,14 +78,14 @@ class NodeSpec:
 
 @dataclass(frozen=True)
 class PipelineSpec:
-    """A pipeline job or a pipeline component.
+    """Pipeline job or pipeline component.
 
     Attributes:
         source: The file it was read from, or the base folder of an object, absolute.
         nodes: By name, in the order in which they were written.
-        inputs: Its inputs. Literals of a job have the type `string`: the inputs that they go to check them.
+        inputs: Its inputs. Literals of a job have the type `string`; the inputs that get them check them.
         outputs: Its outputs.
-        given: A job's own values for its inputs.
+        given: Values that a job gives to its inputs.
         given_outputs: Local folders that a job names for its outputs, absolute.
         experiment_name: The MLflow experiment, or None.
     """
@@ -102,5 +103,5 @@ class PipelineSpec:
 
     @property
     def label(self) -> str:
-        """What a person calls it: the display name, else the name."""
+        """Name for people: the display name, else the name."""
         return self.display_name or self.name

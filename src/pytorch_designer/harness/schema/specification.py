@@ -1,6 +1,6 @@
-"""A command component as plain data, whether it was read from YAML or from an azure-ai-ml object.
+"""Command components as plain data, read from YAML or from an azure-ai-ml object.
 
-Everything behind the two readers (`component_file`, `azure_objects`) works on these classes alone.
+Everything after the two readers (`component_file`, `azure_objects`) works on these classes alone.
 """
 
 from __future__ import annotations
@@ -9,31 +9,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytorch_designer.harness.schema.vocabulary import PARAMETER_TYPES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Scalar = bool | int | float | str
 InputValue = Path | Scalar
 
-LITERAL_TYPES = ("boolean", "integer", "number", "string")
-FILE_TYPES = ("uri_file",)
-FOLDER_TYPES = ("uri_folder", "mltable", "mlflow_model", "triton_model")
-ANY_PATH_TYPES = ("custom_model", "path")
-DATA_TYPES = (*FILE_TYPES, *FOLDER_TYPES, *ANY_PATH_TYPES)
-
 
 @dataclass(frozen=True)
 class InputSpec:
-    """One input: a parameter (a literal) or a data port (a path).
+    """Input of a component: a parameter (a literal) or a data port (a path).
 
     Attributes:
-        type: One of `LITERAL_TYPES` or `DATA_TYPES`.
+        type: One of `PARAMETER_TYPES` or `DATA_TYPES` of `vocabulary`.
         is_optional: Whether a command may leave it out, inside `$[[ ]]`.
         default: The value of a parameter that is not given, or None.
         minimum: Inclusive lower bound, or None.
         maximum: Inclusive upper bound, or None.
         choices: The permitted values (`enum`); empty: any.
         mode: How Azure ML would deliver a data port, for instance `ro_mount`; None: its default.
+        holds: What a folder holds, as the component's tag `port.NAME` says, or None.
     """
 
     name: str
@@ -45,11 +42,12 @@ class InputSpec:
     choices: tuple[Scalar, ...] = ()
     description: str = ""
     mode: str | None = None
+    holds: str | None = None
 
     @property
     def is_data(self) -> bool:
         """Whether the value is a path and not a literal."""
-        return self.type not in LITERAL_TYPES
+        return self.type not in PARAMETER_TYPES
 
     @property
     def is_required(self) -> bool:
@@ -59,26 +57,41 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class OutputSpec:
-    """One output port.
+    """Output of a component.
 
     Attributes:
-        type: One of `DATA_TYPES`.
+        type: One of `DATA_TYPES` of `vocabulary`.
         mode: `upload`: delivered when the job has ended; anything else: written live.
+        holds: What a folder holds, as the component's tag `port.NAME` says, or None.
     """
 
     name: str
     type: str = "uri_folder"
     mode: str = "rw_mount"
     description: str = ""
+    holds: str | None = None
+
+
+@dataclass(frozen=True)
+class Interface:
+    """Inputs and outputs of a component.
+
+    Attributes:
+        type: The component's type: command, pipeline, ...
+    """
+
+    type: str
+    inputs: Mapping[str, InputSpec]
+    outputs: Mapping[str, OutputSpec]
 
 
 @dataclass(frozen=True)
 class Distribution:
-    """How the processes of a job are started.
+    """Launcher of the processes of a job.
 
     Attributes:
         type: `pytorch`, `mpi`, `tensorflow` or `ray`.
-        process_count_per_instance: Processes on each node.
+        process_count_per_instance: Number of processes per node.
     """
 
     type: str
@@ -87,10 +100,10 @@ class Distribution:
 
 @dataclass(frozen=True)
 class Resources:
-    """What a job asks of its nodes.
+    """Resources of a job.
 
     Attributes:
-        instance_count: Nodes.
+        instance_count: Number of nodes.
         shm_size: Size of /dev/shm as Docker writes it (`2g`), or None.
     """
 
@@ -100,14 +113,14 @@ class Resources:
 
 @dataclass(frozen=True)
 class CommandSpec:
-    """A command component, or the command of one node of a pipeline.
+    """Command component, or the command of one node of a pipeline.
 
     Attributes:
         command: The command line, with its `${{...}}` and `$[[...]]` unresolved.
         code: Folder or file of the code snapshot, absolute; None: the job starts in an empty folder.
         additional_includes: Files and folders that are merged into the snapshot, absolute.
-        environment: The environment as it stands in the file. It is not built locally.
-        environment_variables: As they stand in the file. Azure ML drops those of a component and honours those of a
+        environment: As written in the file. It is not built locally.
+        environment_variables: As written in the file. Azure ML drops those of a component and honours those of a
             node, so a job gets only those of its `JobRequest`.
         is_deterministic: Whether equal inputs give equal outputs, so that a result may be reused.
         source: The file it was read from, or the base folder of an object, absolute.
@@ -131,7 +144,7 @@ class CommandSpec:
 
     @property
     def label(self) -> str:
-        """What a person calls it: the display name, else the name."""
+        """Name for people: the display name, else the name."""
         return self.display_name or self.name
 
     @property
@@ -141,6 +154,6 @@ class CommandSpec:
 
     @property
     def num_processes(self) -> int:
-        """Processes of the whole job, over all nodes."""
+        """Number of processes of the job, over all nodes."""
         per_node = 1 if self.distribution is None else self.distribution.process_count_per_instance
         return per_node * self.resources.instance_count

@@ -1,9 +1,10 @@
-"""The values of a job: checked against the component's inputs before anything starts, and shown as Azure ML does."""
+"""Values of a job, checked against the component's inputs before anything starts, and rendered as Azure ML does."""
 
 from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,15 +18,16 @@ from pytorch_designer.errors import (
     UnsupportedLocallyError,
     shorten,
 )
-from pytorch_designer.harness.schema.specification import FILE_TYPES, FOLDER_TYPES, InputSpec, InputValue, Scalar
+from pytorch_designer.harness.schema.assets import is_reference
+from pytorch_designer.harness.schema.vocabulary import FILE_TYPES, FOLDER_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from pytorch_designer.harness.schema.specification import CommandSpec
+    from pytorch_designer.harness.schema.specification import CommandSpec, InputSpec, InputValue, Scalar
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
-_REMOTE = re.compile(r"(azureml:|[a-z][a-z0-9+.-]+://)", re.IGNORECASE)
+NOT_A_CHOICE = "not_a_choice"  # the reason of a `ParameterParsingError` for a value of the right type
 
 
 def check_values(spec: CommandSpec, given: Mapping[str, object]) -> dict[str, InputValue]:
@@ -37,16 +39,16 @@ def check_values(spec: CommandSpec, given: Mapping[str, object]) -> dict[str, In
             given.
 
     Returns:
-        A value for every input but the optional ones without one, in the component's order. Paths are absolute and
+        A value for every input except optional ones without one, in the component's order. Paths are absolute and
         exist. Passing the result in again gives the same result.
 
     Raises:
         UnknownNameError: There is no input of that name.
         NullOrEmptyError: A required input has no value, or a path does not exist.
-        ParameterParsingError: A value is not of the input's type, or is none of its choices.
+        ParameterParsingError: A value is not of the input's type, or is not one of its choices.
         GreaterThanOrEqualToError: A value is below its lower bound.
         LessThanOrEqualToError: A value is above its upper bound.
-        UnsupportedLocallyError: A data port was given an address and not a path.
+        UnsupportedLocallyError: A data port was given an address instead of a path.
     """
     check_names("input", given, spec.inputs, spec.name)
     values: dict[str, InputValue] = {}
@@ -96,8 +98,8 @@ def parse_literal(port: InputSpec, value: object) -> Scalar:
         ParameterError: As `check_values` says.
     """
     scalar = _converted(port, value)
-    if port.choices and scalar not in port.choices and str(scalar) not in {str(choice) for choice in port.choices}:
-        raise _unparsable(port, value)
+    if port.choices and not _is_choice(port, scalar):
+        raise _unparsable(port, value, reason=NOT_A_CHOICE)
     if isinstance(scalar, (int, float)) and not isinstance(scalar, bool):
         if port.minimum is not None and scalar < port.minimum:
             what = f"Input {port.name} is {scalar}, but must be greater than or equal to {port.minimum}."
@@ -157,15 +159,27 @@ def _number(value: object) -> int | float:
     return value
 
 
-def _unparsable(port: InputSpec, value: object) -> ParameterError:
-    text = shorten(str(value), 80)
-    return ParameterParsingError(f"Input {port.name} cannot be {text!r}.", where=port.name, advice=_allowed(port))
+def _is_choice(port: InputSpec, scalar: Scalar) -> bool:
+    if scalar in port.choices or str(scalar) in {str(choice) for choice in port.choices}:
+        return True
+    if port.type not in {"integer", "number"}:
+        return False
+    numbers = []
+    for choice in port.choices:  # Azure ML wants texts in `enum`, for numbers too
+        with suppress(ValueError):
+            numbers.append(float(choice))
+    return scalar in numbers
+
+
+def _unparsable(port: InputSpec, value: object, reason: str | None = None) -> ParameterError:
+    what = f"Input {port.name} cannot be {shorten(str(value), 80)!r}."
+    return ParameterParsingError(what, where=port.name, advice=_allowed(port), reason=reason)
 
 
 def _allowed(port: InputSpec) -> str:
     if port.choices:
         return f"Give one of {', '.join(str(choice) for choice in port.choices)}."
-    kinds = {"boolean": "True or False", "integer": "a whole number", "number": "a number", "string": "a text"}
+    kinds = {"boolean": "True or False", "integer": "a whole number", "number": "a number", "string": "text"}
     bounds = "" if port.minimum is None else f" of at least {port.minimum}"
     if port.maximum is not None:
         bounds += f"{' and' if bounds else ' of'} at most {port.maximum}"
@@ -177,7 +191,7 @@ def _existing_path(port: InputSpec, value: object) -> Path:
         raise ParameterParsingError(
             f"Input {port.name} is a {port.type} and cannot be {value!r}.", where=port.name, advice="Give it a path."
         )
-    if isinstance(value, str) and _REMOTE.match(value):
+    if isinstance(value, str) and is_reference(value):
         raise UnsupportedLocallyError(
             f"Input {port.name} is {shorten(value, 200)}, which is not on this machine.",
             where=port.name,

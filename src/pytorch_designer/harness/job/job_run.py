@@ -25,7 +25,7 @@ from pytorch_designer.errors import (
     UnsupportedEnvironmentError,
     UnsupportedLocallyError,
 )
-from pytorch_designer.harness.fault_injection.faults import NO_FAULTS, Faults
+from pytorch_designer.harness.fault_injection.injected_faults import NO_FAULTS, InjectedFaults
 from pytorch_designer.harness.fault_injection.injection import Injection, check_possible
 from pytorch_designer.harness.job.child_processes import Child, LineReceiver, Outcome, run_children
 from pytorch_designer.harness.job.distribution import distribution_variables, free_port, process_places
@@ -79,7 +79,7 @@ class JobRequest:
     run_name: str | None = None
     grace_seconds: float = GRACE_SECONDS
     keep_working_directory: bool = False
-    faults: Faults = NO_FAULTS
+    faults: InjectedFaults = NO_FAULTS
 
     def without_faults(self, result: JobResult) -> JobRequest:
         """The same job once more on the outputs of `result`, as a preempted job starts again; in a folder beside."""

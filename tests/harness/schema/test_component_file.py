@@ -7,7 +7,6 @@ import pytest
 from pytorch_designer.errors import InvalidSpecError, UnsupportedLocallyError
 from pytorch_designer.harness.schema.component_file import read_component
 from pytorch_designer.harness.schema.specification import Distribution, InputSpec, OutputSpec, Resources
-from pytorch_designer.harness.schema.yaml_tree import read_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -168,18 +167,3 @@ def test_a_bound_without_a_dot_is_a_number(tmp_path: Path) -> None:
     text = "command: a\ninputs: {rate: {type: number, min: 1e-3}}\n"  # YAML 1.1 takes 1e-3 for a text
 
     assert read_component(_write(tmp_path / "c.yaml", text)).inputs["rate"].minimum == 0.001
-
-
-def test_aliases_that_grow_without_end_are_read_in_no_time(tmp_path: Path) -> None:
-    doubling = "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
-
-    document = read_yaml(_write(tmp_path / "c.yaml", f"a0: &a0 [1]\n{doubling}"))
-
-    assert [value.key_place.line for value in document.root.children.values()] == list(range(1, 41))
-
-
-def test_a_mapping_that_contains_itself_is_read(tmp_path: Path) -> None:
-    inner = read_yaml(_write(tmp_path / "c.yaml", "a: &a\n  b: *a\n")).root.children["a"].children["b"]
-
-    assert inner.key_place.line == 2
-    assert inner.plain["b"] is inner.plain

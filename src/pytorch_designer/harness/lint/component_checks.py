@@ -115,17 +115,17 @@ def check_type(report: Report, owner: Value, known: frozenset[str]) -> str | Non
 
 def check_literal(report: Report, port: InputSpec, value: Value, *, is_default: bool = False) -> None:
     """Report what is wrong with a default, or with a value that a node gives to a parameter."""
+    fault = None
     try:
         parse_literal(port, value.plain)
     except ParameterError as error:
         is_out_of_range = isinstance(error, (GreaterThanOrEqualToError, LessThanOrEqualToError))
         fault = "out-of-range" if is_out_of_range else "not-in-enum" if error.reason == NOT_A_CHOICE else "wrong-type"
         report.add(f"{'default' if is_default else 'value'}-{fault}", value.place, error.what, error.advice)
-    else:
-        if port.type == "string" and value.text is None and str(value.plain) != value.written:
-            kind = type(value.plain).__name__
-            message = f"{value.written} is read by YAML as {kind} and becomes the text {value.plain!s}."
-            report.add("changed-text", value.place, message, "Put the text in quotes.")
+    if port.type == "string" and fault != "wrong-type" and value.text is None and str(value.plain) != value.written:
+        kind = type(value.plain).__name__
+        message = f"{value.written} is read by YAML as {kind} and becomes the text {value.plain!s}."
+        report.add("changed-text", value.place, message, "Put the text in quotes.")
 
 
 def _check_port_names(report: Report, section: Value) -> None:

@@ -35,7 +35,7 @@ def check_local_path(report: Report, value: Value | None, *, what: str, rule_id:
     if value is None or value.text is None:
         return None
     text = value.text.strip()
-    if is_reference(text) or "${{" in text or text.startswith("~"):
+    if is_reference(text) or "${{" in text or text.startswith(("~", "file:")):
         return None
     path = value.folder / text
     if path.exists():

@@ -106,8 +106,22 @@ def pipeline_job(job: Any, assets: Assets | None = None) -> PipelineSpec:
 def object_document(job_or_component: Any) -> YamlDocument:
     """The YAML that the SDK would write for a component or job. Its places have keys but no lines."""
     plain = json.loads(json.dumps(job_or_component._to_dict(), default=str))
+    _restore_booleans(plain, job_or_component)
     path = _base_path(job_or_component) / str(job_or_component.name or job_or_component.display_name or "object")
     return parse_yaml(yaml.safe_dump(plain, sort_keys=False), path, has_lines=False)
+
+
+def _restore_booleans(plain: dict[str, Any], owner: Any) -> None:
+    """Put back the booleans that are given to inputs, which `_to_dict()` turns into 0 and 1."""
+    given = plain.get("inputs") or {}
+    for name, value in owner._to_rest_inputs().items() if hasattr(owner, "_to_rest_inputs") else ():
+        if name in given and value.get("value") in {"True", "False"}:
+            given[name] = value["value"]
+    for name, node in (getattr(owner, "jobs", None) or {}).items():
+        inner = plain["jobs"][name]
+        _restore_booleans(inner, node)
+        if isinstance(inner.get("component"), dict):
+            _restore_booleans(inner["component"], node.component)
 
 
 def _job_of_registered(job: Any, base: Path, assets: Assets) -> PipelineSpec:

@@ -76,13 +76,16 @@ def given_value(entry: Value) -> Value | None:
 
 
 def _type(name: str, fields: Fields, known: frozenset[str], *, is_strict: bool) -> str:
+    value = fields.get("type")
+    if not is_strict:
+        return "" if value is None else value.text or ""
     # Azure ML's short form `name: literal` belongs to jobs; a component's input is a mapping with a type.
-    if is_strict and not fields.mapping.is_mapping:
+    if not fields.mapping.is_mapping:
         raise fields.mapping.key_place.error(f"{name} must be a mapping with a type.")
     kind = fields.required_text("type")
-    if is_strict and kind not in known:
+    if kind not in known and value is not None:
         message = f"{name} has the unknown type {kind!r}; Azure ML knows {', '.join(sorted(known))}."
-        raise fields.mapping.children["type"].key_place.error(message)
+        raise value.key_place.error(message)
     return kind
 
 

@@ -39,7 +39,7 @@ class Fields:
         """Text that must be there; empty if it is not and the fields are not strict."""
         text = self.text(key)
         if text is None or not text.strip():
-            self._malformed(self.get(key) or self.mapping, f"{key} is missing.")
+            self._malformed(self.mapping.get(key) or self.mapping, f"{key} is missing.")
         return text or ""
 
     def flag(self, key: str, *, default: bool) -> bool:
@@ -52,7 +52,7 @@ class Fields:
 
     def count(self, key: str) -> int:
         """Whole number of at least 1, the default."""
-        value = self.get(key)
+        value = self.mapping.get(key)
         if value is None:
             return 1
         if isinstance(value.plain, bool) or not isinstance(value.plain, int) or value.plain < 1:
@@ -66,7 +66,7 @@ class Fields:
         if value is None:
             return None
         try:
-            number = float(value.plain) if isinstance(value.plain, str) else value.plain
+            number = _number(value.plain) if isinstance(value.plain, str) else value.plain
         except ValueError:
             number = None
         if isinstance(number, (int, float)) and not isinstance(number, bool):
@@ -133,6 +133,13 @@ class Fields:
     def _malformed(self, value: Value, message: str) -> None:
         if self._is_strict:
             raise value.key_place.error(message)
+
+
+def _number(text: str) -> int | float:
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
 
 
 def local_path(value: Value, key: str) -> Path:

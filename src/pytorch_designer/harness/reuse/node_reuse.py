@@ -13,10 +13,10 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pytorch_designer.harness.job.content_hash import HashMemory
 from pytorch_designer.harness.job.node import NodeState
 from pytorch_designer.harness.job.run_folder import RECORD_FILE, RunFolder
 from pytorch_designer.harness.job.snapshot import code_snapshot
+from pytorch_designer.harness.reuse.file_trees import HashMemory
 from pytorch_designer.harness.reuse.reuse_cache import is_empty
 from pytorch_designer.harness.reuse.reuse_key import reuse_key
 from pytorch_designer.harness.schema.values import check_values

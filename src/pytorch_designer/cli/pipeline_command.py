@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorch_designer.cli.pipeline_view import LiveView, PlainView, describe
+from pytorch_designer.harness.job.node import NodeState
 from pytorch_designer.harness.job.run_store import open_run_store
 from pytorch_designer.harness.pipeline.pipeline_request import PipelineRequest, prepare_pipeline
 from pytorch_designer.harness.pipeline.pipeline_run import run_plan
-from pytorch_designer.harness.pipeline.pipeline_state import NodeState
 from pytorch_designer.harness.reuse.reuse_cache import open_cache
 from pytorch_designer.harness.schema.assets import Assets, read_assets
 from pytorch_designer.harness.schema.pipeline_file import pipeline_spec
@@ -30,7 +30,7 @@ _TAIL_LINES = 20
 
 
 @dataclass(frozen=True)
-class PipelineOptions:
+class PipelineCommandOptions:
     """The options of `run` for a pipeline."""
 
     inputs: Mapping[str, str]
@@ -45,7 +45,9 @@ class PipelineOptions:
     keep_working_directory: bool
 
 
-def run_pipeline_file(document: YamlDocument, options: PipelineOptions, show: Callable[[list[str]], None]) -> int:
+def run_pipeline_file(
+    document: YamlDocument, options: PipelineCommandOptions, show: Callable[[list[str]], None]
+) -> int:
     """Run the pipeline in a YAML file.
 
     Args:
@@ -67,7 +69,7 @@ def run_pipeline_file(document: YamlDocument, options: PipelineOptions, show: Ca
     return result.exit_code
 
 
-def _request(document: YamlDocument, options: PipelineOptions) -> PipelineRequest:
+def _request(document: YamlDocument, options: PipelineCommandOptions) -> PipelineRequest:
     assets = Assets() if options.assets is None else read_assets(options.assets)
     chosen = settings()
     request = prepare_pipeline(

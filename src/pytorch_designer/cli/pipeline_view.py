@@ -6,7 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from pytorch_designer.harness.pipeline.pipeline_state import NodeState
+from pytorch_designer.harness.job.node import NodeState
 from pytorch_designer.progress import format_duration
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from typing_extensions import Self
 
-    from pytorch_designer.harness.pipeline.pipeline_state import NodeResult
+    from pytorch_designer.harness.job.node import NodeResult
 
 _REFRESHES_PER_SECOND = 4
 _COLORS = {

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytorch_designer.harness.fault_injection.faults import parse_faults
+from pytorch_designer.harness.fault_injection.injected_faults import parse_faults
 from pytorch_designer.harness.job.job_run import GRACE_SECONDS, JobRequest, run_job
 from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT, RunStore, open_run_store
 from pytorch_designer.harness.schema.component_file import command_spec
@@ -25,7 +25,7 @@ from pytorch_designer.system.stop_requests import stop_on_signals
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytorch_designer.cli.pipeline_command import PipelineOptions
+    from pytorch_designer.cli.pipeline_command import PipelineCommandOptions
     from pytorch_designer.harness.job.job_run import JobResult
     from pytorch_designer.harness.schema.specification import CommandSpec
 
@@ -142,14 +142,14 @@ def _job_request(parser: argparse.ArgumentParser, options: argparse.Namespace, s
     )
 
 
-def _pipeline_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> PipelineOptions:
-    from pytorch_designer.cli.pipeline_command import PipelineOptions
+def _pipeline_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> PipelineCommandOptions:
+    from pytorch_designer.cli.pipeline_command import PipelineCommandOptions
 
     if options.fault or options.rerun:
         parser.error("--fault and --rerun are for components only")
     if options.env:
         parser.error("--env is for components; a node of a pipeline has its environment_variables")
-    return PipelineOptions(
+    return PipelineCommandOptions(
         inputs=_unique(parser, "--input and --param", [*options.input, *options.param]),
         outputs={name: Path(path) for name, path in _unique(parser, "--output", options.output).items()},
         run_folder=options.run_folder or _new_run_folder(options.file.stem),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytorch_designer.errors import UnsupportedLocallyError
-from pytorch_designer.harness.fault_injection.faults import parse_faults
+from pytorch_designer.harness.fault_injection.injected_faults import parse_faults
 from pytorch_designer.harness.fault_injection.injection import check_possible
 
 

@@ -474,6 +474,7 @@ def test_a_receiver_that_fails_does_not_block_the_job(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="setsid is POSIX's")
+@pytest.mark.slow
 def test_a_daemon_that_left_the_session_does_not_hold_the_job(make_request: MakeRequest) -> None:
     result = run_job(make_request("setsid sleep 5 & sleep 0.3"))
 

@@ -12,7 +12,7 @@ import pytest
 
 from pytorch_designer.errors import UnknownNameError, UnsupportedLocallyError
 from pytorch_designer.harness.fault_injection import namespace, system_call_watch
-from pytorch_designer.harness.fault_injection.faults import parse_faults
+from pytorch_designer.harness.fault_injection.injected_faults import parse_faults
 from pytorch_designer.harness.job.job_run import JobResult, run_job
 from tests.commands import run
 from tests.harness.fault_injection.availability import needs_namespace, needs_system_call_watch

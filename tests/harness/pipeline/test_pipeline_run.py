@@ -18,15 +18,16 @@ from pytorch_designer.errors import (
     InterruptedRunError,
     UnknownNameError,
 )
+from pytorch_designer.harness.job.node import NodeState
 from pytorch_designer.harness.job.run_store import open_run_store
 from pytorch_designer.harness.pipeline import pipeline_run
 from pytorch_designer.harness.pipeline.pipeline_run import run_pipeline
-from pytorch_designer.harness.pipeline.pipeline_state import NodeState
 from pytorch_designer.system.stop_requests import StopRequest
 from tests.harness.pipeline_files import FOLDER, make_folder, node, text_of, write_pipeline
 
 if TYPE_CHECKING:
-    from pytorch_designer.harness.pipeline.pipeline_state import NodeResult, PipelineResult
+    from pytorch_designer.harness.job.node import NodeResult
+    from pytorch_designer.harness.pipeline.pipeline_state import PipelineResult
 
 OUT = {"out": None}
 MEET = "touch {top}/{me}; for i in $(seq 500); do [ -e {top}/{other} ] && exit 0; sleep 0.02; done; exit 1"

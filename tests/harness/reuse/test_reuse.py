@@ -254,6 +254,7 @@ def test_an_interrupted_node_goes_on_from_what_it_has_written(bench: Bench) -> N
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # SQLAlchemy's, of what MLflow does
+@pytest.mark.slow
 def test_metrics_of_a_reused_node_are_those_of_the_run_that_made_it(bench: Bench) -> None:
     mlflow = pytest.importorskip("mlflow")
     bench.second_command = "python -c \"import mlflow; mlflow.log_metric('m', 0.5, step=2)\"; touch ${{outputs.o}}/y"

@@ -105,7 +105,7 @@ def test_plugin_imports_next_to_nothing(tmp_path: Path) -> None:
 
 
 def test_page_names_every_fault() -> None:
-    from pytorch_designer.harness.fault_injection.faults import _PARSERS
+    from pytorch_designer.harness.fault_injection.injected_faults import _PARSERS
 
     page = PAGE.read_text(encoding="utf-8")
     assert [name for name in _PARSERS if f"| `{name}" not in page] == []

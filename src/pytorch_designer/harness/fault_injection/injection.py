@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from pytorch_designer.harness.fault_injection.faults import Faults
+    from pytorch_designer.harness.fault_injection.injected_faults import InjectedFaults
 
 _HASH_RANGE = 1 << 32
 
 
-def check_possible(faults: Faults) -> None:
+def check_possible(faults: InjectedFaults) -> None:
     """Raise if this machine cannot bring `faults` about.
 
     Raises:
@@ -43,7 +43,7 @@ class Injection:
         outputs: The folder of each output, by name; it exists.
     """
 
-    def __init__(self, faults: Faults, inputs: Iterable[Path], outputs: Mapping[str, Path]) -> None:
+    def __init__(self, faults: InjectedFaults, inputs: Iterable[Path], outputs: Mapping[str, Path]) -> None:
         self._faults = faults
         self._judge = _Judge(faults, inputs, outputs.values(), self._kill)
         self._surroundings = Surroundings(
@@ -122,7 +122,7 @@ class _Judge:
     """Decides on each open and change, by the path alone."""
 
     def __init__(
-        self, faults: Faults, inputs: Iterable[Path], outputs: Iterable[Path], kill: Callable[[], None]
+        self, faults: InjectedFaults, inputs: Iterable[Path], outputs: Iterable[Path], kill: Callable[[], None]
     ) -> None:
         self._faults = faults
         self._inputs = _prefixes(inputs)

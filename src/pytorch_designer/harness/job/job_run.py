@@ -5,7 +5,7 @@
 
 Everything that can be refused is refused before a process starts. What differs from Azure ML: the environment (Docker,
 conda) is not built, `python` is the one that runs the harness; inputs are checked afterwards and not mounted read-only
-(`read_only`); all nodes are this machine (`distribution`); /dev/shm is not limited but by a fault, timeouts never.
+(`read_only`); all nodes are this machine (`job_processes`); /dev/shm is not limited but by a fault, timeouts never.
 """
 
 from __future__ import annotations
@@ -25,11 +25,16 @@ from pytorch_designer.errors import (
     UnsupportedEnvironmentError,
     UnsupportedLocallyError,
 )
-from pytorch_designer.harness.fault_injection.faults import NO_FAULTS, Faults
+from pytorch_designer.harness.fault_injection.injected_faults import NO_FAULTS, InjectedFaults
 from pytorch_designer.harness.fault_injection.injection import Injection, check_possible
 from pytorch_designer.harness.job.child_processes import Child, LineReceiver, Outcome, run_children
-from pytorch_designer.harness.job.distribution import distribution_variables, free_port, process_places
-from pytorch_designer.harness.job.job_environment import callers_variables, platform_variables
+from pytorch_designer.harness.job.job_processes import (
+    callers_variables,
+    distribution_variables,
+    free_port,
+    platform_variables,
+    process_places,
+)
 from pytorch_designer.harness.job.read_only import check_unchanged, input_holding, input_in, list_entries
 from pytorch_designer.harness.job.rendering import render_command
 from pytorch_designer.harness.job.run_folder import RunFolder, RunRecord, move_into
@@ -43,7 +48,7 @@ from pytorch_designer.system.stop_requests import StopRequest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pytorch_designer.harness.job.distribution import Place
+    from pytorch_designer.harness.job.job_processes import Place
     from pytorch_designer.harness.job.run_store import RunStore
     from pytorch_designer.harness.schema.specification import CommandSpec
 
@@ -79,7 +84,7 @@ class JobRequest:
     run_name: str | None = None
     grace_seconds: float = GRACE_SECONDS
     keep_working_directory: bool = False
-    faults: Faults = NO_FAULTS
+    faults: InjectedFaults = NO_FAULTS
 
     def without_faults(self, result: JobResult) -> JobRequest:
         """The same job once more on the outputs of `result`, as a preempted job starts again; in a folder beside."""

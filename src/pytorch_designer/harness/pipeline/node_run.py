@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytorch_designer.errors import DesignerError, InterruptedRunError
 from pytorch_designer.harness.job.job_run import JobRequest, run_job
-from pytorch_designer.harness.pipeline.pipeline_state import NodeResult, NodeState
+from pytorch_designer.harness.job.node import NodeResult, NodeState
 from pytorch_designer.harness.reuse.reuse_cache import is_empty
 from pytorch_designer.storage.output import writing_errors
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from pytorch_designer.harness.job.child_processes import LineReceiver
     from pytorch_designer.harness.job.job_run import JobResult
+    from pytorch_designer.harness.job.node import PlannedNode
     from pytorch_designer.harness.job.run_store import RunStore
-    from pytorch_designer.harness.pipeline.pipeline_plan import PlannedNode
     from pytorch_designer.harness.reuse.node_reuse import Reuse
     from pytorch_designer.system.stop_requests import StopRequest
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytorch_designer.harness.job.distribution import process_places
+from pytorch_designer.harness.job.job_processes import process_places
+from pytorch_designer.harness.job.node import PlannedNode
 from pytorch_designer.harness.job.rendering import render_command
 from pytorch_designer.harness.job.snapshot import code_snapshot
 from pytorch_designer.harness.schema.assets import Assets, is_reference
@@ -26,27 +27,6 @@ if TYPE_CHECKING:
     from pytorch_designer.harness.schema.pipeline_specification import NodeSpec
 
 _NO_PATHS: dict[tuple[str, str], Path] = {}
-
-
-@dataclass(frozen=True)
-class PlannedNode:
-    """A command node, ready to run as soon as the outputs that it needs are there.
-
-    Attributes:
-        name: Its name, after those of the nodes around it: `outer.inner`.
-        spec: Its component, with what the node changes.
-        inputs: What is given, by input. What is left out has its default.
-        environment_variables: By name.
-        pipeline_outputs: The output of the whole pipeline that each output is, if it is one.
-        needs: The names of the nodes whose outputs it needs.
-    """
-
-    name: str
-    spec: CommandSpec
-    inputs: Mapping[str, Source]
-    environment_variables: Mapping[str, Source]
-    pipeline_outputs: Mapping[str, str]
-    needs: frozenset[str]
 
 
 @dataclass(frozen=True)

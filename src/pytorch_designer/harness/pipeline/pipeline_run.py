@@ -17,16 +17,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pytorch_designer.errors import DesignerError, InterruptedRunError
+from pytorch_designer.harness.job.node import NodeResult, NodeState
 from pytorch_designer.harness.job.run_folder import NODES_FOLDER
 from pytorch_designer.harness.pipeline.node_run import NodeRunner
 from pytorch_designer.harness.pipeline.pipeline_request import prepare_pipeline
-from pytorch_designer.harness.pipeline.pipeline_state import (
-    NodeResult,
-    NodeState,
-    PipelineResult,
-    prepared_folder,
-    write_state,
-)
+from pytorch_designer.harness.pipeline.pipeline_state import PipelineResult, prepared_folder, write_state
 from pytorch_designer.harness.reuse.node_reuse import Reuse
 from pytorch_designer.harness.schema.vocabulary import FILE_TYPES
 from pytorch_designer.system.resources import available_memory_bytes

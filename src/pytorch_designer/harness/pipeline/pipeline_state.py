@@ -1,4 +1,4 @@
-"""How far a pipeline is and how it ended: what `run_pipeline` returns, and the file in its run folder.
+"""State of a pipeline: what `run_pipeline` returns, and the file in the run folder.
 
 RUN/pipeline.json           the state of the pipeline and of each node, replaced at once on every change
 RUN/.lock                   held while the pipeline runs
@@ -13,8 +13,7 @@ import json
 import os
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
-from enum import Enum
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from filelock import Timeout
@@ -28,62 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
+    from pytorch_designer.harness.job.node import NodeResult
+
 _LOCK = ".lock"
-
-
-class NodeState(str, Enum):
-    """Where a node is; the words of the state file."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    COMPLETED = "completed"
-    REUSED = "reused"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-    CANCELED = "canceled"
-
-    @property
-    def has_succeeded(self) -> bool:
-        """Whether its outputs are there."""
-        return self in {NodeState.COMPLETED, NodeState.REUSED}
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether nothing more happens to it."""
-        return self not in {NodeState.WAITING, NodeState.RUNNING}
-
-
-@dataclass(frozen=True)
-class NodeResult:
-    """A node of a pipeline that runs or has ended.
-
-    Attributes:
-        name: Its name, after those of the pipelines around it: `outer.inner`.
-        run_folder: Its logs and collected files; see `run_folder`.
-        outputs: The path of each output.
-        exit_code: That of its job, or None where no job ran to its own end.
-        seconds: How long its job took.
-        peak_memory_bytes: See `job.JobResult`.
-        run_id: Its MLflow run, or None where it did not start.
-        error: Why it failed or was not run, as a message, or None.
-        reused_from: When the result that it reuses was made, in seconds since 1970, or None.
-        key: See `reuse_key`; None where it is not deterministic.
-        log_files: The log of every process, by rank.
-    """
-
-    name: str
-    run_folder: Path
-    state: NodeState = NodeState.WAITING
-    outputs: Mapping[str, Path] = field(default_factory=dict)
-    exit_code: int | None = None
-    started: float | None = None
-    seconds: float | None = None
-    peak_memory_bytes: int | None = None
-    run_id: str | None = None
-    error: str | None = None
-    reused_from: float | None = None
-    key: str | None = None
-    log_files: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pytorch_designer.harness.job.content_hash import HashMemory
+from pytorch_designer.harness.job.node import NodeState
 from pytorch_designer.harness.job.run_folder import RECORD_FILE, RunFolder
 from pytorch_designer.harness.job.snapshot import code_snapshot
-from pytorch_designer.harness.pipeline.pipeline_state import NodeState
+from pytorch_designer.harness.reuse.file_trees import HashMemory
 from pytorch_designer.harness.reuse.reuse_cache import is_empty
 from pytorch_designer.harness.reuse.reuse_key import reuse_key
 from pytorch_designer.harness.schema.values import check_values
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytorch_designer.harness.job.job_run import JobResult
-    from pytorch_designer.harness.pipeline.pipeline_plan import PlannedNode
-    from pytorch_designer.harness.pipeline.pipeline_state import NodeResult
+    from pytorch_designer.harness.job.node import NodeResult, PlannedNode
     from pytorch_designer.harness.reuse.reuse_cache import Entry, ReuseCache
     from pytorch_designer.harness.schema.binding_scope import Source
     from pytorch_designer.harness.schema.specification import CommandSpec

@@ -5,7 +5,7 @@
     CACHE/entries/KEY/run/           user_logs, outputs, logs and run.json of the job
     CACHE/entries/KEY/last_used      its time is that of the last use
     CACHE/partial/                   entries that are being written
-    CACHE/hashes/                    see `content_hash.HashMemory`
+    CACHE/hashes/                    see `file_trees.HashMemory`
     CACHE/lock                       held while entries come and go
 
 An entry is written below `partial` and renamed when it is complete, so that a crash leaves no half entry. Names, sizes
@@ -25,9 +25,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from pytorch_designer.harness.job.content_hash import content_hash, list_tree, listing_hash
-from pytorch_designer.harness.job.file_copy import copy_entries
 from pytorch_designer.harness.job.run_folder import RECORD_FILE
+from pytorch_designer.harness.reuse.file_trees import content_hash, copy_entries, list_tree, listing_hash
 from pytorch_designer.settings import user_cache_folder
 from pytorch_designer.storage.locking import held_lock
 from pytorch_designer.storage.output import write_atomically

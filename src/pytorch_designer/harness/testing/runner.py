@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.errors import InterruptedRunError
-from pytorch_designer.harness.fault_injection.faults import parse_faults
+from pytorch_designer.harness.fault_injection.injected_faults import parse_faults
 from pytorch_designer.harness.job.job_run import JobRequest, run_job
 from pytorch_designer.harness.job.run_store import RunStore, open_run_store
 from pytorch_designer.harness.pipeline.pipeline_run import run_pipeline
@@ -32,7 +32,7 @@ from pytorch_designer.system.stop_requests import StopRequest, stop_on_signals
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from pytorch_designer.harness.pipeline.pipeline_state import NodeResult
+    from pytorch_designer.harness.job.node import NodeResult
     from pytorch_designer.harness.schema.specification import CommandSpec
 
 RunComponent = Callable[..., ComponentRun]

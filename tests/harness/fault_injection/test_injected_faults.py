@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytorch_designer.errors import DesignerError, ParameterParsingError, UnknownNameError
-from pytorch_designer.harness.fault_injection.faults import NO_FAULTS, Faults, parse_faults
+from pytorch_designer.harness.fault_injection.injected_faults import NO_FAULTS, InjectedFaults, parse_faults
 
 
 def test_every_fault_is_parsed_into_its_own_field() -> None:
@@ -19,7 +19,7 @@ def test_every_fault_is_parsed_into_its_own_field() -> None:
         "flaky-open=0.1:7",
         "no-network",
     )
-    assert parse_faults(texts) == Faults(
+    assert parse_faults(texts) == InjectedFaults(
         kill_after_seconds=1.5,
         kill_at_write=3,
         shm_bytes=64 * 1024 * 1024,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytorch_designer.errors import InterruptedRunError
-from pytorch_designer.harness.job.content_hash import HashMemory, content_hash, list_tree, listing_hash
+from pytorch_designer.harness.reuse.file_trees import HashMemory, content_hash, list_tree, listing_hash
 from pytorch_designer.system.stop_requests import StopRequest
 from tests.harness.pipeline_files import make_folder
 

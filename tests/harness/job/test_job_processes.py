@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 from pytorch_designer.errors import UnsupportedLocallyError
-from pytorch_designer.harness.job.distribution import LOOPBACK, Place, distribution_variables, free_port, process_places
+from pytorch_designer.harness.job.job_processes import (
+    LOOPBACK,
+    Place,
+    distribution_variables,
+    free_port,
+    process_places,
+)
 from pytorch_designer.harness.schema.specification import CommandSpec, Distribution, Resources
 
 

@@ -30,7 +30,7 @@ _MILLISECONDS = 1000.0
 
 
 @dataclass(frozen=True)
-class Faults:
+class InjectedFaults:
     """What is to go wrong in a job; nothing by default.
 
     Attributes:
@@ -78,11 +78,11 @@ class Faults:
         return self.shm_bytes is not None or bool(self.output_names) or not self.has_network
 
 
-NO_FAULTS = Faults()
+NO_FAULTS = InjectedFaults()
 
 
-def parse_faults(texts: Iterable[str]) -> Faults:
-    """Faults out of their written form; of one that may be there once, the last one holds.
+def parse_faults(texts: Iterable[str]) -> InjectedFaults:
+    """InjectedFaults out of their written form; of one that may be there once, the last one holds.
 
     Raises:
         UnknownNameError: There is no such fault.
@@ -101,32 +101,32 @@ def parse_faults(texts: Iterable[str]) -> Faults:
     return faults
 
 
-def _kill_after(faults: Faults, value: str) -> Faults:
+def _kill_after(faults: InjectedFaults, value: str) -> InjectedFaults:
     return replace(faults, kill_after_seconds=_positive(float(value)))
 
 
-def _kill_at_write(faults: Faults, value: str) -> Faults:
+def _kill_at_write(faults: InjectedFaults, value: str) -> InjectedFaults:
     return replace(faults, kill_at_write=int(_positive(int(value))))
 
 
-def _small_shm(faults: Faults, value: str) -> Faults:
+def _small_shm(faults: InjectedFaults, value: str) -> InjectedFaults:
     return replace(faults, shm_bytes=_size(value))
 
 
-def _read_only_output(faults: Faults, value: str) -> Faults:
+def _read_only_output(faults: InjectedFaults, value: str) -> InjectedFaults:
     return replace(faults, read_only_outputs=(*faults.read_only_outputs, _required(value)))
 
 
-def _full_output(faults: Faults, value: str) -> Faults:
+def _full_output(faults: InjectedFaults, value: str) -> InjectedFaults:
     name, separator, size = value.partition(":")
     return replace(faults, full_outputs={**faults.full_outputs, _required(name and separator and name): _size(size)})
 
 
-def _slow_open(faults: Faults, value: str) -> Faults:
+def _slow_open(faults: InjectedFaults, value: str) -> InjectedFaults:
     return replace(faults, open_delay_seconds=_positive(float(value)) / _MILLISECONDS)
 
 
-def _flaky_open(faults: Faults, value: str) -> Faults:
+def _flaky_open(faults: InjectedFaults, value: str) -> InjectedFaults:
     rate_text, _, seed = value.partition(":")
     rate = float(rate_text)
     if not 0 < rate <= 1:
@@ -134,13 +134,13 @@ def _flaky_open(faults: Faults, value: str) -> Faults:
     return replace(faults, open_failure_rate=rate, open_failure_seed=int(seed or 0))
 
 
-def _no_network(faults: Faults, value: str) -> Faults:
+def _no_network(faults: InjectedFaults, value: str) -> InjectedFaults:
     if value:
         raise ValueError(value)
     return replace(faults, has_network=False)
 
 
-_PARSERS: dict[str, tuple[str, Callable[[Faults, str], Faults]]] = {
+_PARSERS: dict[str, tuple[str, Callable[[InjectedFaults, str], InjectedFaults]]] = {
     "kill-after": ("kill-after=SECONDS", _kill_after),
     "kill-at-write": ("kill-at-write=N, counted from 1", _kill_at_write),
     "small-shm": ("small-shm=SIZE, for instance 64m", _small_shm),

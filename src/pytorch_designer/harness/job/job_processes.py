@@ -1,0 +1,112 @@
+"""The processes of a job and the environment variables that they see.
+
+Azure ML starts `process_count_per_instance` processes on each of `instance_count` nodes itself. Here all nodes are this
+machine: each simulated node has its own working directory, and all processes meet on a free port of the loopback
+interface. Their environment, later lines winning:
+
+    the caller's own        all of it, secrets included: they are passed on and never shown
+    PATH                    begins with the folder of the Python that runs the harness, so that `python` in a command
+                            is that one: environments (Docker, conda) are not built locally
+    PYTHONUNBUFFERED=1      so that the output is live, unless the caller has set it
+    AZUREML_RUN_ID, AZUREML_ROOT_RUN_ID, AZUREML_EXPERIMENT_NAME
+                            the run; its root is that of the pipeline, if the job is a node of one
+    AZURE_ML_INPUT_<name>, AZURE_ML_OUTPUT_<name>
+                            the path of each data port
+    MLFLOW_TRACKING_URI, MLFLOW_RUN_ID, MLFLOW_EXPERIMENT_NAME
+                            where the job is tracked; see `run_store`
+    MASTER_ADDR ...         the place of the process; the caller's are removed if the job has no distribution
+    the request's own       `--env`, or the node's environment_variables
+
+The variables that name a workspace (AZUREML_ARM_*, AZUREML_RUN_TOKEN, service endpoints) are not set: there is no
+workspace, and programs would try to reach it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytorch_designer.errors import UnsupportedLocallyError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytorch_designer.harness.schema.specification import CommandSpec, InputValue
+
+LOOPBACK = "127.0.0.1"
+DISTRIBUTION_VARIABLES = ("MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "RANK", "LOCAL_RANK", "NODE_RANK")
+
+
+@dataclass(frozen=True)
+class Place:
+    """The place of one process in its job, all counted from 0."""
+
+    rank: int
+    local_rank: int
+    node_rank: int
+
+
+def process_places(spec: CommandSpec) -> tuple[Place, ...]:
+    """The place of every process of a job of `spec`, by rank.
+
+    Raises:
+        UnsupportedLocallyError: Its processes need a launcher (MPI, TensorFlow, Ray), or it has several nodes without
+            saying how they work together.
+    """
+    if spec.num_processes > 1 and (spec.distribution is None or spec.distribution.type != "pytorch"):
+        kind = "no distribution" if spec.distribution is None else f"distribution {spec.distribution.type!r}"
+        raise UnsupportedLocallyError(
+            f"{spec.name} asks for {spec.num_processes} processes with {kind}; only 'pytorch' can run here.",
+            where=spec.source,
+            advice="Use `distribution: {type: pytorch}`, or one process on one instance.",
+        )
+    per_node = spec.num_processes // spec.resources.instance_count
+    return tuple(Place(rank, rank % per_node, rank // per_node) for rank in range(spec.num_processes))
+
+
+def platform_variables(
+    *, run_id: str, root_run_id: str, experiment: str, inputs: Mapping[str, InputValue], outputs: Mapping[str, Path]
+) -> dict[str, str]:
+    """The variables that Azure ML sets on every process of a job."""
+    return {
+        "AZUREML_RUN_ID": run_id,
+        "AZUREML_ROOT_RUN_ID": root_run_id,
+        "AZUREML_EXPERIMENT_NAME": experiment,
+        **{f"AZURE_ML_INPUT_{name}": str(value) for name, value in inputs.items() if isinstance(value, Path)},
+        **{f"AZURE_ML_OUTPUT_{name}": str(path) for name, path in outputs.items()},
+    }
+
+
+def callers_variables() -> dict[str, str]:
+    """The environment of this process as a job inherits it."""
+    inherited = {name: value for name, value in os.environ.items() if name not in DISTRIBUTION_VARIABLES}
+    python_folder = str(Path(sys.executable).parent)
+    inherited["PATH"] = os.pathsep.join([python_folder, *filter(None, [inherited.get("PATH")])])
+    inherited.setdefault("PYTHONUNBUFFERED", "1")
+    return inherited
+
+
+def distribution_variables(spec: CommandSpec, place: Place, port: int) -> dict[str, str]:
+    """The variables that Azure ML sets for `distribution: pytorch`, even for one process; else none."""
+    if spec.distribution is None or spec.distribution.type != "pytorch":
+        return {}
+    return {
+        "MASTER_ADDR": LOOPBACK,
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": str(spec.num_processes),
+        "RANK": str(place.rank),
+        "LOCAL_RANK": str(place.local_rank),
+        "NODE_RANK": str(place.node_rank),
+    }
+
+
+def free_port() -> int:
+    """A port of the loopback interface that no process listens on at the moment."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+        listener.bind((LOOPBACK, 0))
+        port: int = listener.getsockname()[1]
+        return port

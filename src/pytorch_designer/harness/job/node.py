@@ -1,0 +1,90 @@
+"""A command node of a pipeline: what it runs, its state and its result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pytorch_designer.harness.schema.binding_scope import Source
+    from pytorch_designer.harness.schema.specification import CommandSpec
+
+
+@dataclass(frozen=True)
+class PlannedNode:
+    """A command node, ready to run as soon as the outputs that it needs are there.
+
+    Attributes:
+        name: Its name, after those of the nodes around it: `outer.inner`.
+        spec: Its component, with what the node changes.
+        inputs: What is given, by input. What is left out has its default.
+        environment_variables: By name.
+        pipeline_outputs: The output of the whole pipeline that each output is, if it is one.
+        needs: The names of the nodes whose outputs it needs.
+    """
+
+    name: str
+    spec: CommandSpec
+    inputs: Mapping[str, Source]
+    environment_variables: Mapping[str, Source]
+    pipeline_outputs: Mapping[str, str]
+    needs: frozenset[str]
+
+
+class NodeState(str, Enum):
+    """State of a node, by the words of the state file."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    REUSED = "reused"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    CANCELED = "canceled"
+
+    @property
+    def has_succeeded(self) -> bool:
+        """Whether its outputs are there."""
+        return self in {NodeState.COMPLETED, NodeState.REUSED}
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more happens to it."""
+        return self not in {NodeState.WAITING, NodeState.RUNNING}
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """A node of a pipeline that runs or has ended.
+
+    Attributes:
+        name: Its name, after those of the pipelines around it: `outer.inner`.
+        run_folder: Its logs and collected files; see `run_folder`.
+        outputs: The path of each output.
+        exit_code: That of its job, or None where no job ran to its own end.
+        seconds: How long its job took.
+        peak_memory_bytes: See `job.JobResult`.
+        run_id: Its MLflow run, or None where it did not start.
+        error: Why it failed or was not run, as a message, or None.
+        reused_from: When the result that it reuses was made, in seconds since 1970, or None.
+        key: See `reuse_key`; None where it is not deterministic.
+        log_files: The log of every process, by rank.
+    """
+
+    name: str
+    run_folder: Path
+    state: NodeState = NodeState.WAITING
+    outputs: Mapping[str, Path] = field(default_factory=dict)
+    exit_code: int | None = None
+    started: float | None = None
+    seconds: float | None = None
+    peak_memory_bytes: int | None = None
+    run_id: str | None = None
+    error: str | None = None
+    reused_from: float | None = None
+    key: str | None = None
+    log_files: tuple[Path, ...] = ()

@@ -149,7 +149,7 @@ def _azure_answers(status: int) -> Callable[[Path], None]:
         pytest.importorskip("azure.ai.ml")
         from azure.core.exceptions import HttpResponseError
 
-        from pytorch_designer.cloud.faults import named_faults
+        from pytorch_designer.cloud.cloud_errors import named_faults
 
         error = HttpResponseError("No.")
         error.status_code = status

@@ -12,9 +12,9 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 import os
+import shutil
 import subprocess
 import sys
-import time
 import uuid
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterator
 
-    Write = Callable[[Path], object]
+    Make = Callable[[Path], object]
 
 _logger = logging.getLogger(__name__)
 
@@ -42,23 +42,26 @@ QUIET_ENVIRONMENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 """Variables under which MLflow tells nobody that it is used."""
 
 _BUSY_SECONDS = 30.0
-_ABANDONED_SECONDS = 600.0  # nobody makes a database for as long as that
 
 
-def create_database(database: Path, write: Write) -> None:
+def create_database(database: Path, make: Make | None = None) -> None:
     """Create an MLflow database, complete or not at all; one that another process has created meanwhile stays.
 
     Args:
         database: Where; its folder is created, and artifacts will go to `mlruns` in it.
-        write: Writes an empty database to the path that it is given.
+        make: Makes the tables in a new file; None: a process of its own does, so that this one need not import MLflow.
 
     Raises:
-        UnsupportedEnvironmentError: The folder cannot be written.
+        UnsupportedEnvironmentError: The folder cannot be written, or MLflow fails.
     """
     partial = database.with_name(f".{database.name}.{uuid.uuid4().hex}")
+    make = make or _make_tables_in_own_process
     try:
         database.parent.mkdir(parents=True, exist_ok=True)
-        write(partial)
+        try:
+            shutil.copyfile(_empty_database(make), partial)
+        except OSError:  # the cache folder cannot be written
+            make(partial)
         with transaction(partial) as connection:
             connection.execute("UPDATE experiments SET artifact_location = ?", (f"{artifact_root(database)}/0",))
         try:
@@ -77,30 +80,17 @@ def create_database(database: Path, write: Write) -> None:
             partial.unlink(missing_ok=True)
 
 
-def empty_database(make_tables: Write | None = None) -> Path:
-    """An empty database of the installed MLflow, in the user's cache folder; made on first use.
-
-    Args:
-        make_tables: Makes it, if it is not there; None: a process of its own, so that this one need not import MLflow.
+def is_of_installed_version(database: Path) -> bool:
+    """Whether the tables are those of the installed MLflow, as far as an empty database of it can be had.
 
     Raises:
-        UnsupportedEnvironmentError: The cache folder cannot be written, or MLflow fails.
+        UnsupportedEnvironmentError: MLflow fails.
     """
-    template = user_cache_folder() / f"mlflow-{importlib.metadata.version('mlflow')}.db"
-    if template.exists():
-        return template
     try:
-        template.parent.mkdir(parents=True, exist_ok=True)
-        with held_lock(template.with_suffix(".lock")):
-            if not template.exists():
-                _make_template(template, make_tables or _make_tables_in_own_process)
-    except OSError as error:
-        raise UnsupportedEnvironmentError(
-            f"The cache folder cannot be written: {error.strerror or error}.",
-            where=template.parent,
-            advice="Set XDG_CACHE_HOME to a folder that can be written, or run without MLflow.",
-        ) from error
-    return template
+        empty = _empty_database(_make_tables_in_own_process)
+    except OSError:  # the cache folder cannot be written
+        return True
+    return _schema_version(database) == _schema_version(empty)
 
 
 def make_tables(database: Path) -> None:
@@ -121,18 +111,6 @@ def artifact_root(database: Path) -> str:
     return (database.parent / ARTIFACTS).as_uri()
 
 
-def schema_version(database: Path) -> str | None:
-    """The version of the tables; None where there is no database, or it is not MLflow's."""
-    import sqlite3
-
-    try:
-        with closing(sqlite3.connect(database, timeout=_BUSY_SECONDS)) as connection:
-            found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-    except sqlite3.Error:
-        return None
-    return None if found is None else str(found[0])
-
-
 @contextmanager
 def transaction(database: Path) -> Iterator[sqlite3.Connection]:
     """A connection whose changes are committed at the end.
@@ -151,21 +129,35 @@ def transaction(database: Path) -> Iterator[sqlite3.Connection]:
         ) from error
 
 
-def _make_template(template: Path, make: Write) -> None:
-    _logger.info("MLflow prepares an empty database, once for this version; this takes seconds.")
-    for abandoned in template.parent.glob(f".{template.name}.*"):  # of processes that were killed
-        with suppress(OSError):
-            if time.time() - abandoned.stat().st_mtime > _ABANDONED_SECONDS:
-                abandoned.unlink()
-    partial = template.with_name(f".{template.name}.{uuid.uuid4().hex}")  # where there are no locks, several make one
+def _empty_database(make: Make) -> Path:
+    """An empty database of the installed MLflow, in the user's cache folder; made on first use."""
+    template = user_cache_folder() / f"mlflow-{importlib.metadata.version('mlflow')}.db"
+    partial = template.with_suffix(".partial")
+    template.parent.mkdir(parents=True, exist_ok=True)
+    if not template.exists():
+        with held_lock(template.with_suffix(".lock")):
+            if not template.exists():
+                for left in template.parent.glob(f"{partial.name}*"):  # with its journal, of a process that was killed
+                    left.unlink()
+                make(partial)
+                partial.replace(template)
+    return template
+
+
+def _schema_version(database: Path) -> str | None:
+    """Version of the tables; None where the file is not a database of MLflow."""
+    import sqlite3
+
     try:
-        make(partial)
-        partial.replace(template)
-    finally:
-        partial.unlink(missing_ok=True)
+        with closing(sqlite3.connect(database, timeout=_BUSY_SECONDS)) as connection:
+            found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.Error:
+        return None
+    return None if found is None else str(found[0])
 
 
 def _make_tables_in_own_process(database: Path) -> None:
+    _logger.info("MLflow prepares an empty database, once for this version; this takes seconds.")
     command = [sys.executable, "-m", "pytorch_designer.mlflow_database", str(database)]
     environment = {**os.environ, **QUIET_ENVIRONMENT}
     made = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)

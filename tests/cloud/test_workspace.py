@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pytorch_designer.cloud.faults import redacted
+from pytorch_designer.cloud.cloud_errors import redacted
 from pytorch_designer.cloud.register import register
 from pytorch_designer.cloud.workspace import Target, choose_target, connect
 from pytorch_designer.errors import CloudError, CloudLoginError, CloudNotFoundError

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytorch_designer.cloud.faults import named_faults, named_load_faults
+from pytorch_designer.cloud.cloud_errors import named_faults, named_load_faults
 from pytorch_designer.errors import InvalidSpecError
 
 if TYPE_CHECKING:

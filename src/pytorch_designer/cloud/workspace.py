@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytorch_designer.cloud.faults import named_faults
+from pytorch_designer.cloud.cloud_errors import named_faults
 from pytorch_designer.errors import CloudNotFoundError, MissingExtraError
 
 if TYPE_CHECKING:

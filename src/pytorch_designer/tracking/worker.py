@@ -20,7 +20,6 @@ import importlib
 import json
 import os
 import queue
-import shutil
 import signal
 import sys
 import threading
@@ -30,11 +29,10 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from pytorch_designer.errors import DesignerError
 from pytorch_designer.imports import quick_import
-from pytorch_designer.mlflow_database import create_database, empty_database, make_tables
+from pytorch_designer.mlflow_database import create_database, make_tables
 from pytorch_designer.tracking.destination import Destination, destination_from_environment
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from types import TracebackType
 
     from mlflow import MlflowClient
@@ -86,7 +84,7 @@ class _Recorder:
 
         self._replies = replies
         if destination.database is not None and not destination.database.exists():
-            create_database(destination.database, _write_empty_database)
+            create_database(destination.database, make_tables)
             _reply(replies, {"progress": True})
         self._client = MlflowClient(tracking_uri=destination.tracking_uri)
         _reply(replies, {"progress": True})
@@ -139,13 +137,6 @@ class _Recorder:
             _reply(self._replies, {"problem": f"{what} could not be recorded: {_describe(error)}"})
         else:
             _reply(self._replies, {"progress": True})
-
-
-def _write_empty_database(path: Path) -> None:
-    try:
-        shutil.copyfile(empty_database(make_tables), path)
-    except Exception:  # noqa: BLE001  # whatever ails the user's cache folder
-        make_tables(path)
 
 
 def _create_run(client: MlflowClient, destination: Destination) -> str:

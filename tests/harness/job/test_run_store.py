@@ -109,12 +109,16 @@ def test_the_empty_database_is_made_by_mlflow_once(tmp_path: Path, monkeypatch: 
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.db")} == made
 
 
-def test_a_cache_folder_that_cannot_be_made_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_cache_folder_the_tables_are_made_where_they_are_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "cache").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
-    with pytest.raises(UnsupportedEnvironmentError, match="cache folder"):
-        open_run_store(tmp_path / "mlflow.db")
+    store = open_run_store(tmp_path / "mlflow.db")
+
+    assert open_run_store(tmp_path / "mlflow.db") == store
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "mlflow.db"]
 
 
 def test_a_database_of_another_version_is_refused(tmp_path: Path) -> None:

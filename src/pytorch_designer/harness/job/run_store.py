@@ -8,11 +8,9 @@ writes; a test compares the two. Jobs join the run through the variables that Az
 from __future__ import annotations
 
 import getpass
-import shutil
 import time
 import uuid
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from pytorch_designer.errors import UnsupportedEnvironmentError
@@ -21,8 +19,7 @@ from pytorch_designer.mlflow_database import (
     artifact_root,
     create_database,
     database_uri,
-    empty_database,
-    schema_version,
+    is_of_installed_version,
     transaction,
 )
 
@@ -135,10 +132,9 @@ def open_run_store(database: Path, experiment: str = DEFAULT_EXPERIMENT) -> RunS
             in it was deleted.
     """
     database = database.absolute()
-    template = empty_database()
     if not database.exists():
-        create_database(database, partial(shutil.copyfile, template))
-    elif schema_version(database) != schema_version(template):
+        create_database(database)
+    elif not is_of_installed_version(database):
         raise UnsupportedEnvironmentError(
             "The MLflow database was written by another version of MLflow.",
             where=database,

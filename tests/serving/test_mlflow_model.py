@@ -104,7 +104,7 @@ def test_only_column_may_have_any_name(classifier: ImageClassifier) -> None:
 
 @pytest.mark.parametrize("value", [b"", b"no image", "%%%", "bm8gaW1hZ2U=", None, 3])
 def test_row_that_is_no_image_is_named(classifier: ImageClassifier, value: object) -> None:
-    with pytest.raises(InvalidDatasetError, match="Row 1 is no image"):
+    with pytest.raises(InvalidDatasetError, match="Row 1 is not an image"):
         classifier.predict(pd.DataFrame({"image": [_png(1), value]}))
 
 

@@ -1,4 +1,4 @@
-"""The example in its two forms, run by the local harness with the real components."""
+"""The example's YAML and SDK forms, run by the local harness with the real components."""
 
 from __future__ import annotations
 

@@ -119,6 +119,7 @@ def test_traceback_is_shown_when_asked_for(tmp_path: Path) -> None:
     assert "Traceback" in done.stderr
 
 
+@pytest.mark.slow
 def test_error_info_goes_where_it_is_asked_for_and_a_stale_one_is_removed(tmp_path: Path) -> None:
     info = tmp_path / "elsewhere" / "error.json"
     run("resnet", "--model-name", "resnet19", cwd=tmp_path, PYTORCH_DESIGNER_ERROR_INFO=str(info))

@@ -86,6 +86,7 @@ def test_refused_login_says_how_to_log_in(service: AzureService, component: Path
     assert "az login" in raised.value.advice
 
 
+@pytest.mark.slow
 def test_unreachable_azure_is_a_named_error(service: AzureService) -> None:
     with pytest.raises(CloudError, match="cannot be reached"):
         connect(Target(registry="r"), credential=Login(), transport=Unplugged(service))

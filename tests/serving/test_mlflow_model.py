@@ -127,6 +127,7 @@ def test_requirements_are_those_of_this_process(model: Path) -> None:
     assert conda["dependencies"][-1] == {"pip": requirements}
 
 
+@pytest.mark.slow
 def test_mlflow_loads_and_serves_the_directory(model: Path, network: torch.nn.Module) -> None:
     """In a process of its own: importing mlflow.pyfunc warns, and the model must load without this test's imports."""
     body = {"dataframe_split": {"columns": ["image"], "data": [[base64.b64encode(_png(3)).decode()]]}}

@@ -25,12 +25,12 @@ PROGRAMS = {
 PEERS = tuple(name for name in PROGRAMS if name != "ours")
 
 UNTRACKED = "ours, without MLflow"
-"""The same work as the others do, which track nothing."""
+"""The same work as the other libraries, which do not track metrics."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is trained, the same for every way; see peers/run_request.py."""
+    """Training task, the same for every way; see peers/run_request.py."""
 
     size: int
     epochs: int
@@ -39,7 +39,7 @@ class Task:
     learning_rate: float = 0.001
 
     def describe(self) -> str:
-        """For a table's caption."""
+        """Text for a table's caption."""
         return (
             f"{self.model} from scratch, {self.size} pixels, {self.epochs} epochs, batch size {self.batch_size}, "
             f"learning rate {self.learning_rate}"
@@ -48,7 +48,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Epoch:
-    """An epoch as peers/run_request.py records it; accuracy is 0 to 1."""
+    """An epoch's times and validation metrics, as recorded by peers/run_request.py; accuracy is 0 to 1."""
 
     train_seconds: float
     validation_seconds: float
@@ -58,12 +58,12 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Result:
-    """A run's record.
+    """A run's times and metrics.
 
     Attributes:
-        versions: By library.
-        epochs: In order.
-        seconds: All epochs with their validation.
+        versions: Versions by library.
+        epochs: Epochs in order.
+        seconds: Time of all epochs with their validation.
     """
 
     versions: dict[str, str]
@@ -72,19 +72,19 @@ class Result:
 
     @staticmethod
     def from_dict(record: dict[str, Any]) -> Result:
-        """Read what a program wrote."""
+        """Read a record that a program wrote."""
         epochs = tuple(Epoch(**epoch) for epoch in record["epochs"])
         return Result(record["versions"], epochs, record["seconds"])
 
 
 def add_peers_option(parser: argparse.ArgumentParser) -> None:
-    """Let a command line name the interpreter of the peers."""
+    """Add the option for the Python interpreter of the other libraries."""
     parser.add_argument(
         "--peers-python",
         type=_program,
         default=sys.executable,
         metavar="PATH",
-        help="the Python that has the libraries to compare with (extra `benchmarks`); default: this one",
+        help="the Python in which the other libraries are installed (extra `benchmarks`); default: this one",
     )
 
 
@@ -94,7 +94,7 @@ def run_way(
     """Train in a fresh process, in a folder that is deleted afterwards.
 
     Raises:
-        RuntimeError: The program failed; with all that it printed.
+        RuntimeError: The program failed; the message contains its output.
     """
     is_ours = way in {"ours", UNTRACKED}
     program = Path(__file__).parent / "peers" / PROGRAMS["ours" if is_ours else way]
@@ -113,5 +113,5 @@ def run_way(
 
 
 def _program(name: str) -> str:
-    """As an absolute path, for runs start in another folder; links stay, as they are what makes an environment."""
+    """An absolute path, because runs start in another folder. Links are kept: they define a virtual environment."""
     return str(Path(shutil.which(name) or name).absolute())

@@ -1,4 +1,4 @@
-"""The pipeline of pipeline.yaml, built with the Python SDK of Azure ML.
+"""The pipeline of pipeline.yaml, built with Azure ML's Python SDK.
 
 `python examples/pipeline.py` submits it to the workspace of the nearest config.json.
 """

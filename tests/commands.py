@@ -1,4 +1,4 @@
-"""Runs this program's commands as a user would: in a process of their own."""
+"""This program's commands, run as a user would: in a separate process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def run(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.Com
 
 
 def succeed(*arguments: str | Path, cwd: Path, **environment: str) -> str:
-    """Run a command that must succeed; returns what it printed."""
+    """Run a command that must succeed; returns its standard output."""
     done = run(*arguments, cwd=cwd, **environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -1,7 +1,7 @@
-"""What every test runs under: one computing thread, and no variables of the person who runs them.
+"""Environment of all tests: one computing thread, and none of the developer's variables.
 
-The suite runs in several processes on few cores. Threads that wait for each other there spin against the neighbour's
-work and can be forty times slower than a single one.
+The suite runs in several processes on few cores. Computing threads that wait for each other would spin against other
+processes and can be forty times slower than a single thread.
 """
 
 from __future__ import annotations

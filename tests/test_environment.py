@@ -1,4 +1,4 @@
-"""The image's pinned requirements and the package's dependencies, held together."""
+"""Consistency of the image's pinned requirements with the package's dependencies."""
 
 from __future__ import annotations
 

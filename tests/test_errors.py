@@ -1,4 +1,4 @@
-"""The error tree: codes, messages, and that all of it is documented."""
+"""The error hierarchy: codes, messages, and documentation."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ def test_error_as_data_has_the_message_too() -> None:
 
 
 @pytest.mark.parametrize("error", NAMED, ids=lambda error: error.__name__)
-def test_every_error_has_a_code_and_stands_in_the_tree(error: type[DesignerError]) -> None:
+def test_every_error_has_a_code_and_is_listed_in_the_hierarchy(error: type[DesignerError]) -> None:
     assert error.code != DesignerError.code
     tree = errors_module.__doc__ or ""
     line = next((line for line in tree.splitlines() if error.__name__ in line.split()), None)
-    assert line is not None, "draw it in the docstring of errors.py"
+    assert line is not None, "add it to the docstring of errors.py"
     assert error.code in line.split()
 
 

@@ -1,4 +1,4 @@
-"""Importing without garbage collection, in processes of their own: the collector is the whole process's."""
+"""Imports with the garbage collector paused, in separate processes because the collector is global."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_nothing_is_collected_during_the_import_and_the_collector_works_afterwar
     assert run(program, tmp_path) == "False True"
 
 
-def test_what_was_imported_is_left_out_of_later_collections(tmp_path: Path) -> None:
+def test_imported_objects_are_excluded_from_later_collections(tmp_path: Path) -> None:
     program = "with quick_import('library'):\n  import library\nprint(gc.get_freeze_count() > 1000)"
     assert run(program, tmp_path) == "True"
 
@@ -41,7 +41,7 @@ def test_a_failed_import_leaves_the_collector_working(tmp_path: Path) -> None:
     assert run(program, tmp_path) == "True"
 
 
-def test_garbage_is_not_kept_where_the_library_is_there_already(tmp_path: Path) -> None:
+def test_nothing_is_frozen_if_the_library_is_imported_already(tmp_path: Path) -> None:
     program = "import library\nwith quick_import('library'):\n  import library\nprint(gc.get_freeze_count())"
     assert run(program, tmp_path) == "0"
 

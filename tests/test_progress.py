@@ -1,4 +1,4 @@
-"""Progress: a moving line on a terminal, a log line now and then elsewhere."""
+"""Progress: a bar on a terminal, periodic log lines elsewhere."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ def test_live_line_shows_the_last_state_whenever_it_was_refreshed(
         line.show("scoring", 2, 3, "images")  # too soon
         line.show("scoring", 3, 3, "images")
         [task] = line._progress.tasks
-        assert (task.completed, task.total, task.fields["facts"]) == (3, 3, "3 of 3 images")
+        assert (task.completed, task.total, task.fields["details"]) == (3, 3, "3 of 3 images")
 
 
 @pytest.mark.parametrize(("setting", "kind"), [("live", LiveLine), ("plain", PlainLine), ("auto", PlainLine)])
 def test_line_fits_the_output_unless_the_setting_says_otherwise(setting: str, kind: type) -> None:
     settings = Settings(progress=setting)
-    assert isinstance(open_progress_line(settings), kind)  # pytest's output is no terminal
+    assert isinstance(open_progress_line(settings), kind)  # pytest's output is not a terminal
 
 
-def test_pace_counts_what_this_process_has_seen_and_leaves_out_what_was_done_before(clock: list[float]) -> None:
+def test_pace_excludes_images_of_an_earlier_process(clock: list[float]) -> None:
     pace = Pace(num_total=1000, num_done=400)
     pace.add(100)
     clock[0] += 5
@@ -56,11 +56,11 @@ def test_pace_counts_what_this_process_has_seen_and_leaves_out_what_was_done_bef
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0:00"), (123, "2:03"), (3723, "1:02:03")])
-def test_durations_read_as_on_a_clock(seconds: float, text: str) -> None:
+def test_durations_are_formatted_as_on_a_clock(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
 
 
-def test_header_is_a_title_and_aligned_facts(caplog: pytest.LogCaptureFixture) -> None:
+def test_header_is_a_title_and_aligned_metadata(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "pytorch_designer")
     log_header("Score Image Model", {"Device": "cpu", "Images": "3"})
     assert caplog.messages == ["Score Image Model", "  Device  cpu", "  Images  3"]

@@ -23,7 +23,7 @@ def test_nothing_has_to_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings().cache_bytes is None
 
 
-def test_variables_are_read_in_any_case_of_their_value_types(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_are_parsed_and_unknown_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTORCH_DESIGNER_CACHE_BYTES", "0")
     monkeypatch.setenv("PYTORCH_DESIGNER_DETERMINISTIC", "False")
     monkeypatch.setenv("PYTORCH_DESIGNER_UNKNOWN", "x")

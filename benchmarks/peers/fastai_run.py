@@ -1,9 +1,9 @@
-"""A torchvision classifier trained with fastai as its documentation does: ImageDataLoaders, Learner, fit_one_cycle.
+"""Training with fastai as in its documentation: ImageDataLoaders, Learner, fit_one_cycle.
 
     python benchmarks/peers/fastai_run.py --data FOLDER --output FILE.json
 
-The defaults are Adam, a one-cycle schedule with the given highest learning rate, and a worker process a core. Resize
-crops and scales to the network's size in one go, at a random place along the longer side in training: its default.
+The defaults are Adam, a one-cycle schedule with the given maximum learning rate, and one worker process per core.
+Resize crops and scales to the network's size; in training, the crop is at a random position along the longer side.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from fastai.vision.all import (
 from run_request import RunRecord, parse_request
 
 
-class Marks(Callback):  # type: ignore[misc]
-    """Marks the epochs of a fit."""
+class EpochTimer(Callback):  # type: ignore[misc]
+    """Records the epochs of a fit."""
 
-    order = Recorder.order + 1  # so that Recorder has an epoch's values when it is marked
+    order = Recorder.order + 1  # after Recorder, so that the epoch's metrics are available
 
     def __init__(self, record: RunRecord) -> None:
         self.record = record
 
     def before_fit(self) -> None:
-        """The first epoch follows."""
+        """Called before the first epoch."""
         self.record.begin()
 
     def after_train(self) -> None:
-        """An epoch's last step is done."""
+        """Called after an epoch's last training step."""
         self.record.training_ended()
 
     def after_epoch(self) -> None:
-        """Recorder has the epoch's values: training loss, validation loss, accuracy."""
+        """Called after validation; Recorder has training loss, validation loss and accuracy."""
         _, loss, top1 = self.learn.recorder.values[-1]
         self.record.validation_ended(top1=top1, loss=loss)
 
@@ -60,7 +60,7 @@ def main() -> None:
     )
     model = torchvision.models.get_model(request.model, num_classes=request.num_classes)
     record = RunRecord("fastai")
-    learner = Learner(loaders, model, metrics=accuracy, cbs=Marks(record))
+    learner = Learner(loaders, model, metrics=accuracy, cbs=EpochTimer(record))
     with learner.no_bar(), learner.no_logging():
         learner.fit_one_cycle(request.epochs, request.learning_rate)
     record.write(request.output)

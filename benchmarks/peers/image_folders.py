@@ -1,4 +1,4 @@
-"""The images as most programs read them: ImageFolder, PIL and torchvision's transforms, without augmentation."""
+"""Conventional image input: ImageFolder, PIL and torchvision's transforms, without augmentation."""
 
 from __future__ import annotations
 

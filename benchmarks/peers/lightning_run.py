@@ -1,8 +1,8 @@
-"""The script's model, optimizer and two worker processes as a LightningModule, with Trainer's defaults.
+"""Training with Lightning: the script's model, optimizer and two worker processes, with Trainer's defaults.
 
     python benchmarks/peers/lightning_run.py --data FOLDER --output FILE.json
 
-Only what would print or leave files is switched off: progress bar, model summary, logger and checkpoints.
+Only console output and files are turned off: progress bar, model summary, logger and checkpoints.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class ImageClassifier(lightning.LightningModule):  # type: ignore[misc]
-    """A torchvision classifier that is trained with SGD."""
+    """A torchvision classifier trained with SGD."""
 
     def __init__(self, request: RunRequest) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class ImageClassifier(lightning.LightningModule):  # type: ignore[misc]
         return cross_entropy(self.model(images), labels)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _batch_index: int) -> None:
-        """Log means, which Lightning averages over the epoch by the batches' sizes."""
+        """Log batch means, which Lightning averages over the epoch weighted by batch size."""
         images, labels = batch
         logits = self.model(images)
         self.log("validation_loss", cross_entropy(logits, labels))
@@ -48,22 +48,22 @@ class ImageClassifier(lightning.LightningModule):  # type: ignore[misc]
 
 
 class Recorder(lightning.Callback):  # type: ignore[misc]
-    """Marks the epochs of a fit."""
+    """Records the epochs of a fit."""
 
     def __init__(self, record: RunRecord) -> None:
         self.record = record
 
     def on_sanity_check_end(self, *_: object) -> None:
-        """The last thing that happens before the workers of the first epoch are started."""
+        """Called immediately before the workers of the first epoch start."""
         self.record.begin()
 
     def on_validation_start(self, trainer: Any, *_: object) -> None:
-        """Validation follows an epoch's last step."""
+        """Called after an epoch's last training step."""
         if not trainer.sanity_checking:
             self.record.training_ended()
 
     def on_validation_end(self, trainer: Any, *_: object) -> None:
-        """The logged means are complete."""
+        """Called after validation, when the epoch's means are available."""
         if not trainer.sanity_checking:
             top1, loss = (float(trainer.callback_metrics[f"validation_{name}"]) for name in ("top1", "loss"))
             self.record.validation_ended(top1=top1, loss=loss)

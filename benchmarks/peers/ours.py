@@ -1,9 +1,9 @@
-"""This product on the same terms: the component image_model, then train_pytorch_model, as a pipeline runs them.
+"""Training with this project: the components image_model and train_pytorch_model, as in a pipeline.
 
     python benchmarks/peers/ours.py --data FOLDER --output FILE.json
 
-Both run as child processes in a folder that is deleted afterwards; the figures are those of the run's own report.
-Patience is set so that all epochs run, as they do in the other libraries.
+Both run as child processes in a folder that is deleted afterwards; the metrics come from the run's own report.
+Patience is set so that all epochs run, as in the other libraries.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Make an untrained model, train it, and record what its report says."""
+    """Create an untrained model, train it, and record the metrics of its report."""
     request = parse_request("Train with Train PyTorch Model.")
     with tempfile.TemporaryDirectory() as folder:
         summary = train(request, Path(folder))
@@ -63,15 +63,15 @@ def train(request: RunRequest, folder: Path) -> RunSummary:
 
 
 def check_size(request: RunRequest, trained: Path) -> None:
-    """The component chooses the size by the images; refuse a comparison of unequal work."""
+    """Check that the component chose the requested image size, so that all libraries do equal work."""
     preprocessing = open_trained_model_directory(trained).spec.preprocessing()
     assert preprocessing is not None
     if (preprocessing.crop_height, preprocessing.crop_width) != (request.size, request.size):
-        raise SystemExit(f"Images of this data are trained at {preprocessing.describe_size()}, not {request.size}.")
+        raise SystemExit(f"The model was trained at {preprocessing.describe_size()}, not {request.size}.")
 
 
 def run_component(folder: Path, request: RunRequest, component: str, **arguments: object) -> None:
-    """Run a component with its ports and parameters by name; what it says is shown if it fails."""
+    """Run a component with its ports and parameters by name; its output is shown if it fails."""
     options = [text for name, value in arguments.items() for text in (f"--{name.replace('_', '-')}", str(value))]
     threads = {} if request.threads is None else {"PYTORCH_DESIGNER_NUM_THREADS": str(request.threads)}
     command = [sys.executable, "-m", "pytorch_designer", component, *options]

@@ -1,8 +1,7 @@
-"""What every program in this folder is asked for, and the record that it writes.
+"""Command line and record that all programs in this folder share.
 
-All take the same command line, so that a benchmark can start any of them. The clock starts when a library begins its
-first epoch: imports, opening the folders and building the network come before. Reading, the start of worker processes
-and validation are within.
+A benchmark can start any of them with the same arguments. The clock starts at the first epoch, after imports, opening
+the folders and building the network. Reading images, starting worker processes and validation are included.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ class RunRequest:
     """A training run from random weights.
 
     Attributes:
-        data: Folder with `training` and `validation`, each with a folder of images a class.
+        data: Folder with `training` and `validation`, each with a folder of images per class.
         model: Name of a torchvision classifier.
-        size: Side in pixels of what the network sees.
+        size: Height and width of the network's input, in pixels.
         epochs: Passes over the training images.
-        batch_size: Images a step.
-        learning_rate: As the library takes it: constant, initial or highest.
-        seed: Of the weights and the order of the images.
-        threads: Threads that compute; None for the library's choice.
+        batch_size: Images per step.
+        learning_rate: Constant, initial or maximum learning rate, depending on the library.
+        seed: Seed of the weights and the order of the images.
+        threads: Number of computing threads; None for the library's default.
         output: File for the record.
     """
 
@@ -46,12 +45,12 @@ class RunRequest:
 
     @property
     def num_classes(self) -> int:
-        """Class folders of the training images."""
+        """Number of class folders of the training images."""
         return sum(path.is_dir() for path in (self.data / "training").iterdir())
 
 
 def parse_request(description: str) -> RunRequest:
-    """Read the command line, and set the number of threads that compute."""
+    """Parse the command line, and set the number of computing threads."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", default="resnet18")
@@ -70,7 +69,7 @@ def parse_request(description: str) -> RunRequest:
 
 @dataclass
 class RunRecord:
-    """Times and validation metrics of a run, marked as it goes on: begin, then two marks an epoch."""
+    """Times and validation metrics of a run, recorded by one call at its start and two per epoch."""
 
     library: str
     epochs: list[dict[str, float]] = field(default_factory=list)
@@ -78,19 +77,19 @@ class RunRecord:
     _train_seconds: float = 0.0
 
     def begin(self) -> None:
-        """The first epoch begins."""
+        """Start the clock of the first epoch."""
         self._last_mark = time.perf_counter()
 
     def training_ended(self) -> None:
-        """An epoch's training steps are done."""
+        """Record the end of an epoch's training steps."""
         self._train_seconds = self._lap()
 
     def validation_ended(self, *, top1: float, loss: float) -> None:
-        """An epoch's validation is done; both figures are over all validation images."""
+        """Record the end of an epoch's validation; both metrics are over all validation images."""
         self.add_epoch(train_seconds=self._train_seconds, validation_seconds=self._lap(), top1=top1, loss=loss)
 
     def add_epoch(self, *, train_seconds: float, validation_seconds: float, top1: float, loss: float) -> None:
-        """Add an epoch that was timed elsewhere."""
+        """Add an epoch with known times."""
         self.epochs.append(
             {
                 "train_seconds": train_seconds,
@@ -101,7 +100,7 @@ class RunRecord:
         )
 
     def write(self, path: Path) -> None:
-        """Write the record as JSON, with the versions of what ran."""
+        """Write the record as JSON, with the versions of the libraries."""
         content: dict[str, Any] = {
             "library": self.library,
             "versions": {name: version(name) for name in dict.fromkeys((self.library, "torch", "torchvision"))},

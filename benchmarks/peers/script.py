@@ -1,8 +1,8 @@
-"""An ordinary training script: the loop of torchvision's reference scripts, with SGD and two worker processes.
+"""Plain training script: the loop of torchvision's reference scripts, with SGD and two worker processes.
 
     python benchmarks/peers/script.py --data FOLDER --output FILE.json
 
-Momentum 0.9, weight decay 1e-4, and a learning rate that stays as given: the reference's first step is at epoch 30.
+Momentum 0.9, weight decay 1e-4, and a constant learning rate: the reference lowers it first at epoch 30.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main() -> None:
 def train_one_epoch(
     model: nn.Module, optimizer: torch.optim.Optimizer, loader: DataLoader[Any], device: torch.device
 ) -> None:
-    """Take a step a batch."""
+    """Take one training step per batch."""
     criterion = nn.CrossEntropyLoss()
     model.train()
     for images, labels in loader:

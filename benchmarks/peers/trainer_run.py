@@ -1,9 +1,9 @@
-"""A torchvision classifier trained with the Trainer of Hugging Face's transformers, at its defaults.
+"""Training with the Trainer of Hugging Face's transformers, at its defaults.
 
     python benchmarks/peers/trainer_run.py --data FOLDER --output FILE.json
 
-The defaults are AdamW, a learning rate that falls linearly to zero, and no worker processes. Only reports, progress bar
-and checkpoints are switched off.
+The defaults are AdamW, linear decay of the learning rate to zero, and no worker processes. Only reports, progress bar
+and checkpoints are turned off.
 """
 
 from __future__ import annotations
@@ -32,27 +32,27 @@ class ImageClassifier(nn.Module):
         self.model = model
 
     def forward(self, pixel_values: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Logits and their mean loss."""
+        """Logits and their mean cross-entropy."""
         logits = self.model(pixel_values)
         return {"loss": nn.functional.cross_entropy(logits, labels), "logits": logits}
 
 
 class Recorder(TrainerCallback):  # type: ignore[misc]
-    """Marks the epochs of a training run."""
+    """Records the epochs of a training run."""
 
     def __init__(self, record: RunRecord) -> None:
         self.record = record
 
     def on_train_begin(self, *_: object, **__: object) -> None:
-        """The first epoch follows."""
+        """Called before the first epoch."""
         self.record.begin()
 
     def on_epoch_end(self, *_: object, **__: object) -> None:
-        """Evaluation follows an epoch's last step."""
+        """Called after an epoch's last training step."""
         self.record.training_ended()
 
     def on_evaluate(self, *_: object, metrics: dict[str, float], **__: object) -> None:
-        """Evaluation is complete."""
+        """Called after evaluation."""
         self.record.validation_ended(top1=metrics["eval_top1"], loss=metrics["eval_loss"])
 
 
@@ -89,7 +89,7 @@ def main() -> None:
 
 
 def collate(examples: list[tuple[Tensor, int]]) -> dict[str, Tensor]:
-    """A batch by the names of the model's arguments."""
+    """A batch, keyed by the model's argument names."""
     images, labels = zip(*examples, strict=True)
     return {"pixel_values": torch.stack(images), "labels": torch.tensor(labels)}
 

@@ -1,4 +1,4 @@
-"""`python -m pytorch_designer`."""
+"""Entry point of `python -m pytorch_designer`."""
 
 from __future__ import annotations
 

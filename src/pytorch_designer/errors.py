@@ -1,4 +1,4 @@
-"""Every mistake of a user, as one tree of named errors.
+"""Named errors for user mistakes, in one class hierarchy.
 
     DesignerError
     ├── ParameterError
@@ -24,12 +24,12 @@
     ├── MissingExtraError                  P010  an optional part of this program is not installed
     └── CloudError                         P011  Azure refused a request, or could not be reached
         ├── CloudLoginError                P012  there is no login to Azure, or it is not accepted
-        ├── CloudAccessError               P013  the login may not do this
-        └── CloudNotFoundError             P014  a workspace, registry or asset is not there, or none was named
+        ├── CloudAccessError               P013  the login does not have permission for this
+        └── CloudNotFoundError             P014  a workspace, registry or asset does not exist, or none was named
 
 Four-digit codes are those that Azure ML designer documents; codes with a P are this project's.
-Anything that is not a `DesignerError` is a bug and keeps its traceback. The one place that turns these
-errors into an exit code, a message and `error_info.json` is `pytorch_designer.cli.boundary`.
+Anything that is not a `DesignerError` is a bug and keeps its traceback. Only `pytorch_designer.cli.boundary` turns
+these errors into an exit code, a message and `error_info.json`.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_EXAMPLES = 5
-MAX_FAULTS = 50  # of a file that somebody wrote by hand and will correct in one go
+MAX_FAULTS = 50  # for a file written by hand, whose author corrects everything at once
 _MAX_TEXT = 500
 
 
 class DesignerError(Exception):
-    """A mistake that the user can mend.
+    """Base class of named errors: mistakes that the user can correct.
 
     Attributes:
-        code: Stable code, shown beside the class name; see the tree above.
-        what: One sentence: what is wrong.
-        where: The path, port or parameter where it is wrong, or None.
+        code: Stable code, shown next to the class name; see the tree above.
+        what: One sentence that says what is wrong.
+        where: The path, port or parameter at fault, or None.
         advice: What to do about it.
         examples: At most `max_examples` offending items.
         num_offending: How many offending items there are in all; at least `len(examples)`.
@@ -88,7 +88,7 @@ class DesignerError(Exception):
         return type(self).__name__
 
     def __str__(self) -> str:
-        """The whole message: name, code, what, where, examples and advice, a line each."""
+        """The full message: name, code, what, where, examples and advice, each on its own line."""
         lines = [f"{self.name} ({self.code}): {self.what}"]
         if self.where is not None:
             lines.append(f"  Where: {self.where}")
@@ -157,7 +157,7 @@ class InvalidDatasetError(DesignerError):
     """A dataset is unusable, or does not fit the other dataset."""
 
     code = "0018"
-    default_advice = "Correct what is named, or write the dataset anew with the component that made it."
+    default_advice = "Correct what is named, or create the dataset again with the component that wrote it."
 
 
 class NotLabeledDatasetError(DesignerError):
@@ -165,7 +165,8 @@ class NotLabeledDatasetError(DesignerError):
 
     code = "0024"
     default_advice = (
-        "Connect a labelled image directory, for instance one folder a class converted with Convert to Image Directory."
+        "Connect a labelled image directory, for instance one folder per class, converted with Convert to Image "
+        "Directory."
     )
 
 
@@ -191,28 +192,28 @@ class InvalidTransformationDirectoryError(DesignerError):
 
 
 class InvalidModelDirectoryError(DesignerError):
-    """A model directory is unusable, or no model that this port accepts."""
+    """A model directory is unusable, or not one that this port accepts."""
 
     code = "0159"
     default_advice = "Connect the output of DenseNet, ResNet, Image Model or Train PyTorch Model."
 
 
 class FailedToWriteOutputsError(DesignerError):
-    """An output cannot be written. Nothing that looks like a finished output is left behind."""
+    """An output cannot be written. No partial output is left behind that could be taken for a finished one."""
 
     code = "0160"
-    default_advice = "Check that the disk has room and that the path can be written, then run again."
+    default_advice = "Check that the disk has free space and that the path is writable, then run again."
 
 
 class FailedToDownloadFilesError(DesignerError):
-    """A download failed, or what arrived is not what was asked for."""
+    """A download failed, or the downloaded file is not the expected one."""
 
     code = "0162"
     default_advice = "Check the network and the address, then run again."
 
 
 class NonFiniteLossError(DesignerError):
-    """The training loss became NaN or infinite. The optimizer step was not taken."""
+    """The training loss became NaN or infinite. The optimizer step was skipped."""
 
     code = "P001"
     default_advice = "Use a lower learning_rate."
@@ -226,7 +227,7 @@ class UnsupportedEnvironmentError(DesignerError):
 
 
 class InterruptedRunError(DesignerError):
-    """The run was told to stop (SIGTERM or SIGINT). What was reached is in the checkpoint.
+    """The run was told to stop (SIGTERM or SIGINT). Its progress is in the checkpoint.
 
     Attributes:
         signal_number: The signal that ended the run; the process exits with 128 + signal_number.
@@ -243,7 +244,7 @@ class InterruptedRunError(DesignerError):
 
 
 class InvalidSpecError(DesignerError):
-    """An Azure ML YAML file cannot be used. `where` is `file:line` where a line is to blame."""
+    """An Azure ML YAML file cannot be used. `where` is `file:line` if a line is at fault."""
 
     code = "P004"
     default_advice = "Correct the file, then run again."
@@ -259,10 +260,10 @@ class UnsupportedLocallyError(DesignerError):
 
 
 class InputChangedError(DesignerError):
-    """A job wrote into one of its inputs, which are read-only on Azure ML. What it wrote is still there."""
+    """A job wrote into one of its inputs, which are read-only on Azure ML. The change was not undone."""
 
     code = "P006"
-    default_advice = "Let the component write to its outputs, ./outputs or a temporary folder only."
+    default_advice = "Make the component write only to its outputs, ./outputs or a temporary folder."
 
 
 class MissingExtraError(DesignerError):
@@ -287,7 +288,7 @@ class CloudLoginError(CloudError):
 
 
 class CloudAccessError(CloudError):
-    """The login is good but may not do this."""
+    """The login is valid but does not have permission for this."""
 
     code = "P013"
     default_advice = (
@@ -296,13 +297,13 @@ class CloudAccessError(CloudError):
 
 
 class CloudNotFoundError(CloudError):
-    """A workspace, registry or asset is not there, or none was named."""
+    """A workspace, registry or asset does not exist, or none was named."""
 
     code = "P014"
     default_advice = "Check the names of the subscription, the resource group and the workspace or registry."
 
 
 def shorten(text: str, limit: int = _MAX_TEXT) -> str:
-    """`text` on one line, with at most `limit` characters: what a file holds must not flood a log."""
+    """`text` on one line, with at most `limit` characters, so that text from a file cannot flood a log."""
     printable = "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
     return printable if len(printable) <= limit else printable[: limit - 3] + "..."

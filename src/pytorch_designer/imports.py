@@ -1,8 +1,8 @@
-"""Large libraries, imported without garbage collection.
+"""Imports of large libraries with the garbage collector paused.
 
-torch and torchvision are hundreds of thousands of objects that live as long as the process. While they are made,
-Python's collector looks through them again and again and finds next to nothing: a seventh of the time of the import.
-So it rests meanwhile, and what is there afterwards is left out of later collections.
+Importing torch and torchvision creates hundreds of thousands of objects that live as long as the process. Scanning
+them for garbage takes a seventh of the import time and finds next to nothing. Afterwards these objects are frozen, so
+that later collections skip them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def quick_import(library: str) -> Iterator[None]:
-    """Import `library`, and whatever uses it, within this context; no change where it is imported already.
+    """Pause the garbage collector while `library` is imported; do nothing if it is imported already.
 
     Args:
         library: Name of the top-level module, for instance torch.
@@ -33,5 +33,5 @@ def quick_import(library: str) -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
-        # Some libraries (triton's bindings) complain at the end of the process when their objects were not collected.
+        # Some libraries (triton's bindings) warn at process exit if their objects were not collected.
         atexit.register(gc.unfreeze)

@@ -1,6 +1,7 @@
-"""What a person sees of a run that takes a while: a header, and how far it is.
+"""Progress display: a header, and a progress bar or periodic log lines.
 
-On a terminal a line at the bottom moves, and log lines pass above it. Elsewhere there is a log line now and then.
+On a terminal, a bar at the bottom advances while log lines scroll above it. Elsewhere, a log line appears every half
+minute.
 """
 
 from __future__ import annotations
@@ -25,22 +26,30 @@ _LIVE_REFRESH_SECONDS = 0.1
 
 
 class ProgressLine(Protocol):
-    """A context manager that shows how far a run is; cheap to call at each step."""
+    """Progress display as a context manager; `show` is cheap enough to call at each step."""
 
     def __enter__(self) -> Self:
-        """Start to show."""
+        """Start the display."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End it."""
+        """Stop the display."""
 
-    def show(self, description: str, num_done: int, total: int, unit: str, facts: str = "") -> None:
-        """`num_done` of `total` units are done in the part of the run that `description` names; `facts` say more."""
+    def show(self, description: str, num_done: int, total: int, unit: str, details: str = "") -> None:
+        """Show progress.
+
+        Args:
+            description: The current phase of the run.
+            num_done: Units completed in this phase.
+            total: Units of this phase.
+            unit: What is counted: images, steps.
+            details: Additional text.
+        """
 
 
 class LiveLine:
-    """A progress line at the bottom of a terminal."""
+    """Progress bar at the bottom of a terminal."""
 
     def __init__(self) -> None:
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
@@ -49,10 +58,10 @@ class LiveLine:
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.fields[facts]}"),
+            TextColumn("{task.fields[details]}"),
             transient=True,
         )
-        self._task = self._progress.add_task("starting", total=None, facts="")
+        self._task = self._progress.add_task("starting", total=None, details="")
         self._refreshed_at = 0.0
 
     def __enter__(self) -> Self:
@@ -64,17 +73,17 @@ class LiveLine:
     ) -> None:
         self._progress.stop()
 
-    def show(self, description: str, num_done: int, total: int, unit: str, facts: str = "") -> None:
-        """Move the bar, unless it moved just now."""
+    def show(self, description: str, num_done: int, total: int, unit: str, details: str = "") -> None:
+        """Update the bar, at most ten times per second."""
         if time.monotonic() - self._refreshed_at < _LIVE_REFRESH_SECONDS and num_done < total:
             return
         self._refreshed_at = time.monotonic()
-        said = facts or f"{num_done} of {total} {unit}"
-        self._progress.update(self._task, description=description, completed=num_done, total=total, facts=said)
+        shown = details or f"{num_done} of {total} {unit}"
+        self._progress.update(self._task, description=description, completed=num_done, total=total, details=shown)
 
 
 class PlainLine:
-    """A log line when the last one is old."""
+    """Periodic log lines."""
 
     def __init__(self) -> None:
         self._logged_at = time.monotonic()
@@ -87,20 +96,20 @@ class PlainLine:
     ) -> None:
         return
 
-    def show(self, description: str, num_done: int, total: int, unit: str, facts: str = "") -> None:
-        """Log a line, unless there was one in the last half minute."""
+    def show(self, description: str, num_done: int, total: int, unit: str, details: str = "") -> None:
+        """Log a line, at most one per half minute."""
         if time.monotonic() - self._logged_at < _PLAIN_LINE_SECONDS:
             return
-        _log.info("%s: %d of %d %s%s", description, num_done, total, unit, f", {facts}" if facts else "")
+        _log.info("%s: %d of %d %s%s", description, num_done, total, unit, f", {details}" if details else "")
         self._logged_at = time.monotonic()
 
 
 class Pace:
-    """Images a second and time left, from the images seen so far.
+    """Throughput in images per second, and remaining time.
 
     Args:
-        num_total: Images of the whole run, each as often as it is seen.
-        num_done: Those of them that an earlier process has seen.
+        num_total: Images of the whole run, counted once per epoch.
+        num_done: Images that an earlier process has completed.
     """
 
     def __init__(self, num_total: int, num_done: int = 0) -> None:
@@ -110,36 +119,36 @@ class Pace:
         self._started = time.monotonic()
 
     def add(self, num_images: int) -> None:
-        """Count images."""
+        """Add completed images."""
         self._num_seen += num_images
 
     @property
     def images_per_second(self) -> float:
-        """Images a second since the start."""
+        """Images per second since the start."""
         return self._num_seen / max(time.monotonic() - self._started, 1e-9)
 
     @property
     def seconds_left(self) -> float:
-        """Expected time to the end."""
+        """Estimated remaining time."""
         return max(self._num_total - self._num_done - self._num_seen, 0) / max(self.images_per_second, 1e-9)
 
     def describe(self) -> str:
-        """The pace for a progress line."""
+        """Throughput and remaining time as text for a progress line."""
         return f"{self.images_per_second:.0f} images/s, {format_duration(self.seconds_left)} left"
 
 
 def open_progress_line(settings: Settings) -> ProgressLine:
-    """The line that fits where standard output goes; the setting `progress` may overrule the choice."""
+    """The progress display for this process's standard output, unless the setting `progress` names one."""
     is_live = sys.stdout.isatty() if settings.progress == "auto" else settings.progress == "live"
     return LiveLine() if is_live else PlainLine()
 
 
-def log_header(title: str, facts: Mapping[str, str]) -> None:
-    """Say what is about to run: a title, and a line a fact, aligned."""
-    width = max(len(label) for label in facts) + 2
+def log_header(title: str, metadata: Mapping[str, str]) -> None:
+    """Log the title of a run, then its metadata, one aligned line per entry."""
+    width = max(len(label) for label in metadata) + 2
     _log.info("%s", title)
-    for label, fact in facts.items():
-        _log.info("  %s%s", label.ljust(width), fact)
+    for label, value in metadata.items():
+        _log.info("  %s%s", label.ljust(width), value)
 
 
 def format_duration(seconds: float) -> str:

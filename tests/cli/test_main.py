@@ -71,12 +71,12 @@ def test_help_and_parameter_errors_import_nothing_heavy(tmp_path: Path) -> None:
     ],
     ids=lambda arguments: arguments[0],
 )
-def test_mistake_about_an_input_shows_before_torch_is_imported(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_missing_input_is_reported_before_torch_is_imported(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     assert "There is no such" in refused_without_torch(tmp_path, arguments)
     assert not (tmp_path / "out").exists()
 
 
-def test_an_output_of_somebody_else_shows_before_torch_is_imported(tmp_path: Path) -> None:
+def test_an_occupied_output_is_refused_before_torch_is_imported(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("mine")
     shown = refused_without_torch(tmp_path, ("score-image-model", "--trained-model", "x", "--dataset", "x"))
@@ -85,7 +85,7 @@ def test_an_output_of_somebody_else_shows_before_torch_is_imported(tmp_path: Pat
 
 
 def refused_without_torch(folder: Path, arguments: tuple[str, ...]) -> str:
-    """What a component prints that is refused with the output `out` in `folder`, by a process without torch."""
+    """Standard error of a component that fails with the output `out` in `folder`, in a process without torch."""
     component = next(item for item in COMPONENTS.values() if item.command == arguments[0])
     output = f"--{component.outputs[0].name.replace('_', '-')}=out"
     program = (
@@ -119,6 +119,7 @@ def test_traceback_is_shown_when_asked_for(tmp_path: Path) -> None:
     assert "Traceback" in done.stderr
 
 
+@pytest.mark.slow
 def test_error_info_goes_where_it_is_asked_for_and_a_stale_one_is_removed(tmp_path: Path) -> None:
     info = tmp_path / "elsewhere" / "error.json"
     run("resnet", "--model-name", "resnet19", cwd=tmp_path, PYTORCH_DESIGNER_ERROR_INFO=str(info))
@@ -161,7 +162,7 @@ def test_secrets_of_the_environment_are_never_printed(tmp_path: Path) -> None:
 
 
 class _Interrupts(ModuleType):
-    """A module whose import Ctrl-C interrupts."""
+    """A module whose import is interrupted by Ctrl-C."""
 
     def __getattr__(self, name: str) -> object:
         raise KeyboardInterrupt

@@ -19,6 +19,7 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_folder_is_split_and_trained_on_without_being_copied(photos: Path) -> None:
     log = succeed("train", "photos", *SMALL, "--fraction", "0.8", cwd=photos)
     assert "48 images in 3 classes" in log
@@ -28,6 +29,7 @@ def test_folder_is_split_and_trained_on_without_being_copied(photos: Path) -> No
     assert {path.name for path in photos.iterdir()} == {"photos", "trained"}
 
 
+@pytest.mark.slow
 def test_validation_images_can_be_given(photos: Path) -> None:
     write_digits(photos / "others", classes=3, per_class=5, skip=20)
     log = succeed("train", "photos", *SMALL, "--validation", "others", "--output", "model", cwd=photos)
@@ -35,6 +37,7 @@ def test_validation_images_can_be_given(photos: Path) -> None:
     assert (photos / "model/_meta.yaml").is_file()
 
 
+@pytest.mark.slow
 def test_same_images_for_both_are_warned_of(photos: Path) -> None:
     assert "use the same images" in succeed("train", "photos", *SMALL, "--validation", "photos", cwd=photos)
 
@@ -44,7 +47,7 @@ def test_same_images_for_both_are_warned_of(photos: Path) -> None:
     [
         (("missing",), "InvalidDatasetError (0018)"),
         (("photos/0",), "NotLabeledDatasetError (0024)"),
-        (("photos", "--model-name", "resnet_18"), "resnet18"),
+        pytest.param(("photos", "--model-name", "resnet_18"), "resnet18", marks=pytest.mark.slow),
         (("photos", "--fraction", "1"), "LessThanOrEqualToError (0007)"),
         (("photos", "--epochs", "0"), "GreaterThanOrEqualToError (0005)"),
     ],

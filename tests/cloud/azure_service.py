@@ -1,7 +1,7 @@
-"""Azure ML on this machine: answers the requests of the real azure-ai-ml and keeps them.
+"""Local stand-in for Azure ML: records the requests of the real azure-ai-ml and answers them.
 
-Every request comes through a transport that takes the place of the network: the one that is given to the client, and,
-for uploads, for which the SDK makes clients of its own, the one that its storage clients make (`conftest.py`).
+Requests arrive through a transport instead of the network. The client is created with this transport; the SDK's
+storage clients, which it creates itself for uploads, are patched to use it (`conftest.py`).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ FIXED_ANSWERS: tuple[tuple[str, Any], ...] = (
 
 @dataclass(frozen=True)
 class Request:
-    """A request that the service got."""
+    """A recorded request."""
 
     method: str
     host: str
@@ -79,7 +79,7 @@ class Answer:
 
 
 class AzureService:
-    """Keeps every request and answers as the service does, or with `failure` to all that match `failing`."""
+    """Records every request and answers as Azure ML does, or with a failure if the request matches `failing`."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
@@ -87,7 +87,7 @@ class AzureService:
         self.failing: tuple[str, Answer] | None = None
 
     def of(self, method: str, pattern: str) -> list[Request]:
-        """The requests to Azure ML with a method whose path matches a pattern to its end."""
+        """The requests to Azure ML with this method and a path that ends with a match of `pattern`."""
         asked = [r for r in self.requests if r.method == method and f"https://{r.host}" != STORAGE]
         return [r for r in asked if re.search(f"{pattern}$", r.path)]
 
@@ -121,7 +121,7 @@ class AzureService:
 
 
 class ServiceTransport(HttpTransport):  # type: ignore[misc]  # azure has no types here
-    """Carries requests to the service in this process."""
+    """Transport to the service in this process."""
 
     def __init__(self, service: AzureService) -> None:
         self._service = service
@@ -152,7 +152,7 @@ class ServiceTransport(HttpTransport):  # type: ignore[misc]  # azure has no typ
 
 
 class Login:
-    """A credential that Azure would accept."""
+    """A valid credential."""
 
     def get_token(self, *scopes: str, **_options: Any) -> AccessToken:
         claims = {"aud": scopes[0].removesuffix("/.default"), "secret": TOKEN_SECRET}

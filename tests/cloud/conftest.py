@@ -1,4 +1,4 @@
-"""A client of azure-ai-ml whose network is `AzureService`."""
+"""An azure-ai-ml client that is connected to `AzureService`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> AzureService:
     def network(**_: Any) -> ServiceTransport:
         return ServiceTransport(service)
 
-    # The SDK makes its storage clients itself and hands them no transport.
+    # The SDK creates its storage clients itself, without our transport.
     monkeypatch.setattr(storage_clients, "RequestsTransport", network)
     monkeypatch.setenv("AZUREML_CURRENT_CLOUD", "AzureCloud")  # which the SDK sets for the whole process
     for name in ("AZUREML_ARM_SUBSCRIPTION", "AZUREML_ARM_RESOURCEGROUP", "AZUREML_ARM_WORKSPACE_NAME"):
@@ -41,7 +41,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> AzureService:
 
 @pytest.fixture
 def connected(service: AzureService) -> Callable[[Target], MLClient]:
-    """Makes clients whose requests reach the service in this process."""
+    """Creates clients that are connected to the service in this process."""
     return lambda target: connect(target, credential=Login(), transport=ServiceTransport(service))
 
 
@@ -52,7 +52,7 @@ def client(connected: Callable[[Target], MLClient]) -> MLClient:
 
 @pytest.fixture
 def component(tmp_path: Path) -> Path:
-    """A small component with code and environment of its own, which is quick to upload."""
+    """A small component with its own code and environment, which is quick to upload."""
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "train.py").write_text("print('trained')\n", encoding="utf-8")
     (tmp_path / "environment").mkdir()

@@ -75,6 +75,7 @@ def test_version_option_replaces_the_file_s(client: Any, service: AzureService, 
     assert len(service.of("PUT", r"/components/train_pytorch_model/versions/7")) == 1
 
 
+@pytest.mark.slow
 def test_all_components_of_the_checkout_are_registered_by_default(
     connected: Callable[..., Any], service: AzureService
 ) -> None:

@@ -25,7 +25,7 @@ CONFIG = {"subscription_id": "cs", "resource_group": "cg", "workspace_name": "cw
 
 
 class Refused:
-    """A login that fails as azure-identity's do."""
+    """A credential that fails as azure-identity's do."""
 
     def get_token(self, *_scopes: str, **_options: Any) -> Any:
         from azure.core.exceptions import ClientAuthenticationError
@@ -60,19 +60,19 @@ def test_registry_needs_no_workspace(tmp_path: Path) -> None:
     assert choose_target(Target(registry="r"), environment={}, folder=tmp_path) == Target(registry="r")
 
 
-def test_half_a_workspace_names_what_is_missing(tmp_path: Path) -> None:
+def test_partly_specified_workspace_names_the_missing_options(tmp_path: Path) -> None:
     with pytest.raises(CloudNotFoundError, match="--resource-group, --subscription is missing"):
         choose_target(Target("w"), environment={}, folder=tmp_path)
 
 
-def test_no_workspace_at_all_says_the_three_ways(tmp_path: Path) -> None:
+def test_missing_workspace_advises_all_three_sources(tmp_path: Path) -> None:
     with pytest.raises(CloudNotFoundError) as raised:
         choose_target(Target(), environment={}, folder=tmp_path)
     assert all(word in raised.value.advice for word in ("--workspace", "AZUREML_ARM_WORKSPACE_NAME", "config.json"))
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"workspace_name": "w"}'])
-def test_config_that_names_no_workspace(tmp_path: Path, text: str) -> None:
+def test_config_without_a_workspace_is_a_named_error(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.json").write_text(text, encoding="utf-8")
     with pytest.raises(CloudNotFoundError) as raised:
         choose_target(Target(), environment={}, folder=tmp_path)
@@ -86,6 +86,7 @@ def test_refused_login_says_how_to_log_in(service: AzureService, component: Path
     assert "az login" in raised.value.advice
 
 
+@pytest.mark.slow
 def test_unreachable_azure_is_a_named_error(service: AzureService) -> None:
     with pytest.raises(CloudError, match="cannot be reached"):
         connect(Target(registry="r"), credential=Login(), transport=Unplugged(service))

@@ -1,4 +1,4 @@
-"""The two forms of the example are one pipeline, load with azure-ai-ml and validate without the service."""
+"""The example's YAML and SDK forms: both load with azure-ai-ml, are valid, and define the same pipeline."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FORMS = ["pipeline.yaml", "pipeline.py"]
 
 
 class NoCredential:
-    """Stands for a login in calls that do not reach the network."""
+    """Credential for calls that do not reach the network."""
 
     def get_token(self, *_scopes: str, **_options: Any) -> Any:
         raise AssertionError("loading and validating must not ask for a token")

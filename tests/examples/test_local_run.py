@@ -1,4 +1,4 @@
-"""The example in its two forms, run by the local harness with the real components."""
+"""The example's YAML and SDK forms, run by the local harness with the real components."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ pytest.importorskip("azure.ai.ml", exc_type=ImportError)
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
 
+@pytest.mark.slow
 def test_the_example_runs_and_its_sdk_form_reuses_every_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZUREML_CURRENT_CLOUD", "AzureCloud")  # which the SDK sets for the whole process
     cache = ReuseCache(tmp_path / "cache", 1 << 30)

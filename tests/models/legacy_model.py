@@ -59,7 +59,7 @@ def write_legacy_model(
 
 
 def deterministic_weights(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Noise in place of the values of a state dict, the same on every machine: no generator of random numbers is used.
+    """Noise instead of the values of a state dict, the same on every machine: no random number generator is used.
 
     `tests/data/old_designer/scores.json` was made with these.
     """

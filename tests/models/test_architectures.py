@@ -1,4 +1,4 @@
-"""Every classifier of torchvision by name, and some of timm's: building, sizes, preprocessing."""
+"""All torchvision classifiers by name, and some of timm's: building, sizes, preprocessing."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def test_only_column_may_have_any_name(classifier: ImageClassifier) -> None:
 
 @pytest.mark.parametrize("value", [b"", b"no image", "%%%", "bm8gaW1hZ2U=", None, 3])
 def test_row_that_is_no_image_is_named(classifier: ImageClassifier, value: object) -> None:
-    with pytest.raises(InvalidDatasetError, match="Row 1 is no image"):
+    with pytest.raises(InvalidDatasetError, match="Row 1 is not an image"):
         classifier.predict(pd.DataFrame({"image": [_png(1), value]}))
 
 
@@ -127,6 +127,7 @@ def test_requirements_are_those_of_this_process(model: Path) -> None:
     assert conda["dependencies"][-1] == {"pip": requirements}
 
 
+@pytest.mark.slow
 def test_mlflow_loads_and_serves_the_directory(model: Path, network: torch.nn.Module) -> None:
     """In a process of its own: importing mlflow.pyfunc warns, and the model must load without this test's imports."""
     body = {"dataframe_split": {"columns": ["image"], "data": [[base64.b64encode(_png(3)).decode()]]}}

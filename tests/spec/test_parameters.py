@@ -1,4 +1,4 @@
-"""Text to parameters: exact values, and exact messages for what is no value (CASES 30)."""
+"""Parameter parsing: exact values, and exact messages for invalid text."""
 
 from __future__ import annotations
 

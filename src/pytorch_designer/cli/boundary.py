@@ -1,7 +1,7 @@
-"""The one place where errors become an exit code, a message and `error_info.json`.
+"""Error boundary: converts errors to an exit code, a message and `error_info.json`.
 
-Exit codes: 0 success, 1 a named error or a bug, 2 wrong usage of the command line, 128 + n stopped by signal n; `run`
-passes on that of the job.
+Exit codes: 0 success, 1 a named error or a bug, 2 wrong usage of the command line, 128 + n stopped by signal n. `run`
+returns the exit code of the job.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _SIGINT = 2
 
 
 def run_guarded(action: Callable[[], int | None]) -> int:
-    """Run `action` and report whatever goes wrong.
+    """Run `action` and report every error.
 
     Args:
-        action: What to do. May return the exit code of a job that it ran; None counts as 0.
+        action: The action. May return the exit code of a job that it ran; None counts as 0.
 
     Returns:
         The exit code of the process.
@@ -92,7 +92,7 @@ def _remove_stale_error_info() -> None:
     try:
         settings().error_info.unlink(missing_ok=True)
     except OSError:
-        return  # a read-only working directory: there is nothing stale that we wrote
+        return  # a read-only working directory, which cannot contain a stale file of ours
 
 
 def _settings_or_default() -> Settings:

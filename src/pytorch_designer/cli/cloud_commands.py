@@ -1,4 +1,4 @@
-"""`pytorch-designer register` and `pytorch-designer submit`."""
+"""Commands `register` and `submit`."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _FOUND = 1
 
 
 def run_register(arguments: Sequence[str], program: str, *, connected: Callable[[Target], MLClient] = connect) -> int:
-    """Register components. `connected` makes the client of a workspace or registry.
+    """Register components. `connected` creates the client of a workspace or registry.
 
     Returns:
-        0 when all are registered, 1 when the linter finds an error in a file.
+        0 if all are registered, 1 if the linter finds an error in a file.
 
     Raises:
         SystemExit: The command line is wrong (code 2), or asks for help (code 0).
@@ -45,10 +45,10 @@ def run_register(arguments: Sequence[str], program: str, *, connected: Callable[
 
 
 def run_submit(arguments: Sequence[str], program: str, *, connected: Callable[[Target], MLClient] = connect) -> int:
-    """Submit a pipeline job. `connected` makes the client of a workspace.
+    """Submit a pipeline job. `connected` creates the client of a workspace.
 
     Returns:
-        0 when it is submitted (with --stream: has completed), 1 when the linter finds an error in the file.
+        0 if it is submitted (with --stream: has completed), 1 if the linter finds an error in the file.
 
     Raises:
         SystemExit: The command line is wrong (code 2), or asks for help (code 0).
@@ -70,10 +70,12 @@ def _register_parser(program: str) -> argparse.ArgumentParser:
         description="Registers components in an Azure ML workspace or registry.",
         allow_abbrev=False,
     )
-    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="component files; all of this project's")
+    parser.add_argument(
+        "files", nargs="*", type=Path, metavar="FILE", help="component files; default: all of this project's"
+    )
     _add_workspace_options(parser)
-    parser.add_argument("--registry", help="register in this registry, not in a workspace")
-    parser.add_argument("--version", help="the version for all of them, in place of the files' own")
+    parser.add_argument("--registry", help="register in this registry instead of a workspace")
+    parser.add_argument("--version", help="register all files under this version instead of their own")
     return parser
 
 
@@ -83,19 +85,19 @@ def _submit_parser(program: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="the pipeline job's YAML file")
     _add_workspace_options(parser)
-    parser.add_argument("--experiment", help="the experiment that the job belongs to")
+    parser.add_argument("--experiment", help="the experiment of the job")
     parser.add_argument("--stream", action="store_true", help="print the job's log and wait until it ends")
     return parser
 
 
 def _add_workspace_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
-        "workspace", "Without these: the variables AZUREML_ARM_*, else a config.json in this folder or above."
+        "workspace", "Default: the variables AZUREML_ARM_*, else a config.json in this folder or above."
     )
     group.add_argument("--workspace", metavar="NAME")
     group.add_argument("--resource-group", metavar="NAME")
     group.add_argument("--subscription", metavar="ID")
-    parser.add_argument("--skip-lint", action="store_true", help="send the file although the linter finds errors")
+    parser.add_argument("--skip-lint", action="store_true", help="send the files without linting them")
 
 
 def _target(options: argparse.Namespace, *, registry: str | None = None) -> Target:

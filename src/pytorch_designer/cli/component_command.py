@@ -1,4 +1,4 @@
-"""The command line of a component, made from its definition."""
+"""Command line of a component, generated from its definition."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def component_parser(component: Component[Any], program: str) -> argparse.ArgumentParser:
-    """A parser whose options are the component's ports and parameters, with dashes. Values stay text."""
+    """A parser with an option per port and parameter, in dashed spelling. Values remain text."""
     parser = argparse.ArgumentParser(
         prog=f"{program} {component.command}", description=component.description, allow_abbrev=False
     )
@@ -32,7 +32,7 @@ def component_parser(component: Component[Any], program: str) -> argparse.Argume
 
 
 def run_component(component: Component[Any], arguments: Sequence[str], program: str) -> None:
-    """Parse the command line of a component, validate it and run it.
+    """Parse and validate the command line of a component, and run the component.
 
     Raises:
         SystemExit: The command line has unknown or incomplete options (code 2), or asks for help (code 0).
@@ -47,7 +47,7 @@ def run_component(component: Component[Any], arguments: Sequence[str], program: 
 
 
 def add_parameters(parser: argparse.ArgumentParser, specs: Sequence[ParameterSpec]) -> None:
-    """Add an option for each parameter. Values stay text until `parse_parameters`."""
+    """Add an option per parameter. Values remain text until `parse_parameters`."""
     if specs:
         group = parser.add_argument_group("parameters")
         for spec in specs:
@@ -55,12 +55,12 @@ def add_parameters(parser: argparse.ArgumentParser, specs: Sequence[ParameterSpe
 
 
 def given_parameters(specs: Sequence[ParameterSpec], given: Mapping[str, Any]) -> dict[str, str]:
-    """Those of the parsed options that are parameters and were given."""
+    """The parameters among the parsed options that were given."""
     return {spec.name: given[spec.name] for spec in specs if given[spec.name] is not None}
 
 
 def joined_options(arguments: Sequence[str]) -> list[str]:
-    """`--name value` as `--name=value`, so that a value such as -1e-3 is not taken for an option."""
+    """Rewrite `--name value` as `--name=value`, so that a value such as -1e-3 is not taken for an option."""
     joined: list[str] = []
     rest = iter(arguments)
     for argument in rest:

@@ -1,4 +1,4 @@
-"""Where log lines go: standard output, plain, with the time of day where nobody watches live."""
+"""Console logging to standard output, with the time of day if it is not a terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ LOGGER_NAME = "pytorch_designer"
 
 
 class _StandardOutput(logging.Handler):
-    """Writes to whatever `sys.stdout` is at the moment, so that lines pass above a live progress display."""
+    """Writes to the current `sys.stdout`, so that lines appear above a live progress display."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -20,7 +20,7 @@ class _StandardOutput(logging.Handler):
 
 
 def configure_console() -> None:
-    """Send this program's log lines to standard output; warnings and errors say what they are."""
+    """Send this program's log lines to standard output; warnings and errors show their level."""
     logger = logging.getLogger(LOGGER_NAME)
     if logger.handlers:
         return

@@ -1,11 +1,11 @@
-"""`pytorch-designer demo`: the whole pipeline on real images, through the components' own commands.
+"""Command `demo`: the whole pipeline on real images, through the components' own commands.
 
 The images are scikit-learn's handwritten digits (1,797 scans of 8 x 8 pixels), enlarged to 32 x 32 and written as
-class folders, which is what users start from:
+class folders, the usual starting point:
 
     folder -> convert -> split -> transform -> train -> score -> evaluate
 
-A fifth of the images is kept aside and seen by nothing but the evaluation.
+A fifth of the images is held out for the evaluation.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def _prepare_data(top: Path) -> None:
         output_image_directory1=top / "validation",
         output_image_directory2=top / "test",
     )
-    # Digits must not be flipped; writing leans a little to either side.
+    # Digits must not be flipped, but handwriting slants a little to either side.
     _run(
         "init_image_transformation",
         resize=False,
@@ -131,7 +131,7 @@ def _train_and_evaluate(top: Path) -> None:
 
 
 def _run(component: str, **arguments: object) -> None:
-    """Show a component's command and run it in a process of its own, as a job does."""
+    """Print a component's command and run it in a separate process, as a job does."""
     options = [f"--{dashed(name)}={value}" for name, value in arguments.items()]
     print(f"\n$ {shlex.join(['pytorch-designer', dashed(component), *options])}", flush=True)
     exit_code = subprocess.run([sys.executable, "-m", "pytorch_designer", dashed(component), *options], check=False)
@@ -147,7 +147,7 @@ def _summarise(top: Path, seconds: float) -> None:
 Done in {seconds:.0f} seconds.
 
   Accuracy on the validation images, which chose the epoch    {validation["top1"]:.1%} of {validation["num_images"]}
-  Accuracy on the test images, which nothing had seen         {evaluation["accuracy"]:.1%} of {evaluation["num_images"]}
+  Accuracy on the held-out test images                        {evaluation["accuracy"]:.1%} of {evaluation["num_images"]}
 
   Evaluation       {top / "evaluation/index.html"}
   Training report  {top / "trained/report/index.html"}

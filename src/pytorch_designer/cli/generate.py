@@ -1,6 +1,6 @@
-"""Writes every file that comes out of the definitions: `make generate`.
+"""Generator of all files that are derived from definitions: `make generate`.
 
-component.yaml, components/*.yaml, and docs/reference/ (a page a component, the settings, the errors).
+component.yaml, components/*.yaml, and docs/reference/ (a page per component, the settings, the errors, the lint rules).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TOP_LEVEL_COMPONENT = "train_pytorch_model"
 
 
 def generated_files() -> dict[str, str]:
-    """The text of every generated file, by its path from the top of the repository."""
+    """The text of every generated file, by its path relative to the repository."""
     files = {
         "docs/reference/settings.md": settings_page(),
         "docs/reference/errors.md": error_page(),
@@ -35,7 +35,7 @@ def generated_files() -> dict[str, str]:
 
 
 def main() -> int:
-    """Write them below the working directory, which is the top of the repository."""
+    """Write the generated files below the working directory, which must be the top of the repository."""
     top = Path.cwd()
     if not (top / "pyproject.toml").is_file():
         print("Run this from the top of the repository.", file=sys.stderr)

@@ -1,6 +1,6 @@
-"""`pytorch-designer lint`: check component and pipeline files without the cloud.
+"""Command `lint`: offline checks of component and pipeline files.
 
-Exit codes: 0 no error was found, 1 at least one was, 2 wrong usage of the command line.
+Exit codes: 0 no errors, 1 errors, 2 wrong usage of the command line.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _FOUND = 1
 
 
 def run_lint(arguments: Sequence[str], program: str) -> int:
-    """Check the files and folders on the command line and print what is found.
+    """Check the files and folders on the command line and print the findings.
 
     Returns:
         The exit code.
@@ -47,11 +47,11 @@ def run_lint(arguments: Sequence[str], program: str) -> int:
 def _parser(program: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"{program} lint",
-        description="Checks Azure ML components and pipeline jobs for what the SDK accepts although it is wrong.",
+        description="Checks Azure ML components and pipeline jobs for errors that the SDK does not report.",
         epilog="Exit code: 0 no errors, 1 errors, 2 wrong usage. Rules: docs/reference/lint_rules.md.",
         allow_abbrev=False,
     )
     parser.add_argument("paths", nargs="+", type=Path, metavar="FILE", help="YAML files, or folders to search for them")
-    parser.add_argument("--format", choices=sorted(FORMATS), default="text", help="how to show findings (text)")
-    parser.add_argument("--ignore", action="append", default=[], metavar="RULE", help="switch a rule off; repeatable")
+    parser.add_argument("--format", choices=sorted(FORMATS), default="text", help="output format; default: text")
+    parser.add_argument("--ignore", action="append", default=[], metavar="RULE", help="turn a rule off; repeatable")
     return parser

@@ -1,4 +1,4 @@
-"""The command `pytorch-designer`."""
+"""Command `pytorch-designer`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PROGRAM = "pytorch-designer"
 _USAGE_ERROR = 2
 
 
-# Each command imports what it needs, the components included, when it is called: start-up is a feature.
+# Each command imports its dependencies, including the components, when it is called: fast start-up is a feature.
 def _train(arguments: Sequence[str]) -> int | None:
     from pytorch_designer.cli.train_command import run_train
 
@@ -63,10 +63,10 @@ def _demo(arguments: Sequence[str]) -> int | None:
 
 
 _OTHER_COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int | None], str]] = {
-    "train": (_train, "Trains a model on a folder of images in one go, without any component before it."),
+    "train": (_train, "Trains a model on a folder of images with one command, without the other components."),
     "run": (_run, "Runs the YAML file of a component or pipeline on this machine, as Azure ML would."),
-    "cache": (_cache, "Lists or clears the results of pipeline nodes that `run` keeps to reuse them."),
-    "lint": (_lint, "Checks components and pipelines for what Azure ML accepts although it is wrong."),
+    "cache": (_cache, "Lists or clears the results of pipeline nodes that `run` keeps for reuse."),
+    "lint": (_lint, "Checks components and pipelines for errors that Azure ML does not report."),
     "register": (_register, "Registers components in an Azure ML workspace or registry."),
     "submit": (_submit, "Submits a pipeline job to an Azure ML workspace."),
     "demo": (_demo, "Trains a model on handwritten digits with the components above, in a few minutes."),
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        arguments: What follows the program's name; None takes it from the process.
+        arguments: The arguments after the program's name; None uses those of the process.
 
     Returns:
         The exit code; see `pytorch_designer.cli.boundary`.

@@ -1,4 +1,4 @@
-"""The reference pages of what is not a component: environment variables and errors."""
+"""Reference pages of the environment variables and the errors."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _NOTE = "<!-- Generated from {source} by `make generate`. -->"
 
 
 def settings_page() -> str:
-    """Markdown with every environment variable, its default and its meaning."""
+    """Markdown table of all environment variables, with default and meaning."""
     rows = (
         (f"`{ENVIRONMENT_PREFIX}{name.upper()}`", f"`{_shown(info.default)}`", info.description or "")
         for name, info in Settings.model_fields.items()
     )
     intro = (
-        "These variables tune how a run is carried out, never what it learns. None has to be set. On Azure ML, set "
-        "them as environment variables of the pipeline node."
+        "These variables control how a run executes, never what it learns. None has to be set. On Azure ML, set them "
+        "as environment variables of the pipeline node."
     )
     return "\n\n".join(
         [
@@ -37,7 +37,7 @@ def settings_page() -> str:
 
 
 def error_page() -> str:
-    """Markdown with every named error, its code, its meaning and the advice it gives by default."""
+    """Markdown table of all named errors, with code, meaning and default advice."""
     errors = sorted(_subclasses(DesignerError), key=lambda error: error.code)
     rows = (
         (f"`{error.__name__}`", error.code, (error.__doc__ or "").split("\n")[0], error.default_advice)
@@ -45,8 +45,8 @@ def error_page() -> str:
         if error.code != DesignerError.code
     )
     intro = (
-        "A mistake that can be mended ends the process with exit code 1, one message that says what is wrong, where, "
-        "and what to do, and the same as JSON in `outputs/error_info.json`. No traceback is shown unless "
+        "A user mistake ends the process with exit code 1 and one message that says what is wrong, where, and what to "
+        "do. `outputs/error_info.json` contains the same as JSON. A traceback is shown only if "
         "`PYTORCH_DESIGNER_TRACEBACK=1` is set. Four-digit codes are those that Azure ML designer documents."
     )
     return "\n\n".join(

@@ -1,1 +1,1 @@
-"""Registers components and submits pipelines, with azure-ai-ml."""
+"""Registration of components and submission of pipelines, with azure-ai-ml."""

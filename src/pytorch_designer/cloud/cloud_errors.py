@@ -1,4 +1,4 @@
-"""Azure's exceptions as named errors. Nothing secret passes: signatures of addresses and tokens are cut out."""
+"""Conversion of Azure's exceptions to named errors, with signatures, tokens, keys and passwords redacted."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _COLOURS = re.compile(r"\x1b\[\d+m")
 
 @contextmanager
 def named_faults(what: str, *, where: object) -> Iterator[None]:
-    """Turn what Azure raises inside the block into named errors.
+    """Convert Azure's exceptions inside the block to named errors.
 
     Args:
-        what: What was tried, for the message: `register resnet`.
+        what: The attempted action, for the message: `register resnet`.
         where: The workspace, registry or file.
 
     Raises:
-        CloudError: Azure refused, or could not be reached.
+        CloudError: Azure refused the request, or could not be reached.
     """
     from azure.ai.ml.exceptions import MlException, ValidationException
     from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
@@ -66,10 +66,10 @@ def named_faults(what: str, *, where: object) -> Iterator[None]:
 
 @contextmanager
 def named_load_faults(path: Path) -> Iterator[None]:
-    """Turn what azure-ai-ml raises when it reads a YAML file into a named error.
+    """Convert azure-ai-ml's exceptions about a YAML file to a named error.
 
     Raises:
-        InvalidSpecError: The file is refused.
+        InvalidSpecError: azure-ai-ml refuses the file.
     """
     from azure.ai.ml.exceptions import MlException
     from marshmallow.exceptions import ValidationError
@@ -80,7 +80,7 @@ def named_load_faults(path: Path) -> Iterator[None]:
         raise InvalidSpecError(
             f"azure-ai-ml refuses the file: {_first_line(error)}",
             where=path,
-            advice=f"Run `pytorch-designer lint {path}`, which says where it is wrong.",
+            advice=f"Run `pytorch-designer lint {path}` to see where it is wrong.",
         ) from error
 
 
@@ -101,12 +101,12 @@ def _refusal(error: HttpResponseError, what: str, place: str) -> CloudError:
     if status == 404:
         return CloudNotFoundError(text, where=place)
     if status == 409:
-        return CloudError(text, where=place, advice="This version exists; give another one with --version.")
-    return CloudError(text, where=place, advice="If it is not the file's fault, try again later.")
+        return CloudError(text, where=place, advice="This version exists already; give another one with --version.")
+    return CloudError(text, where=place, advice="If the file is not at fault, try again later.")
 
 
 def _first_line(error: BaseException) -> str:
-    """What the error says in one line: of the SDK's long, coloured messages, the part that names the fault."""
+    """The error as one line: the part of the SDK's long, coloured message that names the fault."""
     message = redacted(_COLOURS.sub("", str(getattr(error, "message", None) or error)))
     details = [f"{path}: {text}" for text, path in _SCHEMA_FAULT.findall(message)]
     lines = [line.strip() for line in message.splitlines() if line.strip()]

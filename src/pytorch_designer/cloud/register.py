@@ -1,4 +1,4 @@
-"""Registers components in a workspace or registry."""
+"""Registration of components in a workspace or registry."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Registration:
-    """A component that is registered now.
+    """A registered component.
 
     Attributes:
         path: Its YAML file.
         name: Its name.
-        version: The version that it got.
+        version: Its registered version.
     """
 
     path: Path
@@ -35,16 +35,16 @@ class Registration:
 
 
 def component_files(repository: Path) -> list[Path]:
-    """The YAML files of all components of a checkout of this project.
+    """The YAML files of all components in a checkout of this project.
 
     Raises:
-        InvalidSpecError: The folder has none.
+        InvalidSpecError: The folder contains no component files.
     """
     top = repository / "component.yaml"
     paths = [path for path in (top, *sorted((repository / "components").glob("*.yaml"))) if path.is_file()]
     if not paths:
         raise InvalidSpecError(
-            "There are no component files beside the installed package.",
+            "There are no component files next to the installed package.",
             where=repository,
             advice="Name the files, or run from a checkout that was installed with `pip install -e .`.",
         )
@@ -54,19 +54,19 @@ def component_files(repository: Path) -> list[Path]:
 def register(
     client: MLClient, paths: Iterable[Path], *, version: str | None = None, target: object = "Azure ML"
 ) -> list[Registration]:
-    """Register components: their code and environment are uploaded, then the component is created.
+    """Register components: upload code and environment, then create the component.
 
-    All files are read before anything is sent, so that a bad one registers nothing.
+    All files are read before anything is sent, so that nothing is registered if one of them is invalid.
 
     Args:
         client: A client of the workspace or registry.
         paths: YAML files of components.
-        version: The version for all of them; None takes each file's own.
-        target: What the client is of, for messages.
+        version: The version of all of them; None uses the version in each file.
+        target: The workspace or registry, for messages.
 
     Raises:
-        InvalidSpecError: A file is no component that azure-ai-ml takes.
-        CloudError: Azure refused, or could not be reached.
+        InvalidSpecError: azure-ai-ml does not accept a file as a component.
+        CloudError: Azure refused the request, or could not be reached.
     """
     components = _load(paths)
     registered = []

@@ -1,4 +1,4 @@
-"""Submits pipeline jobs to a workspace."""
+"""Submission of pipeline jobs to a workspace."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Submission:
-    """A job that was submitted.
+    """A submitted job.
 
     Attributes:
         name: The job's name in the workspace.
-        status: Its status when it was submitted.
-        studio_url: Where it can be watched, or None.
+        status: Its status after submission.
+        studio_url: Address of its page in the studio, or None.
     """
 
     name: str
@@ -39,18 +39,18 @@ def submit(
     should_stream: bool = False,
     target: object = "Azure ML",
 ) -> Submission:
-    """Submit a pipeline job; what it names locally is uploaded first.
+    """Submit a pipeline job; local files that it refers to are uploaded first.
 
     Args:
         client: A client of the workspace.
         path: The job's YAML file.
-        experiment: The experiment that it belongs to; None takes the file's, else Azure's choice.
+        experiment: The experiment of the job; None uses the one in the file, or Azure's default.
         should_stream: Whether to print the job's log and wait until it ends.
-        target: What the client is of, for messages.
+        target: The workspace, for messages.
 
     Raises:
-        InvalidSpecError: The file is no job that azure-ai-ml takes.
-        CloudError: Azure refused, could not be reached, or the streamed job failed.
+        InvalidSpecError: azure-ai-ml does not accept the file as a job.
+        CloudError: Azure refused the request, could not be reached, or the streamed job failed.
     """
     from azure.ai.ml import load_job
 
@@ -63,7 +63,7 @@ def submit(
         submission = Submission(created.name, str(created.status), created.studio_url)
         _logger.info("Submitted %s to %s.", submission.name, target)
         if submission.studio_url:
-            _logger.info("Watch it: %s", submission.studio_url)
+            _logger.info("Follow it at %s", submission.studio_url)
         if should_stream:
             client.jobs.stream(created.name)
     return submission

@@ -1,4 +1,4 @@
-"""Which workspace or registry is meant, and the client that talks to it."""
+"""Choice of the workspace or registry, and its client."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _SUBSCRIPTION, _RESOURCE_GROUP, _WORKSPACE = (
 
 @dataclass(frozen=True)
 class Target:
-    """A workspace, or a registry.
+    """A workspace or a registry.
 
     Attributes:
-        workspace: Name of the workspace; None for a registry, or to take it from a config.json.
+        workspace: Name of the workspace; None for a registry, or to read it from a config.json.
         resource_group: Its resource group.
         subscription: Its subscription.
         registry: Name of the registry, or None.
@@ -45,20 +45,20 @@ class Target:
     registry: str | None = None
 
     def __str__(self) -> str:
-        """For messages: `workspace w`, `registry r`."""
+        """Text for messages: `workspace w`, `registry r`."""
         return f"workspace {self.workspace}" if self.registry is None else f"registry {self.registry}"
 
 
 def choose_target(given: Target, *, environment: Mapping[str, str] | None = None, folder: Path | None = None) -> Target:
-    """Fill up what was given: options first, then `AZUREML_ARM_*` variables, then a config.json.
+    """Complete a target: options first, then `AZUREML_ARM_*` variables, then a config.json.
 
     Args:
-        given: What the command line says.
-        environment: Environment variables; None takes those of the process.
-        folder: Where the search for config.json starts, upwards; None starts in the working directory.
+        given: The options of the command line.
+        environment: Environment variables; None uses those of the process.
+        folder: Folder in which the upward search for config.json starts; None is the working directory.
 
     Raises:
-        CloudNotFoundError: No workspace and no registry is named completely.
+        CloudNotFoundError: Neither a workspace nor a registry is fully specified.
     """
     if given.registry is not None:
         return given
@@ -77,7 +77,7 @@ def choose_target(given: Target, *, environment: Mapping[str, str] | None = None
         return target
     missing = [option for option, value in parts.items() if not value]
     if len(missing) < len(parts):
-        raise CloudNotFoundError(f"The workspace is named in part only: {', '.join(missing)} is missing.")
+        raise CloudNotFoundError(f"The workspace is only partly specified: {', '.join(missing)} is missing.")
     config = _find_config(Path.cwd() if folder is None else folder)
     if config is None:
         raise CloudNotFoundError(
@@ -91,19 +91,19 @@ def choose_target(given: Target, *, environment: Mapping[str, str] | None = None
 def connect(
     target: Target, *, credential: TokenCredential | None = None, transport: HttpTransport | None = None
 ) -> MLClient:
-    """A client for the workspace or registry. Nothing is sent to a workspace yet; a registry is looked up.
+    """A client of the workspace or registry. A registry is looked up; nothing is sent to a workspace yet.
 
     Args:
-        target: A complete target, as `choose_target` returns it.
-        credential: How to log in; None takes `DefaultAzureCredential` (environment, managed identity, `az login`).
-        transport: What carries the requests; None takes the SDK's.
+        target: A complete target, as returned by `choose_target`.
+        credential: Credential; None uses `DefaultAzureCredential` (environment, managed identity, `az login`).
+        transport: HTTP transport; None uses the SDK's.
 
     Raises:
         MissingExtraError: azure-ai-ml or azure-identity is not installed.
         CloudError: The registry cannot be looked up.
     """
     client_class = _client_class()
-    # The SDK reports its use to Microsoft unless it is told not to.
+    # The SDK sends telemetry to Microsoft unless this is turned off.
     options: dict[str, Any] = {"enable_telemetry": False}
     if transport is not None:
         options["transport"] = transport
@@ -131,18 +131,19 @@ def _read_config(path: Path) -> Target:
         raise CloudNotFoundError(
             f"{CONFIG_FILE} does not name a workspace.",
             where=path,
-            advice="It holds subscription_id, resource_group and workspace_name. The workspace's page offers it.",
+            advice="It must contain subscription_id, resource_group and workspace_name. Download it from the "
+            "workspace's page.",
         ) from error
 
 
 def _client_class() -> type[Any]:
     try:
-        import azure.identity  # noqa: F401 (both belong to the extra; say so before anything else happens)
+        import azure.identity  # noqa: F401 (both belong to the extra; report a missing one first)
         from azure.ai.ml import MLClient as client_class  # noqa: N813 (a class that is passed on)
     except ImportError as error:
         raise MissingExtraError(
             "azure-ai-ml and azure-identity are not installed.",
-            advice="Install them: pip install 'pytorch-designer[azure]'",
+            advice="Install them with pip install 'pytorch-designer[azure]'",
         ) from error
     return client_class  # type: ignore[no-any-return]
 

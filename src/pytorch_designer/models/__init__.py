@@ -1,1 +1,1 @@
-"""Networks: the architectures by name, their heads, and their weights on disk."""
+"""Networks: architectures by name, classifier heads, and weight files."""

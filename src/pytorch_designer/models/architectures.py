@@ -1,7 +1,7 @@
-"""Network architectures by name: torchvision's classifiers, and timm's when it is installed.
+"""Network architectures by name: torchvision's classifiers, and timm's if it is installed.
 
-A name that comes out of a file or a parameter is looked up here and nowhere else; only names and arguments that are
-known are ever passed to a library, because timm would also load files and download from hubs on request.
+All names from files and parameters are looked up here. Only known names and arguments are passed to a library, because
+timm would also load files and download from hubs on request.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _INIT_PARAMS: dict[str, tuple[type, tuple[str, ...]]] = {
     "transform_input": (bool, _WITH_AUXILIARY_HEADS),
     "image_size": (int, ("vit_",)),
 }
-# Networks whose parameters depend on the image size, and the size for which torchvision builds them.
+# Networks whose parameters depend on the image size, and torchvision's default size.
 _FIXED_SIZES = {"vit_": 224, "maxvit_": 224}
-# torchvision states the size of the weights' training for these; what the networks need is less.
+# For these, torchvision's `min_size` is the training size of the weights; the networks accept smaller images.
 _MINIMUM_SIZES = {"swin_": 4, "efficientnet_v2_": 1}
 _TIMM_FALLBACK_MINIMUM = (32, 32)
 _MAX_IMAGE_SIZE = 4096
@@ -45,12 +45,12 @@ _MAX_IMAGE_SIZE = 4096
 
 @dataclass(frozen=True)
 class Architecture:
-    """Which network, by its library's name for it.
+    """A network architecture.
 
     Attributes:
-        name: torchvision's or timm's model name.
+        name: Model name in torchvision or timm.
         source: The library.
-        init_params: Arguments other than the number of classes; see `check_architecture`.
+        init_params: Constructor arguments other than the number of classes; see `check_architecture`.
     """
 
     name: str
@@ -67,10 +67,10 @@ def architecture_names() -> tuple[str, ...]:
 
 
 def find_architecture(name: str) -> Architecture:
-    """The architecture that a user means by `name`: torchvision's, or timm's after the prefix `timm/`.
+    """The architecture of a model name: torchvision's, or timm's with the prefix `timm/`.
 
     Raises:
-        ParameterParsingError: There is none of this name; similar names are listed.
+        ParameterParsingError: The name is unknown; similar names are listed.
     """
     is_timm = name.startswith(TIMM_PREFIX)
     architecture = Architecture(name.removeprefix(TIMM_PREFIX), "timm" if is_timm else "torchvision")
@@ -79,10 +79,10 @@ def find_architecture(name: str) -> Architecture:
 
 
 def check_architecture(architecture: Architecture, error: type[DesignerError], where: Path | str | None = None) -> None:
-    """Refuse an architecture that `build_network` cannot build.
+    """Check that `build_network` can build an architecture.
 
     Raises:
-        error: The name is unknown, timm is not installed, or an init parameter is not one of this network's.
+        error: The name is unknown, timm is not installed, or the network has no such init parameter.
     """
     if architecture.source == "timm":
         _check_timm_name(architecture.name, error, where)
@@ -97,7 +97,7 @@ def check_architecture(architecture: Architecture, error: type[DesignerError], w
     unknown = [name for name, value in architecture.init_params.items() if not _is_known(architecture, name, value)]
     if unknown:
         raise error(
-            f"{architecture.name} does not take these init parameters, or not with these values.",
+            f"{architecture.name} does not accept these init parameters or their values.",
             where=where,
             examples=[f"{name}: {architecture.init_params[name]!r}" for name in unknown],
             reason="bad_init_params",
@@ -110,9 +110,10 @@ def build_network(
     """Build the network with random weights from torch's global random number generator.
 
     Args:
-        architecture: Which one; it has passed `check_architecture`.
-        num_classes: Number of logits; None for as many as the published weights have.
-        image_size: Height and width for networks of one fixed size (`vit_*`), instead of their own; others ignore it.
+        architecture: An architecture that has passed `check_architecture`.
+        num_classes: Number of logits; None for that of the published weights.
+        image_size: Height and width for networks with a fixed size (`vit_*`), instead of their default. Other networks
+            ignore it.
 
     Returns:
         In training mode: float32 images [n, 3, h, w] to logits [n, num_classes]. Auxiliary heads are off.
@@ -136,13 +137,13 @@ def build_network(
 
 
 def build_on_meta(build: Callable[[], nn.Module]) -> nn.Module:
-    """The network that `build` builds, with shapes but without memory; no random number is drawn."""
+    """The network that `build` returns, on the meta device: with shapes, without memory or random numbers."""
     with torch.random.fork_rng(devices=[]), _ParametersOnMeta():
         return build().to("meta")
 
 
 def pretrained_architecture(architecture: Architecture) -> Architecture:
-    """`architecture` with the init parameters that torchvision sets when it loads the default weights."""
+    """The architecture with the init parameters that torchvision uses for its default weights."""
     if architecture.source == "timm":
         return architecture
     extra: dict[str, Any] = {}
@@ -154,15 +155,15 @@ def pretrained_architecture(architecture: Architecture) -> Architecture:
 
 
 def default_preprocessing(architecture: Architecture, pretrained: bool) -> Preprocessing | None:
-    """The preprocessing that belongs to the network.
+    """Default preprocessing of a network.
 
     Args:
-        architecture: Which network.
-        pretrained: Whether it has its published weights.
+        architecture: The architecture.
+        pretrained: Whether the network has its published weights.
 
     Returns:
-        For published weights, what they were evaluated with. Otherwise the size of a network that takes only one
-        size; None where the dataset may decide.
+        For published weights, the preprocessing of their evaluation. Otherwise the size of a network with a fixed size,
+        and None if the dataset may determine the size.
     """
     if architecture.source == "timm":
         return _timm_preprocessing(architecture, pretrained)
@@ -181,7 +182,7 @@ def default_preprocessing(architecture: Architecture, pretrained: bool) -> Prepr
 
 
 def minimum_image_size(architecture: Architecture) -> tuple[int, int]:
-    """The least height and width that the network accepts; for a network of one fixed size, that size."""
+    """The smallest height and width that the network accepts; the size itself for a network with a fixed size."""
     if architecture.source == "timm":
         config = _timm_config(architecture)
         if config.fixed_input_size:
@@ -197,16 +198,16 @@ def minimum_image_size(architecture: Architecture) -> tuple[int, int]:
 
 
 class _ParametersOnMeta(TorchFunctionMode):
-    """Makes parameters without memory.
+    """Creates parameters on the meta device.
 
-    `torch.device("meta")` would do so too, but also to the numbers from which RegNet computes its widths.
+    `torch.device("meta")` would also move the tensors from which RegNet computes its widths.
     """
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         arguments = dict(kwargs or {})
-        if func is torch.Tensor.normal_ and args[0].is_meta:  # a draw into no memory, which torch does in Python
+        if func is torch.Tensor.normal_ and args[0].is_meta:  # no memory to fill, but torch would spend time in Python
             return args[0]
         if func is torch.empty and arguments.get("device") is None:
             arguments["device"] = "meta"
@@ -249,7 +250,7 @@ def _check_timm_name(name: str, error: type[DesignerError], where: Path | str | 
         )
     from timm.models import is_model, is_model_pretrained, list_models
 
-    # A name with a tag ("resnet50.a1_in1k") must be a published one; schemes such as hf-hub: are never names here.
+    # A name with a tag ("resnet50.a1_in1k") must be a published one; schemes such as hf-hub: are not accepted.
     if not is_model(name) or ("." in name and not is_model_pretrained(name)):
         raise error(
             f"There is no model {shorten(name, 80)!r} in timm.",

@@ -1,6 +1,6 @@
-"""The classifier at a network's end: where each family keeps it, and how a new one is initialised.
+"""Classifier heads: their module path in each family, and their initialisation.
 
-    family                               head            initialisation of torchvision
+    family                               head            torchvision's initialisation
     ResNet, ShuffleNet, AlexNet          fc, fc, last    nn.Linear's own
     DenseNet                             classifier      nn.Linear's own, bias 0
     GoogLeNet, Inception                 fc              normal cut off at +-2, std 0.01 and 0.1
@@ -11,7 +11,7 @@
     MaxVit                               last, no bias   normal, std 0.02
     VisionTransformer                    heads.head      0, bias 0
 
-timm's networks know their own head.
+timm's networks provide their own head.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def replace_head(network: nn.Module, architecture: Architecture, num_classes: in
     """Give `network` a new classifier for `num_classes`, with weights from torch's global random number generator.
 
     Args:
-        network: Built by `build_network` for `architecture`; changed in place, and nothing but its head.
-        architecture: Which network it is.
+        network: Built by `build_network` for `architecture`. Its head is replaced in place, everything else stays.
+        architecture: The network's architecture.
         num_classes: At least 1.
     """
     if architecture.source == "timm":
@@ -58,7 +58,7 @@ def permute_head(network: nn.Module, architecture: Architecture, order: Sequence
     """Reorder the logits of `network`: the new logit i is the old logit `order[i]`.
 
     Returns:
-        Whether the head is one that can be reordered; if not (some of timm's), nothing was changed.
+        Whether the head could be reordered; if not (some of timm's), the network is unchanged.
     """
     if architecture.source == "timm":
         head = network.get_classifier()  # type: ignore[operator]
@@ -80,7 +80,7 @@ def permute_rows(layer: nn.Linear | nn.Conv2d, order: Sequence[int]) -> None:
 
 
 def _as_constructed(layer: nn.Module) -> None:
-    """Keep what the constructor drew."""
+    """Keep the constructor's initialisation."""
 
 
 def _zero_bias(layer: nn.Module) -> None:

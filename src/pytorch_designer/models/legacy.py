@@ -1,7 +1,7 @@
-"""Networks of the old designer: its two classes, as this project's architectures.
+"""Networks of the old designer: its two model classes, mapped to this project's architectures.
 
-The old classes wrapped a torchvision network as `model`. One that started from ImageNet weights kept its 1000 logits
-and put a Linear, `out_linear_model`, after them; to score as it did, that stack has to be kept.
+The old classes wrapped a torchvision network as `model`. Networks with ImageNet weights kept their 1000 logits and put
+a linear layer, `out_linear_model`, after them. Reproducing their scores requires this stack.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pytorch_designer.directories.model_spec import LegacyNetwork
 
-# All of the old designer's pretrained weights were torchvision's first ones.
+# The old designer's pretrained weights were all torchvision's IMAGENET1K_V1.
 LEGACY_PRETRAINED_PREPROCESSING = Preprocessing(resize_size=256, crop_height=224, crop_width=224)
 _NETWORK_PREFIX = "model."
 _STACK_PREFIX = "out_linear_model."
@@ -37,7 +37,7 @@ _RESNETS = (
     "wide_resnet50_2",
     "wide_resnet101_2",
 )
-# By the end of the module's path and the class: names of networks, and the init parameter that is theirs.
+# By the last part of the module path and the class name: names of networks, and their init parameter.
 _CLASSES = {
     ("resnet", "ResNet"): (_RESNETS, "zero_init_residual"),
     ("densenet", "DenseNet"): (_DENSENETS, "memory_efficient"),
@@ -46,7 +46,7 @@ _CLASSIFICATION = ".classification."
 
 
 class StackedNetwork(nn.Module):
-    """A network with a Linear after its ImageNet logits: float32 images [n, 3, h, w] to logits [n, num_classes]."""
+    """A network with a linear layer after its 1000 logits: float32 images [n, 3, h, w] to logits [n, num_classes]."""
 
     def __init__(self, network: nn.Module, num_classes: int) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class StackedNetwork(nn.Module):
 
 
 def build_stacked(architecture: Architecture, num_classes: int) -> StackedNetwork:
-    """The stack of `architecture` with 1000 logits and a Linear, with random weights."""
+    """Build the stack of `architecture` and a linear layer, with random weights."""
     return StackedNetwork(build_network(architecture, NUM_IMAGENET_CLASSES), num_classes)
 
 
@@ -70,16 +70,16 @@ def is_stacked(state_dict: Mapping[str, Tensor]) -> bool:
 
 
 def legacy_architecture(network: LegacyNetwork, where: Path) -> Architecture:
-    """The architecture that an old model specification means.
+    """The architecture of an old model specification.
 
     Raises:
-        InvalidModelDirectoryError: Its module, class or model name is none of the old designer's.
+        InvalidModelDirectoryError: The old designer had no such module, class or model name.
     """
     package, _, module = network.module.rpartition(_CLASSIFICATION)
     known = _CLASSES.get((module, network.class_name)) if package else None
     if known is None:
         raise InvalidModelDirectoryError(
-            "The model names a class that is none of the old designer's; nothing was imported.",
+            "The model names a class that the old designer did not have; nothing was imported.",
             where=where,
             examples=[f"{network.module}.{network.class_name}"],
             reason="unknown_class",
@@ -97,7 +97,7 @@ def legacy_architecture(network: LegacyNetwork, where: Path) -> Architecture:
 
 
 def current_names(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """An old state dict under the names of today's network: a stack keeps its names, else the prefix goes."""
+    """An old state dict with current tensor names: a stack keeps its names, otherwise the prefix is removed."""
     if is_stacked(state_dict):
         return dict(state_dict)
     return {name.removeprefix(_NETWORK_PREFIX): tensor for name, tensor in state_dict.items()}

@@ -1,7 +1,7 @@
-"""The files that make a trained ModelDirectory an MLflow model: python_function flavor, no pickle.
+"""MLflow files of a trained ModelDirectory: python_function flavor, no pickle.
 
-MLmodel             loads with `pytorch_designer.serving.mlflow_model`; signature: one column of images
-requirements.txt    what pip installs, at the versions of this process
+MLmodel             loader `pytorch_designer.serving.mlflow_model`; signature: one column of images
+requirements.txt    requirements for pip, at the versions of this process
 conda.yaml          the same for conda
 python_env.yaml     the same for virtualenv
 """
@@ -26,10 +26,10 @@ _REQUIREMENTS_FILE = "requirements.txt"
 
 
 def write_mlflow_files(folder: Path, classes: Sequence[str], *, uses_timm: bool = False) -> None:
-    """Make the ModelDirectory in `folder` an MLflow model.
+    """Write the MLflow files of the ModelDirectory in `folder`.
 
     Args:
-        folder: Where the other files of the model are.
+        folder: The folder with the other files of the model.
         classes: Class names in the order of the logits.
         uses_timm: Whether loading the model needs timm.
 
@@ -38,7 +38,7 @@ def write_mlflow_files(folder: Path, classes: Sequence[str], *, uses_timm: bool 
     """
     from mlflow.models import Model
 
-    # The part after + names a build (CPU, CUDA version) that a package index does not have.
+    # The part after + names a build (CPU, CUDA version), which the package index does not have.
     names = (*_REQUIREMENTS, "timm") if uses_timm else _REQUIREMENTS
     requirements = [f"{name}=={version(name).partition('+')[0]}" for name in names]
     (folder / _REQUIREMENTS_FILE).write_text("\n".join(requirements) + "\n", encoding="utf-8")
@@ -53,7 +53,7 @@ def write_mlflow_files(folder: Path, classes: Sequence[str], *, uses_timm: bool 
         {"python": python, "build_dependencies": ["pip"], "dependencies": [f"-r {_REQUIREMENTS_FILE}"]},
     )
     model = Model(signature=_signature(classes))
-    # As mlflow.pyfunc.add_to_model writes it; importing mlflow.pyfunc for that takes long and warns.
+    # As mlflow.pyfunc.add_to_model writes it; importing mlflow.pyfunc is slow and emits warnings.
     model.add_flavor(
         "python_function",
         loader_module=LOADER_MODULE,
@@ -67,7 +67,7 @@ def _signature(classes: Sequence[str]) -> object:
     from mlflow.models import ModelSignature
     from mlflow.types.schema import AnyType, ColSpec, DataType, Schema
 
-    # Any type, because bytes and the base64 text of a JSON request are both welcome.
+    # Any type, because both bytes and base64 text (in JSON requests) are accepted.
     images = Schema([ColSpec(AnyType(), "image")])
     probabilities = [ColSpec(DataType.float, SCORED_PROBABILITIES_PREFIX + name) for name in classes]
     return ModelSignature(images, Schema([*probabilities, ColSpec(DataType.string, SCORED_LABELS)]))

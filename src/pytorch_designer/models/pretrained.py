@@ -1,8 +1,8 @@
-"""Published weights: from torch's cache, from a mirror, or downloaded, and verified in each case.
+"""Published weights from torch's cache, a mirror or a download, always verified.
 
-torchvision's file names end in the first digits of the file's SHA-256 (`resnet18-f37072fd.pth`), which is what is
+torchvision's file names end in the first digits of the file's SHA-256 (`resnet18-f37072fd.pth`), against which it is
 verified. `TORCH_HOME` moves the cache; `PYTORCH_DESIGNER_WEIGHTS_MIRROR` names a folder or an address with the same
-file names. timm's weights come from its own hub, through timm.
+file names. timm downloads its weights from its own hub.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ _TIMEOUT_SECONDS = 60
 _CHUNK_BYTES = 1 << 20
 _FIRST_WAIT_SECONDS = 1.0
 _AUXILIARY_HEADS = ("AuxLogits.", "aux1.", "aux2.")
-# DenseNet's files are older than the rule that names of modules have no dots.
+# DenseNet's files predate the rule that module names must not contain dots.
 _DOTTED_DENSENET_NAME = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
 
 
 def download_weights(architecture: Architecture) -> dict[str, Tensor]:
-    """The default published weights of `architecture`, under the names of its network.
+    """The default published weights of `architecture`, with its network's tensor names.
 
     Returns:
         Tensors for `build_network(pretrained_architecture(architecture), None)`.
 
     Raises:
-        FailedToDownloadFilesError: They cannot be had, or are not what was published.
+        FailedToDownloadFilesError: The weights are not available, or are not the published ones.
     """
     if architecture.source == "timm":
         return _timm_weights(architecture)
@@ -68,15 +68,15 @@ def download_weights(architecture: Architecture) -> dict[str, Tensor]:
 
 
 def verified_file(url: str) -> Path:
-    """A local copy of the published file, verified by the digits of its SHA-256 in its name.
+    """A local copy of the published file, verified against the SHA-256 digits in its name.
 
-    It is the one in torch's cache, or in the mirror's folder, or is downloaded into torch's cache.
+    It comes from torch's cache or the mirror's folder, else it is downloaded into torch's cache.
 
     Args:
         url: The published address; a mirror has the same file name.
 
     Raises:
-        FailedToDownloadFilesError: The file cannot be had, or is not the published one.
+        FailedToDownloadFilesError: The file is not available, or is not the published one.
     """
     name = url.rpartition("/")[2]
     cache = Path(torch.hub.get_dir()) / "checkpoints"
@@ -105,7 +105,7 @@ def _from_folder(file: Path, cache: Path) -> Path:
 
 
 def _download(source: str, target: Path) -> None:
-    """Download with bounded retries; `target` appears complete and verified, or not at all."""
+    """Download with bounded retries; `target` is created complete and verified, or not at all."""
     reason = ""
     for attempt in range(_NUM_ATTEMPTS):
         if attempt > 0:
@@ -125,11 +125,11 @@ def _download(source: str, target: Path) -> None:
 
 
 def _try_download(source: str, target: Path) -> bool:
-    """Download once; False if what arrived is not the published file."""
+    """Download once; False if the downloaded file is not the published one."""
     if urllib.parse.urlsplit(source).scheme not in ("http", "https"):
         raise ValueError("neither a folder nor an http(s) address")
     target.parent.mkdir(parents=True, exist_ok=True)
-    # A name of its own for each process that fills the cache; not from tempfile, which others could not read.
+    # Unique per process that fills the cache; not from tempfile, whose files other users could not read.
     partial = target.with_name(f".{target.name}.{uuid4().hex}.partial")
     try:
         with (
@@ -157,17 +157,17 @@ def _is_published(file: Path, name: str) -> bool:
 
 
 def _as_folder(mirror: str) -> Path | None:
-    """The folder that a mirror without http is: a path or a file:// address."""
+    """The folder of a mirror that is a path or a file:// address; None for other addresses."""
     parts = urllib.parse.urlsplit(mirror)
     if parts.scheme == "file":
         return Path(urllib.request.url2pathname(parts.path))
-    is_path = len(parts.scheme) <= 1  # a single letter is a drive of Windows
+    is_path = len(parts.scheme) <= 1  # a single letter is a Windows drive
     return Path(mirror) if is_path else None
 
 
 def _failure(source: str, name: str, cache: Path, reason: str) -> FailedToDownloadFilesError:
     return FailedToDownloadFilesError(
-        f"The pretrained weights {name} could not be had. {reason}",
+        f"The pretrained weights {name} are not available. {reason}",
         where=source,
         advice=f"Check the network, or copy the published file {name} to {cache}, or set TORCH_HOME to a folder that "
         "has it in hub/checkpoints, or PYTORCH_DESIGNER_WEIGHTS_MIRROR to a folder or address with such files, or "

@@ -1,7 +1,7 @@
-"""Tensors to and from files, without ever running what a file says.
+"""Safe reading and writing of weight files: no code from a file is executed.
 
-safetensors files hold nothing but tensors. The old designer's `model` files are pickles by construction; they are
-read with torch's restricted unpickler, which refuses everything but tensors and plain containers.
+safetensors files contain only tensors. The old designer's `model` files are pickles; they are read with torch's
+restricted unpickler, which refuses everything except tensors and plain containers.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _NUMPY_TYPES = frozenset({torch.float32, torch.float64, torch.int64})
 _END_OF_ZIP = b"PK\x05\x06"
 _END_OF_ZIP_BYTES = 22
-# What the restricted unpickler raises on bytes that are no state dict; it documents none of them.
+# Exceptions that the restricted unpickler raises for bytes that are not a state dict; none of them is documented.
 _UNPICKLING_FAULTS = (
     pickle.UnpicklingError,
     RuntimeError,
@@ -47,26 +47,26 @@ _UNPICKLING_FAULTS = (
 
 
 def read_safetensors(path: Path, error: type[DesignerError] = InvalidModelDirectoryError) -> dict[str, Tensor]:
-    """All tensors of a safetensors file, in memory of their own.
+    """All tensors of a safetensors file, copied into memory.
 
     Raises:
-        error: The file cannot be read, is truncated, has bytes left over, or its header lies.
+        error: The file cannot be read, is truncated, has trailing bytes, or its header is wrong.
     """
     import safetensors
     import safetensors.torch
 
     try:
-        # From bytes, not from a memory map: the file may be on a mount that goes away.
+        # From bytes, not from a memory map: the file may be on a mount that disappears.
         tensors: dict[str, Tensor] = safetensors.torch.load(retrying(path.read_bytes))
     except (safetensors.SafetensorError, ValueError, TypeError, KeyError, RuntimeError, OSError) as fault:
         raise error(
-            "The weight file is no usable safetensors file.", where=path, examples=[fault], reason="bad_weights"
+            "The weight file is not a valid safetensors file.", where=path, examples=[fault], reason="bad_weights"
         ) from fault
     return tensors
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors of any device and memory layout; floating point ones become float32.
+    """Write tensors of any device and memory layout; floating-point tensors are stored as float32.
 
     Raises:
         OSError: The file cannot be written.
@@ -78,28 +78,28 @@ def write_safetensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def read_state_dict(path: Path, error: type[DesignerError] = InvalidModelDirectoryError) -> dict[str, Tensor]:
-    """The tensors of a file that `torch.save` wrote of a state dict, in its zip format or the older one.
+    """The tensors of a state dict that `torch.save` wrote, in its zip format or the older one.
 
     Raises:
-        error: It is anything else, a pickle that wants to run code for instance. Nothing of it was run.
+        error: The file is anything else, for instance a pickle with code. Nothing in it was run.
     """
     try:
         with open_retrying(path) as stream, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what torch finds odd about a file is either an error below or no matter
+            warnings.simplefilter("ignore")  # torch's warnings about a file are either errors below or irrelevant
             is_zip = _check_zip(stream)
             content = torch.load(stream, map_location="cpu", weights_only=True)
             if not is_zip and stream.read(1):
                 raise pickle.UnpicklingError("the file has bytes after its end")
     except (*_UNPICKLING_FAULTS, OSError) as fault:
         raise error(
-            "The weight file is no state dict that can be read safely; nothing in it was run.",
+            "The weight file is not a state dict that can be read safely; nothing in it was run.",
             where=path,
             examples=[str(fault).split("\n", maxsplit=1)[0]],
-            advice="Save the model again with torch.save(model.state_dict(), path), or train it anew.",
+            advice="Save the model again with torch.save(model.state_dict(), path), or train it again.",
             reason="bad_weights",
         ) from fault
     if not isinstance(content, dict) or not all(_is_plain_tensor(item) for item in content.items()):
-        raise error("The weight file holds other things than named tensors.", where=path, reason="bad_weights")
+        raise error("The weight file contains more than named tensors.", where=path, reason="bad_weights")
     return {name: tensor.detach() for name, tensor in content.items()}
 
 
@@ -109,10 +109,10 @@ def check_tensors(
     where: Path,
     error: type[DesignerError] = InvalidModelDirectoryError,
 ) -> None:
-    """Compare tensors with the state of `expected`, a network on the meta device for instance.
+    """Check that tensors fit the state of `expected`, for instance a network on the meta device.
 
     Raises:
-        error: A name is missing or too many, a shape or kind of number differs, or a weight is NaN or infinite.
+        error: A name is missing or unexpected, a shape or kind of dtype differs, or a weight is NaN or infinite.
     """
     state = expected.state_dict()
     differences = [f"{name}: missing, should be {list(state[name].shape)}" for name in state if name not in tensors]
@@ -124,7 +124,7 @@ def check_tensors(
     ]
     if differences:
         raise error(
-            "The weights do not fit the network that the model names.",
+            "The weights do not fit the network that the model specifies.",
             where=where,
             examples=differences,
             reason="other_weights",
@@ -137,15 +137,15 @@ def check_tensors(
 def network_with_tensors(
     on_meta: nn.Module, build: Callable[[], nn.Module], tensors: Mapping[str, Tensor]
 ) -> nn.Module:
-    """The network that `build` builds, holding `tensors`, in evaluation mode on the CPU.
+    """A network with the given tensors, in evaluation mode on the CPU.
 
     Args:
-        on_meta: The same network on the meta device. It becomes the result where the tensors are all there is to it,
-            which saves the time to draw random weights.
-        build: Builds it on the CPU, for networks with buffers that their weight files do not hold.
-        tensors: They have passed `check_tensors`.
+        on_meta: The network on the meta device. It is returned if the tensors are its complete state, which saves the
+            time to draw random weights.
+        build: Builds the network on the CPU, for networks with buffers that are not in their weight files.
+        tensors: Tensors that have passed `check_tensors`.
     """
-    state = on_meta.state_dict()  # its metadata goes with it: MNASNet does not load without
+    state = on_meta.state_dict()  # keeps its metadata, without which MNASNet does not load
     for name, tensor in tensors.items():
         state[name] = tensor.to(state[name].dtype)
     if all(name in state for name, _ in on_meta.named_buffers()):
@@ -168,7 +168,7 @@ def _fits(tensor: Tensor, expected: Tensor) -> bool:
 
 
 def _is_finite(tensor: Tensor) -> bool:
-    # In numpy, because torch shares each tensor among all cores and waits for the slowest, which may be busy otherwise.
+    # NumPy, because torch splits each tensor among all cores and waits for the slowest, which may be busy.
     values = tensor if tensor.dtype in _NUMPY_TYPES else tensor.float()
     return bool(np.isfinite(values.numpy()).all())
 
@@ -185,7 +185,7 @@ def _is_plain_tensor(item: tuple[Any, Any]) -> bool:
 
 
 def _check_zip(stream: BinaryIO) -> bool:
-    """Whether it is a zip file; one that torch.save did not write (bytes left over, deflated entries) is refused."""
+    """Whether the file is a zip; zips that torch.save does not write (trailing bytes, compression) are refused."""
     is_zip = stream.read(2) == b"PK"
     if is_zip:
         stream.seek(0, os.SEEK_END)

@@ -1,1 +1,1 @@
-"""Answering requests with a trained model."""
+"""Serving of trained models."""

@@ -1,7 +1,7 @@
-"""A trained ModelDirectory as MLflow and Azure ML's managed endpoints load it.
+"""MLflow model of a trained ModelDirectory, for MLflow and Azure ML's managed endpoints.
 
 `MLmodel` names this module as its loader. Images go through the same decoding and preprocessing as in training and
-scoring, so that a file gets the same scores here.
+scoring, so that a file gets the same scores.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _BATCH_SIZE = 16
 
 
 class ImageClassifier:
-    """Scores images by their bytes.
+    """Classifier of encoded images.
 
     Attributes:
         classes: Class names in the order of the probabilities.
@@ -47,18 +47,18 @@ class ImageClassifier:
         self._preprocessing = preprocessing
 
     def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Score one image a row.
+        """Score one image per row.
 
         Args:
             model_input: The column `image`, or the only column: the bytes of an image file, or their base64 text.
-            params: None are known; MLflow passes them to every model.
+            params: Unused; MLflow passes parameters to every model.
 
         Returns:
-            With the index of `model_input`: one float32 column `Scored Probabilities_<class>` a class, and
+            With the index of `model_input`: one float32 column `Scored Probabilities_<class>` per class, and
             `Scored Labels`.
 
         Raises:
-            InvalidDatasetError: There is no such column, or a row is no image; no row is scored then.
+            InvalidDatasetError: The column is missing, or a row is not an image. No row is scored in this case.
         """
         images = [_prepare(row, value, self._preprocessing) for row, value in enumerate(_image_column(model_input))]
         batches = [images[start : start + _BATCH_SIZE] for start in range(0, len(images), _BATCH_SIZE)]
@@ -75,16 +75,17 @@ class ImageClassifier:
 
 
 def _load_pyfunc(data_path: str) -> ImageClassifier:
-    """MLflow's entry point: the model in the directory that MLflow names.
+    """MLflow's entry point: load the model from `data_path`.
 
     Raises:
-        InvalidModelDirectoryError: It is no trained model of this project.
+        InvalidModelDirectoryError: The directory is not a trained model of this project.
     """
     model = load_model(open_trained_model_directory(Path(data_path)))
     if model.preprocessing is None:
         raise InvalidModelDirectoryError(
-            "The model has no preprocessing of its own; an old model is served after it was trained here once more.",
+            "The model has no preprocessing of its own.",
             where=data_path,
+            advice="Connect it to Train PyTorch Model as the untrained model; the fine-tuned model can be served.",
         )
     return ImageClassifier(model, model.preprocessing)
 
@@ -103,12 +104,12 @@ def _image_column(model_input: pd.DataFrame) -> list[object]:
 
 
 def _prepare(row: int, value: object, preprocessing: Preprocessing) -> Tensor:
-    """What the network sees of one image, apart from normalisation: uint8 [3, crop_height, crop_width]."""
+    """One preprocessed image, before normalisation: uint8 [3, crop_height, crop_width]."""
     try:
         data = value if isinstance(value, bytes | bytearray) else base64.b64decode(str(value), validate=False)
         image = apply_transforms(decode_image(bytes(data)), preprocessing.transforms)
         return crop_and_resize(image, preprocessing)
     except (BadImageError, binascii.Error, ValueError) as error:
         raise InvalidDatasetError(
-            f"Row {row} is no image: {error}", where="the request", advice="Send the bytes of an image file."
+            f"Row {row} is not an image: {error}", where="the request", advice="Send the bytes of an image file."
         ) from error

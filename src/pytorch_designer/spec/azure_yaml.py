@@ -1,4 +1,4 @@
-"""The Azure ML YAML of a component (schema commandComponent, SDK v2)."""
+"""Azure ML YAML of a component (schema commandComponent, SDK v2)."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _SHARED_MEMORY = "8g"
 
 
 class _Folded(str):
-    """Text that YAML shows in folded style, so that a long command is readable."""
+    """Text that is dumped in YAML's folded style, so that a long command is readable."""
 
     __slots__ = ()
 
 
 class _Dumper(yaml.SafeDumper):
-    """Dumps in the order given, indenting lists."""
+    """YAML dumper that indents lists."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, indentless=False)
@@ -45,7 +45,7 @@ def component_yaml(component: Component[Any], *, version: str, root: str) -> str
         root: Relative path from the YAML's folder to the top of the repository, `.` or `..`.
 
     Returns:
-        YAML 1.1 that `azure.ai.ml.load_component` reads, with a comment line that says where it comes from.
+        YAML 1.1 that `azure.ai.ml.load_component` reads, with a comment line that names its source.
     """
     document = component_document(component, version=version, root=root)
     text = yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=116, allow_unicode=True)

@@ -1,7 +1,7 @@
-"""A component as data.
+"""Component definition, as data.
 
-One `Component` is the single definition out of which come the Azure ML YAML, the command line, the validation and
-the reference page.
+The Azure ML YAML, the command line, the validation and the reference page of a component are all generated from one
+`Component`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class DirectoryType(str, Enum):
-    """What a port carries. Azure ML knows only `uri_folder`, so this travels in the component's tags."""
+    """Directory type of a port. Azure ML knows only `uri_folder`, so the type is stored in the component's tags."""
 
     ANY = "AnyDirectory"
     IMAGES = "ImageDirectory"
@@ -31,12 +31,12 @@ class DirectoryType(str, Enum):
 
 @dataclass(frozen=True)
 class Port:
-    """A folder that goes in or comes out.
+    """An input or output folder of a component.
 
     Attributes:
         name: Name in the YAML and, with dashes, on the command line.
-        directory_type: What the folder holds.
-        description: One or two sentences for the designer's pane, the help and the reference page.
+        directory_type: Type of the folder's content.
+        description: One or two sentences for the designer's side pane, the help and the reference page.
         is_optional: Whether an input may be left unconnected.
     """
 
@@ -52,16 +52,16 @@ class Component(Generic[P]):
 
     Attributes:
         name: Azure ML name; lower case with underscores.
-        display_name: What the designer shows.
-        category: Where the designer would list it.
+        display_name: Name that the designer shows.
+        category: Category in which the designer lists it.
         description: What it does, in a few sentences of Markdown.
-        inputs: Ports in, in the order in which they are shown.
-        outputs: Ports out.
+        inputs: Input ports, in display order.
+        outputs: Output ports, in display order.
         parameters: The pydantic model of the parameters.
-        run: Runs it. Called with the input folders by port name (those that are connected), the output folders
-            by port name, and the parameters. Imports what it needs itself, so that a definition costs nothing.
+        run: Function that runs the component. It is called with the connected input folders by port name, the output
+            folders by port name, and the parameters. It imports its dependencies itself, so that definitions load fast.
         is_deterministic: Whether equal inputs and parameters give equal outputs, so that a result may be reused.
-        is_distributed: Whether the job is started as a PyTorch distribution, one process a GPU.
+        is_distributed: Whether the job is started as a PyTorch distribution, with one process per GPU.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The parameters of a component: a pydantic model each, and their parsing out of text with named errors."""
+"""Component parameters: a pydantic model per component, parsed from text with named errors."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 class Parameters(BaseModel):
-    """Base of every component's parameters.
+    """Base class of every component's parameters.
 
-    A field's type, bounds (`ge`, `le`), default and description are the parameter's, in the YAML, on the command
-    line and in the reference page. Azure ML knows inclusive bounds only.
+    A field's type, bounds (`ge`, `le`), default and description define the parameter in the YAML, on the command line
+    and in the reference page. Azure ML supports inclusive bounds only.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
@@ -39,7 +39,7 @@ AZURE_TYPES: dict[type, str] = {bool: "boolean", int: "integer", float: "number"
 
 
 class ParameterSpec(BaseModel):
-    """One parameter as plain data, for everything that is generated.
+    """One parameter as plain data, the source of everything that is generated.
 
     Attributes:
         type_name: Azure ML's name of the type: boolean, integer, number or string.
@@ -73,7 +73,7 @@ def parse_parameters(model: type[P], values: Mapping[str, str]) -> P:
     """Parse the text given for each parameter; a parameter that is not in `values` gets its default.
 
     Raises:
-        ParameterParsingError: A value is not of its type, is no choice, or is not finite.
+        ParameterParsingError: A value has the wrong type, is not one of the choices, or is not finite.
         NullOrEmptyError: A value is empty, or a parameter without a default is missing.
         GreaterThanOrEqualToError: A value is below its lower bound.
         LessThanOrEqualToError: A value is above its upper bound.

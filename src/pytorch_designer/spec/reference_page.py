@@ -1,4 +1,4 @@
-"""The reference page of a component in docs/reference/."""
+"""Reference page of a component in docs/reference/."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def reference_page(component: Component[Any]) -> str:
-    """Markdown with what the component does, its ports, its parameters and how to call it."""
+    """Markdown with a component's description, ports, parameters and command line."""
     sections = [
         f"<!-- Generated from src/pytorch_designer/components/{component.name}.py by `make generate`. -->",
         f"# {component.display_name}",

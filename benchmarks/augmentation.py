@@ -22,10 +22,10 @@ from photos import write_photos
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.images.augmentation import Augmentation
+from pytorch_designer.images.budgets import default_read_threads
 from pytorch_designer.images.cache import CacheBudget
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.images.order import batch_slices, epoch_order
-from pytorch_designer.images.resources import default_read_threads
 from pytorch_designer.inference.compute import choose_compute
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.settings import settings

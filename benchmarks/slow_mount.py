@@ -32,13 +32,13 @@ from measuring import print_table, time_in_turn
 from photos import write_photos
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.preprocessing import Preprocessing
-from pytorch_designer.images.loader import ImageLoader
-from pytorch_designer.images.order import batch_slices, epoch_order
-from pytorch_designer.images.reading import read_file
-from pytorch_designer.images.resources import (
+from pytorch_designer.images.budgets import (
     default_cache_budget,
     default_read_threads,
 )
+from pytorch_designer.images.loader import ImageLoader
+from pytorch_designer.images.order import batch_slices, epoch_order
+from pytorch_designer.images.reading import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

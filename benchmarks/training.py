@@ -36,10 +36,10 @@ from peer_runs import PEERS, PROGRAMS, UNTRACKED, Result, Task, add_peers_option
 from photos import write_photos
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.preprocessing import Preprocessing
+from pytorch_designer.images.budgets import default_read_threads
 from pytorch_designer.images.cache import NO_CACHE, CacheBudget
 from pytorch_designer.images.loader import Batch, ImageLoader
 from pytorch_designer.images.order import batch_slices, epoch_order
-from pytorch_designer.images.resources import default_read_threads
 from pytorch_designer.inference.compute import choose_compute
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.settings import settings

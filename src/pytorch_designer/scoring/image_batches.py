@@ -16,12 +16,12 @@ import torch
 
 from pytorch_designer.directories.model_spec import LegacyNetwork
 from pytorch_designer.images.bad_files import BadFile, BadFiles, BadImageError
+from pytorch_designer.images.budgets import default_read_threads
 from pytorch_designer.images.decode import decode_image_as_stored, max_file_bytes
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.images.order import batch_slices
 from pytorch_designer.images.prefetch import PendingImages, Prefetcher
 from pytorch_designer.images.reading import read_file
-from pytorch_designer.images.resources import default_read_threads
 from pytorch_designer.inference.compute import choose_compute
 from pytorch_designer.inference.predictor import inference_batch_size
 from pytorch_designer.models.architectures import minimum_image_size

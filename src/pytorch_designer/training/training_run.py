@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from pytorch_designer.errors import UnsupportedEnvironmentError
+from pytorch_designer.images.budgets import default_cache_budget, default_read_threads
 from pytorch_designer.images.loader import ImageLoader
-from pytorch_designer.images.resources import default_cache_budget, default_read_threads
 from pytorch_designer.inference.compute import Compute, choose_compute, environment_info
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.models.loading import check_forward, network_for_classes

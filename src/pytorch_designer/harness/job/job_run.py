@@ -143,10 +143,10 @@ def run_job(request: JobRequest, on_line: LineReceiver | None = None, stop: Stop
         InputChangedError: The job succeeded but wrote into an input.
         InterruptedRunError: `stop` was requested; all processes have ended.
     """
-    return _Job(request).run(on_line or _ignore, stop or StopRequest())
+    return _JobRun(request).run(on_line or _ignore, stop or StopRequest())
 
 
-class _Job:
+class _JobRun:
     """One run of one request; the constructor refuses what cannot be run, before anything is written."""
 
     def __init__(self, request: JobRequest) -> None:

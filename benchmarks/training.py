@@ -136,7 +136,7 @@ def compare_with_peers(workload: Workload, data: Path, num_runs: int, peers_pyth
 
     seconds = {way: [result.seconds for result in of_way] for way, of_way in results.items()}
     best_peer = [min(of_round) for of_round in zip(*(seconds[way] for way in PEERS), strict=True)]
-    print("| way | images a second | ours is times as fast | lowest to highest | without MLflow | lowest to highest |")
+    print("| way | images per second | speedup | lowest to highest | without MLflow | lowest to highest |")
     print("|---|---|---|---|---|---|")
     for way, values in (seconds | {"the fastest other of each round": best_peer}).items():
         rate = workload.num_training * workload.task.epochs / statistics.median(values)

@@ -39,7 +39,7 @@ ARTIFACTS = "mlruns"
 """The folder beside a database for what its runs produce."""
 
 QUIET_ENVIRONMENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
-"""Variables under which MLflow tells nobody that it is used."""
+"""Variables that switch off the telemetry of MLflow."""
 
 _BUSY_SECONDS = 30.0
 

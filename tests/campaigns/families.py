@@ -2,7 +2,7 @@
 
     python -m tests.campaigns.families [--family NAME ...]
 
-The second process trains the families in the opposite order, reads with one thread in place of eight, and keeps no
+The second process trains the families in the opposite order, reads with one thread instead of eight, and keeps no
 image in memory. The training images are augmented. Networks that take one size only get images of that size.
 """
 

@@ -4,7 +4,7 @@
 
 A component runs in a process whose system calls this one decides on (harness/fault_injection): each open for writing,
 write, rename, mkdir, unlink and the like below its output is counted, whoever makes it, Python or a library, and the
-Nth one ends with "no space left on device" or "input/output error" in place of being carried out. Then:
+Nth one ends with "no space left on device" or "input/output error" instead of being carried out. Then:
 
 - the component ended well all the same (the change did not matter), or with a FailedToWriteOutputsError whose path lies
   in the output; any other exception is a fault

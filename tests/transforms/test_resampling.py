@@ -18,7 +18,7 @@ def taps_of(length: int, num_out: int, interpolation: str = "bilinear", *, antia
 
 
 def matrix_of(taps: Taps, length: int) -> torch.Tensor:
-    """float32 [num_out, length], with a loop in place of the tricks."""
+    """float32 [num_out, length], with a loop instead of the tricks."""
     matrix = np.zeros((taps.starts.shape[1], length), dtype=np.float32)
     for place, (start, weights) in enumerate(zip(taps.starts[0], taps.weights[0], strict=True)):
         for tap, weight in enumerate(weights):

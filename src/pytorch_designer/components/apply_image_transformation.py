@@ -48,7 +48,7 @@ COMPONENT = Component(
     display_name="Apply Image Transformation",
     category="Computer Vision/Image Data Transformation",
     description="Applies a list of transforms to the images of an image directory. Deterministic transforms are "
-    "carried out once: changed images become PNG files, unchanged ones are copied as they are. The directory records "
+    "applied once: changed images become PNG files, unchanged ones are copied as they are. The directory records "
     "what was done, and a model trained on it does the same to the images that it validates, scores and serves.",
     inputs=(
         Port(

@@ -1,4 +1,4 @@
-"""Requests to stop: SIGINT (Ctrl-C) and SIGTERM, noted for whoever works, in whatever thread."""
+"""Stop requests: SIGINT (Ctrl-C) and SIGTERM, shared with all threads that work."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class StopRequest:
-    """A request to end, shared by all that it concerns: a training loop, or the jobs of a pipeline.
+    """Stop request, shared by all that it concerns: a training loop, or the jobs of a pipeline.
 
     Attributes:
-        signal_number: The signal that asked, or None as long as nobody has.
+        signal_number: The signal that asked, or None until then.
         is_urgent: Whether it was asked for twice: processes are then killed without a grace period.
     """
 
@@ -32,7 +32,7 @@ class StopRequest:
         self.signal_number = self.signal_number or signal_number
 
     def check(self, where: str) -> None:
-        """Do nothing as long as nobody has asked.
+        """Raise if a stop was requested.
 
         Args:
             where: What would be left undone.

@@ -1,4 +1,4 @@
-"""Where a run is tracked: read once from MLflow's own environment variables, and shown without secrets."""
+"""Destination of tracking: read once from MLflow's own environment variables, and shown without secrets."""
 
 from __future__ import annotations
 

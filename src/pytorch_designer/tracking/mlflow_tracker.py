@@ -1,4 +1,4 @@
-"""MLflow, kept at a distance: the near end of a pipe to the process that talks to it.
+"""MLflow tracker: a pipe to the process that talks to MLflow.
 
 MLflow takes seconds to import, its servers can be slow, down or silent, and its plugins write to the terminal. All of
 that happens in `pytorch_designer.tracking.worker`, a process of its own with lowered priority. Here are a bounded queue
@@ -104,7 +104,7 @@ class MlflowTracker:
         self._send({"metrics": values, "step": step, "timestamp": time.time_ns() // 1_000_000})
 
     def set_tag(self, name: str, value: str) -> None:
-        """Record a fact about the run, in place of an earlier value."""
+        """Record a tag of the run, instead of an earlier value."""
         self._send({"tag": name, "value": _text(value)})
 
     def close(self, *, failed: bool = False, is_urgent: bool = False) -> str | None:

@@ -1,4 +1,4 @@
-"""What training says about itself while it runs, and to whom.
+"""Tracking of training: parameters, metrics and tags of a run.
 
 Tracking never fails a run and never slows it: every call returns at once, and what did not work is one sentence
 that `close` returns.
@@ -41,7 +41,7 @@ class Tracker(Protocol):
         ...
 
     def set_tag(self, name: str, value: str) -> None:
-        """Record a fact about the run, in place of an earlier value."""
+        """Record a tag of the run, instead of an earlier value."""
         ...
 
     def close(self, *, failed: bool = False, is_urgent: bool = False) -> str | None:
@@ -61,7 +61,7 @@ OpenTracker: TypeAlias = Callable[[str], Tracker]
 
 
 class NullTracker:
-    """Tracks nothing."""
+    """Tracker that records nothing."""
 
     @property
     def description(self) -> str:

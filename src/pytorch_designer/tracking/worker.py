@@ -160,7 +160,7 @@ def _experiment_id(client: MlflowClient, destination: Destination) -> str:
 
 
 def _read_parent(incoming: queue.SimpleQueue[dict[str, Any]], replies: IO[bytes]) -> None:
-    """Never waits for the server, so that the parent's end is seen at once and memory stays bounded."""
+    """Reader that never waits for the server, so that the parent's end is seen at once and memory stays bounded."""
     with suppress(ValueError):  # half a line of a parent that was killed
         for line in sys.stdin.buffer:
             if incoming.qsize() < _MAX_WAITING or b'"close"' in line:

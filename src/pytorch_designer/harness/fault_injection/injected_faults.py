@@ -1,4 +1,4 @@
-"""The faults that may be asked for, and how they are written.
+"""Faults that can be injected into a job, and their text form.
 
     kill-after=SECONDS           SIGKILL to all processes, so long after their start
     kill-at-write=N              SIGKILL to all processes instead of their Nth change below an output
@@ -31,7 +31,7 @@ _MILLISECONDS = 1000.0
 
 @dataclass(frozen=True)
 class InjectedFaults:
-    """What is to go wrong in a job; nothing by default.
+    """Faults of one job; none by default.
 
     Attributes:
         kill_after_seconds: When all processes are killed, or None.
@@ -82,7 +82,7 @@ NO_FAULTS = InjectedFaults()
 
 
 def parse_faults(texts: Iterable[str]) -> InjectedFaults:
-    """InjectedFaults out of their written form; of one that may be there once, the last one holds.
+    """Faults parsed from text; of a fault that may be given once, the last one holds.
 
     Raises:
         UnknownNameError: There is no such fault.

@@ -1,4 +1,4 @@
-"""Brings the faults of one job about while its processes run."""
+"""Injection of the faults of one job while its processes run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _HASH_RANGE = 1 << 32
 
 
 def check_possible(faults: InjectedFaults) -> None:
-    """Raise if this machine cannot bring `faults` about.
+    """Raise if this machine cannot inject `faults`.
 
     Raises:
         UnsupportedLocallyError: It cannot; the message says what is missing.
@@ -119,7 +119,7 @@ class Injection:
 
 
 class _Judge:
-    """Decides on each open and change, by the path alone."""
+    """Decision on each open and change, by the path alone."""
 
     def __init__(
         self, faults: InjectedFaults, inputs: Iterable[Path], outputs: Iterable[Path], kill: Callable[[], None]
@@ -162,7 +162,7 @@ class _Judge:
 
 
 def _prefixes(paths: Iterable[Path]) -> tuple[str, ...]:
-    """As they are given, and as the kernel tells them where a folder above is a link."""
+    """Paths as given, and as the kernel reports them where a parent folder is a link."""
     return tuple({prefix for path in paths for prefix in (os.path.normpath(path), os.path.realpath(path))})
 
 

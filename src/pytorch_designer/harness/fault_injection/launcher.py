@@ -1,4 +1,4 @@
-"""Starts a program whose system calls another process decides on: `launcher.py SOCKET SECCOMP FILTER PROGRAM ...`.
+"""Launcher of a program whose system calls another process decides on: `launcher.py SOCKET SECCOMP FILTER PROGRAM ...`.
 
 Runs as a script of its own, with the standard library alone. SOCKET is the descriptor over which the filter's listener
 is sent, SECCOMP the number of that system call, FILTER the filter in hexadecimal digits. Children inherit the filter.

@@ -43,7 +43,7 @@ _ENTER = 'cd "$1" && shift && exec "$@"'  # entering a mount namespace changes t
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What is different for the processes.
+    """Mounts and network of the processes.
 
     Attributes:
         shm_bytes: Size of /dev/shm, or None.
@@ -74,7 +74,7 @@ def check_can_mount() -> None:
 
 
 class Namespace:
-    """Holds `Surroundings` from `with` to its end; processes whose arguments it wrapped live in them."""
+    """Context manager of `Surroundings`; processes whose arguments it wrapped live in them."""
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
@@ -108,7 +108,7 @@ class Namespace:
             self._holder.communicate()
 
     def wrap(self, arguments: Sequence[str], working_directory: Path) -> list[str]:
-        """The arguments that start a program inside, in place of `arguments`."""
+        """The arguments that start a program inside, instead of `arguments`."""
         assert self._holder is not None  # noqa: S101
         credentials = ["--preserve-credentials"] if "--user" in self._kinds else []
         kinds = [kind for kind in self._kinds if kind != "--map-root-user"]
@@ -139,7 +139,7 @@ def _script(surroundings: Surroundings) -> list[str]:
 
 
 def _occupied_bytes(folder: Path) -> int:
-    """What the files of `folder` take on a disk that counts in pages."""
+    """Disk space of the files of `folder`, in whole pages."""
     sizes = [path.lstat().st_size for path in folder.rglob("*") if path.is_file()]
     return sum(-(-size // _PAGE_BYTES) * _PAGE_BYTES for size in sizes)
 

@@ -1,4 +1,4 @@
-"""Decides on the system calls of other processes, before the kernel carries them out (man 2 seccomp_unotify).
+"""Supervisor of the system calls of other processes (man 2 seccomp_unotify).
 
 One thread answers for all processes of a job and for all that they start. Each is stopped in its call until it is
 answered; a delayed answer does not hold up the others.
@@ -47,11 +47,11 @@ _PROBE_SECONDS = 20
 
 @dataclass(frozen=True)
 class Answer:
-    """What happens to a call.
+    """Decision on a system call.
 
     Attributes:
         delay_seconds: How long it waits first.
-        error: The error number that it ends with, without having been carried out; 0: it is carried out.
+        error: The error number that it ends with, without having been executed; 0: it is executed.
         is_kept: It is never answered: the caller will be killed.
     """
 
@@ -89,7 +89,7 @@ def check_can_watch() -> None:
 
 
 class SystemCallWatch:
-    """Watches the processes whose arguments it was asked to wrap, from `with` to its end."""
+    """Context manager that watches the processes whose arguments it wrapped."""
 
     def __init__(self, judge: Judge, *, changes: bool) -> None:
         self._judge = judge
@@ -105,7 +105,7 @@ class SystemCallWatch:
         self._thread = threading.Thread(target=self._answer_until_end, name="system-call-watch", daemon=True)
 
     def wrap(self, arguments: Sequence[str]) -> tuple[list[str], tuple[int, ...]]:
-        """The arguments that start a watched program in place of `arguments`, and the descriptors to pass on."""
+        """The arguments that start a watched program instead of `arguments`, and the descriptors to pass on."""
         ours, theirs = socket.socketpair()
         self._channels[ours.fileno()] = ours
         self._child_ends.append(theirs)

@@ -24,7 +24,7 @@ _SECCOMP = {"x86_64": 317, "aarch64": 277}
 
 @dataclass(frozen=True)
 class Call:
-    """Where the arguments of one system call are, counted from 0; None: it has no such argument.
+    """Argument positions of one system call, counted from 0; None: it has no such argument.
 
     Attributes:
         numbers: Its number on each of `_MACHINES`; None: it does not exist there.

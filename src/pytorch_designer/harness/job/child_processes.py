@@ -1,4 +1,4 @@
-"""The processes of one job: started together, followed live, and ended together.
+"""Process group of a job: started together, followed live, and ended together.
 
 Each process leads a session and a process group of its own, so that Ctrl-C on the terminal reaches only the harness and
 ending a process ends all that it has started. When it ends, so does what it left running in the background: on Azure ML
@@ -50,7 +50,7 @@ _KILOBYTE = 1024
 
 @dataclass(frozen=True)
 class Child:
-    """What is to be started.
+    """Process to start.
 
     Attributes:
         log_file: Receives standard output and standard error, byte for byte.
@@ -66,7 +66,7 @@ class Child:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the processes ended.
+    """Outcome of the processes of a job.
 
     Attributes:
         exit_code: 0, or that of the process that failed first; 128 + n where signal n ended it.
@@ -253,7 +253,7 @@ class _Running:
 
 
 class _Lines:
-    """Cuts a stream of bytes into lines, which a carriage return ends too: progress bars write nothing else."""
+    """Line splitter of a byte stream; a carriage return ends a line too, as progress bars write it."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -270,7 +270,7 @@ class _Lines:
 
 
 class _Watch:
-    """The one place that waits: for ends, for a stop request, and for the next sample of memory."""
+    """Wait loop: for exits, for a stop request, and for the next sample of memory."""
 
     def __init__(self, running: list[_Running], endings: queue.SimpleQueue[_Running], stop: StopRequest) -> None:
         self._running = running

@@ -43,7 +43,7 @@ DISTRIBUTION_VARIABLES = ("MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "RANK", "L
 
 @dataclass(frozen=True)
 class Place:
-    """The place of one process in its job, all counted from 0."""
+    """Rank of one process in its job and on its node, counted from 0."""
 
     rank: int
     local_rank: int
@@ -51,7 +51,7 @@ class Place:
 
 
 def process_places(spec: CommandSpec) -> tuple[Place, ...]:
-    """The place of every process of a job of `spec`, by rank.
+    """Places of all processes of a job of `spec`, by rank.
 
     Raises:
         UnsupportedLocallyError: Its processes need a launcher (MPI, TensorFlow, Ray), or it has several nodes without

@@ -1,4 +1,4 @@
-"""Runs one command component as a job of Azure ML would run it, on this machine.
+"""Local run of one command job, as Azure ML would run it.
 
     check values and folders -> list and copy the snapshot -> render the command -> create the MLflow run
     -> start the processes, follow them -> collect ./outputs and ./logs -> deliver outputs -> check the inputs
@@ -57,7 +57,7 @@ GRACE_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class JobRequest:
-    """What to run. A node's own distribution, resources or command are set in `spec` with `dataclasses.replace`.
+    """Job request. A node's own distribution, resources or command are set in `spec` with `dataclasses.replace`.
 
     Attributes:
         inputs: By name; see `values.check_values`.
@@ -94,7 +94,7 @@ class JobRequest:
 
 @dataclass(frozen=True)
 class JobResult:
-    """How a job ended that ran to its own end.
+    """Result of a job that was not stopped.
 
     Attributes:
         exit_code: That of the process that failed first, 128 + n where signal n ended it; else 0.
@@ -364,4 +364,4 @@ def _shell() -> str:
 
 
 def _ignore(rank: int, line: str) -> None:
-    """Nobody follows the output; it is in the log."""
+    """Receiver of lines that drops them; they are in the log."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PlannedNode:
-    """A command node, ready to run as soon as the outputs that it needs are there.
+    """Command node of a flat pipeline, ready to run once the outputs that it needs exist.
 
     Attributes:
         name: Its name, after those of the nodes around it: `outer.inner`.
@@ -59,7 +59,7 @@ class NodeState(str, Enum):
 
 @dataclass(frozen=True)
 class NodeResult:
-    """A node of a pipeline that runs or has ended.
+    """State and result of a node.
 
     Attributes:
         name: Its name, after those of the pipelines around it: `outer.inner`.

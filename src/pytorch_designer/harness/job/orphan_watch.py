@@ -1,4 +1,4 @@
-"""Ends the processes of a job when the harness is killed and cannot do it itself.
+"""Watchdog that ends the processes of a job if the harness is killed.
 
 A shell waits at the end of a pipe whose other end the harness alone holds. Each line names the process groups that run
 at the moment. However the harness goes, the pipe ends with it, and the shell kills the groups of the last line. (Linux
@@ -26,7 +26,7 @@ for group in $groups; do kill -s KILL -- "-$group"; done 2>/dev/null
 
 
 class OrphanWatch:
-    """Knows the process groups of one job; a context manager, safe to use from several threads. Nothing on Windows."""
+    """Watchdog of the process groups of one job: a thread-safe context manager. It does nothing on Windows."""
 
     def __init__(self) -> None:
         self._groups: set[int] = set()

@@ -1,4 +1,4 @@
-"""Inputs are read-only on Azure ML. Here they are the user's own files, whose permissions are left alone.
+"""Check that a job left its inputs unchanged. They are the user's own files, whose permissions stay as they are.
 
 Without root nothing can be mounted read-only, so a violation is found afterwards and not prevented: names, sizes and
 times of all entries are compared before and after the job. Of a large input the first `MAX_ENTRIES` are looked at.
@@ -21,7 +21,7 @@ Listing = dict[str, tuple[int, int]]
 
 
 def list_entries(path: Path, max_entries: int = MAX_ENTRIES) -> Listing:
-    """Size in bytes and time of the last change in ns of every entry of an input, by its path.
+    """Size in bytes and modification time in ns of every entry of an input, by path.
 
     A folder's time changes when an entry is added, removed or renamed, so that even what was written and removed again
     shows.

@@ -57,13 +57,13 @@ class RunRecord:
     peak_memory_bytes: int | None = None
     error: str | None = None
 
-    def ended(self, state: str, **facts: Any) -> RunRecord:
-        """This record with how the run ended; `facts` are the other fields to change."""
-        return replace(self, state=state, **{"seconds": time.time() - self.started, **facts})
+    def ended(self, state: str, **fields: Any) -> RunRecord:
+        """This record with the outcome of the run; `fields` are the other fields to change."""
+        return replace(self, state=state, **{"seconds": time.time() - self.started, **fields})
 
 
 class RunFolder:
-    """Makes, fills and reads the folder of one run."""
+    """Folder of one run: created, filled and read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
@@ -100,15 +100,15 @@ class RunFolder:
         return tuple(self.path / _LOGS / f"std_log_process_{rank:02d}.txt" for rank in range(num_processes))
 
     def working_directory(self, node_rank: int) -> Path:
-        """Where the processes of a node start."""
+        """Working directory of a node."""
         return self.path / _WORK / f"node_{node_rank}"
 
     def default_output(self, name: str) -> Path:
-        """Where an output goes that was given no folder."""
+        """Default folder of an output."""
         return self.path / "named-outputs" / name
 
     def staged_output(self, name: str) -> Path:
-        """Where an output of mode `upload` is written before it is delivered."""
+        """Staging folder of an output of mode `upload`."""
         return self.path / _STAGED / name
 
     def collect(self, num_nodes: int) -> None:

@@ -48,7 +48,7 @@ class RunStore:
 
     @property
     def tracking_uri(self) -> str:
-        """What MLflow is given, for instance as `mlflow ui --backend-store-uri`."""
+        """Tracking URI, for instance for `mlflow ui --backend-store-uri`."""
         return database_uri(self.database)
 
     @property

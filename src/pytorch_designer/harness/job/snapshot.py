@@ -121,7 +121,7 @@ def code_snapshot(spec: CommandSpec, *, excluded: Collection[Path] = ()) -> Snap
 
 
 class _Rules:
-    """What is left out: paths, and ignore files, each for the part of the snapshot that it stands in."""
+    """Exclusion rules: paths, and ignore files, each for its part of the snapshot."""
 
     def __init__(
         self, parts: tuple[tuple[str, GitIgnoreSpec], ...] = (), excluded: frozenset[str] = frozenset()

@@ -1,4 +1,4 @@
-"""Runs one node of a pipeline: reuses what an equal job has left, or runs the job and keeps what it leaves."""
+"""Run of one node of a pipeline: reuse of an equal job's result, or a job whose result is kept."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ REUSED_TAG = "pytorch_designer.reused_from_run"
 
 @dataclass(frozen=True)
 class NodeRunner:
-    """Runs nodes, several at a time in threads of their own.
+    """Node runner; several nodes may run at a time in their own threads.
 
     Attributes:
         folder: The pipeline's run folder. Old outputs in it are removed, but for the named ones.

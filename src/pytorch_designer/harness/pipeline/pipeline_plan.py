@@ -1,4 +1,4 @@
-"""Turns a pipeline into the jobs that it consists of: nested pipelines laid flat, bindings resolved, all of it checked.
+"""Plan of a pipeline: nested pipelines flattened, bindings resolved, everything checked.
 
 Whatever can be refused without running anything is refused here, and all of it at once.
 """
@@ -31,7 +31,7 @@ _NO_PATHS: dict[tuple[str, str], Path] = {}
 
 @dataclass(frozen=True)
 class Plan:
-    """A pipeline laid flat.
+    """Flat pipeline.
 
     Attributes:
         pipeline: What it was made of.
@@ -49,11 +49,11 @@ class Plan:
 def plan_pipeline(
     pipeline: PipelineSpec, inputs: Mapping[str, object] | None = None, assets: Assets | None = None
 ) -> Plan:
-    """Lay a pipeline flat and check it.
+    """Flatten a pipeline and check it.
 
     Args:
         pipeline: The pipeline.
-        inputs: Values for its inputs, in place of its own: paths and registered names for data, else Python values
+        inputs: Values for its inputs, instead of its own: paths and registered names for data, else Python values
             or their text.
         assets: Where registered data is.
 
@@ -82,7 +82,7 @@ def plan_pipeline(
 
 
 class _Planner:
-    """Collects the command nodes of a pipeline and of those nested in it."""
+    """Collector of the command nodes of a pipeline and of its nested pipelines."""
 
     def __init__(self, assets: Assets, faults: FaultCollector) -> None:
         self.nodes: dict[str, PlannedNode] = {}

@@ -1,4 +1,4 @@
-"""A pipeline that is read, checked and ready to run, from whatever it was given as."""
+"""Checked request to run a pipeline, from a file, an azure-ai-ml object or plain data."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 
 class PipelineOptions(TypedDict, total=False):
-    """How a pipeline is run; each of these may be left out.
+    """Options of a pipeline run, all optional.
 
     Attributes:
-        inputs: Values for inputs of the pipeline, in place of its own.
+        inputs: Values for inputs of the pipeline, instead of its own.
         outputs: Folders (or files) for outputs of the pipeline; those left out go below the run folder.
         assets: Where registered components and data are, or the YAML file that says it; see `assets`.
         cache: Where results are kept and reused; None: every node runs.

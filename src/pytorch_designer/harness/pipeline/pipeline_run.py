@@ -1,4 +1,4 @@
-"""Runs a pipeline of Azure ML on this machine.
+"""Local run of a pipeline.
 
     read and check all of it -> run the nodes whose inputs are there, several at a time -> say how each ended
 
@@ -42,7 +42,7 @@ _POLL_SECONDS = 0.1
 
 
 class PipelineView(Protocol):
-    """Is told what happens; called from several threads, but one at a time for each node."""
+    """Observer of a pipeline run; called from several threads, but one at a time per node."""
 
     def node_changed(self, node: NodeResult) -> None:
         """A node has started or ended."""
@@ -52,13 +52,13 @@ class PipelineView(Protocol):
 
 
 class SilentView:
-    """Shows nothing."""
+    """View that shows nothing."""
 
     def node_changed(self, node: NodeResult) -> None:
-        """Nobody looks."""
+        """Drop the event."""
 
     def line_written(self, node: str, rank: int, line: str) -> None:
-        """Nobody reads."""
+        """Drop the line."""
 
 
 def run_pipeline(

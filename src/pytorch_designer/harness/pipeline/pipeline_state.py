@@ -34,7 +34,7 @@ _LOCK = ".lock"
 
 @dataclass(frozen=True)
 class PipelineResult:
-    """How a pipeline ended.
+    """Result of a pipeline.
 
     Attributes:
         state: `completed`, `failed` (a node has failed), or, in the state file, `running` or `canceled`.

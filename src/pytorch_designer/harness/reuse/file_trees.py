@@ -55,7 +55,7 @@ def list_tree(top: Path) -> list[FileEntry]:
     """All files and folders below `top`, or `top` itself if it is a file, in the order of their names.
 
     Raises:
-        OSError: Something cannot be read, is no file or folder, or is a link in a circle.
+        OSError: Something cannot be read, is not a file or folder, or is a link in a circle.
     """
     if not top.is_dir():
         return [_entry(top.name, top)]

@@ -1,4 +1,4 @@
-"""Reuse of nodes: whether a node's result is kept already, and what it takes to use or keep one.
+"""Reuse of nodes: lookup, restoring and keeping of results.
 
 A fault of the cache, a full disk for instance, is a warning: the node then runs, or its result is not kept.
 """
@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 
 class Reuse:
-    """The cache as one run of a pipeline uses it; safe to use from several threads.
+    """Reuse cache as one pipeline run sees it; thread-safe.
 
     Args:
         cache: Where results are kept.

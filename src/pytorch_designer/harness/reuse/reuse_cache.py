@@ -1,4 +1,4 @@
-"""Results of jobs, kept so that a job with the same key need not run again.
+"""Cache of job results by reuse key.
 
     CACHE/entries/KEY/entry.json     what it is; see `Entry`
     CACHE/entries/KEY/ports/NAME/    the content of each output; a `uri_file` is a folder with that file
@@ -157,7 +157,7 @@ class ReuseCache:
     def store(
         self, result: JobResult, key: str, node: str, component: str, is_file: Mapping[str, bool]
     ) -> Entry | None:
-        """Keep the result of a job that succeeded, in place of an older one.
+        """Keep the result of a job that succeeded, instead of an older one.
 
         Args:
             result: How it ended.

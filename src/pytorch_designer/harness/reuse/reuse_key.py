@@ -1,4 +1,4 @@
-"""What the result of a job depends on, as one hash: two jobs with the same key would do the same.
+"""Reuse key: one hash of everything that the result of a job depends on.
 
 In it are the content of the code snapshot and of the inputs, the command, the parameters, the environment and its
 files, the node's environment variables, the outputs' types and modes, the number of processes and nodes, the version
@@ -49,7 +49,7 @@ def reuse_key(
     Raises:
         OSError: A file that the environment names cannot be read.
     """
-    facts = {
+    content = {
         "format": _FORMAT,
         "command": spec.command,
         "code": code,
@@ -61,7 +61,7 @@ def reuse_key(
         "distribution": None if spec.distribution is None else spec.distribution.type,
         "processes": (spec.num_processes, spec.resources.instance_count),
     }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _environment(spec: CommandSpec) -> Any:

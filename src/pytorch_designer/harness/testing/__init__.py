@@ -1,4 +1,4 @@
-"""For tests of Azure ML components and pipelines, anybody's: run one for real and look at what it did.
+"""Tests of Azure ML components and pipelines, your own too: run one for real and inspect the result.
 
 docs/testing_components.md shows how.
 """

@@ -1,4 +1,4 @@
-"""Runs components and pipelines in tests: what the pytest fixtures give, for fixtures of any scope."""
+"""Runner of components and pipelines in tests, for fixtures of any scope."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ if TYPE_CHECKING:
     from pytorch_designer.harness.schema.specification import CommandSpec
 
 RunComponent = Callable[..., ComponentRun]
-"""What the fixture `run_component` is; see `Runner.run_component`."""
+"""Type of the fixture `run_component`; see `Runner.run_component`."""
 
 RunPipeline = Callable[..., PipelineRun]
-"""What the fixture `run_pipeline` is; see `Runner.run_pipeline`."""
+"""Type of the fixture `run_pipeline`; see `Runner.run_pipeline`."""
 
 TIMEOUT_SECONDS = 600.0
 
 
 class Runner:
-    """Runs components and pipelines, each in a folder of its own below `folder`, where their MLflow database is too.
+    """Runner of components and pipelines, each in its own folder below `folder`, beside their MLflow database.
 
     No process is left when a run has ended, failed or timed out.
     """
@@ -108,7 +108,7 @@ class Runner:
 
         Args:
             pipeline: Its YAML file, or a pipeline job of azure-ai-ml.
-            inputs: Values for inputs of the pipeline, in place of its own.
+            inputs: Values for inputs of the pipeline, instead of its own.
             outputs: Where to write outputs of the pipeline.
             assets: YAML file that says where registered components and data are.
             has_mlflow: Whether the pipeline and its nodes have MLflow runs.

@@ -1,4 +1,4 @@
-"""What a component or a pipeline did in a test: plain facts, read once, and assertions that show the log."""
+"""Results of components and pipelines in tests, with assertions that show the log."""
 
 from __future__ import annotations
 

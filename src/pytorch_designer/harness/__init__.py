@@ -1,1 +1,1 @@
-"""Runs Azure ML components on this machine, out of their YAML files; knows no component of its own."""
+"""Local runs of Azure ML components and pipelines, from their YAML or azure-ai-ml objects alone."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from pytorch_designer.progress import Pace, ProgressLine, format_duration, open_progress_line
 from pytorch_designer.settings import settings
@@ -20,19 +20,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _TABLE_HEADER = " epoch   train loss  train top-1   val loss  val top-1  val top-5   img/s    time"
-
-
-class TrainingDisplay(Protocol):
-    """Shows the progress of a run."""
-
-    def step_taken(self, *, epoch: int, step: int, num_steps: int, num_images: int, loss: float) -> None:
-        """Step number `step`, from 1, of an epoch's `num_steps` trained on `num_images` images with this mean loss."""
-
-    def validated(self, *, epoch: int, num_images: int) -> None:
-        """`num_images` of the validation images have been scored in this epoch."""
-
-    def epoch_ended(self, record: EpochRecord) -> None:
-        """An epoch is complete."""
 
 
 class RunDisplay:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from pytorch_designer.images.loader import ImageLoader
     from pytorch_designer.inference.predictor import Predictor
     from pytorch_designer.system.stop_requests import StopRequest
-    from pytorch_designer.training.display import TrainingDisplay
     from pytorch_designer.training.history import EpochRecord
     from pytorch_designer.training.recipe import Hyperparameters
 
@@ -74,6 +73,19 @@ class TrainingState:
         self.step = 0
         self.sums = MetricSums()
         self.seconds = 0.0
+
+
+class TrainingDisplay(Protocol):
+    """Shows the progress of a run."""
+
+    def step_taken(self, *, epoch: int, step: int, num_steps: int, num_images: int, loss: float) -> None:
+        """Step number `step`, from 1, of an epoch's `num_steps` trained on `num_images` images with this mean loss."""
+
+    def validated(self, *, epoch: int, num_images: int) -> None:
+        """`num_images` of the validation images have been scored in this epoch."""
+
+    def epoch_ended(self, record: EpochRecord) -> None:
+        """An epoch is complete."""
 
 
 @dataclass(frozen=True)

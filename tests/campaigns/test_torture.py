@@ -10,6 +10,7 @@ import pytest
 from tests.campaigns.torture import torture
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX processes and signals")
 def test_runs_killed_at_random_moments_end_in_the_same_model(tmp_path: Path) -> None:
     report = torture(tmp_path, num_kills=5, num_workers=1, seed=3, fresh_share=0.2)

@@ -90,6 +90,7 @@ def test_experiment_option_replaces_the_file_s(
     assert job_of(service, "fixed")["experimentName"] == "mine"
 
 
+@pytest.mark.slow
 def test_example_is_submitted_as_it_is(connected: Callable[..., Any], service: AzureService) -> None:
     arguments = [str(REPOSITORY / "examples" / "pipeline.yaml"), *OPTIONS]
     assert run_submit(arguments, "pytorch-designer", connected=connected) == 0

@@ -39,6 +39,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
         yield Workshop(top, process, disk)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("component", [name for name in CASES if name not in {"densenet", "resnet"}])
 def test_a_failing_disk_never_leaves_a_half_output(workshop: Workshop, component: str) -> None:
     stride = STRIDES.get(component, DEFAULT_STRIDE)
@@ -47,6 +48,7 @@ def test_a_failing_disk_never_leaves_a_half_output(workshop: Workshop, component
     assert found.num_failed > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("component", ["train_pytorch_model", "split_image_directory", "score_image_model"])
 def test_a_stumbling_mount_never_ends_in_a_traceback(workshop: Workshop, component: str) -> None:
     found = sweep(workshop.process, workshop.disk, component, workshop.top, stride=6, changes=False)

@@ -110,6 +110,7 @@ def test_nothing_is_recorded_where_no_tracker_is_opened(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @linux_only
 def test_a_prepared_run_is_recorded_by_the_process_that_was_prepared(tmp_path: Path) -> None:
     before = _children()
@@ -131,6 +132,7 @@ def test_training_goes_untracked_where_no_process_can_be_started(monkeypatch: py
     assert sentence.startswith("MLflow tracking did not work: its process could not be started")
 
 
+@pytest.mark.slow
 def test_a_local_run_is_recorded_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -165,6 +167,7 @@ def test_a_local_run_is_recorded_whole(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_a_failed_run_is_marked_as_failed(tmp_path: Path) -> None:
     tracker = open_tracker("flowers")
 
@@ -173,6 +176,7 @@ def test_a_failed_run_is_marked_as_failed(tmp_path: Path) -> None:
     assert _rows(tmp_path / "mlflow.db", "select status from runs") == [("FAILED",)]
 
 
+@pytest.mark.slow
 def test_the_run_of_a_job_is_joined_and_left_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     created = subprocess.run([sys.executable, "-c", _CREATE_RUN], capture_output=True, text=True, check=True)
     run_id = created.stdout.split("ID ")[1].strip()
@@ -211,6 +215,7 @@ def test_an_unreachable_server_is_reported_once_with_its_reason(monkeypatch: pyt
     assert tracker.close() is None
 
 
+@pytest.mark.slow
 def test_a_server_that_never_answers_delays_the_end_for_a_bounded_time(silent_server: SilentServer) -> None:
     destination = Destination(f"{silent_server.address}/?key=hush", None, "flowers", "pets", None)
     tracker = MlflowTracker(destination, stall_seconds=1.0)
@@ -228,6 +233,7 @@ def test_a_server_that_never_answers_delays_the_end_for_a_bounded_time(silent_se
     assert silent_server.has_lost_client.wait(5)  # the worker is gone
 
 
+@pytest.mark.slow
 def test_a_stopped_run_does_not_wait_long_for_a_server_that_never_answers(
     silent_server: SilentServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,6 +250,7 @@ def test_a_stopped_run_does_not_wait_long_for_a_server_that_never_answers(
     assert silent_server.has_lost_client.wait(5)
 
 
+@pytest.mark.slow
 def test_a_killed_parent_leaves_no_process_behind(silent_server: SilentServer) -> None:
     environment = {**os.environ, "MLFLOW_TRACKING_URI": silent_server.address}
     with subprocess.Popen([sys.executable, "-c", _RUN_UNTIL_KILLED], env=environment, stdout=subprocess.PIPE) as parent:
@@ -256,6 +263,7 @@ def test_a_killed_parent_leaves_no_process_behind(silent_server: SilentServer) -
     assert silent_server.has_lost_client.wait(30)
 
 
+@pytest.mark.slow
 def test_the_run_of_a_killed_parent_is_marked_as_killed(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", _RUN_UNTIL_KILLED], stdout=subprocess.PIPE) as parent:
         _wait_for_rows(tmp_path / "mlflow.db", "select key, value from metrics", [("loss", 1.0)])
@@ -264,6 +272,7 @@ def test_the_run_of_a_killed_parent_is_marked_as_killed(tmp_path: Path) -> None:
     _wait_for_rows(tmp_path / "mlflow.db", "select name, status from runs", [("killed", "KILLED")])
 
 
+@pytest.mark.slow
 @linux_only
 def test_a_kill_while_the_tables_are_made_leaves_nothing_that_the_next_run_cannot_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -289,6 +298,7 @@ def test_a_kill_while_the_tables_are_made_leaves_nothing_that_the_next_run_canno
     assert not list(partial.parent.glob(f"{partial.name}*"))  # what the kill left is gone
 
 
+@pytest.mark.slow
 def test_a_second_folder_gets_a_copy_of_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for name in ("first", "second"):
@@ -306,6 +316,7 @@ def test_a_second_folder_gets_a_copy_of_the_tables(tmp_path: Path, monkeypatch: 
     assert made.stat().st_mtime_ns == made_at
 
 
+@pytest.mark.slow
 def test_without_a_cache_folder_the_tables_are_made_where_they_are_wanted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -319,6 +330,7 @@ def test_without_a_cache_folder_the_tables_are_made_where_they_are_wanted(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "mlflow.db"]
 
 
+@pytest.mark.slow
 def test_a_database_that_cannot_be_made_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/file/mlflow.db")
@@ -339,6 +351,7 @@ def test_the_worker_has_lowered_priority_from_its_start(silent_server: SilentSer
     tracker.close()
 
 
+@pytest.mark.slow
 def test_a_refused_store_is_reported_and_a_flood_is_dropped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "no-such-scheme://somewhere")
     tracker = open_tracker("flowers")

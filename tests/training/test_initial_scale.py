@@ -273,6 +273,7 @@ def test_dropping_whole_branches_hides_none() -> None:
     assert len(ends_found_in(torchvision.models.efficientnet_b0())) == 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["densenet121", "shufflenet_v2_x0_5", "vgg11_bn", "alexnet", "vit_b_16"])
 def test_networks_without_residual_batch_norms_have_none(name: str) -> None:
     assert ends_found_in(torchvision.models.get_model(name), side=224 if name.startswith("vit") else 64) == set()

@@ -32,6 +32,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.slow
 def test_every_kind_of_moment_was_hit(kills: list[dict[str, Any]]) -> None:
     counts = {
         kind: sum(f"kind='{kind}'" in kill["kills"] for kill in kills) for kind in ("step", "validation", "epoch")

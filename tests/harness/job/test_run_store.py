@@ -98,6 +98,7 @@ def test_many_jobs_may_open_a_new_database_at_once(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["mlflow.db"]
 
 
+@pytest.mark.slow
 def test_the_empty_database_is_made_by_mlflow_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
@@ -109,6 +110,7 @@ def test_the_empty_database_is_made_by_mlflow_once(tmp_path: Path, monkeypatch: 
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.db")} == made
 
 
+@pytest.mark.slow
 def test_without_a_cache_folder_the_tables_are_made_where_they_are_wanted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

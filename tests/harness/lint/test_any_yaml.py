@@ -47,6 +47,7 @@ def paths_of(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 PLACES = [(kind, path) for kind, text in TEXTS.items() for path in paths_of(yaml.safe_load(text))]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.sampled_from(PLACES), value=VALUES)
 def test_any_value_in_any_place_is_reported_and_not_a_failure(

@@ -62,6 +62,7 @@ def test_a_failed_node_is_named_with_the_end_of_its_log(tmp_path: Path) -> None:
     assert f"The end of {tmp_path}/here/nodes/bad/user_logs/std_log.txt:\n  why\n" in done.stdout
 
 
+@pytest.mark.slow
 def test_what_is_kept_is_reused_listed_and_cleared(tmp_path: Path, pipeline: Path) -> None:
     _run("run", pipeline, "--no-mlflow")
 

@@ -312,6 +312,7 @@ def test_what_happens_is_told_as_it_happens(tmp_path: Path) -> None:
     assert seen == [("a", "running"), ("a", "hello"), ("a", "completed"), ("b", "running"), ("b", "failed")]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # SQLAlchemy's, of what MLflow does
 def test_each_node_is_a_run_below_that_of_the_pipeline(tmp_path: Path) -> None:
     mlflow = pytest.importorskip("mlflow")

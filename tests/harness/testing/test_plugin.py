@@ -37,6 +37,7 @@ def example(tmp_path: Path) -> Path:
     return tmp_path / "project"
 
 
+@pytest.mark.slow
 @needs_system_call_watch
 @needs_namespace
 def test_example_of_the_page_passes_in_parallel_with_warnings_as_errors(example: Path, tmp_path: Path) -> None:
@@ -52,6 +53,7 @@ def test_example_of_the_page_passes_in_parallel_with_warnings_as_errors(example:
     ]
 
 
+@pytest.mark.slow
 def test_failed_assertion_shows_the_end_of_the_log(tmp_path: Path) -> None:
     _component(tmp_path, "echo the reason; exit 3")
     (tmp_path / "test_it.py").write_text(
@@ -66,6 +68,7 @@ def test_failed_assertion_shows_the_end_of_the_log(tmp_path: Path) -> None:
     assert "the reason" in done.stdout
 
 
+@pytest.mark.slow
 def test_wrong_named_error_fails_the_test(tmp_path: Path) -> None:
     _component(tmp_path, """mkdir outputs; echo '{"name": "Other"}' > outputs/error_info.json; exit 1""")
     (tmp_path / "test_it.py").write_text(
@@ -78,6 +81,7 @@ def test_wrong_named_error_fails_the_test(tmp_path: Path) -> None:
     assert "failed with the named error Other, not KeyError" in done.stdout
 
 
+@pytest.mark.slow
 def test_run_that_does_not_end_in_time_is_ended(tmp_path: Path) -> None:
     _component(tmp_path, f"echo $$ > {tmp_path}/pid; sleep 60")
     (tmp_path / "test_it.py").write_text(

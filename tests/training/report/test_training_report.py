@@ -191,6 +191,7 @@ def test_one_class_and_no_images_have_a_report(tmp_path: Path) -> None:
     assert not re.search(r"\bnan\b", " ".join(page.texts))
 
 
+@pytest.mark.slow
 def test_the_same_summary_gives_the_same_bytes(tmp_path: Path) -> None:
     write_report(tmp_path / "a", _SUMMARY)
     script = (

@@ -1,4 +1,4 @@
-"""How fast images are converted and split, beside a bare parallel copy of the same files.
+"""Speed of converting and splitting, beside a bare parallel copy of the same files.
 
     python benchmarks/copying.py [--images 2000] [--kilobytes 100] [--runs 5]
 

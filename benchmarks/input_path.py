@@ -1,4 +1,4 @@
-"""How fast images come from files, beside the bare decoding calls and beside ImageFolder with a DataLoader.
+"""Speed of reading images from files, beside the bare decoding calls and beside ImageFolder with a DataLoader.
 
     python benchmarks/input_path.py [--images 400] [--runs 5] [--threads 2]
 

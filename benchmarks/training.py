@@ -1,4 +1,4 @@
-"""How fast training is, beside other libraries and beside its floor.
+"""Speed of training, beside other libraries and beside its floor.
 
     python benchmarks/training.py photos [--peers-python PATH] [--runs 5]
     python benchmarks/training.py small [--peers-python PATH] [--runs 5]

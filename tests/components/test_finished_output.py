@@ -1,4 +1,4 @@
-"""What a run leaves alone (its inputs), what it cleans up (its own leftovers), and whom it lets in."""
+"""Inputs that a run leaves alone, leftovers that it cleans up, and outputs that it refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the log says of a model's preprocessing."""
+"""Description of preprocessing in the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a dataset's record of its transforms leaves a model to do."""
+"""Recorded transforms of a dataset, and those that are left to the model."""
 
 from __future__ import annotations
 

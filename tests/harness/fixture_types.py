@@ -1,4 +1,4 @@
-"""What the fixtures of `conftest` are, for the signatures of tests."""
+"""Types of the fixtures of `conftest`, for the signatures of tests."""
 
 from __future__ import annotations
 

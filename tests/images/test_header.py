@@ -1,4 +1,4 @@
-"""What the first bytes of an image file tell."""
+"""Headers of image files."""
 
 from __future__ import annotations
 

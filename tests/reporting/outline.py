@@ -1,4 +1,4 @@
-"""What a page shows, read with Python's own HTML parser."""
+"""Outline of a page, read with Python's own HTML parser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which size and which steps a model gets from the transforms of its training images."""
+"""Size and transforms that a model gets from those of its training images."""
 
 from __future__ import annotations
 

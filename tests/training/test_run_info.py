@@ -1,4 +1,4 @@
-"""What makes two runs the same run."""
+"""Fingerprint of a run."""
 
 from __future__ import annotations
 

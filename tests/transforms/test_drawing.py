@@ -1,4 +1,4 @@
-"""What is drawn has the distribution of what torchvision rng, by comparing samples of both."""
+"""Distributions of drawn parameters, compared with samples of torchvision's."""
 
 from __future__ import annotations
 

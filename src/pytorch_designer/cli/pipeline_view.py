@@ -1,4 +1,4 @@
-"""What a person sees of a pipeline that runs: a live table of its nodes on a terminal, lines elsewhere."""
+"""View of a running pipeline: a live table of its nodes on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pytorch_designer.directories.model_directory import ModelDirectory
 
 FORWARD_ERRORS = (RuntimeError, ValueError, AssertionError)
-"""What networks raise on images of a size that they do not take."""
+"""Errors that networks raise on images of a size that they do not accept."""
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _NEUTRAL = {"brightness": 1.0, "contrast": 1.0, "saturation": 1.0, "hue": 0.0}
 
 _TO_8_BITS = (255 + 1.0 - 1e-3) / 255
-"""What torchvision multiplies by before it cuts off, so that a full channel stays full."""
+"""Factor of torchvision before truncation, so that a full channel stays full."""
 
 
 class JitterParameters(NamedTuple):

@@ -1,4 +1,4 @@
-"""Which pixels, with which weights, a resized image is made of: those of torch's operators on 8 bit images.
+"""Resampling weights of resized images, equal to those of torch's operators on 8-bit images.
 
 Torch resizes 8 bit images on the CPU first along the width and then along the height, with a result of 8 bits after
 each, and with weights rounded to 16 bits: whole numbers of 2^-p, the same p for all of an axis. A float32 holds the

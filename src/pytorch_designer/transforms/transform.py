@@ -1,4 +1,4 @@
-"""What a transform is: one class that holds its arguments and everything that is done with it.
+"""Transform: one class that holds its arguments and everything that is done with it.
 
 A transform is one of torchvision's by its name, with torchvision's argument names, their order and their defaults
 (torchvision 0.29, documentation of `torchvision.transforms.v2`). Images are 8 bit RGB: `fill` and `value` are from 0

@@ -1,4 +1,4 @@
-"""How faults are written, and which ones a machine refuses."""
+"""Text form of injected faults, and refusals by machines that cannot inject them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the harness locks, on a mount that knows no locks and holds what a killed harness left there."""
+"""Locks of the harness, also on a mount without locks that holds leftovers of a killed harness."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What makes a node of a pipeline run again."""
+"""Reuse of nodes: changes that make a node run again, and those that do not."""
 
 from __future__ import annotations
 

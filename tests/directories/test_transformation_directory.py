@@ -74,10 +74,10 @@ def test_no_steps_are_no_fault(tmp_path: Path) -> None:
         ([["Resize", 1], ["Pad"]], "malformed_transforms", "transform 2"),
         (
             [["Resize", 1], ["os.system", "ls"]],
-            "invalid_step",
+            "invalid_transform",
             "transform 2: os.system is not one of the known transforms",
         ),
-        ([["RandomErasing", {"p": 2}]], "invalid_step", "transform 1: RandomErasing: p"),
+        ([["RandomErasing", {"p": 2}]], "invalid_transform", "transform 1: RandomErasing: p"),
     ],
 )
 def test_unusable_lists_name_the_transform(tmp_path: Path, transforms: Any, reason: str, text: str) -> None:

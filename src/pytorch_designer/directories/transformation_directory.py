@@ -35,7 +35,7 @@ def open_transformation_directory(path: Path) -> tuple[Transform, ...]:
 
     Raises:
         InvalidTransformationDirectoryError: It is not such a directory, holds a pickle ("pickle"), its list cannot be
-            read ("malformed_transforms"), or a transform is unknown or has wrong arguments ("invalid_step").
+            read ("malformed_transforms"), or a transform is unknown or has wrong arguments ("invalid_transform").
     """
     meta = read_meta(path, TRANSFORMATION_DIRECTORY, InvalidTransformationDirectoryError)
     _check_kind(path, meta.get("transform_type"))
@@ -49,7 +49,7 @@ def open_transformation_directory(path: Path) -> tuple[Transform, ...]:
             where=file,
             examples=[error],
             advice="Correct the transform, or make the transformation anew with Init Image Transformation.",
-            reason="invalid_step",
+            reason="invalid_transform",
         ) from error
 
 

@@ -331,11 +331,11 @@ def _compute_alone() -> None:
 
 
 def _transforms_for(dataset: ImageDirectory, preprocessing: Preprocessing, port: str) -> tuple[Transform, ...]:
-    steps = transforms_left(preprocessing.transforms, dataset)
-    if steps is None:
+    transforms = transforms_left(preprocessing.transforms, dataset)
+    if transforms is None:
         _log.warning(
             "The images of %s have been through other transforms than those that the model was trained with: nothing "
             "but the model's own resizing and cropping is done to them.",
             port,
         )
-    return steps or ()
+    return transforms or ()

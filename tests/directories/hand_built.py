@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from pytorch_designer.directories.image_directory import ImageDirectory
+from pytorch_designer.directories.sources.image_rows import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
+
+    from pytorch_designer.storage.string_column import StringColumn
 
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b55"
@@ -31,6 +38,13 @@ class MakeTyped(Protocol):
 
 class MakeTree(Protocol):
     def __call__(self, *paths: str) -> Path: ...
+
+
+def image_directory(files: StringColumn, **columns: Any) -> ImageDirectory:
+    """The index of a directory that is not on the disk; without labels unless `columns` has them."""
+    defaults: dict[str, Any] = {"labels": None, "classes": (), "ids": np.arange(len(files))}
+    root = Path("dataset")
+    return ImageDirectory(root, root, Layout("Image directory"), files, **(defaults | columns))
 
 
 def row(number: int, category: str | None, file_name: str | None = None) -> dict[str, Any]:

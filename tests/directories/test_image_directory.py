@@ -21,7 +21,7 @@ from pytorch_designer.directories.image_directory import (
 )
 from pytorch_designer.errors import InvalidDatasetError, NotLabeledDatasetError
 from pytorch_designer.storage.string_column import StringColumn
-from tests.directories.hand_built import META, PNG, MakeTree, MakeTyped, row, schema
+from tests.directories.hand_built import META, PNG, MakeTree, MakeTyped, image_directory, row, schema
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,9 +37,7 @@ def refusal(path: Path) -> InvalidDatasetError:
 
 def dataset_of(classes: Sequence[str], labels: Sequence[int]) -> ImageDirectory:
     files = StringColumn.from_strings(f"{index}.png" for index in range(len(labels)))
-    return ImageDirectory(
-        Path("dataset"), files, np.array(labels, dtype=np.int32), tuple(classes), np.arange(len(labels)), ()
-    )
+    return image_directory(files, labels=np.array(labels, dtype=np.int32), classes=tuple(classes))
 
 
 def test_an_old_directory_is_read_as_its_format_says(make_typed: MakeTyped) -> None:
@@ -283,7 +281,7 @@ def test_a_folder_without_permission_is_named(make_tree: MakeTree) -> None:
 
 
 def test_a_dataset_without_labels_is_refused_for_training() -> None:
-    dataset = ImageDirectory(Path("data"), StringColumn.from_strings(["1.png"]), None, (), np.arange(1), ())
+    dataset = image_directory(StringColumn.from_strings(["1.png"]))
     with pytest.raises(NotLabeledDatasetError, match="training_dataset") as caught:
         require_labels(dataset, "training_dataset")
     assert caught.value.reason == "no_labels"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from pytorch_designer.directories.image_directory import ImageDirectory
@@ -15,13 +13,14 @@ from pytorch_designer.storage.string_column import StringColumn
 from pytorch_designer.transforms.color import Grayscale
 from pytorch_designer.transforms.flips import RandomHorizontalFlip
 from pytorch_designer.transforms.sizes import CenterCrop, Resize
+from tests.directories.hand_built import image_directory
 
 RESIZE, CROP, GRAY = Resize(size=(40,)), CenterCrop(size=(32, 32)), Grayscale()
 
 
 def dataset(applied: tuple[Any, ...] = (), transforms: tuple[Any, ...] = ()) -> ImageDirectory:
     files = StringColumn.from_strings(["1.png"])
-    return ImageDirectory(Path("images"), files, None, (), np.arange(1), transforms, applied)
+    return image_directory(files, transforms=transforms, applied_transforms=applied)
 
 
 @pytest.mark.parametrize(

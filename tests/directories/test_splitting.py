@@ -22,18 +22,16 @@ from pytorch_designer.errors import (
     ParameterError,
 )
 from pytorch_designer.storage.string_column import StringColumn
-from tests.directories.hand_built import META, PNG, MakeTree, MakeTyped, row
+from tests.directories.hand_built import META, PNG, MakeTree, MakeTyped, image_directory, row
 
 
 def dataset_of(labels: list[int] | None, num_images: int | None = None) -> ImageDirectory:
     """An index without files."""
     count = len(labels) if labels is not None else int(num_images or 0)
-    return ImageDirectory(
-        root=Path("nowhere"),
-        files=StringColumn.from_strings(f"{index}.png" for index in range(count)),
+    return image_directory(
+        StringColumn.from_strings(f"{index}.png" for index in range(count)),
         labels=None if labels is None else np.array(labels, dtype=np.int32),
         classes=() if labels is None else tuple("abcdefgh"),
-        ids=np.arange(count),
     )
 
 

@@ -487,7 +487,7 @@ def test_no_batches_are_asked_for(images: list[bytes], tmp_path: Path) -> None:
         assert list(loader.batches([])) == []
 
 
-def test_an_opened_image_directory_is_loaded_with_its_labels(images: list[bytes], tmp_path: Path) -> None:
+def test_an_open_image_source_is_loaded_with_its_labels(images: list[bytes], tmp_path: Path) -> None:
     for name, content in zip(("cat/a.jpg", "cat/b.jpg", "dog/c.jpg"), images, strict=False):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(content)

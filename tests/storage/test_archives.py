@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytorch_designer.directories.image_directory import open_image_directory, opened_image_directory
+from pytorch_designer.directories.image_directory import open_image_directory, open_image_source
 from pytorch_designer.errors import InvalidDatasetError
 from pytorch_designer.storage.archives import DEFAULT_LIMITS, ExtractionLimits, extract_archive
 from tests.directories.hand_built import PNG, MakeTree
@@ -71,7 +71,7 @@ def refusal(archive: Path, limits: ExtractionLimits = DEFAULT_LIMITS) -> Invalid
 @pytest.mark.parametrize("extension", EXTENSIONS)
 def test_every_format_is_extracted(tmp_path: Path, extension: str) -> None:
     archive = pack(tmp_path / f"pets{extension}", [("pets/cat/1.png", PNG), ("./pets//dog/é.png", PNG)])
-    with opened_image_directory(archive) as dataset:
+    with open_image_source(archive) as dataset:
         assert dataset.classes == ("cat", "dog")
         assert [path.rsplit("/", 1)[1] for path in dataset.files] == ["1.png", "é.png"]
         assert dataset.path(0).read_bytes() == PNG
@@ -83,14 +83,14 @@ def test_the_single_archive_in_a_folder_is_opened(tmp_path: Path) -> None:
     pack(tmp_path / "pets.zip", [("cat/1.png", PNG)])
     (tmp_path / ".DS_Store").write_bytes(b"")
     (tmp_path / "README.txt").write_bytes(b"")
-    with opened_image_directory(tmp_path) as dataset:
+    with open_image_source(tmp_path) as dataset:
         assert dataset.classes == ("cat",)
 
 
 def test_an_archive_beside_images_is_not_opened(make_tree: MakeTree) -> None:
     root = make_tree("cat/1.png")
     pack(root / "old.zip", [("dog/1.png", PNG)])
-    with opened_image_directory(root) as dataset:
+    with open_image_source(root) as dataset:
         assert dataset.classes == ("cat",)
 
 
@@ -103,7 +103,7 @@ def test_opening_without_extraction_refuses_an_archive(tmp_path: Path) -> None:
 def test_an_archive_inside_the_archive_stays_closed(tmp_path: Path) -> None:
     inner = pack(tmp_path / "inner.zip", [("cat/1.png", PNG)]).read_bytes()
     archive = pack(tmp_path / "outer.zip", [("inner.zip", inner)])
-    with pytest.raises(InvalidDatasetError) as caught, opened_image_directory(archive):
+    with pytest.raises(InvalidDatasetError) as caught, open_image_source(archive):
         pass
     assert caught.value.reason == "no_images"
 
@@ -243,7 +243,7 @@ def test_one_part_of_a_split_zip_is_named(tmp_path: Path) -> None:
 
 
 def test_backslashes_of_windows_are_separators(tmp_path: Path) -> None:
-    with opened_image_directory(pack(tmp_path / "a.zip", [("cat\\1.png", PNG), ("dog\\2.png", PNG)])) as dataset:
+    with open_image_source(pack(tmp_path / "a.zip", [("cat\\1.png", PNG), ("dog\\2.png", PNG)])) as dataset:
         assert dataset.classes == ("cat", "dog")
 
 
@@ -254,7 +254,7 @@ def test_utf8_names_that_a_zip_does_not_mark_are_read(tmp_path: Path) -> None:
         position = data.index(header) + flags
         struct.pack_into("<H", data, position, struct.unpack_from("<H", data, position)[0] & ~0x800)
     archive.write_bytes(data)
-    with opened_image_directory(archive) as dataset:
+    with open_image_source(archive) as dataset:
         assert dataset.classes == ("K\u00e4tzchen",)
 
 
@@ -263,7 +263,7 @@ def test_names_in_a_tar_that_are_not_utf8_survive(tmp_path: Path) -> None:
     member.size = len(PNG)
     with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.GNU_FORMAT, errors="surrogateescape") as tar:
         tar.addfile(member, io.BytesIO(PNG))
-    with opened_image_directory(tmp_path / "a.tar") as dataset:
+    with open_image_source(tmp_path / "a.tar") as dataset:
         assert dataset.classes == ("caf\udce9",)
 
 
@@ -272,5 +272,5 @@ def test_a_name_that_is_too_long_for_the_disk_is_named(tmp_path: Path) -> None:
 
 
 def test_empty_folders_of_an_archive_are_classes(tmp_path: Path) -> None:
-    with opened_image_directory(pack(tmp_path / "a.zip", [("cat/1.png", PNG), ("emu/", b"")])) as dataset:
+    with open_image_source(pack(tmp_path / "a.zip", [("cat/1.png", PNG), ("emu/", b"")])) as dataset:
         assert dataset.classes == ("cat", "emu")

@@ -59,7 +59,7 @@ def run_train(arguments: Sequence[str], program: str) -> None:
 def _train(images: Path, validation: Path | None, output: Path, parameters: TrainCommandParameters) -> None:
     from pytorch_designer.components import image_model
     from pytorch_designer.components.train_pytorch_model import hyperparameters
-    from pytorch_designer.directories.image_directory import opened_image_directory, require_labels
+    from pytorch_designer.directories.image_directory import open_image_source, require_labels
     from pytorch_designer.directories.model_directory import open_model_directory
     from pytorch_designer.directories.splitting import split_rows
     from pytorch_designer.tracking.tracker import prepared_tracking
@@ -67,13 +67,13 @@ def _train(images: Path, validation: Path | None, output: Path, parameters: Trai
 
     with ExitStack() as stack:
         # Faults of the images show here, before torch is imported, which takes seconds.
-        dataset = stack.enter_context(opened_image_directory(images))
+        dataset = stack.enter_context(open_image_source(images))
         require_labels(dataset, "IMAGES")
         if validation is None:
             parts = split_rows(dataset, fraction=parameters.fraction, seed=parameters.random_seed)
             datasets = check_datasets(dataset.take(parts[0]), dataset.take(parts[1]))
         else:
-            datasets = check_datasets(dataset, stack.enter_context(opened_image_directory(validation)))
+            datasets = check_datasets(dataset, stack.enter_context(open_image_source(validation)))
         untrained = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "untrained_model"
         model = ImageModelParameters(model_name=parameters.model_name, pretrained=parameters.pretrained)
         open_tracker = stack.enter_context(prepared_tracking())

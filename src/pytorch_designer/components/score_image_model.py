@@ -19,7 +19,7 @@ class ScoreImageModelParameters(Parameters):
 
 def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: ScoreImageModelParameters) -> None:
     """Write the scores; see `pytorch_designer.scoring.scoring_run.score_images`."""
-    from pytorch_designer.directories.image_directory import opened_image_directory
+    from pytorch_designer.directories.image_directory import open_image_source
     from pytorch_designer.directories.model_directory import open_trained_model_directory
     from pytorch_designer.storage.output import open_output
 
@@ -27,7 +27,7 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: Sco
     directory = open_trained_model_directory(inputs["trained_model"])
     with (
         open_output(outputs["scored_dataset"], apart_from=apart_from) as output,
-        opened_image_directory(inputs["dataset"], takes_other_tasks=True) as images,
+        open_image_source(inputs["dataset"], takes_other_tasks=True) as images,
     ):
         with quick_import("torch"):  # here, so that faults of the directories show before
             from pytorch_designer.scoring.scoring_run import score_images

@@ -43,7 +43,7 @@ class TrainPyTorchModelParameters(Parameters):
 
 def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: TrainPyTorchModelParameters) -> None:
     """Train, and write the ModelDirectory; see `pytorch_designer.training.training_run.train_model`."""
-    from pytorch_designer.directories.image_directory import opened_image_directory
+    from pytorch_designer.directories.image_directory import open_image_source
     from pytorch_designer.directories.model_directory import open_model_directory
     from pytorch_designer.tracking.tracker import prepared_tracking
     from pytorch_designer.training.datasets import check_datasets
@@ -52,8 +52,7 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: Tra
         # Faults of the inputs show here, before torch is imported, which takes seconds.
         model = open_model_directory(inputs["untrained_model"])
         training, validation = (
-            stack.enter_context(opened_image_directory(inputs[port]))
-            for port in ("training_dataset", "validation_dataset")
+            stack.enter_context(open_image_source(inputs[port])) for port in ("training_dataset", "validation_dataset")
         )
         datasets = check_datasets(training, validation)
         open_tracker = stack.enter_context(prepared_tracking())

@@ -29,7 +29,7 @@ from pytorch_designer.directories.image_schema import GAP_CLASS, ImageSchema, re
 from pytorch_designer.directories.meta import read_meta
 from pytorch_designer.directories.sources.class_folders import scan_image_folders
 from pytorch_designer.directories.sources.coco import find_coco_file, read_coco
-from pytorch_designer.directories.sources.image_rows import UNLABELED, ImageRows
+from pytorch_designer.directories.sources.image_rows import UNLABELED, ImageRows, Layout
 from pytorch_designer.directories.sources.referenced_files import check_referenced_files
 from pytorch_designer.errors import InvalidDatasetError, NotLabeledDatasetError
 from pytorch_designer.storage.archives import extract_archive, is_archive
@@ -51,7 +51,7 @@ __all__ = [
     "ImageDirectory",
     "match_classes",
     "open_image_directory",
-    "opened_image_directory",
+    "open_image_source",
     "require_labels",
 ]
 
@@ -66,7 +66,9 @@ class ImageDirectory:
     """Index of an image directory; row i of every column is image i.
 
     Attributes:
-        root: The folder that the paths are relative to.
+        root: The folder that the paths are relative to. For an archive it is temporary: messages name `source`.
+        source: The folder or archive that the user named.
+        layout: What the source was taken for.
         files: Paths below `root`, with `/`.
         labels: int32, shape (n,): class index of each image, `UNLABELED` for those without; None when no image is
             labelled.
@@ -76,15 +78,22 @@ class ImageDirectory:
             `extension.transforms` of `_meta.yaml`.
         applied_transforms: The deterministic transforms that the image files have been through, as (op, args):
             `extension.applied_transforms`.
+        prefix: The path of `root` below `source` with a `/` at its end; "" where they are the same.
+        original_names: What the user called each image, where that is not its path below `source`: a typed directory
+            renames the images that it takes in.
     """
 
     root: Path
+    source: Path
+    layout: Layout
     files: StringColumn
     labels: NDArray[np.int32] | None
     classes: tuple[str, ...]
     ids: NDArray[np.int64] | StringColumn
     transforms: Pairs = ()
     applied_transforms: Pairs = ()
+    prefix: str = ""
+    original_names: StringColumn | None = None
 
     def __len__(self) -> int:
         return len(self.files)
@@ -93,6 +102,10 @@ class ImageDirectory:
         """Where the image of row `index` lies."""
         return self.root / self.files[index]
 
+    def name(self, index: int) -> str:
+        """What the user knows the image of row `index` by: a path below `source`, with `/`."""
+        return self.prefix + self.files[index] if self.original_names is None else self.original_names[index]
+
     def take(self, rows: NDArray[np.int64]) -> ImageDirectory:
         """The same directory with these rows only, int64 [m], in their order."""
         return replace(
@@ -100,11 +113,12 @@ class ImageDirectory:
             files=self.files.take(rows),
             labels=None if self.labels is None else self.labels[rows],
             ids=self.ids[rows] if isinstance(self.ids, np.ndarray) else self.ids.take(rows),
+            original_names=None if self.original_names is None else self.original_names.take(rows),
         )
 
 
 def open_image_directory(path: Path, *, takes_other_tasks: bool = False) -> ImageDirectory:
-    """Open, check and index any source but an archive; see the module's docstring.
+    """Open, check and index a folder: any source but an archive; see the module's docstring.
 
     No image is opened. Every path is inside the directory, and every listed file is there.
 
@@ -120,7 +134,7 @@ def open_image_directory(path: Path, *, takes_other_tasks: bool = False) -> Imag
 
 
 @contextmanager
-def opened_image_directory(path: Path, *, takes_other_tasks: bool = False) -> Iterator[ImageDirectory]:
+def open_image_source(path: Path, *, takes_other_tasks: bool = False) -> Iterator[ImageDirectory]:
     """`open_image_directory`, for archives too.
 
     An archive, or the one archive in a folder without images, is extracted into a temporary folder that is removed when
@@ -140,7 +154,7 @@ def opened_image_directory(path: Path, *, takes_other_tasks: bool = False) -> It
             return
     with tempfile.TemporaryDirectory(prefix="pytorch-designer-", ignore_cleanup_errors=True) as folder:
         extract_archive(archive, Path(folder))
-        yield open_image_directory(Path(folder), takes_other_tasks=takes_other_tasks)
+        yield replace(open_image_directory(Path(folder), takes_other_tasks=takes_other_tasks), source=archive)
 
 
 def require_labels(dataset: ImageDirectory, port: str) -> None:
@@ -215,22 +229,22 @@ def _only_archive(path: Path, listing: FolderListing | None) -> Path | None:
 
 def _open_folder(path: Path, listing: FolderListing | None, *, takes_other_tasks: bool) -> ImageDirectory:
     if listing is None:
-        return _open_typed(path, takes_other_tasks=takes_other_tasks)
+        return _open_typed(path, "", takes_other_tasks=takes_other_tasks)
     top = before = listing
     for level in single_folder_chain(path, listing):
-        folder = path / level.path
         if META_FILE in level.others:
-            return _open_typed(folder, takes_other_tasks=takes_other_tasks)
+            return _open_typed(path, level.path, takes_other_tasks=takes_other_tasks)
         coco = find_coco_file(path, level)
         if coco is not None:
-            return _directory(folder, read_coco(*coco, takes_other_tasks=takes_other_tasks))
+            return _directory(path, level.path, read_coco(*coco, takes_other_tasks=takes_other_tasks))
         top, before = level, top
     if len(top.images):  # a folder of images that is alone is a class, not a level to descend
         top = before
-    return _directory(path, scan_image_folders(path, top))
+    return _directory(path, "", scan_image_folders(path, top))
 
 
-def _open_typed(root: Path, *, takes_other_tasks: bool) -> ImageDirectory:
+def _open_typed(source: Path, folder: str, *, takes_other_tasks: bool) -> ImageDirectory:
+    root = source / folder
     meta = read_meta(root, IMAGE_DIRECTORY, InvalidDatasetError)
     schema = ImageSchema()
     if meta.get("schema") is not None:
@@ -242,9 +256,9 @@ def _open_typed(root: Path, *, takes_other_tasks: bool) -> ImageDirectory:
         advice += " Rows with an address (`coco_url`) are not downloaded here: download these images first."
     check_referenced_files(root, manifest.files, list_path, lambda row: f"line {row + 1}", advice)
     labels, classes = _index_classes(list_path, manifest, schema)
-    rows = ImageRows(manifest.files, labels, classes, manifest.ids)
+    rows = ImageRows(Layout("Image directory"), manifest.files, labels, classes, manifest.ids)
     transforms, applied = (_read_transforms(root, meta, key) for key in ("transforms", "applied_transforms"))
-    return _directory(root, rows, transforms, applied)
+    return _directory(source, folder, rows, transforms, applied)
 
 
 def _named_file(root: Path, meta: dict[str, Any], key: str, default: str | None = None) -> Path:
@@ -298,13 +312,27 @@ def _read_transforms(root: Path, meta: dict[str, Any], key: str) -> Pairs:
     return tuple((op, args) for op, args in pairs)
 
 
-def _directory(root: Path, rows: ImageRows, transforms: Pairs = (), applied: Pairs = ()) -> ImageDirectory:
+def _directory(
+    source: Path, folder: str, rows: ImageRows, transforms: Pairs = (), applied: Pairs = ()
+) -> ImageDirectory:
+    root = source / folder
     if not len(rows.files):
         raise InvalidDatasetError("There are no images in the directory.", where=root, reason="no_images")
     for column in (rows.labels, rows.ids):
         if isinstance(column, np.ndarray):
             column.setflags(write=False)
-    return ImageDirectory(root, rows.files, rows.labels, rows.classes, rows.ids, transforms, applied)
+    return ImageDirectory(
+        root=root,
+        source=source,
+        layout=rows.layout,
+        files=rows.files,
+        labels=rows.labels,
+        classes=rows.classes,
+        ids=rows.ids,
+        transforms=transforms,
+        applied_transforms=applied,
+        prefix=f"{folder}/" if folder else "",
+    )
 
 
 def _counting_classes(dataset: ImageDirectory) -> set[str]:

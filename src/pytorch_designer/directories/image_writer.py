@@ -24,7 +24,7 @@ from pytorch_designer.directories.image_directory import (
     IMAGE_DIRECTORY,
     UNLABELED,
     ImageDirectory,
-    opened_image_directory,
+    open_image_source,
 )
 from pytorch_designer.directories.image_manifest import manifest_line
 from pytorch_designer.directories.image_schema import build_schema
@@ -57,7 +57,7 @@ class ImageRow(NamedTuple):
 
 
 def convert_to_image_directory(source: Path, output: Path) -> tuple[int, int]:
-    """Write any source that `opened_image_directory` understands as a typed image directory.
+    """Write any source that `open_image_source` understands as a typed image directory.
 
     Image files are copied as they are. What the source records about transforms is kept.
 
@@ -74,7 +74,7 @@ def convert_to_image_directory(source: Path, output: Path) -> tuple[int, int]:
     """
     with (
         open_output(output, apart_from={"the source": source}) as opened,
-        opened_image_directory(source) as dataset,
+        open_image_source(source) as dataset,
         opened.stage() as folder,
     ):
         write_image_directory(

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytorch_designer.directories.image_directory import UNLABELED, opened_image_directory
+from pytorch_designer.directories.image_directory import UNLABELED, open_image_source
 from pytorch_designer.directories.image_writer import rows_of, write_image_directory
 from pytorch_designer.errors import GreaterThanOrEqualToError, InvalidDatasetError, LessThanOrEqualToError
 from pytorch_designer.seeds import derive_seed
@@ -38,7 +38,7 @@ def split_image_directory(source: Path, outputs: tuple[Path, Path], *, fraction:
     """Write the two parts of `source`, each with all of its classes; image files are copied as they are.
 
     Args:
-        source: Anything that `opened_image_directory` reads.
+        source: Anything that `open_image_source` reads.
         outputs: Two folders that are new or empty. When this returns both are complete, when it raises both are empty.
         fraction: Share of the images in the first part, between 0 and 1, both excluded.
         seed: Any integer.
@@ -56,7 +56,7 @@ def split_image_directory(source: Path, outputs: tuple[Path, Path], *, fraction:
     with (
         open_output(first, apart_from={"the source": source, "the other output": second}) as first_output,
         open_output(second, apart_from={"the source": source, "the other output": first}) as second_output,
-        opened_image_directory(source) as dataset,
+        open_image_source(source) as dataset,
     ):
         parts = split_rows(dataset, fraction=fraction, seed=seed)
         with stage_together(first_output, second_output) as folders:

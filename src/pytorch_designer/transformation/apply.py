@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import torch
 from PIL import Image
 
-from pytorch_designer.directories.image_directory import opened_image_directory
+from pytorch_designer.directories.image_directory import open_image_source
 from pytorch_designer.directories.image_writer import rows_of, write_image_directory
 from pytorch_designer.directories.recorded_transforms import applied_transforms, recorded_transforms
 from pytorch_designer.directories.transformation_directory import open_transformation_directory
@@ -74,7 +74,7 @@ def apply_transformation(
 
     Args:
         transformation: A TransformationDirectory.
-        source: Images, anything that `opened_image_directory` reads.
+        source: Images, anything that `open_image_source` reads.
         output: A folder that is new or empty; complete when this returns, untouched when this raises.
         is_for_training: Whether random transforms are recorded for training, and all that follow them; else they are
             dropped.
@@ -88,7 +88,7 @@ def apply_transformation(
     inputs = {"the image directory": source, "the transformation directory": transformation}
     with (
         open_output(output, apart_from=inputs) as opened,
-        opened_image_directory(source) as dataset,
+        open_image_source(source) as dataset,
         opened.stage() as folder,
         _one_thread_per_operation(),
     ):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytorch_designer.directories.sources.image_rows import ImageRows
+from pytorch_designer.directories.sources.image_rows import ImageRows, Layout
 from pytorch_designer.errors import InvalidDatasetError
 from pytorch_designer.storage.folder_listing import IMAGE_EXTENSIONS, FolderListing, list_tree
 from pytorch_designer.storage.string_column import StringColumn
@@ -53,12 +53,12 @@ def scan_image_folders(root: Path, top: FolderListing) -> ImageRows:
     ids = np.arange(len(files), dtype=np.int64)
     class_paths = {top.below(name): index for index, name in enumerate(top.folders)}
     if not all(folder.path in class_paths for folder in folders):
-        return ImageRows(files, None, (), ids)
+        return ImageRows(Layout("Images without labels"), files, None, (), ids)
     labels = np.repeat(
         np.array([class_paths[folder.path] for folder in folders], dtype=np.int32),
         [len(folder.images) for folder in folders],
     )
-    return ImageRows(files, labels, top.folders, ids)
+    return ImageRows(Layout("Class folders"), files, labels, top.folders, ids)
 
 
 def _log_other_files(root: Path, listings: Sequence[FolderListing]) -> None:

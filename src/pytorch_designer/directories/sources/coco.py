@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytorch_designer.directories.sources.image_rows import UNLABELED, ImageRows
+from pytorch_designer.directories.sources.image_rows import UNLABELED, ImageRows, Layout
 from pytorch_designer.directories.sources.referenced_files import check_referenced_files
 from pytorch_designer.errors import InvalidDatasetError
 from pytorch_designer.storage.paths import read_bounded
@@ -83,12 +83,13 @@ def read_coco(path: Path, document: dict[str, Any], *, takes_other_tasks: bool =
         "Put the images beside the json, under the names that it gives relative to its own folder.",
     )
     ids = _ids(path, list(row_of_image))
+    layout = Layout("COCO", labels_from=path.name)
     if takes_other_tasks and _other_task(document) is not None:
-        return ImageRows(files, None, (), ids)
+        return ImageRows(layout, files, None, (), ids)
     labels, classes = _read_labels(path, document, row_of_image)
     if np.all(labels == UNLABELED):
-        return ImageRows(files, None, (), ids)
-    return ImageRows(files, labels, classes, ids)
+        return ImageRows(layout, files, None, (), ids)
+    return ImageRows(layout, files, labels, classes, ids)
 
 
 def _read_document(path: Path) -> dict[str, Any] | None:

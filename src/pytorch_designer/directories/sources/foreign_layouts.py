@@ -10,6 +10,7 @@ images of class folders (an XML file for each image) is no layout of its own and
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,7 +21,7 @@ from pytorch_designer.storage.paths import reading_errors
 from pytorch_designer.storage.retrying import open_retrying
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator, Sequence
 
     from pytorch_designer.directories.sources.source_tree import SourceTree
     from pytorch_designer.storage.folder_listing import FolderListing
@@ -87,11 +88,20 @@ class _Place:
         return data.decode("utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8", "replace")
 
 
-def find_foreign_layout(tree: SourceTree) -> Foreign | None:
-    """The layout that `tree` looks like, if it is one that is not read."""
+def find_foreign_folders(tree: SourceTree) -> Foreign | None:
+    """The layout that the folders of `tree` look like, if it is one that is not read."""
+    return _find(tree, _BY_FOLDERS)
+
+
+def find_foreign_files(tree: SourceTree) -> Foreign | None:
+    """The layout that annotation files look like, if it is one that is not read."""
+    return _find(tree, _BY_FILES)
+
+
+def _find(tree: SourceTree, recognizers: Sequence[_Recognizer]) -> Foreign | None:
     for listing in _places(tree):
         place = _Place(tree, listing)
-        for recognize in _RECOGNIZERS:
+        for recognize in recognizers:
             found = recognize(place)
             if found is not None:
                 return found._replace(evidence=tuple(listing.below(name) for name in found.evidence))
@@ -277,15 +287,6 @@ def _has_class_folders(place: _Place) -> bool:
     return any(not is_container(name) for name in inner)
 
 
-_RECOGNIZERS: tuple[Callable[[_Place], Foreign | None], ...] = (
-    _pascal_voc,
-    _yolo,
-    _kitti,
-    _cityscapes,
-    _camvid,
-    _masks,
-    _supervisely,
-    _annotation_files,
-    _annotation_folder,
-    _beside_each_image,
-)
+_Recognizer = Callable[[_Place], "Foreign | None"]
+_BY_FOLDERS: tuple[_Recognizer, ...] = (_pascal_voc, _kitti, _cityscapes, _camvid, _masks, _supervisely)
+_BY_FILES: tuple[_Recognizer, ...] = (_yolo, _annotation_files, _annotation_folder, _beside_each_image)

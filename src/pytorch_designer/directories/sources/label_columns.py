@@ -39,7 +39,7 @@ _SPLIT_NAMES = frozenset(
 )  # fmt: skip
 _BOX_NAMES = frozenset(
     {"xmin", "ymin", "bbox", "bboxes", "box", "boxes", "topx", "x1", "encodedpixels", "rle", "mask", "maskpath",
-     "segmentation", "polygon", "keypoints", "objects", "regionshapeattributes", "coordinates", "bboxx", "annotations"}
+     "segmentation", "polygon", "keypoints", "objects", "regionshapeattributes", "coordinates", "bboxx"}
 )  # fmt: skip
 _TEXT_NAMES = frozenset({"caption", "captions", "text", "comment", "comments", "description", "prompt", "sentence"})
 _SPLIT_WORDS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing", "unassigned"})
@@ -54,12 +54,10 @@ class LabelColumns:
     Attributes:
         file: Index of the file column.
         labels: Index of the label column, or of all columns of a one-hot label.
-        is_named: Whether the label column has a label's name or is one-hot: more than the only other column.
     """
 
     file: int
     labels: tuple[int, ...]
-    is_named: bool
 
     def described(self, table: Table) -> str:
         """The columns in words, for `Layout.labels_from`."""
@@ -79,11 +77,12 @@ class LabelColumns:
         return texts
 
 
-def file_column(table: Table, is_image: Callable[[str], bool]) -> int | None:
-    """The column whose cells mostly name images, or None."""
+def file_column(table: Table, is_image: Callable[[str], bool], min_share: float) -> int | None:
+    """The column whose cells name images, at least this share of them, or None."""
     sample = table.rows[:: max(1, len(table.rows) // _SAMPLE)]
     shares = [sum(is_image(row[index]) for row in sample) / max(1, len(sample)) for index in range(len(table.names))]
-    good = [index for index, share in enumerate(shares) if share >= max(0.5, max(shares) - 0.1)]
+    shares = [0.0 if _plain(table.names[index]) in _LABEL_NAMES else share for index, share in enumerate(shares)]
+    good = [index for index, share in enumerate(shares) if share >= max(min_share, max(shares) - 0.1)]
     named = [index for index in good if _plain(table.names[index]) in _FILE_NAMES] or good
     with_extension = [index for index in named if any("." in row[index] for row in sample)]
     return (with_extension or named)[0] if named else None
@@ -106,20 +105,18 @@ def label_columns(table: Table, file: int) -> LabelColumns | None:
     others = [
         index
         for index in range(len(table.names))
-        if index != file
-        and not _is_split(table, index)
-        and not _is_row_number(table, index)
-        and any(table.column(index))
+        if index != file and not _is_split(table, index) and any(table.column(index))
     ]
+    others = [index for index in others if not _is_row_number(table, index)] or others
     others = [index for index in others if _plain(table.names[index]) not in _FILE_NAMES] or others
     named = [index for index in others if _plain(table.names[index]) in _LABEL_NAMES]
     if named:
-        return LabelColumns(file, (_most_telling(table, named),), is_named=True)
+        return LabelColumns(file, (_most_telling(table, named),))
     one_hot = _one_hot(table, others)
     if one_hot:
-        return LabelColumns(file, tuple(one_hot), is_named=True)
+        return LabelColumns(file, tuple(one_hot))
     if len(others) == 1:
-        return LabelColumns(file, (others[0],), is_named=False)
+        return LabelColumns(file, (others[0],))
     if others:
         raise _ambiguous(table, others)
     return None

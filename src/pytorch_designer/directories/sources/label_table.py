@@ -67,7 +67,7 @@ def read_label_table(tree: SourceTree, class_folders: Sequence[str]) -> ImageRow
         labels = _read_columns(name, table, index, must_be_named=bool(class_folders))
         if labels is not None:
             found.append(labels)
-        elif looks_like_labels(table):
+        elif looks_like_labels(table) and not name.lower().endswith(".json"):
             unmatched.append(name)
     if len(found) > 1:
         raise InvalidDatasetError(
@@ -131,7 +131,7 @@ def _read_columns(name: str, table: Table, index: ImageIndex, *, must_be_named: 
 
     if table.has_header and any(map(is_image, table.names)):
         table = table.without_header()
-    file = file_column(table, is_image)
+    file = file_column(table, is_image, min_share=1.0 if must_be_named else 0.5)
     if file is None or (must_be_named and not looks_like_labels(table)):
         return None
     columns = label_columns(table, file)

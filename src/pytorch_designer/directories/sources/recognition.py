@@ -17,7 +17,11 @@ from pytorch_designer.directories.sources.class_folders import (
     read_unlabeled,
 )
 from pytorch_designer.directories.sources.coco import read_coco
-from pytorch_designer.directories.sources.foreign_layouts import find_foreign_layout, refuse_foreign
+from pytorch_designer.directories.sources.foreign_layouts import (
+    find_foreign_files,
+    find_foreign_folders,
+    refuse_foreign,
+)
 from pytorch_designer.directories.sources.label_table import read_label_table
 from pytorch_designer.directories.sources.splits import has_own_labels, refuse_splits, split_folders
 from pytorch_designer.errors import InvalidDatasetError
@@ -53,19 +57,24 @@ def recognize(tree: SourceTree, *, takes_other_tasks: bool = False) -> ImageRows
     rows = read_coco(tree, takes_other_tasks=takes_other_tasks)
     if rows is not None:
         return rows
-    splits = split_folders(tree)
-    if splits is not None and has_own_labels(tree, splits):
-        raise refuse_splits(tree, splits)
-    rows = _read_table(tree, takes_other_tasks=takes_other_tasks)
-    return _read_folders(tree, takes_other_tasks=takes_other_tasks) if rows is None else rows
-
-
-def _read_folders(tree: SourceTree, *, takes_other_tasks: bool) -> ImageRows:
-    foreign = find_foreign_layout(tree)
+    foreign = find_foreign_folders(tree)
+    if foreign is None:
+        splits = split_folders(tree)
+        if splits is not None and has_own_labels(tree, splits):
+            raise refuse_splits(tree, splits)
+        rows = _read_table(tree, takes_other_tasks=takes_other_tasks)
+        if rows is not None:
+            return rows
+        if not folders_like_classes(tree):
+            foreign = find_foreign_files(tree)
     if foreign is not None and not (takes_other_tasks and foreign.images_apart):
         raise refuse_foreign(tree, foreign)
     if foreign is not None or not has_class_folders(tree):
         return read_unlabeled(tree)
+    return _read_class_folders(tree, takes_other_tasks=takes_other_tasks)
+
+
+def _read_class_folders(tree: SourceTree, *, takes_other_tasks: bool) -> ImageRows:
     fault = folder_fault(tree)
     if fault is None:
         return read_class_folders(tree)

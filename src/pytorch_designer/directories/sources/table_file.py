@@ -157,7 +157,8 @@ def _read_json(path: Path, text: str, encoding: str) -> Table | None:
     except (ValueError, RecursionError):
         return None
     if isinstance(document, list):
-        return _read_objects(path, document, encoding)
+        is_tool = any(isinstance(item, dict) and isinstance(item.get("annotations"), list) for item in document)
+        return None if is_tool else _read_objects(path, document, encoding)
     if not isinstance(document, dict):
         return None
     classes = document.get("classes")

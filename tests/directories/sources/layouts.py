@@ -456,17 +456,13 @@ TABLES = [
         "HAM10000",
         "part_1/ISIC_1.jpg part_2/ISIC_2.jpg",
         Labeled({"bkl": 1, "mel": 1}, "Table of labels", "HAM10000_metadata.csv, columns `image_id` and `dx`"),
-        {
-            "HAM10000_metadata.csv": "lesion_id,image_id,dx,dx_type,age\nH1,ISIC_1,bkl,histo,80\nH2,ISIC_2,mel,histo,81\n"
-        },
+        {"HAM10000_metadata.csv": "lesion_id,image_id,dx,dx_type,age\nH1,ISIC_1,bkl,a,80\nH2,ISIC_2,mel,a,81\n"},
     ),
     case(
         "Label Studio's CSV",
         "1.jpg 2.jpg",
         TABLE,
-        {
-            "project.csv": "annotation_id,annotator,choice,id,image\n1,1,cat,7,/data/upload/1/1.jpg\n2,1,dog,8,/data/upload/1/2.jpg\n"
-        },
+        {"project.csv": "annotation_id,choice,id,image\n1,cat,7,/data/upload/1/1.jpg\n2,dog,8,/data/upload/1/2.jpg\n"},
     ),
     case(
         "Label Studio's JSON-MIN",
@@ -572,9 +568,7 @@ TABLES = [
         "NIH chest X-rays",
         "images_001/images/1.png images_002/images/2.png images_002/images/3.png",
         Refused("not_classification", ("several classes",)),
-        {
-            "Data_Entry_2017.csv": "Image Index,Finding Labels,Patient Age\n1.png,Hernia|Mass,1\n2.png,Hernia,2\n3.png,Mass,3\n"
-        },
+        {"Data_Entry_2017.csv": "Image Index,Finding Labels,Age\n1.png,Hernia|Mass,1\n2.png,Hernia,2\n3.png,Mass,3\n"},
     ),
     case(
         "quantities",
@@ -816,9 +810,7 @@ FOREIGN = [
         "CreateML",
         "1.jpg",
         Refused("foreign_layout", ("CreateML",)),
-        {
-            "_annotations.createml.json": '[{"image": "1.jpg", "annotations": [{"label": "cat", "coordinates": {"x": 1}}]}]'
-        },
+        {"_annotations.createml.json": '[{"image": "1.jpg", "annotations": [{"coordinates": {"x": 1}}]}]'},
     ),
     case(
         "Datumaro",

@@ -71,13 +71,20 @@ def read_all_as_class_folders(tree: SourceTree) -> ImageRows:
     """The images labelled by the top folders, whatever their names are.
 
     Raises:
-        InvalidDatasetError: There are no such folders ("no_images").
+        InvalidDatasetError: There are no images ("no_images"), or no folders with them ("no_class_folders").
     """
     level = tree.listings[tree.levels[-1]]
     if len(level.images) and level.path:
         level = tree.listings[level.path.rpartition("/")[0]]
-    if not tree.folders_with_images(level.path):
+    if not tree.num_images(level.path):
         raise _no_images(tree)
+    if not tree.folders_with_images(level.path):
+        raise InvalidDatasetError(
+            "There are no class folders in the directory.",
+            where=tree.root / level.path,
+            advice="Make a folder per class with its images, or leave PYTORCH_DESIGNER_LAYOUT unset.",
+            reason="no_class_folders",
+        )
     return _label_by_folder(tree, level, tuple(name for name in level.folders if _is_class(tree, level, name)))
 
 
@@ -134,8 +141,8 @@ def _many_strays(tree: SourceTree, level: FolderListing, names: list[str]) -> In
     return _unclear(
         tree,
         level,
-        f"There are {_counted(num_strays, 'image')} beside {_folders(names)}, with {_counted(num_below, 'image')} in "
-        f"{'it' if len(names) == 1 else 'them'}.",
+        f"{_counted(num_strays, 'image')} {'lies' if num_strays == 1 else 'lie'} beside {_folders(names)}, with "
+        f"{_counted(num_below, 'image')} in {'it' if len(names) == 1 else 'them'}.",
         list(level.images),
         "Move these images into the folders of their classes, or away.",
     )

@@ -255,9 +255,7 @@ SPLITS = [
         "100 sports: a table that repeats the splits",
         "train/golf/1.jpg valid/golf/2.jpg test/golf/3.jpg",
         Refused("several_splits"),
-        {
-            "sports.csv": "class id,filepaths,labels,data set\n0,train/golf/1.jpg,golf,train\n0,valid/golf/2.jpg,golf,valid\n"
-        },
+        {"sports.csv": "class id,filepaths,labels,data set\n0,train/golf/1.jpg,golf,train\n"},
     ),
     case(
         "GTSRB of Kaggle",
@@ -368,7 +366,7 @@ UNLABELED = [
 TABLES = [
     case(
         "ISIC 2019",
-        "ISIC_2019_Training_Input/ISIC_2019_Training_Input/ISIC_1.jpg ISIC_2019_Training_Input/ISIC_2019_Training_Input/ISIC_2.jpg",
+        "ISIC_2019_Input/ISIC_2019_Input/ISIC_1.jpg ISIC_2019_Input/ISIC_2019_Input/ISIC_2.jpg",
         Labeled({"MEL": 1, "NV": 1}, "Table of labels"),
         {
             "ISIC_2019_Training_GroundTruth.csv": "image,MEL,NV\nISIC_1,1.0,0.0\nISIC_2,0.0,1.0\n",

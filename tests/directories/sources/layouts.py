@@ -76,6 +76,15 @@ VOC_XML = "<annotation><filename>1.jpg</filename><object><name>cat</name></objec
 
 CLASS_FOLDERS = [
     case(
+        "breast ultrasound",
+        "benign/1.png benign/1_mask.png normal/2.png",
+        Refused("unclear_layout", ("benign/1_mask.png",)),
+    ),
+    case(
+        "portraits with masks", "with_mask/1_mask.png without_mask/1.png", Labeled({"with_mask": 1, "without_mask": 1})
+    ),
+    case("a damaged JSON beside classes", "cat/1.jpg dog/2.jpg", CATS_DOGS, {"labels.json": '{"images": [{'}),
+    case(
         "Malaria cells, with all images twice",
         "cells/Parasitized/1.png cells/Uninfected/2.png cells/cells/Uninfected/2.png",
         Refused("unclear_layout", ("cells/cells/Uninfected",)),
@@ -364,6 +373,19 @@ UNLABELED = [
 ]
 
 TABLES = [
+    case(
+        "a damaged JSON",
+        "1.jpg 2.jpg",
+        Refused("malformed_table", ("labels.json",)),
+        {"labels.json": '{"1.jpg": "cat", '},
+    ),
+    case(
+        "damaged JSON lines",
+        "1.jpg 2.jpg",
+        Refused("malformed_table", ("Line 2",)),
+        {"x.jsonl": '{"file_name": "1.jpg"}\n{"fi'},
+    ),
+    case("a table without rows", "1.jpg 2.jpg", Unlabeled(2), {"labels.csv": "image,label\n"}),
     case(
         "ISIC 2019",
         "ISIC_2019_Input/ISIC_2019_Input/ISIC_1.jpg ISIC_2019_Input/ISIC_2019_Input/ISIC_2.jpg",

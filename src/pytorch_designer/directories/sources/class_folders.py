@@ -156,7 +156,8 @@ def _names_of_no_class(tree: SourceTree, level: FolderListing, names: list[str])
     return _unclear(
         tree,
         level,
-        f"{_folders(found, 'The')} {'has' if len(found) == 1 else 'have'} images and no name of a class.",
+        f"{_folders(found, the='The')} {'has' if len(found) == 1 else 'have'} images, and "
+        f"{'a name that is no class' if len(found) == 1 else 'names that are no classes'}.",
         [f"{level.below(name)}/: {_counted(tree.num_images(level.below(name)), 'image')}" for name in names],
         "Give the folder whose folders are the classes.",
     )
@@ -205,7 +206,37 @@ def _folders_inside(tree: SourceTree, level: FolderListing, names: list[str]) ->
     return _unclear(tree, level, f"{what}: {_listed(sorted(insides))}.", examples, advice)
 
 
-_CHECKS = (_many_strays, _names_of_no_class, _split_beside_classes, _folders_inside, _files_without_images)
+def _masks_among_images(tree: SourceTree, level: FolderListing, names: list[str]) -> InvalidDatasetError | None:
+    """A mask beside images of a class, as in sets of breast ultrasound: `benign/1.png, benign/1_mask.png`."""
+    listings = (listing for name in names for listing in tree.below(level.below(name)))
+    masks = [mask for listing in listings for mask in _masks_in(listing.images)]
+    if not masks:
+        return None
+    advice = "Remove the masks, or put them into a folder that is not given."
+    return _unclear(tree, level, "Masks lie among the images of the classes.", masks, advice)
+
+
+def _masks_in(images: StringColumn) -> list[str]:
+    if not any(f"{ending}.".encode() in images.data for ending in _MASK_ENDINGS):  # nearly always: no string is made
+        return []
+    stems = {image.rpartition(".")[0] for image in images}
+    return [
+        image
+        for image in images
+        for ending in _MASK_ENDINGS
+        if (stem := image.rpartition(".")[0]).endswith(ending) and stem.removesuffix(ending) in stems
+    ]
+
+
+_MASK_ENDINGS = ("_mask", "_Mask", "_segmentation")
+_CHECKS = (
+    _many_strays,
+    _names_of_no_class,
+    _split_beside_classes,
+    _folders_inside,
+    _files_without_images,
+    _masks_among_images,
+)
 
 
 def _label_by_folder(tree: SourceTree, level: FolderListing, classes: tuple[str, ...]) -> ImageRows:
@@ -256,7 +287,7 @@ def _no_images(tree: SourceTree) -> InvalidDatasetError:
     return InvalidDatasetError(
         "There are no images in the directory.",
         where=tree.root / tree.levels[-1],
-        examples=(f"{number} files {kind}" for kind, number in kinds.most_common()),
+        examples=(f"{kind}: {_counted(number, 'file')}" for kind, number in kinds.most_common()),
         advice=f"{advice} An archive has to be the only file in the folder, and is not looked for inside another "
         "archive.",
         reason="no_images",

@@ -61,10 +61,10 @@ def read_label_table(tree: SourceTree, class_folders: Sequence[str]) -> ImageRow
     faults: list[InvalidDatasetError] = []
     files = tree.images(tree.levels[0])
     for name in _candidates(tree):
-        table = read_table(tree.root / name)
-        if table is None or not (table.rows or not table.has_header):
-            continue
         try:
+            table = read_table(tree.root / name)
+            if table is None or not (table.rows or not table.has_header):
+                continue
             labels = _read_columns(name, table, ImageIndex(files, name), must_be_named=bool(class_folders))
         except InvalidDatasetError as error:  # what this table holds does not matter if another one has the labels
             faults.append(error)

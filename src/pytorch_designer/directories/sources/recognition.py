@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 _NO_FAULT_OF_IMAGES = frozenset(
-    {"not_classification", "ambiguous_columns", "several_label_tables", "contradicting_labels"}
+    {"not_classification", "ambiguous_columns", "several_label_tables", "contradicting_labels", "malformed_table"}
 )
 
 

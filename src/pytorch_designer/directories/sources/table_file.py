@@ -145,7 +145,10 @@ def _json_lines(path: Path, text: str) -> list[Any]:
                 objects.append(json.loads(line))
             except (ValueError, RecursionError) as error:
                 raise InvalidDatasetError(
-                    f"Line {number} is not valid JSON: {error}", where=path, reason="malformed_table"
+                    f"Line {number} is not valid JSON: {error}",
+                    where=path,
+                    advice="Correct the line, or remove the file if it has nothing to do with the images.",
+                    reason="malformed_table",
                 ) from error
     return objects
 
@@ -154,8 +157,13 @@ def _read_json(path: Path, text: str, encoding: str) -> Table | None:
     """A list of objects, an object of labels by file, or the latter under `labels`, as FiftyOne has it."""
     try:
         document = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+    except (ValueError, RecursionError) as error:
+        raise InvalidDatasetError(
+            f"The file is not valid JSON: {error}",
+            where=path,
+            advice="Correct the file, or remove it if it has nothing to do with the images.",
+            reason="malformed_table",
+        ) from error
     if isinstance(document, list):
         is_tool = any(isinstance(item, dict) and isinstance(item.get("annotations"), list) for item in document)
         return None if is_tool else _read_objects(path, document, encoding)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytorch_designer.directories.sources.class_folders import (
-    folder_fault,
     folders_like_classes,
     has_class_folders,
     read_all_as_class_folders,
@@ -24,6 +23,7 @@ from pytorch_designer.directories.sources.foreign_layouts import (
 )
 from pytorch_designer.directories.sources.label_table import read_label_table
 from pytorch_designer.directories.sources.splits import has_own_labels, refuse_splits, split_folders
+from pytorch_designer.directories.sources.unclear_folders import folder_fault
 from pytorch_designer.errors import InvalidDatasetError
 from pytorch_designer.settings import settings
 

@@ -232,10 +232,12 @@ def _only_archive(path: Path, listing: FolderListing | None) -> Path | None:
 def _open_folder(path: Path, listing: FolderListing | None, *, takes_other_tasks: bool) -> ImageDirectory:
     if listing is None:
         return _open_typed(path, "", takes_other_tasks=takes_other_tasks)
+    levels: list[FolderListing] = []
     for level in single_folder_chain(path, listing):
         if META_FILE in level.others:
             return _open_typed(path, level.path, takes_other_tasks=takes_other_tasks)
-    tree = read_source_tree(path, listing)
+        levels.append(level)
+    tree = read_source_tree(path, levels)
     return _directory(path, "", recognize(tree, takes_other_tasks=takes_other_tasks))
 
 

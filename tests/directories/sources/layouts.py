@@ -76,6 +76,11 @@ VOC_XML = "<annotation><filename>1.jpg</filename><object><name>cat</name></objec
 
 CLASS_FOLDERS = [
     case(
+        "parts without a table",
+        "images_001/1.png images_002/2.png",
+        Refused("unclear_layout", ("images_001, images_002",)),
+    ),
+    case(
         "breast ultrasound",
         "benign/1.png benign/1_mask.png normal/2.png",
         Refused("unclear_layout", ("benign/1_mask.png",)),

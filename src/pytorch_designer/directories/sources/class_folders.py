@@ -15,15 +15,12 @@ that names the folder or file in the way.
 from __future__ import annotations
 
 import logging
-import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytorch_designer.directories.sources.folder_names import (
-    is_never_class,
-)
+from pytorch_designer.directories.sources.folder_names import are_parts, is_never_class
 from pytorch_designer.directories.sources.image_rows import ImageRows, Layout
 from pytorch_designer.directories.sources.source_tree import image_level
 from pytorch_designer.directories.sources.splits import split_folders
@@ -91,7 +88,7 @@ def folders_like_classes(tree: SourceTree) -> list[str]:
     """The folders with images that are classes if no file says otherwise; [] where their names are no classes'."""
     path = image_level(tree)
     names = tree.folders_with_images(path)
-    if len(names) < 2 or split_folders(tree) is not None or any(map(is_never_class, names)) or _are_parts(names):
+    if len(names) < 2 or split_folders(tree) is not None or any(map(is_never_class, names)) or are_parts(names):
         return []
     return names
 
@@ -112,12 +109,6 @@ def _label_by_folder(tree: SourceTree, level: FolderListing, classes: tuple[str,
     return ImageRows(Layout("Class folders", left_out=left_out), files, labels, classes, np.arange(len(files)))
 
 
-def _are_parts(names: list[str]) -> bool:
-    """Whether folders only divide the images: `images_001`, `images_002`, `part1`, `part2`, `batch_a`."""
-    stems = {re.sub(r"[\W_]*(\d+|[a-z])$", "", name.lower()) for name in names}
-    return len(stems) == 1 and any(word in next(iter(stems)) for word in ("part", "image", "img", "batch", "folder"))
-
-
 def _no_images(tree: SourceTree) -> InvalidDatasetError:
     kinds = Counter(
         name[name.rfind(".") :].lower() if "." in name else "without extension"
@@ -132,8 +123,7 @@ def _no_images(tree: SourceTree) -> InvalidDatasetError:
         "There are no images in the directory.",
         where=tree.root / tree.levels[-1],
         examples=(f"{kind}: {counted(number, 'file')}" for kind, number in kinds.most_common()),
-        advice=f"{advice} An archive has to be the only file in the folder, and is not looked for inside another "
-        "archive.",
+        advice=advice,
         reason="no_images",
     )
 

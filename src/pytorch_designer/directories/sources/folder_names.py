@@ -7,7 +7,10 @@ names with what is in the folders.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 TRAIN, VALIDATION, TEST, UNLABELED_PART, EVALUATION = "train", "validation", "test", "unlabeled", "evaluation"
 _ROLE_OF_WORD = {
@@ -25,6 +28,7 @@ _WORDS_WITHOUT_MEANING = frozenset(
 _CONTAINERS = frozenset(
     {"images", "image", "imgs", "img", "jpegimages", "data", "dataset", "files", "raw", "jpg", "jpeg", "png"}
 )
+_WORDS_OF_PARTS = ("part", "image", "img", "batch", "folder")
 _NEVER_CLASSES = frozenset(["images", "imgs", "jpegimages", "annotations", "labels"])
 _ABOUT_IMAGES = frozenset(
     {
@@ -64,3 +68,9 @@ def is_never_class(name: str) -> bool:
 def is_about_images(name: str) -> bool:
     """Whether a folder of this name, if there are no images in it, holds labels, documents or programs."""
     return name.lower() in _ABOUT_IMAGES
+
+
+def are_parts(names: Sequence[str]) -> bool:
+    """Whether folders only divide the images: `images_001`, `images_002`; `part1`, `part2`; `batch_a`, `batch_b`."""
+    stems = {re.sub(r"[\W_]*(\d+|[a-z])$", "", name.lower()) for name in names}
+    return len(names) > 1 and len(stems) == 1 and any(word in next(iter(stems)) for word in _WORDS_OF_PARTS)

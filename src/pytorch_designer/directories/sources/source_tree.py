@@ -14,7 +14,7 @@ from pytorch_designer.storage.folder_listing import FolderListing, list_folder, 
 from pytorch_designer.storage.string_column import StringColumn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 
@@ -91,15 +91,19 @@ class SourceTree:
         return numbers
 
 
-def read_source_tree(root: Path, top: FolderListing | None = None) -> SourceTree:
-    """List the folder `root`, whose own listing may be known, and all below it.
+def read_source_tree(root: Path, chain: Sequence[FolderListing] | None = None) -> SourceTree:
+    """List the folder `root` and all below it.
+
+    Args:
+        root: The folder.
+        chain: What `single_folder_chain` yields for it, where that has been listed already.
 
     Raises:
         InvalidDatasetError: A folder cannot be read, or holds a link of a refused kind.
     """
-    chain = list(single_folder_chain(root, list_folder(root, "") if top is None else top))
-    listings = [*chain[:-1], *list_tree(root, chain[-1])]
-    return SourceTree(root, {listing.path: listing for listing in listings}, tuple(level.path for level in chain))
+    levels = list(single_folder_chain(root, list_folder(root, ""))) if chain is None else chain
+    listings = [*levels[:-1], *list_tree(root, levels[-1])]
+    return SourceTree(root, {listing.path: listing for listing in listings}, tuple(level.path for level in levels))
 
 
 def image_level(tree: SourceTree) -> str:

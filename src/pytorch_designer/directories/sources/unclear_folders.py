@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytorch_designer.directories.sources.folder_names import (
     UNLABELED_PART,
+    are_parts,
     is_about_images,
     is_container,
     is_never_class,
@@ -73,7 +74,7 @@ def _many_strays(tree: SourceTree, level: FolderListing, names: list[str]) -> In
 
 
 def _names_of_no_class(tree: SourceTree, level: FolderListing, names: list[str]) -> InvalidDatasetError | None:
-    found = [name for name in names if is_never_class(name)]
+    found = names if are_parts(names) else [name for name in names if is_never_class(name)]
     if not found:
         return None
     return _unclear(

@@ -12,7 +12,6 @@ is another image: `dog/1.jpg` is not `cat/1.jpg`, even if that is the only `1.jp
 from __future__ import annotations
 
 import unicodedata
-from collections import defaultdict
 from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -20,11 +19,16 @@ from urllib.parse import unquote
 from pytorch_designer.directories.sources.folder_names import is_container, split_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from pytorch_designer.storage.string_column import StringColumn
 
 MISSING, AMBIGUOUS = -1, -2
+_MAX_CHOICE = 64
+_HERE = ("", ".", "..")
+_SPECIAL = frozenset("/\\%?")
+_Rows = dict[str, "int | list[int]"]
+"""The row of each key, or the rows of one that is there several times."""
 
 
 class ImageIndex:
@@ -44,43 +48,50 @@ class ImageIndex:
 
     def find(self, name: str) -> int:
         """The row of the image that `name` means, `MISSING` or `AMBIGUOUS`."""
-        row = self._exact.get(f"{self._beside}/{name}" if self._beside else name)
-        if row is not None:
-            return row
         for parts in _readings(name):
-            row = self._find_parts(parts)
-            if row != MISSING:
-                return row
+            last = parts[-1].lower()
+            rows = self._by_name.get(last)
+            if rows is None:
+                rows = self._by_stem.get(last)
+            if isinstance(rows, int):
+                if len(parts) == 1 or self._fit(parts, self.files[rows])[0]:
+                    return rows
+            elif rows is not None:
+                row = self._choose(name, parts, rows)
+                if row != MISSING:
+                    return row
         return MISSING
 
     @cached_property
-    def _exact(self) -> dict[str, int]:
-        return {file: row for row, file in enumerate(self.files)}
+    def _by_name(self) -> _Rows:
+        return _rows_by_key(_tail(file, 1) for file in self.files)
 
     @cached_property
-    def _by_name(self) -> dict[str, list[int]]:
-        """Rows by the last part of their path, and by that without its extension."""
-        rows: dict[str, list[int]] = defaultdict(list)
-        for row, file in enumerate(self.files):
-            last = _key(file.rpartition("/")[2])
-            rows[last].append(row)
-            stem = last.rpartition(".")[0]
-            if stem:
-                rows[stem].append(row)
-        return dict(rows)
+    def _by_stem(self) -> _Rows:
+        return _rows_by_key(_tail(file, 1).rpartition(".")[0] for file in self.files)
 
-    def _find_parts(self, parts: list[str]) -> int:
-        candidates = self._by_name.get(_key(parts[-1]), ())
-        if not candidates:
-            return MISSING
-        if len(parts) == 1 == len(candidates):
-            return candidates[0]
-        fitting = [(self._fit(parts, self.files[row]), row) for row in candidates]
+    @cached_property
+    def _by_folder_and_name(self) -> _Rows:
+        return _rows_by_key(_tail(file, 2) for file in self.files)
+
+    @cached_property
+    def _by_path(self) -> dict[str, int]:
+        return {file: row for row, file in enumerate(self.files)}
+
+    def _choose(self, name: str, parts: list[str], rows: list[int]) -> int:
+        """The one of several rows that a name fits best."""
+        exact = self._by_path.get(f"{self._beside}/{name}" if self._beside else name)
+        if exact is not None:
+            return exact
+        narrowed = self._by_folder_and_name.get("/".join(parts[-2:]).lower(), rows)
+        if isinstance(narrowed, int):
+            return narrowed if self._fit(parts, self.files[narrowed])[0] else MISSING
+        if len(narrowed) > _MAX_CHOICE:
+            return AMBIGUOUS
+        fitting = [(self._fit(parts, self.files[row]), row) for row in narrowed]
         best = max(fit for fit, _ in fitting)
-        if best[0] == 0:
-            return MISSING
-        rows = [row for fit, row in fitting if fit == best]
-        return rows[0] if len(rows) == 1 else AMBIGUOUS
+        found = [row for fit, row in fitting if fit == best and fit[0]]
+        return found[0] if len(found) == 1 else AMBIGUOUS if found else MISSING
 
     def _fit(self, name: list[str], file: str) -> tuple[int, bool, bool, bool, bool]:
         """How well a name fits a path: parts that agree, 0 where others contradict; then what decides a tie."""
@@ -108,8 +119,28 @@ def climbs(name: str, list_name: str) -> bool:
     return False
 
 
+def _tail(file: str, num_parts: int) -> str:
+    """The last parts of a path, as a key."""
+    return _normal("/".join(file.rsplit("/", num_parts)[-num_parts:])).lower()
+
+
+def _rows_by_key(keys: Iterable[str]) -> _Rows:
+    rows: _Rows = {}
+    for row, key in enumerate(keys):
+        before = rows.setdefault(key, row)
+        if isinstance(before, list):
+            before.append(row)
+        elif before != row:
+            rows[key] = [before, row]
+    rows.pop("", None)
+    return rows
+
+
 def _readings(name: str) -> Iterator[list[str]]:
     """The parts of a path or address; also with its percent escapes resolved."""
+    if name.isascii() and name not in _HERE and not _SPECIAL.intersection(name):
+        yield [name]  # as nearly all
+        return
     texts = [name]
     if "%" in name:
         texts.append(unquote(name))
@@ -123,7 +154,3 @@ def _readings(name: str) -> Iterator[list[str]]:
 
 def _normal(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFC", text)
-
-
-def _key(name: str) -> str:
-    return _normal(name).lower()

@@ -119,8 +119,10 @@ class _LabelTable:
         classes = tuple(sorted({text for text in self.labels.values() if text}))
         code_of = {text: number for number, text in enumerate(classes)} | {"": UNLABELED}
         codes = np.fromiter(map(code_of.get, self.labels.values()), dtype=np.int32, count=len(self.labels))
-        named = set(self.images)
-        left_out = tree.left_out(lambda listing: [file for file in listing.images if file not in named], self.name)
+        is_unused = np.ones(len(self.index.files), dtype=bool)
+        is_unused[np.fromiter(self.labels, dtype=np.int64, count=len(self.labels))] = False
+        unused = set(self.index.files.take(np.flatnonzero(is_unused)))
+        left_out = tree.left_out(lambda listing: [file for file in listing.images if file in unused], self.name)
         layout = Layout("Table of labels", self._source(), left_out)
         ids = np.arange(len(codes), dtype=np.int64)
         return ImageRows(layout, self.images, codes if classes else None, classes, ids)

@@ -141,11 +141,8 @@ def _readings(name: str) -> Iterator[list[str]]:
     if name.isascii() and name not in _HERE and not _SPECIAL.intersection(name):
         yield [name]  # as nearly all
         return
-    texts = [name]
-    if "%" in name:
-        texts.append(unquote(name))
-    if "?" in name:
-        texts.append(name.partition("?")[0])
+    path = name.partition("?")[0]
+    texts = dict.fromkeys((name, path, unquote(name), unquote(path)))
     for text in texts:
         parts = [part for part in _normal(text).replace("\\", "/").split("/") if part not in {"", ".", ".."}]
         if parts:

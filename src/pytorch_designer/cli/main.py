@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pytorch_designer import __version__
 from pytorch_designer.cli.boundary import run_guarded
 from pytorch_designer.cli.console import configure_console
+from pytorch_designer.system.openmp import bound_spinning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -90,6 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{PROGRAM} {__version__}")
         return 0
     configure_console()
+    bound_spinning()
     if name in _OTHER_COMMANDS:
         command, _ = _OTHER_COMMANDS[name]
         return run_guarded(partial(command, rest))

@@ -3,13 +3,14 @@
 Supported sources, tried in this order (docs/formats.md):
 
     _meta.yaml, images.lst, _schema.json, image/...   the typed directory, as written here and by the old designer
-    labels.json, images                               a COCO json beside images, one class per image
+    labels.json, images                               a COCO json, one class per image
+    labels.csv, images                                a table of files and labels
     cat/1.jpg, dog/2.jpg                              class folders
     1.jpg, sub/2.jpg                                  images without labels
     pets.zip                                          an archive of any of these, alone or alone in a folder
 
-If a folder holds nothing but one folder, that one is opened. 1.3 million images open in seconds and take about 40 bytes
-each: there is no Python object per image.
+Splits of a dataset and layouts of other tools are refused by name. If a folder holds nothing but one folder, that one
+is opened. 1.3 million images open in seconds and take about 40 bytes each: there is no Python object per image.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ import numpy as np
 from pytorch_designer.directories.image_manifest import Manifest, read_manifest
 from pytorch_designer.directories.image_schema import GAP_CLASS, ImageSchema, read_schema
 from pytorch_designer.directories.meta import read_meta
-from pytorch_designer.directories.sources.class_folders import scan_image_folders
-from pytorch_designer.directories.sources.coco import find_coco_file, read_coco
 from pytorch_designer.directories.sources.image_rows import UNLABELED, ImageRows, Layout
+from pytorch_designer.directories.sources.recognition import recognize
 from pytorch_designer.directories.sources.referenced_files import check_referenced_files
+from pytorch_designer.directories.sources.source_tree import read_source_tree
 from pytorch_designer.errors import InvalidDatasetError, NotLabeledDatasetError
 from pytorch_designer.storage.archives import extract_archive, is_archive
 from pytorch_designer.storage.folder_listing import list_folder, single_folder_chain
@@ -230,17 +231,11 @@ def _only_archive(path: Path, listing: FolderListing | None) -> Path | None:
 def _open_folder(path: Path, listing: FolderListing | None, *, takes_other_tasks: bool) -> ImageDirectory:
     if listing is None:
         return _open_typed(path, "", takes_other_tasks=takes_other_tasks)
-    top = before = listing
     for level in single_folder_chain(path, listing):
         if META_FILE in level.others:
             return _open_typed(path, level.path, takes_other_tasks=takes_other_tasks)
-        coco = find_coco_file(path, level)
-        if coco is not None:
-            return _directory(path, level.path, read_coco(*coco, takes_other_tasks=takes_other_tasks))
-        top, before = level, top
-    if len(top.images):  # a folder of images that is alone is a class, not a level to descend
-        top = before
-    return _directory(path, "", scan_image_folders(path, top))
+    tree = read_source_tree(path, listing)
+    return _directory(path, "", recognize(tree, takes_other_tasks=takes_other_tasks))
 
 
 def _open_typed(source: Path, folder: str, *, takes_other_tasks: bool) -> ImageDirectory:

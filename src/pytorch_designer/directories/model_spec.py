@@ -235,12 +235,16 @@ def _refuse_other_flavors(content: dict[str, Any], path: Path) -> None:
     if not isinstance(flavor, dict) or flavor.get("name") != "pytorch":
         found = flavor.get("name") if isinstance(flavor, dict) else flavor
         raise InvalidModelDirectoryError(
-            f"The model's flavor is {describe_value(found)}, not 'pytorch'.", where=path, advice=_UNSAFE_ADVICE, reason="flavor"
+            f"The model's flavor is {describe_value(found)}, not 'pytorch'.",
+            where=path,
+            advice=_UNSAFE_ADVICE,
+            reason="flavor",
         )
     method = flavor.get("serialization_method")
     if method not in ("state_dict", "safetensors", "none"):
         raise InvalidModelDirectoryError(
-            f"The model's serialization_method is {describe_value(method)}; known are state_dict, safetensors and none.",
+            f"The model's serialization_method is {describe_value(method)}; known are state_dict, safetensors and "
+            "none.",
             where=path,
             advice=_UNSAFE_ADVICE,
             reason="flavor",

@@ -88,7 +88,7 @@ def parse_yaml(data: bytes) -> Any:
         place = "" if mark is None else f", line {mark.line + 1}"
         raise ValueError(shorten(f"{error.problem or error.context}{place}", _TEXT_LIMIT)) from error
     except (yaml.YAMLError, ValueError) as error:
-        raise ValueError(shorten(str(error), _TEXT_LIMIT)) from error
+        raise ValueError(shorten(str(error).split("\n", 1)[0], _TEXT_LIMIT)) from error
     finally:
         if loader is not None:
             loader.dispose()

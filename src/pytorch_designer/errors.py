@@ -34,6 +34,7 @@ these errors into an exit code, a message and `error_info.json`.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -98,6 +99,21 @@ class DesignerError(Exception):
         if self.advice:
             lines.append(f"  What to do: {self.advice}")
         return "\n".join(lines)
+
+    def rename_folder(self, folder: str, archive: str) -> None:
+        """Name the archive and the member instead of the temporary folder that the archive was extracted into."""
+        inside = f"{folder}{os.sep}"
+
+        def renamed(text: str) -> str:
+            return text.replace(inside, "").replace(folder, archive)
+
+        self.what, self.advice = renamed(self.what), renamed(self.advice)
+        self.examples = tuple(renamed(example) for example in self.examples)
+        if self.where is not None and self.where.startswith(inside):
+            self.where = f"{archive}, member {self.where.removeprefix(inside)}"
+        elif self.where is not None:
+            self.where = renamed(self.where)
+        self.args = (self.what,)
 
     def to_dict(self) -> dict[str, Any]:
         """The error as plain data, the content of `error_info.json`."""

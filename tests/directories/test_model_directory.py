@@ -123,7 +123,7 @@ def test_specification_that_is_no_plain_yaml_is_refused(tmp_path: Path, text: st
 
 def test_specification_of_many_megabytes_is_refused(tmp_path: Path) -> None:
     _write_directory(tmp_path, {**UNTRAINED_SPEC, "padding": "x" * 2_000_000})
-    assert _reason(tmp_path) == "bad_spec"
+    assert _reason(tmp_path) == "too_large"
 
 
 def test_all_wrong_keys_are_named_at_once(tmp_path: Path) -> None:

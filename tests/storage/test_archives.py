@@ -100,12 +100,18 @@ def test_opening_without_extraction_refuses_an_archive(tmp_path: Path) -> None:
     assert caught.value.reason == "not_a_directory"
 
 
-def test_an_archive_inside_the_archive_stays_closed(tmp_path: Path) -> None:
-    inner = pack(tmp_path / "inner.zip", [("cat/1.png", PNG)]).read_bytes()
-    archive = pack(tmp_path / "outer.zip", [("inner.zip", inner)])
-    with pytest.raises(InvalidDatasetError) as caught, open_image_source(archive):
-        pass
-    assert caught.value.reason == "no_images"
+@pytest.mark.parametrize("folder", ["", "data/"])
+@pytest.mark.parametrize("inner", ["inner.zip", "inner.7z"])
+def test_an_archive_inside_the_archive_stays_closed(tmp_path: Path, inner: str, folder: str) -> None:
+    content = pack(tmp_path / "inner.zip", [("cat/1.png", PNG)]).read_bytes()
+    archive = pack(tmp_path / "outer.zip", [(f"{folder}{inner}", content), ("readme.txt", b"")])
+    (tmp_path / "inner.zip").unlink()
+    for path in (archive, tmp_path):
+        with pytest.raises(InvalidDatasetError) as caught, open_image_source(path):
+            pass
+        assert caught.value.reason == "inner_archive"
+        assert caught.value.where == str(archive)
+        assert caught.value.examples == (f"{folder}{inner}",)
 
 
 @pytest.mark.parametrize("extension", [".zip", ".tar.gz"])

@@ -6,8 +6,8 @@
                              ...
 
 The `reason` of the error tells in which way a directory is not a typed directory: "missing_directory",
-"not_a_directory", "empty_directory", "missing_meta", "malformed_meta", "missing_type", "wrong_type"; "path_outside" where
-`_meta.yaml` is a link that leaves the directory.
+"not_a_directory", "empty_directory", "missing_meta", "malformed_meta", "missing_type", "wrong_type";
+"path_outside" where `_meta.yaml` is a link that leaves the directory.
 """
 
 from __future__ import annotations

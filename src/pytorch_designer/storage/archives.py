@@ -21,6 +21,7 @@ import os
 import stat
 import struct
 import tarfile
+import tempfile
 import zipfile
 import zlib
 from contextlib import contextmanager
@@ -29,10 +30,11 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
-from pytorch_designer.errors import FailedToWriteOutputsError, InvalidDatasetError
+from pytorch_designer.errors import DesignerError, FailedToWriteOutputsError, InvalidDatasetError
 from pytorch_designer.storage.folder_listing import is_skipped
 from pytorch_designer.storage.paths import path_fault, reading_errors
 from pytorch_designer.storage.retrying import is_file, open_retrying, retrying
+from pytorch_designer.storage.stopped_folder import removed_when_stopped
 from pytorch_designer.storage.tar_members import MemberContent, TarReader
 from pytorch_designer.storage.zstandard_files import open_zstandard
 
@@ -61,8 +63,9 @@ class ExtractionLimits:
     """Limits that an archive of images never exceeds, but a decompression bomb does, in decompressed bytes."""
 
     max_entries: int = 4_000_000
-    max_folders: int = 200_000  # a hundred thousand take half a minute, the largest public dataset has 22,000
     max_depth: int = 64
+    free_folders: int = 10_000  # making and removing a folder takes up to a millisecond
+    max_folders_per_file: int = 4  # beyond those: a dataset may have an image per folder, and folders around them
     max_total_bytes: int = 1 << 40
     max_ratio: float = 200.0  # images are compressed already; blank bitmaps reach about 100
     ratio_free_bytes: int = 64 << 20  # the ratio does not matter below this total
@@ -83,6 +86,30 @@ def is_archive(path: Path) -> bool:
         return is_file(path)
 
 
+@contextmanager
+def extracted_archive(archive: Path) -> Iterator[Path]:
+    """A temporary folder with the content of `archive`, removed when the context ends, by SIGTERM too.
+
+    Named errors that are raised in the context and name the folder, or what is in it, name the archive instead and the
+    member.
+
+    Raises:
+        InvalidDatasetError: The archive is unsafe or damaged; see the module's docstring.
+        FailedToWriteOutputsError: The temporary folder cannot hold the content.
+        MissingExtraError: The archive is compressed with Zstandard, and there is no module for it.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="pytorch-designer-", ignore_cleanup_errors=True) as folder,
+        removed_when_stopped(Path(folder)),
+    ):
+        try:
+            extract_archive(archive, Path(folder))
+            yield Path(folder)
+        except DesignerError as error:
+            error.rename_folder(folder, str(archive))
+            raise
+
+
 def extract_archive(archive: Path, target: Path, limits: ExtractionLimits = DEFAULT_LIMITS) -> None:
     """Extract `archive` into the folder `target`, which is there and empty.
 
@@ -98,6 +125,7 @@ def extract_archive(archive: Path, target: Path, limits: ExtractionLimits = DEFA
             _extract_zip(extraction)
         else:
             _extract_tar(extraction)
+        extraction.make_folders()
 
 
 @dataclass
@@ -108,8 +136,10 @@ class _Extraction:
     target: Path
     limits: ExtractionLimits
     num_entries: int = 0
+    num_files: int = 0
     total_bytes: int = 0
     folders: set[Path] = field(default_factory=set)
+    empty_folders: dict[Path, str] = field(default_factory=dict)  # with the member's name; not made yet
     archive_bytes: int = field(init=False)
     max_bytes: float = field(init=False)
 
@@ -144,20 +174,30 @@ class _Extraction:
         if self.total_bytes > self.max_bytes:
             raise self._too_large(f"{self.max_bytes:,.0f} bytes", member)
 
-    def make_folder(self, path: Path, member: str) -> None:
+    def add_folder(self, path: Path, member: str) -> None:
+        """Make the folder, at the end, unless a file is in it."""
+        self.empty_folders[path] = member
+
+    def make_folders(self) -> None:
+        for path, member in self.empty_folders.items():
+            self._make_folder(path, member)
+
+    def _make_folder(self, path: Path, member: str) -> None:
         missing = []
         while path != self.target and path not in self.folders:
             missing.append(path)
             path = path.parent
+        most = self.limits.free_folders + self.limits.max_folders_per_file * self.num_files
+        if len(self.folders) + len(missing) > most:
+            raise self._too_large(f"{most:,} folders with {self.num_files:,} files", member)
         for folder in reversed(missing):
-            if len(self.folders) >= self.limits.max_folders:
-                raise self._too_large(f"{self.limits.max_folders:,} folders", member)
             with self._writing(member):
                 folder.mkdir()
             self.folders.add(folder)
 
     def write(self, source: IO[bytes] | MemberContent, path: Path, member: str) -> None:
-        self.make_folder(path.parent, member)
+        self.num_files += 1
+        self._make_folder(path.parent, member)
         with self._writing(member):
             stream = path.open("xb")
         with stream:
@@ -211,7 +251,7 @@ def _extract_zip(extraction: _Extraction) -> None:
             if path is None:
                 continue
             if name.endswith("/"):
-                extraction.make_folder(path, name)
+                extraction.add_folder(path, name)
                 continue
             with archive.open(info) as source:
                 extraction.write(source, path, name)
@@ -252,7 +292,7 @@ def _extract_tar(extraction: _Extraction) -> None:
             if path is None:
                 continue
             if member.isdir():
-                extraction.make_folder(path, member.name)
+                extraction.add_folder(path, member.name)
             else:
                 extraction.write(source, path, member.name)
 

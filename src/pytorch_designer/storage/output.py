@@ -29,19 +29,16 @@ from filelock import Timeout
 
 from pytorch_designer.errors import FailedToWriteOutputsError
 from pytorch_designer.storage.locking import held_lock
-from pytorch_designer.storage.paths import path_fault
-from pytorch_designer.storage.regular_files import NotARegularFileError, kind_of
-from pytorch_designer.storage.retrying import open_retrying
+from pytorch_designer.storage.regular_files import kind_of
+from pytorch_designer.storage.unfinished_renames import COMMIT_FILE, read_unfinished_renames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 META_FILE = "_meta.yaml"
 STAGING_FOLDER = ".staging"
 CHECKPOINT_FOLDER = ".checkpoint"
 LOCK_FILE = ".lock"
-_COMMIT_FILE = "COMMIT"
-_MAX_COMMIT_BYTES = 1 << 20
 _MAX_SINGLE_FLUSHES = 1000
 _NO_FOLDER_FLUSH = {errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.ENOTSUP}  # some network mounts flush files only
 _OWN_ENTRIES = {STAGING_FOLDER, CHECKPOINT_FOLDER, LOCK_FILE}
@@ -230,8 +227,9 @@ def _refuse_occupied(path: Path) -> None:
         if os.path.lexists(path / LOCK_FILE):
             with ExitStack() as lock:
                 _acquire(lock, path)
-        if path.exists() and not (path / META_FILE).exists():
-            _refuse_entries(path, _half_moved(path))
+        unfinished = read_unfinished_renames(path / STAGING_FOLDER, _OWN_ENTRIES)
+        if path.exists() and not (path / META_FILE).exists() and not unfinished:
+            _refuse_entries(path)
 
 
 def _refuse_file(path: Path) -> None:
@@ -241,38 +239,8 @@ def _refuse_file(path: Path) -> None:
         )
 
 
-def _half_moved(path: Path) -> list[str]:
-    """The entries that a killed run was about to move into the output folder `path`.
-
-    Raises:
-        FailedToWriteOutputsError: The list of them is not one that a run wrote: it names something else than entries of
-            this folder, or is no file.
-    """
-    staging = path / STAGING_FOLDER
-    commit = staging / _COMMIT_FILE
-    if staging.is_symlink() or not staging.is_dir() or not os.path.lexists(commit):
-        return []
-    names: list[str] | None = None
-    if not commit.is_symlink():
-        with suppress(NotARegularFileError, UnicodeDecodeError), open_retrying(commit) as stream:
-            names = stream.read(_MAX_COMMIT_BYTES).decode("utf-8").split("\n")
-    if names is None or not all(_is_entry(name) for name in names):
-        raise FailedToWriteOutputsError(
-            "The output folder holds a list of unfinished renames that no run of this program wrote; nothing in the "
-            "folder was changed.",
-            where=commit,
-            advice=f"Name a new or empty folder, or remove {STAGING_FOLDER} from this one.",
-            reason="not_empty",
-        )
-    return names
-
-
-def _is_entry(name: str) -> bool:
-    return path_fault(name) is None and not {"/", "\\"} & set(name) and name not in {".", *_OWN_ENTRIES}
-
-
-def _refuse_entries(path: Path, half_moved: Collection[str] = ()) -> None:
-    occupied = sorted(entry.name for entry in path.iterdir() if entry.name not in {*_OWN_ENTRIES, *half_moved})
+def _refuse_entries(path: Path) -> None:
+    occupied = sorted(entry.name for entry in path.iterdir() if entry.name not in _OWN_ENTRIES)
     if occupied:
         raise FailedToWriteOutputsError(
             "The output folder is not empty; nothing in it was changed.",
@@ -343,7 +311,7 @@ def _commit(paths: tuple[Path, ...]) -> None:
     entries = {path: _entries_in_order(path / STAGING_FOLDER) for path in paths}
     _flush_to_disk([file for path in paths for file in (path / STAGING_FOLDER).rglob("*") if file.is_file()])
     for path, names in entries.items():
-        write_atomically(path / STAGING_FOLDER / _COMMIT_FILE, "\n".join(names).encode())
+        write_atomically(path / STAGING_FOLDER / COMMIT_FILE, "\n".join(names).encode())
     moves = [(path, name) for path, names in entries.items() for name in names[:-1]]
     moves += [(path, META_FILE) for path in paths]
     try:
@@ -374,9 +342,9 @@ def _flush_to_disk(files: list[Path]) -> None:
 
 
 def _clear_staging(path: Path) -> None:
-    half_moved = _half_moved(path)
+    unfinished = read_unfinished_renames(path / STAGING_FOLDER, _OWN_ENTRIES)
     if not (path / META_FILE).exists():
-        for name in half_moved:
+        for name in unfinished:
             _remove(path / name)
     if os.path.lexists(path / STAGING_FOLDER):
         _remove(path / STAGING_FOLDER)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _BLOCK_BYTES = 512
 _CHUNK_BYTES = 1 << 20
-_MAX_EXTENDED_BYTES = 1 << 20  # a path has at most some thousand
+_MAX_EXTENDED_BYTES = 1 << 17  # a path has some thousand, and an attribute of a file at most half of this
 _ENCODING, _ERRORS = "utf-8", "surrogateescape"
 _PAX_TYPES = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
 _SPARSE_KEYS = "GNU.sparse."

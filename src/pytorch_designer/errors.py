@@ -334,5 +334,6 @@ def describe_value(value: object, limit: int = 60) -> str:
         return repr(value)
     if isinstance(value, int):
         return repr(value) if value.bit_length() <= 64 else "a number of more than 64 bits"
-    kinds = {dict: "a mapping", list: "a list"}
-    return kinds.get(type(value), f"a {type(value).__name__}")
+    if isinstance(value, dict):
+        return "a mapping"
+    return f"a {type(value).__name__}"

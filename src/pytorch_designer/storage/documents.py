@@ -116,9 +116,7 @@ class _BoundedLoader(yaml.SafeLoader):
         self._depth += 1
         if self._depth > _MAX_DEPTH:
             raise yaml.YAMLError(f"it is nested more than {_MAX_DEPTH} levels deep")
-        if not isinstance(event, yaml.AliasEvent):
-            self._sizes.pop(anchor, None)
-        node: yaml.Node | None = super().compose_node(parent, index)  # type: ignore[no-untyped-call]
+        node: yaml.Node | None = super().compose_node(parent, index)
         self._depth -= 1
         if anchor is not None:
             self._sizes[anchor] = self._num_nodes - before

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _BLOCK_BYTES = 512
 _CHUNK_BYTES = 1 << 20
 _MAX_EXTENDED_BYTES = 1 << 17  # a path has some thousand, and an attribute of a file at most half of this
+_MAX_EXTENDED = 16  # programs write at most four
 _ENCODING, _ERRORS = "utf-8", "surrogateescape"
 _PAX_TYPES = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
 _SPARSE_KEYS = "GNU.sparse."
@@ -51,13 +52,18 @@ class TarReader:
         """Each member with its content, which is there until the next member is asked for."""
         for_all: dict[str, str] = {}
         for_next: dict[str, str] = {}
+        num_extended = 0
         while (header := self._read_header()) is not None:
             if header.type in (*_PAX_TYPES, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK):
+                num_extended += 1
+                if num_extended > _MAX_EXTENDED:
+                    raise tarfile.ReadError(f"more than {_MAX_EXTENDED} headers speak of one member")
                 facts = self._read_extended(header)
                 (for_all if header.type == tarfile.XGLTYPE else for_next).update(facts)
                 continue
             self._apply(header, for_all | for_next)
             for_next.clear()
+            num_extended = 0
             content = MemberContent(self._content, header.size if _has_content(header) else 0)
             yield header, content
             self._skip(content.num_left + -content.size % _BLOCK_BYTES)

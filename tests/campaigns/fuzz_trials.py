@@ -52,6 +52,14 @@ _EXTREME_TOKENS = (
 )  # fmt: skip
 
 
+_COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
+    ".tar": bytes,
+    ".tar.gz": gzip.compress,
+    ".tar.bz2": bz2.compress,
+    ".tar.xz": lzma.compress,
+}
+
+
 class FaultError(AssertionError):
     """A damaged input led to what no input may lead to."""
 
@@ -201,7 +209,7 @@ def _damaged_archive(dice: np.random.Generator) -> tuple[str, bytes]:
         files = _zips()
         content = bytearray(files[dice.integers(len(files))])
         return extension, bytes(mutate(content, dice))
-    compress = {".tar": bytes, ".tar.gz": gzip.compress, ".tar.bz2": bz2.compress, ".tar.xz": lzma.compress}[extension]
+    compress = _COMPRESSIONS[extension]
     files = _tars()
     content = bytearray(files[dice.integers(len(files))])
     if dice.random() < 0.3 and extension != ".tar":

@@ -45,7 +45,6 @@ _TENSOR_NAMES = frozenset(
     }
 )
 _STORAGE_NAME = re.compile(r"torch \w{1,20}Storage")
-_SAFETENSORS_SUFFIX = ".safetensors"
 # What weight files hold beside the numbers, rounded up: names, shapes, alignment.
 _HEADER_BYTES = 1 << 20
 _HEADER_BYTES_PER_TENSOR = 1 << 10
@@ -85,7 +84,7 @@ def check_weight_file(path: Path, *networks: nn.Module) -> None:
     with reading_errors(path, InvalidModelDirectoryError), open_retrying(path) as stream:
         num_bytes = stream.seek(0, os.SEEK_END)
         stream.seek(0)
-        claimed_bytes = int.from_bytes(stream.read(8), "little") if path.suffix == _SAFETENSORS_SUFFIX else 0
+        claimed_bytes = int.from_bytes(stream.read(8), "little")  # of a state dict this is beyond any size
     if num_bytes > most_bytes or header_bytes < claimed_bytes <= num_bytes:
         raise InvalidModelDirectoryError(
             f"The weight file has {num_bytes:,} bytes, and the network that the model specifies takes at most "

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 MAX_EXAMPLES = 5
 MAX_FAULTS = 50  # for a file written by hand, whose author corrects everything at once
 _MAX_TEXT = 500
+_MAX_WHAT = 2000
 
 
 class DesignerError(Exception):
@@ -74,14 +75,14 @@ class DesignerError(Exception):
         reason: str | None = None,
     ) -> None:
         offending = list(examples)
-        self.what = what
+        self.what = what if len(what) <= _MAX_WHAT else what[: _MAX_WHAT - 3] + "..."
         self.where = None if where is None else str(where)
         self.advice = self.default_advice if advice is None else advice
         self.examples = tuple(shorten(str(item)) for item in offending[: self.max_examples])
         self.num_offending = len(offending)
         self.reason = reason
         self.faults: tuple[Any, ...] = ()
-        super().__init__(what)
+        super().__init__(self.what)
 
     @property
     def name(self) -> str:

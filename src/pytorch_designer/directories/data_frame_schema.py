@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.errors import InvalidDatasetError
-from pytorch_designer.storage.documents import read_json
+from pytorch_designer.storage.bounded_documents import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from pytorch_designer.errors import describe_value, shorten
-from pytorch_designer.storage.documents import parse_yaml
+from pytorch_designer.storage.bounded_documents import parse_yaml
 from pytorch_designer.storage.output import META_FILE
 from pytorch_designer.storage.paths import check_directory, read_bounded, reading_errors, resolve_inside
 from pytorch_designer.storage.retrying import retrying

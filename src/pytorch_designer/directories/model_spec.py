@@ -30,7 +30,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, S
 from pytorch_designer.directories.image_schema import MAX_CLASSES
 from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.errors import InvalidModelDirectoryError, describe_value
-from pytorch_designer.storage.documents import parse_yaml
+from pytorch_designer.storage.bounded_documents import parse_yaml
 from pytorch_designer.storage.paths import read_bounded
 
 if TYPE_CHECKING:

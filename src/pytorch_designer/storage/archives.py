@@ -282,7 +282,7 @@ def _num_disks(archive: Path) -> int:
 
 
 def _extract_tar(extraction: _Extraction) -> None:
-    with open_retrying(extraction.archive) as raw, _decompressed(raw) as content:
+    with open_retrying(extraction.archive) as raw, _decompressed(raw, extraction.archive) as content:
         for member, source in TarReader(content, partial(extraction.count, member="between two members")):
             if member.type == tarfile.GNUTYPE_SPARSE:
                 raise extraction.refusal("a member is a sparse file", member.name, "member_kind")
@@ -297,7 +297,7 @@ def _extract_tar(extraction: _Extraction) -> None:
                 extraction.write(source, path, member.name)
 
 
-def _decompressed(raw: IO[bytes]) -> IO[bytes]:
+def _decompressed(raw: IO[bytes], path: Path) -> IO[bytes]:
     magic = raw.read(6)
     raw.seek(0)
     if magic.startswith(b"\x1f\x8b"):
@@ -307,7 +307,7 @@ def _decompressed(raw: IO[bytes]) -> IO[bytes]:
     if magic.startswith(b"\xfd7zXZ\0"):
         return cast("IO[bytes]", lzma.LZMAFile(raw))
     if magic.startswith(b"\x28\xb5\x2f\xfd"):
-        return open_zstandard(raw)
+        return open_zstandard(raw, path)
     return raw
 
 

@@ -254,7 +254,7 @@ def _refuse_entries(path: Path) -> None:
 def _acquire(lock: ExitStack, path: Path) -> None:
     if os.path.lexists(path / LOCK_FILE) and not stat.S_ISREG(mode := os.lstat(path / LOCK_FILE).st_mode):
         raise FailedToWriteOutputsError(
-            f"The lock of the output folder is {kind_of(mode)}, which no run of this program made it.",
+            f"The lock of the output folder is {kind_of(mode)} instead of a file: no run of this program made it.",
             where=path / LOCK_FILE,
             advice="Remove it, or name another output folder.",
             reason="not_empty",

@@ -8,13 +8,19 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from pytorch_designer.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from _typeshed import WriteableBuffer
 
 _MAX_WINDOW_BYTES = 128 << 20  # what `zstd` itself takes without being told to take more
 
 
-def open_zstandard(raw: IO[bytes]) -> IO[bytes]:
+def open_zstandard(raw: IO[bytes], path: Path) -> IO[bytes]:
     """The decompressed content of the Zstandard file `raw`; reads raise `ValueError` where it is damaged.
+
+    Args:
+        raw: The file, at its start.
+        path: Its path, for the message.
 
     Raises:
         MissingExtraError: Neither module is there.
@@ -30,7 +36,7 @@ def open_zstandard(raw: IO[bytes]) -> IO[bytes]:
     except ImportError:
         raise MissingExtraError(
             "Archives that are compressed with Zstandard (.tar.zst) need the package zstandard.",
-            where=raw.name if isinstance(getattr(raw, "name", None), str) else None,
+            where=path,
             advice="Install it with pip install 'pytorch-designer[zstd]', or pack the archive as .tar.gz or .zip.",
         ) from None
     decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW_BYTES)

@@ -10,7 +10,7 @@ import pytest
 
 from pytorch_designer.directories.meta import read_meta
 from pytorch_designer.errors import DesignerError, InvalidDatasetError, describe_value, shorten
-from pytorch_designer.storage.documents import parse_json, parse_yaml, read_json
+from pytorch_designer.storage.bounded_documents import parse_json, parse_yaml, read_json
 from pytorch_designer.system import memory_check
 
 MEBIBYTE = 1 << 20

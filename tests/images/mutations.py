@@ -30,13 +30,18 @@ def mutated_image(number: int) -> tuple[str, bytes]:
     dice = np.random.default_rng([number, 20261120])
     image_format = FORMATS[number % len(FORMATS)]
     files = image_files()[image_format]
-    content = bytearray(files[dice.integers(len(files))])
-    for _ in range(dice.integers(1, 4)):
-        change = _CHANGES[dice.integers(len(_CHANGES))]
-        content = change(content, dice)
+    content = mutate(bytearray(files[dice.integers(len(files))]), dice)
     if image_format == "PNG" and dice.random() < 0.5:  # a wrong checksum would end most files at their first chunk
         content = _with_right_checksums(content)
     return image_format, bytes(content)
+
+
+def mutate(content: bytearray, dice: np.random.Generator) -> bytearray:
+    """The content of a file, changed at random one to three times."""
+    for _ in range(dice.integers(1, 4)):
+        change = _CHANGES[dice.integers(len(_CHANGES))]
+        content = change(content, dice)
+    return content
 
 
 @lru_cache(maxsize=1)

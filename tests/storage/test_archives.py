@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import errno
+import gzip
 import io
+import os
+import signal
 import stat
 import struct
+import subprocess
+import sys
 import tarfile
+import tempfile
+import textwrap
+import time
 import warnings
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytorch_designer.directories.image_directory import open_image_directory, open_image_source
-from pytorch_designer.errors import InvalidDatasetError
+from pytorch_designer.errors import FailedToWriteOutputsError, InvalidDatasetError, MissingExtraError
 from pytorch_designer.storage.archives import DEFAULT_LIMITS, ExtractionLimits, extract_archive
 from tests.directories.hand_built import PNG, MakeTree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 TAR_MODES = {".tar": "w:", ".tar.gz": "w:gz", ".tgz": "w:gz", ".tar.bz2": "w:bz2", ".tar.xz": "w:xz"}
 EXTENSIONS = [".zip", ".ZIP", *TAR_MODES]
@@ -100,12 +109,18 @@ def test_opening_without_extraction_refuses_an_archive(tmp_path: Path) -> None:
     assert caught.value.reason == "not_a_directory"
 
 
-def test_an_archive_inside_the_archive_stays_closed(tmp_path: Path) -> None:
-    inner = pack(tmp_path / "inner.zip", [("cat/1.png", PNG)]).read_bytes()
-    archive = pack(tmp_path / "outer.zip", [("inner.zip", inner)])
-    with pytest.raises(InvalidDatasetError) as caught, open_image_source(archive):
-        pass
-    assert caught.value.reason == "no_images"
+@pytest.mark.parametrize("folder", ["", "data/"])
+@pytest.mark.parametrize("inner", ["inner.zip", "inner.7z"])
+def test_an_archive_inside_the_archive_stays_closed(tmp_path: Path, inner: str, folder: str) -> None:
+    content = pack(tmp_path / "inner.zip", [("cat/1.png", PNG)]).read_bytes()
+    archive = pack(tmp_path / "outer.zip", [(f"{folder}{inner}", content), ("readme.txt", b"")])
+    (tmp_path / "inner.zip").unlink()
+    for path in (archive, tmp_path):
+        with pytest.raises(InvalidDatasetError) as caught, open_image_source(path):
+            pass
+        assert caught.value.reason == "inner_archive"
+        assert caught.value.where == str(archive)
+        assert caught.value.examples == (f"{folder}{inner}",)
 
 
 @pytest.mark.parametrize("extension", [".zip", ".tar.gz"])
@@ -274,3 +289,206 @@ def test_a_name_that_is_too_long_for_the_disk_is_named(tmp_path: Path) -> None:
 def test_empty_folders_of_an_archive_are_classes(tmp_path: Path) -> None:
     with open_image_source(pack(tmp_path / "a.zip", [("cat/1.png", PNG), ("emu/", b"")])) as dataset:
         assert dataset.classes == ("cat", "emu")
+
+
+def tar_header(name: str, kind: bytes = tarfile.REGTYPE, size: bytes | int = 0) -> bytes:
+    """A header with any bytes as its size, and a right checksum."""
+    member = tarfile.TarInfo(name)
+    member.type = kind
+    member.size = size if isinstance(size, int) else 0
+    block = bytearray(member.tobuf(tarfile.GNU_FORMAT)[:512])
+    if isinstance(size, bytes):
+        block[124:136] = size
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+def filled(data: bytes) -> bytes:
+    return data + bytes(-len(data) % 512)
+
+
+def pax(records: bytes, kind: bytes = tarfile.XHDTYPE) -> bytes:
+    return tar_header("x", kind, len(records)) + filled(records)
+
+
+NEGATIVE = b"\xff" * 11 + b"\0"  # -256
+IMAGE = tar_header("cat/1.png", size=len(PNG)) + filled(PNG)
+LONG_NAME = tar_header("././@LongLink", tarfile.GNUTYPE_LONGNAME, 10) + filled(b"cat/1.png\0")
+END = bytes(1024)
+HOSTILE_TARS = {
+    "a negative size": (tar_header("cat/1.png", size=NEGATIVE) + IMAGE, "damaged"),
+    "a negative size of a long name": (tar_header("x", tarfile.GNUTYPE_LONGNAME, NEGATIVE) + IMAGE, "damaged"),
+    "a negative size of an extended header": (tar_header("x", tarfile.XHDTYPE, NEGATIVE) + IMAGE, "damaged"),
+    "a negative size in an extended header": (pax(b"13 size=-512\n") + IMAGE, "damaged"),
+    "a size in words": (pax(b"12 size=abc\n") + IMAGE, "damaged"),
+    "a size of 5,000 digits": (pax(b"5011 size=" + b"9" * 5000 + b"\n") + IMAGE, "damaged"),
+    "a size of exabytes": (tar_header("cat/1.png", size=b"\x80" + bytes(3) + b"\x7f" * 8), "too_large"),
+    "a record without a length": (pax(b"0 path=x\n" * 9) + IMAGE, "damaged"),
+    "a record with another length": (pax(b"99 path=x\n") + IMAGE, "damaged"),
+    "a record of digits": (pax(b"1" * 100_000) + IMAGE, "damaged"),
+    "an extended header of a megabyte": (pax(b"5 a=\n" * 200_000) + IMAGE, "damaged"),
+    "thousands of long names": (LONG_NAME * 5000 + IMAGE, "damaged"),
+    "thousands of extended headers": (pax(b"10 path=x\n") * 5000 + IMAGE, "damaged"),
+    "a path outside in an extended header": (pax(b"16 path=../evil\n") + IMAGE, "member_outside"),
+    "a path outside for all": (pax(b"14 path=/evil\n", tarfile.XGLTYPE) + IMAGE, "member_outside"),
+    "a sparse member": (tar_header("cat/1.png", tarfile.GNUTYPE_SPARSE) + IMAGE, "member_kind"),
+    "a sparse member with a negative size": (
+        pax(b"22 GNU.sparse.major=1\n26 GNU.sparse.realsize=-9\n") + IMAGE,
+        "member_kind",
+    ),
+    "a deep path": (tar_header("a/" * 40 + "1.png") + LONG_NAME + IMAGE, None),
+    "a deeper path": (pax(b"140 path=" + b"a/" * 65 + b"\n") + IMAGE, "too_large"),
+}
+
+
+@pytest.mark.parametrize("extension", [".tar", ".tar.gz"])
+@pytest.mark.parametrize(("content", "reason"), HOSTILE_TARS.values(), ids=HOSTILE_TARS)
+def test_headers_of_a_tar_that_lie_are_refused_at_once(
+    tmp_path: Path, extension: str, content: bytes, reason: str | None
+) -> None:
+    data = content + END
+    (tmp_path / f"a{extension}").write_bytes(gzip.compress(data) if extension == ".tar.gz" else data)
+    started = time.perf_counter()
+    if reason is None:
+        with open_image_source(tmp_path / f"a{extension}"):
+            pass
+    else:
+        assert refusal(tmp_path / f"a{extension}").reason == reason
+    assert time.perf_counter() - started < 5
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        tar_header(".hidden", size=100 << 20) + bytes(100 << 20) + IMAGE + END,
+        IMAGE + bytes(100 << 20),
+        (tar_header("cat", tarfile.DIRTYPE)) * 200_000 + IMAGE + END,
+    ],
+    ids=["a member that is left out", "padding", "headers"],
+)
+def test_bytes_that_are_read_for_nothing_count(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(content, 9))
+    assert refusal(tmp_path / "a.tar.gz", ExtractionLimits(max_ratio=50)).reason == "too_large"
+
+
+def test_names_and_sizes_of_extended_headers_are_those_of_the_library(tmp_path: Path) -> None:
+    names = ["cat/" + "x" * 150 + ".png", "dog/é/" + "y" * 90 + ".png", "\udce9.png", "z/" * 60 + "1.png"]
+    for number, form in enumerate([tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]):
+        options = {"pax_headers": {"comment": "for all"}} if number == 2 else {}
+        with tarfile.open(tmp_path / "a.tar", "w", format=form, **options) as tar:  # type: ignore[call-overload]
+            for name in names:
+                member = tarfile.TarInfo(name)
+                member.size = len(PNG)
+                member.mtime = 1.5  # which needs a record of its own
+                tar.addfile(member, io.BytesIO(PNG))
+        target = tmp_path / str(number)
+        target.mkdir()
+        extract_archive(tmp_path / "a.tar", target)
+        assert files_in(target) == set(names)
+
+
+def test_folders_without_files_are_bounded_and_not_made(tmp_path: Path) -> None:
+    archive = pack(tmp_path / "a.zip", [("cat/1.png", PNG), *((f"{number}/", b"") for number in range(20))])
+    limits = ExtractionLimits(free_folders=10, max_folders_per_file=1)
+    assert refusal(archive, limits).reason == "too_large"
+    assert len(list((tmp_path / "deep" / "target").iterdir())) <= 11
+
+
+def test_a_fault_below_an_archive_names_the_archive_and_the_member(tmp_path: Path) -> None:
+    lines = '{"image_info": {"file_name": "image/1.png"}, "category": "cat", "id": "x"}\nnot json\n'
+    members = [("pets/_meta.yaml", b"type: ImageDirectory\n"), ("pets/images.lst", lines.encode())]
+    archive = pack(tmp_path / "a.zip", [*members, ("pets/image/1.png", PNG)])
+    with pytest.raises(InvalidDatasetError) as caught, open_image_source(archive):
+        pass
+    assert caught.value.where == f"{archive}, member pets/images.lst, line 2"
+    assert tempfile.gettempdir() + "/pytorch-designer-" not in str(caught.value)
+
+
+def test_an_error_that_comes_later_names_the_archive_too(tmp_path: Path) -> None:
+    archive = pack(tmp_path / "a.zip", [("cat/1.png", PNG)])
+    with pytest.raises(InvalidDatasetError) as caught, open_image_source(archive) as dataset:
+        raise InvalidDatasetError(
+            f"Look at {dataset.path(0)}.", where=dataset.root, examples=[dataset.path(0)], advice=f"In {dataset.root}."
+        )
+    assert caught.value.what == str(caught.value.args[0]) == "Look at cat/1.png."
+    assert caught.value.where == str(archive)
+    assert caught.value.examples == ("cat/1.png",)
+    assert caught.value.advice == f"In {archive}."
+
+
+def test_no_room_for_the_content_names_the_archive_and_the_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(FailedToWriteOutputsError, match="No space left") as caught:
+        extract_archive(pack(tmp_path / "a.zip", [("cat/1.png", PNG)]), tmp_path / "target")
+    assert caught.value.where == str(tmp_path / "a.zip")
+    assert "TMPDIR" in caught.value.advice
+
+
+@pytest.mark.parametrize("name", ["a.7z", "a.RAR", "a.tar.lz4", "a.zip.001", "a.z01", "a.part1.rar"])
+def test_archives_that_are_not_read_are_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"content")
+    for path in (tmp_path / name, tmp_path):
+        with pytest.raises(InvalidDatasetError) as caught, open_image_source(path):
+            pass
+        assert caught.value.reason in {"archive_format", "multi_disk"}
+        assert caught.value.where == str(tmp_path / name)
+
+
+def test_several_archives_in_one_folder_are_named(tmp_path: Path) -> None:
+    for name in ("cat.zip", "dog.tar.gz", "emu.7z"):
+        (tmp_path / name).write_bytes(b"content")
+    with pytest.raises(InvalidDatasetError) as caught, open_image_source(tmp_path):
+        pass
+    assert caught.value.reason == "several_archives"
+    assert caught.value.examples == ("cat.zip", "dog.tar.gz", "emu.7z")
+
+
+def test_zstandard_is_read_where_it_is_installed(tmp_path: Path) -> None:
+    zstandard = pytest.importorskip("zstandard")
+    data = zstandard.ZstdCompressor().compress(IMAGE + END)
+    for name in ("a.tar.zst", "b.tzst"):
+        (tmp_path / name).write_bytes(data)
+        with open_image_source(tmp_path / name) as dataset:
+            assert dataset.classes == ("cat",)
+    (tmp_path / "a.tar.zst").write_bytes(data[:-20])
+    assert refusal(tmp_path / "a.tar.zst").reason == "damaged"
+
+
+def test_zstandard_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("compression", "zstandard"):
+        monkeypatch.setitem(sys.modules, module, None)
+    (tmp_path / "a.tar.zst").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(20))
+    with pytest.raises(MissingExtraError, match="zstandard") as caught, open_image_source(tmp_path / "a.tar.zst"):
+        pass
+    assert "pytorch-designer[zstd]" in caught.value.advice
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="signals of POSIX")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_ends_the_process_leaves_no_extraction(tmp_path: Path, number: signal.Signals) -> None:
+    archives = [pack(tmp_path / f"{name}.zip", [("cat/1.png", PNG)]) for name in ("a", "b")]
+    (tmp_path / "tmp").mkdir()
+    script = """
+        import sys, time
+        from pathlib import Path
+        from pytorch_designer.directories.image_directory import open_image_source
+        first, second = map(Path, sys.argv[1:])
+        with open_image_source(first), open_image_source(second):
+            print("ready", flush=True)
+            time.sleep(60)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script), *map(str, archives)]
+    environment = os.environ | {"TMPDIR": str(tmp_path / "tmp")}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        assert len(list((tmp_path / "tmp").iterdir())) == 2
+        process.send_signal(number)
+        assert process.wait(timeout=30) == -number
+    assert not list((tmp_path / "tmp").iterdir())

@@ -15,12 +15,10 @@ is opened. 1.3 million images open in seconds and take about 40 bytes each: ther
 
 from __future__ import annotations
 
-import tempfile
 import unicodedata
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,11 +27,12 @@ from pytorch_designer.directories.image_manifest import Manifest, read_manifest
 from pytorch_designer.directories.image_schema import GAP_CLASS, ImageSchema, read_schema
 from pytorch_designer.directories.meta import read_meta
 from pytorch_designer.directories.sources.image_rows import UNLABELED, ImageRows, Layout
+from pytorch_designer.directories.sources.lone_archive import find_archive, find_lone_archive, refuse_inner_archive
 from pytorch_designer.directories.sources.recognition import recognize
 from pytorch_designer.directories.sources.referenced_files import check_referenced_files
 from pytorch_designer.directories.sources.source_tree import read_source_tree
 from pytorch_designer.errors import InvalidDatasetError, NotLabeledDatasetError
-from pytorch_designer.storage.archives import extract_archive, is_archive
+from pytorch_designer.storage.archives import extracted_archive
 from pytorch_designer.storage.folder_listing import list_folder, single_folder_chain
 from pytorch_designer.storage.output import META_FILE
 from pytorch_designer.storage.paths import check_directory, reading_errors, resolve_inside
@@ -41,6 +40,7 @@ from pytorch_designer.storage.retrying import exists, is_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -145,17 +145,17 @@ def open_image_source(path: Path, *, takes_other_tasks: bool = False) -> Iterato
         InvalidDatasetError: As `open_image_directory`, or the archive is damaged or unsafe.
         FailedToWriteOutputsError: The temporary folder cannot hold the content of the archive.
     """
-    with reading_errors(path, InvalidDatasetError):
-        archive = path if is_archive(path) else None
+    archive = find_archive(path)
     if archive is None:
         listing = _list_untyped(path)
-        archive = _only_archive(path, listing)
+        archive = find_lone_archive(path, listing)
         if archive is None:
             yield _open_folder(path, listing, takes_other_tasks=takes_other_tasks)
             return
-    with tempfile.TemporaryDirectory(prefix="pytorch-designer-", ignore_cleanup_errors=True) as folder:
-        extract_archive(archive, Path(folder))
-        yield replace(open_image_directory(Path(folder), takes_other_tasks=takes_other_tasks), source=archive)
+    with extracted_archive(archive) as folder:
+        listing = _list_untyped(folder)
+        refuse_inner_archive(folder, listing)
+        yield replace(_open_folder(folder, listing, takes_other_tasks=takes_other_tasks), source=archive)
 
 
 def require_labels(dataset: ImageDirectory, port: str) -> None:
@@ -217,15 +217,6 @@ def _list_untyped(path: Path) -> FolderListing | None:
     check_directory(path, InvalidDatasetError)
     with reading_errors(path, InvalidDatasetError):
         return None if exists(path / META_FILE) else list_folder(path, "")
-
-
-def _only_archive(path: Path, listing: FolderListing | None) -> Path | None:
-    """The one archive in a folder without images and folders."""
-    if listing is None or len(listing.images) or listing.folders:
-        return None
-    with reading_errors(path, InvalidDatasetError):
-        archives = [path / name for name in listing.others if is_archive(path / name)]
-    return archives[0] if len(archives) == 1 else None
 
 
 def _open_folder(path: Path, listing: FolderListing | None, *, takes_other_tasks: bool) -> ImageDirectory:

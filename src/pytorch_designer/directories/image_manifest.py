@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytorch_designer.directories.sources.image_rows import UNLABELED
-from pytorch_designer.errors import InvalidDatasetError
+from pytorch_designer.errors import InvalidDatasetError, describe_value
 from pytorch_designer.storage.paths import reading_errors
 from pytorch_designer.storage.retrying import open_retrying, retrying
 from pytorch_designer.storage.string_column import StringColumn
@@ -129,7 +129,7 @@ class _LineReader:
             if category is None:
                 self._refuse_annotations(row, number)
             elif not isinstance(category, str):
-                raise self._fault(number, f"`{self.label_key}` is {category!r}, and not a string")
+                raise self._fault(number, f"`{self.label_key}` is {describe_value(category)}, and not a string")
             files.append(self._file_name(row, number))
             categories.append(UNLABELED if category is None else self.names.setdefault(category, len(self.names)))
             ids.append(self._id(row, number))
@@ -286,7 +286,7 @@ def _check_ids_differ(path: Path, ids: NDArray[np.int64] | StringColumn) -> None
         seen: dict[str, int] = {}
         for row, value in enumerate(ids):
             if seen.setdefault(value, row) != row:
-                repeated.append(f"{value!r}: lines {seen[value] + 1} and {row + 1}")
+                repeated.append(f"{describe_value(value)}: lines {seen[value] + 1} and {row + 1}")
     elif not np.all(ids[1:] > ids[:-1]):
         order = np.argsort(ids, kind="stable")
         for position in np.flatnonzero(ids[order][1:] == ids[order][:-1]).tolist():

@@ -25,6 +25,7 @@ from pytorch_designer.directories.meta import read_meta
 from pytorch_designer.errors import InvalidDatasetError, NotScoredDatasetError
 from pytorch_designer.storage.paths import reading_errors, resolve_inside
 from pytorch_designer.storage.retrying import is_file, open_retrying
+from pytorch_designer.system.memory_check import check_memory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 UNSCORED = -1
 UNLABELED = -1
 _ROWS_AT_ONCE = 1 << 16
+_BYTES_PER_SCORE = 16  # a float64, and a copy of it
+_BYTES_PER_ROW = 100
 _TOLERANCE = 1e-6  # of float32 sums, by which a probability may leave 0 to 1
 
 
@@ -130,6 +133,13 @@ def _read(file: Any, roles: ColumnRoles, path: Path) -> ScoredDataset:
     import pyarrow as pa
 
     num_rows = file.metadata.num_rows
+    check_memory(
+        num_rows * (_BYTES_PER_SCORE * len(roles.probabilities) + _BYTES_PER_ROW),
+        f"Evaluating {num_rows:,} images with scores of {len(roles.probabilities):,} classes takes",
+        where=path,
+        advice="Use a machine with more memory, or score fewer images at once.",
+        error=InvalidDatasetError,
+    )
     probabilities = np.empty((num_rows, len(roles.probabilities)))
     has_ids = ID_COLUMN in file.schema_arrow.names
     others: dict[str, list[Any]] = {

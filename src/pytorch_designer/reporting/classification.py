@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pytorch_designer.system.memory_check import check_memory
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
+
+_BYTES_PER_PAIR = 32  # the matrix of an epoch and of the best one, a copy to look for mistakes, and the report's list
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,21 @@ class Confusion:
     predicted: str
     num_images: int
     share: float
+
+
+def check_num_classes(num_classes: int, where: Path) -> None:
+    """Make sure that there is memory for the confusion matrix of so many classes, and for its report.
+
+    Raises:
+        ModuleOutOfMemoryError: There is not.
+    """
+    check_memory(
+        _BYTES_PER_PAIR * num_classes**2,
+        f"The dataset has {num_classes:,} classes, and their confusion matrix takes",
+        where=where,
+        advice="Use fewer classes, or a machine with more memory. Where the ids of the classes have gaps, each missing "
+        "id counts as a class: number them from 0 on.",
+    )
 
 
 def class_scores(confusion: NDArray[np.int64], classes: Sequence[str]) -> tuple[ClassScore, ...]:

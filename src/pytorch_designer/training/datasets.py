@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytorch_designer.directories.image_directory import match_classes, require_labels
+from pytorch_designer.reporting.classification import check_num_classes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,10 +42,12 @@ def check_datasets(training: ImageDirectory, validation: ImageDirectory) -> Labe
     Raises:
         NotLabeledDatasetError: A dataset has images without labels.
         InvalidDatasetError: The classes of the two differ.
+        ModuleOutOfMemoryError: There are more classes than the machine has memory for.
     """
     require_labels(training, TRAINING_PORT)
     require_labels(validation, VALIDATION_PORT)
     validation_labels = match_classes(training, validation)
+    check_num_classes(len(training.classes), training.source)
     if len(training.classes) == 1:
         _log.warning("The datasets have only one class (%s): there is nothing to tell apart.", training.classes[0])
     if len(training) < len(training.classes):

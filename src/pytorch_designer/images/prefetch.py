@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from pytorch_designer.errors import InvalidDatasetError
 from pytorch_designer.images.bad_files import BadFiles, BadImageError
 from pytorch_designer.settings import settings
+from pytorch_designer.system.out_of_memory import is_out_of_memory, out_of_memory_error
 from pytorch_designer.system.resources import usable_cores
 
 if TYPE_CHECKING:
@@ -263,6 +264,10 @@ class Prefetcher:
     def _note_fault(self, error: BaseException, pending: PendingImages, row: int) -> None:
         if isinstance(error, BadImageError):
             self._bad_files.add(row, self._dataset.path(row), error.reason)
+        elif is_out_of_memory(error):
+            what = f"There is too little free memory to read an image of {self._port}."
+            pending.error = out_of_memory_error(what, where=str(self._dataset.path(row)))
+            pending.error.__cause__ = error
         else:
             pending.error = error
 

@@ -17,11 +17,10 @@ import torch
 from pytorch_designer.directories.model_spec import LegacyNetwork
 from pytorch_designer.images.bad_files import BadFile, BadFiles, BadImageError
 from pytorch_designer.images.budgets import default_read_threads
-from pytorch_designer.images.decode import decode_image_as_stored, max_file_bytes
+from pytorch_designer.images.decode import decode_image_as_stored, read_image_file
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.images.order import batch_slices
 from pytorch_designer.images.prefetch import PendingImages, Prefetcher
-from pytorch_designer.images.reading import read_file
 from pytorch_designer.inference.compute import choose_compute
 from pytorch_designer.inference.predictor import inference_batch_size
 from pytorch_designer.models.architectures import minimum_image_size
@@ -186,7 +185,6 @@ class OwnSizeImages:
         num_threads = min(num_threads, _MAX_OWN_SIZE_THREADS)
         self._num_ahead = _READS_AHEAD_PER_THREAD * num_threads
         self._max_pixels = settings().max_image_pixels
-        self._max_file_bytes = max_file_bytes(self._max_pixels)
         self._bad = BadFiles(len(dataset), tolerance=_ANY_SHARE)
         self._prefetcher = Prefetcher(dataset, self._bad, port=DATASET_PORT, num_threads=num_threads)
 
@@ -250,7 +248,7 @@ class OwnSizeImages:
                 yield row, decoded.pop(row)
 
     def _read(self, row: int) -> bytearray:
-        return read_file(self._dataset.path(row), max_bytes=self._max_file_bytes)
+        return read_image_file(self._dataset.path(row), max_pixels=self._max_pixels)
 
     def _decode(self, content: bytearray) -> Tensor:
         image = decode_image_as_stored(content, max_pixels=self._max_pixels)

@@ -419,10 +419,10 @@ def test_nothing_is_decoded_while_a_batch_is_used_where_that_is_not_wanted(
     in_use = threading.Event()
     decoded_in_use: list[bool] = []
 
-    def decode(content: bytearray, *, max_pixels: int) -> torch.Tensor:
+    def decode(content: bytearray, **options: Any) -> torch.Tensor:
         time.sleep(0.001)
         decoded_in_use.append(in_use.is_set())
-        return decode_image(content, max_pixels=max_pixels)
+        return decode_image(content, **options)
 
     monkeypatch.setattr("pytorch_designer.images.loader.decode_image", decode)
     dataset = folder_of(tmp_path, images)

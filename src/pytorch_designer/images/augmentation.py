@@ -192,9 +192,7 @@ def memory_of_transform(image_u8: torch.Tensor, transform: Transform) -> int:
     limit = settings().max_image_pixels
     what = f"{transform} would make {_size_text(image_u8)} an image of {width}x{height}"
     if min(height, width) < 1 or height * width > limit:
-        raise UntransformableImageError(
-            f"{what}, {limit:,} pixels are allowed (PYTORCH_DESIGNER_MAX_IMAGE_PIXELS)"
-        )
+        raise UntransformableImageError(f"{what}, {limit:,} pixels are allowed (PYTORCH_DESIGNER_MAX_IMAGE_PIXELS)")
     num_bytes = height * width * BYTES_PER_PIXEL
     refusal = refusal_for_memory(num_bytes)
     if refusal is not None:

@@ -76,7 +76,7 @@ def can_listen() -> bool:
         return False
     library.fopencookie.restype = ctypes.c_void_p
     library.fopencookie.argtypes = [ctypes.c_void_p, ctypes.c_char_p, _StreamFunctions]
-    stream = library.fopencookie(None, b"w", _StreamFunctions(None, _write, None, None))
+    stream = library.fopencookie(None, b"w", _StreamFunctions(None, _WRITE, None, None))
     if not stream:
         return False
     library.setvbuf(ctypes.c_void_p(stream), None, _UNBUFFERED, 0)
@@ -88,7 +88,6 @@ def can_listen() -> bool:
     return True
 
 
-@_Write
 def _write(_: int | None, text: int | None, num_bytes: int) -> int:
     content = ctypes.string_at(text or 0, num_bytes)
     collected = getattr(_this_thread, "text", None)
@@ -98,3 +97,6 @@ def _write(_: int | None, text: int | None, num_bytes: int) -> int:
         with suppress(OSError):
             os.write(_STANDARD_ERROR, content)
     return num_bytes
+
+
+_WRITE = _Write(_write)  # kept: C calls it until the process ends

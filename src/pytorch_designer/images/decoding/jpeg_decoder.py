@@ -40,7 +40,7 @@ _EXIF, _HIDDEN_EXIF = b"Exif\x00\x00", b"exif\x00\x00"
 _NO_MEMORY = "Insufficient memory"  # as libjpeg says it
 # Of libjpeg's messages about odd files, these say that pixels were made up.
 _DAMAGE = ("premature end", "Premature end", "bad Huffman code", "bad arithmetic code", "instead of RST")
-_GREY = (127, 128)  # a block without coefficients, inverted or not
+_GREY = (127, 128, 63, 64)  # a block without coefficients, inverted or not; in CMYK, ink times black
 _START_OF_SCAN = b"\xff\xda"
 _END_OF_IMAGE = 0xD9
 _STANDALONE = frozenset([0x01, *range(0xD0, 0xD9)])

@@ -34,7 +34,13 @@ from pytorch_designer.images.decoding.memory_budget import (
     refusal_for_memory,
 )
 from pytorch_designer.images.decoding.orientation import UPRIGHT, orientation_in
-from pytorch_designer.images.decoding.pillow_reader import named_errors, opened, refuse_implausible, tiff_tags
+from pytorch_designer.images.decoding.pillow_reader import (
+    has_16_bit_colors,
+    named_errors,
+    opened,
+    refuse_implausible,
+    tiff_tags,
+)
 from pytorch_designer.images.header import parse_jpeg_header, parse_webp_size, sniff_format
 from pytorch_designer.images.reading import read_file, read_start
 from pytorch_designer.settings import settings
@@ -48,7 +54,7 @@ if TYPE_CHECKING:
 
     from pytorch_designer.images.header import ImageFormat, JpegHeader
 
-    ToRgb = Callable[[Image.Image], NDArray[np.uint8]]
+    ToRgb = Callable[[Image.Image, bool], NDArray[np.uint8]]
     Remark = Callable[[str], None]
 
 BACKGROUND = 255
@@ -194,7 +200,7 @@ def _pixels_with_pillow(
         return _load_with_pillow(name, content, max_pixels, to_rgb)
     _check_size(packed.width, packed.height, max_pixels)
     with _room_for(packed.width, packed.height, BYTES_PER_PIXEL):
-        rows, _ = _load_with_pillow(name, packed.content, 6 * max_pixels, np.asarray)  # of up to six bytes
+        rows, _ = _load_with_pillow(name, packed.content, 6 * max_pixels, _as_bytes)  # of up to six per pixel
         return packed.unpack(rows), packed.orientation
 
 
@@ -204,9 +210,10 @@ def _load_with_pillow(
     with opened(name, content) as image:
         _check_size(image.width, image.height, max_pixels)
         refuse_implausible(name, content, image)
+        is_reduced = has_16_bit_colors(image)
         with _room_for(image.width, image.height, BYTES_PER_PIXEL):
             image.load()
-            pixels = to_rgb(image)
+            pixels = to_rgb(image, is_reduced)
         return pixels, _pillow_orientation(name, content, image)
 
 
@@ -215,17 +222,28 @@ def _packed_tiff(content: bytearray) -> PackedTiff | None:
         return packed_tiff(content, tiff_tags(content))
 
 
-def _to_rgb(image: Image.Image, remark: Remark | None = None) -> NDArray[np.uint8]:
-    """The pixels of a loaded image, uint8 [height, width, 3]."""
+def _to_rgb(image: Image.Image, is_reduced: bool, remark: Remark | None = None) -> NDArray[np.uint8]:
+    """The pixels of a loaded image, uint8 [height, width, 3].
+
+    Args:
+        image: The image.
+        is_reduced: Whether its samples had 16 bits before it was loaded.
+        remark: Called where few of the levels of 16 bits are used.
+    """
+    rgb = _colors_over_background(image)
+    if remark is not None and (is_reduced or image.mode.startswith("I")):
+        odd = remark_on_levels(rgb)
+        if odd is not None:
+            remark(odd)
+    return rgb
+
+
+def _colors_over_background(image: Image.Image) -> NDArray[np.uint8]:
     if image.mode.startswith("I"):
         # Mode I is 32 bit; PNG and PGM files with 16 bit values come in it with their values unchanged.
         if image.mode == "I" and image.format not in {"PNG", "PPM"}:
             raise UndecodableImageError("its pixels are integers of 32 bits or with a sign, which have no fixed range")
-        rgb = high_bytes_as_rgb(image)
-        odd = remark_on_levels(rgb) if remark is not None else None
-        if remark is not None and odd is not None:
-            remark(odd)
-        return rgb
+        return high_bytes_as_rgb(image)
     if image.mode == "F":
         raise UndecodableImageError("its pixels are floating point numbers, which have no fixed range")
     if image.mode in _TRANSPARENT_MODES or image.has_transparency_data:
@@ -233,7 +251,11 @@ def _to_rgb(image: Image.Image, remark: Remark | None = None) -> NDArray[np.uint
     return _to_rgb_as_stored(image)
 
 
-def _to_rgb_as_stored(image: Image.Image) -> NDArray[np.uint8]:
+def _as_bytes(image: Image.Image, _: bool) -> NDArray[np.uint8]:
+    return np.asarray(image)
+
+
+def _to_rgb_as_stored(image: Image.Image, _: bool = False) -> NDArray[np.uint8]:
     if image.mode == "L":  # numpy is faster
         gray = np.asarray(image)[:, :, None]
         return np.concatenate((gray, gray, gray), axis=2)

@@ -119,5 +119,8 @@ def test_16_bits_of_which_few_are_used_are_remarked_upon(most: int, is_odd: bool
     values: NDArray[Any] = np.linspace(0, most, 64).astype(np.uint16).reshape(8, 8)
     for image_format in ("PNG", "TIFF", "PPM"):
         decode_image(encode(values, image_format), remark=remarks.append)
-    assert len(remarks) == (3 if is_odd else 0)
+    colors = np.repeat(values.astype(">u2").reshape(8, 8, 1), 3, axis=2)
+    rows = b"".join(b"\x00" + row.tobytes() for row in colors)
+    decode_image(png(8, 8, 16, 2, rows), remark=remarks.append)
+    assert len(remarks) == (4 if is_odd else 0)
     assert all("16 bits" in remark and "nearly black" in remark for remark in remarks)

@@ -40,6 +40,7 @@ _EXIF, _HIDDEN_EXIF = b"Exif\x00\x00", b"exif\x00\x00"
 _NO_MEMORY = "Insufficient memory"  # as libjpeg says it
 # Of libjpeg's messages about odd files, these say that pixels were made up.
 _DAMAGE = ("premature end", "Premature end", "bad Huffman code", "bad arithmetic code", "instead of RST")
+_UNSUPPORTED = ("nsupported", "not supported", "Sorry")
 _GREY = (127, 128, 63, 64)  # a block without coefficients, inverted or not; in CMYK, ink times black
 _START_OF_SCAN = b"\xff\xda"
 _END_OF_IMAGE = 0xD9
@@ -98,8 +99,7 @@ def decode_jpeg(content: bytearray) -> torch.Tensor | None:
     except RuntimeError as error:
         if is_out_of_memory(error) or _NO_MEMORY in str(error):
             raise MemoryError(str(error)) from error
-        lines = messages.lines
-        raise UndecodableImageError(f"damaged or truncated JPEG{': ' + lines[0] if lines else ''}") from error
+        raise UndecodableImageError(_describe(error, messages.lines)) from error
     return image
 
 
@@ -128,6 +128,13 @@ def refuse_incomplete(
         return
     if not np.array_equal(decode(_with_filler(content)), pixels):
         raise UndecodableImageError("truncated JPEG: its data ends before its last pixel")
+
+
+def _describe(error: RuntimeError, lines: list[str]) -> str:
+    text = str(error).split("\n", maxsplit=1)[0]
+    if any(words in text for words in _UNSUPPORTED):
+        return f"a kind of JPEG that is not read: {text}"
+    return f"damaged or truncated JPEG{': ' + lines[-1] if lines else ''}"
 
 
 def _may_be_incomplete(content: bytearray, pixels: np.ndarray) -> bool:

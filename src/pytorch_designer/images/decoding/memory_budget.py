@@ -70,9 +70,9 @@ def refusal_for_memory(num_bytes: int) -> str | None:
     if num_bytes <= _UNCHECKED_BYTES:
         return None
     free = available_memory_bytes()
-    return (
-        None if num_bytes <= free else f"it takes about {num_bytes / 1e9:.1f} GB of memory, {free / 1e9:.1f} are free"
-    )
+    if num_bytes <= free:
+        return None
+    return f"it takes about {num_bytes / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free"
 
 
 def is_counted(num_bytes: int) -> bool:

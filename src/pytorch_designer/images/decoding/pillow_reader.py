@@ -119,6 +119,11 @@ def refuse_implausible(name: ImageFormat, content: bytearray, image: ImageFile) 
         )
 
 
+def has_16_bit_colors(image: ImageFile) -> bool:
+    """Whether loading will reduce the samples of this image, which is not loaded yet, from 16 bits to 8."""
+    return bool(image.tile) and image.mode in {"RGB", "RGBA"} and ";16" in str(image.tile[0][3])
+
+
 def tiff_tags(content: bytearray) -> ImageFileDirectory_v2:
     """The tags of the first image of a TIFF file; its errors are those of `opened`."""
     header = bytes(content[: 16 if _BIG_TIFF in content[2:4] else 8])
@@ -148,7 +153,7 @@ def _reader(name: ImageFormat) -> Callable[[io.BytesIO], ImageFile]:
 
 
 def _reason(name: ImageFormat, content: bytearray, error: Exception, lines: list[str]) -> str:
-    text = lines[0].removeprefix("tempfile.tif: ") if lines else str(error)
+    text = lines[-1].removeprefix("tempfile.tif: ") if lines else str(error)  # warnings come before the error
     if not _UNSUPPORTED.search(str(error)):
         return f"damaged {name} file: {text}"
     if name == "TIFF":

@@ -520,8 +520,7 @@ def test_of_many_odd_images_one_is_warned_of(tmp_path: Path, caplog: pytest.LogC
     with open_loader(folder_of(tmp_path, [encode(values, "PNG")] * 6)) as loader:
         assert [len(batch.images) for batch in loader.batches(in_order(6, 2))] == [2, 2, 2]
     (message,) = caplog.messages
-    assert "An image of training_dataset is odd: " in message
-    assert ".img: its samples have 16 bits, but none is above 1,535 of 65,535" in message
+    assert ".img (training_dataset): its samples have 16 bits, but none is above 1,535 of 65,535" in message
 
 
 @pytest.mark.parametrize(

@@ -281,11 +281,11 @@ class ImageLoader:
         return pixels
 
     def _remark(self, row: int, text: str) -> None:
-        """Warn of an odd image, once per dataset: where one is odd, many are."""
+        """Warn of an unusual image, once per dataset: where one is unusual, many are."""
         if not self._has_remarked:
             self._has_remarked = True
             path = self._dataset.path(row)
-            _log.warning("An image of %s is odd: %s: %s. Others like it are not named.", self._port, path, text)
+            _log.warning("%s (%s): %s. Further images like it are not named.", path, self._port, text)
 
     def _wait(self, pending: _PendingBatch) -> None:
         self._prefetcher.wait(pending.images)

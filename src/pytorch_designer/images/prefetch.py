@@ -189,13 +189,18 @@ class Prefetcher:
         return not any(thread.is_alive() for thread in self._threads)
 
     def _start_threads(self) -> None:
-        for slot in range(len(self._reading)):
-            self._threads.append(threading.Thread(target=self._read, args=(slot,), name="image-reader", daemon=True))
-        for _ in range(self._num_computing):
-            self._threads.append(threading.Thread(target=self._compute, name="image-decoder", daemon=True))
         self._may_compute.set()
-        for thread in self._threads:
+        threads = [
+            threading.Thread(target=self._read, args=(slot,), name="image-reader", daemon=True)
+            for slot in range(len(self._reading))
+        ]
+        threads += [
+            threading.Thread(target=self._compute, name="image-decoder", daemon=True)
+            for _ in range(self._num_computing)
+        ]
+        for thread in threads:  # there may be no memory for another one, and only those that run are joined
             thread.start()
+            self._threads.append(thread)
 
     def _longest_read(self) -> tuple[float, int]:
         """Seconds since the oldest read in flight began, and its row; (0, -1) without any."""

@@ -138,8 +138,8 @@ def _reader(name: ImageFormat) -> Callable[[io.BytesIO], ImageFile]:
     if name in _READERS:
         return _READERS[name]
     module, attribute, advice = {
-        "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile", f"Pillow 11.3 or later; here is {version('pillow')}"),
-        "HEIC": ("pillow_heif", "HeifImageFile", "pillow-heif: pip install 'pytorch-designer[heif]'"),
+        "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile", f"Pillow 11.3 or later (here is {version('pillow')})"),
+        "HEIC": ("pillow_heif", "HeifImageFile", "pip install 'pytorch-designer[heif]'"),
     }[name]
     try:
         imported: Any = importlib.import_module(module)
@@ -148,7 +148,7 @@ def _reader(name: ImageFormat) -> Callable[[io.BytesIO], ImageFile]:
     except ImportError:
         reader = None
     if reader is None:
-        raise UndecodableImageError(f"an image of the format {name}, which is read with {advice}")
+        raise UndecodableImageError(f"a {name} image; what reads it is not installed: {advice}")
     return reader
 
 

@@ -66,6 +66,16 @@ def test_samples_are_the_first_three_images(make_tree: MakeTree, tmp_path: Path)
     assert samples == [{"image": image, "id": number, "category": "cat"} for number in range(3)]
 
 
+def test_large_files_are_copied_and_are_no_samples(make_tree: MakeTree, tmp_path: Path) -> None:
+    root = make_tree("a/1.png", "a/2.png", "a/3.png")
+    with (root / "a/1.png").open("r+b") as stream:
+        stream.truncate(2**23)
+    convert_to_image_directory(root, tmp_path / "output")
+    samples = json.loads((tmp_path / "output/_samples.json").read_text())
+    assert [sample["id"] for sample in samples] == [1, 2]
+    assert (tmp_path / "output/image/0_0.png").stat().st_size == 2**23
+
+
 def test_unlabelled_images_have_no_category(make_tree: MakeTree, tmp_path: Path) -> None:
     written = convert(make_tree("1.png", "sub/2.png"), tmp_path / "output")
     assert written.labels is None

@@ -19,6 +19,19 @@ if TYPE_CHECKING:
     from pytorch_designer.directories.image_directory import ImageDirectory
 
 
+# Where the pixel at (row, column) of the upright image is stored, from the table in Exif 2.32, section 4.6.4.
+STORED_FROM_UPRIGHT = {
+    1: lambda upright: upright,
+    2: lambda upright: upright[:, ::-1],
+    3: lambda upright: upright[::-1, ::-1],
+    4: lambda upright: upright[::-1],
+    5: lambda upright: upright.transpose(1, 0, 2),
+    6: lambda upright: np.rot90(upright, 1),
+    7: lambda upright: upright[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda upright: np.rot90(upright, -1),
+}
+
+
 @dataclass
 class Folder:
     """The part of an ImageDirectory that the loader uses."""
@@ -86,3 +99,8 @@ def jpeg_with_size(content: bytes, width: int, height: int) -> bytes:
     """A JPEG file whose frame header tells another size than its pixels have."""
     position = content.index(b"\xff\xc0")
     return content[: position + 5] + struct.pack(">HH", height, width) + content[position + 9 :]
+
+
+def bmp_header(width: int, height: int, bits: int, *, compression: int = 0) -> bytes:
+    """The headers of a BMP file without its palette and its pixels."""
+    return b"BM" + struct.pack("<IHHIIiiHHIIiiII", 54, 0, 0, 54, 40, width, height, 1, bits, compression, 0, 0, 0, 0, 0)

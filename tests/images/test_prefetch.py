@@ -235,3 +235,23 @@ def test_no_thread_is_started_without_images(open_prefetcher: Callable[[int], Pr
     with closing(open_prefetcher(30)) as prefetcher:
         prefetcher.wait(prefetcher.start([], read=read_file, compute=do_nothing))
         assert threading.active_count() == before
+
+
+def test_where_no_further_thread_starts_those_that_run_are_ended(
+    open_prefetcher: Callable[[int], Prefetcher], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, started = threading.Thread.start, []
+
+    def start_three(thread: threading.Thread) -> None:
+        if len(started) == 3:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    prefetcher = open_prefetcher(8)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start_three)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            prefetcher.start([0], read=read_file, compute=do_nothing)
+    assert prefetcher.close()
+    assert not any(thread.is_alive() for thread in started)

@@ -11,12 +11,15 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from pytorch_designer.errors import DesignerError, InterruptedRunError, ModuleOutOfMemoryError
+from pytorch_designer.errors import DesignerError, InterruptedRunError
 from pytorch_designer.settings import Settings, settings
+from pytorch_designer.system.out_of_memory import is_out_of_memory, out_of_memory_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from pytorch_designer.errors import ModuleOutOfMemoryError
 
 EXIT_FAILURE = 1
 _SIGNAL_BASE = 128
@@ -42,16 +45,16 @@ def run_guarded(action: Callable[[], int | None]) -> int:
         return _report(error, exit_code=_SIGNAL_BASE + error.signal_number)
     except DesignerError as error:
         return _report(error, exit_code=EXIT_FAILURE)
-    except MemoryError as error:
-        return _report(_out_of_memory(error), exit_code=EXIT_FAILURE)
     except Exception as error:  # noqa: BLE001 (the boundary: a bug keeps its traceback and is reported like an error)
+        if is_out_of_memory(error):
+            return _report(_out_of_memory(error), exit_code=EXIT_FAILURE)
         traceback.print_exc()
         _write_error_info(_unexpected(error))
         return EXIT_FAILURE
 
 
-def _out_of_memory(error: MemoryError) -> ModuleOutOfMemoryError:
-    named = ModuleOutOfMemoryError("The machine has too little free memory for this run.")
+def _out_of_memory(error: Exception) -> ModuleOutOfMemoryError:
+    named = out_of_memory_error("This process has too little free memory for this run.")
     named.__cause__ = error
     return named
 

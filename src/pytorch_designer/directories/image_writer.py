@@ -3,7 +3,7 @@
     _meta.yaml     type: ImageDirectory; image_list, samples, schema: the files below
     images.lst     one JSON object per image
     _schema.json   the columns and the classes
-    _samples.json  up to three rows with their images in base64, for previews
+    _samples.json  up to three rows with their images in base64, for previews; files above 4 MiB are left out
     image/         <class index>_<row>.<ext>; <row>.<ext> for images without a class
 
 Rows are written as they come, and images are copied by threads with a bounded queue, so that memory does not grow
@@ -40,6 +40,7 @@ _COPY_THREADS = 16
 _MAX_PENDING = 256
 _CHUNK_BYTES = 1 << 20
 _NUM_SAMPLES = 3
+_MAX_SAMPLE_BYTES = 1 << 22  # a larger file is no preview, and would be held in memory four times over
 
 
 class ImageRow(NamedTuple):
@@ -162,7 +163,7 @@ def write_image_directory(
         for name, row in writes:
             stream.write(manifest_line(name, None if row.label is None else classes[row.label], row.id))
             has_text_ids = has_text_ids or isinstance(row.id, str)
-            if num_rows < _NUM_SAMPLES:
+            if len(first_rows) < _NUM_SAMPLES and (folder / name).stat().st_size <= _MAX_SAMPLE_BYTES:
                 first_rows.append((name, row))
             num_rows += 1
     _write_json(folder / "_samples.json", [_sample(folder / name, row, classes) for name, row in first_rows])

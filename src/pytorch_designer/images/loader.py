@@ -15,6 +15,7 @@ import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,10 +27,9 @@ from pytorch_designer.errors import InvalidDatasetError
 from pytorch_designer.images.augmentation import apply_transforms
 from pytorch_designer.images.bad_files import BadFile, BadFiles
 from pytorch_designer.images.cache import NO_CACHE, PixelCache
-from pytorch_designer.images.decode import decode_image, max_file_bytes
+from pytorch_designer.images.decode import decode_image, read_image_file
 from pytorch_designer.images.prefetch import PendingImages, Prefetcher, Source
 from pytorch_designer.images.preprocess import crop_and_resize
-from pytorch_designer.images.reading import read_file
 from pytorch_designer.settings import settings
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class ImageLoader:
             on_start=_compute_alone if decodes_ahead or self._augmentation is not None else None,
         )
         self._max_pixels = settings().max_image_pixels
-        self._max_file_bytes = max_file_bytes(self._max_pixels)
+        self._has_remarked = False
 
     def __len__(self) -> int:
         return len(self._dataset)
@@ -256,12 +256,12 @@ class ImageLoader:
     def _read(self, row: int) -> Source:
         """Runs in a reading thread."""
         pixels = self.cache.on_disk(row)
-        return read_file(self._dataset.path(row), max_bytes=self._max_file_bytes) if pixels is None else pixels
+        return read_image_file(self._dataset.path(row), max_pixels=self._max_pixels) if pixels is None else pixels
 
     def _computed(self, row: int, epoch: int, source: Source) -> NDArray[np.uint8]:
         """An image as it is in a batch, from its file's content or its cached pixels."""
         if isinstance(source, bytearray):
-            pixels = self._decoded(source)
+            pixels = self._decoded(row, source)
             self.cache.store(row, pixels)
         else:
             pixels = source
@@ -270,14 +270,22 @@ class ImageLoader:
             pixels = self._augmentation.draw(image, epoch=epoch, row=row).numpy().transpose(1, 2, 0)
         return pixels
 
-    def _decoded(self, content: bytearray) -> NDArray[np.uint8]:
+    def _decoded(self, row: int, content: bytearray) -> NDArray[np.uint8]:
         """The pixels of a file, uint8 [height, width, 3]: of the final size, or before random transforms."""
-        image = apply_transforms(decode_image(content, max_pixels=self._max_pixels), self._transforms)
+        image = decode_image(content, max_pixels=self._max_pixels, remark=partial(self._remark, row))
+        image = apply_transforms(image, self._transforms)
         if self._augmentation is None:
             image = crop_and_resize(image, self._sizing)
         # Copies are numpy's: torch would copy a single image with all cores, from each of the threads.
         pixels: NDArray[np.uint8] = image.numpy().transpose(1, 2, 0)
         return pixels
+
+    def _remark(self, row: int, text: str) -> None:
+        """Warn of an unusual image, once per dataset: where one is unusual, many are."""
+        if not self._has_remarked:
+            self._has_remarked = True
+            path = self._dataset.path(row)
+            _log.warning("%s (%s): %s. Further images like it are not named.", path, self._port, text)
 
     def _wait(self, pending: _PendingBatch) -> None:
         self._prefetcher.wait(pending.images)

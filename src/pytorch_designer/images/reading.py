@@ -11,20 +11,30 @@ from pytorch_designer.images.bad_files import UnreadableImageError
 from pytorch_designer.storage.retrying import retrying
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    CheckLarge = Callable[[bytearray, int], None]
 
 # Otherwise, opening a named pipe would wait for a writer forever.
 _READ_WITHOUT_WAITING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _BYTES_AT_ONCE = 2**20
+_LARGE_BYTES = 2**26
+_START_BYTES = 2**16
 
 
-def read_file(path: Path, *, max_bytes: int) -> bytearray:
+def read_file(path: Path, *, max_bytes: int, check_large: CheckLarge | None = None) -> bytearray:
     """All bytes of the file at `path`, writable so that a tensor can share them.
+
+    Args:
+        path: The file.
+        max_bytes: The largest that is read.
+        check_large: Called with the start and the size of a file above 64 MiB before it is read; may raise.
 
     Raises:
         UnreadableImageError: It cannot be read, is not a regular file, or has more than `max_bytes` bytes.
     """
-    return _read_with_retries(path, max_bytes, is_start_enough=False)
+    return _read_with_retries(path, max_bytes, is_start_enough=False, check_large=check_large)
 
 
 def read_start(path: Path, *, num_bytes: int) -> bytearray:
@@ -36,14 +46,16 @@ def read_start(path: Path, *, num_bytes: int) -> bytearray:
     return _read_with_retries(path, num_bytes, is_start_enough=True)
 
 
-def _read_with_retries(path: Path, num_bytes: int, *, is_start_enough: bool) -> bytearray:
+def _read_with_retries(
+    path: Path, num_bytes: int, *, is_start_enough: bool, check_large: CheckLarge | None = None
+) -> bytearray:
     try:
-        return retrying(partial(_read, path, num_bytes, is_start_enough=is_start_enough))
+        return retrying(partial(_read, path, num_bytes, is_start_enough=is_start_enough, check_large=check_large))
     except OSError as error:
         raise UnreadableImageError(_describe(error)) from error
 
 
-def _read(path: Path, num_bytes: int, *, is_start_enough: bool) -> bytearray:
+def _read(path: Path, num_bytes: int, *, is_start_enough: bool, check_large: CheckLarge | None) -> bytearray:
     # System calls only: each releases Python's lock, and a stream of `io` would make two more.
     descriptor = os.open(path, _READ_WITHOUT_WAITING)
     try:
@@ -52,6 +64,9 @@ def _read(path: Path, num_bytes: int, *, is_start_enough: bool) -> bytearray:
             raise UnreadableImageError("a folder, not a file" if stat.S_ISDIR(status.st_mode) else "not a regular file")
         if status.st_size > num_bytes and not is_start_enough:
             raise UnreadableImageError(f"the file is too large ({status.st_size:,} bytes)")
+        if check_large is not None and status.st_size > _LARGE_BYTES:
+            check_large(bytearray(os.read(descriptor, _START_BYTES)), status.st_size)
+            os.lseek(descriptor, 0, os.SEEK_SET)
         content = bytearray(min(status.st_size, num_bytes))
         num_read = 0
         with memoryview(content) as view:

@@ -18,6 +18,7 @@ import torchvision
 
 from pytorch_designer import __version__
 from pytorch_designer.errors import UnsupportedEnvironmentError
+from pytorch_designer.images.decoding.jpeg_decoder import describe_jpeg_decoder
 from pytorch_designer.system.openmp import describe_waiting
 from pytorch_designer.system.resources import usable_cores
 
@@ -76,8 +77,7 @@ class Compute:
         """Apply this to the process-wide settings of torch and of the allocator below it."""
         torch.set_num_threads(self.num_threads)
         torch.get_num_threads()  # from now on this thread keeps its number, whatever other threads set theirs to
-        if self.device.type == "cpu":
-            keep_freed_memory()
+        keep_freed_memory()
         if self.device.type != "cuda":
             return
         torch.backends.cudnn.benchmark = False  # picks kernels by timing: not repeatable
@@ -116,7 +116,11 @@ def choose_compute(settings: Settings, *, height: int, width: int) -> Compute:
 def environment_info(compute: Compute) -> dict[str, str]:
     """Versions and hardware, by label. Of the environment only how OpenMP waits: other variables hold secrets."""
     versions = f"pytorch-designer {__version__}, torch {torch.__version__}, torchvision {torchvision.__version__}"
-    info = {"Versions": f"{versions}, Python {platform.python_version()}", "Device": compute.describe()}
+    info = {
+        "Versions": f"{versions}, Python {platform.python_version()}",
+        "Device": compute.describe(),
+        "JPEG decoder": describe_jpeg_decoder(),
+    }
     waiting = describe_waiting() if compute.device.type == "cpu" else ""
     return info | ({"OpenMP": waiting} if waiting else {})
 
@@ -124,9 +128,9 @@ def environment_info(compute: Compute) -> dict[str, str]:
 def keep_freed_memory() -> bool:
     """Let this process keep the memory it frees instead of returning it to the kernel.
 
-    Every training step allocates and frees the same large tensors. By default glibc returns each of them to the kernel,
-    and the next step pays for fresh, zeroed pages: a fifth of the time of ResNet-18 at 32 pixels (docs/benchmarks.md,
-    "Training beside other libraries").
+    Every training step on a CPU, and every image that is decoded, allocates and frees the same large blocks. By default
+    glibc returns each of them to the kernel, and the next step pays for fresh, zeroed pages: a fifth of the time of
+    ResNet-18 at 32 pixels (docs/benchmarks.md, "Training beside other libraries").
 
     The process then stays at its peak of memory. Blocks of more than 1 GiB (before glibc 2.35, 32 MiB) are still
     returned. An environment that configures the allocator (`MALLOC_TRIM_THRESHOLD_`, `MALLOC_MMAP_THRESHOLD_`,

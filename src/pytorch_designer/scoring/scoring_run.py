@@ -20,9 +20,16 @@ from pytorch_designer.directories.data_frame_directory import ScoredImagesWriter
 from pytorch_designer.directories.image_directory import UNLABELED
 from pytorch_designer.errors import InvalidDatasetError, shorten
 from pytorch_designer.inference.compute import Compute, choose_compute, environment_info
-from pytorch_designer.inference.predictor import Predictor
+from pytorch_designer.inference.forward_memory import check_forward_memory
+from pytorch_designer.inference.predictor import Predictor, inference_batch_size
 from pytorch_designer.progress import Pace, log_header, open_progress_line
-from pytorch_designer.scoring.image_batches import DATASET_PORT, ScoringImages, open_model_and_images
+from pytorch_designer.scoring.image_batches import (
+    DATASET_PORT,
+    IMAGE_SIZE_ADVICE,
+    MODEL_PORT,
+    ScoringImages,
+    open_model_and_images,
+)
 from pytorch_designer.scoring.probabilities import row_probabilities
 from pytorch_designer.settings import settings
 from pytorch_designer.storage.string_column import StringColumn
@@ -74,6 +81,10 @@ def score_images(directory: ModelDirectory, images: ImageDirectory, output: Outp
         model, source = open_model_and_images(stack, directory, images)
         compute = choose_model_compute(model)
         compute.activate()
+        if model.preprocessing is not None:
+            batch_size = inference_batch_size(model.preprocessing)
+            where, advice = MODEL_PORT, IMAGE_SIZE_ADVICE
+            check_forward_memory(model.network, model.preprocessing, compute, batch_size, where=where, advice=advice)
         _log_start(model, images, source, compute)
         with output.stage() as folder:
             unscored = _score(model, images, source, compute, folder)

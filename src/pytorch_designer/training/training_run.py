@@ -16,6 +16,7 @@ from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.images.budgets import default_cache_budget, default_read_threads
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.inference.compute import Compute, choose_compute, environment_info
+from pytorch_designer.inference.forward_memory import check_forward_memory
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.models.loading import check_forward, network_for_classes
 from pytorch_designer.models.saving import write_trained_model
@@ -45,6 +46,10 @@ if TYPE_CHECKING:
     from pytorch_designer.tracking.tracker import OpenTracker
 
 _log = logging.getLogger(__name__)
+
+_IMAGE_SIZE_ADVICE = (
+    "Use a smaller batch_size, smaller images (Init Image Transformation resizes them), or a machine with more memory."
+)
 
 REPORT_FOLDER = "report"
 
@@ -142,6 +147,10 @@ def _prepare(inputs: TrainingInputs, hyperparameters: Hyperparameters) -> _Job:
             validation=datasets.validation,
         )
         normalizes_lone_image = check_forward(network, height, width, inputs.model.architecture)
+    num_images = min(hyperparameters.batch_size, max(1, len(datasets.training)))
+    check_forward_memory(
+        network, preprocessing, compute, num_images, where="the size of the images", advice=_IMAGE_SIZE_ADVICE
+    )
     return _Job(
         inputs=inputs,
         hyperparameters=hyperparameters,

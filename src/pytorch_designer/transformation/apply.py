@@ -25,12 +25,13 @@ from pytorch_designer.directories.recorded_transforms import applied_transforms,
 from pytorch_designer.directories.transformation_directory import open_transformation_directory
 from pytorch_designer.images.augmentation import apply_transforms
 from pytorch_designer.images.bad_files import BadFiles, BadImageError
-from pytorch_designer.images.decode import decode_image, max_file_bytes
-from pytorch_designer.images.reading import read_file
+from pytorch_designer.images.decode import decode_image, read_image_file
+from pytorch_designer.images.decoding.memory_budget import BYTES_PER_PIXEL, decoding_budget
 from pytorch_designer.progress import Pace, open_progress_line
 from pytorch_designer.settings import settings
 from pytorch_designer.storage.output import open_output
 from pytorch_designer.transforms.registrations import deterministic_transforms, split_at_first_random
+from pytorch_designer.transforms.transform import size_after
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -130,18 +131,23 @@ class _Transformer:
     def write(self, number: int, source: Path, target: Path) -> Path | None:
         """Write one image; a bad one is registered and left out. Called by several threads at once."""
         try:
-            content = read_file(source, max_bytes=max_file_bytes(settings().max_image_pixels))
+            content = read_image_file(source)
             image = decode_image(content)
-            transformed = apply_transforms(image, self.transforms)
+            return self._write_transformed(image, content, target)
         except BadImageError as error:
             self.bad.add(number, source, error.reason)
             if self.bad.is_beyond_tolerance:
                 num_unchecked = len(self.dataset) - number - 1
                 raise self.bad.error(port=INPUT_PORT, root=self.dataset.root, num_unchecked=num_unchecked) from error
             return None
-        if not torch.equal(transformed, image):
-            target, content = target.with_suffix(".png"), _png(transformed)
-        target.write_bytes(content)
+
+    def _write_transformed(self, image: torch.Tensor, content: bytearray, target: Path) -> Path:
+        height, width = size_after(self.transforms, *image.shape[1:])
+        with decoding_budget().take(height * width * BYTES_PER_PIXEL):  # until the file is written
+            transformed = apply_transforms(image, self.transforms)
+            if not torch.equal(transformed, image):
+                target, content = target.with_suffix(".png"), _png(transformed)
+            target.write_bytes(content)
         return target
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
+import re
 import sys
 import time
 from contextlib import suppress
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from pytorch_designer.harness.schema.specification import CommandSpec
 
 _MEBIBYTE = 1 << 20
+_NOT_IN_NAMES = re.compile(r"[^\w.-]|^\.")
+_MAX_NAME = 60
 
 
 def run_command_parser(program: str) -> argparse.ArgumentParser:
@@ -186,7 +189,7 @@ def _unique(parser: argparse.ArgumentParser, option: str, pairs: list[tuple[str,
 
 def _new_run_folder(label: str) -> Path:
     runs = Path("runs").absolute()
-    name = f"{label}-{time.strftime('%Y%m%d-%H%M%S')}"
+    name = f"{_NOT_IN_NAMES.sub('_', label)[:_MAX_NAME]}-{time.strftime('%Y%m%d-%H%M%S')}"
     with writing_errors(runs):
         runs.mkdir(exist_ok=True)
         for number in itertools.count(1):

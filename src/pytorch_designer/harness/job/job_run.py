@@ -159,6 +159,7 @@ class _JobRun:
         self._data_inputs = {name: value for name, value in self._inputs.items() if isinstance(value, Path)}
         self._check_own_folders()
         self._outputs = self._output_paths()
+        self._folder.check_own(self._outputs.values())
         self._check_faults()
         self._written_outputs = {
             name: self._folder.staged_output(name) if spec.outputs[name].mode == "upload" else path
@@ -172,7 +173,7 @@ class _JobRun:
 
     def run(self, on_line: LineReceiver, stop: StopRequest) -> JobResult:
         before = {name: list_entries(path) for name, path in self._data_inputs.items()}
-        self._folder.prepare()
+        self._folder.prepare(self._outputs.values())
         self._prepare_outputs()
         self._copy_snapshot()
         run_id = self._start_run()

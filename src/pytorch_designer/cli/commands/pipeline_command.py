@@ -8,12 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-<<<<<<< HEAD:src/pytorch_designer/cli/pipeline_command.py
-from pytorch_designer.cli.pipeline_view import LiveView, PlainView, describe
-from pytorch_designer.errors import UnsupportedEnvironmentError
-=======
 from pytorch_designer.cli.commands.pipeline_view import LiveView, PlainView, describe
->>>>>>> c855a05:src/pytorch_designer/cli/commands/pipeline_command.py
+from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.harness.job.node import NodeState
 from pytorch_designer.harness.job.run_store import open_run_store
 from pytorch_designer.harness.pipeline.pipeline_request import PipelineRequest, prepare_pipeline

@@ -1,4 +1,4 @@
-"""Stop requests: SIGINT (Ctrl-C) and SIGTERM, shared with all threads that work."""
+"""Stop requests: SIGINT (Ctrl-C), SIGTERM and SIGHUP (a closed terminal), shared with all threads that work."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ class StopRequest:
 
 @contextmanager
 def stop_on_signals(*, interrupts_when_urgent: bool = False) -> Iterator[StopRequest]:
-    """Turn SIGINT and SIGTERM into a request while the context lasts, where this is the main thread.
+    """Turn SIGINT, SIGTERM and SIGHUP into a request while the context lasts, where this is the main thread.
+
+    SIGHUP stays ignored where it is, as `nohup` asks.
 
     Args:
         interrupts_when_urgent: Whether a second signal raises `KeyboardInterrupt` in the main thread, for work that
@@ -62,9 +64,17 @@ def stop_on_signals(*, interrupts_when_urgent: bool = False) -> Iterator[StopReq
         if request.is_urgent and interrupts_when_urgent:
             raise KeyboardInterrupt
 
-    previous = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, receive) for number in _stop_signals()}
     try:
         yield request
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _stop_signals() -> list[signal.Signals]:
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    hang_up = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN:
+        numbers.append(hang_up)
+    return numbers

@@ -6,8 +6,10 @@ import argparse
 import time
 from typing import TYPE_CHECKING
 
+from pytorch_designer.cli.standard_output import show
 from pytorch_designer.harness.reuse.reuse_cache import open_cache
 from pytorch_designer.settings import settings
+from pytorch_designer.shown_text import on_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,9 +36,9 @@ def run_cache(arguments: Sequence[str], program: str) -> int:
     cache = open_cache(settings().reuse_cache, settings().reuse_cache_bytes)
     if options.action == "clear":
         num_entries, num_bytes = cache.clear()
-        print(f"Removed {num_entries} results, {num_bytes / _MEBIBYTE:.1f} MiB, from {cache.folder}")
+        show(f"Removed {num_entries} results, {num_bytes / _MEBIBYTE:.1f} MiB, from {cache.folder}")
     else:
-        print("\n".join(_listing(cache)))
+        show("\n".join(_listing(cache)))
     return 0
 
 
@@ -52,7 +54,8 @@ def _listing(cache: ReuseCache) -> list[str]:
 
 def _line(entry: Entry, last_used: float) -> str:
     size = f"{entry.num_bytes / _MEBIBYTE:>9.1f}"
-    return f"{entry.key[:12]}  {_date(entry.stored)}  {_date(last_used)}  {size}  {entry.node} ({entry.component})"
+    owner = on_one_line(f"{entry.node} ({entry.component})")
+    return f"{entry.key[:12]}  {_date(entry.stored)}  {_date(last_used)}  {size}  {owner}"
 
 
 def _date(seconds: float) -> str:

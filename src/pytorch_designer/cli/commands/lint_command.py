@@ -6,10 +6,10 @@ Exit codes: 0 no errors, 1 errors, 2 wrong usage of the command line.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytorch_designer.cli.standard_output import show
 from pytorch_designer.harness.lint.formats import FORMATS
 from pytorch_designer.harness.lint.linter import lint
 from pytorch_designer.harness.lint.rules import RULES
@@ -40,7 +40,7 @@ def run_lint(arguments: Sequence[str], program: str) -> int:
     result = lint(options.paths, ignored_rules=frozenset(options.ignore))
     text = FORMATS[options.format](result)
     if text:
-        sys.stdout.write(f"{text}\n")
+        show(text)
     return _FOUND if result.num_errors else 0
 
 

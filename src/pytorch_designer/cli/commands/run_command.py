@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import os
 import re
 import sys
 import time
@@ -12,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytorch_designer.cli.standard_output import show
 from pytorch_designer.harness.fault_injection.injected_faults import parse_faults
 from pytorch_designer.harness.job.job_run import GRACE_SECONDS, JobRequest, run_job
 from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT, RunStore, open_run_store
@@ -20,6 +20,7 @@ from pytorch_designer.harness.schema.pipeline_file import is_pipeline
 from pytorch_designer.harness.schema.values import check_values
 from pytorch_designer.harness.schema.yaml_tree import read_yaml
 from pytorch_designer.mlflow_database import DATABASE_FILE
+from pytorch_designer.shown_text import on_one_line, program_line
 from pytorch_designer.storage.output import writing_errors
 from pytorch_designer.system.stop_requests import stop_on_signals
 
@@ -204,15 +205,16 @@ def _header(request: JobRequest) -> list[str]:
     spec = request.spec
     version = f" {spec.version}" if spec.version else ""
     lines = [
-        f"Component   {spec.label} ({spec.name}{version}), {spec.source}",
+        on_one_line(f"Component   {spec.label} ({spec.name}{version}), {spec.source}"),
         f"Python      {sys.executable}; the component's own environment is not built locally",
     ]
     if spec.num_processes > 1:
         nodes = spec.resources.instance_count
         lines.append(f"Processes   {spec.num_processes}" + (f" on {nodes} simulated nodes" if nodes > 1 else ""))
-    lines += [f"Input       {name} = {value}" for name, value in check_values(spec, request.inputs).items()]
+    values = check_values(spec, request.inputs)
+    lines += [f"Input       {name} = {on_one_line(str(value))}" for name, value in values.items()]
     if spec.environment_variables:
-        names = ", ".join(spec.environment_variables)
+        names = on_one_line(", ".join(spec.environment_variables))
         lines.append(f"Warning     environment_variables of a component are dropped by Azure ML: {names}; use --env")
     lines += [f"Fault       {text}" for text in request.faults.texts]
     lines += [f"Run folder  {request.run_folder}", ""]
@@ -250,9 +252,4 @@ class _Printer:
 
 
 def _show(lines: list[str]) -> None:
-    encoding = sys.stdout.encoding or "ascii"
-    text = "\n".join(lines)
-    try:
-        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
-    except BrokenPipeError:  # `| head` has seen enough: the job goes on, and its log has every line
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (for the rest of the process)
+    show("\n".join(map(program_line, lines)))

@@ -214,13 +214,13 @@ def _given(entry: Value) -> Given | None:
     if path is not None:
         if not is_binding(path) and not is_reference(path):
             path = str((entry.folder / path).resolve())
-        return Given(path, is_path=True)
+        return Given(path, is_path=True, place=entry.children["path"].place)
     value = given_value(entry)
     if value is None or value.plain is None:
         return None
     if not isinstance(value.plain, (bool, int, float, str)):
         raise entry.key_place.error(f"The value must be a single value, not {value.shown}.")
-    return Given(str(value.plain))
+    return Given(str(value.plain), place=value.place)
 
 
 def _pipeline_input(name: str, entry: Value, given: Given | None) -> InputSpec:

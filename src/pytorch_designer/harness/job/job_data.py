@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytorch_designer.errors import FailedToWriteOutputsError
+from pytorch_designer.errors import FailedToWriteOutputsError, UnsupportedLocallyError
 from pytorch_designer.harness.job.read_only import check_unchanged, input_holding, input_in, list_entries
 from pytorch_designer.harness.job.run_folder import move_into
 from pytorch_designer.harness.schema.values import check_names, check_values
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from pytorch_designer.harness.job.read_only import Listing
     from pytorch_designer.harness.job.run_folder import RunFolder
     from pytorch_designer.harness.schema.specification import CommandSpec
+
+_OBEYED = re.compile(r"[\"$`\\\n]" if os.name == "posix" else r"[\"$`\n]")
 
 
 class JobData:
@@ -38,6 +42,7 @@ class JobData:
     Raises:
         ParameterError: An input is missing, unknown or unusable.
         FailedToWriteOutputsError: An output and an input share a folder.
+        UnsupportedLocallyError: A path has a character that the shell would obey.
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class JobData:
             name: folder.staged_output(name) if spec.outputs[name].mode == "upload" else path
             for name, path in self.outputs.items()
         }
+        self._check_shell_paths()
 
     @property
     def input_paths(self) -> dict[str, Path]:
@@ -115,6 +121,18 @@ class JobData:
                 raise _shared_folder(f"Output {name}", touched, path)
             paths[name] = path
         return paths
+
+    def _check_shell_paths(self) -> None:
+        """Refuse paths that a command cannot hold between double quotes, where components put them."""
+        for name, path in (*self.input_paths.items(), *self.outputs.items(), *self.written_outputs.items()):
+            found = _OBEYED.search(str(path))
+            if found is not None:
+                raise UnsupportedLocallyError(
+                    f"The path of {name} has the character {found[0]!r}, which the shell of the job would obey: {path}",
+                    where=name,
+                    advice="Rename the folder, or use a link to it. On Azure ML no path has such a character.",
+                    reason="shell_character",
+                )
 
 
 def _shared_folder(what: str, input_name: str, path: Path) -> FailedToWriteOutputsError:

@@ -56,6 +56,7 @@ _RUN_PARTS = ("user_logs", "outputs", "logs")
 _LAST_USED = "last_used"
 _ABANDONED_SECONDS = 24 * 60 * 60
 _MAX_RECORD_BYTES = 1 << 20
+_MAX_BYTES = 1 << 60
 _MAX_TIME = 1e11  # the year 5138
 
 
@@ -200,6 +201,7 @@ class ReuseCache:
         num_bytes = sum(max(item.num_bytes, 0) for tree in trees.values() for item in tree)
         if trees.keys() != result.outputs.keys() or num_bytes > self.max_bytes:
             return None
+        self.claim()
         partial = self._partial / uuid.uuid4().hex
         try:
             for name, tree in trees.items():
@@ -364,7 +366,8 @@ def _read(path: Path) -> Entry | None:
         return None
     names = entry.contents.keys()
     is_sound = entry.key == path.name and names == entry.is_file.keys() and all(map(PORT_NAME.fullmatch, names))
-    return entry if is_sound and 0 <= entry.stored < _MAX_TIME and entry.num_bytes >= 0 else None
+    is_sound = is_sound and 0 <= entry.stored < _MAX_TIME and 0 <= entry.num_bytes < _MAX_BYTES
+    return entry if is_sound else None
 
 
 @lru_cache(maxsize=1)

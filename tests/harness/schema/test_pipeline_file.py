@@ -270,7 +270,7 @@ def _nested(folder: Path, levels: int, width: int) -> Path:
 @pytest.mark.parametrize(
     ("levels", "width", "message"),
     [
-        (19, 2, "1,048,574 nodes"),
+        (19, 2, "1,572,862 nodes"),
         (40, 9, "more than a billion"),
         (60, 1, "more than 50 levels"),
         (1, 1001, "2,002 nodes"),

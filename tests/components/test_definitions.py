@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from pytorch_designer import __version__
-from pytorch_designer.cli.component_command import component_parser
+from pytorch_designer.cli.commands.component_command import component_parser
 from pytorch_designer.cli.generate import generated_files
 from pytorch_designer.components.registry import COMPONENTS
 from pytorch_designer.components.train_pytorch_model import COMPONENT as TRAIN

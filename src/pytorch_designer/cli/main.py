@@ -20,44 +20,44 @@ _USAGE_ERROR = 2
 
 # Each command imports its dependencies, including the components, when it is called: fast start-up is a feature.
 def _train(arguments: Sequence[str]) -> int | None:
-    from pytorch_designer.cli.train_command import run_train
+    from pytorch_designer.cli.commands.train_command import run_train
 
     run_train(arguments, PROGRAM)
     return 0
 
 
 def _run(arguments: Sequence[str]) -> int | None:
-    from pytorch_designer.cli.run_command import run_command
+    from pytorch_designer.cli.commands.run_command import run_command
 
     return run_command(arguments, PROGRAM)
 
 
 def _cache(arguments: Sequence[str]) -> int | None:
-    from pytorch_designer.cli.cache_command import run_cache
+    from pytorch_designer.cli.commands.cache_command import run_cache
 
     return run_cache(arguments, PROGRAM)
 
 
 def _lint(arguments: Sequence[str]) -> int | None:
-    from pytorch_designer.cli.lint_command import run_lint
+    from pytorch_designer.cli.commands.lint_command import run_lint
 
     return run_lint(arguments, PROGRAM)
 
 
 def _register(arguments: Sequence[str]) -> int | None:
-    from pytorch_designer.cli.cloud_commands import run_register
+    from pytorch_designer.cli.commands.cloud_commands import run_register
 
     return run_register(arguments, PROGRAM)
 
 
 def _submit(arguments: Sequence[str]) -> int | None:
-    from pytorch_designer.cli.cloud_commands import run_submit
+    from pytorch_designer.cli.commands.cloud_commands import run_submit
 
     return run_submit(arguments, PROGRAM)
 
 
 def _demo(arguments: Sequence[str]) -> int | None:
-    from pytorch_designer.cli.demo import run_demo
+    from pytorch_designer.cli.commands.demo import run_demo
 
     run_demo(arguments, PROGRAM)
     return 0
@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _component(name: str, arguments: Sequence[str]) -> int | None:
-    from pytorch_designer.cli.component_command import run_component
+    from pytorch_designer.cli.commands.component_command import run_component
     from pytorch_designer.components.registry import COMPONENTS
 
     components = {component.command: component for component in COMPONENTS.values()}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytorch_designer.cli.pipeline_view import LiveView, PlainView, describe
+from pytorch_designer.cli.commands.pipeline_view import LiveView, PlainView, describe
 from pytorch_designer.harness.job.node import NodeState
 from pytorch_designer.harness.job.run_store import open_run_store
 from pytorch_designer.harness.pipeline.pipeline_request import PipelineRequest, prepare_pipeline
@@ -22,7 +22,7 @@ from pytorch_designer.system.stop_requests import stop_on_signals
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pytorch_designer.cli.pipeline_view import OpenView
+    from pytorch_designer.cli.commands.pipeline_view import OpenView
     from pytorch_designer.harness.pipeline.pipeline_state import PipelineResult
     from pytorch_designer.harness.schema.yaml_tree import YamlDocument
 

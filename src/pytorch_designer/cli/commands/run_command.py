@@ -25,7 +25,7 @@ from pytorch_designer.system.stop_requests import stop_on_signals
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytorch_designer.cli.pipeline_command import PipelineCommandOptions
+    from pytorch_designer.cli.commands.pipeline_command import PipelineCommandOptions
     from pytorch_designer.harness.job.job_run import JobResult
     from pytorch_designer.harness.schema.specification import CommandSpec
 
@@ -105,7 +105,7 @@ def run_command(arguments: Sequence[str], program: str) -> int:
     options = parser.parse_args(arguments)
     document = read_yaml(options.file)
     if is_pipeline(document):
-        from pytorch_designer.cli.pipeline_command import run_pipeline_file
+        from pytorch_designer.cli.commands.pipeline_command import run_pipeline_file
 
         return run_pipeline_file(document, _pipeline_options(parser, options), _show)
     for name in ("assets", "max_parallel", "force_rerun"):
@@ -143,7 +143,7 @@ def _job_request(parser: argparse.ArgumentParser, options: argparse.Namespace, s
 
 
 def _pipeline_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> PipelineCommandOptions:
-    from pytorch_designer.cli.pipeline_command import PipelineCommandOptions
+    from pytorch_designer.cli.commands.pipeline_command import PipelineCommandOptions
 
     if options.fault or options.rerun:
         parser.error("--fault and --rerun are for components only")

@@ -36,6 +36,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pytorch_designer.shown_text import on_one_line
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -305,5 +307,5 @@ class CloudNotFoundError(CloudError):
 
 def shorten(text: str, limit: int = _MAX_TEXT) -> str:
     """`text` on one line, with at most `limit` characters, so that text from a file cannot flood a log."""
-    printable = "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
-    return printable if len(printable) <= limit else printable[: limit - 3] + "..."
+    line = on_one_line(text[: limit + 1])
+    return line if len(line) <= limit else line[: limit - 3] + "..."

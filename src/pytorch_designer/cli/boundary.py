@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.errors import DesignerError, InterruptedRunError, ModuleOutOfMemoryError
 from pytorch_designer.settings import Settings, settings
+from pytorch_designer.shown_text import printable, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +46,7 @@ def run_guarded(action: Callable[[], int | None]) -> int:
     except MemoryError as error:
         return _report(_out_of_memory(error), exit_code=EXIT_FAILURE)
     except Exception as error:  # noqa: BLE001 (the boundary: a bug keeps its traceback and is reported like an error)
-        traceback.print_exc()
+        print(_traceback(error), file=sys.stderr, end="", flush=True)
         _write_error_info(_unexpected(error))
         return EXIT_FAILURE
 
@@ -57,10 +58,8 @@ def _out_of_memory(error: MemoryError) -> ModuleOutOfMemoryError:
 
 
 def _report(error: DesignerError, exit_code: int) -> int:
-    if _settings_or_default().traceback:
-        traceback.print_exception(error)
-    else:
-        print(error, file=sys.stderr, flush=True)
+    message = _traceback(error) if _settings_or_default().traceback else f"{_showable(str(error))}\n"
+    print(message, file=sys.stderr, end="", flush=True)
     path = _write_error_info(error.to_dict())
     if path is not None:
         print(f"  Details: {path}", file=sys.stderr, flush=True)
@@ -73,15 +72,25 @@ def _unexpected(error: Exception) -> dict[str, Any]:
         "code": None,
         "what": "An error in pytorch-designer itself; please report it with the traceback.",
         "message": str(error),
-        "traceback": traceback.format_exc(),
+        "traceback": _traceback(error),
     }
+
+
+def _traceback(error: Exception) -> str:
+    return _showable("".join(traceback.format_exception(error)))
+
+
+def _showable(text: str) -> str:
+    """Errors quote file names and values, and tracebacks the messages of libraries, which may hold anything."""
+    return printable(redacted(text))
 
 
 def _write_error_info(content: dict[str, Any]) -> Path | None:
     path = _settings_or_default().error_info
+    shown = {name: redacted(value) if isinstance(value, str) else value for name, value in content.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content, indent=2, ensure_ascii=True) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(shown, indent=2, ensure_ascii=True) + "\n", encoding="utf-8")
     except OSError as error:
         print(f"  (error_info.json could not be written: {error})", file=sys.stderr)
         return None

@@ -74,11 +74,11 @@ class DesignerError(Exception):
         examples: Iterable[object] = (),
         reason: str | None = None,
     ) -> None:
-        offending = [str(item) for item in examples]
+        offending = list(examples)
         self.what = what
         self.where = None if where is None else str(where)
         self.advice = self.default_advice if advice is None else advice
-        self.examples = tuple(shorten(item) for item in offending[: self.max_examples])
+        self.examples = tuple(shorten(str(item)) for item in offending[: self.max_examples])
         self.num_offending = len(offending)
         self.reason = reason
         self.faults: tuple[Any, ...] = ()
@@ -309,3 +309,15 @@ def shorten(text: str, limit: int = _MAX_TEXT) -> str:
     """`text` on one line, with at most `limit` characters, so that text from a file cannot flood a log."""
     line = on_one_line(text[: limit + 1])
     return line if len(line) <= limit else line[: limit - 3] + "..."
+
+
+def describe_value(value: object, limit: int = 60) -> str:
+    """A value from a file for a message: short text and numbers as they are written, of the rest what it is."""
+    if isinstance(value, str):
+        return repr(shorten(value, limit))
+    if value is None or isinstance(value, (bool, float)):
+        return repr(value)
+    if isinstance(value, int):
+        return repr(value) if value.bit_length() <= 64 else "a number of more than 64 bits"
+    kinds = {dict: "a mapping", list: "a list"}
+    return kinds.get(type(value), f"a {type(value).__name__}")

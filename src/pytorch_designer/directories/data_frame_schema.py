@@ -15,13 +15,12 @@ backslashes included, is written as it is.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.errors import InvalidDatasetError
-from pytorch_designer.storage.paths import read_bounded
+from pytorch_designer.storage.documents import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -143,12 +142,12 @@ def _column(name: str, kind: str, element_type: str) -> dict[str, Any]:
 def _read_roles(path: Path) -> tuple[dict[str, str], dict[str, str]]:
     """`labelColumns` and `scoreColumns`."""
     try:
-        document = json.loads(read_bounded(path, MAX_SCHEMA_BYTES, InvalidDatasetError))
+        document = read_json(path, MAX_SCHEMA_BYTES, InvalidDatasetError)
         label_columns, score_columns = (document.get(key) or {} for key in ("labelColumns", "scoreColumns"))
         names = [*label_columns.values(), *score_columns.values()]
         if not all(isinstance(name, str) for name in names):
             raise TypeError("a column's name is not a string")
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise InvalidDatasetError(
             f"The schema is not a JSON object with the objects `labelColumns` and `scoreColumns`: {error}",
             where=path,

@@ -12,12 +12,11 @@ The index of a class is the `id` of its category. Ids may have gaps: a missing i
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.errors import InvalidDatasetError
-from pytorch_designer.storage.paths import read_bounded
+from pytorch_designer.storage.documents import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,14 +115,14 @@ def _column(
 def _read_columns(path: Path) -> list[tuple[str, str | None, dict[str, Any]]]:
     """Name, name of the element type and properties of each column."""
     try:
-        document = json.loads(read_bounded(path, MAX_SCHEMA_BYTES, InvalidDatasetError))
+        document = read_json(path, MAX_SCHEMA_BYTES, InvalidDatasetError)
         columns = [
             (str(column["name"]), (column.get("elementType") or {}).get("typeName"), column.get("properties") or {})
             for column in document["columnAttributes"]
         ]
         if not all(isinstance(properties, dict) for _, _, properties in columns):
             raise TypeError("the `properties` of a column are not an object")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidDatasetError(
             f"The schema is not a JSON object with a list `columnAttributes` of named columns: {error}",
             where=path,

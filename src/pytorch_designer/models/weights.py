@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from pytorch_designer.errors import DesignerError, InvalidModelDirectoryError
-from pytorch_designer.storage.retrying import open_retrying, retrying
+from pytorch_designer.storage.paths import reading_errors
+from pytorch_designer.storage.retrying import open_retrying
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 _NUMPY_TYPES = frozenset({torch.float32, torch.float64, torch.int64})
 _END_OF_ZIP = b"PK\x05\x06"
 _END_OF_ZIP_BYTES = 22
+_SAFETENSORS_SUFFIX = ".safetensors"
+# What weight files hold beside the numbers, rounded up: names, shapes, alignment.
+_HEADER_BYTES = 1 << 20
+_HEADER_BYTES_PER_TENSOR = 1 << 10
 # Exceptions that the restricted unpickler raises for bytes that are not a state dict; none of them is documented.
 _UNPICKLING_FAULTS = (
     pickle.UnpicklingError,
@@ -46,6 +51,36 @@ _UNPICKLING_FAULTS = (
 )
 
 
+def check_weight_file(path: Path, *networks: nn.Module) -> None:
+    """Check, before any of it is in memory, that a weight file is not larger than its network.
+
+    Args:
+        path: The file.
+        networks: What it may hold together, for instance on the meta device.
+
+    Raises:
+        InvalidModelDirectoryError: It is larger than all values of the networks in double precision, or, as
+            safetensors, begins with a header that is.
+    """
+    tensors = [tensor for network in networks for tensor in network.state_dict().values()]
+    header_bytes = _HEADER_BYTES + _HEADER_BYTES_PER_TENSOR * len(tensors)
+    most_bytes = header_bytes + sum(8 * tensor.numel() for tensor in tensors)
+    with reading_errors(path, InvalidModelDirectoryError), open_retrying(path) as stream:
+        num_bytes = stream.seek(0, os.SEEK_END)
+        stream.seek(0)
+        claimed_bytes = int.from_bytes(stream.read(8), "little") if path.suffix == _SAFETENSORS_SUFFIX else 0
+    if num_bytes > most_bytes or header_bytes < claimed_bytes <= num_bytes:
+        raise InvalidModelDirectoryError(
+            f"The weight file has {num_bytes:,} bytes, and the network that the model specifies takes at most "
+            f"{most_bytes:,}: nothing was loaded."
+            if num_bytes > most_bytes
+            else f"The header of the weight file has {claimed_bytes:,} bytes, and that of this network at most "
+            f"{header_bytes:,}: nothing was loaded.",
+            where=path,
+            reason="other_weights",
+        )
+
+
 def read_safetensors(path: Path, error: type[DesignerError] = InvalidModelDirectoryError) -> dict[str, Tensor]:
     """All tensors of a safetensors file, copied into memory.
 
@@ -57,7 +92,8 @@ def read_safetensors(path: Path, error: type[DesignerError] = InvalidModelDirect
 
     try:
         # From bytes, not from a memory map: the file may be on a mount that disappears.
-        tensors: dict[str, Tensor] = safetensors.torch.load(retrying(path.read_bytes))
+        with open_retrying(path) as stream:
+            tensors: dict[str, Tensor] = safetensors.torch.load(stream.read())
     except (safetensors.SafetensorError, ValueError, TypeError, KeyError, RuntimeError, OSError) as fault:
         raise error(
             "The weight file is not a valid safetensors file.", where=path, examples=[fault], reason="bad_weights"
@@ -188,11 +224,14 @@ def _check_zip(stream: BinaryIO) -> bool:
     """Whether the file is a zip; zips that torch.save does not write (trailing bytes, compression) are refused."""
     is_zip = stream.read(2) == b"PK"
     if is_zip:
-        stream.seek(0, os.SEEK_END)
-        stream.seek(max(0, stream.tell() - _END_OF_ZIP_BYTES))
+        num_bytes = stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, num_bytes - _END_OF_ZIP_BYTES))
         if not stream.read().startswith(_END_OF_ZIP):
             raise zipfile.BadZipFile("the file is truncated or has bytes after its end")
-        if any(entry.compress_type != zipfile.ZIP_STORED for entry in zipfile.ZipFile(stream).infolist()):
+        entries = zipfile.ZipFile(stream).infolist()
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
             raise zipfile.BadZipFile("an entry is compressed")
+        if sum(entry.file_size for entry in entries) > num_bytes:
+            raise zipfile.BadZipFile("entries share their bytes")
     stream.seek(0)
     return is_zip

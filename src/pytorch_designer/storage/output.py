@@ -19,6 +19,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,15 +29,19 @@ from filelock import Timeout
 
 from pytorch_designer.errors import FailedToWriteOutputsError
 from pytorch_designer.storage.locking import held_lock
+from pytorch_designer.storage.paths import path_fault
+from pytorch_designer.storage.regular_files import NotARegularFileError, kind_of
+from pytorch_designer.storage.retrying import open_retrying
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
 META_FILE = "_meta.yaml"
 STAGING_FOLDER = ".staging"
 CHECKPOINT_FOLDER = ".checkpoint"
 LOCK_FILE = ".lock"
 _COMMIT_FILE = "COMMIT"
+_MAX_COMMIT_BYTES = 1 << 20
 _MAX_SINGLE_FLUSHES = 1000
 _NO_FOLDER_FLUSH = {errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.ENOTSUP}  # some network mounts flush files only
 _OWN_ENTRIES = {STAGING_FOLDER, CHECKPOINT_FOLDER, LOCK_FILE}
@@ -161,6 +166,9 @@ def writing_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         failed = path if error.filename is None else Path(os.fsdecode(error.filename))
+        if failed.is_absolute() and not path.is_absolute():  # the lock's library makes paths absolute
+            absolute = Path(os.path.abspath(path))  # noqa: PTH100 - links stay as they were written
+            failed = path / failed.relative_to(absolute) if failed.is_relative_to(absolute) else failed
         if failed != path and path not in failed.parents:
             raise
         raise FailedToWriteOutputsError(
@@ -176,7 +184,8 @@ def write_atomically(path: Path, data: bytes) -> None:
     """
     temporary = path.with_name(f".{path.name}.partial")
     try:
-        with temporary.open("wb") as stream:
+        temporary.unlink(missing_ok=True)  # a link there would be written through
+        with temporary.open("xb") as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
@@ -218,11 +227,11 @@ def _refuse_occupied(path: Path) -> None:
     """Refuse an output folder that another process holds, or with something that no component left there."""
     _refuse_file(path)
     with writing_errors(path):
-        if (path / LOCK_FILE).exists():
+        if os.path.lexists(path / LOCK_FILE):
             with ExitStack() as lock:
                 _acquire(lock, path)
-        if path.exists() and not (path / META_FILE).exists() and not (path / STAGING_FOLDER / _COMMIT_FILE).exists():
-            _refuse_entries(path)
+        if path.exists() and not (path / META_FILE).exists():
+            _refuse_entries(path, _half_moved(path))
 
 
 def _refuse_file(path: Path) -> None:
@@ -232,8 +241,38 @@ def _refuse_file(path: Path) -> None:
         )
 
 
-def _refuse_entries(path: Path) -> None:
-    occupied = sorted(entry.name for entry in path.iterdir() if entry.name not in _OWN_ENTRIES)
+def _half_moved(path: Path) -> list[str]:
+    """The entries that a killed run was about to move into the output folder `path`.
+
+    Raises:
+        FailedToWriteOutputsError: The list of them is not one that a run wrote: it names something else than entries of
+            this folder, or is no file.
+    """
+    staging = path / STAGING_FOLDER
+    commit = staging / _COMMIT_FILE
+    if staging.is_symlink() or not staging.is_dir() or not os.path.lexists(commit):
+        return []
+    names: list[str] | None = None
+    if not commit.is_symlink():
+        with suppress(NotARegularFileError, UnicodeDecodeError), open_retrying(commit) as stream:
+            names = stream.read(_MAX_COMMIT_BYTES).decode("utf-8").split("\n")
+    if names is None or not all(_is_entry(name) for name in names):
+        raise FailedToWriteOutputsError(
+            "The output folder holds a list of unfinished renames that no run of this program wrote; nothing in the "
+            "folder was changed.",
+            where=commit,
+            advice=f"Name a new or empty folder, or remove {STAGING_FOLDER} from this one.",
+            reason="not_empty",
+        )
+    return names
+
+
+def _is_entry(name: str) -> bool:
+    return path_fault(name) is None and not {"/", "\\"} & set(name) and name not in {".", *_OWN_ENTRIES}
+
+
+def _refuse_entries(path: Path, half_moved: Collection[str] = ()) -> None:
+    occupied = sorted(entry.name for entry in path.iterdir() if entry.name not in {*_OWN_ENTRIES, *half_moved})
     if occupied:
         raise FailedToWriteOutputsError(
             "The output folder is not empty; nothing in it was changed.",
@@ -245,6 +284,13 @@ def _refuse_entries(path: Path) -> None:
 
 
 def _acquire(lock: ExitStack, path: Path) -> None:
+    if os.path.lexists(path / LOCK_FILE) and not stat.S_ISREG(mode := os.lstat(path / LOCK_FILE).st_mode):
+        raise FailedToWriteOutputsError(
+            f"The lock of the output folder is {kind_of(mode)}, which no run of this program made it.",
+            where=path / LOCK_FILE,
+            advice="Remove it, or name another output folder.",
+            reason="not_empty",
+        )
     try:
         lock.enter_context(held_lock(path / LOCK_FILE, timeout_seconds=0))
     except Timeout as error:
@@ -328,13 +374,12 @@ def _flush_to_disk(files: list[Path]) -> None:
 
 
 def _clear_staging(path: Path) -> None:
-    staging = path / STAGING_FOLDER
-    commit = staging / _COMMIT_FILE
-    if commit.is_file() and not (path / META_FILE).exists():
-        for name in commit.read_text(encoding="utf-8").split("\n"):
+    half_moved = _half_moved(path)
+    if not (path / META_FILE).exists():
+        for name in half_moved:
             _remove(path / name)
-    if staging.exists():
-        _remove(staging)
+    if os.path.lexists(path / STAGING_FOLDER):
+        _remove(path / STAGING_FOLDER)
 
 
 def _remove(path: Path) -> None:

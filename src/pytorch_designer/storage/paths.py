@@ -7,7 +7,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pytorch_designer.storage.retrying import TRANSIENT_ERRORS, real_path, retrying
+from pytorch_designer.storage.retrying import TRANSIENT_ERRORS, open_retrying, real_path, retrying
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,21 +86,21 @@ def path_fault(relative: str) -> str | None:
 
 
 def read_bounded(path: Path, max_bytes: int, error: type[DesignerError]) -> bytes:
-    """The content of a file that should not be larger than `max_bytes`.
+    """The content of a regular file that should not be larger than `max_bytes`; a larger one is not read.
 
     Raises:
         DesignerError: An `error` with the reason "too_large" or "unreadable".
     """
-
-    def read() -> bytes:
-        with path.open("rb") as stream:
-            return stream.read(max_bytes + 1)
-
-    with reading_errors(path, error):
-        data = retrying(read)
-    if len(data) > max_bytes:
-        raise error(f"The file is larger than {max_bytes} bytes.", where=path, reason="too_large")
-    return data
+    with reading_errors(path, error), open_retrying(path) as stream:
+        num_bytes = stream.seek(0, os.SEEK_END)
+        if num_bytes <= max_bytes:
+            stream.seek(0)
+            return stream.read(num_bytes)
+    raise error(
+        f"The file has {num_bytes:,} bytes, which is more than the {max_bytes:,} that such a file may have.",
+        where=path,
+        reason="too_large",
+    )
 
 
 @contextmanager

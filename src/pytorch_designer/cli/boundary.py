@@ -7,6 +7,7 @@ returns the exit code of the job.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import traceback
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pytorch_designer.errors import DesignerError, InterruptedRunError, ModuleOutOfMemoryError
 from pytorch_designer.settings import Settings, settings
 from pytorch_designer.shown_text import printable, redacted
+from pytorch_designer.system.stop_requests import SignalInterrupt, interrupted_by_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +37,11 @@ def run_guarded(action: Callable[[], int | None]) -> int:
     """
     try:
         _remove_stale_error_info()
-        return action() or 0
+        with interrupted_by_signals():
+            return action() or 0
+    except SignalInterrupt as interrupt:
+        print(f"Interrupted by {signal.Signals(interrupt.signal_number).name}.", file=sys.stderr, flush=True)
+        return _SIGNAL_BASE + interrupt.signal_number
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return _SIGNAL_BASE + _SIGINT

@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING
 from pytorch_designer import __version__
 from pytorch_designer.cli.boundary import run_guarded
 from pytorch_designer.cli.console import configure_console
+from pytorch_designer.cli.standard_streams import keep_streams_usable
+from pytorch_designer.system.openmp import bound_spinning
+from pytorch_designer.system.places import complete_environment
+from pytorch_designer.system.utf8_mode import restart_in_utf8_mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -82,6 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code; see `pytorch_designer.cli.boundary`.
     """
+    if arguments is None:
+        _prepare_process()
     name, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     if name in {"-h", "--help", "help"}:
         print(_help())
@@ -90,10 +96,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{PROGRAM} {__version__}")
         return 0
     configure_console()
+    bound_spinning()
     if name in _OTHER_COMMANDS:
         command, _ = _OTHER_COMMANDS[name]
         return run_guarded(partial(command, rest))
     return run_guarded(partial(_component, name, rest))
+
+
+def _prepare_process() -> None:
+    """Make the process independent of the place that it was started in, as far as one can."""
+    restart_in_utf8_mode()
+    keep_streams_usable()
+    complete_environment()
 
 
 def _component(name: str, arguments: Sequence[str]) -> int | None:

@@ -18,6 +18,7 @@ import torchvision
 
 from pytorch_designer import __version__
 from pytorch_designer.errors import UnsupportedEnvironmentError
+from pytorch_designer.system.openmp import describe_waiting
 from pytorch_designer.system.resources import usable_cores
 
 if TYPE_CHECKING:
@@ -113,9 +114,11 @@ def choose_compute(settings: Settings, *, height: int, width: int) -> Compute:
 
 
 def environment_info(compute: Compute) -> dict[str, str]:
-    """Versions and hardware, by label. Environment variables are never included: they hold secrets."""
+    """Versions and hardware, by label. Of the environment only how OpenMP waits: other variables hold secrets."""
     versions = f"pytorch-designer {__version__}, torch {torch.__version__}, torchvision {torchvision.__version__}"
-    return {"Versions": f"{versions}, Python {platform.python_version()}", "Device": compute.describe()}
+    info = {"Versions": f"{versions}, Python {platform.python_version()}", "Device": compute.describe()}
+    waiting = describe_waiting() if compute.device.type == "cpu" else ""
+    return info | ({"OpenMP": waiting} if waiting else {})
 
 
 def keep_freed_memory() -> bool:

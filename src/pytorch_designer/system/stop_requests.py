@@ -14,6 +14,18 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
+class SignalInterrupt(KeyboardInterrupt):
+    """Interruption by a signal other than Ctrl-C.
+
+    Attributes:
+        signal_number: The signal; the process exits with 128 + signal_number.
+    """
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__()
+        self.signal_number = signal_number
+
+
 class StopRequest:
     """Stop request, shared by all that it concerns: a training loop, or the jobs of a pipeline.
 
@@ -67,6 +79,29 @@ def stop_on_signals(*, interrupts_when_urgent: bool = False) -> Iterator[StopReq
     previous = {number: signal.signal(number, receive) for number in _stop_signals()}
     try:
         yield request
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def interrupted_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP raise `SignalInterrupt` while the context lasts, where this is the main thread.
+
+    What is half done is then cleaned up as after Ctrl-C. A second signal ends the process at once.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def receive(number: int, frame: FrameType | None) -> None:
+        for other in previous:
+            signal.signal(other, signal.SIG_DFL)
+        raise SignalInterrupt(number)
+
+    previous = {number: signal.signal(number, receive) for number in _stop_signals() if number != signal.SIGINT}
+    try:
+        yield
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

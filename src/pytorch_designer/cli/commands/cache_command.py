@@ -6,7 +6,6 @@ import argparse
 import time
 from typing import TYPE_CHECKING
 
-from pytorch_designer.cli.standard_output import show
 from pytorch_designer.harness.reuse.reuse_cache import open_cache
 from pytorch_designer.settings import settings
 from pytorch_designer.shown_text import on_one_line
@@ -36,9 +35,9 @@ def run_cache(arguments: Sequence[str], program: str) -> int:
     cache = open_cache(settings().reuse_cache, settings().reuse_cache_bytes)
     if options.action == "clear":
         num_entries, num_bytes = cache.clear()
-        show(f"Removed {num_entries} results, {num_bytes / _MEBIBYTE:.1f} MiB, from {cache.folder}")
+        print(f"Removed {num_entries} results, {num_bytes / _MEBIBYTE:.1f} MiB, from {cache.folder}")
     else:
-        show("\n".join(_listing(cache)))
+        print("\n".join(_listing(cache)))
     return 0
 
 

@@ -9,7 +9,6 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytorch_designer.cli.standard_output import show
 from pytorch_designer.harness.lint.formats import FORMATS
 from pytorch_designer.harness.lint.linter import lint
 from pytorch_designer.harness.lint.rules import RULES
@@ -40,7 +39,7 @@ def run_lint(arguments: Sequence[str], program: str) -> int:
     result = lint(options.paths, ignored_rules=frozenset(options.ignore))
     text = FORMATS[options.format](result)
     if text:
-        show(text)
+        print(text)
     return _FOUND if result.num_errors else 0
 
 

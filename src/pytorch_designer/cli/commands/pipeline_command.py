@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorch_designer.cli.commands.pipeline_view import LiveView, PlainView, describe
-from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.harness.job.node import NodeState
 from pytorch_designer.harness.job.run_store import open_run_store
 from pytorch_designer.harness.pipeline.pipeline_request import PipelineRequest, prepare_pipeline
@@ -27,10 +25,7 @@ if TYPE_CHECKING:
 
     from pytorch_designer.cli.commands.pipeline_view import OpenView
     from pytorch_designer.harness.pipeline.pipeline_state import PipelineResult
-    from pytorch_designer.harness.reuse.reuse_cache import ReuseCache
     from pytorch_designer.harness.schema.yaml_tree import YamlDocument
-
-_log = logging.getLogger(__name__)
 
 _TAIL_LINES = 20
 
@@ -77,13 +72,14 @@ def run_pipeline_file(
 
 def _request(document: YamlDocument, options: PipelineCommandOptions) -> PipelineRequest:
     assets = Assets() if options.assets is None else read_assets(options.assets)
+    chosen = settings()
     request = prepare_pipeline(
         pipeline_spec(document, assets),
         run_folder=options.run_folder,
         inputs=options.inputs,
         outputs=options.outputs,
         assets=assets,
-        cache=_cache(),
+        cache=open_cache(chosen.reuse_cache, chosen.reuse_cache_bytes) if chosen.reuse_cache_bytes else None,
         force_rerun=options.force_rerun,
         max_parallel=options.max_parallel,
         grace_seconds=options.grace_seconds,
@@ -93,17 +89,6 @@ def _request(document: YamlDocument, options: PipelineCommandOptions) -> Pipelin
         return request
     # Only now, so that a pipeline that is refused leaves no database.
     return replace(request, store=open_run_store(Path(DATABASE_FILE), options.experiment or request.experiment))
-
-
-def _cache() -> ReuseCache | None:
-    chosen = settings()
-    if not chosen.reuse_cache_bytes:
-        return None
-    try:
-        return open_cache(chosen.reuse_cache, chosen.reuse_cache_bytes)
-    except UnsupportedEnvironmentError as error:
-        _log.warning("No node is reused, and no result is kept. %s %s", error.what, error.advice)
-        return None
 
 
 def _view(request: PipelineRequest, show: Callable[[list[str]], None]) -> OpenView:

@@ -11,7 +11,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytorch_designer.cli.standard_output import show
 from pytorch_designer.harness.fault_injection.injected_faults import parse_faults
 from pytorch_designer.harness.job.job_run import GRACE_SECONDS, JobRequest, run_job
 from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT, RunStore, open_run_store
@@ -252,4 +251,4 @@ class _Printer:
 
 
 def _show(lines: list[str]) -> None:
-    show("\n".join(map(program_line, lines)))
+    print("\n".join(map(program_line, lines)), flush=True)

@@ -167,7 +167,8 @@ class _PipelineRun:
         try:
             cache.claim()
         except OSError as error:
-            _log.warning("Nothing is reused or kept, because the cache cannot be written: %s", error)
+            advice = "PYTORCH_DESIGNER_REUSE_CACHE can name another folder"
+            _log.warning("Nothing is reused or kept, because the cache cannot be written (%s): %s", advice, error)
             return None
         own = () if request.store is None else request.store.own_paths
         not_code = (*own, cache.folder, *request.outputs.values())

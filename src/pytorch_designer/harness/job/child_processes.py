@@ -41,7 +41,7 @@ KillReceiver = Callable[[Callable[[], None]], None]
 READER_NAME = "job-output"
 _FIRST_POLL_SECONDS = 0.005
 _POLL_SECONDS = 0.1
-_READER_SECONDS = 1.0  # a daemon that left the session may hold the output open for ever
+_READER_SECONDS = 1.0  # what could not be ended may hold the output open for ever
 _GROUP_SECONDS = 0.02
 _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has none
 _SIGNAL_BASE = 128
@@ -131,6 +131,8 @@ def run_children(
             for process in running:
                 process.end()
             leftovers.end(grace_seconds)
+            for process in running:
+                process.finish_reading()
     return Outcome(
         exit_code=0 if first_failure is None else first_failure.exit_code,
         failed_rank=None if first_failure is None else first_failure.rank,
@@ -154,6 +156,7 @@ class _Running:
         self.rank = rank
         self.exit_code = 0
         self.max_resident_bytes: int | None = None
+        self._num_received = 0
         self._is_asked_to_end = False
         self._is_given_up = False
         self._endings = endings
@@ -191,11 +194,17 @@ class _Running:
             self._signal_group(_KILL)
 
     def end(self) -> None:
-        """Kill what still runs, and wait until the last of the output is in the log."""
+        """Kill what still runs."""
         self._is_given_up = True
         self.kill()
         self._waiter.join()
-        self._reader.join(_READER_SECONDS)
+
+    def finish_reading(self) -> None:
+        """Wait until the last of the output is in the log and was received, as long as there is more."""
+        num_received = -1
+        while self._reader.is_alive() and self._num_received > num_received:
+            num_received = self._num_received
+            self._reader.join(_READER_SECONDS)
 
     def _signal_group(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError, PermissionError):  # PermissionError: macOS, of a process that has just ended
@@ -254,6 +263,7 @@ class _Running:
                 log.write(chunk)
                 for line in lines.feed(chunk):
                     receive(self.rank, line)
+                    self._num_received += 1
         for line in lines.rest():
             receive(self.rank, line)
 

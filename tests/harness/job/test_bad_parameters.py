@@ -17,6 +17,7 @@ from pytorch_designer.errors import (
 )
 from pytorch_designer.harness.job.rendering import render_command
 from pytorch_designer.harness.schema.component_file import read_component
+from pytorch_designer.harness.schema.specification import InputValue
 from pytorch_designer.harness.schema.values import check_values
 from pytorch_designer.harness.testing.runner import Runner
 
@@ -143,7 +144,7 @@ def test_a_free_text_reaches_our_component_as_it_is(tmp_path: Path, text: str, s
     python.parent.mkdir()
     python.write_text('#!/bin/sh\nfor word; do echo "[$word]"; done > words\ncat > text\n', encoding="utf-8")
     python.chmod(0o755)
-    values = {"model_name": text, "pretrained": False}
+    values: dict[str, InputValue] = {"model_name": text, "pretrained": False}
     command = render_command(spec, values, {name: tmp_path / name for name in spec.outputs})
 
     environment = {"PATH": f"{python.parent}:/usr/bin:/bin"}

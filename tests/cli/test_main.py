@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 from pytorch_designer import __version__
-from pytorch_designer.cli.component_command import run_component
+from pytorch_designer.cli.commands.component_command import run_component
 from pytorch_designer.cli.main import main
 from pytorch_designer.components.registry import COMPONENTS
 from pytorch_designer.components.train_pytorch_model import COMPONENT as TRAIN

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytorch_designer.cli.lint_command import run_lint
+from pytorch_designer.cli.commands.lint_command import run_lint
 from pytorch_designer.harness.lint.formats import rules_page
 from pytorch_designer.harness.lint.linter import lint
 from pytorch_designer.harness.lint.rules import RULES
@@ -24,6 +24,7 @@ OTHERWISE_TESTED = {
     "optional-to-required",
     "port-tag-mismatch",
     "output-bound-twice",
+    "nested-pipelines",
 }
 
 

@@ -98,14 +98,14 @@ class _Planner:
             if name not in pipeline.inputs:
                 self._faults.add(f"{pipeline.label} has no input {name}.", place.below("inputs", name))
         for name, port in pipeline.inputs.items():
-            with self._faults.collecting():
-                source = outer.resolve(given[name], place) if name in given else None
-                if source is None:
-                    default = default_value(port)
-                    source = None if default is None else Source((str(default),))
+            source = None
+            with self._faults.collecting(given[name].place if name in given else None):
+                source = (outer.resolve(given[name], place) if name in given else None) or _default(port)
                 if source is None and not port.is_optional:
                     self._faults.add(f"The input {name} of {pipeline.label} has no value.", place.below("inputs", name))
-                values[name] = source if source is None else _checked(port, source, pipeline.name, place)
+            if source is not None:
+                with self._faults.collecting(source.place):
+                    values[name] = _checked(port, source, pipeline.name, source.place or place)
         return values
 
     def add_pipeline(
@@ -141,13 +141,16 @@ class _Planner:
             if name not in spec.inputs:
                 self._faults.add(f"The node {node.name} has no input {name}.", node.place.below("inputs", name))
                 continue
-            place = node.place.below("inputs", name)
+            place = given.place or node.place.below("inputs", name)
+            source = None
             with self._faults.collecting(place):
                 source = scope.resolve(given, place)
-                if source is not None:
-                    inputs[name] = _checked(spec.inputs[name], source, node.name, place)
-                elif spec.inputs[name].is_required:
+                if source is None and spec.inputs[name].is_required:
                     self._faults.add(f"The input {name} of {node.name} has no value.", place)
+            if source is not None:
+                place = source.place or place
+                with self._faults.collecting(place):
+                    inputs[name] = _checked(spec.inputs[name], source, node.name, place)
         for name, port in spec.inputs.items():
             if port.is_required and name not in node.inputs:
                 place = node.place.below("inputs", name)
@@ -192,7 +195,14 @@ def _checked(port: InputSpec, source: Source, owner: str, place: SpecPlace) -> S
         return source
     if source.is_path and port.type != "string":
         raise place.error(f"The input {port.name} of {owner} is a {port.type} and was given data.")
-    return source if source.is_path else Source((str(parse_literal(port, source.text(_NO_PATHS))),))
+    if source.is_path:
+        return source
+    return replace(source, parts=(str(parse_literal(port, source.text(_NO_PATHS))),))
+
+
+def _default(port: InputSpec) -> Source | None:
+    default = default_value(port)
+    return None if default is None else Source((str(default),))
 
 
 def _check_data(port: InputSpec, source: Source, owner: str, place: SpecPlace) -> None:

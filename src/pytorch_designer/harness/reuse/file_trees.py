@@ -145,9 +145,11 @@ def copy_entries(entries: list[FileEntry], target: Path) -> None:
 
 
 def _read(memo: Path) -> dict[str, str]:
+    if not memo.is_file():
+        return {}
     try:
         known = json.loads(memo.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return known if isinstance(known, dict) and {"listing", "content"} <= known.keys() else {}
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from pytorch_designer.cli.component_command import add_parameters, given_parameters, joined_options
+from pytorch_designer.cli.commands.component_command import add_parameters, given_parameters, joined_options
 from pytorch_designer.components.image_model import ImageModelParameters
 from pytorch_designer.components.train_pytorch_model import TrainPyTorchModelParameters
 from pytorch_designer.spec.parameters import parameter_specs, parse_parameters

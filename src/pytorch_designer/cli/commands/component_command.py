@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.errors import NullOrEmptyError
 from pytorch_designer.spec.component import Component, Port, dashed
-from pytorch_designer.spec.parameters import parse_parameters
+from pytorch_designer.spec.parameters import FROM_STANDARD_INPUT, parse_parameters
 from pytorch_designer.storage.output import check_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pytorch_designer.spec.parameters import ParameterSpec
+
+_MAX_TEXT = 1 << 20
 
 
 def component_parser(component: Component[Any], program: str) -> argparse.ArgumentParser:
@@ -39,7 +42,8 @@ def run_component(component: Component[Any], arguments: Sequence[str], program: 
         DesignerError: Any named error.
     """
     given = vars(component_parser(component, program).parse_args(joined_options(arguments)))
-    parsed = parse_parameters(component.parameters, given_parameters(component.parameter_specs, given))
+    parameters = _with_standard_input(component.parameter_specs, given_parameters(component.parameter_specs, given))
+    parsed = parse_parameters(component.parameters, parameters)
     inputs = {port.name: Path(given[port.name]) for port in component.inputs if _is_connected(port, given[port.name])}
     outputs = {port.name: Path(given[port.name]) for port in component.outputs if _is_connected(port, given[port.name])}
     check_outputs(outputs, inputs)  # here, because what a component imports first may take seconds
@@ -75,6 +79,15 @@ def joined_options(arguments: Sequence[str]) -> list[str]:
     return joined
 
 
+def _with_standard_input(specs: Sequence[ParameterSpec], given: dict[str, str]) -> dict[str, str]:
+    """The parameters with standard input, without its last line end, for a text that is given as `-`."""
+    free = {spec.name for spec in specs if spec.is_free_text}
+    return {
+        name: sys.stdin.read(_MAX_TEXT).removesuffix("\n") if name in free and text == FROM_STANDARD_INPUT else text
+        for name, text in given.items()
+    }
+
+
 def _is_connected(port: Port, value: str | None) -> bool:
     if value:
         return True
@@ -95,7 +108,8 @@ def _help(spec: ParameterSpec) -> str:
     bound = f" At least {spec.minimum}." if spec.minimum is not None else ""
     bound += f" At most {spec.maximum}." if spec.maximum is not None else ""
     default = "" if spec.default is None else f" Default: {spec.default}."
-    return _escaped(spec.description + choices + bound + default)
+    source = f" {FROM_STANDARD_INPUT}: standard input." if spec.is_free_text else ""
+    return _escaped(spec.description + choices + bound + default + source)
 
 
 def _escaped(text: str) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from azure.ai.ml import MLClient
 
-_REPOSITORY = Path(__file__).parents[3]
+_REPOSITORY = Path(__file__).parents[4]
 _FOUND = 1
 
 

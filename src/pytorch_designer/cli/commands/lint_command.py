@@ -6,7 +6,6 @@ Exit codes: 0 no errors, 1 errors, 2 wrong usage of the command line.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +39,7 @@ def run_lint(arguments: Sequence[str], program: str) -> int:
     result = lint(options.paths, ignored_rules=frozenset(options.ignore))
     text = FORMATS[options.format](result)
     if text:
-        sys.stdout.write(f"{text}\n")
+        print(text)
     return _FOUND if result.num_errors else 0
 
 

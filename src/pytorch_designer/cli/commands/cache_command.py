@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytorch_designer.harness.reuse.reuse_cache import open_cache
 from pytorch_designer.settings import settings
+from pytorch_designer.shown_text import on_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +53,8 @@ def _listing(cache: ReuseCache) -> list[str]:
 
 def _line(entry: Entry, last_used: float) -> str:
     size = f"{entry.num_bytes / _MEBIBYTE:>9.1f}"
-    return f"{entry.key[:12]}  {_date(entry.stored)}  {_date(last_used)}  {size}  {entry.node} ({entry.component})"
+    owner = on_one_line(f"{entry.node} ({entry.component})")
+    return f"{entry.key[:12]}  {_date(entry.stored)}  {_date(last_used)}  {size}  {owner}"
 
 
 def _date(seconds: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import os
+import re
 import sys
 import time
 from contextlib import suppress
@@ -19,17 +19,20 @@ from pytorch_designer.harness.schema.pipeline_file import is_pipeline
 from pytorch_designer.harness.schema.values import check_values
 from pytorch_designer.harness.schema.yaml_tree import read_yaml
 from pytorch_designer.mlflow_database import DATABASE_FILE
+from pytorch_designer.shown_text import on_one_line, program_line
 from pytorch_designer.storage.output import writing_errors
 from pytorch_designer.system.stop_requests import stop_on_signals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytorch_designer.cli.pipeline_command import PipelineCommandOptions
+    from pytorch_designer.cli.commands.pipeline_command import PipelineCommandOptions
     from pytorch_designer.harness.job.job_run import JobResult
     from pytorch_designer.harness.schema.specification import CommandSpec
 
 _MEBIBYTE = 1 << 20
+_NOT_IN_NAMES = re.compile(r"[^\w.-]|^\.")
+_MAX_NAME = 60
 
 
 def run_command_parser(program: str) -> argparse.ArgumentParser:
@@ -105,7 +108,7 @@ def run_command(arguments: Sequence[str], program: str) -> int:
     options = parser.parse_args(arguments)
     document = read_yaml(options.file)
     if is_pipeline(document):
-        from pytorch_designer.cli.pipeline_command import run_pipeline_file
+        from pytorch_designer.cli.commands.pipeline_command import run_pipeline_file
 
         return run_pipeline_file(document, _pipeline_options(parser, options), _show)
     for name in ("assets", "max_parallel", "force_rerun"):
@@ -143,7 +146,7 @@ def _job_request(parser: argparse.ArgumentParser, options: argparse.Namespace, s
 
 
 def _pipeline_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> PipelineCommandOptions:
-    from pytorch_designer.cli.pipeline_command import PipelineCommandOptions
+    from pytorch_designer.cli.commands.pipeline_command import PipelineCommandOptions
 
     if options.fault or options.rerun:
         parser.error("--fault and --rerun are for components only")
@@ -186,7 +189,7 @@ def _unique(parser: argparse.ArgumentParser, option: str, pairs: list[tuple[str,
 
 def _new_run_folder(label: str) -> Path:
     runs = Path("runs").absolute()
-    name = f"{label}-{time.strftime('%Y%m%d-%H%M%S')}"
+    name = f"{_NOT_IN_NAMES.sub('_', label)[:_MAX_NAME]}-{time.strftime('%Y%m%d-%H%M%S')}"
     with writing_errors(runs):
         runs.mkdir(exist_ok=True)
         for number in itertools.count(1):
@@ -201,15 +204,16 @@ def _header(request: JobRequest) -> list[str]:
     spec = request.spec
     version = f" {spec.version}" if spec.version else ""
     lines = [
-        f"Component   {spec.label} ({spec.name}{version}), {spec.source}",
+        on_one_line(f"Component   {spec.label} ({spec.name}{version}), {spec.source}"),
         f"Python      {sys.executable}; the component's own environment is not built locally",
     ]
     if spec.num_processes > 1:
         nodes = spec.resources.instance_count
         lines.append(f"Processes   {spec.num_processes}" + (f" on {nodes} simulated nodes" if nodes > 1 else ""))
-    lines += [f"Input       {name} = {value}" for name, value in check_values(spec, request.inputs).items()]
+    values = check_values(spec, request.inputs)
+    lines += [f"Input       {name} = {on_one_line(str(value))}" for name, value in values.items()]
     if spec.environment_variables:
-        names = ", ".join(spec.environment_variables)
+        names = on_one_line(", ".join(spec.environment_variables))
         lines.append(f"Warning     environment_variables of a component are dropped by Azure ML: {names}; use --env")
     lines += [f"Fault       {text}" for text in request.faults.texts]
     lines += [f"Run folder  {request.run_folder}", ""]
@@ -247,9 +251,4 @@ class _Printer:
 
 
 def _show(lines: list[str]) -> None:
-    encoding = sys.stdout.encoding or "ascii"
-    text = "\n".join(lines)
-    try:
-        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
-    except BrokenPipeError:  # `| head` has seen enough: the job goes on, and its log has every line
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (for the rest of the process)
+    print("\n".join(map(program_line, lines)), flush=True)

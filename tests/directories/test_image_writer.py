@@ -77,7 +77,7 @@ def test_large_files_are_copied_and_are_no_samples(make_tree: MakeTree, tmp_path
 
 
 def test_unlabelled_images_have_no_category(make_tree: MakeTree, tmp_path: Path) -> None:
-    written = convert(make_tree("1.png", "sub/2.png"), tmp_path / "output")
+    written = convert(make_tree("images/1.png", "images/2.png"), tmp_path / "output")
     assert written.labels is None
     assert list(written.files) == ["image/0.png", "image/1.png"]
     assert all("category" not in line for line in read_lines(tmp_path / "output"))

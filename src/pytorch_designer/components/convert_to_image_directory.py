@@ -34,14 +34,15 @@ COMPONENT = Component(
     name="convert_to_image_directory",
     display_name="Convert to Image Directory",
     category="Computer Vision/Image Data Transformation",
-    description="Converts a folder of class folders, a flat folder of images, a COCO dataset, or an archive of any of "
-    "these (zip, tar, tar.gz, tar.bz2, tar.xz) to an image directory. Image files are copied as they are.",
+    description="Converts a folder of class folders, a flat folder of images, a COCO dataset, images with a CSV of "
+    "labels, or an archive of any of these (zip, tar, tar.gz, tar.bz2, tar.xz) to an image directory. Image files are "
+    "copied as they are.",
     inputs=(
         Port(
             "input_dataset",
             DirectoryType.ANY,
-            "One folder of images per class; or images without classes; or images beside a COCO json; or a folder with "
-            "one archive of these.",
+            "One folder of images per class; or images without classes; or images with a COCO json or a CSV of labels; "
+            "or a folder with one archive of these.",
         ),
     ),
     outputs=(

@@ -171,9 +171,10 @@ def require_labels(dataset: ImageDirectory, port: str) -> None:
     if dataset.labels is None:
         raise NotLabeledDatasetError(
             f"The dataset on the port `{port}` has no labels.",
-            where=dataset.root,
-            advice=f"{NotLabeledDatasetError.default_advice} Class folders are one level deep, with all images in "
-            "them: cat/1.jpg, dog/2.jpg.",
+            where=dataset.source,
+            examples=[f"{dataset.layout.name}: {dataset.name(0)}"],
+            advice="Labels are read from class folders (cat/1.jpg, dog/2.jpg), from a COCO json, or from a CSV with a "
+            "column of files and a column `label`. File names are not labels.",
             reason="no_labels",
         )
     unlabeled = np.flatnonzero(dataset.labels == UNLABELED)

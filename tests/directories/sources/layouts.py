@@ -75,6 +75,45 @@ YOLO_TEXT = "0 0.5 0.5 0.2 0.2\n"
 VOC_XML = "<annotation><filename>1.jpg</filename><object><name>cat</name></object></annotation>"
 
 CLASS_FOLDERS = [
+    case(
+        "Malaria cells, with all images twice",
+        "cells/Parasitized/1.png cells/Uninfected/2.png cells/cells/Uninfected/2.png",
+        Refused("unclear_layout", ("cells/cells/Uninfected",)),
+    ),
+    case("SUN397", "a/abbey/1.jpg a/airport/2.jpg b/bakery/3.jpg", Refused("unclear_layout", ("a, b", "abbey"))),
+    case(
+        "DTD",
+        "dtd/images/banded/1.jpg dtd/images/dotted/2.jpg",
+        Labeled({"banded": 1, "dotted": 1}),
+        {"dtd/labels/train1.txt": "banded/1.jpg", "dtd/imdb/imdb.mat": "MATLAB"},
+    ),
+    case(
+        "EuroSAT",
+        "2750/Forest/Forest_1.jpg 2750/River/River_1.jpg",
+        Labeled({"Forest": 1, "River": 1}),
+        {
+            "train.csv": ",Filename,Label,ClassName\n0,Forest/Forest_1.jpg,0,Forest\n",
+            "test.csv": ",Filename,Label,ClassName\n0,River/River_1.jpg,1,River\n",
+            "label_map.json": '{"Forest": 0, "River": 1}',
+        },
+    ),
+    case(
+        "Plant Village",
+        "color/Apple/1.jpg grayscale/Apple/1.jpg segmented/Apple/1.jpg",
+        Refused("unclear_layout", ("Apple",)),
+    ),
+    case(
+        "AwA2",
+        "JPEGImages/antelope/1.jpg JPEGImages/bat/2.jpg",
+        Labeled({"antelope": 1, "bat": 1}),
+        {"classes.txt": "1 antelope"},
+    ),
+    case(
+        "cats and dogs of Microsoft",
+        "PetImages/Cat/1.jpg PetImages/Dog/2.jpg",
+        Labeled({"Cat": 1, "Dog": 1}),
+        {"readme[1].txt": "x", "MSR-LA.docx": "x"},
+    ),
     case("plain", "cat/1.jpg dog/2.jpg", CATS_DOGS),
     case("one class empty", "cat/1.jpg dog/2.jpg emu/", Labeled({"cat": 1, "dog": 1, "emu": 0})),
     case(
@@ -213,6 +252,26 @@ CLASS_FOLDERS = [
 
 SPLITS = [
     case(
+        "100 sports: a table that repeats the splits",
+        "train/golf/1.jpg valid/golf/2.jpg test/golf/3.jpg",
+        Refused("several_splits"),
+        {"sports.csv": "class id,filepaths,labels,data set\n0,train/golf/1.jpg,golf,train\n"},
+    ),
+    case(
+        "GTSRB of Kaggle",
+        "Train/0/1.png Train/1/2.png Test/3.png Meta/0.png",
+        Refused("several_splits", ("Meta",)),
+        {
+            "Train.csv": "Width,ClassId,Path\n8,0,Train/0/1.png\n8,1,Train/1/2.png\n",
+            "Test.csv": "Width,ClassId,Path\n8,0,Test/3.png\n",
+        },
+    ),
+    case(
+        "Fruits-360",
+        "fruits/Training/Apple/1.jpg fruits/Test/Apple/2.jpg fruits/test-multiple_fruits/3.jpg",
+        Refused("several_splits"),
+    ),
+    case(
         "Roboflow's class folders",
         "train/cat/1.jpg valid/cat/2.jpg test/cat/3.jpg",
         Refused("several_splits", ("train, valid, test", "pytorch-designer train", "/valid ")),
@@ -287,6 +346,12 @@ SPLITS = [
 ]
 
 UNLABELED = [
+    case(
+        "Flowers-102",
+        "jpg/image_1.jpg jpg/image_2.jpg",
+        Unlabeled(2),
+        {"imagelabels.mat": "MATLAB", "setid.mat": "MATLAB"},
+    ),
     case("flat", "1.jpg 2.jpg", Unlabeled(2)),
     case("a folder of images", "images/1.jpg images/2.jpg", Unlabeled(2)),
     case("a folder data", "download/data/1.jpg download/data/2.jpg", Unlabeled(2)),
@@ -299,6 +364,49 @@ UNLABELED = [
 ]
 
 TABLES = [
+    case(
+        "ISIC 2019",
+        "ISIC_2019_Input/ISIC_2019_Input/ISIC_1.jpg ISIC_2019_Input/ISIC_2019_Input/ISIC_2.jpg",
+        Labeled({"MEL": 1, "NV": 1}, "Table of labels"),
+        {
+            "ISIC_2019_Training_GroundTruth.csv": "image,MEL,NV\nISIC_1,1.0,0.0\nISIC_2,0.0,1.0\n",
+            "ISIC_2019_Training_Metadata.csv": "image,age_approx,sex\nISIC_1,55,male\nISIC_2,60,female\n",
+        },
+    ),
+    case(
+        "Humpback whales",
+        "train/a.jpg train/b.jpg test/c.jpg",
+        Labeled({"w_1": 1, "w_2": 1}, "Table of labels", "train.csv, columns `Image` and `Id`"),
+        {"train.csv": "Image,Id\na.jpg,w_1\nb.jpg,w_2\n"},
+    ),
+    case(
+        "Cassava",
+        "train_images/1.jpg train_images/2.jpg test_images/3.jpg",
+        Labeled({"0": 1, "3": 1}, "Table of labels"),
+        {
+            "train.csv": "image_id,label\n1.jpg,0\n2.jpg,3\n",
+            "label_num_to_disease_map.json": '{"0": "CBB"}',
+            "train_tfrecords/x.tfrec": "x",
+        },
+    ),
+    case(
+        "SageMaker Ground Truth",
+        "1.jpg 2.jpg",
+        TABLE,
+        {
+            "output.manifest": '{"source-ref": "s3://b/1.jpg", "pets": 0, "pets-metadata": {"class-name": "cat"}}\n'
+            '{"source-ref": "s3://b/2.jpg", "pets": 1, "pets-metadata": {"class-name": "dog"}}\n'
+        },
+    ),
+    case(
+        "Vertex AI",
+        "1.jpg 2.jpg",
+        TABLE,
+        {
+            "data.jsonl": '{"imageGcsUri": "gs://b/1.jpg", "classificationAnnotation": {"displayName": "cat"}}\n'
+            '{"imageGcsUri": "gs://b/2.jpg", "classificationAnnotation": {"displayName": "dog"}}\n'
+        },
+    ),
     case(
         "image, label beside",
         "1.jpg 2.jpg",
@@ -684,6 +792,12 @@ COCOS = [
 ]
 
 FOREIGN = [
+    case(
+        "Labelbox",
+        "1.jpg",
+        Refused("foreign_layout", ("Labelbox",)),
+        {"export.ndjson": '{"data_row": {"id": "x"}, "projects": {}}\n'},
+    ),
     case(
         "Pascal VOC",
         "VOCdevkit/VOC2012/JPEGImages/1.jpg",

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytorch_designer.directories.sources.folder_names import (
+    UNLABELED_PART,
     is_about_images,
     is_container,
     is_never_class,
@@ -177,25 +178,34 @@ def _split_beside_classes(tree: SourceTree, level: FolderListing, names: list[st
     )
 
 
-def _same_folders_inside(tree: SourceTree, level: FolderListing, names: list[str]) -> InvalidDatasetError | None:
-    """The same names below several folders: `anna/cat/1.jpg, ben/cat/2.jpg`, or `cat/train/1.jpg, cat/test/2.jpg`."""
-    inner = [(name, inside) for name in names for inside in tree.folders_with_images(level.below(name))]
-    counts = Counter(inside for _, inside in inner if not is_container(inside))
-    repeated = [inside for inside, count in counts.items() if count > 1 or len(names) == 1]
-    roles = {split.role for inside in repeated if (split := split_name(inside)) is not None and not split.rest}
-    if len(roles) > 1:
-        what = f"{_folders(names, 'The')} {'has' if len(names) == 1 else 'have'} splits inside"
+def _folders_inside(tree: SourceTree, level: FolderListing, names: list[str]) -> InvalidDatasetError | None:
+    """Folders inside that may be the classes, or splits: `anna/cat/1.jpg, ben/cat/2.jpg`, `cat/train/1.jpg, ...`."""
+    inner = [
+        (name, inside)
+        for name in names
+        for inside in tree.folders_with_images(level.below(name))
+        if not is_container(inside)
+    ]
+    insides = {inside for _, inside in inner}
+    roles = {split.role for inside in insides if (split := split_name(inside)) is not None and not split.rest}
+    is_nested = not any(len(tree.listings[level.below(name)].images) for name in names)
+    if len(roles - {UNLABELED_PART}) > 1:
+        what = f"{_folders(names, the='The')} {'has' if len(names) == 1 else 'have'} splits inside"
         advice = "Put the splits on top, train/cat instead of cat/train, and give one of them."
-    elif len(names) > 1 and repeated and not any(len(tree.listings[level.below(name)].images) for name in names):
-        what = f"{_folders(names, 'The')} have folders of the same names inside, and either could be the classes"
-        advice = "Give one of these folders."
+    elif insides & set(names):
+        what = "Folders inside others have the names of these"
+        advice = "Give the folder whose folders are the classes, or remove what is there twice."
+        insides &= set(names)
+    elif len(names) > 1 and is_nested and (len(inner) > len(names) or len(insides) < len(inner)):
+        what = f"{_folders(names, the='The')} have all images in folders inside, and either could be the classes"
+        advice = "Give one of these folders, or put the folders inside beside each other."
     else:
         return None
-    examples = [f"{level.below(name)}/{inside}/" for name, inside in inner if inside in repeated]
-    return _unclear(tree, level, f"{what}: {_listed(sorted(repeated))}.", examples, advice)
+    examples = [f"{level.below(name)}/{inside}/" for name, inside in inner if inside in insides]
+    return _unclear(tree, level, f"{what}: {_listed(sorted(insides))}.", examples, advice)
 
 
-_CHECKS = (_many_strays, _names_of_no_class, _split_beside_classes, _same_folders_inside, _files_without_images)
+_CHECKS = (_many_strays, _names_of_no_class, _split_beside_classes, _folders_inside, _files_without_images)
 
 
 def _label_by_folder(tree: SourceTree, level: FolderListing, classes: tuple[str, ...]) -> ImageRows:

@@ -205,7 +205,7 @@ def _annotation_files(place: _Place) -> Foreign | None:
             if "names:" in text and ("train:" in text or "nc:" in text) and not _has_class_folders(place):
                 return Foreign(f"YOLO ({_BOXES})", (shown,))
     for file, shown in list(place.files.items())[:_MAX_FILES]:
-        if file.endswith(".json"):
+        if file.endswith((".json", ".jsonl", ".ndjson")):
             foreign = _of_json(place.start(shown), shown)
             if foreign is not None:
                 return foreign
@@ -257,6 +257,8 @@ _JSON_KEYS = (
     (('"categories"', '"items"'), "Datumaro", "Export as `ImageNet` (class folders) or as COCO."),
     (('"result"', '"data"'), "an export of Label Studio", "Export as CSV or as JSON-MIN: these are read."),
     (('"classTitle"', '"objects"'), "Supervisely", "Supervisely exports class folders too."),
+    (('"data_row"', '"projects"'), "an export of Labelbox", "Write its labels into a CSV."),
+    (('"item"', '"slots"'), "Darwin, of V7", "Export as class folders or as COCO."),
     (('"box2d"', '"labels"'), f"BDD100K ({_BOXES})", ""),
     (('"bounding_box"', '"labels"'), f"FiftyOne ({_BOXES})", ""),
     (('"imgHeight"', '"polygon"'), f"Cityscapes ({_MASKS})", ""),

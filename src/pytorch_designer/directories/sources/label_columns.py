@@ -30,7 +30,7 @@ _LABEL_NAMES = frozenset(
         "label", "labels", "class", "classes", "classname", "classlabel", "classlabels", "labelname", "category",
         "categories", "categoryname", "target", "targets", "species", "breed", "variety", "diagnosis", "dx", "choice",
         "choices", "y", "groundtruth", "gt", "emotion", "findinglabels", "genus", "scientificname", "commonname",
-        "labelid", "classid", "categoryid", "classindex", "labelidx", "classidx",
+        "labelid", "classid", "categoryid", "classindex", "labelidx", "classidx", "displayname",
     }
 )  # fmt: skip
 _SPLIT_NAMES = frozenset(

@@ -13,6 +13,7 @@ name are left out. Labels are class names as they are written, sorted; numbers t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,18 +58,25 @@ def read_label_table(tree: SourceTree, class_folders: Sequence[str]) -> ImageRow
             ("contradicting_labels").
     """
     found: list[_LabelTable] = []
-    unmatched: list[str] = []
+    faults: list[InvalidDatasetError] = []
     files = tree.images(tree.levels[0])
     for name in _candidates(tree):
         table = read_table(tree.root / name)
         if table is None or not (table.rows or not table.has_header):
             continue
-        index = ImageIndex(files, name)
-        labels = _read_columns(name, table, index, must_be_named=bool(class_folders))
+        try:
+            labels = _read_columns(name, table, ImageIndex(files, name), must_be_named=bool(class_folders))
+        except InvalidDatasetError as error:  # what this table holds does not matter if another one has the labels
+            faults.append(error)
+            continue
         if labels is not None:
             found.append(labels)
         elif looks_like_labels(table) and not name.lower().endswith(".json"):
-            unmatched.append(name)
+            faults.append(_names_no_image(table))
+    if class_folders:
+        found = [labels for labels in found if not _repeats_folders(labels, class_folders)]
+    elif not found and faults:
+        raise faults[0]
     if len(found) > 1:
         raise InvalidDatasetError(
             "Several tables hold labels of the images.",
@@ -78,21 +86,10 @@ def read_label_table(tree: SourceTree, class_folders: Sequence[str]) -> ImageRow
             "its images.",
             reason="several_label_tables",
         )
-    if found:
-        return _read_rows(tree, found[0], class_folders)
-    if unmatched and not class_folders:
-        raise InvalidDatasetError(
-            "A table looks like labels, but the images that it names are not there.",
-            where=tree.root / unmatched[0],
-            examples=_first_names(tree, unmatched[0]),
-            advice="Put the images beside the table or into a folder beside it, under the names in the table, or "
-            "remove the table.",
-            reason="missing_files",
-        )
-    return None
+    return found[0].rows(tree) if found else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _LabelTable:
     """A table of labels: its path below the root, its content, the columns that are used, the images by name."""
 
@@ -101,9 +98,34 @@ class _LabelTable:
     columns: LabelColumns
     index: ImageIndex
 
-    @property
-    def source(self) -> str:
-        """The file and the columns, for `Layout.labels_from`."""
+    @cached_property
+    def labels(self) -> dict[int, str]:
+        """The label of each image, by its row in `index`, in the order of the table; "" where it has none.
+
+        Raises:
+            InvalidDatasetError: As `read_label_table`.
+        """
+        refuse_no_classes(self.table, self.columns)
+        rows = _find_images(self.table, self.columns.file, self.index)
+        return _label_of_row(self.table, rows, self.columns.label_texts(self.table), self.index.files)
+
+    @cached_property
+    def images(self) -> StringColumn:
+        """The images that have a row, in the order of the table."""
+        return self.index.files.take(np.fromiter(self.labels, dtype=np.int64, count=len(self.labels)))
+
+    def rows(self, tree: SourceTree) -> ImageRows:
+        """The dataset."""
+        classes = tuple(sorted({text for text in self.labels.values() if text}))
+        code_of = {text: number for number, text in enumerate(classes)} | {"": UNLABELED}
+        codes = np.fromiter(map(code_of.get, self.labels.values()), dtype=np.int32, count=len(self.labels))
+        named = set(self.images)
+        left_out = tree.left_out(lambda listing: [file for file in listing.images if file not in named], self.name)
+        layout = Layout("Table of labels", self._source(), left_out)
+        ids = np.arange(len(codes), dtype=np.int64)
+        return ImageRows(layout, self.images, codes if classes else None, classes, ids)
+
+    def _source(self) -> str:
         text = f"{self.name}, {self.columns.described(self.table)}"
         splits = split_column(self.table)
         if splits is not None:
@@ -136,24 +158,6 @@ def _read_columns(name: str, table: Table, index: ImageIndex, *, must_be_named: 
         return None
     columns = label_columns(table, file)
     return None if columns is None else _LabelTable(name, table, columns, index)
-
-
-def _read_rows(tree: SourceTree, labels: _LabelTable, class_folders: Sequence[str]) -> ImageRows | None:
-    table, index = labels.table, labels.index
-    refuse_no_classes(table, labels.columns)
-    texts = labels.columns.label_texts(table)
-    label_of = _label_of_row(table, _find_images(table, labels.columns.file, index), texts, index.files)
-    order = np.fromiter(label_of, dtype=np.int64, count=len(label_of))
-    images = index.files.take(order)
-    if class_folders and _says_what_folders_say(table, images, list(label_of.values()), class_folders):
-        return None
-    classes = tuple(sorted({text for text in texts if text}))
-    code_of = {text: number for number, text in enumerate(classes)} | {"": UNLABELED}
-    codes = np.fromiter((code_of[text] for text in label_of.values()), dtype=np.int32, count=len(order))
-    named = set(images)
-    left_out = tree.left_out(lambda listing: [file for file in listing.images if file not in named], labels.name)
-    layout = Layout("Table of labels", labels.source, left_out)
-    return ImageRows(layout, images, codes if classes else None, classes, np.arange(len(order), dtype=np.int64))
 
 
 def _label_of_row(table: Table, rows: list[int], texts: list[str], files: StringColumn) -> dict[int, str]:
@@ -194,25 +198,23 @@ def _find_images(table: Table, file: int, index: ImageIndex) -> list[int]:
     return rows
 
 
-def _says_what_folders_say(
-    table: Table, images: StringColumn, labels: Sequence[str], class_folders: Sequence[str]
-) -> bool:
-    """Whether the labels are the folders' names for all images; an error where they contradict."""
+def _repeats_folders(labels: _LabelTable, class_folders: Sequence[str]) -> bool:
+    """Whether a table says what the class folders say, perhaps under other names; an error where they contradict."""
     folders = {name.lower() for name in class_folders}
     pairs = [
         (next((part for part in file.split("/")[:-1] if part.lower() in folders), ""), label)
-        for file, label in zip(images, labels, strict=True)
+        for file, label in zip(labels.images, labels.labels.values(), strict=True)
     ]
     if len(set(pairs)) == len({folder for folder, _ in pairs}) == len({label for _, label in pairs}):
-        return True  # the same classes, perhaps under other names
+        return True
     contradicting = [
         f"{file}: {label!r} in the table"
-        for file, (folder, label) in zip(images, pairs, strict=True)
+        for file, (folder, label) in zip(labels.images, pairs, strict=True)
         if folder.lower() != label.lower()
     ]
     raise InvalidDatasetError(
         "The folders and a table beside them say different classes.",
-        where=table.path,
+        where=labels.table.path,
         examples=contradicting,
         advice="If the folders are the classes, remove the table or set PYTORCH_DESIGNER_LAYOUT=class-folders. If the "
         "table is right, put all images into one folder, `images`.",
@@ -220,7 +222,12 @@ def _says_what_folders_say(
     )
 
 
-def _first_names(tree: SourceTree, name: str) -> list[str]:
-    table = read_table(tree.root / name)
-    assert table is not None  # noqa: S101 - it was read before
-    return [f"line {table.first_line + number}: {', '.join(row)}" for number, row in enumerate(table.rows[:3])]
+def _names_no_image(table: Table) -> InvalidDatasetError:
+    return InvalidDatasetError(
+        "A table looks like labels, but the images that it names are not there.",
+        where=table.path,
+        examples=(f"line {table.first_line + number}: {', '.join(row)}" for number, row in enumerate(table.rows)),
+        advice="Put the images beside the table or into a folder beside it, under the names in the table, or remove "
+        "the table.",
+        reason="missing_files",
+    )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_TABLE_BYTES = 1 << 30
-TABLE_EXTENSIONS = (".csv", ".tsv", ".jsonl", ".ndjson", ".lst", ".txt", ".json")
+TABLE_EXTENSIONS = (".csv", ".tsv", ".jsonl", ".ndjson", ".manifest", ".lst", ".txt", ".json")
 _DELIMITERS = ",;\t|"
 _MAX_CELL = 1 << 20
 
@@ -68,7 +68,7 @@ def read_table(path: Path) -> Table | None:
     data = read_bounded(path, MAX_TABLE_BYTES, InvalidDatasetError)
     text, encoding = decode_text(data)
     kind = path.name.lower().rpartition(".")[2]
-    if kind in {"jsonl", "ndjson"}:
+    if kind in {"jsonl", "ndjson", "manifest"}:
         return _read_objects(path, _json_lines(path, text), encoding)
     if kind == "json":
         return _read_json(path, text, encoding)
@@ -191,9 +191,16 @@ def _class_name(label: Any, classes: Any) -> str:
 def _read_objects(path: Path, objects: list[Any], encoding: str) -> Table | None:
     if not objects or not all(isinstance(item, dict) for item in objects):
         return None
+    objects = [item | _inner_label(item) for item in objects]
     names = tuple(dict.fromkeys(key for item in objects for key in item))
     rows = [[_cell(item.get(name)) for name in names] for item in objects]
     return Table(path, names, rows, 1, encoding=encoding)
+
+
+def _inner_label(item: dict[str, Any]) -> dict[str, Any]:
+    """The class name in an object inside, where SageMaker Ground Truth (`class-name`) and Vertex AI have it."""
+    inner = [value for value in item.values() if isinstance(value, dict)]
+    return {key: value[key] for value in inner for key in ("class-name", "displayName") if key in value}
 
 
 def _cell(value: Any) -> str:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 MAX_EXAMPLES = 5
 MAX_FAULTS = 50  # for a file written by hand, whose author corrects everything at once
 _MAX_TEXT = 500
-_MAX_WHAT = 2000
+_MAX_LONG_TEXT = 2000
 
 
 class DesignerError(Exception):
@@ -75,8 +75,8 @@ class DesignerError(Exception):
         reason: str | None = None,
     ) -> None:
         offending = list(examples)
-        self.what = what if len(what) <= _MAX_WHAT else what[: _MAX_WHAT - 3] + "..."
-        self.where = None if where is None else str(where)
+        self.what = _cut(what)
+        self.where = None if where is None else _cut(str(where))
         self.advice = self.default_advice if advice is None else advice
         self.examples = tuple(shorten(str(item)) for item in offending[: self.max_examples])
         self.num_offending = len(offending)
@@ -325,6 +325,10 @@ def shorten(text: str, limit: int = _MAX_TEXT) -> str:
     start = text[: limit + 1]  # the rest, of any length, is not looked at
     printable = "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in start)
     return printable if len(printable) <= limit else printable[: limit - 3] + "..."
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MAX_LONG_TEXT else text[: _MAX_LONG_TEXT - 3] + "..."
 
 
 def describe_value(value: object, limit: int = 60) -> str:

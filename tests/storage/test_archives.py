@@ -15,6 +15,7 @@ import tempfile
 import textwrap
 import warnings
 import zipfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -395,3 +396,27 @@ def test_a_signal_that_ends_the_process_leaves_no_extraction(tmp_path: Path, num
         process.send_signal(number)
         assert process.wait(timeout=30) == -number
     assert not list((tmp_path / "tmp").iterdir())
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a limit on the address space")
+def test_an_archive_that_asks_for_a_window_of_gigabytes_is_named(tmp_path: Path) -> None:
+    data = bytearray(pack(tmp_path / "a.tar.xz", [("cat/1.png", PNG)]).read_bytes())
+    start, length = 12, (data[12] + 1) * 4  # the header of the first block, whose filter is LZMA2
+    data[data.index(b"\x21\x01", start) + 2] = 40  # 4 GiB
+    struct.pack_into("<I", data, start + length - 4, zlib.crc32(data[start : start + length - 4]))
+    (tmp_path / "a.tar.xz").write_bytes(data)
+    script = """
+        import resource, sys
+        from pathlib import Path
+        from pytorch_designer.errors import ModuleOutOfMemoryError
+        from pytorch_designer.storage.archives import extract_archive
+        resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
+        try:
+            extract_archive(Path(sys.argv[1]), Path(sys.argv[2]))
+        except ModuleOutOfMemoryError as error:
+            print(error.where)
+    """
+    (tmp_path / "target").mkdir()
+    command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path / "a.tar.xz"), str(tmp_path / "target")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.stdout.strip() == str(tmp_path / "a.tar.xz"), result.stderr

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 MAX_EXAMPLES = 5
 MAX_FAULTS = 50  # for a file written by hand, whose author corrects everything at once
 _MAX_TEXT = 500
-_MAX_WHAT = 2000
+_MAX_LONG_TEXT = 2000
 
 
 class DesignerError(Exception):
@@ -77,8 +77,8 @@ class DesignerError(Exception):
         reason: str | None = None,
     ) -> None:
         offending = list(examples)
-        self.what = what if len(what) <= _MAX_WHAT else what[: _MAX_WHAT - 3] + "..."
-        self.where = None if where is None else str(where)
+        self.what = _cut(what)
+        self.where = None if where is None else _cut(str(where))
         self.advice = self.default_advice if advice is None else advice
         self.examples = tuple(shorten(str(item)) for item in offending[: self.max_examples])
         self.num_offending = len(offending)
@@ -326,6 +326,10 @@ def shorten(text: str, limit: int = _MAX_TEXT) -> str:
     """`text` on one line, with at most `limit` characters, so that text from a file cannot flood a log."""
     line = on_one_line(text[: limit + 1])
     return line if len(line) <= limit else line[: limit - 3] + "..."
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MAX_LONG_TEXT else text[: _MAX_LONG_TEXT - 3] + "..."
 
 
 def describe_value(value: object, limit: int = 60) -> str:

@@ -32,7 +32,7 @@ SCORED_LABEL_COLUMN = "Scored Labels"
 PROBABILITY_PREFIX = "Scored Probabilities_"
 TRUE_LABEL_ROLE = "True Labels"
 SCORED_LABEL_ROLE = "Multi Class Assigned Labels"
-MAX_SCHEMA_BYTES = 256 << 20
+MAX_SCHEMA_BYTES = 64 << 20  # a million classes take about as much
 
 _AMBIGUOUS_BACKSLASH = re.compile(r"\\(?=u(?:d[89a-f][0-9a-f]{2}|005c))")
 _SURROGATE = re.compile("[\ud800-\udfff]")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 GAP_CLASS = "Others"
 MAX_CLASSES = 1_000_000
-MAX_SCHEMA_BYTES = 256 << 20
+MAX_SCHEMA_BYTES = 64 << 20  # a million classes take about as much
 _CLASSIFICATION = "COCO_classification"
 _NO_LABEL_KEY = ""  # no row has it
 

@@ -94,6 +94,8 @@ def open_scored_dataset(path: Path) -> ScoredDataset:
             _check_distinct(file.schema_arrow.names, data_path)
             roles = find_roles(file.schema_arrow.names, schema_path)
             _check_scored(roles, path)
+            # As dictionaries, because a text that each of a million rows repeats takes its bytes once in the file.
+            file = parquet.ParquetFile(stream, metadata=file.metadata, read_dictionary=_text_columns(file, roles))
             return _read(file, roles, data_path)
         except (pa.ArrowException, UnicodeDecodeError) as error:
             raise InvalidDatasetError(
@@ -127,6 +129,13 @@ def _check_scored(roles: ColumnRoles, path: Path) -> None:
     if roles.scored_label is None or not roles.probabilities:
         missing = SCORED_LABEL_COLUMN if roles.scored_label is None else f"{PROBABILITY_PREFIX}<class>"
         raise NotScoredDatasetError(f"The dataset has no column `{missing}`: it was not scored.", where=path)
+
+
+def _text_columns(file: Any, roles: ColumnRoles) -> list[str]:
+    import pyarrow as pa
+
+    names = {ID_COLUMN, roles.label, roles.scored_label}
+    return [field.name for field in file.schema_arrow if field.name in names and pa.types.is_string(field.type)]
 
 
 def _read(file: Any, roles: ColumnRoles, path: Path) -> ScoredDataset:
@@ -198,9 +207,19 @@ def _codes(column: Any) -> tuple[list[str], NDArray[np.int64]]:
     import pyarrow as pa
     from pyarrow import compute
 
-    encoded = compute.dictionary_encode(column.cast(pa.string()).combine_chunks())
-    indices = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    return [unescape(name) for name in encoded.dictionary.to_pylist()], indices.astype(np.int64)
+    if not pa.types.is_dictionary(column.type):
+        column = compute.dictionary_encode(column.cast(pa.string()))
+    codes: dict[str, int] = {}
+    parts = [np.empty(0, np.int64)]
+    for chunk in column.chunks:
+        indices = chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+        texts = chunk.dictionary.cast(pa.string()).to_pylist()
+        code_of = np.full(len(texts) + 1, -1, dtype=np.int64)  # index -1, a null, is the last one
+        for index in np.unique(indices[indices >= 0]).tolist():
+            if texts[index] is not None:
+                code_of[index] = codes.setdefault(unescape(texts[index]), len(codes))
+        parts.append(code_of[indices])
+    return list(codes), np.concatenate(parts)
 
 
 def _looked_up(values: list[int], indices: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -213,7 +232,9 @@ def _ids(column: Any) -> NDArray[np.int64] | tuple[str, ...]:
     if pa.types.is_integer(column.type) and not column.null_count:
         numbers: NDArray[np.int64] = column.cast(pa.int64()).to_numpy()
         return numbers
-    return tuple(unescape(text or "") for text in column.cast(pa.string()).to_pylist())
+    names, indices = _codes(column)
+    texts = [*names, ""]  # index -1, a null, is the last one
+    return tuple(texts[index] for index in indices.tolist())
 
 
 def _check_probabilities(scored: NDArray[np.float64], path: Path) -> None:

@@ -30,7 +30,12 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
-from pytorch_designer.errors import DesignerError, FailedToWriteOutputsError, InvalidDatasetError
+from pytorch_designer.errors import (
+    DesignerError,
+    FailedToWriteOutputsError,
+    InvalidDatasetError,
+    ModuleOutOfMemoryError,
+)
 from pytorch_designer.storage.folder_listing import is_skipped
 from pytorch_designer.storage.paths import path_fault, reading_errors
 from pytorch_designer.storage.retrying import is_file, open_retrying, retrying
@@ -97,6 +102,7 @@ def extracted_archive(archive: Path) -> Iterator[Path]:
         InvalidDatasetError: The archive is unsafe or damaged; see the module's docstring.
         FailedToWriteOutputsError: The temporary folder cannot hold the content.
         MissingExtraError: The archive is compressed with Zstandard, and there is no module for it.
+        ModuleOutOfMemoryError: The archive asks for more memory than there is.
     """
     with (
         tempfile.TemporaryDirectory(prefix="pytorch-designer-", ignore_cleanup_errors=True) as folder,
@@ -315,6 +321,13 @@ def _decompressed(raw: IO[bytes], path: Path) -> IO[bytes]:
 def _damage_errors(archive: Path) -> Iterator[None]:
     try:
         yield
+    except MemoryError as error:  # a window of gigabytes, which a compressed file may ask for
+        raise ModuleOutOfMemoryError(
+            "Decompressing the archive takes more memory than is free.",
+            where=archive,
+            advice="Create the archive again, with the usual settings of its program.",
+            reason="too_large",
+        ) from error
     except (*_DAMAGE, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:  # gzip and bz2 report damage without a number
             raise

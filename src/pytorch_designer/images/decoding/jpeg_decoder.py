@@ -72,8 +72,8 @@ def jpeg_decoder() -> JpegDecoder:
     if found is not None:
         return found
     _log.warning(
-        "JPEGs are decoded by Pillow, at half the speed: torchvision %s has no decoder here, and torchcodec 0.16 or later "
-        "is not installed.",
+        "JPEGs are decoded by Pillow, at half the speed: torchvision %s has no decoder here, and torchcodec 0.16 or "
+        "later is not installed.",
         version("torchvision"),
     )
     return JpegDecoder(f"Pillow {version('pillow')}", None)

@@ -16,7 +16,7 @@ from PIL import Image, PngImagePlugin, features
 from pytorch_designer.images.bad_files import UndecodableImageError
 from pytorch_designer.images.decode import decode_image, upright_size
 from pytorch_designer.images.header import sniff_format
-from tests.images.image_corpus import STORED_FROM_UPRIGHT, bmp_header, encode, exif, smooth_pixels
+from tests.images.image_corpus import STORED_FROM_UPRIGHT, bmp_header, encode, exif, png_chunk, smooth_pixels
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,6 +101,14 @@ def test_exif_in_pngs_as_imagemagick_writes_it_is_undone(is_compressed: bool) ->
     info = PngImagePlugin.PngInfo()
     info.add_text("Raw profile type exif", text, zip=is_compressed)
     content = encode(np.ascontiguousarray(np.rot90(upright, 1)), "PNG", pnginfo=info)
+    np.testing.assert_array_equal(decoded(content), upright)
+
+
+def test_exif_behind_the_pixels_of_a_png_is_undone() -> None:
+    upright = smooth_pixels(16, 24)
+    content = encode(np.ascontiguousarray(np.rot90(upright, 1)), "PNG")
+    end = content.index(b"IEND") - 4
+    content = content[:end] + png_chunk(b"eXIf", exif(6).removeprefix(b"Exif\x00\x00")) + content[end:]
     np.testing.assert_array_equal(decoded(content), upright)
 
 

@@ -240,7 +240,8 @@ def test_no_thread_is_started_without_images(open_prefetcher: Callable[[int], Pr
 def test_where_no_further_thread_starts_those_that_run_are_ended(
     open_prefetcher: Callable[[int], Prefetcher], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start, started = threading.Thread.start, []
+    start = threading.Thread.start
+    started: list[threading.Thread] = []
 
     def start_three(thread: threading.Thread) -> None:
         if len(started) == 3:

@@ -6,6 +6,7 @@ it in a `BadFiles` register, and ends the run once the register holds more than 
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+_log = logging.getLogger(__name__)
 
 _ROUNDING = 1e-9
 
@@ -50,6 +53,23 @@ class BadFile:
     index: int
     path: Path
     reason: str
+
+
+class FirstRemark:
+    """Warning of the first unusual image of a dataset: where one is unusual, many are. Any thread may call it."""
+
+    def __init__(self, port: str) -> None:
+        """`port` is the name of the dataset in the message."""
+        self._port = port
+        self._is_made = False
+        self._lock = threading.Lock()
+
+    def __call__(self, path: Path, text: str) -> None:
+        """Log what is unusual about the image at `path`, unless something was logged before."""
+        with self._lock:
+            is_first, self._is_made = not self._is_made, True
+        if is_first:
+            _log.warning("%s (%s): %s. Further images like it are not named.", path, self._port, text)
 
 
 class BadFiles:

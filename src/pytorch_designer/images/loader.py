@@ -25,7 +25,7 @@ from pytorch_designer.directories.recorded_transforms import transforms_left
 from pytorch_designer.directories.sources.image_rows import UNLABELED
 from pytorch_designer.errors import InvalidDatasetError
 from pytorch_designer.images.augmentation import apply_transforms
-from pytorch_designer.images.bad_files import BadFile, BadFiles
+from pytorch_designer.images.bad_files import BadFile, BadFiles, FirstRemark
 from pytorch_designer.images.cache import NO_CACHE, PixelCache
 from pytorch_designer.images.decode import decode_image, read_image_file
 from pytorch_designer.images.prefetch import PendingImages, Prefetcher, Source
@@ -155,7 +155,7 @@ class ImageLoader:
             on_start=_compute_alone if decodes_ahead or self._augmentation is not None else None,
         )
         self._max_pixels = settings().max_image_pixels
-        self._has_remarked = False
+        self._first_remark = FirstRemark(port)
 
     def __len__(self) -> int:
         return len(self._dataset)
@@ -281,11 +281,7 @@ class ImageLoader:
         return pixels
 
     def _remark(self, row: int, text: str) -> None:
-        """Warn of an unusual image, once per dataset: where one is unusual, many are."""
-        if not self._has_remarked:
-            self._has_remarked = True
-            path = self._dataset.path(row)
-            _log.warning("%s (%s): %s. Further images like it are not named.", path, self._port, text)
+        self._first_remark(self._dataset.path(row), text)
 
     def _wait(self, pending: _PendingBatch) -> None:
         self._prefetcher.wait(pending.images)

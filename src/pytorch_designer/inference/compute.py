@@ -18,7 +18,7 @@ import torchvision
 
 from pytorch_designer import __version__
 from pytorch_designer.errors import UnsupportedEnvironmentError
-from pytorch_designer.images.decoding.jpeg_decoder import describe_jpeg_decoder
+from pytorch_designer.images.decoding.jpeg_decoder import jpeg_decoder
 from pytorch_designer.system.openmp import describe_waiting
 from pytorch_designer.system.resources import usable_cores
 
@@ -119,7 +119,7 @@ def environment_info(compute: Compute) -> dict[str, str]:
     info = {
         "Versions": f"{versions}, Python {platform.python_version()}",
         "Device": compute.describe(),
-        "JPEG decoder": describe_jpeg_decoder(),
+        "JPEG decoder": jpeg_decoder().name,
     }
     waiting = describe_waiting() if compute.device.type == "cpu" else ""
     return info | ({"OpenMP": waiting} if waiting else {})

@@ -14,6 +14,7 @@ import io
 import logging
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -24,7 +25,7 @@ from pytorch_designer.directories.image_writer import rows_of, write_image_direc
 from pytorch_designer.directories.recorded_transforms import applied_transforms, recorded_transforms
 from pytorch_designer.directories.transformation_directory import open_transformation_directory
 from pytorch_designer.images.augmentation import apply_transforms
-from pytorch_designer.images.bad_files import BadFiles, BadImageError
+from pytorch_designer.images.bad_files import BadFiles, BadImageError, FirstRemark
 from pytorch_designer.images.decode import decode_image, read_image_file
 from pytorch_designer.images.decoding.memory_budget import BYTES_PER_PIXEL, decoding_budget
 from pytorch_designer.progress import Pace, open_progress_line
@@ -113,7 +114,7 @@ def _write(
             dataset.classes,
             transforms=_pairs(to_record),
             applied_transforms=_pairs(earlier + to_apply),
-            write_image=_Transformer(dataset, to_apply, bad).write if to_apply else None,
+            write_image=_Transformer(dataset, to_apply, bad, FirstRemark(INPUT_PORT)).write if to_apply else None,
         )
     if len(bad):
         files = [f"{file.path.name}: {file.reason}" for file in bad.listing()]
@@ -127,12 +128,13 @@ class _Transformer:
     dataset: ImageDirectory
     transforms: tuple[Transform, ...]
     bad: BadFiles
+    first_remark: FirstRemark
 
     def write(self, number: int, source: Path, target: Path) -> Path | None:
         """Write one image; a bad one is registered and left out. Called by several threads at once."""
         try:
             content = read_image_file(source)
-            image = decode_image(content)
+            image = decode_image(content, remark=partial(self.first_remark, source))
             return self._write_transformed(image, content, target)
         except BadImageError as error:
             self.bad.add(number, source, error.reason)

@@ -10,7 +10,7 @@ import pytest
 
 from pytorch_designer.images.bad_files import UndecodableImageError
 from pytorch_designer.images.decode import decode_image, decode_image_as_stored, upright_size
-from tests.images.image_corpus import encode, png, png_chunk
+from tests.images.image_corpus import encode, png, png_chunk, tiff
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,38 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_PIXELS = 1_000_000
-GRAY, RGB, INVERTED = 1, 2, 0
-
-
-def tiff(
-    samples: NDArray[np.uint16],
-    bits: int,
-    *,
-    order: str = "<",
-    photometric: int = GRAY,
-    tags: dict[int, int] | None = None,
-) -> bytes:
-    """A TIFF of one uncompressed strip, written by hand: samples [height, width, n], the first bits first."""
-    height, width, num_samples = samples.shape
-    shifts = np.arange(bits - 1, -1, -1)
-    rows = np.packbits((samples[..., None] >> shifts & 1).astype(np.uint8).reshape(height, -1), axis=1).tobytes()
-    numbers = {
-        256: width, 257: height, 258: bits, 259: 1, 262: photometric, 273: 0, 277: num_samples, 278: height,
-        279: len(rows),
-    } | (tags or {})  # fmt: skip
-    end = 8 + 2 + 12 * len(numbers) + 4
-    bits_place, numbers[273] = end, end + 2 * num_samples
-    entries = b""
-    for tag, value in sorted(numbers.items()):
-        if tag == 258 and num_samples > 2:
-            entries += struct.pack(f"{order}HHII", tag, 3, num_samples, bits_place)
-        elif tag == 258:
-            entries += struct.pack(f"{order}HHIHH", tag, 3, num_samples, value, value if num_samples == 2 else 0)
-        else:
-            entries += struct.pack(f"{order}HHII", tag, 4, 1, value)
-    mark = b"II*\x00" if order == "<" else b"MM\x00*"
-    head = mark + struct.pack(f"{order}IH", 8, len(numbers)) + entries + struct.pack(f"{order}I", 0)
-    return head + struct.pack(f"{order}{num_samples}H", *[bits] * num_samples) + rows
+GRAY, RGB, INVERTED = 1, 2, 0  # photometric interpretations
 
 
 def pixels(content: bytes) -> NDArray[np.uint8]:

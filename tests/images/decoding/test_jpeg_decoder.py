@@ -13,7 +13,7 @@ from pytorch_designer.images.bad_files import UndecodableImageError
 from pytorch_designer.images.decode import decode_image, decode_image_as_stored
 from pytorch_designer.images.decoding import jpeg_decoder as module
 from pytorch_designer.images.decoding.decoder_messages import DecoderMessages
-from pytorch_designer.images.decoding.jpeg_decoder import JpegDecoder, describe_jpeg_decoder, jpeg_decoder
+from pytorch_designer.images.decoding.jpeg_decoder import JpegDecoder, jpeg_decoder
 from tests.images.image_corpus import encode, exif, noise_pixels, smooth_pixels
 
 if TYPE_CHECKING:
@@ -125,7 +125,9 @@ def test_every_decoder_gives_the_pixels_of_pillow_turned_once(
     assert (decode_image_as_stored(content).int() - stored.int()).abs().max() <= 2
 
 
-def test_the_first_that_is_there_is_chosen_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_that_is_there_is_chosen_and_pillow_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     chosen = []
     for missing in ([], ["_of_torchvision"], ["_of_torchvision", "_of_torchcodec"]):
         with monkeypatch.context() as patched:
@@ -133,7 +135,8 @@ def test_the_first_that_is_there_is_chosen_and_named(monkeypatch: pytest.MonkeyP
             for name in missing:
                 patched.setattr(module, name, lambda: None)
             jpeg_decoder.cache_clear()
-            chosen.append(describe_jpeg_decoder())
+            chosen.append(jpeg_decoder().name)
     jpeg_decoder.cache_clear()
     assert [name.split()[0] for name in chosen] == ["torchvision", "torchcodec", "Pillow"]
-    assert "half the speed" in chosen[2]
+    (message,) = caplog.messages
+    assert message.startswith("JPEGs are decoded by Pillow, at half the speed")

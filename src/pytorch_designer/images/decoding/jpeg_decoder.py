@@ -64,16 +64,19 @@ class JpegDecoder:
 
 @lru_cache(maxsize=1)
 def jpeg_decoder() -> JpegDecoder:
-    """The decoder of this process: the first that is there of torchvision's, torchcodec's and Pillow's."""
-    return _of_torchvision() or _of_torchcodec() or JpegDecoder(f"Pillow {version('pillow')}", None)
+    """The decoder of this process: the first that is there of torchvision's, torchcodec's and Pillow's.
 
-
-def describe_jpeg_decoder() -> str:
-    """The decoder for the log; says so where it is the slow one."""
-    decoder = jpeg_decoder()
-    if decoder.decode is None:
-        return f"{decoder.name}, at half the speed: this torchvision has no decoder, and torchcodec is not installed"
-    return decoder.name
+    The log says so where it is Pillow's.
+    """
+    found = _of_torchvision() or _of_torchcodec()
+    if found is not None:
+        return found
+    _log.warning(
+        "JPEGs are decoded by Pillow, at half the speed: torchvision %s has no decoder here, and torchcodec 0.16 or "
+        "later is not installed.",
+        version("torchvision"),
+    )
+    return JpegDecoder(f"Pillow {version('pillow')}", None)
 
 
 def decode_jpeg(content: bytearray) -> torch.Tensor | None:

@@ -1,8 +1,8 @@
 """A local MLflow store in sqlite, in which every job is a run that exists before its process starts.
 
-Importing MLflow takes seconds; a job must not wait for that. A new database is a copy of one that MLflow made
-(`mlflow_database`). A run is then one row in `runs` and a few in `tags`, which is all that MLflow's own `create_run`
-writes; a test compares the two. Jobs join the run through the variables that Azure ML sets.
+Importing MLflow takes seconds, which a job does not wait for. A new database is a copy of one that MLflow created
+(`mlflow_database`). A run is one row in `runs` and a few rows in `tags`, as MLflow's own `create_run` writes them; a
+test compares the two. Jobs join the run through the variables that Azure ML sets.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from pytorch_designer.mlflow_database import (
     is_of_installed_version,
     transaction,
 )
+from pytorch_designer.system.special_files import special_kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -128,10 +129,15 @@ def open_run_store(database: Path, experiment: str = DEFAULT_EXPERIMENT) -> RunS
     """Open the MLflow database at `database`, which is created where there is none, and the experiment in it.
 
     Raises:
-        UnsupportedEnvironmentError: The database is of another version of MLflow, cannot be written, or the experiment
-            in it was deleted.
+        UnsupportedEnvironmentError: The database is not a file, is of another version of MLflow, or cannot be written;
+            or the experiment in it was deleted.
     """
     database = database.absolute()
+    special = special_kind(database)
+    if special is not None:
+        raise UnsupportedEnvironmentError(
+            f"The MLflow database is {special}, not a file.", where=database, advice="Remove it, or use another folder."
+        )
     if not database.exists():
         create_database(database)
     elif not is_of_installed_version(database):

@@ -90,10 +90,12 @@ class Reuse:
             node: The node.
             start: Its state, with its key and the paths of its outputs.
         """
-        entry = None if start.key is None or self._is_forced else self._cache.find(start.key)
-        if entry is None:
+        if start.key is None or self._is_forced:
             return None
         try:
+            entry = self._cache.find(start.key)
+            if entry is None:
+                return None
             wanted = self._outputs_to_fill(node, entry, start.outputs)
             if wanted is None:
                 return None

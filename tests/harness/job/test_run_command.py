@@ -227,11 +227,12 @@ def test_a_working_directory_may_have_an_odd_name(
 def test_a_path_that_the_shell_would_obey_is_refused(
     tmp_path: Path, write_component: WriteComponent, name: str
 ) -> None:
-    (tmp_path / name).mkdir()
+    for folder in (name, "data"):
+        (tmp_path / folder).mkdir()
     path = write_component('ls "${{inputs.d}}"', inputs={"d": FOLDER}, outputs={"o": FOLDER})
 
-    for arguments in (["--input", f"d={name}"], ["--input", "d=.", "--output", f"o={name}/o"]):
-        done = _run(path, *arguments, "--no-mlflow", "--run-folder", str(tmp_path.parent / f"{tmp_path.name}-run"))
+    for arguments in (["--input", f"d={name}"], ["--input", "d=data", "--output", f"o={name}/o"]):
+        done = _run(path, *arguments, "--no-mlflow")
         assert done.returncode == 1
         assert "UnsupportedLocallyError" in done.stderr
         assert "the shell of the job would obey" in done.stderr

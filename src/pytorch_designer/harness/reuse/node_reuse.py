@@ -100,7 +100,7 @@ class Reuse:
             if wanted is None:
                 return None
             folder = RunFolder(start.run_folder)
-            folder.prepare()
+            folder.prepare(start.outputs.values())
             if not self._cache.restore(entry, wanted, folder.path):
                 return None
             _mark_reused(folder.path / RECORD_FILE, start.outputs)

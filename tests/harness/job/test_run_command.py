@@ -282,3 +282,17 @@ def test_what_is_no_file_is_not_waited_for(
         assert done.returncode == 1
         assert kind in done.stderr
         assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+def test_a_stopped_run_does_not_wait_for_what_has_ended(tmp_path: Path, write_component: WriteComponent) -> None:
+    path = write_component(f"(touch {tmp_path}/up; sleep 600; true) | (cat; true); echo not last")
+    with subprocess.Popen(
+        [*RUN, str(path), "--no-mlflow", "--grace-seconds", "60"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as harness:
+        while not (tmp_path / "up").exists():
+            time.sleep(0.02)
+        started = time.monotonic()
+        harness.send_signal(signal.SIGTERM)
+        assert harness.wait(100) == 128 + signal.SIGTERM
+    assert time.monotonic() - started < 30

@@ -241,6 +241,9 @@ class _Running:
     def _has_group(self) -> bool:
         if not hasattr(os, "killpg"):
             return False
+        with suppress(ChildProcessError):  # what this process has adopted would count as running until it is released
+            while os.waitpid(-self._popen.pid, os.WNOHANG)[0]:
+                pass
         try:
             os.killpg(self._popen.pid, 0)
         except (ProcessLookupError, PermissionError):

@@ -96,7 +96,7 @@ def _showable(text: str) -> str:
 
 def _write_error_info(content: dict[str, Any]) -> Path | None:
     path = _settings_or_default().error_info
-    shown = {name: redacted(value) if isinstance(value, str) else value for name, value in content.items()}
+    shown = {name: _without_secrets(value) for name, value in content.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(shown, indent=2, ensure_ascii=True) + "\n", encoding="utf-8")
@@ -104,6 +104,12 @@ def _write_error_info(content: dict[str, Any]) -> Path | None:
         print(f"  (error_info.json could not be written: {error})", file=sys.stderr)
         return None
     return path
+
+
+def _without_secrets(value: object) -> object:
+    if isinstance(value, list):
+        return [_without_secrets(item) for item in value]
+    return redacted(value) if isinstance(value, str) else value
 
 
 def _remove_stale_error_info() -> None:

@@ -15,7 +15,7 @@ from pytorch_designer.errors import InterruptedRunError
 from pytorch_designer.harness.job.job_run import run_job
 from pytorch_designer.system.process_trees import start_time
 from pytorch_designer.system.stop_requests import StopRequest
-from tests.harness.fixture_types import MakeRequest
+from tests.harness.fixture_types import MakeRequest, WriteComponent
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
 
@@ -117,3 +117,19 @@ def test_processes_of_others_are_left_alone(make_request: MakeRequest) -> None:
             assert stranger.poll() is None
         finally:
             stranger.kill()
+
+
+@pytest.mark.parametrize("clears", [False, True])
+def test_what_loses_environment_and_parents_at_once_ends_with_the_command(
+    tmp_path: Path, write_component: WriteComponent, clears: bool
+) -> None:
+    last = 'os.execve("/bin/sleep", ["sleep", "600"], {})' if clears else "time.sleep(600)"
+    (tmp_path / "double_fork.py").write_text(DOUBLE_FORK.replace("time.sleep(600)", last), encoding="utf-8")
+    path = write_component(f"python {tmp_path}/double_fork.py {tmp_path}/pid; exit 3")
+
+    command = [sys.executable, "-m", "pytorch_designer", "run", str(path), "--no-mlflow"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+
+    assert (done.returncode, done.stderr) == (3, "")
+    pid = _wait_for(tmp_path / "pid") if (tmp_path / "pid").exists() else None
+    assert pid is None or _end(pid)

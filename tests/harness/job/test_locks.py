@@ -39,8 +39,8 @@ def test_the_run_folder_of_a_killed_pipeline_is_used_again(tmp_path: Path) -> No
 @pytest.mark.usefixtures("no_locks")
 def test_kept_results_can_be_removed_after_a_kill(tmp_path: Path) -> None:
     cache = ReuseCache(tmp_path, 1 << 30)
-    (tmp_path / "lock").write_text(_SOMEBODY)
     cache.claim()
+    (tmp_path / "lock").write_text(_SOMEBODY)
     (tmp_path / "entries" / "key").mkdir(parents=True)
     clearing = threading.Thread(target=cache.clear, daemon=True)  # which would wait for a lock that nobody gives back
     clearing.start()

@@ -227,11 +227,12 @@ def test_a_working_directory_may_have_an_odd_name(
 def test_a_path_that_the_shell_would_obey_is_refused(
     tmp_path: Path, write_component: WriteComponent, name: str
 ) -> None:
-    (tmp_path / name).mkdir()
+    for folder in (name, "data"):
+        (tmp_path / folder).mkdir()
     path = write_component('ls "${{inputs.d}}"', inputs={"d": FOLDER}, outputs={"o": FOLDER})
 
-    for arguments in (["--input", f"d={name}"], ["--input", "d=.", "--output", f"o={name}/o"]):
-        done = _run(path, *arguments, "--no-mlflow", "--run-folder", str(tmp_path.parent / f"{tmp_path.name}-run"))
+    for arguments in (["--input", f"d={name}"], ["--input", "d=data", "--output", f"o={name}/o"]):
+        done = _run(path, *arguments, "--no-mlflow")
         assert done.returncode == 1
         assert "UnsupportedLocallyError" in done.stderr
         assert "the shell of the job would obey" in done.stderr
@@ -281,3 +282,17 @@ def test_what_is_no_file_is_not_waited_for(
         assert done.returncode == 1
         assert kind in done.stderr
         assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+def test_a_stopped_run_does_not_wait_for_what_has_ended(tmp_path: Path, write_component: WriteComponent) -> None:
+    path = write_component(f"(touch {tmp_path}/up; sleep 600; true) | (cat; true); echo not last")
+    with subprocess.Popen(
+        [*RUN, str(path), "--no-mlflow", "--grace-seconds", "60"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as harness:
+        while not (tmp_path / "up").exists():
+            time.sleep(0.02)
+        started = time.monotonic()
+        harness.send_signal(signal.SIGTERM)
+        assert harness.wait(100) == 128 + signal.SIGTERM
+    assert time.monotonic() - started < 30

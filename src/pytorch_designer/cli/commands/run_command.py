@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pytorch_designer.harness.fault_injection.injected_faults import parse_faults
 from pytorch_designer.harness.job.job_run import GRACE_SECONDS, JobRequest, run_job
+from pytorch_designer.harness.job.leftover_processes import adopted_orphans
 from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT, RunStore, open_run_store
 from pytorch_designer.harness.schema.component_file import command_spec
 from pytorch_designer.harness.schema.pipeline_file import is_pipeline
@@ -110,13 +111,14 @@ def run_command(arguments: Sequence[str], program: str) -> int:
     if is_pipeline(document):
         from pytorch_designer.cli.commands.pipeline_command import run_pipeline_file
 
-        return run_pipeline_file(document, _pipeline_options(parser, options), _show)
+        with adopted_orphans():
+            return run_pipeline_file(document, _pipeline_options(parser, options), _show)
     for name in ("assets", "max_parallel", "force_rerun"):
         if getattr(options, name):
             parser.error(f"--{name.replace('_', '-')} is for pipelines only")
     request = _job_request(parser, options, command_spec(document))
     _show(_header(request))
-    with stop_on_signals() as stop:
+    with adopted_orphans(), stop_on_signals() as stop:
         result = run_job(request, _printer(request.spec), stop)
         _show(_summary(result, request.store))
         if options.rerun and not result.has_succeeded:

@@ -71,11 +71,11 @@ class Outcome:
     """Outcome of the processes of a job.
 
     Attributes:
-        exit_code: 0, or that of the process that failed first; 128 + n where signal n ended it.
+        exit_code: 0, or that of the process that failed first; 128 + n if signal n ended it.
         failed_rank: The process that failed first, or None.
-        was_stopped: Whether they were ended because that was asked for.
-        peak_memory_bytes: Largest memory of all processes together, in samples a tenth of a second apart (Linux), or
-            the largest of any one of them (macOS). None where the platform does not tell, or a job was too short.
+        was_stopped: Whether they were ended by a stop request.
+        peak_memory_bytes: Peak memory of all processes together, sampled every tenth of a second (Linux), or the peak
+            of the largest process (macOS). None if the platform does not tell, or the job was too short.
     """
 
     exit_code: int
@@ -94,13 +94,13 @@ def run_children(
 ) -> Outcome:
     """Start all `children` and wait until all have ended.
 
-    When one fails, or `stop` is requested, the others get SIGTERM, and SIGKILL `grace_seconds` later. None is left when
-    this returns or raises.
+    When one fails, or `stop` is requested, the others get SIGTERM, and SIGKILL `grace_seconds` later. No process is
+    left when this returns or raises.
 
     Args:
         children: By rank.
-        on_line: Is called by one thread at a time, while the processes run.
-        stop: Ends the processes from outside.
+        on_line: Is called by one thread at a time while the processes run.
+        stop: Ends the processes.
         grace_seconds: Time between SIGTERM and SIGKILL.
         on_start: Is called once, when all have been started.
 
@@ -241,6 +241,9 @@ class _Running:
     def _has_group(self) -> bool:
         if not hasattr(os, "killpg"):
             return False
+        with suppress(ChildProcessError):  # what this process has adopted would count as running until it is released
+            while os.waitpid(-self._popen.pid, os.WNOHANG)[0]:
+                pass
         try:
             os.killpg(self._popen.pid, 0)
         except (ProcessLookupError, PermissionError):

@@ -3,9 +3,12 @@
     check values and folders -> list and copy the snapshot -> render the command -> create the MLflow run
     -> start the processes, follow them -> collect ./outputs and ./logs -> deliver outputs -> check the inputs
 
-Everything that can be refused is refused before a process starts. What differs from Azure ML: the environment (Docker,
-conda) is not built, `python` is the one that runs the harness; inputs are checked afterwards and not mounted read-only
-(`read_only`); all nodes are this machine (`job_processes`); /dev/shm is not limited but by a fault, timeouts never.
+Everything that can be refused is refused before a process starts. Differences from Azure ML:
+
+* The environment (Docker, conda) is not built; `python` is the one that runs the harness.
+* Inputs are not mounted read-only, but compared afterwards (`read_only`).
+* All nodes are on this machine (`job_processes`).
+* Only a fault limits /dev/shm, and timeouts are ignored.
 """
 
 from __future__ import annotations
@@ -62,14 +65,14 @@ class JobRequest:
         inputs: By name; see `values.check_values`.
         outputs: Folder (or, for a `uri_file`, file) of each output; those left out get one in the run folder.
         run_folder: See `run_folder`.
-        environment_variables: Added for this job, over everything else.
-        store: Where the job's MLflow run is created, which ends with the job; None: the job is not tracked.
+        environment_variables: Variables of this job, which take precedence over all others.
+        store: MLflow store in which the job's run is created; the run ends with the job. None: no tracking.
         parent_run_id: The run of the pipeline that the job is a node of.
-        experiment: Name of the experiment where there is no store.
-        run_name: What the MLflow run is called; None: the component's label.
-        grace_seconds: How long the processes have between SIGTERM and SIGKILL when they must end.
-        keep_working_directory: Keep it after a success too.
-        faults: What is to go wrong on purpose.
+        experiment: Name of the experiment if there is no store.
+        run_name: Name of the MLflow run; None: the component's label.
+        grace_seconds: Time between SIGTERM and SIGKILL when the processes must end.
+        keep_working_directory: Whether it is kept after a success too.
+        faults: Faults to inject.
     """
 
     spec: CommandSpec
@@ -86,7 +89,7 @@ class JobRequest:
     faults: InjectedFaults = NO_FAULTS
 
     def without_faults(self, result: JobResult) -> JobRequest:
-        """The same job once more on the outputs of `result`, as a preempted job starts again; in a folder beside."""
+        """The same job on the outputs of `result`, as a preempted job is restarted, in a run folder of its own."""
         folder = result.run_folder.with_name(f"{result.run_folder.name}-rerun")
         return replace(self, faults=NO_FAULTS, outputs=result.outputs, run_folder=folder)
 
@@ -96,15 +99,15 @@ class JobResult:
     """Result of a job that was not stopped.
 
     Attributes:
-        exit_code: That of the process that failed first, 128 + n where signal n ended it; else 0.
+        exit_code: That of the process that failed first, or 128 + n if signal n ended it; else 0.
         failed_rank: The rank of that process, or None.
         seconds: Time the processes ran.
         peak_memory_bytes: See `child_processes.Outcome`.
         log_files: The log of every process, by rank.
         outputs: The path of every output.
-        run_folder: Where everything is.
-        run_id: The id of the run, in MLflow too.
-        fault_notes: What the faults have done, a sentence each.
+        run_folder: The run folder.
+        run_id: The id of the run, also in MLflow.
+        fault_notes: The effect of each fault, one sentence per fault.
     """
 
     exit_code: int
@@ -128,8 +131,8 @@ def run_job(request: JobRequest, on_line: LineReceiver | None = None, stop: Stop
 
     Args:
         request: What to run.
-        on_line: Takes the rank and text of each line of output, from another thread, one at a time.
-        stop: Ends the job from outside; see `stopping`.
+        on_line: Receives the rank and text of each line of output, from one other thread at a time.
+        stop: Ends the job from outside; see `stop_requests`.
 
     Returns:
         How it ended, which may be with an exit code other than 0.

@@ -1,7 +1,8 @@
 """Processes that a job has left running outside its process groups: daemons with a session of their own.
 
 Every process of a job inherits an environment variable with a token of the job, which Linux shows in /proc. In addition
-the descendants of the job's processes are remembered while it runs, for those that have cleared their environment.
+the descendants of the job's processes are remembered while it runs, for those that have cleared their environment. A
+daemon may clear it and lose its parents at once; the command `run` therefore adopts processes that have lost theirs.
 Elsewhere than on Linux nothing is found.
 """
 
@@ -9,9 +10,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 import uuid
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +27,7 @@ _PROC = Path("/proc")
 _TERM_SECONDS = 2.0
 _KILL_SECONDS = 2.0
 _POLL_SECONDS = 0.02
+_SET_CHILD_SUBREAPER = 36
 
 
 class LeftoverProcesses:
@@ -89,3 +92,46 @@ class LeftoverProcesses:
                     with suppress(OSError):  # another user's, or gone meanwhile
                         if token in (_PROC / entry.name / "environ").read_bytes():
                             yield int(entry.name)
+
+
+@contextmanager
+def adopted_orphans() -> Iterator[None]:
+    """Become the parent of processes that lose theirs while the context lasts, and kill them at its end.
+
+    For a process that starts nothing but jobs: children that others start in it meanwhile would be killed too.
+    """
+    before = {*descendants([os.getpid()])}
+    if not _adopts(True):
+        yield
+        return
+    try:
+        yield
+    finally:
+        deadline = time.monotonic() + _KILL_SECONDS
+        while (left := _new_descendants(before)) and time.monotonic() < deadline:
+            for pid in left:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(_POLL_SECONDS)
+        _adopts(False)
+
+
+def _new_descendants(before: Collection[int]) -> list[int]:
+    """Those that still run; what has ended and was adopted is released."""
+    left = []
+    for pid in descendants([os.getpid()]):
+        if pid not in before and pid != os.getpid():
+            with suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+            if start_time(pid) is not None:
+                left.append(pid)
+    return left
+
+
+def _adopts(is_on: bool) -> bool:
+    """Whether this process was made the one that adopts, or no longer is."""
+    if not sys.platform.startswith("linux"):
+        return False
+    import ctypes
+
+    return ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, int(is_on), 0, 0, 0) == 0

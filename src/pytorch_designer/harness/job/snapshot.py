@@ -3,12 +3,12 @@
     `code`                    a folder (its content) or a file
     `additional_includes`     each a file or a folder, merged in under its own name; `X.zip` where only a folder X
                               exists is that folder, zipped
-    left out                  `__pycache__`, and what the ignore file of the code folder says: `.amlignore`, or
-                              `.gitignore` where there is none of that; and, which Azure ML has nothing like, what the
-                              harness itself writes: folders of runs, its MLflow database (`code: .` is common)
+    left out                  `__pycache__`, and what the ignore file of the code folder excludes: `.amlignore`, or
+                              `.gitignore` if there is no `.amlignore`. Also what the harness itself writes: run
+                              folders and its MLflow database (`code: .` is common). Azure ML has no such rule.
 
-As in azure-ai-ml, ignore files below the top count only where there are additional includes. Symbolic links are
-followed, since what they lead to is what is uploaded; a link that leads back up is an error.
+As in azure-ai-ml, ignore files below the top count only if there are additional includes. Symbolic links are followed,
+since their targets are uploaded; a link that leads back up is an error. Named pipes, sockets and devices are left out.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Plan of a pipeline: nested pipelines flattened, bindings resolved, everything checked.
 
-Whatever can be refused without running anything is refused here, and all of it at once.
+Whatever can be refused without running anything is refused here, with all faults at once.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ class Plan:
     """Flat pipeline.
 
     Attributes:
-        pipeline: What it was made of.
+        pipeline: The pipeline as it was read.
         nodes: By name; each after those that it needs.
-        outputs: The node's output that each output of the pipeline is, as name and port.
-        inputs: What each input of the pipeline is given, as text; those without a value are left out.
+        outputs: Node and port that each output of the pipeline is bound to.
+        inputs: Value of each input of the pipeline as text; inputs without a value are absent.
     """
 
     pipeline: PipelineSpec
@@ -92,7 +92,7 @@ class _Planner:
     def input_values(
         self, pipeline: PipelineSpec, given: Mapping[str, Given], outer: Scope, place: SpecPlace
     ) -> dict[str, Source | None]:
-        """What the inputs of a pipeline stand for, which is given in the scope around it."""
+        """Values of the inputs of a pipeline, which are given in the scope around it."""
         values: dict[str, Source | None] = dict.fromkeys(pipeline.inputs)
         for name in given:
             if name not in pipeline.inputs:
@@ -111,7 +111,7 @@ class _Planner:
     def add_pipeline(
         self, pipeline: PipelineSpec, prefix: str, values: Mapping[str, Source | None], exports: Mapping[str, str]
     ) -> None:
-        """Add the nodes of a pipeline; `exports` says which output of the whole pipeline each of its outputs is."""
+        """Add the nodes of a pipeline; `exports` maps its outputs to those of the whole pipeline."""
         scope = Scope(pipeline, prefix, values, self._assets)
         writers: dict[str, str] = {}
         for node in pipeline.nodes.values():
@@ -184,7 +184,7 @@ def _given(pipeline: PipelineSpec, inputs: Mapping[str, object]) -> dict[str, Gi
 
 
 def _checked(port: InputSpec, source: Source, owner: str, place: SpecPlace) -> Source:
-    """`source`, which goes to `port`; a literal is shown as the port's type shows it."""
+    """`source` as a value of `port`: a literal is parsed and rendered by the port's type."""
     if port.is_data:
         if not source.is_path:
             raise place.error(

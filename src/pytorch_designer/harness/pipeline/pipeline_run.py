@@ -1,10 +1,10 @@
 """Local run of a pipeline.
 
-    read and check all of it -> run the nodes whose inputs are there, several at a time -> say how each ended
+    read and check everything -> run the nodes whose inputs exist, several at a time -> report how each ended
 
-Of the nodes that are ready, one starts when nothing runs, and a further one as long as the processes of all running
-nodes are no more than `max_parallel` and at least `MIN_FREE_BYTES` of memory are free. What differs from Azure ML
-besides what `job` says: `compute`, `limits`, `identity` and the like have no meaning here.
+Of the nodes that are ready, one starts if none is running. A further one starts as long as all running nodes have at
+most `max_parallel` processes together and at least `MIN_FREE_BYTES` of memory are free. Besides the differences from
+Azure ML that `job_run` lists, `compute`, `limits`, `identity` and similar settings are ignored.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ RUN/.pytorch-designer       the mark; see `folder_mark`
 RUN/pipeline.json           the state of the pipeline and of each node, replaced at once on every change
 RUN/.lock                   held while the pipeline runs
 RUN/nodes/NAME/             the run folder of each node; see `run_folder`
-RUN/nodes/NAME.key          while a node runs, and when it was interrupted: its key; see `reuse_key`
+RUN/nodes/NAME.key          key of a node that runs or was interrupted; see `reuse_key`
 RUN/named-outputs/NAME/     outputs of the pipeline that were not given a folder
 """
 
@@ -42,9 +42,9 @@ class PipelineResult:
         state: `completed`, `failed` (a node has failed), or, in the state file, `running` or `canceled`.
         nodes: By name, in an order in which each comes after those that it needs.
         outputs: The path of each output of the pipeline whose node has succeeded.
-        run_folder: Where everything is.
-        run_id: The parent of the nodes' runs, in MLflow too.
-        seconds: Time from the start to the end.
+        run_folder: The run folder.
+        run_id: The parent of the nodes' runs, also in MLflow.
+        seconds: Duration.
     """
 
     name: str

@@ -92,7 +92,7 @@ class ReuseCache:
 
     Args:
         folder: Is created when something is kept.
-        max_bytes: When the entries are larger together, the ones that were not used for the longest time go.
+        max_bytes: Maximum size of all entries together; the least recently used are removed.
         is_private: Whether nobody but this program uses the folder, so that it needs no mark.
     """
 
@@ -182,7 +182,7 @@ class ReuseCache:
     def store(
         self, result: JobResult, key: str, node: str, component: str, is_file: Mapping[str, bool]
     ) -> Entry | None:
-        """Keep the result of a job that succeeded, instead of an older one.
+        """Keep the result of a successful job instead of an older one.
 
         Args:
             result: How it ended.
@@ -192,7 +192,7 @@ class ReuseCache:
             is_file: Whether each output is a single file.
 
         Returns:
-            What was kept; None where that cannot be: an output is missing or larger than the whole cache.
+            The entry; None if an output is missing or larger than the whole cache.
 
         Raises:
             OSError: Something cannot be read or written.
@@ -226,10 +226,10 @@ class ReuseCache:
         return entry
 
     def clear(self) -> tuple[int, int]:
-        """Remove all entries and remembered hashes, but not what other programs are writing at the moment.
+        """Remove all entries and remembered hashes, but nothing that other programs are writing.
 
         Returns:
-            How many entries there were, and their size in bytes.
+            The number of entries and their size in bytes.
 
         Raises:
             FailedToWriteOutputsError: The folder holds something without the mark of a cache.
@@ -273,7 +273,7 @@ class ReuseCache:
         self._throw_away(paths)
 
     def _throw_away(self, paths: list[Path]) -> None:
-        """Renamed before they are removed, so that nobody finds half of one."""
+        """Remove folders; each is renamed first, so that no other program finds half of it."""
         for path in paths:
             trash = self._partial / f"{uuid.uuid4().hex}.trash"
             self._partial.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,11 @@
 """azure-ai-ml objects as the plain data of `specification`: the only module that knows that SDK's classes.
 
 The SDK is not imported here either: whoever has an object has imported it. What is read are public attributes and the
-plain dicts of `_to_rest_inputs()` and `_to_rest_outputs()`, which have not changed from release 1.4 to 1.35. `dump()`
-changes values and paths, and a bound input cannot be shown as text.
+plain dicts of `_to_rest_inputs()` and `_to_rest_outputs()`, which have not changed from release 1.4 to 1.35.
+
+To run an object, it is not written as YAML and read again, although `object_document` does so for the linter. In that
+YAML each component's paths are relative to its own base folder, which a document with one folder loses; booleans are
+0 and 1; inline environments have names that the SDK made up; and inputs that are bound in settings cannot be written.
 """
 
 from __future__ import annotations

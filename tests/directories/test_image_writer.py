@@ -187,9 +187,10 @@ def write(output: Path, rows: Iterable[ImageRow], **options: Any) -> int:
 
 def test_a_source_that_vanishes_is_named_and_leaves_no_output(make_tree: MakeTree, tmp_path: Path) -> None:  # CASES 17
     source = make_tree("1.png")
-    rows = [ImageRow(source / "1.png", 0, 0), ImageRow(source / "gone.png", 0, 1)]
-    with pytest.raises(InvalidDatasetError, match=r"gone\.png"):
+    rows = [ImageRow(source / "1.png", 0, 0), ImageRow(source / "gone.png", 0, 1, "cat/tom.png")]
+    with pytest.raises(InvalidDatasetError, match=r"gone\.png") as caught:
         write(tmp_path / "output", rows)
+    assert caught.value.examples == ("cat/tom.png",)
     assert not (tmp_path / "output").exists()
 
 

@@ -191,7 +191,14 @@ def _written(
 
     def oldest() -> Iterator[tuple[str, ImageRow]]:
         row, write = pending.popleft()
-        path = write.result()
+        try:
+            path = write.result()
+        except InvalidDatasetError as error:
+            if row.original_name is None:
+                raise
+            raise InvalidDatasetError(
+                error.what, where=error.where, examples=[row.original_name], advice=error.advice, reason=error.reason
+            ) from error
         if path is not None:
             yield path.relative_to(folder).as_posix(), row
 

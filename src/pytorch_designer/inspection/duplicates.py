@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from pytorch_designer.directories.image_directory import ImageDirectory
     from pytorch_designer.inspection.dataset_inspection import Inspection
+
+_PATHS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,8 @@ def _group(found: list[tuple[int, int]]) -> DuplicateGroup:
 
 def _hashes(paths: Iterator[Path]) -> Iterator[bytes | None]:
     with ThreadPoolExecutor(default_read_threads()) as threads:
-        yield from threads.map(_hash_or_none, paths)
+        while some := list(islice(paths, _PATHS_AT_ONCE)):
+            yield from threads.map(_hash_or_none, some)
 
 
 def _hash_or_none(path: Path) -> bytes | None:

@@ -47,6 +47,13 @@ class Folder:
     def path(self, row: int) -> Path:
         return self.root / self.files[row]
 
+    @property
+    def source(self) -> Path:
+        return self.root
+
+    def described(self, row: int) -> str:
+        return self.files[row]
+
 
 def folder_of(root: Path, contents: list[bytes], *, labels: list[int] | None = None) -> ImageDirectory:
     """Write each of `contents` to a file of its own and list them in this order."""

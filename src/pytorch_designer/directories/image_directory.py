@@ -81,7 +81,7 @@ class ImageDirectory:
             `extension.applied_transforms`.
         prefix: The path of `root` below `source` with a `/` at its end; "" where they are the same.
         original_names: What the user called each image, where that is not its path below `source`: a typed directory
-            renames the images that it takes in.
+            renames the images that it takes in. "" for an image without such a name.
     """
 
     root: Path
@@ -105,7 +105,13 @@ class ImageDirectory:
 
     def name(self, index: int) -> str:
         """What the user knows the image of row `index` by: a path below `source`, with `/`."""
-        return self.prefix + self.files[index] if self.original_names is None else self.original_names[index]
+        original = "" if self.original_names is None else self.original_names[index]
+        return original or self.prefix + self.files[index]
+
+    def described(self, index: int) -> str:
+        """`name`, and the file where it has another name, for a message: "cat/a.jpg (image/0_17.jpg)"."""
+        name, file = self.name(index), self.prefix + self.files[index]
+        return name if name == file else f"{name} ({file})"
 
     def take(self, rows: NDArray[np.int64]) -> ImageDirectory:
         """The same directory with these rows only, int64 [m], in their order."""
@@ -181,8 +187,8 @@ def require_labels(dataset: ImageDirectory, port: str) -> None:
     if len(unlabeled):
         raise NotLabeledDatasetError(
             f"{len(unlabeled)} of {len(dataset)} images of the dataset on the port `{port}` have no label.",
-            where=dataset.root,
-            examples=dataset.files.take(unlabeled),
+            where=dataset.source,
+            examples=map(dataset.described, unlabeled.tolist()),
             advice="Label these images or remove them.",
             reason="some_without_label",
         )
@@ -245,7 +251,7 @@ def _open_typed(source: Path, folder: str, *, takes_other_tasks: bool) -> ImageD
     labels, classes = _index_classes(list_path, manifest, schema)
     rows = ImageRows(Layout("Image directory"), manifest.files, labels, classes, manifest.ids)
     transforms, applied = (_read_transforms(root, meta, key) for key in ("transforms", "applied_transforms"))
-    return _directory(source, folder, rows, transforms, applied)
+    return replace(_directory(source, folder, rows, transforms, applied), original_names=manifest.original_names)
 
 
 def _named_file(root: Path, meta: dict[str, Any], key: str, default: str | None = None) -> Path:

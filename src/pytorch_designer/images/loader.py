@@ -25,7 +25,7 @@ from pytorch_designer.directories.recorded_transforms import transforms_left
 from pytorch_designer.directories.sources.image_rows import UNLABELED
 from pytorch_designer.errors import InvalidDatasetError
 from pytorch_designer.images.augmentation import apply_transforms
-from pytorch_designer.images.bad_files import BadFile, BadFiles, FirstRemark
+from pytorch_designer.images.bad_files import SWEEP_SECONDS, BadFile, BadFiles, FirstRemark
 from pytorch_designer.images.cache import NO_CACHE, PixelCache
 from pytorch_designer.images.decode import decode_image, read_image_file
 from pytorch_designer.images.prefetch import PendingImages, Prefetcher, Source
@@ -46,9 +46,6 @@ if TYPE_CHECKING:
     from pytorch_designer.transforms.transform import Transform
 
 _log = logging.getLogger(__name__)
-
-SWEEP_SECONDS = 30.0
-"""Time limit for finding more bad files, once there are too many."""
 
 _MIN_BATCHES_AHEAD = 2
 _MAX_BATCHES_AHEAD = 4
@@ -135,14 +132,13 @@ class ImageLoader:
         labels = dataset.labels if labels is None else labels
         unlabeled = np.full(len(dataset), UNLABELED, dtype=np.int64)
         self._labels = unlabeled if labels is None else labels.astype(np.int64)
-        self._port = port
         self._augmentation = None if draws_later else augmentation
         self._transforms = _transforms_for(dataset, preprocessing, port) if augmentation is None else augmentation.fixed
         self._sizing = augmentation.source_sizing if draws_later and augmentation is not None else preprocessing
         self._shape = (self._sizing.crop_height, self._sizing.crop_width, 3)
         kept_size = self._shape[:2] if self._augmentation is None else self._augmentation.source_size
         self.cache = PixelCache(len(dataset), kept_size, budget=cache)
-        self._bad = BadFiles(len(dataset), tolerance=tolerance)
+        self._bad = BadFiles(dataset, tolerance=tolerance, port=port)
         self._is_checked = np.zeros(len(dataset), dtype=np.bool_)
         self._num_threads = num_threads
         self._decodes_ahead = decodes_ahead
@@ -317,8 +313,7 @@ class ImageLoader:
                 self._prefetcher.wait(pending.images, deadline)
                 pending.images.is_cancelled = True
         if self._bad.is_beyond_tolerance:
-            num_unchecked = len(self._unchecked_rows())
-            raise self._bad.error(port=self._port, root=self._dataset.root, num_unchecked=num_unchecked)
+            raise self._bad.error(num_unchecked=len(self._unchecked_rows()))
 
     def _unchecked_rows(self) -> NDArray[np.int64]:
         return np.flatnonzero(~(self._is_checked | self._bad.is_bad))

@@ -210,7 +210,8 @@ class Prefetcher:
     def _stuck_error(self, row: int) -> InvalidDatasetError:
         return InvalidDatasetError(
             f"Reading an image of {self._port} took longer than {self._timeout_seconds:g} seconds.",
-            where=self._dataset.path(row),
+            where=self._dataset.source,
+            examples=[self._dataset.described(row)],
             advice="Check that the storage it lies on is reachable, then run again; where it is only slow, raise the "
             "environment variable PYTORCH_DESIGNER_READ_TIMEOUT_SECONDS.",
             reason="read_timeout",
@@ -268,7 +269,7 @@ class Prefetcher:
 
     def _note_fault(self, error: BaseException, pending: PendingImages, row: int) -> None:
         if isinstance(error, BadImageError):
-            self._bad_files.add(row, self._dataset.path(row), error.reason)
+            self._bad_files.add(row, error.reason)
         elif is_out_of_memory(error):
             what = f"There is too little free memory to read an image of {self._port}."
             pending.error = out_of_memory_error(what, where=str(self._dataset.path(row)))

@@ -192,7 +192,7 @@ class OwnSizeImages:
         num_threads = min(num_threads, _MAX_OWN_SIZE_THREADS)
         self._num_ahead = _READS_AHEAD_PER_THREAD * num_threads
         self._max_pixels = settings().max_image_pixels
-        self._bad = BadFiles(len(dataset), tolerance=_ANY_SHARE)
+        self._bad = BadFiles(dataset, tolerance=_ANY_SHARE, port=DATASET_PORT)
         self._prefetcher = Prefetcher(dataset, self._bad, port=DATASET_PORT, num_threads=num_threads)
 
     def batches(self) -> Iterator[ImageBatch]:

@@ -56,10 +56,9 @@ _MAX_NAMED = 5
 
 
 class UnscoredImage(NamedTuple):
-    """An image without scores, and the reason."""
+    """The row of an image without scores, and the reason."""
 
-    id: int | str
-    file: str
+    row: int
     reason: str
 
 
@@ -89,7 +88,7 @@ def score_images(directory: ModelDirectory, images: ImageDirectory, output: Outp
         with output.stage() as folder:
             unscored = _score(model, images, source, compute, folder)
             _check_scored(images, unscored)
-            _write_unscored(folder, unscored)
+            _write_unscored(folder, images, unscored)
     _log_end(images, unscored, output.path)
 
 
@@ -124,17 +123,18 @@ def _score(
     with open_progress_line(settings()) as line, writer, _Background() as background:
         for rows, probabilities in pieces:
             write = partial(
-                writer.write, ids=_ids(images, rows), labels=_labels(images, rows), probabilities=probabilities
+                writer.write,
+                ids=_ids(images, rows),
+                files=[images.name(row) for row in range(rows.start, rows.stop)],
+                labels=_labels(images, rows),
+                probabilities=probabilities,
             )
             background.run(write)
             unscored_rows += (rows.start + np.flatnonzero(np.isnan(probabilities).any(axis=1))).tolist()
             pace.add(len(probabilities))
             line.show("scoring", rows.stop, len(images), "images", pace.describe())
     reasons = {bad.index: bad.reason for bad in source.bad_files}
-    return [
-        UnscoredImage(_ids(images, slice(row, row + 1))[0], images.files[row], reasons.get(row, _NOT_FINITE))
-        for row in unscored_rows
-    ]
+    return [UnscoredImage(row, reasons.get(row, _NOT_FINITE)) for row in unscored_rows]
 
 
 class _Background:
@@ -180,26 +180,25 @@ def _check_scored(images: ImageDirectory, unscored: list[UnscoredImage]) -> None
         return
     raise InvalidDatasetError(
         f"None of the {len(images):,} images could be scored.",
-        where=images.root,
-        examples=(f"{image.file}: {image.reason}" for image in unscored),
+        where=images.source,
+        examples=(f"{images.described(image.row)}: {image.reason}" for image in unscored),
         reason="bad_images",
     )
 
 
-def _write_unscored(folder: Path, unscored: list[UnscoredImage]) -> None:
+def _write_unscored(folder: Path, images: ImageDirectory, unscored: list[UnscoredImage]) -> None:
     if not unscored:
         return
     # Names of files may hold bytes that are not UTF-8; they are written as the same bytes.
     with (folder / UNSCORED_FILE).open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
         writer = csv.writer(stream)
-        writer.writerow(UnscoredImage._fields)
-        writer.writerows(unscored)
+        writer.writerow(("id", "file", "reason"))
+        writer.writerows((images.ids[image.row], images.name(image.row), image.reason) for image in unscored)
 
 
 def _log_start(model: LoadedModel, images: ImageDirectory, source: ScoringImages, compute: Compute) -> None:
     run_info = {
         "Model": f"{model.architecture.name}, {len(model.classes or ()):,} classes",
-        "Images": f"{len(images):,}, {'without labels' if images.labels is None else 'labelled'}",
         "Image size": source.describe(),
     }
     log_header("Score Image Model", environment_info(compute) | run_info)
@@ -229,6 +228,6 @@ def _log_end(images: ImageDirectory, unscored: list[UnscoredImage], output: Path
             UNSCORED_FILE,
         )
         for image in unscored[:_MAX_NAMED]:
-            _log.warning("  %s: %s", shorten(image.file), image.reason)
+            _log.warning("  %s: %s", shorten(images.described(image.row)), image.reason)
     _log.info("Scored %d images.", len(images) - len(unscored))
     _log.info("Scores: %s", output)

@@ -264,7 +264,7 @@ def _train(
 
 
 def _bad_files(loader: ImageLoader, port: str) -> tuple[BadFileRecord, ...]:
-    return tuple(BadFileRecord(port, str(bad.path), bad.reason) for bad in loader.bad_files)
+    return tuple(BadFileRecord(port, bad.file, bad.reason) for bad in loader.bad_files)
 
 
 def _write(job: _Job, output: Output, summary: RunSummary, best: BestEpoch) -> None:

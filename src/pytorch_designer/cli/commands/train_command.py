@@ -62,18 +62,22 @@ def _train(images: Path, validation: Path | None, output: Path, parameters: Trai
     from pytorch_designer.directories.image_directory import open_image_source, require_labels
     from pytorch_designer.directories.model_directory import open_model_directory
     from pytorch_designer.directories.splitting import split_rows
+    from pytorch_designer.directories.summary import log_summary
     from pytorch_designer.tracking.tracker import prepared_tracking
     from pytorch_designer.training.datasets import check_datasets
 
     with ExitStack() as stack:
         # Faults of the images show here, before torch is imported, which takes seconds.
         dataset = stack.enter_context(open_image_source(images))
+        log_summary(dataset, "" if validation is None else "Training", trains=True)
         require_labels(dataset, "IMAGES")
         if validation is None:
             parts = split_rows(dataset, fraction=parameters.fraction, seed=parameters.random_seed)
             datasets = check_datasets(dataset.take(parts[0]), dataset.take(parts[1]))
         else:
-            datasets = check_datasets(dataset, stack.enter_context(open_image_source(validation)))
+            validation_dataset = stack.enter_context(open_image_source(validation))
+            log_summary(validation_dataset, "Validation")
+            datasets = check_datasets(dataset, validation_dataset)
         untrained = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "untrained_model"
         model = ImageModelParameters(model_name=parameters.model_name, pretrained=parameters.pretrained)
         open_tracker = stack.enter_context(prepared_tracking())

@@ -113,7 +113,7 @@ class MlflowTracker:
 
     def log_dataset(self, dataset: TrackedDataset) -> None:
         """Record images that the run works with."""
-        profile = {"num_images": dataset.num_images, "num_classes": dataset.num_classes}
+        profile = {"num_rows": dataset.num_images, "num_classes": dataset.num_classes}  # `num_rows` is MLflow's name
         self._send(
             {
                 "dataset": _text(dataset.name),
@@ -141,7 +141,7 @@ class MlflowTracker:
             timeout = 0 if self._state.has_ended else stall_seconds
             self._outgoing.put({"close": "FAILED" if failed else "FINISHED", "timestamp": _now_ms()}, timeout=timeout)
         if not is_urgent and not self._state.has_come_to_end(_SILENT_SECONDS):
-            _log.info("Waiting for MLflow to take the last values, %.0f s at most.", import_seconds + limit_seconds)
+            _log.info("Waiting for MLflow to take the last values, %.0f s at most.", limit_seconds)
         has_finished = self._state.wait(import_seconds, stall_seconds, limit_seconds)
         self._warn_at_end(has_finished)  # before the kill, which looks like a fault of the worker
         self._stop_worker(at_once=not has_finished)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sqlite3
+import subprocess
+import sys
 import time
 from collections import Counter
 from contextlib import closing
@@ -55,13 +56,6 @@ def kill_at(position: int, number: int, inputs: Path, folder: Path) -> None:
         process.send_signal(number)
         process.communicate(timeout=60)
     assert process.returncode != 0
-
-
-def wait_for_end_of_run(folder: Path) -> None:
-    """Wait until the worker of a killed process has had its last word."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and rows(folder, "select status from runs") in ([], [("RUNNING",)]):
-        time.sleep(0.05)
 
 
 def rows(folder: Path, query: str) -> list[tuple[Any, ...]]:
@@ -134,7 +128,7 @@ def test_a_run_lasts_as_long_as_its_training_and_leads_to_its_model(inputs: Path
     assert all(tags[f"data.{name}_fingerprint"].startswith(digest) for name, digest in datasets)
 
 
-@pytest.mark.parametrize("name", ["a%20b", "question?mark", "hash#mark", "two words é 猫", "plus+and&=;:@"])
+@pytest.mark.parametrize("name", ["a%20b", "what? #1 é 猫 +&=;:@"])
 def test_a_folder_of_any_name_is_tracked(name: str, inputs: Path, tmp_path: Path) -> None:
     folder = tmp_path / name
     folder.mkdir()
@@ -147,6 +141,12 @@ def test_a_folder_of_any_name_is_tracked(name: str, inputs: Path, tmp_path: Path
 
 def test_modules_in_the_working_directory_are_not_imported(inputs: Path, tmp_path: Path) -> None:
     for module in ("queue", "json", "runpy", "signal", "sqlite3", "mlflow", "sqlalchemy"):
-        (tmp_path / f"{module}.py").write_text("raise RuntimeError('imported from the working directory')\n")
-    program = shutil.which("pytorch-designer", path=str(Path(os.sys.executable).parent))
-    assert program is not None
+        (tmp_path / f"{module}.py").write_text("raise RuntimeError('not to be imported')\n", encoding="utf-8")
+    program = Path(sys.executable).with_name("pytorch-designer")  # unlike `python -m`, looks beside itself
+    environment = os.environ | TRACKED
+    done = subprocess.run(
+        [program, *arguments(inputs)], cwd=tmp_path, env=environment, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Warning" not in done.stdout + done.stderr
+    assert_is_one_whole_run(tmp_path)

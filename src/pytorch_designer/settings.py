@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pytorch_designer.errors import ParameterParsingError, UnsupportedEnvironmentError, shorten
@@ -131,10 +131,13 @@ class Settings(BaseSettings):
     )
     traceback: bool = Field(False, description="Print a traceback for named errors too.")
 
-    @field_validator("device", "precision", "tracking", "progress", mode="before")
+    @field_validator("*", mode="before")
     @classmethod
-    def _as_word(cls, value: object) -> object:
-        return value.strip().lower() if isinstance(value, str) else value
+    def _as_word(cls, value: object, info: ValidationInfo) -> object:
+        is_word = (
+            info.field_name == "device" or get_origin(cls.model_fields[str(info.field_name)].annotation) is Literal
+        )
+        return value.strip().lower() if is_word and isinstance(value, str) else value
 
     @field_validator("device")
     @classmethod

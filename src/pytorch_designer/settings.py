@@ -134,9 +134,7 @@ class Settings(BaseSettings):
     @field_validator("*", mode="before")
     @classmethod
     def _as_word(cls, value: object, info: ValidationInfo) -> object:
-        is_word = (
-            info.field_name == "device" or get_origin(cls.model_fields[str(info.field_name)].annotation) is Literal
-        )
+        is_word = accepted_values(cls.model_fields[str(info.field_name)]).startswith("`")
         return value.strip().lower() if is_word and isinstance(value, str) else value
 
     @field_validator("device")

@@ -49,13 +49,14 @@ class WorkerState:
         for line in worker.stdout:
             with suppress(ValueError):  # half a line of a worker that was killed
                 reply = json.loads(line)
-                self._take(reply)
                 with self._changed:
                     self._progress_at = time.monotonic()
                     self._has_begun = True
                     self._has_finished = self._has_finished or reply.get("finished", False)
                     self.num_dropped += reply.get("dropped", 0)
                     self._changed.notify_all()
+                with suppress(OSError):  # nobody reads the log any more; the worker's lines are needed still
+                    self._take(reply)
         self.end()
 
     def end(self) -> None:

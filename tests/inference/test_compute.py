@@ -16,10 +16,25 @@ from pytorch_designer.settings import Settings
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has one")
-def test_a_gpu_that_is_not_there_is_refused_by_name() -> None:
-    with pytest.raises(UnsupportedEnvironmentError, match="The device cuda was asked for") as caught:
-        choose_compute(Settings(device="cuda"), height=8, width=8)
+@pytest.mark.parametrize("name", ["cuda", "cuda:1", "gpu"])
+def test_a_gpu_that_is_not_there_is_refused_by_name(name: str) -> None:
+    with pytest.raises(UnsupportedEnvironmentError, match=f"The device {name} was asked for") as caught:
+        choose_compute(Settings(device=name), height=8, width=8)
     assert caught.value.where == "PYTORCH_DESIGNER_DEVICE"
+    assert "It has " in caught.value.what
+    assert "cpu." in caught.value.what
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("name", ["auto", "gpu", "cuda", "cuda:0"])
+def test_the_first_gpu_has_several_names(name: str) -> None:
+    assert choose_compute(Settings(device=name), height=8, width=8).device == torch.device("cuda", 0)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_beyond_the_last_is_answered_with_what_is_there() -> None:
+    with pytest.raises(UnsupportedEnvironmentError, match=r"It has cuda:0 \(.+\), .*cpu\."):
+        choose_compute(Settings(device="cuda:99"), height=8, width=8)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has one")

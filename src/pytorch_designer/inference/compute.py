@@ -80,6 +80,8 @@ class Compute:
         keep_freed_memory()
         if self.device.type != "cuda":
             return
+        if self.device.index:  # streams, graphs and events are made for the current device, which is the first
+            torch.cuda.set_device(self.device)
         torch.backends.cudnn.benchmark = False  # picks kernels by timing: not repeatable
         torch.set_float32_matmul_precision("high")  # TF32, as convolutions have it by default
         if self.is_deterministic and os.environ.get("CUBLAS_WORKSPACE_CONFIG") not in _REPEATABLE_WORKSPACES:
@@ -150,17 +152,34 @@ def keep_freed_memory() -> bool:
     return is_set and bool(set_option(_M_TRIM_THRESHOLD, _NEVER_TRIM))
 
 
-def _device(name: Literal["auto", "cpu", "cuda", "mps"]) -> torch.device:
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name == "auto":
-        return torch.device("cuda", 0) if available["cuda"] else torch.device("cpu")
-    if not available[name]:
+def _device(name: str) -> torch.device:
+    """The device of the setting `device`."""
+    there = _devices()
+    if name in ("auto", "gpu"):
+        gpus = [device for device in there if device.type == "cuda" or (device.type == "mps" and name == "gpu")]
+        if gpus or name == "auto":
+            return gpus[0] if gpus else torch.device("cpu")
+    wanted = name if name != "cuda" else "cuda:0"
+    found = [device for device in there if str(device) == wanted]
+    if not found:
         raise UnsupportedEnvironmentError(
-            f"The device {name} was asked for, but this machine has none that torch {torch.__version__} can use.",
+            f"The device {name} was asked for, but this machine has none that torch {torch.__version__} can use. "
+            f"It has {', '.join(map(_with_name, there))}.",
             where="PYTORCH_DESIGNER_DEVICE",
-            advice="Leave the variable unset for the automatic choice.",
+            advice="Name one of these, or leave the variable unset for the automatic choice.",
         )
-    return torch.device(name, 0) if name == "cuda" else torch.device(name)
+    return found[0]
+
+
+def _devices() -> list[torch.device]:
+    """The devices that torch can use here, GPUs first."""
+    num_cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    others = ["mps", "cpu"] if torch.backends.mps.is_available() else ["cpu"]
+    return [torch.device("cuda", index) for index in range(num_cuda)] + [torch.device(name) for name in others]
+
+
+def _with_name(device: torch.device) -> str:
+    return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
 
 
 def _precision(device: torch.device, num_pixels: int) -> Precision:

@@ -35,7 +35,15 @@ from pytorch_designer.training.loop import train
 from pytorch_designer.training.recipe import Hyperparameters, build_optimizer
 from pytorch_designer.training.repeatability import check_repeatability
 from pytorch_designer.training.report.training_report import write_report
-from pytorch_designer.training.run_info import data_info, fingerprinted_settings, model_info, run_fingerprint
+from pytorch_designer.training.run_info import (
+    data_info,
+    fingerprinted_settings,
+    model_info,
+    run_fingerprint,
+    tracked_datasets,
+    tracked_parameters,
+    tracked_tags,
+)
 from pytorch_designer.training.state import BestEpoch, TrainingRun, TrainingState
 
 if TYPE_CHECKING:
@@ -43,7 +51,7 @@ if TYPE_CHECKING:
 
     from pytorch_designer.directories.model_directory import ModelDirectory
     from pytorch_designer.images.augmentation import Augmentation
-    from pytorch_designer.tracking.tracker import OpenTracker
+    from pytorch_designer.tracking.tracker import OpenTracker, Tracker
 
 _log = logging.getLogger(__name__)
 
@@ -117,8 +125,7 @@ def train_model(
             _log.info("%s already holds the result of this very run: nothing is left to do.", trained_model)
             return
         training, validation = _open_loaders(stack, job)
-        summary, best = _train(job, output, training, validation, stop_request=stop_request, open_tracker=open_tracker)
-        _write(job, output, summary, best)
+        _train(job, output, training, validation, stop_request=stop_request, open_tracker=open_tracker)
 
 
 def _refuse_several_processes() -> None:
@@ -218,18 +225,20 @@ def _train(
     *,
     stop_request: StopRequest,
     open_tracker: OpenTracker,
-) -> tuple[RunSummary, BestEpoch]:
+) -> None:
+    """Train and write the model, tracked: the model is there before the tracker is waited for."""
     predictor, parameters = job.predictor, job.hyperparameters.to_dict()
     model, classes = job.inputs.model, job.inputs.datasets.training.classes
     state = TrainingState(predictor.network, build_optimizer(predictor.network, job.hyperparameters.learning_rate))
     environment = environment_info(predictor.compute)
     data = model_info(job.inputs, predictor.network) | data_info(job.inputs, training, validation)
     store = CheckpointStore(output.path, job.fingerprint)
-    tracked_parameters = parameters | {"model_name": model.architecture.name}
-    with tracked_run(open_tracker, output.path.name, tracked_parameters) as tracker:
+    is_continued = store.restore(state)
+    with tracked_run(open_tracker, output.path.name, state.tracked_run) as tracker:
+        _track_start(tracker, job, state)
         log_header("Train PyTorch Model", environment | data | {"Tracking": tracker.description})
         check_repeatability(predictor)
-        if store.restore(state):
+        if is_continued:
             _log.info("Continuing from the checkpoint: epoch %d, after %d of its steps.", state.epoch, state.step)
         with open_display(job.hyperparameters, job.inputs.datasets, state) as display:
             run = TrainingRun(
@@ -260,7 +269,23 @@ def _train(
             bad_files=_bad_files(training, TRAINING_PORT) + _bad_files(validation, VALIDATION_PORT),
         )
         tracker.log_metrics(summary.tracked_metrics(), len(summary.history))
-    return summary, state.best
+        _write(job, output, summary, state.best)
+        tracker.log_result(output.path, output.path / REPORT_FOLDER)
+
+
+def _track_start(tracker: Tracker, job: _Job, state: TrainingState) -> None:
+    """Record what the run is given, and the epochs of the processes before this one, as far as they are not there."""
+    if tracker.run is None:
+        return
+    state.tracked_run = tracker.run
+    tracker.log_parameters(tracked_parameters(job.inputs, job.hyperparameters, job.predictor.compute))
+    tags = tracked_tags(job.inputs, job.predictor.compute)
+    for name, value in tags.items():
+        tracker.set_tag(name, value)
+    for dataset in tracked_datasets(job.inputs, tags):
+        tracker.log_dataset(dataset)
+    for record in state.history:
+        tracker.log_metrics(record.tracked_metrics(), record.epoch, is_past=True)
 
 
 def _bad_files(loader: ImageLoader, port: str) -> tuple[BadFileRecord, ...]:

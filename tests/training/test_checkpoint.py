@@ -22,7 +22,7 @@ from pytorch_designer.training.history import EpochRecord, Metrics, MetricSums
 from pytorch_designer.training.recipe import build_optimizer
 from pytorch_designer.training.state import BestEpoch, TrainingState, copy_weights
 
-from .small_run import BuildRun, SmallRun, same_tensors, small_network
+from .small_run import EXTENT, BuildRun, SmallRun, same_tensors, small_network
 
 
 def state_of(network: nn.Module) -> TrainingState:
@@ -59,7 +59,7 @@ def restored(store: CheckpointStore) -> TrainingState:
 
 @pytest.fixture
 def store(tmp_path: Path) -> CheckpointStore:
-    return CheckpointStore(tmp_path, "this run")
+    return CheckpointStore(tmp_path, "this run", EXTENT)
 
 
 def step_of(store: CheckpointStore) -> int | None:
@@ -162,7 +162,7 @@ def test_checkpoint_of_another_run_is_not_used_and_said(
 ) -> None:
     save_steps(store, state, 5, 6)
     with caplog.at_level(logging.WARNING):
-        assert step_of(CheckpointStore(store.output, "another run")) is None
+        assert step_of(CheckpointStore(store.output, "another run", EXTENT)) is None
     assert "other data, parameters, model or versions" in caplog.text
     assert not store.folder.exists()
 
@@ -342,4 +342,4 @@ def test_the_end_of_an_epoch_has_a_checkpoint_where_they_stay_cheap(
 def test_positions_are_json_that_anybody_can_read(state: TrainingState, store: CheckpointStore) -> None:
     store.save(state, 42)
     content = json.loads((store.folder / "00000042.json").read_text(encoding="utf-8"))
-    assert (content["step"], content["best_epoch"], content["fingerprint"]) == (7, 1, "this run")
+    assert (content["step"], content["best_epoch"], content["fingerprint"]) == (7, 1, "this run", EXTENT)

@@ -18,6 +18,7 @@ import csv
 import io
 import math
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.directories.data_frame_schema import escape
@@ -25,6 +26,7 @@ from pytorch_designer.directories.meta import write_meta
 from pytorch_designer.evaluation.comparison import PairedTest
 from pytorch_designer.evaluation.evaluation_page import comparison_page, draw_charts, evaluation_page
 from pytorch_designer.reporting.classification import accuracy_interval
+from pytorch_designer.reporting.page import page_or_reason
 from pytorch_designer.reporting.strict_json import dumps
 
 if TYPE_CHECKING:
@@ -53,14 +55,15 @@ def write_evaluation(
         OSError: A file could not be written.
     """
     metrics = {"scored_dataset": _metrics(first)}
+    if second is not None and comparison is not None:
+        metrics |= {"scored_dataset_to_compare": _metrics(second), "comparison": _comparison(comparison)}
+    _write_text(folder / METRICS_FILE, dumps(metrics))
     charts = _write_tables_and_charts(folder, first)
     if second is None or comparison is None:
-        page = evaluation_page(first, charts)
+        page = page_or_reason(partial(evaluation_page, first, charts))
     else:
         second_charts = _write_tables_and_charts(folder / COMPARED_FOLDER, second)
-        metrics |= {"scored_dataset_to_compare": _metrics(second), "comparison": _comparison(comparison)}
-        page = comparison_page(first, charts, second, second_charts, comparison)
-    _write_text(folder / METRICS_FILE, dumps(metrics))
+        page = page_or_reason(partial(comparison_page, first, charts, second, second_charts, comparison))
     _write_text(folder / PAGE_FILE, page)
     write_meta(folder, EVALUATION_DIRECTORY, visualization=[{"type": "html", "path": PAGE_FILE}], metrics=METRICS_FILE)
 

@@ -23,11 +23,11 @@ _SETTINGS_FILE = "matplotlibrc"
 
 
 @contextmanager
-def drawing_settings(settings: dict[str, Any]) -> Iterator[None]:
+def drawing_settings(settings: Any) -> Iterator[None]:
     """Let matplotlib work with its defaults and these settings; afterwards those of the process are back.
 
     Args:
-        settings: Values by matplotlib's names.
+        settings: Dictionary of values by matplotlib's names.
     """
     _import_matplotlib()
     import matplotlib as mpl

@@ -25,6 +25,7 @@ from pytorch_designer.progress import Pace, log_header, open_progress_line
 from pytorch_designer.scoring.image_batches import DATASET_PORT, ScoringImages, open_model_and_images
 from pytorch_designer.scoring.probabilities import row_probabilities
 from pytorch_designer.settings import settings
+from pytorch_designer.shown_text import spreadsheet_text
 from pytorch_designer.storage.string_column import StringColumn
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ def _write_unscored(folder: Path, unscored: list[UnscoredImage]) -> None:
     with (folder / UNSCORED_FILE).open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(UnscoredImage._fields)
-        writer.writerows(unscored)
+        writer.writerows([spreadsheet_text(str(cell)) for cell in image] for image in unscored)
 
 
 def _log_start(model: LoadedModel, images: ImageDirectory, source: ScoringImages, compute: Compute) -> None:

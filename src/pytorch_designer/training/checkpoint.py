@@ -153,7 +153,7 @@ class CheckpointStore:
         if content.pop("sha256", None) != _digest(content, [data]):
             raise ValueError("it does not match its hash")
         try:
-            tensors = load(data)
+            tensors: dict[str, Tensor] = load(data)
         except SafetensorError as error:
             raise ValueError(f"its tensors cannot be read: {error}") from error
         check_tensors(content, tensors, state, num_classes=self.extent.num_classes)

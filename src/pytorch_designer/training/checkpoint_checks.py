@@ -16,6 +16,7 @@ from pytorch_designer.training.history import EpochRecord, Metrics, MetricSums
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import TypeGuard
 
     from torch import Tensor
 
@@ -47,9 +48,9 @@ class RunExtent:
 def max_tensor_bytes(state: TrainingState, extent: RunExtent) -> int:
     """The size of the file of tensors that the largest checkpoint of the run has: a bound for what is read."""
     tensors = state.network.state_dict().values()
-    num_bytes = sum(tensor.nbytes for tensor in tensors)
+    num_bytes: int = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
     header = _HEADER_BYTES + 3 * _HEADER_BYTES_PER_TENSOR * len(tensors)
-    return 3 * num_bytes + 8 * extent.num_classes**2 + header
+    return 3 * num_bytes + 8 * extent.num_classes * extent.num_classes + header
 
 
 def check_position(content: Mapping[str, Any], extent: RunExtent) -> None:
@@ -76,7 +77,7 @@ def check_position(content: Mapping[str, Any], extent: RunExtent) -> None:
 
 
 def check_tensors(
-    content: Mapping[str, Any], tensors: Mapping[str, Tensor], state: TrainingState, classes: int
+    content: Mapping[str, Any], tensors: Mapping[str, Tensor], state: TrainingState, *, num_classes: int
 ) -> None:
     """Check the tensors of a checkpoint against the network of the run.
 
@@ -114,7 +115,7 @@ def _check_fields(record: object, kind: type) -> None:
         raise ValueError("an accuracy is not between 0 and 1")
 
 
-def _is_count(value: object) -> bool:
+def _is_count(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_COUNT
 
 

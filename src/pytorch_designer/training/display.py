@@ -51,7 +51,7 @@ def _loss(value: float) -> str:
     return f"{value:.4f}" if not math.isfinite(value) or value < _LARGE else f"{value:.3g}"
 
 
-_COLUMNS = (
+_COLUMNS: tuple[_Column, ...] = (
     _Column("train loss", 11, lambda record: _loss(record.training.loss)),
     _Column("top-1", 7, lambda record: f"{record.training.top1:.1%}", rank=2),
     _Column("val loss", 10, lambda record: _loss(record.validation.loss)),

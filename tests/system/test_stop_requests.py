@@ -9,7 +9,7 @@ import pytest
 from pytorch_designer.system.stop_requests import stop_on_signals
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_first_signal_is_remembered_and_a_second_interrupts(number: signal.Signals) -> None:
     with stop_on_signals(interrupts_when_urgent=True) as request:
         signal.raise_signal(number)

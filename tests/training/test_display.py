@@ -65,10 +65,10 @@ def test_the_accuracy_of_validation_is_kept_the_longest() -> None:
 
 
 def test_a_continued_run_shows_the_epochs_before(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO):
-        with RunDisplay(PlainLine(), num_epochs=3, num_training=9, num_validation=9, num_done=18) as display:
-            display.show_past([record(1), record(2, is_best=False)])
-            display.epoch_ended(record(3))
+    display = RunDisplay(PlainLine(), num_epochs=3, num_training=9, num_validation=9, num_done=18)
+    with caplog.at_level(logging.INFO), display:
+        display.show_past([record(1), record(2, is_best=False)])
+        display.epoch_ended(record(3))
     assert [line.split()[0] for line in caplog.messages] == ["epoch", "1/3", "2/3", "3/3"]
 
 

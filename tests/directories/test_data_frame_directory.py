@@ -129,6 +129,17 @@ def test_a_row_that_could_not_be_scored_keeps_its_place_without_scores(tmp_path:
     assert (tmp_path / "_data.csv").read_text().splitlines()[2] == '1,"1.png","dog",,,'
 
 
+def test_people_get_no_formulas_and_programs_the_true_names(tmp_path: Path) -> None:
+    names = ["=1+1", "+x", "-x", "@SUM(A1)", "\t=x", "cat"]
+    write(tmp_path, names, np.eye(6), labels=names)
+
+    with (tmp_path / "_data.csv").open(encoding="utf-8", newline="") as stream:
+        shown = [row["category"] for row in csv.DictReader(stream)]
+    assert shown == [*(f"'{name}" for name in names[:-1]), "cat"]
+    assert parquet.read_table(tmp_path / "_data.parquet")["category"].to_pylist() == names
+    assert open_scored_dataset(tmp_path).class_names == tuple(names)
+
+
 def test_an_image_without_a_label_among_labelled_ones_is_told_apart(tmp_path: Path) -> None:
     dataset = open_scored_dataset(write(tmp_path, ["cat", "dog"], [[0.5, 0.5]] * 2, labels=["dog", None]))
 

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 EXIT_FAILURE = 1
 _SIGNAL_BASE = 128
-_SIGINT = 2
 
 
 def run_guarded(action: Callable[[], int | None]) -> int:
@@ -42,12 +41,11 @@ def run_guarded(action: Callable[[], int | None]) -> int:
         _remove_stale_error_info()
         with interrupted_by_signals():
             return action() or 0
-    except SignalInterrupt as interrupt:
-        print(f"Interrupted by {signal.Signals(interrupt.signal_number).name}.", file=sys.stderr, flush=True)
-        return _SIGNAL_BASE + interrupt.signal_number
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        return _SIGNAL_BASE + _SIGINT
+    except KeyboardInterrupt as interrupt:
+        number = interrupt.signal_number if isinstance(interrupt, SignalInterrupt) else signal.SIGINT
+        cause = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
+        print(f"Interrupted{cause}.", file=sys.stderr, flush=True)
+        return _SIGNAL_BASE + number
     except InterruptedRunError as error:
         return _report(error, exit_code=_SIGNAL_BASE + error.signal_number)
     except DesignerError as error:

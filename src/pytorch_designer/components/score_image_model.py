@@ -23,7 +23,9 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: Sco
     from pytorch_designer.directories.model_directory import open_trained_model_directory
     from pytorch_designer.directories.summary import log_summary
     from pytorch_designer.storage.output import open_output
+    from pytorch_designer.system.places import check_temporary_folder
 
+    check_temporary_folder()
     apart_from = {"the dataset": inputs["dataset"], "the trained model": inputs["trained_model"]}
     directory = open_trained_model_directory(inputs["trained_model"])
     with (

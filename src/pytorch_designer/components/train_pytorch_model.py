@@ -46,9 +46,11 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: Tra
     from pytorch_designer.directories.image_directory import open_image_source
     from pytorch_designer.directories.model_directory import open_model_directory
     from pytorch_designer.directories.summary import log_summary
+    from pytorch_designer.system.places import check_temporary_folder
     from pytorch_designer.tracking.tracker import prepared_tracking
     from pytorch_designer.training.datasets import check_datasets
 
+    check_temporary_folder()
     with ExitStack() as stack:
         # Faults of the inputs show here, before torch is imported, which takes seconds.
         model = open_model_directory(inputs["untrained_model"])

@@ -4,7 +4,7 @@
                                     schema: schema/_schema.json
     DIRECTORY/_data.parquet         one row per image: id, file, category (of labelled images),
                                     Scored Probabilities_<class> for each class, Scored Labels
-    DIRECTORY/_data.csv             the same, to look at
+    DIRECTORY/_data.csv             the same, to look at: text that a spreadsheet would take for a formula has a `'` first
     DIRECTORY/schema/_schema.json   the roles of the columns (`data_frame_schema`)
 
 `file` is what the user knows the image by (`ImageDirectory.name`). The old designer has no such column, and finds its
@@ -16,6 +16,7 @@ A row that could not be scored has nulls in the score columns (in the CSV: empty
 from __future__ import annotations
 
 import json
+import re
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ from pytorch_designer.directories.data_frame_schema import (
     probability_column,
 )
 from pytorch_designer.directories.meta import write_meta
+from pytorch_designer.shown_text import FORMULA_STARTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -156,8 +158,8 @@ class ScoredImagesWriter:
         self._num_waiting = 0
         if not self._writers:
             self._open(group.schema)
-        for writer in self._writers:
-            writer.write_table(group)
+        for writer, table in zip(self._writers, (group, _for_people(group)), strict=True):
+            writer.write_table(table)
 
     def _open(self, schema: Any) -> None:
         from pyarrow import csv, parquet
@@ -186,3 +188,15 @@ class ScoredImagesWriter:
         path.parent.mkdir()
         path.write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         write_meta(self._folder, DATA_FRAME_DIRECTORY, format=PARQUET_FORMAT, data=DATA_FILE, schema=SCHEMA_FILE)
+
+
+def _for_people(rows: Any) -> Any:
+    """The table with each text as `spreadsheet_text` gives it."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    for index, column in enumerate(rows.columns):
+        if pa.types.is_string(column.type):
+            shown = compute.replace_substring_regex(column, f"^[{re.escape(''.join(FORMULA_STARTS))}]", r"'\0")
+            rows = rows.set_column(index, rows.schema.field(index), shown)
+    return rows

@@ -32,6 +32,7 @@ from pytorch_designer.scoring.image_batches import (
 )
 from pytorch_designer.scoring.probabilities import row_probabilities
 from pytorch_designer.settings import settings
+from pytorch_designer.shown_text import spreadsheet_text
 from pytorch_designer.storage.string_column import StringColumn
 
 if TYPE_CHECKING:
@@ -193,7 +194,9 @@ def _write_unscored(folder: Path, images: ImageDirectory, unscored: list[Unscore
     with (folder / UNSCORED_FILE).open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(("id", "file", "reason"))
-        writer.writerows((images.ids[image.row], images.name(image.row), image.reason) for image in unscored)
+        for image in unscored:
+            cells = (images.ids[image.row], images.name(image.row), image.reason)
+            writer.writerow([spreadsheet_text(str(cell)) for cell in cells])
 
 
 def _log_start(model: LoadedModel, images: ImageDirectory, source: ScoringImages, compute: Compute) -> None:

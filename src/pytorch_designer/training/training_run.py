@@ -27,8 +27,9 @@ from pytorch_designer.storage.output import Output, open_output
 from pytorch_designer.system.stop_requests import StopRequest, stop_on_signals
 from pytorch_designer.tracking.tracker import tracked_run
 from pytorch_designer.training.checkpoint import CheckpointPolicy, CheckpointStore
+from pytorch_designer.training.checkpoint_checks import RunExtent
 from pytorch_designer.training.datasets import TRAINING_PORT, VALIDATION_PORT, LabelledDatasets
-from pytorch_designer.training.display import log_result, open_display
+from pytorch_designer.training.display import log_continuation, log_result, open_display
 from pytorch_designer.training.history import BadFileRecord, RunSummary
 from pytorch_designer.training.inputs import TrainingInputs, load_inputs
 from pytorch_designer.training.loop import train
@@ -44,7 +45,7 @@ from pytorch_designer.training.run_info import (
     tracked_parameters,
     tracked_tags,
 )
-from pytorch_designer.training.state import BestEpoch, TrainingRun, TrainingState
+from pytorch_designer.training.state import BestEpoch, TrainingRun, TrainingState, training_slices
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -232,15 +233,16 @@ def _train(
     state = TrainingState(predictor.network, build_optimizer(predictor.network, job.hyperparameters.learning_rate))
     environment = environment_info(predictor.compute)
     data = model_info(job.inputs, predictor.network) | data_info(job.inputs, training, validation)
-    store = CheckpointStore(output.path, job.fingerprint)
+    store = CheckpointStore(output.path, job.fingerprint, _extent(job))
     is_continued = store.restore(state)
     with tracked_run(open_tracker, output.path.name, state.tracked_run) as tracker:
         _track_start(tracker, job, state)
         log_header("Train PyTorch Model", environment | data | {"Tracking": tracker.description})
         check_repeatability(predictor)
         if is_continued:
-            _log.info("Continuing from the checkpoint: epoch %d, after %d of its steps.", state.epoch, state.step)
+            log_continuation(state, job.hyperparameters)
         with open_display(job.hyperparameters, job.inputs.datasets, state) as display:
+            display.show_past(state.history)
             run = TrainingRun(
                 hyperparameters=job.hyperparameters,
                 predictor=predictor,
@@ -288,6 +290,15 @@ def _track_start(tracker: Tracker, job: _Job, state: TrainingState) -> None:
         tracker.log_metrics(record.tracked_metrics(), record.epoch, is_past=True)
 
 
+def _extent(job: _Job) -> RunExtent:
+    parameters, datasets = job.hyperparameters, job.inputs.datasets
+    return RunExtent(
+        num_epochs=parameters.num_epochs,
+        num_steps=len(training_slices(len(datasets.training), parameters.batch_size)),
+        num_classes=len(datasets.training.classes),
+    )
+
+
 def _bad_files(loader: ImageLoader, port: str) -> tuple[BadFileRecord, ...]:
     return tuple(BadFileRecord(port, bad.file, bad.reason) for bad in loader.bad_files)
 
@@ -302,5 +313,15 @@ def _write(job: _Job, output: Output, summary: RunSummary, best: BestEpoch) -> N
             preprocessing=job.inputs.preprocessing,
             meta={"visualization": [{"type": "html", "path": f"{REPORT_FOLDER}/index.html"}]},
         )
-        write_report(folder / REPORT_FOLDER, summary)
+        _write_report(folder / REPORT_FOLDER, summary)
     log_result(summary, model=output.path, report=output.path / REPORT_FOLDER / "index.html")
+
+
+def _write_report(folder: Path, summary: RunSummary) -> None:
+    """Write the report; where it cannot be made, the model is written without it."""
+    try:
+        write_report(folder, summary)
+    except OSError:  # the disk is full: the run ends by name, and can be repeated
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, the trained model is worth more
+        _log.warning("The report is not complete: %s: %s", type(error).__name__, error)

@@ -63,9 +63,11 @@ def _train(images: Path, validation: Path | None, output: Path, parameters: Trai
     from pytorch_designer.directories.model_directory import open_model_directory
     from pytorch_designer.directories.splitting import split_rows
     from pytorch_designer.directories.summary import log_summary
+    from pytorch_designer.system.places import check_temporary_folder
     from pytorch_designer.tracking.tracker import prepared_tracking
     from pytorch_designer.training.datasets import check_datasets
 
+    check_temporary_folder()
     with ExitStack() as stack:
         # Faults of the images show here, before torch is imported, which takes seconds.
         dataset = stack.enter_context(open_image_source(images))

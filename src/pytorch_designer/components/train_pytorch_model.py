@@ -116,4 +116,5 @@ COMPONENT = Component(
     parameters=TrainPyTorchModelParameters,
     run=run,
     is_distributed=True,
+    keeps_own_result=True,
 )

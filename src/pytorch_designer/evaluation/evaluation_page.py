@@ -11,8 +11,9 @@ import numpy as np
 from pytorch_designer.evaluation.comparison import PairedTest
 from pytorch_designer.reporting.classification import ClassScore, accuracy_interval, most_confused
 from pytorch_designer.reporting.figures import Chart, Line, ReliabilityBar, heat_map, reliability_chart, roc_chart
-from pytorch_designer.reporting.numbers import count, decimal, measured, percent, points
+from pytorch_designer.reporting.numbers import decimal, measured, percent, points
 from pytorch_designer.reporting.page import render_page
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable

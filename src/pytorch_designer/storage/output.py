@@ -42,7 +42,7 @@ _NO_FOLDER_FLUSH = {errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.ENOTSUP}  # s
 _OWN_ENTRIES = {STAGING_FOLDER, CHECKPOINT_FOLDER, LOCK_FILE}
 
 
-def check_outputs(outputs: Mapping[str, Path], inputs: Mapping[str, Path]) -> None:
+def check_outputs(outputs: Mapping[str, Path], inputs: Mapping[str, Path], *, keeps_results: bool = False) -> None:
     """Refuse outputs that `open_output` would refuse, as far as a listing shows it.
 
     Changes nothing and costs little, so a component can ask before anything slow is imported.
@@ -50,6 +50,7 @@ def check_outputs(outputs: Mapping[str, Path], inputs: Mapping[str, Path]) -> No
     Args:
         outputs: The output folders by port.
         inputs: The input folders by port.
+        keeps_results: Whether a complete output may be the result of this very run, which is then left as it is.
 
     Raises:
         FailedToWriteOutputsError: An output is inside an input or another output, a file, held by another process, or
@@ -61,7 +62,7 @@ def check_outputs(outputs: Mapping[str, Path], inputs: Mapping[str, Path]) -> No
         for other in outputs:
             if other != port:
                 _check_apart(output, {"the other output": outputs[other]})
-        _refuse_occupied(output)
+        _refuse_occupied(output, keeps_result=keeps_results)
 
 
 @dataclass(frozen=True)
@@ -205,7 +206,15 @@ def _check_apart(output: Path, others: Mapping[str, Path]) -> None:
     """Refuse an output that is, or is inside, one of the other folders, which need not exist."""
     real_output = Path(os.path.realpath(output))  # unlike resolve(), never raises
     for name, other in others.items():
-        if Path(os.path.realpath(other)) in (real_output, *real_output.parents):
+        real_other = Path(os.path.realpath(other))
+        if real_other == real_output:
+            raise FailedToWriteOutputsError(
+                f"The output is the same folder as {name}.",
+                where=output,
+                advice="Name another output folder.",
+                reason="inside_source",
+            )
+        if real_other in real_output.parents:
             raise FailedToWriteOutputsError(
                 f"The output is inside {name}, of which it would become a part.",
                 where=output,
@@ -214,14 +223,16 @@ def _check_apart(output: Path, others: Mapping[str, Path]) -> None:
             )
 
 
-def _refuse_occupied(path: Path) -> None:
-    """Refuse an output folder that another process holds, or with something that no component left there."""
+def _refuse_occupied(path: Path, *, keeps_result: bool) -> None:
+    """Refuse an output folder that another process holds, or with something that this run cannot have left there."""
     _refuse_file(path)
     with writing_errors(path):
         if (path / LOCK_FILE).exists():
             with ExitStack() as lock:
                 _acquire(lock, path)
-        if path.exists() and not (path / META_FILE).exists() and not (path / STAGING_FOLDER / _COMMIT_FILE).exists():
+        is_complete = (path / META_FILE).exists()
+        is_committing = not is_complete and (path / STAGING_FOLDER / _COMMIT_FILE).exists()
+        if path.exists() and not is_committing and not (is_complete and keeps_result):
             _refuse_entries(path)
 
 

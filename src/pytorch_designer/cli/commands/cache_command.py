@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 from typing import TYPE_CHECKING
 
+from pytorch_designer.cli.command_parser import CommandParser
 from pytorch_designer.harness.reuse.reuse_cache import open_cache
 from pytorch_designer.settings import settings
 
@@ -23,11 +23,10 @@ def run_cache(arguments: Sequence[str], program: str) -> int:
     Raises:
         SystemExit: The command line is wrong (code 2), or asks for help (code 0).
     """
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=f"{program} cache",
         description="Shows or removes the results of pipeline nodes that `run` keeps to reuse them.",
         epilog="PYTORCH_DESIGNER_REUSE_CACHE names the folder, PYTORCH_DESIGNER_REUSE_CACHE_BYTES its largest size.",
-        allow_abbrev=False,
     )
     parser.add_argument("action", choices=("list", "clear"), help="show what is kept, or remove all of it")
     options = parser.parse_args(arguments)

@@ -5,7 +5,6 @@ Does the work of Split Image Directory, Image Model and Train PyTorch Model with
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from pytorch_designer.cli.commands.component_command import add_parameters, given_parameters, joined_options
+from pytorch_designer.cli.command_parser import CommandParser, joined_options
+from pytorch_designer.cli.commands.component_command import add_parameters, given_parameters
 from pytorch_designer.components.image_model import ImageModelParameters
 from pytorch_designer.components.train_pytorch_model import TrainPyTorchModelParameters
 from pytorch_designer.spec.parameters import parameter_specs, parse_parameters
@@ -38,11 +38,10 @@ def run_train(arguments: Sequence[str], program: str) -> None:
         SystemExit: The command line has unknown options, or asks for help.
         DesignerError: Any named error.
     """
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=f"{program} train",
         description="Trains a model on a folder with one folder of images a class, or on anything else that "
         "Train PyTorch Model takes.",
-        allow_abbrev=False,
     )
     parser.add_argument("images", metavar="IMAGES", type=Path, help="The folder, or an archive of it.")
     parser.add_argument(
@@ -51,7 +50,7 @@ def run_train(arguments: Sequence[str], program: str) -> None:
     parser.add_argument("--output", metavar="DIR", type=Path, default=Path("trained"), help="Default: trained.")
     specs = parameter_specs(TrainCommandParameters)
     add_parameters(parser, specs)
-    given = parser.parse_args(joined_options(arguments))
+    given = parser.parse_args(joined_options(arguments, parser.flags))
     parameters = parse_parameters(TrainCommandParameters, given_parameters(specs, vars(given)))
     _train(given.images, given.validation, given.output, parameters)
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytorch_designer.reporting.classification import accuracy_interval, class_scores
-from pytorch_designer.reporting.numbers import count, decimal, percent
+from pytorch_designer.reporting.numbers import decimal, percent
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -47,7 +47,9 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: Tra
     from pytorch_designer.directories.model_directory import open_model_directory
     from pytorch_designer.tracking.tracker import prepared_tracking
     from pytorch_designer.training.datasets import check_datasets
+    from pytorch_designer.training.report.earlier_result import refuse_other_result
 
+    refuse_other_result(outputs["trained_model"], parameters.model_dump())
     with ExitStack() as stack:
         # Faults of the inputs show here, before torch is imported, which takes seconds.
         model = open_model_directory(inputs["untrained_model"])

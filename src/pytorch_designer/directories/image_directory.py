@@ -98,6 +98,12 @@ class ImageDirectory:
     def __len__(self) -> int:
         return len(self.files)
 
+    @property
+    def class_sizes(self) -> NDArray[np.int64]:
+        """Images of each class, int64 [class]."""
+        labels = np.empty(0, np.int64) if self.labels is None else self.labels[self.labels != UNLABELED]
+        return np.bincount(labels, minlength=len(self.classes))
+
     def path(self, index: int) -> Path:
         """Where the image of row `index` lies."""
         return self.root / self.files[index]

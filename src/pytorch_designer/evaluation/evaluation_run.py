@@ -54,9 +54,10 @@ def evaluate_model(
 
 def _log(evaluation: Evaluation, name: str) -> None:
     _logger.info(
-        "%saccuracy %s, macro F1 %s, log loss %s, ROC AUC %s on %s of %s",
+        "%saccuracy %s, balanced accuracy %s, macro F1 %s, log loss %s, ROC AUC %s on %s of %s",
         f"{name}: " if name else "",
         percent(evaluation.accuracy),
+        percent(evaluation.balanced_accuracy),
         percent(evaluation.macro.f1),
         decimal(round(evaluation.log_loss, 9)),
         decimal(evaluation.roc_auc),

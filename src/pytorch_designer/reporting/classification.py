@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+MAX_IMBALANCE = 10  # images of the largest class per image of the smallest; beyond, accuracy hides the small one
+
 
 @dataclass(frozen=True)
 class ClassScore:
@@ -91,6 +93,32 @@ def most_confused(confusion: NDArray[np.int64], classes: Sequence[str], limit: i
         for i, j in pairs
         if mistakes[i, j]
     )
+
+
+def imbalance(scores: Sequence[ClassScore]) -> tuple[ClassScore, ClassScore] | None:
+    """The class with the fewest and the one with the most images, if the latter has `MAX_IMBALANCE` times as many.
+
+    Classes without images do not count.
+    """
+    present = [score for score in scores if score.num_images]
+    fewest = min(present, key=lambda score: score.num_images, default=None)
+    most = max(present, key=lambda score: score.num_images, default=None)
+    if fewest is None or most is None or most.num_images <= MAX_IMBALANCE * fewest.num_images:
+        return None
+    return fewest, most
+
+
+def balanced_accuracy(confusion: NDArray[np.int64]) -> float:
+    """Mean recall (0 to 1) of the classes with images: accuracy if each had as many; NaN without images.
+
+    Args:
+        confusion: Number of images, int64 [true class, predicted class].
+    """
+    num_images = confusion.sum(axis=1)
+    has_images = num_images > 0
+    if not has_images.any():
+        return math.nan
+    return float((np.diagonal(confusion)[has_images] / num_images[has_images]).mean())
 
 
 def accuracy_interval(accuracy: float, num_images: int) -> tuple[float, float]:

@@ -39,7 +39,7 @@ LOCK_FILE = ".lock"
 _COMMIT_FILE = "COMMIT"
 _MAX_SINGLE_FLUSHES = 1000
 _NO_FOLDER_FLUSH = {errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.ENOTSUP}  # some network mounts flush files only
-_OWN_ENTRIES = {STAGING_FOLDER, CHECKPOINT_FOLDER, LOCK_FILE}
+OWN_ENTRIES = {STAGING_FOLDER, CHECKPOINT_FOLDER, LOCK_FILE}
 
 
 def check_outputs(outputs: Mapping[str, Path], inputs: Mapping[str, Path], *, keeps_results: bool = False) -> None:
@@ -92,7 +92,11 @@ class Output:
 
 @contextmanager
 def open_output(
-    path: Path, *, apart_from: Mapping[str, Path], is_finished: Callable[[], bool] | None = None
+    path: Path,
+    *,
+    apart_from: Mapping[str, Path],
+    is_finished: Callable[[], bool] | None = None,
+    replaced: frozenset[str] | None = None,
 ) -> Iterator[Output]:
     """Open an output directory for this process alone.
 
@@ -104,6 +108,8 @@ def open_output(
         apart_from: The inputs and other outputs that must not contain `path`, by their names in the message, for
             instance "the training dataset".
         is_finished: Whether the complete directory at `path` is the result of this very run.
+        replaced: Names of the entries of an earlier result, which are removed first, and checkpoints with them; None
+            to keep both.
 
     Raises:
         FailedToWriteOutputsError: `path` is inside one of the others, held by another process, a file, cannot be
@@ -116,6 +122,8 @@ def open_output(
         if has_result:
             _remove_leftovers(path)
         else:
+            if replaced is not None:
+                _discard(path, replaced)
             _prepare(path)
         yield Output(path, has_result)
 
@@ -167,6 +175,23 @@ def writing_errors(path: Path) -> Iterator[None]:
         raise FailedToWriteOutputsError(
             f"The output could not be written: {error.strerror or error}.", where=failed
         ) from error
+
+
+def refuse_entries(path: Path) -> None:
+    """Refuse a folder with anything in it but what an open output leaves.
+
+    Raises:
+        FailedToWriteOutputsError: There is something else.
+    """
+    occupied = sorted(entry.name for entry in path.iterdir() if entry.name not in OWN_ENTRIES)
+    if occupied:
+        raise FailedToWriteOutputsError(
+            "The output folder is not empty; nothing in it was changed.",
+            where=path,
+            examples=occupied,
+            advice="Name a new or empty folder, or remove what is in this one.",
+            reason="not_empty",
+        )
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -233,25 +258,13 @@ def _refuse_occupied(path: Path, *, keeps_result: bool) -> None:
         is_complete = (path / META_FILE).exists()
         is_committing = not is_complete and (path / STAGING_FOLDER / _COMMIT_FILE).exists()
         if path.exists() and not is_committing and not (is_complete and keeps_result):
-            _refuse_entries(path)
+            refuse_entries(path)
 
 
 def _refuse_file(path: Path) -> None:
     if path.exists() and not path.is_dir():
         raise FailedToWriteOutputsError(
             "The output path is a file, not a folder.", where=path, advice="Name a new or empty folder.", reason="file"
-        )
-
-
-def _refuse_entries(path: Path) -> None:
-    occupied = sorted(entry.name for entry in path.iterdir() if entry.name not in _OWN_ENTRIES)
-    if occupied:
-        raise FailedToWriteOutputsError(
-            "The output folder is not empty; nothing in it was changed.",
-            where=path,
-            examples=occupied,
-            advice="Name a new or empty folder, or remove what is in this one.",
-            reason="not_empty",
         )
 
 
@@ -291,11 +304,23 @@ def _prepare(path: Path) -> None:
     """Remove what a killed run left half written, and try a write."""
     with writing_errors(path):
         _clear_staging(path)
-        _refuse_entries(path)
+        refuse_entries(path)
         probe = path / STAGING_FOLDER
         probe.mkdir()
         (probe / "probe").write_bytes(b"writable")
         _remove(probe)
+
+
+def _discard(path: Path, names: frozenset[str]) -> None:
+    """Remove an earlier result; what a kill leaves of it is removed by the next run, like a commit that it undid."""
+    with writing_errors(path):
+        _clear_staging(path)
+        _remove_leftovers(path)
+        if names:
+            (path / STAGING_FOLDER).mkdir()
+            write_atomically(path / STAGING_FOLDER / _COMMIT_FILE, "\n".join(sorted(names)).encode())
+            (path / META_FILE).unlink(missing_ok=True)
+            _clear_staging(path)
 
 
 def _remove_leftovers(path: Path) -> None:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytorch_designer.directories.image_directory import match_classes, require_labels
+from pytorch_designer.errors import shorten
+from pytorch_designer.reporting.classification import MAX_IMBALANCE
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +21,7 @@ _log = logging.getLogger(__name__)
 
 TRAINING_PORT = "training_dataset"
 VALIDATION_PORT = "validation_dataset"
+_MAX_NAME = 60
 
 
 @dataclass(frozen=True)
@@ -48,13 +52,32 @@ def check_datasets(training: ImageDirectory, validation: ImageDirectory) -> Labe
     if len(training.classes) == 1:
         _log.warning("The datasets have only one class (%s): there is nothing to tell apart.", training.classes[0])
     if len(training) < len(training.classes):
-        _log.warning("There are %d training images for %d classes.", len(training), len(training.classes))
+        _log.warning(
+            "There are fewer training images than classes: %s, and %s.",
+            count(len(training), "image"),
+            count(len(training.classes), "class", "classes"),
+        )
+    _warn_of_imbalance(training)
     if training.root.samefile(validation.root) and _share_files(training, validation):
         _log.warning(
             "Training and validation use the same images: the validation metrics say nothing about new images. "
             "Split the dataset."
         )
     return LabelledDatasets(training, validation, validation_labels)
+
+
+def _warn_of_imbalance(training: ImageDirectory) -> None:
+    sizes = training.class_sizes
+    fewest, most = int(sizes.argmin()), int(sizes.argmax())
+    if sizes[most] > MAX_IMBALANCE * sizes[fewest]:
+        _log.warning(
+            "The classes are unbalanced: %s of %s, and %s of %s. Accuracy then says little about the small classes: "
+            "look at balanced accuracy, and at the recall of each class in the report.",
+            count(int(sizes[fewest]), "training image"),
+            shorten(training.classes[fewest], _MAX_NAME),
+            count(int(sizes[most])),
+            shorten(training.classes[most], _MAX_NAME),
+        )
 
 
 def _share_files(one: ImageDirectory, other: ImageDirectory) -> bool:

@@ -20,6 +20,7 @@ import torch
 from pytorch_designer.errors import InterruptedRunError, NonFiniteLossError
 from pytorch_designer.images.order import batch_slices, epoch_order
 from pytorch_designer.inference.predictor import Predictor, inference_batch_size
+from pytorch_designer.reporting.classification import balanced_accuracy
 from pytorch_designer.seeds import derive_seed
 from pytorch_designer.training.gpu_steps import GpuStepper
 from pytorch_designer.training.history import EpochRecord, Metrics, MetricSums
@@ -224,6 +225,7 @@ def _end_epoch(run: TrainingRun, state: TrainingState, validation: Metrics, conf
         images_per_second=state.sums.num_images / state.seconds,
         seconds=seconds,
         is_best=is_best,
+        balanced_accuracy=balanced_accuracy(confusion.numpy()),
     )
     state.end_epoch(record)
     run.display.epoch_ended(record)

@@ -89,7 +89,7 @@ def run_command_parser(program: str) -> argparse.ArgumentParser:
     )
     pipelines = parser.add_argument_group("pipelines only")
     pipelines.add_argument(
-        "--assets", type=Path, metavar="FILE", help="YAML file that says where registered components and data are"
+        "--assets", type=local_path, metavar="FILE", help="YAML file that says where registered components and data are"
     )
     pipelines.add_argument(
         "--max-parallel", type=_count, metavar="N", help="most processes at a time; default: the number of cores"

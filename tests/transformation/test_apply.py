@@ -159,7 +159,7 @@ def test_bad_files_within_the_tolerance_are_left_out_and_named(
     assert [bad.path.name for bad in done.bad_files] == ["broken.jpg"]
     assert done.num_images == len(after) == 4
     assert list(after.ids) == [1, 2, 3, 4]
-    assert "1 of 5 images were bad and are left out: broken.jpg" in caplog.text
+    assert "Bad and left out: 1 of 5 images: broken.jpg" in caplog.text
 
 
 def test_bad_files_beyond_the_tolerance_are_an_error_and_no_output(images: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytorch_designer.spec.component import Component, DirectoryType, Port
 from pytorch_designer.spec.parameters import Parameters
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +27,9 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: Con
 
     num_images, num_classes = convert_to_image_directory(inputs["input_dataset"], outputs["output_image_directory"])
     _log.info(
-        "Converted %s images with %s.", f"{num_images:,}", f"{num_classes} classes" if num_classes else "no labels"
+        "Converted %s with %s.",
+        count(num_images, "image"),
+        count(num_classes, "class", "classes") if num_classes else "no labels",
     )
 
 

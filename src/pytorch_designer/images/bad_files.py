@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytorch_designer.errors import InvalidDatasetError, shorten
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,7 +97,7 @@ class BadFiles:
             num_unchecked: Images that have not been read, so that the count may be too low.
         """
         found = self.listing()
-        count = f"{len(found):,} of the {len(self.is_bad):,} images"
+        bad = f"{len(found):,} of the {count(len(self.is_bad), 'image')}"
         unchecked = f" ({num_unchecked:,} more were not checked)" if num_unchecked else ""
         advice = "Remove or replace these files."
         if self.tolerance < 1:
@@ -105,7 +106,7 @@ class BadFiles:
                 f"variable PYTORCH_DESIGNER_BAD_IMAGE_TOLERANCE (now {self.tolerance:g})."
             )
         return InvalidDatasetError(
-            f"{count} of {port} cannot be used{unchecked}; {self.limit:,} are tolerated.",
+            f"{bad} of {port} cannot be used{unchecked}; {self.limit:,} are tolerated.",
             where=root,
             examples=[f"{_relative(bad.path, root)}: {bad.reason}" for bad in found],
             advice=advice,

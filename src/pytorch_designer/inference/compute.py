@@ -19,6 +19,7 @@ import torchvision
 from pytorch_designer import __version__
 from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.system.resources import usable_cores
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from pytorch_designer.settings import Settings
@@ -92,7 +93,7 @@ class Compute:
         layout = "channels_last" if self.memory_format == torch.channels_last else "contiguous"
         if self.device.type == "cuda":
             return f"{torch.cuda.get_device_name(self.device)}, {self.precision}, {layout}"
-        return f"{self.device.type}, {self.num_threads} threads, {self.precision}, {layout}"
+        return f"{self.device.type}, {count(self.num_threads, 'thread')}, {self.precision}, {layout}"
 
 
 def choose_compute(settings: Settings, *, height: int, width: int) -> Compute:

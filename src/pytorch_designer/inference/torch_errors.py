@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from pytorch_designer.errors import ModuleOutOfMemoryError, UnsupportedEnvironmentError
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +31,7 @@ def torch_errors(num_images: int, *, where: str | None = "batch_size", advice: s
         yield
     except torch.OutOfMemoryError as error:
         raise ModuleOutOfMemoryError(
-            f"The GPU has too little memory for a batch of {num_images} images with this model.",
+            f"The GPU has too little memory for a batch of {count(num_images, 'image')} with this model.",
             where=where,
             advice=advice,
         ) from error
@@ -38,7 +39,7 @@ def torch_errors(num_images: int, *, where: str | None = "batch_size", advice: s
         # torch has no classes for these two; a word of the message is all there is.
         if "DefaultCPUAllocator" in str(error):
             raise ModuleOutOfMemoryError(
-                f"The machine has too little memory for a batch of {num_images} images with this model.",
+                f"The machine has too little memory for a batch of {count(num_images, 'image')} with this model.",
                 where=where,
                 advice=advice,
             ) from error

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.errors import shorten
 from pytorch_designer.mlflow_database import QUIET_ENVIRONMENT
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -157,7 +158,7 @@ class MlflowTracker:
             problem = f"{self._destination.public_uri} did not answer in time"
         num_dropped = self._num_dropped + self._state.num_dropped
         if problem is None and num_dropped:
-            problem = f"{num_dropped} entries came faster than they could be sent"
+            problem = f"{count(num_dropped, 'entry', 'entries')} came faster than they could be sent"
         if problem is None:
             return None
         extent = "did not fully work" if has_finished else "did not work"

@@ -28,6 +28,7 @@ from pytorch_designer.training.initial_scale import scale_initial_weights
 from pytorch_designer.training.recipe import is_better, raise_norm_momentum
 from pytorch_designer.training.state import BestEpoch, TrainingRun, TrainingState, copy_weights
 from pytorch_designer.training.step import ImmediateStepper, StepOutcome, Stepper, StepRequest
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -75,8 +76,8 @@ def train(run: TrainingRun, state: TrainingState, checkpoints: CheckpointPolicy)
         raise NonFiniteLossError(
             "The validation loss was not finite in any epoch, so there is no model to save.",
             where="learning_rate",
-            advice="Use a lower learning_rate. A network from scratch may also need more steps, that is more images or "
-            "epochs, before its running statistics are usable; or start from pretrained weights.",
+            advice="Use a lower `learning_rate`. A network from scratch may also need more steps, that is more images "
+            "or epochs, before its running statistics are usable; or start from pretrained weights.",
         )
     return reason
 
@@ -153,7 +154,7 @@ class _Learner:
             self.save()
             raise InterruptedRunError(
                 f"The run was told to stop (signal {signal_number}) in epoch {self._state.epoch}, after "
-                f"{self._state.step} of {len(self._run.training_slices)} steps. Its state is saved.",
+                f"{self._state.step} of {count(len(self._run.training_slices), 'step')}. Its state is saved.",
                 signal_number=signal_number,
                 where=self._checkpoints.store.folder,
             )
@@ -239,5 +240,5 @@ def _diverged(outcome: StepOutcome, *, has_best: bool) -> NonFiniteLossError:
         f"The training loss became {outcome.loss} at step {request.step + 1} of epoch {request.epoch}, "
         f"with learning rate {request.learning_rate:.3g}; the step was not taken.{kept}",
         where="learning_rate",
-        advice="Use a lower learning_rate, a tenth of this one for instance.",
+        advice="Use a lower `learning_rate`, a tenth of this one for instance.",
     )

@@ -31,6 +31,7 @@ from pytorch_designer.progress import Pace, open_progress_line
 from pytorch_designer.settings import settings
 from pytorch_designer.storage.output import open_output
 from pytorch_designer.transforms.registrations import deterministic_transforms, split_at_first_random
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -116,8 +117,8 @@ def _write(
         )
     if len(bad):
         files = [f"{file.path.name}: {file.reason}" for file in bad.listing()]
-        _log.warning("%d of %d images were bad and are left out: %s", len(bad), len(dataset), "; ".join(files[:5]))
-    _log.info("Wrote %d images.", num_images)
+        _log.warning("Bad and left out: %d of %s: %s", len(bad), count(len(dataset), "image"), "; ".join(files[:5]))
+    _log.info("Wrote %s.", count(num_images, "image"))
     return AppliedTransformation(to_apply, to_record, num_images, tuple(bad.listing()))
 
 

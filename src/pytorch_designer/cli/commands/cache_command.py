@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pytorch_designer.cli.command_parser import CommandParser
 from pytorch_designer.harness.reuse.reuse_cache import open_cache
 from pytorch_designer.settings import settings
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +34,7 @@ def run_cache(arguments: Sequence[str], program: str) -> int:
     cache = open_cache(settings().reuse_cache, settings().reuse_cache_bytes)
     if options.action == "clear":
         num_entries, num_bytes = cache.clear()
-        print(f"Removed {num_entries} results, {num_bytes / _MEBIBYTE:.1f} MiB, from {cache.folder}")
+        print(f"Removed {count(num_entries, 'result')}, {num_bytes / _MEBIBYTE:.1f} MiB, from {cache.folder}")
     else:
         print("\n".join(_listing(cache)))
     return 0
@@ -43,7 +44,7 @@ def _listing(cache: ReuseCache) -> list[str]:
     entries = cache.entries()
     total = sum(entry.num_bytes for entry in entries)
     size = f"{total / _MEBIBYTE:.1f} of at most {cache.max_bytes / _MEBIBYTE:.1f} MiB"
-    lines = [f"{len(entries)} results, {size}, in {cache.folder}"]
+    lines = [f"{count(len(entries), 'result')}, {size}, in {cache.folder}"]
     if entries:
         lines.append(f"{'key':<12}  {'made':<19}  {'last used':<19}  {'MiB':>9}  node (component)")
     return lines + [_line(entry, cache.last_used(entry)) for entry in entries]

@@ -218,6 +218,11 @@ def read_yaml(path: Path) -> YamlDocument:
     """
     path = path.absolute()
     place = SpecPlace(str(path))
+    if path.suffix == ".py":
+        raise place.error(
+            "This is a Python program, not a YAML file.",
+            "Start it with Python. How a program runs its pipeline on this machine: `run_pipeline` in docs/harness.md.",
+        )
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:

@@ -206,6 +206,5 @@ def write_photos(folder: Path, *, offset: int = 0) -> None:
         (folder / name).mkdir(parents=True)
         for number in range(6):
             left = offset + 50 * number
-            Image.fromarray(np.ascontiguousarray(photo[40:300, left : left + 280])).save(
-                folder / name / f"{number}.jpg"
-            )
+            crop = np.ascontiguousarray(photo[40:300, left : left + 280])
+            Image.fromarray(crop).save(folder / name / f"{number}.jpg")

@@ -95,22 +95,17 @@ def test_an_example_runs_as_it_is_printed(
         MAKERS[port.directory_type.value](tmp_path / port.name)
     command = example(component).replace("pytorch-designer", f"{shlex.quote(sys.executable)} -m pytorch_designer", 1)
     environment = {**os.environ, **no_weights, "PYTORCH_DESIGNER_TRACKING": "off"}
-    done = subprocess.run(
-        ["sh", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=300
-    )
+
+    def run_in_shell(text: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["sh", "-c", text], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+
+    done = run_in_shell(command)
     if any(spec.name == "pretrained" for spec in component.parameter_specs):
         # It is understood, and gets as far as a machine without a network can.
         assert "FailedToDownloadFilesError" in done.stderr
         assert "`--pretrained False`" in done.stderr
-        command = command.replace("--pretrained True", "--pretrained False")
-        done = subprocess.run(
-            ["sh", "-c", command],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=99,
-        )
+        done = run_in_shell(command.replace("--pretrained True", "--pretrained False"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert all((tmp_path / port.name).is_dir() for port in component.outputs)

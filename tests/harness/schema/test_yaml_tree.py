@@ -6,7 +6,7 @@ import pytest
 
 from pytorch_designer.errors import InvalidSpecError
 from pytorch_designer.harness.schema.spec_faults import SpecPlace
-from pytorch_designer.harness.schema.yaml_tree import Value, parse_yaml
+from pytorch_designer.harness.schema.yaml_tree import Value, parse_yaml, read_yaml
 
 TEXT = """\
 name: train

@@ -200,7 +200,7 @@ class ModuleOutOfMemoryError(DesignerError):
     """The machine, or its GPU, has too little memory."""
 
     code = "0138"
-    default_advice = "Use a smaller batch_size, smaller images, a smaller model, or a machine with more memory."
+    default_advice = "Use a smaller `batch_size`, smaller images, a smaller model, or a machine with more memory."
 
 
 class InvalidTransformationDirectoryError(DesignerError):
@@ -235,7 +235,7 @@ class NonFiniteLossError(DesignerError):
     """The training loss became NaN or infinite. The optimizer step was skipped."""
 
     code = "P001"
-    default_advice = "Use a lower learning_rate."
+    default_advice = "Use a lower `learning_rate`."
 
 
 class UnsupportedEnvironmentError(DesignerError):

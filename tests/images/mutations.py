@@ -80,8 +80,8 @@ def image_files() -> dict[str, list[bytes]]:
             ),
             encode(gray.convert("1"), "TIFF", compression="group4"),
             encode(deep, "TIFF"),
-            tiff(smooth[..., :1].astype(np.uint16) << 4, 12),
-            tiff(smooth.astype(np.uint16) << 2, 10, order=">", photometric=2),
+            tiff((smooth[..., :1].astype(np.uint16) << 4).astype(np.uint16), 12),
+            tiff((smooth.astype(np.uint16) << 2).astype(np.uint16), 10, order=">", photometric=2),
             encode(frames[0], "TIFF", **several),
         ],
         "WEBP": [

@@ -160,7 +160,7 @@ def test_bad_files_within_the_tolerance_are_left_out_and_named(
     assert done.num_images == len(after) == 4
     assert list(after.ids) == [1, 2, 3, 4]
     assert caplog.messages[-2:] == [
-        "1 of 5 images are bad and left out:",
+        "Bad and left out: 1 of 5 images:",
         "  cat/broken.jpg: not an image: the file is text",
     ]
 

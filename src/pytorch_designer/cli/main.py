@@ -120,12 +120,15 @@ def _prepare_process() -> None:
 def _component(name: str, arguments: Sequence[str]) -> int | None:
     from pytorch_designer.cli.commands.component_command import run_component
     from pytorch_designer.components.registry import COMPONENTS
+    from pytorch_designer.wording import nearest_name
 
     components = {component.command: component for component in COMPONENTS.values()}
     if name in components:
         run_component(components[name], arguments, PROGRAM)
         return 0
-    print(f"{PROGRAM}: there is no command {name!r}.\n\n{_help()}", file=sys.stderr)
+    nearest = nearest_name(name, [*components, *_OTHER_COMMANDS])
+    hint = f"; did you mean {nearest}?" if nearest else "."
+    print(f"{PROGRAM}: there is no command {name}{hint}\n`{PROGRAM} --help` lists the commands.", file=sys.stderr)
     return _USAGE_ERROR
 
 

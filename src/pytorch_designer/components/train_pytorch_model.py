@@ -49,8 +49,10 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: Tra
     from pytorch_designer.system.places import check_temporary_folder
     from pytorch_designer.tracking.tracker import prepared_tracking
     from pytorch_designer.training.datasets import check_datasets
+    from pytorch_designer.training.report.earlier_result import refuse_other_result
 
     check_temporary_folder()
+    refuse_other_result(outputs["trained_model"], parameters.model_dump())
     with ExitStack() as stack:
         # Faults of the inputs show here, before torch is imported, which takes seconds.
         model = open_model_directory(inputs["untrained_model"])
@@ -121,4 +123,5 @@ COMPONENT = Component(
     parameters=TrainPyTorchModelParameters,
     run=run,
     is_distributed=True,
+    keeps_own_result=True,
 )

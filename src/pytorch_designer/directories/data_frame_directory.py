@@ -4,7 +4,7 @@
                                     schema: schema/_schema.json
     DIRECTORY/_data.parquet         one row per image: id, file, category (of labelled images),
                                     Scored Probabilities_<class> for each class, Scored Labels
-    DIRECTORY/_data.csv             the same, to look at: text that a spreadsheet would take for a formula has a `'` first
+    DIRECTORY/_data.csv             the same, to look at; what looks like a formula has a `'` first
     DIRECTORY/schema/_schema.json   the roles of the columns (`data_frame_schema`)
 
 `file` is what the user knows the image by (`ImageDirectory.name`). The old designer has no such column, and finds its

@@ -37,6 +37,7 @@ from pytorch_designer.storage.folder_listing import list_folder, single_folder_c
 from pytorch_designer.storage.output import META_FILE
 from pytorch_designer.storage.paths import check_directory, reading_errors, resolve_inside
 from pytorch_designer.storage.retrying import exists, is_file
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,6 +99,12 @@ class ImageDirectory:
 
     def __len__(self) -> int:
         return len(self.files)
+
+    @property
+    def class_sizes(self) -> NDArray[np.int64]:
+        """Images of each class, int64 [class]."""
+        labels = np.empty(0, np.int64) if self.labels is None else self.labels[self.labels != UNLABELED]
+        return np.bincount(labels, minlength=len(self.classes))
 
     def path(self, index: int) -> Path:
         """Where the image of row `index` lies."""
@@ -186,7 +193,7 @@ def require_labels(dataset: ImageDirectory, port: str) -> None:
     unlabeled = np.flatnonzero(dataset.labels == UNLABELED)
     if len(unlabeled):
         raise NotLabeledDatasetError(
-            f"{len(unlabeled)} of {len(dataset)} images of the dataset on the port `{port}` have no label.",
+            f"{len(unlabeled)} of {count(len(dataset), 'image')} of the dataset on the port `{port}` have no label.",
             where=dataset.source,
             examples=map(dataset.described, unlabeled.tolist()),
             advice="Label these images or remove them.",
@@ -282,7 +289,7 @@ def _index_classes(
     if unknown:
         rows = [int(np.argmax(manifest.categories == code)) for code in unknown[:100]]
         raise InvalidDatasetError(
-            f"{len(unknown)} categories of the images are not in the schema.",
+            f"The schema lacks {count(len(unknown), 'category', 'categories')} of the images.",
             where=list_path,
             examples=(f"line {row + 1}: {manifest.names[code]!r}" for row, code in zip(rows, unknown, strict=False)),
             advice="Add the categories to the schema, or correct them in the list.",
@@ -350,8 +357,8 @@ def _differing_classes(where: Path, training: list[str], validation: list[str]) 
     if look_alike:
         advice += " Some names look alike and differ in their Unicode form (NFC and NFD): rename them."
     return InvalidDatasetError(
-        f"The classes of the two datasets differ: {len(training)} are only in the training dataset, and "
-        f"{len(validation)} only in the validation dataset.",
+        f"The classes of the two datasets differ: only in the training dataset {len(training)}, only in the validation "
+        f"dataset {len(validation)}.",
         where=where,
         examples=(example for example in examples if example is not None),
         advice=advice,

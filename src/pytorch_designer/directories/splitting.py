@@ -25,6 +25,7 @@ from pytorch_designer.directories.summary import log_summary
 from pytorch_designer.errors import GreaterThanOrEqualToError, InvalidDatasetError, LessThanOrEqualToError
 from pytorch_designer.seeds import derive_seed
 from pytorch_designer.storage.output import open_output, stage_together
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,9 +137,9 @@ def _size_of_first(dataset: ImageDirectory, fraction: float, least: int) -> int:
         fault = f"leaves output {1 if num_first == 0 else 2} without images"
     else:
         smaller = min(num_first, num_images - num_first)
-        fault = f"leaves {smaller} images for one output, fewer than the {least} classes that both outputs must have"
+        fault = f"leaves {count(smaller, 'image')} for one output, fewer than the {least} classes that both must have"
     raise error(
-        f"Parameter fraction is {fraction}, which {fault}: there are {num_images} images.",
+        f"Parameter fraction is {fraction}, which {fault}: there are {count(num_images, 'image')}.",
         where="fraction",
         advice=f"For this dataset, give at least {least / num_images:.4g} and at most {1 - least / num_images:.4g}.",
     )

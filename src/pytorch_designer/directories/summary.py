@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytorch_designer.directories.image_schema import GAP_CLASS
-from pytorch_designer.directories.sources.image_rows import UNLABELED
 from pytorch_designer.errors import MAX_EXAMPLES, shorten
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
     from pytorch_designer.directories.image_directory import ImageDirectory
 
@@ -64,34 +62,26 @@ def imbalance(dataset: ImageDirectory) -> str | None:
 
     Classes without images do not count: there is nothing to learn about them.
     """
-    counts = class_counts(dataset)
+    counts = dataset.class_sizes
     present = np.flatnonzero(counts)
     if not len(present):
         return None
     smallest, largest = int(present[counts[present].argmin()]), int(counts.argmax())
     if counts[largest] <= MAX_CLASS_RATIO * counts[smallest]:
         return None
-    large, small = (f"{_counted(int(counts[row]), 'image')} in {dataset.classes[row]!r}" for row in (largest, smallest))
+    large, small = (f"{count(int(counts[row]), 'image')} in {dataset.classes[row]!r}" for row in (largest, smallest))
     return (
-        f"The classes are unbalanced: {large}, {small}. Accuracy says little about the small classes; look at the "
-        "recall of each class."
+        f"The classes are unbalanced: {large}, {small}. Accuracy says little about the small classes: look at "
+        "balanced accuracy, and at the recall of each class in the report."
     )
 
 
-def class_counts(dataset: ImageDirectory) -> NDArray[np.int64]:
-    """Images of each class, int64 [number of classes]."""
-    if dataset.labels is None:
-        return np.zeros(0, dtype=np.int64)
-    labels = dataset.labels[dataset.labels != UNLABELED]
-    return np.bincount(labels, minlength=len(dataset.classes)).astype(np.int64)
-
-
 def _counts(dataset: ImageDirectory) -> str:
-    images = _counted(len(dataset), "image")
+    images = count(len(dataset), "image")
     if dataset.labels is None:
         return images if "without labels" in dataset.layout.name else f"{images} without labels"
-    counts = class_counts(dataset)
-    text = f"{_counted(len(counts), 'class')}, {images}"
+    counts = dataset.class_sizes
+    text = f"{count(len(counts), 'class', 'classes')}, {images}"
     present = counts[counts > 0]
     if len(counts) > 1:
         text += f" ({present.min():,} to {present.max():,} per class)"
@@ -101,23 +91,17 @@ def _counts(dataset: ImageDirectory) -> str:
 
 def _empty_classes(dataset: ImageDirectory) -> list[str]:
     """Names of the classes without images; a gap in the ids of an old schema is none."""
-    names = [dataset.classes[index] for index in np.flatnonzero(class_counts(dataset) == 0).tolist()]
+    names = [dataset.classes[index] for index in np.flatnonzero(dataset.class_sizes == 0).tolist()]
     return [name for name in names if name != GAP_CLASS]
 
 
 def _kind(paths: Sequence[str]) -> str:
     num_folders = sum(path.endswith("/") for path in paths)
     num_files = len(paths) - num_folders
-    kinds = [_counted(number, noun) for number, noun in ((num_files, "file"), (num_folders, "folder")) if number]
+    kinds = [count(number, noun) for number, noun in ((num_files, "file"), (num_folders, "folder")) if number]
     return " and ".join(kinds)
 
 
 def _listed(names: Sequence[str]) -> str:
     shown = ", ".join(shorten(name, 100) for name in names[:MAX_EXAMPLES])
     return f"{shown}, ..." if len(names) > MAX_EXAMPLES else shown
-
-
-def _counted(number: int, noun: str) -> str:
-    if number == 1:
-        return f"1 {noun}"
-    return f"{number:,} {noun}{'es' if noun.endswith('s') else 's'}"

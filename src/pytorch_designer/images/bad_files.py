@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytorch_designer.errors import InvalidDatasetError, shorten
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,7 +132,7 @@ class BadFiles:
     def error(self, *, num_unchecked: int) -> InvalidDatasetError:
         """The error that ends the run; `num_unchecked` images have not been read, so the count may be too low."""
         found = self.listing()
-        count = f"{len(found):,} of the {len(self.is_bad):,} images"
+        bad = f"{len(found):,} of the {count(len(self.is_bad), 'image')}"
         unchecked = f" ({num_unchecked:,} more were not checked)" if num_unchecked else ""
         advice = "Remove or replace these files."
         if self._tolerance < 1:
@@ -140,9 +141,9 @@ class BadFiles:
                 f"variable PYTORCH_DESIGNER_BAD_IMAGE_TOLERANCE (now {self._tolerance:g})."
             )
         return InvalidDatasetError(
-            f"{count} of {self._port} cannot be used{unchecked}; {self.limit:,} are tolerated.",
+            f"{bad} of {self._port} cannot be used{unchecked}; {self.limit:,} are tolerated.",
             where=self._dataset.source,
-            examples=[f"{bad.file}: {bad.reason}" for bad in found],
+            examples=[f"{bad_file.file}: {bad_file.reason}" for bad_file in found],
             advice=advice,
             reason="bad_images",
         )

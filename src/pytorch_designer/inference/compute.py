@@ -21,6 +21,7 @@ from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.images.decoding.jpeg_decoder import jpeg_decoder
 from pytorch_designer.system.openmp import describe_waiting
 from pytorch_designer.system.resources import usable_cores
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from pytorch_designer.settings import Settings
@@ -95,7 +96,7 @@ class Compute:
         layout = "channels_last" if self.memory_format == torch.channels_last else "contiguous"
         if self.device.type == "cuda":
             return f"{torch.cuda.get_device_name(self.device)}, {self.precision}, {layout}"
-        return f"{self.device.type}, {self.num_threads} threads, {self.precision}, {layout}"
+        return f"{self.device.type}, {count(self.num_threads, 'thread')}, {self.precision}, {layout}"
 
 
 def choose_compute(settings: Settings, *, height: int, width: int) -> Compute:

@@ -9,6 +9,7 @@ import torch
 
 from pytorch_designer.errors import ModuleOutOfMemoryError, UnsupportedEnvironmentError
 from pytorch_designer.system.out_of_memory import is_out_of_memory
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,14 +32,14 @@ def torch_errors(num_images: int, *, where: str | None = "batch_size", advice: s
         yield
     except torch.OutOfMemoryError as error:
         raise ModuleOutOfMemoryError(
-            f"The GPU has too little memory for a batch of {num_images} images with this model.",
+            f"The GPU has too little memory for a batch of {count(num_images, 'image')} with this model.",
             where=where,
             advice=advice,
         ) from error
     except (RuntimeError, MemoryError) as error:
         if is_out_of_memory(error):
             raise ModuleOutOfMemoryError(
-                f"The machine has too little memory for a batch of {num_images} images with this model.",
+                f"The machine has too little memory for a batch of {count(num_images, 'image')} with this model.",
                 where=where,
                 advice=advice,
             ) from error

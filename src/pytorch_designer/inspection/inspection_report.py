@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytorch_designer.directories.image_directory import match_classes, require_labels
-from pytorch_designer.directories.summary import class_counts, imbalance, summary
+from pytorch_designer.directories.summary import imbalance, summary
 from pytorch_designer.errors import MAX_EXAMPLES, DesignerError, shorten
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _dataset_blocks(inspection: Inspection) -> list[list[str]]:
 
 def _class_table(inspection: Inspection) -> list[str]:
     dataset = inspection.dataset
-    counts, unreadable = class_counts(dataset), inspection.num_unreadable_by_class
+    counts, unreadable = dataset.class_sizes, inspection.num_unreadable_by_class
     rows = np.arange(len(counts))
     if len(rows) > _MAX_CLASSES:  # the largest and the smallest
         order = np.argsort(-counts, kind="stable")
@@ -169,7 +169,7 @@ def _row(cells: Iterable[str], widths: Sequence[int]) -> str:
 
 def _dataset_document(inspection: Inspection) -> dict[str, Any]:
     dataset = inspection.dataset
-    counts, unreadable = class_counts(dataset).tolist(), inspection.num_unreadable_by_class.tolist()
+    counts, unreadable = dataset.class_sizes.tolist(), inspection.num_unreadable_by_class.tolist()
     return {
         "source": str(dataset.source),
         "summary": summary(dataset),

@@ -34,6 +34,7 @@ from pytorch_designer.scoring.probabilities import row_probabilities
 from pytorch_designer.settings import settings
 from pytorch_designer.shown_text import spreadsheet_text
 from pytorch_designer.storage.string_column import StringColumn
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -180,7 +181,7 @@ def _check_scored(images: ImageDirectory, unscored: list[UnscoredImage]) -> None
     if len(unscored) < len(images):
         return
     raise InvalidDatasetError(
-        f"None of the {len(images):,} images could be scored.",
+        f"None of {count(len(images), 'image')} could be scored.",
         where=images.source,
         examples=(f"{images.described(image.row)}: {image.reason}" for image in unscored),
         reason="bad_images",
@@ -201,7 +202,7 @@ def _write_unscored(folder: Path, images: ImageDirectory, unscored: list[Unscore
 
 def _log_start(model: LoadedModel, images: ImageDirectory, source: ScoringImages, compute: Compute) -> None:
     run_info = {
-        "Model": f"{model.architecture.name}, {len(model.classes or ()):,} classes",
+        "Model": f"{model.architecture.name}, {count(len(model.classes or ()), 'class', 'classes')}",
         "Image size": source.describe(),
     }
     log_header("Score Image Model", environment_info(compute) | run_info)
@@ -225,12 +226,12 @@ def _unknown_classes(model: LoadedModel, images: ImageDirectory) -> list[str]:
 def _log_end(images: ImageDirectory, unscored: list[UnscoredImage], output: Path) -> None:
     if unscored:
         _log.warning(
-            "%d of %d images could not be scored: their rows are there, with empty scores, and %s says why.",
+            "%d of %s could not be scored: the rows are there, with empty scores, and %s says why.",
             len(unscored),
-            len(images),
+            count(len(images), "image"),
             UNSCORED_FILE,
         )
         for image in unscored[:_MAX_NAMED]:
             _log.warning("  %s: %s", shorten(images.described(image.row)), image.reason)
-    _log.info("Scored %d images.", len(images) - len(unscored))
+    _log.info("Scored %s.", count(len(images) - len(unscored), "image"))
     _log.info("Scores: %s", output)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pytorch_designer.directories.image_directory import match_classes, require_labels
 from pytorch_designer.errors import MAX_EXAMPLES, shorten
 from pytorch_designer.reporting.classification import check_num_classes
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +56,11 @@ def check_datasets(training: ImageDirectory, validation: ImageDirectory) -> Labe
     if len(training.classes) == 1:
         _log.warning("The datasets have only one class (%s): there is nothing to tell apart.", training.classes[0])
     if len(training) < len(training.classes):
-        _log.warning("There are %d training images for %d classes.", len(training), len(training.classes))
+        _log.warning(
+            "There are fewer training images than classes: %s, and %s.",
+            count(len(training), "image"),
+            count(len(training.classes), "class", "classes"),
+        )
     _warn_of_untested_classes(training.classes, validation_labels)
     if training.root.samefile(validation.root) and _share_files(training, validation):
         _log.warning(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +34,7 @@ from pytorch_designer.training.inputs import TrainingInputs, load_inputs
 from pytorch_designer.training.loop import train
 from pytorch_designer.training.recipe import Hyperparameters, build_optimizer
 from pytorch_designer.training.repeatability import check_repeatability
+from pytorch_designer.training.report.earlier_result import REPORT_FOLDER, recorded_run
 from pytorch_designer.training.report.training_report import write_report
 from pytorch_designer.training.run_info import (
     data_info,
@@ -59,8 +59,6 @@ _log = logging.getLogger(__name__)
 _IMAGE_SIZE_ADVICE = (
     "Use a smaller batch_size, smaller images (Init Image Transformation resizes them), or a machine with more memory."
 )
-
-REPORT_FOLDER = "report"
 
 
 @dataclass(frozen=True)
@@ -89,6 +87,7 @@ def train_model(
     trained_model: Path,
     hyperparameters: Hyperparameters,
     open_tracker: OpenTracker,
+    replaced: frozenset[str] | None = None,
 ) -> None:
     """Train a model and write it to `trained_model`; see docs/reference/train_pytorch_model.md.
 
@@ -101,6 +100,8 @@ def train_model(
         trained_model: Output folder: new, empty, or that of the same run.
         hyperparameters: The five parameters.
         open_tracker: Opens the tracker once training begins, by the name of the run.
+        replaced: Names of the entries of an earlier result in `trained_model`, which are removed before training, with
+            its checkpoints; None to keep both.
 
     Raises:
         DesignerError: Any named error of docs/reference/errors.md.
@@ -119,7 +120,8 @@ def train_model(
             open_output(
                 trained_model,
                 apart_from=input_folders,
-                is_finished=lambda: _recorded_fingerprint(trained_model) == job.fingerprint,
+                is_finished=lambda: replaced is None and _is_result_of(job, trained_model),
+                replaced=replaced,
             )
         )
         if output.is_finished:
@@ -175,13 +177,8 @@ def _batch_augmentation(inputs: TrainingInputs, compute: Compute) -> Augmentatio
     return augmentation if on_gpu else None
 
 
-def _recorded_fingerprint(output: Path) -> str | None:
-    """The fingerprint of the run that wrote the report in the folder; None if there is no report."""
-    try:
-        run = json.loads((output / REPORT_FOLDER / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return run.get("fingerprint") if isinstance(run, dict) else None
+def _is_result_of(job: _Job, output: Path) -> bool:
+    return recorded_run(output).get("fingerprint") == job.fingerprint
 
 
 def _open_loaders(stack: ExitStack, job: _Job) -> tuple[ImageLoader, ImageLoader]:

@@ -37,6 +37,7 @@ from pytorch_designer.settings import settings
 from pytorch_designer.storage.output import open_output
 from pytorch_designer.transforms.registrations import deterministic_transforms, split_at_first_random
 from pytorch_designer.transforms.transform import size_after
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -127,7 +128,7 @@ def _write(
     if bad.is_beyond_tolerance:
         raise bad.error(num_unchecked=len(dataset) - sweep.num_rows)
     if len(bad):
-        _log.warning("%d of %d images are bad and left out:", len(bad), len(dataset))
+        _log.warning("Bad and left out: %d of %s:", len(bad), count(len(dataset), "image"))
         for file in bad.listing()[:MAX_EXAMPLES]:
             _log.warning("  %s: %s", file.file, file.reason)
     return AppliedTransformation(to_apply, to_record, num_images, tuple(bad.listing()))

@@ -19,8 +19,6 @@ from pytorch_designer.errors import InvalidDatasetError, shorten
 from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from pytorch_designer.directories.image_directory import ImageDirectory
@@ -77,12 +75,12 @@ class FirstRemark:
         self._is_made = False
         self._lock = threading.Lock()
 
-    def __call__(self, path: Path, text: str) -> None:
-        """Log what is unusual about the image at `path`, unless something was logged before."""
+    def __call__(self, name: str, text: str) -> None:
+        """Log what is unusual about the image of this name, unless something was logged before."""
         with self._lock:
             is_first, self._is_made = not self._is_made, True
         if is_first:
-            _log.warning("%s (%s): %s. Further images like it are not named.", path, self._port, text)
+            _log.warning("%s (%s): %s. Further images like it are not named.", name, self._port, text)
 
 
 class BadFiles:

@@ -277,7 +277,7 @@ class ImageLoader:
         return pixels
 
     def _remark(self, row: int, text: str) -> None:
-        self._first_remark(self._dataset.path(row), text)
+        self._first_remark(self._dataset.described(row), text)
 
     def _wait(self, pending: _PendingBatch) -> None:
         self._prefetcher.wait(pending.images)

@@ -272,7 +272,7 @@ class Prefetcher:
             self._bad_files.add(row, error.reason)
         elif is_out_of_memory(error):
             what = f"There is too little free memory to read an image of {self._port}."
-            pending.error = out_of_memory_error(what, where=str(self._dataset.path(row)))
+            pending.error = out_of_memory_error(what, where=f"{self._dataset.source}, {self._dataset.described(row)}")
             pending.error.__cause__ = error
         else:
             pending.error = error

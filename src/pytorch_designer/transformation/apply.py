@@ -16,7 +16,6 @@ import math
 import time
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -123,7 +122,7 @@ def _write(
             dataset.classes,
             transforms=_pairs(to_record),
             applied_transforms=_pairs(earlier + to_apply),
-            write_image=_Transformer(to_apply, bad, FirstRemark(INPUT_PORT)).write if to_apply else None,
+            write_image=_Transformer(dataset, to_apply, bad, FirstRemark(INPUT_PORT)).write if to_apply else None,
         )
     if bad.is_beyond_tolerance:
         raise bad.error(num_unchecked=len(dataset) - sweep.num_rows)
@@ -158,6 +157,7 @@ class _Sweep:
 
 @dataclass(frozen=True)
 class _Transformer:
+    dataset: ImageDirectory
     transforms: tuple[Transform, ...]
     bad: BadFiles
     first_remark: FirstRemark
@@ -166,7 +166,7 @@ class _Transformer:
         """Write one image; a bad one is registered and left out. Called by several threads at once."""
         try:
             content = read_image_file(source)
-            image = decode_image(content, remark=partial(self.first_remark, source))
+            image = decode_image(content, remark=lambda text: self.first_remark(self.dataset.described(number), text))
             if self.bad.is_beyond_tolerance:  # what is written now would be thrown away
                 return None
             return self._write_transformed(image, content, target)

@@ -24,10 +24,9 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: Con
     """Write the ImageDirectory."""
     from pytorch_designer.directories.image_writer import convert_to_image_directory
 
-    num_images, num_classes = convert_to_image_directory(inputs["input_dataset"], outputs["output_image_directory"])
-    _log.info(
-        "Converted %s images with %s.", f"{num_images:,}", f"{num_classes} classes" if num_classes else "no labels"
-    )
+    output = outputs["output_image_directory"]
+    convert_to_image_directory(inputs["input_dataset"], output)
+    _log.info("Output: %s", output)
 
 
 COMPONENT = Component(

@@ -44,7 +44,16 @@ def read_json(path: Path, max_bytes: int, error: type[DesignerError]) -> Any:
             machine has memory for.
         ValueError: It is not JSON, or is nested too deeply.
     """
-    data = read_bounded(path, max_bytes, error)
+    return decode_json(path, read_bounded(path, max_bytes, error), error)
+
+
+def decode_json(path: Path, data: bytes, error: type[DesignerError]) -> Any:
+    """The content of the JSON file `path`, whose bytes have been read.
+
+    Raises:
+        DesignerError: An `error` with the reason "too_large": more than the machine has memory for.
+        ValueError: It is not JSON, or is nested too deeply.
+    """
     check_memory(
         _json_memory(data),
         "Reading the file takes",

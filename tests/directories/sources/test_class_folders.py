@@ -78,11 +78,6 @@ def test_left_out_files_and_folders_are_named(make_tree: MakeTree) -> None:
     assert left_out == ("notes.txt", "pets/cat/2.svg", "pets/cat/@eaDir/", "pets/docs/")
 
 
-def test_an_empty_class_is_said(make_tree: MakeTree, caplog: pytest.LogCaptureFixture) -> None:
-    open_image_directory(make_tree("cat/1.png", "dog/2.png", "emu/"))
-    assert "1 of 3 class folders have no images: emu" in caplog.text
-
-
 def test_a_chain_of_single_folders_is_descended_to_the_classes(make_tree: MakeTree) -> None:
     root = make_tree("download/pets/cat/1.png", "download/pets/dog/1.png", "download/README.md")
     dataset = open_image_directory(root)

@@ -14,7 +14,6 @@ that names the folder or file in the way.
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -24,15 +23,14 @@ from pytorch_designer.directories.sources.folder_names import are_parts, is_neve
 from pytorch_designer.directories.sources.image_rows import ImageRows, Layout
 from pytorch_designer.directories.sources.source_tree import image_level
 from pytorch_designer.directories.sources.splits import split_folders
-from pytorch_designer.directories.sources.unclear_folders import counted, is_class, listed
+from pytorch_designer.directories.sources.unclear_folders import is_class, listed
 from pytorch_designer.errors import InvalidDatasetError
 from pytorch_designer.storage.string_column import StringColumn
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from pytorch_designer.directories.sources.source_tree import SourceTree
     from pytorch_designer.storage.folder_listing import FolderListing
-
-_log = logging.getLogger(__name__)
 
 
 def has_class_folders(tree: SourceTree) -> bool:
@@ -96,9 +94,6 @@ def folders_like_classes(tree: SourceTree) -> list[str]:
 def _label_by_folder(tree: SourceTree, level: FolderListing, classes: tuple[str, ...]) -> ImageRows:
     """All images below the folders `classes` of a folder, in the order of folder, then name."""
     columns = [tree.images(level.below(name)) for name in classes]
-    empty = [name for name, column in zip(classes, columns, strict=True) if not len(column)]
-    if empty:
-        _log.warning("%d of %d class folders have no images: %s.", len(empty), len(classes), listed(empty))
     used = {level.below(name) for name in classes}
     files = StringColumn.concatenate(columns)
     labels = np.repeat(np.arange(len(classes), dtype=np.int32), [len(column) for column in columns])
@@ -122,7 +117,7 @@ def _no_images(tree: SourceTree) -> InvalidDatasetError:
     return InvalidDatasetError(
         "There are no images in the directory.",
         where=tree.root / tree.levels[-1],
-        examples=(f"{kind}: {counted(number, 'file')}" for kind, number in kinds.most_common()),
+        examples=(f"{kind}: {count(number, 'file')}" for kind, number in kinds.most_common()),
         advice=advice,
         reason="no_images",
     )

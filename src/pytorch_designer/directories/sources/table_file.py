@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.errors import InvalidDatasetError
+from pytorch_designer.storage.bounded_documents import parse_json
 from pytorch_designer.storage.paths import read_bounded
+from pytorch_designer.system.memory_check import check_memory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +27,7 @@ MAX_TABLE_BYTES = 1 << 30
 TABLE_EXTENSIONS = (".csv", ".tsv", ".jsonl", ".ndjson", ".manifest", ".lst", ".txt", ".json")
 _DELIMITERS = ",;\t|"
 _MAX_CELL = 1 << 20
+_CELL_BYTES = 80  # what Python takes for a cell and its place in a row, beside its text
 
 
 @dataclass(frozen=True)
@@ -66,20 +69,25 @@ def read_table(path: Path) -> Table | None:
             line is not JSON ("malformed_table").
     """
     data = read_bounded(path, MAX_TABLE_BYTES, InvalidDatasetError)
+    check_memory(
+        len(data) + _CELL_BYTES * sum(map(data.count, (b",", b";", b"\t", b"|", b"\n"))),
+        "Reading the file takes",
+        where=path,
+        advice="Use a machine with more memory, or divide the dataset.",
+        error=InvalidDatasetError,
+    )
     text, encoding = decode_text(data)
     kind = path.name.lower().rpartition(".")[2]
     if kind in {"jsonl", "ndjson", "manifest"}:
         return _read_objects(path, _json_lines(path, text), encoding)
     if kind == "json":
         return _read_json(path, text, encoding)
-    lines = text.splitlines()
-    while lines and not lines[0].strip():
-        lines.pop(0)
-    if not lines or "\0" in text:
+    first_line = text.lstrip().partition("\n")[0]
+    if not first_line or "\0" in text:
         return None
-    if kind in {"txt", "lst"} and not any(delimiter in lines[0] for delimiter in _DELIMITERS):
-        return _read_spaced(path, lines, encoding)
-    return _read_delimited(path, text, lines[0], encoding)
+    if kind in {"txt", "lst"} and not any(delimiter in first_line for delimiter in _DELIMITERS):
+        return _read_spaced(path, text, encoding)
+    return _read_delimited(path, text, first_line, encoding)
 
 
 def decode_text(data: bytes) -> tuple[str, str]:
@@ -129,9 +137,9 @@ def _read_delimited(path: Path, text: str, first_line: str, encoding: str) -> Ta
     return None if ragged else Table(path, tuple(rows[0]), rows[1:], first_row_line, encoding=encoding)
 
 
-def _read_spaced(path: Path, lines: list[str], encoding: str) -> Table | None:
+def _read_spaced(path: Path, text: str, encoding: str) -> Table | None:
     """Lines of a path, in which there may be spaces, and a label."""
-    rows = [line.strip().rsplit(None, 1) for line in lines if line.strip()]
+    rows = [line.strip().rsplit(None, 1) for line in text.splitlines() if line.strip()]
     if any(len(row) != 2 for row in rows):
         return None
     return Table(path, tuple(rows[0]), rows[1:], 2, encoding=encoding)
@@ -144,8 +152,9 @@ def _json_lines(path: Path, text: str) -> list[Any]:
             try:
                 objects.append(json.loads(line))
             except (ValueError, RecursionError) as error:
+                what = f" ({error.msg}, character {error.pos})" if isinstance(error, json.JSONDecodeError) else ""
                 raise InvalidDatasetError(
-                    f"Line {number} is not valid JSON: {error}",
+                    f"Line {number} is not valid JSON{what}.",
                     where=path,
                     advice="Correct the line, or remove the file if it has nothing to do with the images.",
                     reason="malformed_table",
@@ -156,10 +165,10 @@ def _json_lines(path: Path, text: str) -> list[Any]:
 def _read_json(path: Path, text: str, encoding: str) -> Table | None:
     """A list of objects, an object of labels by file, or the latter under `labels`, as FiftyOne has it."""
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        document = parse_json(text)
+    except ValueError as error:
         raise InvalidDatasetError(
-            f"The file is not valid JSON: {error}",
+            f"The file is not valid JSON: {error}.",
             where=path,
             advice="Correct the file, or remove it if it has nothing to do with the images.",
             reason="malformed_table",

@@ -15,6 +15,7 @@ from pytorch_designer.directories.sources.folder_names import (
 from pytorch_designer.directories.sources.source_tree import image_level
 from pytorch_designer.directories.sources.splits import AS_CLASSES
 from pytorch_designer.errors import InvalidDatasetError
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,8 +67,8 @@ def _many_strays(tree: SourceTree, level: FolderListing, names: list[str]) -> In
     return _unclear(
         tree,
         level,
-        f"{counted(num_strays, 'image')} {'lies' if num_strays == 1 else 'lie'} beside {_folders(names)}, with "
-        f"{counted(num_below, 'image')} in {'it' if len(names) == 1 else 'them'}.",
+        f"{count(num_strays, 'image')} {'lies' if num_strays == 1 else 'lie'} beside {_folders(names)}, with "
+        f"{count(num_below, 'image')} in {'it' if len(names) == 1 else 'them'}.",
         list(level.images),
         "Move these images into the folders of their classes, or away.",
     )
@@ -82,7 +83,7 @@ def _names_of_no_class(tree: SourceTree, level: FolderListing, names: list[str])
         level,
         f"{_folders(found, the='The')} {'has' if len(found) == 1 else 'have'} images, and "
         f"{'a name that is no class' if len(found) == 1 else 'names that are no classes'}.",
-        [f"{level.below(name)}/: {counted(tree.num_images(level.below(name)), 'image')}" for name in names],
+        [f"{level.below(name)}/: {count(tree.num_images(level.below(name)), 'image')}" for name in names],
         "Give the folder whose folders are the classes.",
     )
 
@@ -182,11 +183,6 @@ def _first_file(tree: SourceTree, path: str) -> str:
 
 def _folders(names: list[str], the: str = "the") -> str:
     return f"{the} folder{'' if len(names) == 1 else 's'} {listed(names)}"
-
-
-def counted(number: int, noun: str) -> str:
-    """A number with its noun."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def listed(names: list[str]) -> str:

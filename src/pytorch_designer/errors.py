@@ -37,6 +37,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pytorch_designer.shown_text import on_one_line
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -198,7 +200,7 @@ class ModuleOutOfMemoryError(DesignerError):
     """The machine, or its GPU, has too little memory."""
 
     code = "0138"
-    default_advice = "Use a smaller batch_size, smaller images, a smaller model, or a machine with more memory."
+    default_advice = "Use a smaller `batch_size`, smaller images, a smaller model, or a machine with more memory."
 
 
 class InvalidTransformationDirectoryError(DesignerError):
@@ -233,7 +235,7 @@ class NonFiniteLossError(DesignerError):
     """The training loss became NaN or infinite. The optimizer step was skipped."""
 
     code = "P001"
-    default_advice = "Use a lower learning_rate."
+    default_advice = "Use a lower `learning_rate`."
 
 
 class UnsupportedEnvironmentError(DesignerError):
@@ -322,9 +324,8 @@ class CloudNotFoundError(CloudError):
 
 def shorten(text: str, limit: int = _MAX_TEXT) -> str:
     """`text` on one line, with at most `limit` characters, so that text from a file cannot flood a log."""
-    start = text[: limit + 1]  # the rest, of any length, is not looked at
-    printable = "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in start)
-    return printable if len(printable) <= limit else printable[: limit - 3] + "..."
+    line = on_one_line(text[: limit + 1])
+    return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
 def _cut(text: str) -> str:

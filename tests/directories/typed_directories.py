@@ -60,7 +60,9 @@ def write_transformations(folder: Path) -> Path:
 def write_scores(folder: Path) -> Path:
     folder.mkdir()
     with ScoredImagesWriter(folder, class_names=CLASSES, has_labels=True, has_text_ids=False) as writer:
-        writer.write(ids=range(4), labels=["cat", "dog", "emu", None], probabilities=np.full((4, 3), 1 / 3))
+        names = [f"{number}.png" for number in range(4)]
+        labels = ["cat", "dog", "emu", None]
+        writer.write(ids=range(4), files=names, labels=labels, probabilities=np.full((4, 3), 1 / 3))
     return folder
 
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-from tests.images.image_corpus import encode, exif, noise_pixels, smooth_pixels
+from tests.images.image_corpus import encode, exif, noise_pixels, smooth_pixels, tiff
 
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "PPM", "GIF")
 _EXTREMES = (
@@ -80,6 +80,8 @@ def image_files() -> dict[str, list[bytes]]:
             ),
             encode(gray.convert("1"), "TIFF", compression="group4"),
             encode(deep, "TIFF"),
+            tiff((smooth[..., :1].astype(np.uint16) << 4).astype(np.uint16), 12),
+            tiff((smooth.astype(np.uint16) << 2).astype(np.uint16), 10, order=">", photometric=2),
             encode(frames[0], "TIFF", **several),
         ],
         "WEBP": [

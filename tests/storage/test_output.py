@@ -12,7 +12,9 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -118,9 +120,25 @@ def test_what_a_run_or_a_kill_left_is_not_taken_for_somebody_elses(tmp_path: Pat
     (renaming / "model.pt").write_text("moved before the kill")
     (complete / "_meta.yaml").write_text("type: ModelDirectory")
     before = content(tmp_path)
-    for path in (killed, renaming, complete):
+    for path in (killed, renaming):
         check(path)
+    check_outputs({"out": complete}, {}, keeps_results=True)
     assert content(tmp_path) == before
+
+
+@REFUSALS
+def test_a_complete_result_that_cannot_be_this_run_s_is_refused(tmp_path: Path, refuse: Refusal) -> None:
+    write_output(tmp_path)
+    with pytest.raises(FailedToWriteOutputsError, match="not empty"):
+        refuse(tmp_path)
+    assert content(tmp_path) == FILES
+
+
+def test_two_outputs_in_one_folder_are_called_the_same(tmp_path: Path) -> None:
+    with pytest.raises(FailedToWriteOutputsError, match="The output is the same folder as the other output"):
+        check_outputs({"first": tmp_path / "out", "second": tmp_path / "x" / ".." / "out"}, {})
+    with pytest.raises(FailedToWriteOutputsError, match="The output is the same folder as the dataset"):
+        check_outputs({"out": tmp_path}, {"dataset": tmp_path})
 
 
 @REFUSALS
@@ -458,3 +476,53 @@ def test_an_output_that_cannot_be_written_is_named(tmp_path: Path, is_relative: 
         check=False,
     )
     assert result.stdout.startswith(f"{output}/.lock The output could not be written: Permission denied"), result.stderr
+
+
+def test_an_earlier_result_is_replaced_with_its_checkpoints(tmp_path: Path) -> None:
+    write_output(tmp_path)
+    (tmp_path / ".checkpoint").mkdir()
+    names = frozenset(path.name for path in tmp_path.iterdir() if path.name != ".checkpoint")
+    with open_output(tmp_path, apart_from={}, replaced=names) as output:
+        assert content(tmp_path) == {".lock": ""}
+        with output.stage() as folder:
+            (folder / "_meta.yaml").write_text("new")
+    assert content(tmp_path) == {"_meta.yaml": "new"}
+
+
+def test_nothing_to_replace_removes_the_checkpoints_alone(tmp_path: Path) -> None:
+    (tmp_path / ".checkpoint").mkdir()
+    with open_output(tmp_path, apart_from={}, replaced=frozenset()):
+        assert content(tmp_path) == {".lock": ""}
+    assert tmp_path.is_dir()
+
+
+@pytest.mark.parametrize("num_calls", range(1, 12))
+def test_a_kill_while_an_earlier_result_is_removed_is_made_up_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, num_calls: int
+) -> None:
+    write_output(tmp_path)
+    names = frozenset(path.name for path in tmp_path.iterdir())
+    calls = 0
+
+    def kill_in_time(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == num_calls:
+                raise KeyboardInterrupt
+            return function(*arguments, **options)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        for name in ("unlink", "mkdir", "replace"):
+            patch.setattr(Path, name, kill_in_time(getattr(Path, name)))
+        with suppress(KeyboardInterrupt), open_output(tmp_path, apart_from={}, replaced=names):
+            pass
+    if (tmp_path / "_meta.yaml").exists():
+        assert set(FILES) <= set(content(tmp_path))
+        return
+    (tmp_path / ".lock").unlink(missing_ok=True)
+    check(tmp_path)
+    write_output(tmp_path)
+    assert content(tmp_path) == FILES

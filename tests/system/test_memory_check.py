@@ -49,7 +49,7 @@ def test_one_id_far_away_is_refused_before_training(tmp_path: Path) -> None:
 def test_scores_of_many_classes_are_refused_before_evaluation(tmp_path: Path) -> None:
     names = [f"class {index}" for index in range(6000)]
     with ScoredImagesWriter(tmp_path, class_names=names, has_labels=True, has_text_ids=False) as writer:
-        writer.write(ids=[0], labels=names[:1], probabilities=np.full((1, 6000), 1 / 6000))
+        writer.write(ids=[0], files=["0.png"], labels=names[:1], probabilities=np.full((1, 6000), 1 / 6000))
     dataset = open_scored_dataset(tmp_path)
     with pytest.raises(ModuleOutOfMemoryError, match="6,000 classes"):
         evaluate(dataset, tmp_path)
@@ -58,7 +58,12 @@ def test_scores_of_many_classes_are_refused_before_evaluation(tmp_path: Path) ->
 def test_rows_that_a_small_file_unfolds_to_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with ScoredImagesWriter(tmp_path, class_names=["cat"], has_labels=True, has_text_ids=False) as writer:
         for _ in range(10):
-            writer.write(ids=np.zeros(100_000, np.int64), labels=["cat"] * 100_000, probabilities=np.ones((100_000, 1)))
+            writer.write(
+                ids=np.zeros(100_000, np.int64),
+                files=["0.png"] * 100_000,
+                labels=["cat"] * 100_000,
+                probabilities=np.ones((100_000, 1)),
+            )
     assert (tmp_path / "_data.parquet").stat().st_size < 1_000_000
     monkeypatch.setattr(memory_check, "available_memory_bytes", lambda: GIBIBYTE // 16)
     with pytest.raises(InvalidDatasetError, match="1,000,000 images") as caught:

@@ -14,6 +14,7 @@ import numpy as np
 
 from pytorch_designer.directories.data_frame_directory import DATA_FRAME_DIRECTORY, PARQUET_FORMAT
 from pytorch_designer.directories.data_frame_schema import (
+    FILE_COLUMN,
     ID_COLUMN,
     PROBABILITY_PREFIX,
     SCORED_LABEL_COLUMN,
@@ -25,6 +26,7 @@ from pytorch_designer.directories.meta import read_meta
 from pytorch_designer.errors import InvalidDatasetError, NotScoredDatasetError
 from pytorch_designer.storage.paths import reading_errors, resolve_inside
 from pytorch_designer.storage.retrying import is_file, open_retrying
+from pytorch_designer.storage.string_column import StringColumn
 from pytorch_designer.system.memory_check import check_memory
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ class ScoredDataset:
         probabilities: float64 [n, k]; a row of an image that could not be scored is NaN.
         predicted: int64 [n]: index of the predicted class in `class_names`, `UNSCORED` for images without scores.
         ids: The `id` of each image, int64 [n] or strings; None when there is no such column.
+        files: What the user knows each image by, as `escape` wrote it; None when there is no such column.
     """
 
     class_names: tuple[str, ...]
@@ -60,6 +63,7 @@ class ScoredDataset:
     probabilities: NDArray[np.float64]
     predicted: NDArray[np.int64]
     ids: NDArray[np.int64] | tuple[str, ...] | None
+    files: StringColumn | None = None
 
     @property
     def is_scored(self) -> NDArray[np.bool_]:
@@ -68,6 +72,12 @@ class ScoredDataset:
 
     def __len__(self) -> int:
         return len(self.predicted)
+
+    def described(self, row: int) -> str:
+        """What to call the image of a row in a message: its file, or its id, or the number of the row."""
+        if self.files is not None and self.files[row]:
+            return unescape(self.files[row])
+        return f"row {row}" if self.ids is None else f"id {self.ids[row]}"
 
 
 def open_scored_dataset(path: Path) -> ScoredDataset:
@@ -150,9 +160,18 @@ def _read(file: Any, roles: ColumnRoles, path: Path) -> ScoredDataset:
         error=InvalidDatasetError,
     )
     probabilities = np.empty((num_rows, len(roles.probabilities)))
-    has_ids = ID_COLUMN in file.schema_arrow.names
+    schema = file.schema_arrow
+    has_ids = ID_COLUMN in schema.names
+    has_files = FILE_COLUMN in schema.names and pa.types.is_string(schema.field(FILE_COLUMN).type)
     others: dict[str, list[Any]] = {
-        name: [] for name in (ID_COLUMN if has_ids else None, roles.label, roles.scored_label) if name is not None
+        name: []
+        for name in (
+            ID_COLUMN if has_ids else None,
+            FILE_COLUMN if has_files else None,
+            roles.label,
+            roles.scored_label,
+        )
+        if name is not None
     }
     start = 0
     for batch in file.iter_batches(_ROWS_AT_ONCE, columns=[*others, *roles.probabilities]):
@@ -168,10 +187,12 @@ def _read(file: Any, roles: ColumnRoles, path: Path) -> ScoredDataset:
     class_names = tuple(unescape(name[len(PROBABILITY_PREFIX) :]) for name in roles.probabilities)
     predicted = _predicted(columns[str(roles.scored_label)], class_names, path)
     predicted[np.isnan(probabilities).any(axis=1)] = UNSCORED
-    _check_probabilities(probabilities[predicted != UNSCORED], path)
     label_names, labels = _labels(columns.get(roles.label or ""), class_names)
     ids = _ids(columns[ID_COLUMN]) if has_ids else None
-    return ScoredDataset(class_names, label_names, labels, probabilities, predicted, ids)
+    files = _files(columns[FILE_COLUMN]) if has_files else None
+    dataset = ScoredDataset(class_names, label_names, labels, probabilities, predicted, ids, files)
+    _check_probabilities(dataset, path)
+    return dataset
 
 
 def _predicted(column: Any, class_names: tuple[str, ...], path: Path) -> NDArray[np.int64]:
@@ -237,13 +258,21 @@ def _ids(column: Any) -> NDArray[np.int64] | tuple[str, ...]:
     return tuple(texts[index] for index in indices.tolist())
 
 
-def _check_probabilities(scored: NDArray[np.float64], path: Path) -> None:
-    if scored.size and not (scored.min() >= -_TOLERANCE and scored.max() <= 1 + _TOLERANCE):
-        worst = np.flatnonzero(((scored < -_TOLERANCE) | (scored > 1 + _TOLERANCE)).any(axis=1))
+def _files(column: Any) -> StringColumn:
+    return StringColumn.from_strings(text or "" for text in column.to_pylist())
+
+
+def _check_probabilities(dataset: ScoredDataset, path: Path) -> None:
+    scores = dataset.probabilities
+    is_outside_n = dataset.is_scored & ((scores < -_TOLERANCE) | (scores > 1 + _TOLERANCE)).any(axis=1)
+    if is_outside_n.any():
         raise InvalidDatasetError(
             "Scores are not probabilities from 0 to 1.",
             where=path,
-            examples=(f"{scored[row].min():.6g} to {scored[row].max():.6g}" for row in worst),
+            examples=(
+                f"{dataset.described(row)}: {scores[row].min():.6g} to {scores[row].max():.6g}"
+                for row in np.flatnonzero(is_outside_n).tolist()
+            ),
             advice="Score the images again with Score Image Model.",
             reason="not_probabilities",
         )

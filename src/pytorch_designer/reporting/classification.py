@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pytorch_designer.directories.summary import MAX_CLASS_RATIO
 from pytorch_designer.system.memory_check import check_memory
 
 if TYPE_CHECKING:
@@ -111,6 +112,32 @@ def most_confused(confusion: NDArray[np.int64], classes: Sequence[str], limit: i
         for i, j in pairs
         if mistakes[i, j]
     )
+
+
+def imbalance(scores: Sequence[ClassScore]) -> tuple[ClassScore, ClassScore] | None:
+    """The class with the fewest and the one with the most images, if the latter has `MAX_CLASS_RATIO` times as many.
+
+    Classes without images do not count.
+    """
+    present = [score for score in scores if score.num_images]
+    fewest = min(present, key=lambda score: score.num_images, default=None)
+    most = max(present, key=lambda score: score.num_images, default=None)
+    if fewest is None or most is None or most.num_images <= MAX_CLASS_RATIO * fewest.num_images:
+        return None
+    return fewest, most
+
+
+def balanced_accuracy(confusion: NDArray[np.int64]) -> float:
+    """Mean recall (0 to 1) of the classes with images: accuracy if each had as many; NaN without images.
+
+    Args:
+        confusion: Number of images, int64 [true class, predicted class].
+    """
+    num_images = confusion.sum(axis=1)
+    has_images = num_images > 0
+    if not has_images.any():
+        return math.nan
+    return float((np.diagonal(confusion)[has_images] / num_images[has_images]).mean())
 
 
 def accuracy_interval(accuracy: float, num_images: int) -> tuple[float, float]:

@@ -41,10 +41,10 @@ CHECKPOINT_FOLDER = ".checkpoint"
 LOCK_FILE = ".lock"
 _MAX_SINGLE_FLUSHES = 1000
 _NO_FOLDER_FLUSH = {errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.ENOTSUP}  # some network mounts flush files only
-_OWN_ENTRIES = {STAGING_FOLDER, CHECKPOINT_FOLDER, LOCK_FILE}
+OWN_ENTRIES = {STAGING_FOLDER, CHECKPOINT_FOLDER, LOCK_FILE}
 
 
-def check_outputs(outputs: Mapping[str, Path], inputs: Mapping[str, Path]) -> None:
+def check_outputs(outputs: Mapping[str, Path], inputs: Mapping[str, Path], *, keeps_results: bool = False) -> None:
     """Refuse outputs that `open_output` would refuse, as far as a listing shows it.
 
     Changes nothing and costs little, so a component can ask before anything slow is imported.
@@ -52,6 +52,7 @@ def check_outputs(outputs: Mapping[str, Path], inputs: Mapping[str, Path]) -> No
     Args:
         outputs: The output folders by port.
         inputs: The input folders by port.
+        keeps_results: Whether a complete output may be the result of this very run, which is then left as it is.
 
     Raises:
         FailedToWriteOutputsError: An output is inside an input or another output, a file, held by another process, or
@@ -63,7 +64,7 @@ def check_outputs(outputs: Mapping[str, Path], inputs: Mapping[str, Path]) -> No
         for other in outputs:
             if other != port:
                 _check_apart(output, {"the other output": outputs[other]})
-        _refuse_occupied(output)
+        _refuse_occupied(output, keeps_result=keeps_results)
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,11 @@ class Output:
 
 @contextmanager
 def open_output(
-    path: Path, *, apart_from: Mapping[str, Path], is_finished: Callable[[], bool] | None = None
+    path: Path,
+    *,
+    apart_from: Mapping[str, Path],
+    is_finished: Callable[[], bool] | None = None,
+    replaced: frozenset[str] | None = None,
 ) -> Iterator[Output]:
     """Open an output directory for this process alone.
 
@@ -105,6 +110,8 @@ def open_output(
         apart_from: The inputs and other outputs that must not contain `path`, by their names in the message, for
             instance "the training dataset".
         is_finished: Whether the complete directory at `path` is the result of this very run.
+        replaced: Names of the entries of an earlier result, which are removed first, and checkpoints with them; None
+            to keep both.
 
     Raises:
         FailedToWriteOutputsError: `path` is inside one of the others, held by another process, a file, cannot be
@@ -117,6 +124,8 @@ def open_output(
         if has_result:
             _remove_leftovers(path)
         else:
+            if replaced is not None:
+                _discard(path, replaced)
             _prepare(path)
         yield Output(path, has_result)
 
@@ -173,6 +182,23 @@ def writing_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
+def refuse_entries(path: Path) -> None:
+    """Refuse a folder with anything in it but what an open output leaves.
+
+    Raises:
+        FailedToWriteOutputsError: There is something else.
+    """
+    occupied = sorted(entry.name for entry in path.iterdir() if entry.name not in OWN_ENTRIES)
+    if occupied:
+        raise FailedToWriteOutputsError(
+            "The output folder is not empty; nothing in it was changed.",
+            where=path,
+            examples=occupied,
+            advice="Name a new or empty folder, or remove what is in this one.",
+            reason="not_empty",
+        )
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write one file so that a reader, or a kill, sees the old content or the new and nothing between.
 
@@ -211,7 +237,15 @@ def _check_apart(output: Path, others: Mapping[str, Path]) -> None:
     """Refuse an output that is, or is inside, one of the other folders, which need not exist."""
     real_output = Path(os.path.realpath(output))  # unlike resolve(), never raises
     for name, other in others.items():
-        if Path(os.path.realpath(other)) in (real_output, *real_output.parents):
+        real_other = Path(os.path.realpath(other))
+        if real_other == real_output:
+            raise FailedToWriteOutputsError(
+                f"The output is the same folder as {name}.",
+                where=output,
+                advice="Name another output folder.",
+                reason="inside_source",
+            )
+        if real_other in real_output.parents:
             raise FailedToWriteOutputsError(
                 f"The output is inside {name}, of which it would become a part.",
                 where=output,
@@ -220,34 +254,24 @@ def _check_apart(output: Path, others: Mapping[str, Path]) -> None:
             )
 
 
-def _refuse_occupied(path: Path) -> None:
-    """Refuse an output folder that another process holds, or with something that no component left there."""
+def _refuse_occupied(path: Path, *, keeps_result: bool) -> None:
+    """Refuse an output folder that another process holds, or with something that this run cannot have left there."""
     _refuse_file(path)
     with writing_errors(path):
         if os.path.lexists(path / LOCK_FILE):
             with ExitStack() as lock:
                 _acquire(lock, path)
-        unfinished = read_unfinished_renames(path / STAGING_FOLDER, _OWN_ENTRIES)
-        if path.exists() and not (path / META_FILE).exists() and not unfinished:
-            _refuse_entries(path)
+        is_complete = (path / META_FILE).exists()
+        unfinished = read_unfinished_renames(path / STAGING_FOLDER, OWN_ENTRIES)
+        is_committing = not is_complete and bool(unfinished)
+        if path.exists() and not is_committing and not (is_complete and keeps_result):
+            refuse_entries(path)
 
 
 def _refuse_file(path: Path) -> None:
     if path.exists() and not path.is_dir():
         raise FailedToWriteOutputsError(
             "The output path is a file, not a folder.", where=path, advice="Name a new or empty folder.", reason="file"
-        )
-
-
-def _refuse_entries(path: Path) -> None:
-    occupied = sorted(entry.name for entry in path.iterdir() if entry.name not in _OWN_ENTRIES)
-    if occupied:
-        raise FailedToWriteOutputsError(
-            "The output folder is not empty; nothing in it was changed.",
-            where=path,
-            examples=occupied,
-            advice="Name a new or empty folder, or remove what is in this one.",
-            reason="not_empty",
         )
 
 
@@ -294,11 +318,23 @@ def _prepare(path: Path) -> None:
     """Remove what a killed run left half written, and try a write."""
     with writing_errors(path):
         _clear_staging(path)
-        _refuse_entries(path)
+        refuse_entries(path)
         probe = path / STAGING_FOLDER
         probe.mkdir()
         (probe / "probe").write_bytes(b"writable")
         _remove(probe)
+
+
+def _discard(path: Path, names: frozenset[str]) -> None:
+    """Remove an earlier result; what a kill leaves of it is removed by the next run, like a commit that it undid."""
+    with writing_errors(path):
+        _clear_staging(path)
+        _remove_leftovers(path)
+        if names:
+            (path / STAGING_FOLDER).mkdir()
+            write_atomically(path / STAGING_FOLDER / COMMIT_FILE, "\n".join(sorted(names)).encode())
+            (path / META_FILE).unlink(missing_ok=True)
+            _clear_staging(path)
 
 
 def _remove_leftovers(path: Path) -> None:
@@ -342,7 +378,7 @@ def _flush_to_disk(files: list[Path]) -> None:
 
 
 def _clear_staging(path: Path) -> None:
-    unfinished = read_unfinished_renames(path / STAGING_FOLDER, _OWN_ENTRIES)
+    unfinished = read_unfinished_renames(path / STAGING_FOLDER, OWN_ENTRIES)
     if not (path / META_FILE).exists():
         for name in unfinished:
             _remove(path / name)

@@ -45,14 +45,24 @@ def read_json(path: Path, max_bytes: int, error: type[DesignerError]) -> Any:
         ValueError: It is not JSON, or is nested too deeply.
     """
     data = read_bounded(path, max_bytes, error)
+    check_document_memory(path, data, error)
+    return parse_json(data)
+
+
+def check_document_memory(path: Path, data: bytes, error: type[DesignerError]) -> None:
+    """Make sure that the machine has memory for what a JSON document or a table becomes in Python.
+
+    Raises:
+        DesignerError: An `error` with the reason "too_large".
+    """
+    num_objects, num_lists = data.count(b"{"), data.count(b"[") + data.count(b"\n")
     check_memory(
-        _json_memory(data),
+        len(data) + _OBJECT_BYTES * num_objects + _LIST_BYTES * num_lists + _ITEM_BYTES * data.count(b","),
         "Reading the file takes",
         where=path,
         advice="Use a machine with more memory, or divide the dataset.",
         error=error,
     )
-    return parse_json(data)
 
 
 def parse_json(data: bytes | str) -> Any:
@@ -121,10 +131,3 @@ class _BoundedLoader(yaml.SafeLoader):
         if anchor is not None:
             self._sizes[anchor] = self._num_nodes - before
         return node
-
-
-def _json_memory(data: bytes) -> int:
-    """About how many bytes the document takes as Python objects, beside the text itself."""
-    return (
-        len(data) + _OBJECT_BYTES * data.count(b"{") + _LIST_BYTES * data.count(b"[") + _ITEM_BYTES * data.count(b",")
-    )

@@ -15,7 +15,6 @@ one class per image. A file without `annotations` (a test split) gives images wi
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from pytorch_designer.directories.sources.folder_names import is_about_images
 from pytorch_designer.directories.sources.image_index import AMBIGUOUS, MISSING, ImageIndex, climbs
 from pytorch_designer.directories.sources.image_rows import UNLABELED, ImageRows, Layout
 from pytorch_designer.errors import InvalidDatasetError
+from pytorch_designer.storage.bounded_documents import check_document_memory, parse_json
 from pytorch_designer.storage.paths import read_bounded
 from pytorch_designer.storage.string_column import StringColumn
 
@@ -133,9 +133,10 @@ def _read_document(path: Path) -> dict[str, Any] | None:
     data = read_bounded(path, MAX_COCO_BYTES, InvalidDatasetError)
     if not _holds(data, _IMAGES) or not (_holds(data, _ANNOTATIONS) or _holds(data, _CATEGORIES)):
         return None
+    check_document_memory(path, data, InvalidDatasetError)
     try:
-        document = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        document = parse_json(data)
+    except ValueError as error:
         raise InvalidDatasetError(
             f"The file looks like COCO annotations and is not valid JSON: {error}", where=path, reason="malformed_coco"
         ) from error

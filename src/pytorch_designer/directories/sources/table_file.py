@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.errors import InvalidDatasetError
+from pytorch_designer.storage.bounded_documents import check_document_memory, parse_json
 from pytorch_designer.storage.paths import read_bounded
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def read_table(path: Path) -> Table | None:
             line is not JSON ("malformed_table").
     """
     data = read_bounded(path, MAX_TABLE_BYTES, InvalidDatasetError)
+    check_document_memory(path, data, InvalidDatasetError)
     text, encoding = decode_text(data)
     kind = path.name.lower().rpartition(".")[2]
     if kind in {"jsonl", "ndjson", "manifest"}:
@@ -73,8 +75,7 @@ def read_table(path: Path) -> Table | None:
     if kind == "json":
         return _read_json(path, text, encoding)
     lines = text.splitlines()
-    while lines and not lines[0].strip():
-        lines.pop(0)
+    lines = lines[next((number for number, line in enumerate(lines) if line.strip()), len(lines)) :]
     if not lines or "\0" in text:
         return None
     if kind in {"txt", "lst"} and not any(delimiter in lines[0] for delimiter in _DELIMITERS):
@@ -142,8 +143,8 @@ def _json_lines(path: Path, text: str) -> list[Any]:
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:
-                objects.append(json.loads(line))
-            except (ValueError, RecursionError) as error:
+                objects.append(parse_json(line))
+            except ValueError as error:
                 raise InvalidDatasetError(
                     f"Line {number} is not valid JSON: {error}", where=path, reason="malformed_table"
                 ) from error
@@ -153,8 +154,8 @@ def _json_lines(path: Path, text: str) -> list[Any]:
 def _read_json(path: Path, text: str, encoding: str) -> Table | None:
     """A list of objects, an object of labels by file, or the latter under `labels`, as FiftyOne has it."""
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
+        document = parse_json(text)
+    except ValueError:
         return None
     if isinstance(document, list):
         is_tool = any(isinstance(item, dict) and isinstance(item.get("annotations"), list) for item in document)

@@ -111,7 +111,7 @@ def try_archive(number: int, folder: Path) -> Outcome:
 def try_directory(number: int, folder: Path) -> Outcome:
     """Open a typed directory of which one file is damaged."""
     dice = np.random.default_rng([number, _SEED + 1])
-    kind = ("images", "coco", "transformations", "scores")[number % 4]
+    kind = ("images", "coco", "table", "transformations", "scores")[number % 5]
     return _try_with_one_file_damaged(kind, dice, folder)
 
 

@@ -68,6 +68,7 @@ READ_FILES = [
     ("images", "_schema.json"),
     ("images", "images.lst"),
     ("coco", "labels.json"),
+    ("table", "labels.csv"),
     ("transformations", "_meta.yaml"),
     ("transformations", "_transforms.json"),
     ("scores", "_meta.yaml"),
@@ -90,7 +91,7 @@ def test_what_is_no_regular_file_is_refused_by_name(
     (folder / file).unlink()
     put(folder / file)
     with time_limit():
-        if kind == "coco" and put is put_folder:  # then there is no list of labels
+        if kind in {"coco", "table"} and put is put_folder:  # then there is no list of labels
             assert open_directory(folder).labels is None
             return
         with pytest.raises(DesignerError) as caught:

@@ -80,9 +80,18 @@ def write_model(folder: Path) -> Path:
     return folder
 
 
+def write_table(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "1.png").write_bytes(PNG)
+    (folder / "2.png").write_bytes(PNG)
+    (folder / "labels.csv").write_text("image,label\n1.png,cat\n2.png,dog\n")
+    return folder
+
+
 WRITERS: dict[str, tuple[Callable[[Path], Path], Callable[[Path], Any]]] = {
     "images": (write_image_directory, open_image_directory),
     "coco": (write_coco, open_image_directory),
+    "table": (write_table, open_image_directory),
     "transformations": (write_transformations, open_transformation_directory),
     "scores": (write_scores, open_scored_dataset),
     "model": (write_model, lambda path: load_model(open_trained_model_directory(path))),

@@ -33,18 +33,7 @@ _END_OF_ZIP = b"PK\x05\x06"
 _END_OF_ZIP_BYTES = 22
 _MAX_PICKLE_BYTES = 4 << 20  # the names and shapes of some thousand tensors take a tenth
 _NAMING_OPCODES = frozenset({"GLOBAL", "STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4"})
-_TENSOR_NAMES = frozenset(
-    {
-        "collections OrderedDict",
-        "torch Size",
-        "torch._utils _rebuild_tensor",
-        "torch._utils _rebuild_tensor_v2",
-        "torch._utils _rebuild_parameter",
-        "torch.nn.parameter Parameter",
-        "torch.storage UntypedStorage",
-    }
-)
-_STORAGE_NAME = re.compile(r"torch \w{1,20}Storage")
+_TENSOR_NAME = re.compile(r"torch(\.\w+)* \w+|collections OrderedDict")  # of which torch knows the harmless ones
 # What weight files hold beside the numbers, rounded up: names, shapes, alignment.
 _HEADER_BYTES = 1 << 20
 _HEADER_BYTES_PER_TENSOR = 1 << 10
@@ -250,7 +239,7 @@ def _check_names(stream: BinaryIO, *, is_zip: bool) -> None:
         pickles = [io.BytesIO(stream.read(_MAX_PICKLE_BYTES))] * 5
     for pickled in pickles:
         for opcode, argument, _ in pickletools.genops(pickled):
-            is_known = opcode.name == "GLOBAL" and (argument in _TENSOR_NAMES or _STORAGE_NAME.fullmatch(str(argument)))
+            is_known = opcode.name == "GLOBAL" and _TENSOR_NAME.fullmatch(str(argument)) is not None
             if opcode.name in _NAMING_OPCODES and not is_known:
                 raise pickle.UnpicklingError(f"it names {shorten(str(argument), 60)}, which is not part of a tensor")
     stream.seek(0)

@@ -54,8 +54,9 @@ def decode_json(path: Path, data: bytes, error: type[DesignerError]) -> Any:
         DesignerError: An `error` with the reason "too_large": more than the machine has memory for.
         ValueError: It is not JSON, or is nested too deeply.
     """
+    num_objects, num_lists = data.count(b"{"), data.count(b"[") + data.count(b"\n")
     check_memory(
-        _json_memory(data),
+        len(data) + _OBJECT_BYTES * num_objects + _LIST_BYTES * num_lists + _ITEM_BYTES * data.count(b","),
         "Reading the file takes",
         where=path,
         advice="Use a machine with more memory, or divide the dataset.",
@@ -130,10 +131,3 @@ class _BoundedLoader(yaml.SafeLoader):
         if anchor is not None:
             self._sizes[anchor] = self._num_nodes - before
         return node
-
-
-def _json_memory(data: bytes) -> int:
-    """About how many bytes the document takes as Python objects, beside the text itself."""
-    return (
-        len(data) + _OBJECT_BYTES * data.count(b"{") + _LIST_BYTES * data.count(b"[") + _ITEM_BYTES * data.count(b",")
-    )

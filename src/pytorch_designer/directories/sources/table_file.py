@@ -150,11 +150,10 @@ def _json_lines(path: Path, text: str) -> list[Any]:
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:
-                objects.append(json.loads(line))
-            except (ValueError, RecursionError) as error:
-                what = f" ({error.msg}, character {error.pos})" if isinstance(error, json.JSONDecodeError) else ""
+                objects.append(parse_json(line))
+            except ValueError as error:
                 raise InvalidDatasetError(
-                    f"Line {number} is not valid JSON{what}.",
+                    f"Line {number} is not valid JSON ({error}).",
                     where=path,
                     advice="Correct the line, or remove the file if it has nothing to do with the images.",
                     reason="malformed_table",

@@ -6,13 +6,13 @@ OUTPUT/report/run.json       parameters, fingerprint, ...; see `training_report`
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.directories.meta import read_meta
 from pytorch_designer.directories.model_directory import LABEL_MAP_FILE, MODEL_DIRECTORY, WEIGHTS_FILE
 from pytorch_designer.directories.model_spec import MODEL_SPEC_FILE
 from pytorch_designer.errors import FailedToWriteOutputsError
+from pytorch_designer.storage.bounded_documents import read_json
 from pytorch_designer.storage.output import META_FILE, OWN_ENTRIES, refuse_entries
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ REPORT_FOLDER = "report"
 RUN_FILE = "run.json"
 NEXT_STEPS_FILE = "NEXT_STEPS.md"
 TEST_FOLDER = "test"
+_MAX_RECORD_BYTES = 1 << 30  # the confusion matrix of 20,000 classes
 _MLFLOW_FILES = ("MLmodel", "requirements.txt", "conda.yaml", "python_env.yaml")
 _MODEL_FILES = (META_FILE, MODEL_SPEC_FILE, WEIGHTS_FILE, LABEL_MAP_FILE)
 _ENTRIES = frozenset((*_MODEL_FILES, *_MLFLOW_FILES, REPORT_FOLDER, NEXT_STEPS_FILE, TEST_FOLDER))
@@ -31,8 +32,8 @@ _ENTRIES = frozenset((*_MODEL_FILES, *_MLFLOW_FILES, REPORT_FOLDER, NEXT_STEPS_F
 def recorded_run(output: Path) -> dict[str, Any]:
     """The record of the run whose result is in the folder; empty where there is none."""
     try:
-        run = json.loads((output / REPORT_FOLDER / RUN_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        run = read_json(output / REPORT_FOLDER / RUN_FILE, _MAX_RECORD_BYTES, FailedToWriteOutputsError)
+    except (FailedToWriteOutputsError, ValueError):
         return {}
     return run if isinstance(run, dict) else {}
 

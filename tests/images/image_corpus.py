@@ -114,7 +114,7 @@ def bmp_header(width: int, height: int, bits: int, *, compression: int = 0) -> b
 
 
 def tiff(
-    samples: NDArray[np.uint16],
+    samples: NDArray[Any],
     bits: int,
     *,
     order: str = "<",

@@ -17,7 +17,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -36,10 +36,10 @@ from pytorch_designer.images.decoding.memory_budget import (
 from pytorch_designer.images.decoding.orientation import UPRIGHT, orientation_in
 from pytorch_designer.images.decoding.pillow_reader import (
     has_16_bit_colors,
-    named_errors,
-    opened,
+    read_with_pillow,
     refuse_implausible,
     tiff_tags,
+    with_named_errors,
 )
 from pytorch_designer.images.header import parse_jpeg_header, parse_webp_size, sniff_format
 from pytorch_designer.images.reading import read_file, read_start
@@ -47,10 +47,12 @@ from pytorch_designer.settings import settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from numpy.typing import NDArray
     from PIL import Image
+    from PIL.ImageFile import ImageFile
 
     from pytorch_designer.images.header import ImageFormat, JpegHeader
 
@@ -69,6 +71,7 @@ _HUFFMAN_MARKERS = frozenset([0xC0, 0xC1, 0xC2])
 _PROGRESSIVE = 0xC2
 _PIXELS_PER_JPEG_BYTE = 512  # a block of 64 pixels takes at least one bit
 _SEQUENTIAL_BYTES_PER_PIXEL = 4  # RGB; libjpeg keeps a few rows
+_NOT_COUNTED = nullcontext()
 _TRANSPARENT_MODES = frozenset(["RGBA", "RGBa", "LA", "La", "PA"])
 _ONE_IMAGE_FORMATS = frozenset(["JPEG", "PNG", "BMP"])
 
@@ -207,19 +210,21 @@ def _pixels_with_pillow(
 def _load_with_pillow(
     name: ImageFormat, content: bytearray, max_pixels: int, to_rgb: ToRgb
 ) -> tuple[NDArray[np.uint8], int]:
-    with opened(name, content) as image:
-        _check_size(image.width, image.height, max_pixels)
+    def load(image: ImageFile) -> tuple[NDArray[np.uint8], int]:
+        width, height = image.size
+        _check_size(width, height, max_pixels)
         refuse_implausible(name, content, image)
         is_reduced = has_16_bit_colors(image)
-        with _room_for(image.width, image.height, BYTES_PER_PIXEL):
+        with _room_for(width, height, BYTES_PER_PIXEL):
             image.load()
             pixels = to_rgb(image, is_reduced)
         return pixels, _pillow_orientation(name, content, image)
 
+    return read_with_pillow(name, content, load)
+
 
 def _packed_tiff(content: bytearray) -> PackedTiff | None:
-    with named_errors("TIFF", content):
-        return packed_tiff(content, tiff_tags(content))
+    return with_named_errors("TIFF", content, lambda: packed_tiff(content, tiff_tags(content)))
 
 
 def _to_rgb(image: Image.Image, is_reduced: bool, remark: Remark | None = None) -> NDArray[np.uint8]:
@@ -292,8 +297,11 @@ def _upright_size(content: bytearray) -> tuple[int, int]:
         return _turned(header.height, header.width, header.orientation)
     if name == "TIFF" and (packed := _packed_tiff(content)) is not None:
         return _turned(packed.height, packed.width, packed.orientation)
-    with opened(name, content) as image:
+
+    def size(image: ImageFile) -> tuple[int, int]:
         return _turned(image.height, image.width, _pillow_orientation(name, content, image))
+
+    return read_with_pillow(name, content, size)
 
 
 def _turned(height: int, width: int, orientation: int) -> tuple[int, int]:
@@ -307,17 +315,18 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
         )
 
 
-@contextmanager
-def _room_for(width: int, height: int, bytes_per_pixel: int) -> Iterator[None]:
-    """Memory for decoding an image, from the budget that all threads share.
+def _room_for(width: int, height: int, bytes_per_pixel: int) -> AbstractContextManager[object]:
+    """Context that holds the memory for decoding an image, from the budget that all threads share.
 
     Raises:
         UndecodableImageError: The image is large, and there is too little.
     """
     num_bytes = width * height * bytes_per_pixel
-    if not is_counted(num_bytes):
-        yield
-        return
+    return _counted_room(width, height, num_bytes) if is_counted(num_bytes) else _NOT_COUNTED
+
+
+@contextmanager
+def _counted_room(width: int, height: int, num_bytes: int) -> Iterator[None]:
     refusal = refusal_for_memory(num_bytes)
     if refusal is not None:
         raise UndecodableImageError(f"too large for this machine: {width}x{height} pixels; {refusal}")

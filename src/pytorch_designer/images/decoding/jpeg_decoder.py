@@ -2,7 +2,7 @@
 
 All three are libjpeg-turbo and give the same pixels. The first two need no lock of Python's and no copy of the pixels;
 torchvision's is deprecated since 0.29, and torchcodec's takes its place. Torchcodec turns images by their Exif
-orientation: it gets files whose Exif block is hidden, so that orientation is handled in one place.
+orientation: it gets files whose Exif segment has another name, so that orientation is handled in one place.
 
 libjpeg fills what is missing from a file with grey, prints a warning and reports success. Where the file ends early it
 is refused by every decoder. Where an end marker follows, as after a repair, the warning tells (`DecoderMessages`).
@@ -31,19 +31,18 @@ from pytorch_designer.images.decoding.decoder_messages import DecoderMessages, c
 from pytorch_designer.system.out_of_memory import is_out_of_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _log = logging.getLogger(__name__)
 
 _RGB_MODE = 3  # torchvision.io.ImageReadMode.RGB
-_EXIF, _HIDDEN_EXIF = b"Exif\x00\x00", b"exif\x00\x00"
 _NO_MEMORY = "Insufficient memory"  # as libjpeg says it
 # Of libjpeg's messages about odd files, these say that pixels were made up.
 _DAMAGE = ("premature end", "Premature end", "bad Huffman code", "bad arithmetic code", "instead of RST")
 _UNSUPPORTED = ("nsupported", "not supported", "Sorry")
 _GREY = (127, 128, 63, 64)  # a block without coefficients, inverted or not; in CMYK, ink times black
 _START_OF_SCAN = b"\xff\xda"
-_END_OF_IMAGE = 0xD9
+_END_OF_IMAGE, _SCAN, _APP1, _APP5 = 0xD9, 0xDA, 0xE1, 0xE5
 _STANDALONE = frozenset([0x01, *range(0xD0, 0xD9)])
 _MARKER = re.compile(rb"\xff+([^\x00\xff])")
 _FILLER = np.random.default_rng(0).integers(0, 255, 1024, dtype=np.uint8).tobytes()  # without 255: no markers
@@ -152,15 +151,28 @@ def _with_filler(content: bytearray) -> bytearray:
 
 def _end_of_image(content: bytearray) -> int:
     """Where the end marker of the image is; the end of the file where there is none."""
+    return next((place - 1 for marker, place in _markers(content) if marker == _END_OF_IMAGE), len(content))
+
+
+def _markers(content: bytearray) -> Iterator[tuple[int, int]]:
+    """The markers of the image, each with the place of its second byte; not those of a thumbnail in its metadata."""
     position = 2
     while (found := _MARKER.search(content, position)) is not None:
-        marker = found[1][0]
-        if marker == _END_OF_IMAGE:
-            return found.start()
-        position = found.end()
+        marker, position = found[1][0], found.end()
+        yield marker, position - 1
         if marker not in _STANDALONE:
             position += int.from_bytes(content[position : position + 2], "big")
-    return len(content)
+
+
+def _without_exif(content: bytearray) -> bytearray:
+    """A copy in which no segment is one that could hold Exif: torchcodec takes any APP1 for that, whatever its name."""
+    changed = bytearray(content)
+    for marker, place in _markers(content):
+        if marker == _APP1:
+            changed[place] = _APP5
+        elif marker == _SCAN:
+            break
+    return changed
 
 
 def _as_pixels(image: torch.Tensor) -> np.ndarray:
@@ -186,10 +198,8 @@ def _of_torchcodec() -> JpegDecoder | None:
         return None
 
     def as_stored(data: torch.Tensor) -> torch.Tensor:
-        content = bytearray(data.numpy().data)
-        if _EXIF in content:
-            data = torch.frombuffer(content.replace(_EXIF, _HIDDEN_EXIF), dtype=torch.uint8)
-        image: torch.Tensor = decode(data, mode="RGB")
+        content = _without_exif(bytearray(data.numpy().data))
+        image: torch.Tensor = decode(torch.frombuffer(content, dtype=torch.uint8), mode="RGB")
         return image
 
     return JpegDecoder(f"torchcodec {version('torchcodec')}", as_stored)

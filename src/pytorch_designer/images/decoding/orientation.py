@@ -27,6 +27,7 @@ _SHORT = 3
 _IN_XMP = re.compile(rb"""tiff:Orientation\s*(?:=\s*["']|>)\s*([1-8])\b""")
 _EXIF_PROFILES = ("Raw profile type exif", "Raw profile type APP1")
 _XMP_KEYS = ("XML:com.adobe.xmp", "xmp", "Raw profile type xmp", "Raw profile type APP1")
+_KEYS = frozenset(["exif", *_EXIF_PROFILES, *_XMP_KEYS])
 
 
 def orientation_of(exif: bytes | bytearray, xmp: bytes | bytearray = b"") -> int:
@@ -43,6 +44,8 @@ def orientation_of(exif: bytes | bytearray, xmp: bytes | bytearray = b"") -> int
 
 def orientation_in(info: Mapping[str | tuple[int, int], object]) -> int:
     """The orientation in what Pillow tells about an image (`Image.info`), 1 to 8."""
+    if _KEYS.isdisjoint(info):
+        return UPRIGHT
     exif = info.get("exif")
     if not isinstance(exif, bytes):
         exif = next(filter(None, map(_raw_profile, map(info.get, _EXIF_PROFILES))), b"")

@@ -12,9 +12,8 @@ import re
 import struct
 import warnings
 import zlib
-from contextlib import contextmanager
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from PIL import (
     BmpImagePlugin,
@@ -31,12 +30,14 @@ from pytorch_designer.images.bad_files import UndecodableImageError
 from pytorch_designer.images.decoding.decoder_messages import DecoderMessages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from PIL.ImageFile import ImageFile
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
     from pytorch_designer.images.header import ImageFormat
+
+T = TypeVar("T")
 
 _READERS: dict[ImageFormat, type[ImageFile]] = {
     "JPEG": JpegImagePlugin.JpegImageFile,
@@ -74,33 +75,39 @@ _DEFLATE_RATIO = 1032
 _SAMPLE_FORMATS = {1: "integers", 2: "integers with a sign", 3: "floating point numbers", 5: "complex", 6: "complex"}
 
 
-@contextmanager
-def opened(name: ImageFormat, content: bytearray) -> Iterator[ImageFile]:
-    """The image of a file, not loaded yet; within the context, Pillow's errors are named.
+def read_with_pillow(name: ImageFormat, content: bytearray, use: Callable[[ImageFile], T]) -> T:
+    """What `use` makes of the image of a file, which is not loaded yet; errors of Pillow are named.
 
     Raises:
         UndecodableImageError: The file is damaged, or of a kind that is not read.
     """
     reader = _reader(name)
-    with named_errors(name, content), reader(io.BytesIO(content)) as image:
-        yield image
+
+    def read() -> T:
+        with reader(io.BytesIO(content)) as image:
+            return use(image)
+
+    return with_named_errors(name, content, read)
 
 
-@contextmanager
-def named_errors(name: ImageFormat, content: bytearray) -> Iterator[None]:
-    """Context in which Pillow's errors are named, with what the libraries below it print.
+def with_named_errors(name: ImageFormat, content: bytearray, read: Callable[[], T]) -> T:
+    """What `read` returns; errors of Pillow are named, by what the libraries below it print where they do.
 
     Raises:
         UndecodableImageError: The file is damaged, or of a kind that is not read.
     """
+    # Functions and not contexts: most of the time of a small PNG is overhead.
     _silence_pillow()
-    with DecoderMessages() as messages:
-        try:
-            yield
-        except UndecodableImageError:
-            raise
-        except _PILLOW_ERRORS as error:
-            raise UndecodableImageError(_reason(name, content, error, messages.lines)) from error
+    messages = DecoderMessages()
+    try:
+        if name != "TIFF":  # no other library prints
+            return read()
+        with messages:
+            return read()
+    except UndecodableImageError:
+        raise
+    except _PILLOW_ERRORS as error:
+        raise UndecodableImageError(_reason(name, content, error, messages.lines)) from error
 
 
 def refuse_implausible(name: ImageFormat, content: bytearray, image: ImageFile) -> None:
@@ -121,11 +128,11 @@ def refuse_implausible(name: ImageFormat, content: bytearray, image: ImageFile) 
 
 def has_16_bit_colors(image: ImageFile) -> bool:
     """Whether loading will reduce the samples of this image, which is not loaded yet, from 16 bits to 8."""
-    return bool(image.tile) and image.mode in {"RGB", "RGBA"} and ";16" in str(image.tile[0][3])
+    return image.mode in {"RGB", "RGBA"} and bool(image.tile) and ";16" in str(image.tile[0][3])
 
 
 def tiff_tags(content: bytearray) -> ImageFileDirectory_v2:
-    """The tags of the first image of a TIFF file; its errors are those of `opened`."""
+    """The tags of the first image of a TIFF file; its errors are Pillow's."""
     header = bytes(content[: 16 if _BIG_TIFF in content[2:4] else 8])
     directory = TiffImagePlugin.ImageFileDirectory_v2(header)
     stream = io.BytesIO(content)

@@ -289,7 +289,7 @@ class ReuseCache:
         if self._is_private or not self.folder.exists() or FolderKind.CACHE.marks(self.folder):
             return
         foreign = foreign_entries(self.folder)
-        if foreign:
+        if foreign and not FolderKind.CACHE.marks(self.folder):  # another program may have marked it meanwhile
             raise FailedToWriteOutputsError(
                 "The folder for kept results is not empty and not a cache of results; nothing in it was changed.",
                 where=self.folder,

@@ -13,6 +13,7 @@ _HIDDEN = "***"
 # C0 and C1 controls but for tab and line feed, marks that reverse the reading direction, line separators, and halves of
 # surrogate pairs, with which Python stands for bytes that are not UTF-8.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _LINE_CONTROLS = re.compile("[\t\n]")
 _TERMINAL_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
 
@@ -77,6 +78,11 @@ def redacted(text: str) -> str:
     for pattern, replacement in _FORMS:
         text = pattern.sub(replacement, text)
     return text
+
+
+def spreadsheet_text(text: str) -> str:
+    """`text` for a cell of a CSV file for people: what a spreadsheet would take for a formula begins with a `'`."""
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
 def _written(match: re.Match[str]) -> str:

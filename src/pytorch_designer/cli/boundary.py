@@ -12,18 +12,20 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from pytorch_designer.errors import DesignerError, InterruptedRunError, ModuleOutOfMemoryError
+from pytorch_designer.errors import DesignerError, InterruptedRunError
 from pytorch_designer.settings import Settings, settings
 from pytorch_designer.shown_text import printable, redacted
+from pytorch_designer.system.out_of_memory import is_out_of_memory, out_of_memory_error
 from pytorch_designer.system.stop_requests import SignalInterrupt, interrupted_by_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from pytorch_designer.errors import ModuleOutOfMemoryError
+
 EXIT_FAILURE = 1
 _SIGNAL_BASE = 128
-_SIGINT = 2
 
 
 def run_guarded(action: Callable[[], int | None]) -> int:
@@ -39,26 +41,25 @@ def run_guarded(action: Callable[[], int | None]) -> int:
         _remove_stale_error_info()
         with interrupted_by_signals():
             return action() or 0
-    except SignalInterrupt as interrupt:
-        print(f"Interrupted by {signal.Signals(interrupt.signal_number).name}.", file=sys.stderr, flush=True)
-        return _SIGNAL_BASE + interrupt.signal_number
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        return _SIGNAL_BASE + _SIGINT
+    except KeyboardInterrupt as interrupt:
+        number = interrupt.signal_number if isinstance(interrupt, SignalInterrupt) else signal.SIGINT
+        cause = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
+        print(f"Interrupted{cause}.", file=sys.stderr, flush=True)
+        return _SIGNAL_BASE + number
     except InterruptedRunError as error:
         return _report(error, exit_code=_SIGNAL_BASE + error.signal_number)
     except DesignerError as error:
         return _report(error, exit_code=EXIT_FAILURE)
-    except MemoryError as error:
-        return _report(_out_of_memory(error), exit_code=EXIT_FAILURE)
     except Exception as error:  # noqa: BLE001 (the boundary: a bug keeps its traceback and is reported like an error)
+        if is_out_of_memory(error):
+            return _report(_out_of_memory(error), exit_code=EXIT_FAILURE)
         print(_traceback(error), file=sys.stderr, end="", flush=True)
         _write_error_info(_unexpected(error))
         return EXIT_FAILURE
 
 
-def _out_of_memory(error: MemoryError) -> ModuleOutOfMemoryError:
-    named = ModuleOutOfMemoryError("The machine has too little free memory for this run.")
+def _out_of_memory(error: Exception) -> ModuleOutOfMemoryError:
+    named = out_of_memory_error("This process has too little free memory for this run.")
     named.__cause__ = error
     return named
 

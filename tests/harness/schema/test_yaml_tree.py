@@ -111,3 +111,9 @@ def test_keys_that_are_not_text_are_told_apart() -> None:
 
 def test_an_empty_document_is_null() -> None:
     assert root_of("# nothing\n").plain is None
+
+
+def test_a_python_program_is_called_one(tmp_path: Path) -> None:
+    (tmp_path / "pipeline.py").write_text('"""A pipeline."""\n')
+    with pytest.raises(InvalidSpecError, match="This is a Python program, not a YAML file"):
+        read_yaml(tmp_path / "pipeline.py")

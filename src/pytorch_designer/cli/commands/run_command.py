@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytorch_designer.addresses import local_path
+from pytorch_designer.cli.command_parser import CommandParser
 from pytorch_designer.harness.fault_injection.injected_faults import parse_faults
 from pytorch_designer.harness.job.job_run import GRACE_SECONDS, JobRequest, run_job
 from pytorch_designer.harness.job.leftover_processes import adopted_orphans
@@ -38,15 +40,14 @@ _MAX_NAME = 60
 
 def run_command_parser(program: str) -> argparse.ArgumentParser:
     """The options of `run`."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=f"{program} run",
         description="Runs a command component or a pipeline on this machine, as Azure ML would: a copy of the code as "
         "working directory, inputs, outputs, variables and logs. The exit code is that of the component; 1 where a "
         "node of a pipeline failed.",
         epilog="A component's environment is not built: its `python` is the one that runs this program.",
-        allow_abbrev=False,
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="YAML file of a component or pipeline")
+    parser.add_argument("file", type=local_path, metavar="FILE", help="YAML file of a component or pipeline")
     for option, metavar, meaning in (
         ("--input", "NAME=PATH", "folder or file of an input port"),
         ("--param", "NAME=VALUE", "value of a parameter; those left out have their defaults"),
@@ -55,7 +56,10 @@ def run_command_parser(program: str) -> argparse.ArgumentParser:
     ):
         parser.add_argument(option, action="append", default=[], type=_assignment, metavar=metavar, help=meaning)
     parser.add_argument(
-        "--run-folder", type=Path, metavar="DIR", help="logs, ./outputs and run.json; default: a new folder in ./runs"
+        "--run-folder",
+        type=local_path,
+        metavar="DIR",
+        help="logs, ./outputs and run.json; default: a new folder in ./runs",
     )
     parser.add_argument(
         "--experiment", metavar="NAME", help=f"MLflow experiment; default: the pipeline's, or {DEFAULT_EXPERIMENT}"
@@ -89,7 +93,7 @@ def run_command_parser(program: str) -> argparse.ArgumentParser:
     )
     pipelines = parser.add_argument_group("pipelines only")
     pipelines.add_argument(
-        "--assets", type=Path, metavar="FILE", help="YAML file that says where registered components and data are"
+        "--assets", type=local_path, metavar="FILE", help="YAML file that says where registered components and data are"
     )
     pipelines.add_argument(
         "--max-parallel", type=_count, metavar="N", help="most processes at a time; default: the number of cores"
@@ -136,7 +140,9 @@ def _job_request(parser: argparse.ArgumentParser, options: argparse.Namespace, s
     return JobRequest(
         spec=spec,
         inputs=inputs,
-        outputs={name: Path(path) for name, path in _unique(parser, "--output", options.output).items()},
+        outputs={
+            name: local_path(path, name=name) for name, path in _unique(parser, "--output", options.output).items()
+        },
         run_folder=options.run_folder or _new_run_folder(spec.name),
         environment_variables=_unique(parser, "--env", options.env),
         store=None if options.no_mlflow else open_run_store(Path(DATABASE_FILE), experiment),
@@ -156,7 +162,9 @@ def _pipeline_options(parser: argparse.ArgumentParser, options: argparse.Namespa
         parser.error("--env is for components; a node of a pipeline has its environment_variables")
     return PipelineCommandOptions(
         inputs=_unique(parser, "--input and --param", [*options.input, *options.param]),
-        outputs={name: Path(path) for name, path in _unique(parser, "--output", options.output).items()},
+        outputs={
+            name: local_path(path, name=name) for name, path in _unique(parser, "--output", options.output).items()
+        },
         run_folder=options.run_folder or _new_run_folder(options.file.stem),
         assets=options.assets,
         experiment=options.experiment,

@@ -134,4 +134,4 @@ def _adopts(is_on: bool) -> bool:
         return False
     import ctypes
 
-    return ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, int(is_on), 0, 0, 0) == 0
+    return bool(ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, int(is_on), 0, 0, 0) == 0)

@@ -236,6 +236,11 @@ def read_yaml(path: Path) -> YamlDocument:
     special = special_kind(path)
     if special is not None:
         raise place.error(f"This is {special}, not a YAML file.", "Name a regular file.")
+    if path.suffix == ".py":
+        raise place.error(
+            "This is a Python program, not a YAML file.",
+            "Start it with Python. How a program runs its pipeline on this machine: `run_pipeline` in docs/harness.md.",
+        )
     try:
         num_bytes = path.stat().st_size
         if num_bytes > _MAX_BYTES:

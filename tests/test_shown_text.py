@@ -107,8 +107,8 @@ def test_what_follows_a_secret_stays() -> None:
 
 def test_long_texts_take_no_time() -> None:
     started = time.monotonic()
-    for text in ("a" * 100_000, "a." * 50_000, "://" * 30_000, "token " * 20_000, '"' * 50_000):
-        redacted(text)
+    for text in ("a", "a.", "://", "token ", "token=", "a://b:", '"', "eyJ", "<token>", "-----BEGIN PRIVATE KEY-----"):
+        redacted(text * (20_000 // len(text)))
     assert time.monotonic() - started < 20
 
 

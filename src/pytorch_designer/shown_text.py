@@ -18,7 +18,7 @@ _LINE_CONTROLS = re.compile("[\t\n]")
 _TERMINAL_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
 
 _NAME = (
-    r"[\w.-]{0,60}(?:secret|passw(?:or)?d|passphrase|(?<![a-z])pwd|(?<![a-z])pat|token|credentials?json"
+    r"(?:secret|passw(?:or)?d|passphrase|(?<![a-z])pwd|(?<![a-z])pat|token|credentials?json"
     r"|(?:api|account|access|subscription|shared|storage|private|signing|master|encryption|instrumentation)[_-]?key"
     r"|signature|authorization|cookie)"
 )
@@ -29,19 +29,19 @@ _FORMS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     for pattern, replacement in (
         (r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", rf"\1{_HIDDEN}"),
         # user:password@ and token@ in an address. A password may hold a slash; a port, which looks alike, may not.
-        (r"(?<=://)[^\s/'\"<>@:]*:(?!\d+(?:[/?#]|$))[^\s'\"<>]*@", f"{_HIDDEN}@"),
-        (r"(?<=://)[^\s/'\"<>]+@", f"{_HIDDEN}@"),
+        (r"(?<=://)[^\s/'\"<>@:]{0,200}:(?!\d+(?:[/?#]|$))[^\s'\"<>]{0,400}@", f"{_HIDDEN}@"),
+        (r"(?<=://)[^\s/'\"<>]{1,400}@", f"{_HIDDEN}@"),
         # "name": "value", 'name': 'value', name = "value", ("name", "value")
-        (rf"(\b{_NAME}(?:{_QUOTE})?\s*(?:=>|[:=]|%3[AD])\s*b?){_QUOTED}", rf"\1{_HIDDEN}"),
-        (rf"({_QUOTE}{_NAME}{_QUOTE}\s*,\s*b?){_QUOTED}", rf"\1{_HIDDEN}"),
-        (rf"(<({_NAME})>)[^<]*", rf"\1{_HIDDEN}"),
-        (rf"((?:^|\s)--?{_NAME}\s+)(?!-)\S+", rf"\1{_HIDDEN}"),
+        (rf"({_NAME}(?:{_QUOTE})?\s*(?:=>|[:=]|%3[AD])\s*b?){_QUOTED}", rf"\1{_HIDDEN}"),
+        (rf"({_NAME}{_QUOTE}\s*,\s*b?){_QUOTED}", rf"\1{_HIDDEN}"),
+        (rf"({_NAME}>)[^<]+(?=</)", rf"\1{_HIDDEN}"),
+        (rf"(--?[\w-]{{0,40}}{_NAME}\s+)(?!-)\S+", rf"\1{_HIDDEN}"),
         (r"\b((?:proxy-)?authorization\s*[:=]\s*)[^\n\"',}]+", rf"\1{_HIDDEN}"),
         (r"\b((?:set-)?cookie\s*:\s*)[^\n\"']+", rf"\1{_HIDDEN}"),
         # name=value in queries, forms and connection strings; name: value in YAML and headers
-        (rf"(\b{_NAME}(?:{_QUOTE})?(?:=|%3D))(?<!pwd=)[^\s&;,'\"<>)\]}}]+", rf"\1{_HIDDEN}"),
-        (rf"(\b{_NAME}(?:{_QUOTE})?\s*[:=]\s+)[^\s,;}}\]][^\n,;}}\]]*", rf"\1{_HIDDEN}"),
-        (rf"(\b{_NAME}(?:{_QUOTE})?:)(?![\s/\\])[^\s,;}}\]'\"]+", rf"\1{_HIDDEN}"),
+        (rf"({_NAME}(?:{_QUOTE})?(?:=|%3D))(?<!pwd=)[^\s&;,'\"<>)\]}}]+", rf"\1{_HIDDEN}"),
+        (rf"({_NAME}(?:{_QUOTE})?\s*[:=]\s+)[^\s,;}}\]][^\n,;}}\]]*", rf"\1{_HIDDEN}"),
+        (rf"({_NAME}(?:{_QUOTE})?:)(?![\s/\\])[^\s,;}}\]'\"]+", rf"\1{_HIDDEN}"),
         (r"(\bpwd=)(?!/)[^\s&;,'\"<>)\]}]+", rf"\1{_HIDDEN}"),  # PWD=/folder is a shell's working directory
         (r"((?:\b|%26|%3F)sig(?:=|%3D)|[?&](?:se|st|skoid|sktid|code|key)=)[^&\s\"'<>;]+", rf"\1{_HIDDEN}"),
         (r"\b(bearer\s+)[\w.~+/=-]{6,}", rf"\1{_HIDDEN}"),

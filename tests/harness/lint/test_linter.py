@@ -82,12 +82,17 @@ def test_windows_line_ends_and_byte_order_mark_do_not_move_findings(folder: Path
     ]
 
 
-def test_anchors_merges_and_circles_are_followed_once(folder: Path) -> None:
+def test_anchors_and_merges_are_followed_once(folder: Path) -> None:
     text = COMPONENT.replace("  rate:\n    type: number\n", "  rate: &rate\n    type: number\n").replace(
         "  shuffle:\n    type: boolean\n    default: true\n", "  shuffle:\n    <<: *rate\n    default: 0.25\n"
     )
-    (folder / "component.yaml").write_text(text + "x: &x {again: *x}\n", encoding="utf-8")
+    (folder / "component.yaml").write_text(text + "x: {y: &y {}, again: [*y, *y]}\n", encoding="utf-8")
     assert [f.kind for f in lint([folder / "component.yaml"]).findings] == ["unknown-key"]
+
+
+def test_an_alias_in_a_circle_is_an_error(folder: Path) -> None:
+    (folder / "component.yaml").write_text(COMPONENT + "x: &x {again: *x}\n", encoding="utf-8")
+    assert [f.kind for f in lint([folder / "component.yaml"]).findings] == ["yaml-syntax"]
 
 
 def test_exit_code_is_1_for_errors_and_0_for_warnings(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -98,7 +98,7 @@ def test_wrong_usage_is_refused(pipeline: Path, arguments: list[str]) -> None:
     done = _run("run", pipeline, *arguments)
 
     assert done.returncode == 2
-    assert "usage: pytorch-designer run" in done.stderr
+    assert done.stderr.startswith("pytorch-designer run: ")
 
 
 def test_options_of_pipelines_are_refused_for_a_component(tmp_path: Path) -> None:
@@ -174,4 +174,4 @@ def test_an_edited_result_is_named_and_the_node_runs(tmp_path: Path, pipeline: P
     assert done.stdout.count("A kept result is damaged") == 1
     assert "1 completed" in done.stdout
     assert text_of(tmp_path / "out" / "a") == "text\nw\n"
-    assert "1 results" in _run("cache", "list").stdout
+    assert _run("cache", "list").stdout.startswith("1 result, ")

@@ -17,7 +17,8 @@ import pytest
 from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.harness.job.job_run import JobResult
 from pytorch_designer.harness.reuse import reuse_cache
-from pytorch_designer.harness.reuse.reuse_cache import Entry, ReuseCache, open_cache
+from pytorch_designer.harness.reuse.cache_entry import Entry
+from pytorch_designer.harness.reuse.reuse_cache import ReuseCache, open_cache
 from tests.harness.pipeline_files import make_folder, text_of
 
 KEY = "0" * 64
@@ -115,12 +116,11 @@ def test_a_crash_while_storing_leaves_nothing_that_is_found(tmp_path: Path, cach
     result = _result(tmp_path / "job", a="1", b="2")
     program = f"""
 import os, pathlib
-from pytorch_designer.harness.reuse import reuse_cache
+from pytorch_designer.harness.reuse import cache_entry, reuse_cache
 from pytorch_designer.harness.job.job_run import JobResult
-written = reuse_cache.write_atomically
 def crash(path, data):
     os._exit(9)  # all files are copied, the record is not written
-reuse_cache.write_atomically = crash
+cache_entry.write_atomically = crash
 top = pathlib.Path({str(tmp_path / "job")!r})
 result = JobResult(0, None, 1.5, None, (), {{"out": top / "out"}}, top / "run", "run-id")
 reuse_cache.ReuseCache(pathlib.Path({str(cache.folder)!r}), {LARGE}).store(result, {KEY!r}, "n", "c", {{"out": False}})

@@ -15,7 +15,8 @@ from pytorch_designer.wording import count
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytorch_designer.harness.reuse.reuse_cache import Entry, ReuseCache
+    from pytorch_designer.harness.reuse.cache_entry import Entry
+    from pytorch_designer.harness.reuse.reuse_cache import ReuseCache
 
 _MEBIBYTE = 1 << 20
 

@@ -45,8 +45,13 @@ class FolderKind(Enum):
         Raises:
             OSError: It cannot be written.
         """
-        if not self.marks(folder):
+        if self.marks(folder):
+            return
+        try:
             write_atomically(folder / MARK_FILE, self._line)
+        except OSError:
+            if not self.marks(folder):  # another process has marked it meanwhile
+                raise
 
     @property
     def _line(self) -> bytes:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from pytorch_designer.harness.job.job_run import JobResult
     from pytorch_designer.harness.job.node import NodeResult, PlannedNode
-    from pytorch_designer.harness.reuse.reuse_cache import Entry, ReuseCache
+    from pytorch_designer.harness.reuse.cache_entry import Entry
+    from pytorch_designer.harness.reuse.reuse_cache import ReuseCache
     from pytorch_designer.harness.schema.binding_scope import Source
     from pytorch_designer.harness.schema.specification import CommandSpec
     from pytorch_designer.system.stop_requests import StopRequest

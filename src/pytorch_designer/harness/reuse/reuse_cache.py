@@ -17,28 +17,30 @@ cache.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import os
 import shutil
 import time
 import uuid
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
-
-from pydantic import TypeAdapter
 
 from pytorch_designer.errors import FailedToWriteOutputsError, UnsupportedEnvironmentError
 from pytorch_designer.harness.job.folder_mark import FolderKind, foreign_entries
 from pytorch_designer.harness.job.run_folder import RECORD_FILE
-from pytorch_designer.harness.reuse.file_trees import content_hash, copy_entries, list_tree, listing_hash
-from pytorch_designer.harness.schema.vocabulary import PORT_NAME
+from pytorch_designer.harness.reuse.cache_entry import (
+    PORTS_FOLDER,
+    RUN_FOLDER,
+    Entry,
+    hash_files,
+    is_usable,
+    is_whole,
+    read_entry,
+    write_entry,
+)
+from pytorch_designer.harness.reuse.file_trees import content_hash, copy_entries, list_tree
 from pytorch_designer.settings import user_cache_folder
 from pytorch_designer.storage.locking import held_lock
-from pytorch_designer.storage.output import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -49,42 +51,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_PORTS = "ports"
-_RUN = "run"
-_RECORD = "entry.json"
 _RUN_PARTS = ("user_logs", "outputs", "logs")
 _LAST_USED = "last_used"
 _ABANDONED_SECONDS = 24 * 60 * 60
-_MAX_RECORD_BYTES = 1 << 20
-_MAX_BYTES = 1 << 60
-_MAX_TIME = 1e11  # the year 5138
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One kept result.
-
-    Attributes:
-        node: The node that it is of.
-        stored: When it was kept, in seconds since 1970.
-        seconds: How long the job took.
-        run_id: The MLflow run of the job.
-        contents: The content hash of each output.
-        is_file: Whether each output is a single file.
-        listing: Hash of names, sizes and times of all files in the entry.
-        num_bytes: Their size together.
-    """
-
-    key: str
-    node: str
-    component: str
-    stored: float
-    seconds: float
-    run_id: str
-    contents: dict[str, str]
-    is_file: dict[str, bool]
-    listing: str
-    num_bytes: int
 
 
 class ReuseCache:
@@ -142,8 +111,8 @@ class ReuseCache:
     def find(self, key: str) -> Entry | None:
         """The entry with this key, or None; one that is damaged is removed."""
         path = self._entries / key
-        entry = _read(path)
-        if entry is not None and _is_whole(path, entry):
+        entry = read_entry(path)
+        if entry is not None and is_whole(path, entry):
             return entry
         if path.exists():
             self._remove_damaged([path])
@@ -167,17 +136,17 @@ class ReuseCache:
         with _staging_places(outputs) as places:
             try:
                 for name, place in places.items():
-                    copy_entries(list_tree(path / _PORTS / name), place)
-                copy_entries(list_tree(path / _RUN), run_folder)
-                is_whole = _is_whole(path, entry)
+                    copy_entries(list_tree(path / PORTS_FOLDER / name), place)
+                copy_entries(list_tree(path / RUN_FOLDER), run_folder)
+                has_all = is_whole(path, entry)
             except FileNotFoundError:
                 return False
-            if is_whole:
+            if has_all:
                 for name, place in places.items():
                     _put(place, outputs[name], is_file=entry.is_file[name])
         with suppress(OSError):  # another program throws it away in this moment
             os.utime(path / _LAST_USED)
-        return is_whole
+        return has_all
 
     def store(
         self, result: JobResult, key: str, node: str, component: str, is_file: Mapping[str, bool]
@@ -205,7 +174,7 @@ class ReuseCache:
         partial = self._partial / uuid.uuid4().hex
         try:
             for name, tree in trees.items():
-                copy_entries(tree, partial / _PORTS / name)
+                copy_entries(tree, partial / PORTS_FOLDER / name)
             _copy_run(result.run_folder, partial)
             entry = Entry(
                 key=key,
@@ -216,10 +185,10 @@ class ReuseCache:
                 run_id=result.run_id,
                 contents={name: content_hash(list_tree(result.outputs[name])) for name in trees},
                 is_file=dict(is_file),
-                listing=_listing(partial),
+                listing=hash_files(partial),
                 num_bytes=_num_bytes(partial),
             )
-            write_atomically(partial / _RECORD, _record(entry))
+            write_entry(partial, entry)
             self._commit(partial, key)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
@@ -265,7 +234,7 @@ class ReuseCache:
 
     def _remove_damaged(self, paths: list[Path]) -> None:
         with self._locked():  # another program may have replaced one meanwhile
-            self._throw_away_damaged([path for path in paths if path.exists() and not _is_usable(path)])
+            self._throw_away_damaged([path for path in paths if path.exists() and not is_usable(path)])
 
     def _throw_away_damaged(self, paths: list[Path]) -> None:
         for path in paths:
@@ -289,7 +258,7 @@ class ReuseCache:
         if self._is_private or not self.folder.exists() or FolderKind.CACHE.marks(self.folder):
             return
         foreign = foreign_entries(self.folder)
-        if foreign:
+        if foreign and not FolderKind.CACHE.marks(self.folder):  # another program may have marked it meanwhile
             raise FailedToWriteOutputsError(
                 "The folder for kept results is not empty and not a cache of results; nothing in it was changed.",
                 where=self.folder,
@@ -303,7 +272,7 @@ class ReuseCache:
 
     def _read_all(self) -> tuple[list[Entry], list[Path]]:
         """The entries, the latest used first, and the folders that are none."""
-        found = {path: _read(path) for path in self._paths()}
+        found = {path: read_entry(path) for path in self._paths()}
         entries = [entry for entry in found.values() if entry is not None]
         damaged = [path for path, entry in found.items() if entry is None and path.exists()]
         return sorted(entries, key=self.last_used, reverse=True), damaged
@@ -336,61 +305,11 @@ def _copy_run(run_folder: Path, partial: Path) -> None:
     for name in _RUN_PARTS:
         part = run_folder / name
         if part.is_dir():
-            copy_entries(list_tree(part), partial / _RUN / name)
-    for name in (_PORTS, _RUN):  # a job may have no output
+            copy_entries(list_tree(part), partial / RUN_FOLDER / name)
+    for name in (PORTS_FOLDER, RUN_FOLDER):  # a job may have no output
         (partial / name).mkdir(exist_ok=True)
-    shutil.copy2(run_folder / RECORD_FILE, partial / _RUN / RECORD_FILE)
+    shutil.copy2(run_folder / RECORD_FILE, partial / RUN_FOLDER / RECORD_FILE)
     (partial / _LAST_USED).touch()
-
-
-def _record(entry: Entry) -> bytes:
-    fields = asdict(entry)
-    return json.dumps({**fields, "checksum": _checksum(fields)}).encode()
-
-
-def _checksum(fields: Mapping[str, object]) -> str:
-    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
-
-
-def _read(path: Path) -> Entry | None:
-    """The entry in the folder `path`; None where its record is not what `_record` wrote there."""
-    record = path / _RECORD
-    try:
-        if not record.is_file() or record.stat().st_size > _MAX_RECORD_BYTES:
-            return None
-        fields = json.loads(record.read_bytes())
-        if fields.pop("checksum") != _checksum(fields):
-            return None
-        entry = _entry_adapter().validate_json(json.dumps(fields), strict=True)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return None
-    names = entry.contents.keys()
-    is_sound = entry.key == path.name and names == entry.is_file.keys() and all(map(PORT_NAME.fullmatch, names))
-    is_sound = is_sound and 0 <= entry.stored < _MAX_TIME and 0 <= entry.num_bytes < _MAX_BYTES
-    return entry if is_sound else None
-
-
-@lru_cache(maxsize=1)
-def _entry_adapter() -> TypeAdapter[Entry]:
-    return TypeAdapter(Entry)
-
-
-def _is_usable(path: Path) -> bool:
-    entry = _read(path)
-    return entry is not None and _is_whole(path, entry)
-
-
-def _is_whole(path: Path, entry: Entry) -> bool:
-    """Whether the files of an entry are those that were kept."""
-    try:
-        ports = {child.name for child in _children(path / _PORTS)}
-        return ports == entry.contents.keys() and _listing(path) == entry.listing
-    except OSError:
-        return False
-
-
-def _listing(path: Path) -> str:
-    return listing_hash([*list_tree(path / _PORTS), *list_tree(path / _RUN)])
 
 
 def _num_bytes(path: Path) -> int:

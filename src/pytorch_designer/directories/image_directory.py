@@ -37,6 +37,7 @@ from pytorch_designer.storage.folder_listing import list_folder, single_folder_c
 from pytorch_designer.storage.output import META_FILE
 from pytorch_designer.storage.paths import check_directory, reading_errors, resolve_inside
 from pytorch_designer.storage.retrying import exists, is_file
+from pytorch_designer.system.places import check_temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,6 +144,7 @@ def open_image_source(path: Path, *, takes_other_tasks: bool = False) -> Iterato
     Raises:
         InvalidDatasetError: As `open_image_directory`, or the archive is damaged or unsafe.
         FailedToWriteOutputsError: The temporary folder cannot hold the content of the archive.
+        UnsupportedEnvironmentError: There is an archive, and no temporary folder.
     """
     with reading_errors(path, InvalidDatasetError):
         archive = path if is_archive(path) else None
@@ -152,6 +154,7 @@ def open_image_source(path: Path, *, takes_other_tasks: bool = False) -> Iterato
         if archive is None:
             yield _open_folder(path, listing, takes_other_tasks=takes_other_tasks)
             return
+    check_temporary_folder()
     with tempfile.TemporaryDirectory(prefix="pytorch-designer-", ignore_cleanup_errors=True) as folder:
         extract_archive(archive, Path(folder))
         yield replace(open_image_directory(Path(folder), takes_other_tasks=takes_other_tasks), source=archive)

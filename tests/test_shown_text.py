@@ -11,7 +11,7 @@ import pytest
 
 from pytorch_designer.shown_text import on_one_line, printable, program_line, redacted
 
-SECRET = "SEcret9xy"  # noqa: S105 (what must not be seen)
+SECRET = "SEcret9xy"
 
 WITH_SECRETS = {
     "signature of an address": "https://a.blob.core.windows.net/c?sv=1&se=2026&sig={}%3D&sp=r",

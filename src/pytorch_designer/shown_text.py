@@ -42,8 +42,8 @@ _FORMS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (rf"(\b{_NAME}(?:{_QUOTE})?(?:=|%3D))(?<!pwd=)[^\s&;,'\"<>)\]}}]+", rf"\1{_HIDDEN}"),
         (rf"(\b{_NAME}(?:{_QUOTE})?\s*[:=]\s+)[^\s,;}}\]][^\n,;}}\]]*", rf"\1{_HIDDEN}"),
         (rf"(\b{_NAME}(?:{_QUOTE})?:)(?![\s/\\])[^\s,;}}\]'\"]+", rf"\1{_HIDDEN}"),
-        (rf"(\bpwd=)(?!/)[^\s&;,'\"<>)\]}}]+", rf"\1{_HIDDEN}"),  # PWD=/folder is a shell's working directory
-        (r"(\bsig(?:=|%3D)|[?&](?:se|st|skoid|sktid|code|key)=)[^&\s\"'<>;]+", rf"\1{_HIDDEN}"),
+        (r"(\bpwd=)(?!/)[^\s&;,'\"<>)\]}]+", rf"\1{_HIDDEN}"),  # PWD=/folder is a shell's working directory
+        (r"((?:\b|%26|%3F)sig(?:=|%3D)|[?&](?:se|st|skoid|sktid|code|key)=)[^&\s\"'<>;]+", rf"\1{_HIDDEN}"),
         (r"\b(bearer\s+)[\w.~+/=-]{6,}", rf"\1{_HIDDEN}"),
         # Tokens that are known by their shape
         (r"\beyJ[\w-]+\.[\w-]+\.?[\w-]*", _HIDDEN),
@@ -59,10 +59,7 @@ _FORMS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 
 
 def printable(text: str) -> str:
-    """`text` with each character that a terminal would obey written as Python writes it: an escape as `\\x1b`.
-
-    Lines and tabs stay.
-    """
+    """`text` with each character that a terminal would obey written as Python writes it; line ends and tabs stay."""
     return _UNSAFE.sub(_written, text)
 
 

@@ -78,6 +78,30 @@ def test_config_without_a_workspace_is_a_named_error(tmp_path: Path, text: str) 
     assert raised.value.where == str(tmp_path / "config.json")
 
 
+def test_a_login_that_fails_names_what_was_tried_and_prints_nothing_itself(
+    service: AzureService, component: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    import logging
+
+    from azure.core.exceptions import ClientAuthenticationError
+
+    text = (
+        "DefaultAzureCredential failed to retrieve a token from the included credentials.\nAttempted credentials:\n"
+        "\tBrokerCredential: not there\n\tAzureCliCredential: Azure CLI not found on path\nTo mitigate this, read on."
+    )
+
+    class Chain:
+        def get_token(self, *_scopes: str, **_options: Any) -> Any:
+            logging.getLogger("azure.identity._credentials.chained").warning(text)
+            raise ClientAuthenticationError(text)
+
+    client = connect(WORKSPACE, credential=Chain(), transport=ServiceTransport(service))
+    with pytest.raises(CloudLoginError) as raised:
+        register(client, [component])
+    assert raised.value.examples == ("AzureCliCredential: Azure CLI not found on path", "BrokerCredential: not there")
+    assert "Credential" not in capfd.readouterr().err
+
+
 def test_refused_login_says_how_to_log_in(service: AzureService, component: Path) -> None:
     client = connect(WORKSPACE, credential=Refused(), transport=ServiceTransport(service))
     with pytest.raises(CloudLoginError, match="failed to retrieve a token") as raised:

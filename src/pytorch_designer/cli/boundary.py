@@ -12,14 +12,17 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from pytorch_designer.errors import DesignerError, InterruptedRunError, ModuleOutOfMemoryError
+from pytorch_designer.errors import DesignerError, InterruptedRunError
 from pytorch_designer.settings import Settings, settings
 from pytorch_designer.shown_text import printable, redacted
+from pytorch_designer.system.out_of_memory import is_out_of_memory, out_of_memory_error
 from pytorch_designer.system.stop_requests import SignalInterrupt, interrupted_by_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from pytorch_designer.errors import ModuleOutOfMemoryError
 
 EXIT_FAILURE = 1
 _SIGNAL_BASE = 128
@@ -47,16 +50,16 @@ def run_guarded(action: Callable[[], int | None]) -> int:
         return _report(error, exit_code=_SIGNAL_BASE + error.signal_number)
     except DesignerError as error:
         return _report(error, exit_code=EXIT_FAILURE)
-    except MemoryError as error:
-        return _report(_out_of_memory(error), exit_code=EXIT_FAILURE)
     except Exception as error:  # noqa: BLE001 (the boundary: a bug keeps its traceback and is reported like an error)
+        if is_out_of_memory(error):
+            return _report(_out_of_memory(error), exit_code=EXIT_FAILURE)
         print(_traceback(error), file=sys.stderr, end="", flush=True)
         _write_error_info(_unexpected(error))
         return EXIT_FAILURE
 
 
-def _out_of_memory(error: MemoryError) -> ModuleOutOfMemoryError:
-    named = ModuleOutOfMemoryError("The machine has too little free memory for this run.")
+def _out_of_memory(error: Exception) -> ModuleOutOfMemoryError:
+    named = out_of_memory_error("This process has too little free memory for this run.")
     named.__cause__ = error
     return named
 
@@ -91,7 +94,7 @@ def _showable(text: str) -> str:
 
 def _write_error_info(content: dict[str, Any]) -> Path | None:
     path = _settings_or_default().error_info
-    shown = {name: redacted(value) if isinstance(value, str) else value for name, value in content.items()}
+    shown = {name: _without_secrets(value) for name, value in content.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(shown, indent=2, ensure_ascii=True) + "\n", encoding="utf-8")
@@ -99,6 +102,12 @@ def _write_error_info(content: dict[str, Any]) -> Path | None:
         print(f"  (error_info.json could not be written: {error})", file=sys.stderr)
         return None
     return path
+
+
+def _without_secrets(value: object) -> object:
+    if isinstance(value, list):
+        return [_without_secrets(item) for item in value]
+    return redacted(value) if isinstance(value, str) else value
 
 
 def _remove_stale_error_info() -> None:

@@ -29,6 +29,12 @@ def _train(arguments: Sequence[str]) -> int | None:
     return 0
 
 
+def _inspect(arguments: Sequence[str]) -> int | None:
+    from pytorch_designer.cli.commands.inspect_command import run_inspect
+
+    return run_inspect(arguments, PROGRAM)
+
+
 def _run(arguments: Sequence[str]) -> int | None:
     from pytorch_designer.cli.commands.run_command import run_command
 
@@ -68,6 +74,7 @@ def _demo(arguments: Sequence[str]) -> int | None:
 
 _OTHER_COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int | None], str]] = {
     "train": (_train, "Trains a model on a folder of images with one command, without the other components."),
+    "inspect": (_inspect, "Shows what is in a folder of images: classes, sizes, unreadable files, duplicates."),
     "run": (_run, "Runs the YAML file of a component or pipeline on this machine, as Azure ML would."),
     "cache": (_cache, "Lists or clears the results of pipeline nodes that `run` keeps for reuse."),
     "lint": (_lint, "Checks components and pipelines for errors that Azure ML does not report."),
@@ -113,12 +120,15 @@ def _prepare_process() -> None:
 def _component(name: str, arguments: Sequence[str]) -> int | None:
     from pytorch_designer.cli.commands.component_command import run_component
     from pytorch_designer.components.registry import COMPONENTS
+    from pytorch_designer.wording import nearest_name
 
     components = {component.command: component for component in COMPONENTS.values()}
     if name in components:
         run_component(components[name], arguments, PROGRAM)
         return 0
-    print(f"{PROGRAM}: there is no command {name!r}.\n\n{_help()}", file=sys.stderr)
+    nearest = nearest_name(name, [*components, *_OTHER_COMMANDS])
+    hint = f"; did you mean {nearest}?" if nearest else "."
+    print(f"{PROGRAM}: there is no command {name}{hint}\n`{PROGRAM} --help` lists the commands.", file=sys.stderr)
     return _USAGE_ERROR
 
 

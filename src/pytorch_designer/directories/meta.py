@@ -6,7 +6,8 @@
                              ...
 
 The `reason` of the error tells in which way a directory is not a typed directory: "missing_directory",
-"not_a_directory", "empty_directory", "missing_meta", "malformed_meta", "missing_type", "wrong_type"; "path_outside" where `_meta.yaml` is a link that leaves it.
+"not_a_directory", "empty_directory", "missing_meta", "malformed_meta", "missing_type", "wrong_type";
+"path_outside" where `_meta.yaml` is a link that leaves the directory.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from pytorch_designer.errors import describe_value, shorten
-from pytorch_designer.storage.documents import parse_yaml
+from pytorch_designer.storage.bounded_documents import parse_yaml
 from pytorch_designer.storage.output import META_FILE
 from pytorch_designer.storage.paths import check_directory, read_bounded, reading_errors, resolve_inside
 from pytorch_designer.storage.retrying import retrying

@@ -107,7 +107,7 @@ def read_label_map(path: Path, legacy_num_classes: int | None = None) -> tuple[s
     try:
         header, *rows = islice(lines, MAX_CLASSES + 2)
         if len(rows) > MAX_CLASSES:
-            raise ValueError(f"it has more than {MAX_CLASSES:,} rows")  # noqa: TRY301
+            raise ValueError(f"it has more than {MAX_CLASSES:,} rows")
         by_index = {int(index): label for index, label in rows}
     except (ValueError, csv.Error) as error:
         raise InvalidModelDirectoryError(

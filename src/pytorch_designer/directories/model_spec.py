@@ -30,7 +30,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, S
 from pytorch_designer.directories.image_schema import MAX_CLASSES
 from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.errors import InvalidModelDirectoryError, describe_value
-from pytorch_designer.storage.documents import parse_yaml
+from pytorch_designer.storage.bounded_documents import parse_yaml
 from pytorch_designer.storage.paths import read_bounded
 
 if TYPE_CHECKING:
@@ -235,12 +235,16 @@ def _refuse_other_flavors(content: dict[str, Any], path: Path) -> None:
     if not isinstance(flavor, dict) or flavor.get("name") != "pytorch":
         found = flavor.get("name") if isinstance(flavor, dict) else flavor
         raise InvalidModelDirectoryError(
-            f"The model's flavor is {describe_value(found)}, not 'pytorch'.", where=path, advice=_UNSAFE_ADVICE, reason="flavor"
+            f"The model's flavor is {describe_value(found)}, not 'pytorch'.",
+            where=path,
+            advice=_UNSAFE_ADVICE,
+            reason="flavor",
         )
     method = flavor.get("serialization_method")
     if method not in ("state_dict", "safetensors", "none"):
         raise InvalidModelDirectoryError(
-            f"The model's serialization_method is {describe_value(method)}; known are state_dict, safetensors and none.",
+            f"The model's serialization_method is {describe_value(method)}; known are state_dict, safetensors and "
+            "none.",
             where=path,
             advice=_UNSAFE_ADVICE,
             reason="flavor",

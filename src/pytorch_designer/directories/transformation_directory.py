@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.directories.meta import read_meta, write_meta
 from pytorch_designer.errors import InvalidTransformationDirectoryError, describe_value
-from pytorch_designer.storage.documents import read_json
+from pytorch_designer.storage.bounded_documents import read_json
 from pytorch_designer.storage.output import META_FILE
 from pytorch_designer.storage.paths import resolve_inside
 from pytorch_designer.transforms.registrations import parse_transforms

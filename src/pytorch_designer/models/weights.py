@@ -6,8 +6,11 @@ restricted unpickler, which refuses everything except tensors and plain containe
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
+import pickletools
+import re
 import struct
 import warnings
 import zipfile
@@ -17,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pytorch_designer.errors import DesignerError, InvalidModelDirectoryError
+from pytorch_designer.errors import DesignerError, InvalidModelDirectoryError, shorten
 from pytorch_designer.storage.paths import reading_errors
 from pytorch_designer.storage.retrying import open_retrying
 
@@ -28,7 +31,20 @@ if TYPE_CHECKING:
 _NUMPY_TYPES = frozenset({torch.float32, torch.float64, torch.int64})
 _END_OF_ZIP = b"PK\x05\x06"
 _END_OF_ZIP_BYTES = 22
-_SAFETENSORS_SUFFIX = ".safetensors"
+_MAX_PICKLE_BYTES = 4 << 20  # the names and shapes of some thousand tensors take a tenth
+_NAMING_OPCODES = frozenset({"GLOBAL", "STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4"})
+_TENSOR_NAMES = frozenset(
+    {
+        "collections OrderedDict",
+        "torch Size",
+        "torch._utils _rebuild_tensor",
+        "torch._utils _rebuild_tensor_v2",
+        "torch._utils _rebuild_parameter",
+        "torch.nn.parameter Parameter",
+        "torch.storage UntypedStorage",
+    }
+)
+_STORAGE_NAME = re.compile(r"torch \w{1,20}Storage")
 # What weight files hold beside the numbers, rounded up: names, shapes, alignment.
 _HEADER_BYTES = 1 << 20
 _HEADER_BYTES_PER_TENSOR = 1 << 10
@@ -68,7 +84,7 @@ def check_weight_file(path: Path, *networks: nn.Module) -> None:
     with reading_errors(path, InvalidModelDirectoryError), open_retrying(path) as stream:
         num_bytes = stream.seek(0, os.SEEK_END)
         stream.seek(0)
-        claimed_bytes = int.from_bytes(stream.read(8), "little") if path.suffix == _SAFETENSORS_SUFFIX else 0
+        claimed_bytes = int.from_bytes(stream.read(8), "little")  # of a state dict this is beyond any size
     if num_bytes > most_bytes or header_bytes < claimed_bytes <= num_bytes:
         raise InvalidModelDirectoryError(
             f"The weight file has {num_bytes:,} bytes, and the network that the model specifies takes at most "
@@ -123,6 +139,7 @@ def read_state_dict(path: Path, error: type[DesignerError] = InvalidModelDirecto
         with open_retrying(path) as stream, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's warnings about a file are either errors below or irrelevant
             is_zip = _check_zip(stream)
+            _check_names(stream, is_zip=is_zip)
             content = torch.load(stream, map_location="cpu", weights_only=True)
             if not is_zip and stream.read(1):
                 raise pickle.UnpicklingError("the file has bytes after its end")
@@ -218,6 +235,25 @@ def _is_plain_tensor(item: tuple[Any, Any]) -> bool:
         and value.device.type == "cpu"
         and not value.is_quantized
     )
+
+
+def _check_names(stream: BinaryIO, *, is_zip: bool) -> None:
+    """Refuse pickles that name anything but tensors: torch's unpickler also makes byte arrays of any length."""
+    stream.seek(0)
+    if is_zip:
+        archive = zipfile.ZipFile(stream)
+        entries = [entry for entry in archive.infolist() if entry.filename.endswith("data.pkl")]
+        if sum(entry.file_size for entry in entries) > _MAX_PICKLE_BYTES:
+            raise pickle.UnpicklingError("its list of tensors is too long")
+        pickles = [io.BytesIO(archive.read(entry)) for entry in entries]
+    else:  # a magic number, a version, the system, the state dict and its keys, before the numbers
+        pickles = [io.BytesIO(stream.read(_MAX_PICKLE_BYTES))] * 5
+    for pickled in pickles:
+        for opcode, argument, _ in pickletools.genops(pickled):
+            is_known = opcode.name == "GLOBAL" and (argument in _TENSOR_NAMES or _STORAGE_NAME.fullmatch(str(argument)))
+            if opcode.name in _NAMING_OPCODES and not is_known:
+                raise pickle.UnpicklingError(f"it names {shorten(str(argument), 60)}, which is not part of a tensor")
+    stream.seek(0)
 
 
 def _check_zip(stream: BinaryIO) -> bool:

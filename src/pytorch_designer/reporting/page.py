@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.errors import shorten
 from pytorch_designer.reporting import numbers
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +58,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "bar_width": lambda share: f"{100 * share if math.isfinite(share) else 0:.1f}%",
-        "counted": numbers.count,
+        "counted": count,
         "decimal": numbers.decimal,
         "duration": numbers.duration,
         "measured": numbers.measured,

@@ -29,25 +29,22 @@ from filelock import Timeout
 
 from pytorch_designer.errors import FailedToWriteOutputsError
 from pytorch_designer.storage.locking import held_lock
-from pytorch_designer.storage.paths import path_fault
-from pytorch_designer.storage.regular_files import NotARegularFileError, kind_of
-from pytorch_designer.storage.retrying import open_retrying
+from pytorch_designer.storage.regular_files import kind_of
+from pytorch_designer.storage.unfinished_renames import COMMIT_FILE, read_unfinished_renames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 META_FILE = "_meta.yaml"
 STAGING_FOLDER = ".staging"
 CHECKPOINT_FOLDER = ".checkpoint"
 LOCK_FILE = ".lock"
-_COMMIT_FILE = "COMMIT"
-_MAX_COMMIT_BYTES = 1 << 20
 _MAX_SINGLE_FLUSHES = 1000
 _NO_FOLDER_FLUSH = {errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.ENOTSUP}  # some network mounts flush files only
-_OWN_ENTRIES = {STAGING_FOLDER, CHECKPOINT_FOLDER, LOCK_FILE}
+OWN_ENTRIES = {STAGING_FOLDER, CHECKPOINT_FOLDER, LOCK_FILE}
 
 
-def check_outputs(outputs: Mapping[str, Path], inputs: Mapping[str, Path]) -> None:
+def check_outputs(outputs: Mapping[str, Path], inputs: Mapping[str, Path], *, keeps_results: bool = False) -> None:
     """Refuse outputs that `open_output` would refuse, as far as a listing shows it.
 
     Changes nothing and costs little, so a component can ask before anything slow is imported.
@@ -55,6 +52,7 @@ def check_outputs(outputs: Mapping[str, Path], inputs: Mapping[str, Path]) -> No
     Args:
         outputs: The output folders by port.
         inputs: The input folders by port.
+        keeps_results: Whether a complete output may be the result of this very run, which is then left as it is.
 
     Raises:
         FailedToWriteOutputsError: An output is inside an input or another output, a file, held by another process, or
@@ -66,7 +64,7 @@ def check_outputs(outputs: Mapping[str, Path], inputs: Mapping[str, Path]) -> No
         for other in outputs:
             if other != port:
                 _check_apart(output, {"the other output": outputs[other]})
-        _refuse_occupied(output)
+        _refuse_occupied(output, keeps_result=keeps_results)
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,11 @@ class Output:
 
 @contextmanager
 def open_output(
-    path: Path, *, apart_from: Mapping[str, Path], is_finished: Callable[[], bool] | None = None
+    path: Path,
+    *,
+    apart_from: Mapping[str, Path],
+    is_finished: Callable[[], bool] | None = None,
+    replaced: frozenset[str] | None = None,
 ) -> Iterator[Output]:
     """Open an output directory for this process alone.
 
@@ -108,6 +110,8 @@ def open_output(
         apart_from: The inputs and other outputs that must not contain `path`, by their names in the message, for
             instance "the training dataset".
         is_finished: Whether the complete directory at `path` is the result of this very run.
+        replaced: Names of the entries of an earlier result, which are removed first, and checkpoints with them; None
+            to keep both.
 
     Raises:
         FailedToWriteOutputsError: `path` is inside one of the others, held by another process, a file, cannot be
@@ -120,6 +124,8 @@ def open_output(
         if has_result:
             _remove_leftovers(path)
         else:
+            if replaced is not None:
+                _discard(path, replaced)
             _prepare(path)
         yield Output(path, has_result)
 
@@ -176,6 +182,23 @@ def writing_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
+def refuse_entries(path: Path) -> None:
+    """Refuse a folder with anything in it but what an open output leaves.
+
+    Raises:
+        FailedToWriteOutputsError: There is something else.
+    """
+    occupied = sorted(entry.name for entry in path.iterdir() if entry.name not in OWN_ENTRIES)
+    if occupied:
+        raise FailedToWriteOutputsError(
+            "The output folder is not empty; nothing in it was changed.",
+            where=path,
+            examples=occupied,
+            advice="Name a new or empty folder, or remove what is in this one.",
+            reason="not_empty",
+        )
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write one file so that a reader, or a kill, sees the old content or the new and nothing between.
 
@@ -214,7 +237,15 @@ def _check_apart(output: Path, others: Mapping[str, Path]) -> None:
     """Refuse an output that is, or is inside, one of the other folders, which need not exist."""
     real_output = Path(os.path.realpath(output))  # unlike resolve(), never raises
     for name, other in others.items():
-        if Path(os.path.realpath(other)) in (real_output, *real_output.parents):
+        real_other = Path(os.path.realpath(other))
+        if real_other == real_output:
+            raise FailedToWriteOutputsError(
+                f"The output is the same folder as {name}.",
+                where=output,
+                advice="Name another output folder.",
+                reason="inside_source",
+            )
+        if real_other in real_output.parents:
             raise FailedToWriteOutputsError(
                 f"The output is inside {name}, of which it would become a part.",
                 where=output,
@@ -223,15 +254,18 @@ def _check_apart(output: Path, others: Mapping[str, Path]) -> None:
             )
 
 
-def _refuse_occupied(path: Path) -> None:
-    """Refuse an output folder that another process holds, or with something that no component left there."""
+def _refuse_occupied(path: Path, *, keeps_result: bool) -> None:
+    """Refuse an output folder that another process holds, or with something that this run cannot have left there."""
     _refuse_file(path)
     with writing_errors(path):
         if os.path.lexists(path / LOCK_FILE):
             with ExitStack() as lock:
                 _acquire(lock, path)
-        if path.exists() and not (path / META_FILE).exists():
-            _refuse_entries(path, _half_moved(path))
+        is_complete = (path / META_FILE).exists()
+        unfinished = read_unfinished_renames(path / STAGING_FOLDER, OWN_ENTRIES)
+        is_committing = not is_complete and bool(unfinished)
+        if path.exists() and not is_committing and not (is_complete and keeps_result):
+            refuse_entries(path)
 
 
 def _refuse_file(path: Path) -> None:
@@ -241,52 +275,10 @@ def _refuse_file(path: Path) -> None:
         )
 
 
-def _half_moved(path: Path) -> list[str]:
-    """The entries that a killed run was about to move into the output folder `path`.
-
-    Raises:
-        FailedToWriteOutputsError: The list of them is not one that a run wrote: it names something else than entries of
-            this folder, or is no file.
-    """
-    staging = path / STAGING_FOLDER
-    commit = staging / _COMMIT_FILE
-    if staging.is_symlink() or not staging.is_dir() or not os.path.lexists(commit):
-        return []
-    names: list[str] | None = None
-    if not commit.is_symlink():
-        with suppress(NotARegularFileError, UnicodeDecodeError), open_retrying(commit) as stream:
-            names = stream.read(_MAX_COMMIT_BYTES).decode("utf-8").split("\n")
-    if names is None or not all(_is_entry(name) for name in names):
-        raise FailedToWriteOutputsError(
-            "The output folder holds a list of unfinished renames that no run of this program wrote; nothing in the "
-            "folder was changed.",
-            where=commit,
-            advice=f"Name a new or empty folder, or remove {STAGING_FOLDER} from this one.",
-            reason="not_empty",
-        )
-    return names
-
-
-def _is_entry(name: str) -> bool:
-    return path_fault(name) is None and not {"/", "\\"} & set(name) and name not in {".", *_OWN_ENTRIES}
-
-
-def _refuse_entries(path: Path, half_moved: Collection[str] = ()) -> None:
-    occupied = sorted(entry.name for entry in path.iterdir() if entry.name not in {*_OWN_ENTRIES, *half_moved})
-    if occupied:
-        raise FailedToWriteOutputsError(
-            "The output folder is not empty; nothing in it was changed.",
-            where=path,
-            examples=occupied,
-            advice="Name a new or empty folder, or remove what is in this one.",
-            reason="not_empty",
-        )
-
-
 def _acquire(lock: ExitStack, path: Path) -> None:
     if os.path.lexists(path / LOCK_FILE) and not stat.S_ISREG(mode := os.lstat(path / LOCK_FILE).st_mode):
         raise FailedToWriteOutputsError(
-            f"The lock of the output folder is {kind_of(mode)}, which no run of this program made it.",
+            f"The lock of the output folder is {kind_of(mode)} instead of a file: no run of this program made it.",
             where=path / LOCK_FILE,
             advice="Remove it, or name another output folder.",
             reason="not_empty",
@@ -326,11 +318,23 @@ def _prepare(path: Path) -> None:
     """Remove what a killed run left half written, and try a write."""
     with writing_errors(path):
         _clear_staging(path)
-        _refuse_entries(path)
+        refuse_entries(path)
         probe = path / STAGING_FOLDER
         probe.mkdir()
         (probe / "probe").write_bytes(b"writable")
         _remove(probe)
+
+
+def _discard(path: Path, names: frozenset[str]) -> None:
+    """Remove an earlier result; what a kill leaves of it is removed by the next run, like a commit that it undid."""
+    with writing_errors(path):
+        _clear_staging(path)
+        _remove_leftovers(path)
+        if names:
+            (path / STAGING_FOLDER).mkdir()
+            write_atomically(path / STAGING_FOLDER / COMMIT_FILE, "\n".join(sorted(names)).encode())
+            (path / META_FILE).unlink(missing_ok=True)
+            _clear_staging(path)
 
 
 def _remove_leftovers(path: Path) -> None:
@@ -343,7 +347,7 @@ def _commit(paths: tuple[Path, ...]) -> None:
     entries = {path: _entries_in_order(path / STAGING_FOLDER) for path in paths}
     _flush_to_disk([file for path in paths for file in (path / STAGING_FOLDER).rglob("*") if file.is_file()])
     for path, names in entries.items():
-        write_atomically(path / STAGING_FOLDER / _COMMIT_FILE, "\n".join(names).encode())
+        write_atomically(path / STAGING_FOLDER / COMMIT_FILE, "\n".join(names).encode())
     moves = [(path, name) for path, names in entries.items() for name in names[:-1]]
     moves += [(path, META_FILE) for path in paths]
     try:
@@ -374,9 +378,9 @@ def _flush_to_disk(files: list[Path]) -> None:
 
 
 def _clear_staging(path: Path) -> None:
-    half_moved = _half_moved(path)
+    unfinished = read_unfinished_renames(path / STAGING_FOLDER, OWN_ENTRIES)
     if not (path / META_FILE).exists():
-        for name in half_moved:
+        for name in unfinished:
             _remove(path / name)
     if os.path.lexists(path / STAGING_FOLDER):
         _remove(path / STAGING_FOLDER)

@@ -7,6 +7,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from pytorch_designer.errors import describe_value
 from pytorch_designer.storage.retrying import TRANSIENT_ERRORS, open_retrying, real_path, retrying
 
 if TYPE_CHECKING:
@@ -50,20 +51,22 @@ def resolve_inside(root: Path, relative: str, error: type[DesignerError]) -> Pat
     """
     fault = path_fault(relative)
     if fault is not None:
-        raise error(f"The path {relative!r} {fault}.", where=root, reason="path_outside")
+        raise error(f"The path {describe_value(relative)} {fault}.", where=root, reason="path_outside")
     path = root / relative
     with reading_errors(path, error):
         real_root, real = real_path(root), real_path(path)
         is_loop = _goes_in_circles(path)
     if real != real_root and not real.startswith(os.path.join(real_root, "")):  # noqa: PTH118 - a string prefix
         raise error(
-            f"The path {relative!r} leaves the directory through a link.",
+            f"The path {describe_value(relative)} leaves the directory through a link.",
             where=root,
             advice="Put a copy of the file or folder there instead of the link.",
             reason="path_outside",
         )
     if is_loop:
-        raise error(f"The path {relative!r} is a link that goes in circles.", where=root, reason="link_loop")
+        raise error(
+            f"The path {describe_value(relative)} is a link that goes in circles.", where=root, reason="link_loop"
+        )
     return path
 
 

@@ -1,7 +1,8 @@
 """Checkpoints: the training state on disk, from which a killed run continues (docs/decisions/0011-resume.md).
 
     OUTPUT/.checkpoint/00000042.safetensors   network.*, momentum.*, best.*, confusion
-    OUTPUT/.checkpoint/00000042.json          position, history, fingerprint, SHA-256 of all this; written last
+    OUTPUT/.checkpoint/00000042.json          position, history, fingerprint, MLflow's run, SHA-256 of all this;
+                                              written last
     OUTPUT/.checkpoint/*.partial              a file that a kill left half written; the next save removes it
 
 The number is the position in the run: it grows with every step and with the end of every epoch. The JSON file is
@@ -30,6 +31,7 @@ from safetensors.torch import load, save_file
 from pytorch_designer.errors import FailedToWriteOutputsError
 from pytorch_designer.storage.output import CHECKPOINT_FOLDER, sync_folder, write_atomically, writing_errors
 from pytorch_designer.storage.regular_files import open_regular
+from pytorch_designer.tracking.destination import RunReference
 from pytorch_designer.training.checkpoint_checks import (
     BEST,
     CONFUSION,
@@ -234,6 +236,7 @@ def _position(state: TrainingState) -> dict[str, Any]:
         "sums": state.sums.to_dict(),
         "seconds": state.seconds,
         "best_epoch": None if state.best is None else state.best.epoch,
+        "tracked_run": None if state.tracked_run is None else state.tracked_run.to_dict(),
     }
 
 
@@ -247,6 +250,7 @@ def _restore(state: TrainingState, content: dict[str, Any], tensors: dict[str, T
     state.step = content["step"]
     state.sums = MetricSums(**content["sums"])
     state.seconds = content["seconds"]
+    state.tracked_run = RunReference.from_dict(content.get("tracked_run"))  # checkpoints of earlier releases have none
     if content["best_epoch"] is not None:
         state.best = BestEpoch(content["best_epoch"], _with_prefix(tensors, BEST), tensors[CONFUSION])
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from pytorch_designer.directories.image_directory import match_classes, require_labels
 from pytorch_designer.errors import MAX_EXAMPLES, shorten
+from pytorch_designer.reporting.classification import check_num_classes
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,14 +47,20 @@ def check_datasets(training: ImageDirectory, validation: ImageDirectory) -> Labe
     Raises:
         NotLabeledDatasetError: A dataset has images without labels.
         InvalidDatasetError: The classes of the two differ.
+        ModuleOutOfMemoryError: There are more classes than the machine has memory for.
     """
     require_labels(training, TRAINING_PORT)
     require_labels(validation, VALIDATION_PORT)
     validation_labels = match_classes(training, validation)
+    check_num_classes(len(training.classes), training.source)
     if len(training.classes) == 1:
         _log.warning("The datasets have only one class (%s): there is nothing to tell apart.", training.classes[0])
     if len(training) < len(training.classes):
-        _log.warning("There are %d training images for %d classes.", len(training), len(training.classes))
+        _log.warning(
+            "There are fewer training images than classes: %s, and %s.",
+            count(len(training), "image"),
+            count(len(training.classes), "class", "classes"),
+        )
     _warn_of_untested_classes(training.classes, validation_labels)
     if training.root.samefile(validation.root) and _share_files(training, validation):
         _log.warning(

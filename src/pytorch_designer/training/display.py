@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pytorch_designer.progress import Pace, ProgressLine, format_duration, open_progress_line
 from pytorch_designer.settings import settings
 from pytorch_designer.training.recipe import stop_reason
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -174,14 +175,16 @@ def log_result(summary: RunSummary, *, model: Path, report: Path) -> None:
     validation = summary.best.validation
     _log.info("%s", summary.stop_reason)
     _log.info(
-        "Best epoch: %d, with validation accuracy %.2f %% and loss %.4f over %d images.",
+        "Best epoch: %d, with validation accuracy %.2f %%, balanced accuracy %.2f %% (mean over classes) and loss %.4f "
+        "over %s.",
         summary.best_epoch,
         100 * validation.top1,
+        100 * summary.balanced_accuracy,
         validation.loss,
-        validation.num_images,
+        count(validation.num_images, "image"),
     )
     if summary.bad_files:
-        files = "1 image file" if len(summary.bad_files) == 1 else f"{len(summary.bad_files)} image files"
+        files = count(len(summary.bad_files), "image file")
         _log.warning("%s could not be read; left out, and listed in the report.", files)
     _log.info("Model:  %s", model)
     _log.info("Report: %s", report)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pytorch_designer.images.loader import ImageLoader
     from pytorch_designer.inference.predictor import Predictor
     from pytorch_designer.system.stop_requests import StopRequest
+    from pytorch_designer.tracking.destination import RunReference
     from pytorch_designer.training.history import EpochRecord
     from pytorch_designer.training.recipe import Hyperparameters
 
@@ -52,6 +53,7 @@ class TrainingState:
         sums: Training metrics of the current epoch.
         seconds: Training time spent in the current epoch before this process, for the report only.
         best: The best epoch so far, None before the first finite validation loss.
+        tracked_run: The run that a tracker records to; None where nothing has been tracked.
     """
 
     network: nn.Module
@@ -61,6 +63,7 @@ class TrainingState:
     sums: MetricSums = field(default_factory=MetricSums)
     seconds: float = 0.0
     best: BestEpoch | None = None
+    tracked_run: RunReference | None = None
 
     @property
     def epoch(self) -> int:

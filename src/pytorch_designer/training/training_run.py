@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.images.budgets import default_cache_budget, default_read_threads
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.inference.compute import Compute, choose_compute, environment_info
+from pytorch_designer.inference.forward_memory import check_forward_memory
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.models.loading import check_forward, network_for_classes
 from pytorch_designer.models.saving import write_trained_model
@@ -34,8 +34,17 @@ from pytorch_designer.training.inputs import TrainingInputs, load_inputs
 from pytorch_designer.training.loop import train
 from pytorch_designer.training.recipe import Hyperparameters, build_optimizer
 from pytorch_designer.training.repeatability import check_repeatability
+from pytorch_designer.training.report.earlier_result import REPORT_FOLDER, recorded_run
 from pytorch_designer.training.report.training_report import write_report
-from pytorch_designer.training.run_info import data_info, fingerprinted_settings, model_info, run_fingerprint
+from pytorch_designer.training.run_info import (
+    data_info,
+    fingerprinted_settings,
+    model_info,
+    run_fingerprint,
+    tracked_datasets,
+    tracked_parameters,
+    tracked_tags,
+)
 from pytorch_designer.training.state import BestEpoch, TrainingRun, TrainingState, training_slices
 
 if TYPE_CHECKING:
@@ -43,11 +52,13 @@ if TYPE_CHECKING:
 
     from pytorch_designer.directories.model_directory import ModelDirectory
     from pytorch_designer.images.augmentation import Augmentation
-    from pytorch_designer.tracking.tracker import OpenTracker
+    from pytorch_designer.tracking.tracker import OpenTracker, Tracker
 
 _log = logging.getLogger(__name__)
 
-REPORT_FOLDER = "report"
+_IMAGE_SIZE_ADVICE = (
+    "Use a smaller batch_size, smaller images (Init Image Transformation resizes them), or a machine with more memory."
+)
 
 
 @dataclass(frozen=True)
@@ -76,6 +87,7 @@ def train_model(
     trained_model: Path,
     hyperparameters: Hyperparameters,
     open_tracker: OpenTracker,
+    replaced: frozenset[str] | None = None,
 ) -> None:
     """Train a model and write it to `trained_model`; see docs/reference/train_pytorch_model.md.
 
@@ -88,6 +100,8 @@ def train_model(
         trained_model: Output folder: new, empty, or that of the same run.
         hyperparameters: The five parameters.
         open_tracker: Opens the tracker once training begins, by the name of the run.
+        replaced: Names of the entries of an earlier result in `trained_model`, which are removed before training, with
+            its checkpoints; None to keep both.
 
     Raises:
         DesignerError: Any named error of docs/reference/errors.md.
@@ -106,15 +120,15 @@ def train_model(
             open_output(
                 trained_model,
                 apart_from=input_folders,
-                is_finished=lambda: _recorded_fingerprint(trained_model) == job.fingerprint,
+                is_finished=lambda: replaced is None and _is_result_of(job, trained_model),
+                replaced=replaced,
             )
         )
         if output.is_finished:
             _log.info("%s already holds the result of this very run: nothing is left to do.", trained_model)
             return
         training, validation = _open_loaders(stack, job)
-        summary, best = _train(job, output, training, validation, stop_request=stop_request, open_tracker=open_tracker)
-        _write(job, output, summary, best)
+        _train(job, output, training, validation, stop_request=stop_request, open_tracker=open_tracker)
 
 
 def _refuse_several_processes() -> None:
@@ -143,6 +157,10 @@ def _prepare(inputs: TrainingInputs, hyperparameters: Hyperparameters) -> _Job:
             validation=datasets.validation,
         )
         normalizes_lone_image = check_forward(network, height, width, inputs.model.architecture)
+    num_images = min(hyperparameters.batch_size, max(1, len(datasets.training)))
+    check_forward_memory(
+        network, preprocessing, compute, num_images, where="the size of the images", advice=_IMAGE_SIZE_ADVICE
+    )
     return _Job(
         inputs=inputs,
         hyperparameters=hyperparameters,
@@ -159,13 +177,8 @@ def _batch_augmentation(inputs: TrainingInputs, compute: Compute) -> Augmentatio
     return augmentation if on_gpu else None
 
 
-def _recorded_fingerprint(output: Path) -> str | None:
-    """The fingerprint of the run that wrote the report in the folder; None if there is no report."""
-    try:
-        run = json.loads((output / REPORT_FOLDER / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return run.get("fingerprint") if isinstance(run, dict) else None
+def _is_result_of(job: _Job, output: Path) -> bool:
+    return recorded_run(output).get("fingerprint") == job.fingerprint
 
 
 def _open_loaders(stack: ExitStack, job: _Job) -> tuple[ImageLoader, ImageLoader]:
@@ -210,18 +223,20 @@ def _train(
     *,
     stop_request: StopRequest,
     open_tracker: OpenTracker,
-) -> tuple[RunSummary, BestEpoch]:
+) -> None:
+    """Train and write the model, tracked: the model is there before the tracker is waited for."""
     predictor, parameters = job.predictor, job.hyperparameters.to_dict()
     model, classes = job.inputs.model, job.inputs.datasets.training.classes
     state = TrainingState(predictor.network, build_optimizer(predictor.network, job.hyperparameters.learning_rate))
     environment = environment_info(predictor.compute)
     data = model_info(job.inputs, predictor.network) | data_info(job.inputs, training, validation)
     store = CheckpointStore(output.path, job.fingerprint, _extent(job))
-    tracked_parameters = parameters | {"model_name": model.architecture.name}
-    with tracked_run(open_tracker, output.path.name, tracked_parameters) as tracker:
+    is_continued = store.restore(state)
+    with tracked_run(open_tracker, output.path.name, state.tracked_run) as tracker:
+        _track_start(tracker, job, state)
         log_header("Train PyTorch Model", environment | data | {"Tracking": tracker.description})
         check_repeatability(predictor)
-        if store.restore(state):
+        if is_continued:
             log_continuation(state, job.hyperparameters)
         with open_display(job.hyperparameters, job.inputs.datasets, state) as display:
             display.show_past(state.history)
@@ -253,7 +268,23 @@ def _train(
             bad_files=_bad_files(training, TRAINING_PORT) + _bad_files(validation, VALIDATION_PORT),
         )
         tracker.log_metrics(summary.tracked_metrics(), len(summary.history))
-    return summary, state.best
+        _write(job, output, summary, state.best)
+        tracker.log_result(output.path, output.path / REPORT_FOLDER)
+
+
+def _track_start(tracker: Tracker, job: _Job, state: TrainingState) -> None:
+    """Record what the run is given, and the epochs of the processes before this one, as far as they are not there."""
+    if tracker.run is None:
+        return
+    state.tracked_run = tracker.run
+    tracker.log_parameters(tracked_parameters(job.inputs, job.hyperparameters, job.predictor.compute))
+    tags = tracked_tags(job.inputs, job.predictor.compute)
+    for name, value in tags.items():
+        tracker.set_tag(name, value)
+    for dataset in tracked_datasets(job.inputs, tags):
+        tracker.log_dataset(dataset)
+    for record in state.history:
+        tracker.log_metrics(record.tracked_metrics(), record.epoch, is_past=True)
 
 
 def _extent(job: _Job) -> RunExtent:
@@ -266,7 +297,7 @@ def _extent(job: _Job) -> RunExtent:
 
 
 def _bad_files(loader: ImageLoader, port: str) -> tuple[BadFileRecord, ...]:
-    return tuple(BadFileRecord(port, str(bad.path), bad.reason) for bad in loader.bad_files)
+    return tuple(BadFileRecord(port, bad.file, bad.reason) for bad in loader.bad_files)
 
 
 def _write(job: _Job, output: Output, summary: RunSummary, best: BestEpoch) -> None:

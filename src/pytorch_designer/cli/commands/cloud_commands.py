@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytorch_designer.addresses import local_path
+from pytorch_designer.cli.command_parser import CommandParser
 from pytorch_designer.cloud.register import component_files, register
 from pytorch_designer.cloud.submit import submit
 from pytorch_designer.cloud.workspace import Target, choose_target, connect
@@ -14,6 +15,7 @@ from pytorch_designer.harness.lint.formats import as_text
 from pytorch_designer.harness.lint.linter import lint
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Sequence
 
     from azure.ai.ml import MLClient
@@ -65,13 +67,12 @@ def run_submit(arguments: Sequence[str], program: str, *, connected: Callable[[T
 
 
 def _register_parser(program: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=f"{program} register",
         description="Registers components in an Azure ML workspace or registry.",
-        allow_abbrev=False,
     )
     parser.add_argument(
-        "files", nargs="*", type=Path, metavar="FILE", help="component files; default: all of this project's"
+        "files", nargs="*", type=local_path, metavar="FILE", help="component files; default: all of this project's"
     )
     _add_workspace_options(parser)
     parser.add_argument("--registry", help="register in this registry instead of a workspace")
@@ -80,10 +81,8 @@ def _register_parser(program: str) -> argparse.ArgumentParser:
 
 
 def _submit_parser(program: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=f"{program} submit", description="Submits a pipeline job to an Azure ML workspace.", allow_abbrev=False
-    )
-    parser.add_argument("file", type=Path, metavar="FILE", help="the pipeline job's YAML file")
+    parser = CommandParser(prog=f"{program} submit", description="Submits a pipeline job to an Azure ML workspace.")
+    parser.add_argument("file", type=local_path, metavar="FILE", help="the pipeline job's YAML file")
     _add_workspace_options(parser)
     parser.add_argument("--experiment", help="the experiment of the job")
     parser.add_argument("--stream", action="store_true", help="print the job's log and wait until it ends")

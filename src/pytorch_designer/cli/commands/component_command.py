@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
+import os
+import re
+import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from pytorch_designer.errors import NullOrEmptyError
+from pytorch_designer.addresses import local_path
+from pytorch_designer.cli.command_parser import CommandParser, joined_options
+from pytorch_designer.errors import DesignerError, NullOrEmptyError
 from pytorch_designer.spec.component import Component, Port, dashed
-from pytorch_designer.spec.parameters import parse_parameters
+from pytorch_designer.spec.parameters import FROM_STANDARD_INPUT, parse_parameters
 from pytorch_designer.storage.output import check_outputs
+from pytorch_designer.wording import bounds_in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    import argparse
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from pytorch_designer.spec.parameters import ParameterSpec
 
+_MAX_TEXT = 1 << 20
+_JOB_VARIABLE = "AZUREML_RUN_ID"
 
-def component_parser(component: Component[Any], program: str) -> argparse.ArgumentParser:
+
+def component_parser(component: Component[Any], program: str) -> CommandParser:
     """A parser with an option per port and parameter, in dashed spelling. Values remain text."""
-    parser = argparse.ArgumentParser(
-        prog=f"{program} {component.command}", description=component.description, allow_abbrev=False
-    )
+    parser = CommandParser(prog=f"{program} {component.command}", description=component.description)
     ports = parser.add_argument_group("ports")
     for port in component.inputs:
         ports.add_argument(f"--{dashed(port.name)}", metavar="DIR", help=_port_help(port, "in"))
@@ -38,12 +46,15 @@ def run_component(component: Component[Any], arguments: Sequence[str], program: 
         SystemExit: The command line has unknown or incomplete options (code 2), or asks for help (code 0).
         DesignerError: Any named error.
     """
-    given = vars(component_parser(component, program).parse_args(joined_options(arguments)))
-    parsed = parse_parameters(component.parameters, given_parameters(component.parameter_specs, given))
-    inputs = {port.name: Path(given[port.name]) for port in component.inputs if _is_connected(port, given[port.name])}
-    outputs = {port.name: Path(given[port.name]) for port in component.outputs if _is_connected(port, given[port.name])}
-    check_outputs(outputs, inputs)  # here, because what a component imports first may take seconds
-    component.run(inputs, outputs, parsed)
+    parser = component_parser(component, program)
+    specs = component.parameter_specs
+    given = vars(parser.parse_args(joined_options(arguments, parser.flags)))
+    with options_in_advice(specs):
+        parsed = parse_parameters(component.parameters, _with_standard_input(specs, given_parameters(specs, given)))
+        inputs, outputs = (_folders(ports, given) for ports in (component.inputs, component.outputs))
+        # Here, because what a component imports first may take seconds.
+        check_outputs(outputs, inputs, keeps_results=component.keeps_own_result)
+        component.run(inputs, outputs, parsed)
 
 
 def add_parameters(parser: argparse.ArgumentParser, specs: Sequence[ParameterSpec]) -> None:
@@ -59,20 +70,44 @@ def given_parameters(specs: Sequence[ParameterSpec], given: Mapping[str, Any]) -
     return {spec.name: given[spec.name] for spec in specs if given[spec.name] is not None}
 
 
-def joined_options(arguments: Sequence[str]) -> list[str]:
-    """Rewrite `--name value` as `--name=value`, so that a value such as -1e-3 is not taken for an option."""
-    joined: list[str] = []
-    rest = iter(arguments)
-    for argument in rest:
-        if argument.startswith("--") and "=" not in argument and argument != "--help":
-            value = next(rest, None)
-            if value is None or value.startswith("--"):
-                joined += [argument] if value is None else [argument, value]
-            else:
-                joined.append(f"{argument}={value}")
-        else:
-            joined.append(argument)
-    return joined
+@contextmanager
+def options_in_advice(specs: Sequence[ParameterSpec]) -> Iterator[None]:
+    """Write the options of these parameters into the advice of a named error, except in a job of Azure ML.
+
+    Advice names a parameter as `name` or `name=value`, between backticks; on the command line it is `--name value`.
+    """
+    try:
+        yield
+    except DesignerError as error:
+        if _JOB_VARIABLE not in os.environ:
+            error.advice = _with_options(error.advice, specs)
+        raise
+
+
+def _with_options(advice: str, specs: Sequence[ParameterSpec]) -> str:
+    options = {spec.name: f"--{dashed(spec.name)}" for spec in specs}
+
+    def option(named: re.Match[str]) -> str:
+        name, value = named["name"], named["value"]
+        if name not in options:
+            return named[0]
+        return f"`{options[name]}`" if value is None else f"`{options[name]} {value}`"
+
+    return re.sub(r"`(?P<name>\w+)(?:=(?P<value>[^`]*))?`", option, advice)
+
+
+def _folders(ports: Sequence[Port], given: Mapping[str, Any]) -> dict[str, Path]:
+    connected = [port.name for port in ports if _is_connected(port, given[port.name])]
+    return {name: local_path(given[name], name=name) for name in connected}
+
+
+def _with_standard_input(specs: Sequence[ParameterSpec], given: dict[str, str]) -> dict[str, str]:
+    """The parameters with standard input, without its last line end, for a text that is given as `-`."""
+    free = {spec.name for spec in specs if spec.is_free_text}
+    return {
+        name: sys.stdin.read(_MAX_TEXT).removesuffix("\n") if name in free and text == FROM_STANDARD_INPUT else text
+        for name, text in given.items()
+    }
 
 
 def _is_connected(port: Port, value: str | None) -> bool:
@@ -92,10 +127,11 @@ def _port_help(port: Port, direction: str) -> str:
 
 def _help(spec: ParameterSpec) -> str:
     choices = f" One of {', '.join(spec.choices)}." if spec.choices else ""
-    bound = f" At least {spec.minimum}." if spec.minimum is not None else ""
-    bound += f" At most {spec.maximum}." if spec.maximum is not None else ""
+    bounds = bounds_in_words(spec.minimum, spec.maximum)
+    bound = f" {bounds[0].upper()}{bounds[1:]}." if bounds else ""
     default = "" if spec.default is None else f" Default: {spec.default}."
-    return _escaped(spec.description + choices + bound + default)
+    source = f" {FROM_STANDARD_INPUT}: standard input." if spec.is_free_text else ""
+    return _escaped(spec.description + choices + bound + default + source)
 
 
 def _escaped(text: str) -> str:

@@ -10,17 +10,18 @@ A fifth of the images is held out for the evaluation.
 
 from __future__ import annotations
 
-import argparse
 import json
 import shlex
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytorch_designer.addresses import local_path
+from pytorch_designer.cli.command_parser import CommandParser
 from pytorch_designer.spec.component import dashed
+from pytorch_designer.system.python_process import python_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,10 +35,12 @@ def run_demo(arguments: Sequence[str], program: str) -> None:
     Raises:
         SystemExit: A step failed; its message is on the terminal.
     """
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=f"{program} demo", description="From a folder of handwritten digits to an evaluated model, step by step."
     )
-    parser.add_argument("--output", type=Path, default=Path("demo"), metavar="DIR", help="Where everything is written.")
+    parser.add_argument(
+        "--output", type=local_path, default=Path("demo"), metavar="DIR", help="Where everything is written."
+    )
     top: Path = parser.parse_args(arguments).output
     started = time.monotonic()
     _clear(top)
@@ -134,7 +137,7 @@ def _run(component: str, **arguments: object) -> None:
     """Print a component's command and run it in a separate process, as a job does."""
     options = [f"--{dashed(name)}={value}" for name, value in arguments.items()]
     print(f"\n$ {shlex.join(['pytorch-designer', dashed(component), *options])}", flush=True)
-    exit_code = subprocess.run([sys.executable, "-m", "pytorch_designer", dashed(component), *options], check=False)
+    exit_code = subprocess.run(python_command("pytorch_designer", dashed(component), *options), check=False)
     if exit_code.returncode != 0:
         raise SystemExit(exit_code.returncode)
 

@@ -5,16 +5,16 @@ Exit codes: 0 no errors, 1 errors, 2 wrong usage of the command line.
 
 from __future__ import annotations
 
-import argparse
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytorch_designer.addresses import local_path
+from pytorch_designer.cli.command_parser import CommandParser
 from pytorch_designer.harness.lint.formats import FORMATS
 from pytorch_designer.harness.lint.linter import lint
 from pytorch_designer.harness.lint.rules import RULES
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
 _FOUND = 1
@@ -40,18 +40,19 @@ def run_lint(arguments: Sequence[str], program: str) -> int:
     result = lint(options.paths, ignored_rules=frozenset(options.ignore))
     text = FORMATS[options.format](result)
     if text:
-        sys.stdout.write(f"{text}\n")
+        print(text)
     return _FOUND if result.num_errors else 0
 
 
 def _parser(program: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=f"{program} lint",
         description="Checks Azure ML components and pipeline jobs for errors that the SDK does not report.",
         epilog="Exit code: 0 no errors, 1 errors, 2 wrong usage. Rules: docs/reference/lint_rules.md.",
-        allow_abbrev=False,
     )
-    parser.add_argument("paths", nargs="+", type=Path, metavar="FILE", help="YAML files, or folders to search for them")
+    parser.add_argument(
+        "paths", nargs="+", type=local_path, metavar="FILE", help="YAML files, or folders to search for them"
+    )
     parser.add_argument("--format", choices=sorted(FORMATS), default="text", help="output format; default: text")
     parser.add_argument("--ignore", action="append", default=[], metavar="RULE", help="turn a rule off; repeatable")
     return parser

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import os
+import re
 import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytorch_designer.addresses import local_path
+from pytorch_designer.cli.command_parser import CommandParser
 from pytorch_designer.harness.fault_injection.injected_faults import parse_faults
 from pytorch_designer.harness.job.job_run import GRACE_SECONDS, JobRequest, run_job
+from pytorch_designer.harness.job.leftover_processes import adopted_orphans
 from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT, RunStore, open_run_store
 from pytorch_designer.harness.schema.component_file import command_spec
 from pytorch_designer.harness.schema.pipeline_file import is_pipeline
 from pytorch_designer.harness.schema.values import check_values
 from pytorch_designer.harness.schema.yaml_tree import read_yaml
 from pytorch_designer.mlflow_database import DATABASE_FILE
+from pytorch_designer.shown_text import on_one_line, program_line
 from pytorch_designer.storage.output import writing_errors
 from pytorch_designer.system.stop_requests import stop_on_signals
 
@@ -30,19 +34,20 @@ if TYPE_CHECKING:
     from pytorch_designer.harness.schema.specification import CommandSpec
 
 _MEBIBYTE = 1 << 20
+_NOT_IN_NAMES = re.compile(r"[^\w.-]|^\.")
+_MAX_NAME = 60
 
 
 def run_command_parser(program: str) -> argparse.ArgumentParser:
     """The options of `run`."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=f"{program} run",
         description="Runs a command component or a pipeline on this machine, as Azure ML would: a copy of the code as "
         "working directory, inputs, outputs, variables and logs. The exit code is that of the component; 1 where a "
         "node of a pipeline failed.",
         epilog="A component's environment is not built: its `python` is the one that runs this program.",
-        allow_abbrev=False,
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="YAML file of a component or pipeline")
+    parser.add_argument("file", type=local_path, metavar="FILE", help="YAML file of a component or pipeline")
     for option, metavar, meaning in (
         ("--input", "NAME=PATH", "folder or file of an input port"),
         ("--param", "NAME=VALUE", "value of a parameter; those left out have their defaults"),
@@ -51,7 +56,10 @@ def run_command_parser(program: str) -> argparse.ArgumentParser:
     ):
         parser.add_argument(option, action="append", default=[], type=_assignment, metavar=metavar, help=meaning)
     parser.add_argument(
-        "--run-folder", type=Path, metavar="DIR", help="logs, ./outputs and run.json; default: a new folder in ./runs"
+        "--run-folder",
+        type=local_path,
+        metavar="DIR",
+        help="logs, ./outputs and run.json; default: a new folder in ./runs",
     )
     parser.add_argument(
         "--experiment", metavar="NAME", help=f"MLflow experiment; default: the pipeline's, or {DEFAULT_EXPERIMENT}"
@@ -85,7 +93,7 @@ def run_command_parser(program: str) -> argparse.ArgumentParser:
     )
     pipelines = parser.add_argument_group("pipelines only")
     pipelines.add_argument(
-        "--assets", type=Path, metavar="FILE", help="YAML file that says where registered components and data are"
+        "--assets", type=local_path, metavar="FILE", help="YAML file that says where registered components and data are"
     )
     pipelines.add_argument(
         "--max-parallel", type=_count, metavar="N", help="most processes at a time; default: the number of cores"
@@ -107,13 +115,14 @@ def run_command(arguments: Sequence[str], program: str) -> int:
     if is_pipeline(document):
         from pytorch_designer.cli.commands.pipeline_command import run_pipeline_file
 
-        return run_pipeline_file(document, _pipeline_options(parser, options), _show)
+        with adopted_orphans():
+            return run_pipeline_file(document, _pipeline_options(parser, options), _show)
     for name in ("assets", "max_parallel", "force_rerun"):
         if getattr(options, name):
             parser.error(f"--{name.replace('_', '-')} is for pipelines only")
     request = _job_request(parser, options, command_spec(document))
     _show(_header(request))
-    with stop_on_signals() as stop:
+    with adopted_orphans(), stop_on_signals() as stop:
         result = run_job(request, _printer(request.spec), stop)
         _show(_summary(result, request.store))
         if options.rerun and not result.has_succeeded:
@@ -131,7 +140,9 @@ def _job_request(parser: argparse.ArgumentParser, options: argparse.Namespace, s
     return JobRequest(
         spec=spec,
         inputs=inputs,
-        outputs={name: Path(path) for name, path in _unique(parser, "--output", options.output).items()},
+        outputs={
+            name: local_path(path, name=name) for name, path in _unique(parser, "--output", options.output).items()
+        },
         run_folder=options.run_folder or _new_run_folder(spec.name),
         environment_variables=_unique(parser, "--env", options.env),
         store=None if options.no_mlflow else open_run_store(Path(DATABASE_FILE), experiment),
@@ -151,7 +162,9 @@ def _pipeline_options(parser: argparse.ArgumentParser, options: argparse.Namespa
         parser.error("--env is for components; a node of a pipeline has its environment_variables")
     return PipelineCommandOptions(
         inputs=_unique(parser, "--input and --param", [*options.input, *options.param]),
-        outputs={name: Path(path) for name, path in _unique(parser, "--output", options.output).items()},
+        outputs={
+            name: local_path(path, name=name) for name, path in _unique(parser, "--output", options.output).items()
+        },
         run_folder=options.run_folder or _new_run_folder(options.file.stem),
         assets=options.assets,
         experiment=options.experiment,
@@ -186,7 +199,7 @@ def _unique(parser: argparse.ArgumentParser, option: str, pairs: list[tuple[str,
 
 def _new_run_folder(label: str) -> Path:
     runs = Path("runs").absolute()
-    name = f"{label}-{time.strftime('%Y%m%d-%H%M%S')}"
+    name = f"{_NOT_IN_NAMES.sub('_', label)[:_MAX_NAME]}-{time.strftime('%Y%m%d-%H%M%S')}"
     with writing_errors(runs):
         runs.mkdir(exist_ok=True)
         for number in itertools.count(1):
@@ -201,15 +214,16 @@ def _header(request: JobRequest) -> list[str]:
     spec = request.spec
     version = f" {spec.version}" if spec.version else ""
     lines = [
-        f"Component   {spec.label} ({spec.name}{version}), {spec.source}",
+        on_one_line(f"Component   {spec.label} ({spec.name}{version}), {spec.source}"),
         f"Python      {sys.executable}; the component's own environment is not built locally",
     ]
     if spec.num_processes > 1:
         nodes = spec.resources.instance_count
         lines.append(f"Processes   {spec.num_processes}" + (f" on {nodes} simulated nodes" if nodes > 1 else ""))
-    lines += [f"Input       {name} = {value}" for name, value in check_values(spec, request.inputs).items()]
+    values = check_values(spec, request.inputs)
+    lines += [f"Input       {name} = {on_one_line(str(value))}" for name, value in values.items()]
     if spec.environment_variables:
-        names = ", ".join(spec.environment_variables)
+        names = on_one_line(", ".join(spec.environment_variables))
         lines.append(f"Warning     environment_variables of a component are dropped by Azure ML: {names}; use --env")
     lines += [f"Fault       {text}" for text in request.faults.texts]
     lines += [f"Run folder  {request.run_folder}", ""]
@@ -247,9 +261,4 @@ class _Printer:
 
 
 def _show(lines: list[str]) -> None:
-    encoding = sys.stdout.encoding or "ascii"
-    text = "\n".join(lines)
-    try:
-        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
-    except BrokenPipeError:  # `| head` has seen enough: the job goes on, and its log has every line
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (for the rest of the process)
+    print("\n".join(map(program_line, lines)), flush=True)

@@ -25,6 +25,7 @@ from pytorch_designer.reporting.page import page_or_reason, render_page
 from pytorch_designer.reporting.strict_json import dumps
 from pytorch_designer.training.history import BadFileRecord, EpochRecord, RunSummary
 from pytorch_designer.training.report.advice import hints
+from pytorch_designer.training.report.earlier_result import RUN_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 PAGE_FILE = "index.html"
 HISTORY_FILE = "history.csv"
 METRICS_FILE = "metrics.json"
-RUN_FILE = "run.json"
 _MAX_MATRIX_CLASSES = 20
 _MAX_PAIRS = 10
 
@@ -131,6 +131,7 @@ def _history_csv(history: Iterable[EpochRecord]) -> str:
             "epoch": record.epoch,
             **{f"train_{name}": getattr(record.training, name) for name in ("loss", "top1", "top5")},
             **{f"validation_{name}": getattr(record.validation, name) for name in ("loss", "top1", "top5")},
+            "validation_balanced_accuracy": record.balanced_accuracy,
             "learning_rate": record.learning_rate,
             "images_per_second": record.images_per_second,
             "seconds": record.seconds,
@@ -149,7 +150,7 @@ def _metrics(summary: RunSummary) -> dict[str, Any]:
         "num_epochs": len(summary.history),
         "stop_reason": summary.stop_reason,
         "training": asdict(summary.best.training),
-        "validation": asdict(summary.best.validation),
+        "validation": asdict(summary.best.validation) | {"balanced_accuracy": summary.balanced_accuracy},
         "num_bad_files": len(summary.bad_files),
         "classes": [_class_metrics(score) for score in class_scores(summary.confusion, summary.classes)],
         "fingerprint": summary.fingerprint,

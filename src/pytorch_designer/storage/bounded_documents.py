@@ -14,7 +14,7 @@ import yaml
 
 from pytorch_designer.errors import shorten
 from pytorch_designer.storage.paths import read_bounded
-from pytorch_designer.system.resources import available_memory_bytes
+from pytorch_designer.system.memory_check import check_memory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,6 @@ _MAX_NODES = 10_000  # a directory's description has some hundred
 _MAX_DEPTH = 50
 _MAX_SCALAR = 1 << 16
 _TEXT_LIMIT = 200
-_JSON_UNCHECKED_BYTES = 1 << 20
 # What Python takes for one of them beside its text, rounded up.
 _OBJECT_BYTES = 240
 _LIST_BYTES = 90
@@ -46,16 +45,13 @@ def read_json(path: Path, max_bytes: int, error: type[DesignerError]) -> Any:
         ValueError: It is not JSON, or is nested too deeply.
     """
     data = read_bounded(path, max_bytes, error)
-    if len(data) > _JSON_UNCHECKED_BYTES:
-        needed, available = _json_memory(data), available_memory_bytes()
-        if needed > available:
-            raise error(
-                f"Reading the file takes about {needed / 2**30:.1f} GiB of memory, and {available / 2**30:.1f} GiB are "
-                "free.",
-                where=path,
-                advice="Use a machine with more memory, or divide the dataset.",
-                reason="too_large",
-            )
+    check_memory(
+        _json_memory(data),
+        "Reading the file takes",
+        where=path,
+        advice="Use a machine with more memory, or divide the dataset.",
+        error=error,
+    )
     return parse_json(data)
 
 
@@ -88,7 +84,7 @@ def parse_yaml(data: bytes) -> Any:
         place = "" if mark is None else f", line {mark.line + 1}"
         raise ValueError(shorten(f"{error.problem or error.context}{place}", _TEXT_LIMIT)) from error
     except (yaml.YAMLError, ValueError) as error:
-        raise ValueError(shorten(str(error), _TEXT_LIMIT)) from error
+        raise ValueError(shorten(str(error).split("\n", 1)[0], _TEXT_LIMIT)) from error
     finally:
         if loader is not None:
             loader.dispose()
@@ -120,9 +116,7 @@ class _BoundedLoader(yaml.SafeLoader):
         self._depth += 1
         if self._depth > _MAX_DEPTH:
             raise yaml.YAMLError(f"it is nested more than {_MAX_DEPTH} levels deep")
-        if not isinstance(event, yaml.AliasEvent):
-            self._sizes.pop(anchor, None)
-        node: yaml.Node | None = super().compose_node(parent, index)  # type: ignore[no-untyped-call]
+        node: yaml.Node | None = super().compose_node(parent, index)
         self._depth -= 1
         if anchor is not None:
             self._sizes[anchor] = self._num_nodes - before

@@ -9,13 +9,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from pytorch_designer.directories.image_directory import open_image_source
 from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.settings import user_cache_folder
 from pytorch_designer.system.places import check_temporary_folder, complete_environment
+from tests.directories.hand_built import PNG
 
 UNKNOWN_USER = 12345
 
@@ -76,13 +79,18 @@ def test_a_home_and_a_name_that_are_there_stay(monkeypatch: pytest.MonkeyPatch, 
     assert os.environ["USER"] == "me"
 
 
-def test_no_temporary_folder_is_a_named_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_temporary_folder_is_a_named_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     check_temporary_folder()
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/proc/nothing"])
     with pytest.raises(UnsupportedEnvironmentError, match="temporary files") as raised:
         check_temporary_folder()
     assert raised.value.reason == "no_temporary_folder"
+    archive = tmp_path / "images.zip"
+    with zipfile.ZipFile(archive, "w") as content:
+        content.writestr("cat/1.png", PNG)
+    with pytest.raises(UnsupportedEnvironmentError, match="temporary files"), open_image_source(archive):
+        pass
 
 
 def _runs_as_unknown_user() -> bool:

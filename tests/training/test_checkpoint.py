@@ -478,8 +478,11 @@ def test_a_folder_of_checkpoints_that_leads_elsewhere_is_not_followed(
 
 def test_files_of_others_beside_the_checkpoints_stay(state: TrainingState, store: CheckpointStore) -> None:
     save_steps(store, state, 5)
+    (store.folder / ".00000004.json.partial").write_text("", encoding="utf-8")  # of a kill while it was written
     for name in ("notes.json", "notes.partial", "1.json"):
         (store.folder / name).write_text("{}", encoding="utf-8")
     save_steps(store, state, 6, 7)
-    assert {"notes.json", "notes.partial", "1.json"} <= {path.name for path in store.folder.iterdir()}
+    names = {path.name for path in store.folder.iterdir()}
+    assert {"notes.json", "notes.partial", "1.json"} <= names
+    assert ".00000004.json.partial" not in names
     assert step_of(store) == 7

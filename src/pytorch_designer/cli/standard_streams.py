@@ -26,6 +26,8 @@ def keep_streams_usable() -> None:
     does one whose reader is gone. What does not fit on a full disk is dropped. A character that the stream's encoding
     lacks is written as an escape.
     """
+    if os.name != "posix":  # a console of Windows has writes of its own
+        return
     for descriptor in _DESCRIPTORS:
         if not _is_open(descriptor):
             _become_null(descriptor)

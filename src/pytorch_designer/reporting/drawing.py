@@ -29,23 +29,35 @@ def drawing_settings(settings: Any) -> Iterator[None]:
     Args:
         settings: Dictionary of values by matplotlib's names.
     """
-    _import_matplotlib()
-    import matplotlib as mpl
+    with _without_complaints():
+        if "matplotlib" not in sys.modules:
+            _import_matplotlib()
+        import matplotlib as mpl
 
-    with mpl.rc_context(), warnings.catch_warnings():
-        mpl.rcdefaults()
-        mpl.rcParams.update(settings)
-        # matplotlib's font, which lacks most scripts, only measures the text; the reader's fonts draw it.
-        warnings.filterwarnings("ignore", message=r"Glyph .* missing from font", category=UserWarning)
-        warnings.filterwarnings("ignore", message=r"Matplotlib currently does not support", category=UserWarning)
-        yield
+        with mpl.rc_context():
+            mpl.rcdefaults()
+            mpl.rcParams.update(settings)
+            yield
+
+
+@contextmanager
+def _without_complaints() -> Iterator[None]:
+    """Keep matplotlib's warnings from the log: of folders that cannot be written, of settings, and of missing fonts."""
+    logger = logging.getLogger("matplotlib")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            # matplotlib's font, which lacks most scripts, only measures the text; the reader's fonts draw it.
+            warnings.filterwarnings("ignore", message=r"Glyph .* missing from font", category=UserWarning)
+            warnings.filterwarnings("ignore", message=r"Matplotlib currently does not support", category=UserWarning)
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def _import_matplotlib() -> None:
-    """Import matplotlib, for the first time, such that it neither obeys settings from outside nor warns of them."""
-    if "matplotlib" in sys.modules:
-        return
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # of folders that cannot be written, and unknown settings
+    """Import matplotlib for the first time, such that it obeys no settings from outside."""
     backend, settings = (os.environ.pop(name, None) for name in (_BACKEND_VARIABLE, _SETTINGS_VARIABLE))
     try:
         with _away_from_settings_file():
@@ -63,7 +75,7 @@ def _away_from_settings_file() -> Iterator[None]:
         yield
         return
     left = Path.cwd()
-    os.chdir(Path(__file__).parent)
+    os.chdir(left.anchor)  # where nothing is that could be imported instead
     try:
         yield
     finally:

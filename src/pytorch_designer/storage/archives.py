@@ -42,6 +42,7 @@ from pytorch_designer.storage.retrying import is_file, open_retrying, retrying
 from pytorch_designer.storage.stopped_folder import removed_when_stopped
 from pytorch_designer.storage.tar_members import MemberContent, TarReader
 from pytorch_designer.storage.zstandard_files import open_zstandard
+from pytorch_designer.system.places import check_temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,7 +104,9 @@ def extracted_archive(archive: Path) -> Iterator[Path]:
         FailedToWriteOutputsError: The temporary folder cannot hold the content.
         MissingExtraError: The archive is compressed with Zstandard, and there is no module for it.
         ModuleOutOfMemoryError: The archive asks for more memory than there is.
+        UnsupportedEnvironmentError: There is no folder for temporary files.
     """
+    check_temporary_folder()
     with (
         tempfile.TemporaryDirectory(prefix="pytorch-designer-", ignore_cleanup_errors=True) as folder,
         removed_when_stopped(Path(folder)),

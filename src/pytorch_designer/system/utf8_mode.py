@@ -13,6 +13,6 @@ def restart_in_utf8_mode() -> None:
     Under the locale C with that mode switched off, the name of a folder or class outside ASCII is a different text
     than under other locales, and a model would learn other class names.
     """
-    if os.name == "posix" and codecs.lookup(sys.getfilesystemencoding()).name == "ascii":
+    if os.name == "posix" and sys.executable and codecs.lookup(sys.getfilesystemencoding()).name == "ascii":
         os.environ["PYTHONUTF8"] = "1"
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606 - itself

@@ -56,8 +56,8 @@ _log = logging.getLogger(__name__)
 _NUM_KEPT = 2
 _PARTIAL = ".partial"
 _BLOCK_BYTES = 1 << 20
-_MAX_POSITION_BYTES = 64 << 20  # a million epochs would fit
-_NAME = re.compile(r"\d{8,}\.(json|safetensors|partial)")
+_POSITION_BYTES, _EPOCH_BYTES = 4 << 20, 2 << 10  # a record of an epoch takes about 600
+_NAME = re.compile(r"\d{8,}\.(json|safetensors|partial)|\.\d{8,}\.json\.partial")
 
 _MAX_CHECKPOINT_SHARE = 0.02  # of the time of a run: on a slow disk, checkpoints become rarer
 _LEAST_EPOCH_SHARE = 0.1  # of the time between checkpoints: shorter epochs do not each end with one
@@ -117,7 +117,7 @@ class CheckpointStore:
         is_of_another_run = False
         for path in self._newest_first():
             try:
-                content = _read_position(path)
+                content = _read_position(path, max(_POSITION_BYTES, _EPOCH_BYTES * self.extent.num_epochs))
                 if content["fingerprint"] != self.fingerprint:
                     is_of_another_run = True
                     continue
@@ -268,10 +268,10 @@ def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
         os.fsync(stream.fileno())
 
 
-def _read_position(path: Path) -> dict[str, Any]:
+def _read_position(path: Path, max_bytes: int) -> dict[str, Any]:
     """The position of a checkpoint, unchecked but for its fingerprint; a ValueError says what is wrong with it."""
     try:
-        content = json.loads(_read_file(path, _MAX_POSITION_BYTES))
+        content = json.loads(_read_file(path, max_bytes))
     except RecursionError as error:
         raise ValueError("its lists have too many levels") from error
     if not isinstance(content, dict) or not isinstance(content.get("fingerprint"), str):

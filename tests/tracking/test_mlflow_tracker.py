@@ -117,7 +117,7 @@ def test_nothing_is_recorded_where_no_tracker_is_opened(tmp_path: Path) -> None:
 def test_a_prepared_run_is_recorded_by_the_process_that_was_prepared(tmp_path: Path, close: Close) -> None:
     before = _children()
     with prepared_tracking() as open_prepared:
-        tracker = open_prepared("flowers")
+        tracker = open_prepared("flowers", None)
         tracker.log_parameters({"epochs": 5})
         assert len(_children() - before) == 1
         assert close(tracker) is None
@@ -129,7 +129,7 @@ def test_a_prepared_run_is_recorded_by_the_process_that_was_prepared(tmp_path: P
 def test_training_goes_untracked_where_no_process_can_be_started(monkeypatch: pytest.MonkeyPatch, close: Close) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with prepared_tracking() as open_prepared:
-        sentence = close(open_prepared("flowers"))
+        sentence = close(open_prepared("flowers", None))
     assert sentence is not None
     assert sentence.startswith("MLflow tracking does not work: its process could not be started")
 

@@ -173,7 +173,7 @@ def test_azure_ml_is_asked_for_nothing_but_to_take_values(
     replies: list[dict[str, Any]] = []
     recorder = Recorder(destination, replies.append)
     images = {"dataset": "d", "context": "training", "source": "/d", "digest": "abc", "profile": {}}
-    entries = [{"parameters": {"epochs": "2"}}, {"tag": "compute", "value": "cpu"}, images]
+    entries: list[dict[str, Any]] = [{"parameters": {"epochs": "2"}}, {"tag": "compute", "value": "cpu"}, images]
     entries += [epoch(1, 0.9, is_past=True), epoch(2, 0.8)]
     recorder.record([*entries, {"model": str(tmp_path), "report": str(tmp_path)}, {"close": "FINISHED"}])
     past = [] if is_same else ["loss 1", "speed 1"]

@@ -1,10 +1,12 @@
 """The pipeline of pipeline.yaml, built with Azure ML's Python SDK.
 
-`python examples/pipeline.py` submits it to the workspace of the nearest config.json.
+`python examples/pipeline.py` submits it to the workspace of the nearest config.json;
+`python examples/pipeline.py --local` runs it on this machine.
 """
 
 # No `from __future__ import annotations` here: the SDK needs the annotations of a pipeline function as objects.
 
+import argparse
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +66,7 @@ def build_pipeline() -> PipelineJob:
     )
 
 
-def main() -> None:
+def submit() -> None:
     """Submit the pipeline."""
     from azure.identity import DefaultAzureCredential
 
@@ -73,5 +75,29 @@ def main() -> None:
     print(job.studio_url)
 
 
+def run_here(run_folder: Path) -> int:
+    """Run the pipeline on this machine; returns the exit code."""
+    from pytorch_designer.harness.pipeline.pipeline_run import run_pipeline
+
+    result = run_pipeline(build_pipeline(), run_folder=run_folder)
+    for name, node in result.nodes.items():
+        print(f"{name}: {node.state.value}{'' if node.error is None else f', {node.error}'}")
+    for name, folder in result.outputs.items():
+        print(f"{name}: {folder}")
+    return result.exit_code
+
+
+def main() -> int:
+    """Submit the pipeline, or run it here."""
+    parser = argparse.ArgumentParser(description="Trains and evaluates an image classifier.")
+    parser.add_argument("--local", action="store_true", help="run on this machine instead of submitting")
+    parser.add_argument("--run-folder", type=Path, default=Path("runs/example"), help="default: %(default)s")
+    options = parser.parse_args()
+    if options.local:
+        return run_here(options.run_folder)
+    submit()
+    return 0
+
+
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

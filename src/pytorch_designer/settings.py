@@ -118,6 +118,12 @@ class Settings(BaseSettings):
     progress: Literal["auto", "live", "plain"] = Field(
         "auto", description="`live`: progress bar and table; `plain`: log lines. `auto`: live on a terminal."
     )
+    layout: Literal["auto", "class-folders", "unlabeled"] = Field(
+        "auto",
+        description="What folders of images are taken for. `auto`: what their names and the files beside them say; "
+        "`class-folders`: the top folders are the classes, also where they are named `train` or `images`; "
+        "`unlabeled`: all images, without labels. Image directories are always read as such.",
+    )
     reuse_cache: Path | None = Field(
         None,
         description="Folder in which `run` keeps the results of pipeline nodes for reuse. Automatic: the user's cache "

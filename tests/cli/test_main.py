@@ -6,13 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from pytorch_designer import __version__
-from pytorch_designer.cli.component_command import run_component
+from pytorch_designer.cli.commands.component_command import run_component
 from pytorch_designer.cli.main import main
 from pytorch_designer.components.registry import COMPONENTS
 from pytorch_designer.components.train_pytorch_model import COMPONENT as TRAIN
@@ -45,7 +46,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["tarin"]) == 2
-    assert "no command 'tarin'" in capsys.readouterr().err
+    assert "no command tarin; did you mean train?" in capsys.readouterr().err
 
 
 def test_help_and_parameter_errors_import_nothing_heavy(tmp_path: Path) -> None:
@@ -82,6 +83,39 @@ def test_an_occupied_output_is_refused_before_torch_is_imported(tmp_path: Path) 
     shown = refused_without_torch(tmp_path, ("score-image-model", "--trained-model", "x", "--dataset", "x"))
     assert "FailedToWriteOutputsError" in shown
     assert "mine.txt" in shown
+
+
+def _leave_file(output: Path) -> None:
+    (output / "mine.txt").write_text("mine")
+
+
+def _leave_result(output: Path) -> None:
+    (output / "_meta.yaml").write_text("type: ModelDirectory\n")
+
+
+@pytest.mark.parametrize("leave", [_leave_file, _leave_result])
+@pytest.mark.parametrize("command", [*(component.command for component in COMPONENTS.values()), "train"])
+def test_every_command_refuses_an_occupied_output_before_torch_is_imported(
+    tmp_path: Path, command: str, leave: Callable[[Path], None]
+) -> None:
+    (tmp_path / "out").mkdir()
+    leave(tmp_path / "out")
+    if command == "train":
+        arguments = ["train", "in", "--output", "out"]
+    else:
+        component = next(item for item in COMPONENTS.values() if item.command == command)
+        outputs = [port.name for port in component.outputs]
+        folders = {port.name: "in" for port in component.inputs} | dict.fromkeys(outputs, "other") | {outputs[0]: "out"}
+        arguments = [command, *(f"--{name.replace('_', '-')}={folder}" for name, folder in folders.items())]
+    program = (
+        "import sys; from pytorch_designer.cli.main import main; "
+        f"code = main({arguments!r}); print(code, 'torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.splitlines()[-1] == "1 False", done.stderr
+    assert "The output folder is not empty; nothing in it was changed." in done.stderr
 
 
 def refused_without_torch(folder: Path, arguments: tuple[str, ...]) -> str:
@@ -143,7 +177,7 @@ def test_bad_environment_variable_is_a_named_error(tmp_path: Path) -> None:
 def test_unknown_option_is_a_usage_error(tmp_path: Path) -> None:
     done = run("train-pytorch-model", "--epoch", "3", cwd=tmp_path)
     assert done.returncode == 2
-    assert "unrecognized arguments" in done.stderr
+    assert "there is no option --epoch; did you mean --epochs?" in done.stderr
 
 
 @pytest.mark.parametrize("port", ["untrained_model", "training_dataset", "validation_dataset", "trained_model"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pytorch_designer.cli.pipeline_view import LiveView, PlainView
+from pytorch_designer.cli.commands.pipeline_view import LiveView, PlainView
 from pytorch_designer.harness.job.node import NodeResult, NodeState
 
 FOLDER = Path("run")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pytorch_designer import __version__
-from pytorch_designer.cli.cloud_commands import run_register
+from pytorch_designer.cli.commands.cloud_commands import run_register
 from pytorch_designer.cloud.register import Registration, component_files, register
 from pytorch_designer.errors import (
     CloudAccessError,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pytorch_designer.cli.cloud_commands import run_submit
+from pytorch_designer.cli.commands.cloud_commands import run_submit
 from pytorch_designer.cloud.submit import submit
 from pytorch_designer.errors import CloudAccessError, InvalidSpecError
 from tests.cloud.azure_service import Answer, AzureService

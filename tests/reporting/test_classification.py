@@ -5,7 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from pytorch_designer.reporting.classification import Confusion, accuracy_interval, class_scores, most_confused
+from pytorch_designer.reporting.classification import (
+    Confusion,
+    accuracy_interval,
+    balanced_accuracy,
+    class_scores,
+    imbalance,
+    most_confused,
+)
 
 _CLASSES = ("cat", "dog", "fox", "owl")
 _CONFUSION = np.array([[6, 2, 0, 0], [1, 3, 0, 0], [3, 0, 1, 0], [0, 0, 0, 0]])
@@ -45,3 +52,17 @@ def test_interval_of_an_accuracy(accuracy: float, num_images: int, low: float, h
 
 def test_nothing_is_known_without_images() -> None:
     assert accuracy_interval(math.nan, 10) == accuracy_interval(0.5, 0) == (0.0, 1.0)
+
+
+def test_balanced_accuracy_is_the_mean_recall_of_the_classes_with_images() -> None:
+    assert balanced_accuracy(_CONFUSION) == pytest.approx((6 / 8 + 3 / 4 + 1 / 4) / 3)
+    assert balanced_accuracy(np.array([[20, 0], [1, 0]])) == 0.5
+    assert math.isnan(balanced_accuracy(np.zeros((2, 2), dtype=np.int64)))
+
+
+def test_imbalance_names_the_smallest_and_the_largest_class() -> None:
+    found = imbalance(class_scores(np.array([[2, 0, 0], [0, 40, 0], [0, 0, 0]]), ("cat", "dog", "fox")))
+    assert found is not None
+    assert [score.name for score in found] == ["cat", "dog"]
+    assert imbalance(class_scores(np.array([[2, 0], [0, 20]]), ("cat", "dog"))) is None
+    assert imbalance(class_scores(np.zeros((2, 2), dtype=np.int64), ("cat", "dog"))) is None

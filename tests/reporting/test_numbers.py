@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from pytorch_designer.reporting.numbers import count, decimal, duration, percent, points, probability, rate
+from pytorch_designer.reporting.numbers import decimal, duration, percent, points, probability, rate
 
 
 @pytest.mark.parametrize(
@@ -56,12 +56,6 @@ def test_measurements_have_sensible_digits(value: float, shown: str) -> None:
 )
 def test_time_spans_are_read_in_their_largest_units(seconds: float, shown: str) -> None:
     assert duration(seconds) == shown
-
-
-def test_counts_have_separators_and_the_right_noun() -> None:
-    assert count(1281167) == "1,281,167"
-    assert count(1, "class", "classes") == "1 class"
-    assert count(0, "image") == "0 images"
 
 
 def test_rates_lose_their_decimal_when_they_are_large() -> None:

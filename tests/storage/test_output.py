@@ -12,7 +12,9 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -118,9 +120,25 @@ def test_what_a_run_or_a_kill_left_is_not_taken_for_somebody_elses(tmp_path: Pat
     (renaming / "model.pt").write_text("moved before the kill")
     (complete / "_meta.yaml").write_text("type: ModelDirectory")
     before = content(tmp_path)
-    for path in (killed, renaming, complete):
+    for path in (killed, renaming):
         check(path)
+    check_outputs({"out": complete}, {}, keeps_results=True)
     assert content(tmp_path) == before
+
+
+@REFUSALS
+def test_a_complete_result_that_cannot_be_this_run_s_is_refused(tmp_path: Path, refuse: Refusal) -> None:
+    write_output(tmp_path)
+    with pytest.raises(FailedToWriteOutputsError, match="not empty"):
+        refuse(tmp_path)
+    assert content(tmp_path) == FILES
+
+
+def test_two_outputs_in_one_folder_are_called_the_same(tmp_path: Path) -> None:
+    with pytest.raises(FailedToWriteOutputsError, match="The output is the same folder as the other output"):
+        check_outputs({"first": tmp_path / "out", "second": tmp_path / "x" / ".." / "out"}, {})
+    with pytest.raises(FailedToWriteOutputsError, match="The output is the same folder as the dataset"):
+        check_outputs({"out": tmp_path}, {"dataset": tmp_path})
 
 
 @REFUSALS
@@ -349,3 +367,162 @@ def test_atomic_write_keeps_the_old_file_when_it_fails(tmp_path: Path, monkeypat
     with pytest.raises(OSError, match="Input/output"):
         write_atomically(path, b"new")
     assert content(tmp_path) == {"state.json": "old"}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "../victim",
+        "model.pt\n../victim",
+        "{victim}",
+        "..",
+        ".",
+        "",
+        "a/b",
+        "a\\b",
+        ".checkpoint",
+        ".lock",
+        "\udcff",
+        "\0",
+    ],
+)
+@REFUSALS
+def test_a_planted_list_of_renames_removes_nothing(tmp_path: Path, names: str, refuse: Refusal) -> None:
+    victim, output = tmp_path / "victim", tmp_path / "out"
+    for folder in (victim, output / ".staging", output / ".checkpoint"):
+        folder.mkdir(parents=True)
+        (folder / "file").write_text("precious")
+    text = names.replace("{victim}", str(victim))
+    (output / ".staging" / "COMMIT").write_bytes(text.encode("utf-8", "surrogateescape"))
+    before = set(tmp_path.rglob("*"))
+    with pytest.raises(FailedToWriteOutputsError) as caught:
+        refuse(output)
+    assert caught.value.reason == "not_empty"
+    assert "COMMIT" in str(caught.value.where)
+    assert set(tmp_path.rglob("*")) - {output / ".lock"} == before
+
+
+@pytest.mark.parametrize("is_folder_a_link", [True, False])
+def test_a_list_of_renames_behind_a_link_is_not_believed(tmp_path: Path, is_folder_a_link: bool) -> None:
+    elsewhere, output = tmp_path / "elsewhere", tmp_path / "out"
+    elsewhere.mkdir()
+    output.mkdir()
+    (elsewhere / "COMMIT").write_text("mine.txt")
+    (output / "mine.txt").write_text("mine")
+    if is_folder_a_link:
+        (output / ".staging").symlink_to(elsewhere)
+    else:
+        (output / ".staging").mkdir()
+        (output / ".staging" / "COMMIT").symlink_to(elsewhere / "COMMIT")
+    with pytest.raises(FailedToWriteOutputsError):
+        open_and_leave(output)
+    assert (output / "mine.txt").read_text() == "mine"
+    assert (elsewhere / "COMMIT").exists()
+
+
+def test_a_link_in_the_place_of_a_partial_file_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("precious")
+    (tmp_path / ".x.json.partial").symlink_to(tmp_path / "victim")
+    write_atomically(tmp_path / "x.json", b"{}")
+    assert (tmp_path / "victim").read_text() == "precious"
+    assert (tmp_path / "x.json").read_bytes() == b"{}"
+
+
+@pytest.mark.parametrize("kind", ["a link", "a folder", "a named pipe"])
+@pytest.mark.parametrize("is_relative", [True, False])
+@REFUSALS
+def test_a_lock_that_is_no_file_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, is_relative: bool, refuse: Refusal
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    output = Path("out") if is_relative else tmp_path / "out"
+    output.mkdir()
+    if kind == "a link":
+        (output / ".lock").symlink_to(tmp_path / "victim")
+    elif kind == "a folder":
+        (output / ".lock").mkdir()
+    else:
+        os.mkfifo(output / ".lock")
+    with pytest.raises(FailedToWriteOutputsError, match=kind) as caught:
+        refuse(output)
+    assert caught.value.where == str(output / ".lock")
+    assert not (tmp_path / "victim").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize("is_relative", [True, False])
+def test_an_output_that_cannot_be_written_is_named(tmp_path: Path, is_relative: bool) -> None:
+    (tmp_path / "out").mkdir(mode=0o555)
+    for folder in (tmp_path, *tmp_path.parents):
+        folder.chmod(folder.stat().st_mode | 0o055)
+    script = """
+        import os, sys
+        from pathlib import Path
+        from pytorch_designer.errors import FailedToWriteOutputsError
+        from pytorch_designer.storage.output import open_output
+        os.setuid(12345)
+        try:
+            with open_output(Path(sys.argv[1]), apart_from={}):
+                pass
+        except FailedToWriteOutputsError as error:
+            print(error.where, error.what)
+    """
+    output = "out" if is_relative else str(tmp_path / "out")
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script), output],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.stdout.startswith(f"{output}/.lock The output could not be written: Permission denied"), result.stderr
+
+
+def test_an_earlier_result_is_replaced_with_its_checkpoints(tmp_path: Path) -> None:
+    write_output(tmp_path)
+    (tmp_path / ".checkpoint").mkdir()
+    names = frozenset(path.name for path in tmp_path.iterdir() if path.name != ".checkpoint")
+    with open_output(tmp_path, apart_from={}, replaced=names) as output:
+        assert content(tmp_path) == {".lock": ""}
+        with output.stage() as folder:
+            (folder / "_meta.yaml").write_text("new")
+    assert content(tmp_path) == {"_meta.yaml": "new"}
+
+
+def test_nothing_to_replace_removes_the_checkpoints_alone(tmp_path: Path) -> None:
+    (tmp_path / ".checkpoint").mkdir()
+    with open_output(tmp_path, apart_from={}, replaced=frozenset()):
+        assert content(tmp_path) == {".lock": ""}
+    assert tmp_path.is_dir()
+
+
+@pytest.mark.parametrize("num_calls", range(1, 12))
+def test_a_kill_while_an_earlier_result_is_removed_is_made_up_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, num_calls: int
+) -> None:
+    write_output(tmp_path)
+    names = frozenset(path.name for path in tmp_path.iterdir())
+    calls = 0
+
+    def kill_in_time(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == num_calls:
+                raise KeyboardInterrupt
+            return function(*arguments, **options)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        for name in ("unlink", "mkdir", "replace"):
+            patch.setattr(Path, name, kill_in_time(getattr(Path, name)))
+        with suppress(KeyboardInterrupt), open_output(tmp_path, apart_from={}, replaced=names):
+            pass
+    if (tmp_path / "_meta.yaml").exists():
+        assert set(FILES) <= set(content(tmp_path))
+        return
+    (tmp_path / ".lock").unlink(missing_ok=True)
+    check(tmp_path)
+    write_output(tmp_path)
+    assert content(tmp_path) == FILES

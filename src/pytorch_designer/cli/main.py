@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 from pytorch_designer import __version__
 from pytorch_designer.cli.boundary import run_guarded
 from pytorch_designer.cli.console import configure_console
+from pytorch_designer.cli.standard_streams import keep_streams_usable
 from pytorch_designer.system.openmp import bound_spinning
+from pytorch_designer.system.places import complete_environment
+from pytorch_designer.system.utf8_mode import restart_in_utf8_mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,44 +23,50 @@ _USAGE_ERROR = 2
 
 # Each command imports its dependencies, including the components, when it is called: fast start-up is a feature.
 def _train(arguments: Sequence[str]) -> int | None:
-    from pytorch_designer.cli.train_command import run_train
+    from pytorch_designer.cli.commands.train_command import run_train
 
     run_train(arguments, PROGRAM)
     return 0
 
 
+def _inspect(arguments: Sequence[str]) -> int | None:
+    from pytorch_designer.cli.commands.inspect_command import run_inspect
+
+    return run_inspect(arguments, PROGRAM)
+
+
 def _run(arguments: Sequence[str]) -> int | None:
-    from pytorch_designer.cli.run_command import run_command
+    from pytorch_designer.cli.commands.run_command import run_command
 
     return run_command(arguments, PROGRAM)
 
 
 def _cache(arguments: Sequence[str]) -> int | None:
-    from pytorch_designer.cli.cache_command import run_cache
+    from pytorch_designer.cli.commands.cache_command import run_cache
 
     return run_cache(arguments, PROGRAM)
 
 
 def _lint(arguments: Sequence[str]) -> int | None:
-    from pytorch_designer.cli.lint_command import run_lint
+    from pytorch_designer.cli.commands.lint_command import run_lint
 
     return run_lint(arguments, PROGRAM)
 
 
 def _register(arguments: Sequence[str]) -> int | None:
-    from pytorch_designer.cli.cloud_commands import run_register
+    from pytorch_designer.cli.commands.cloud_commands import run_register
 
     return run_register(arguments, PROGRAM)
 
 
 def _submit(arguments: Sequence[str]) -> int | None:
-    from pytorch_designer.cli.cloud_commands import run_submit
+    from pytorch_designer.cli.commands.cloud_commands import run_submit
 
     return run_submit(arguments, PROGRAM)
 
 
 def _demo(arguments: Sequence[str]) -> int | None:
-    from pytorch_designer.cli.demo import run_demo
+    from pytorch_designer.cli.commands.demo import run_demo
 
     run_demo(arguments, PROGRAM)
     return 0
@@ -65,6 +74,7 @@ def _demo(arguments: Sequence[str]) -> int | None:
 
 _OTHER_COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int | None], str]] = {
     "train": (_train, "Trains a model on a folder of images with one command, without the other components."),
+    "inspect": (_inspect, "Shows what is in a folder of images: classes, sizes, unreadable files, duplicates."),
     "run": (_run, "Runs the YAML file of a component or pipeline on this machine, as Azure ML would."),
     "cache": (_cache, "Lists or clears the results of pipeline nodes that `run` keeps for reuse."),
     "lint": (_lint, "Checks components and pipelines for errors that Azure ML does not report."),
@@ -83,6 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code; see `pytorch_designer.cli.boundary`.
     """
+    if arguments is None:
+        _prepare_process()
     name, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     if name in {"-h", "--help", "help"}:
         print(_help())
@@ -98,15 +110,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run_guarded(partial(_component, name, rest))
 
 
+def _prepare_process() -> None:
+    """Make the process independent of the place that it was started in, as far as one can."""
+    restart_in_utf8_mode()
+    keep_streams_usable()
+    complete_environment()
+
+
 def _component(name: str, arguments: Sequence[str]) -> int | None:
-    from pytorch_designer.cli.component_command import run_component
+    from pytorch_designer.cli.commands.component_command import run_component
     from pytorch_designer.components.registry import COMPONENTS
+    from pytorch_designer.wording import nearest_name
 
     components = {component.command: component for component in COMPONENTS.values()}
     if name in components:
         run_component(components[name], arguments, PROGRAM)
         return 0
-    print(f"{PROGRAM}: there is no command {name!r}.\n\n{_help()}", file=sys.stderr)
+    nearest = nearest_name(name, [*components, *_OTHER_COMMANDS])
+    hint = f"; did you mean {nearest}?" if nearest else "."
+    print(f"{PROGRAM}: there is no command {name}{hint}\n`{PROGRAM} --help` lists the commands.", file=sys.stderr)
     return _USAGE_ERROR
 
 

@@ -14,6 +14,7 @@ from pytorch_designer.errors import (
     InvalidSpecError,
     shorten,
 )
+from pytorch_designer.shown_text import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,13 +22,10 @@ if TYPE_CHECKING:
 
     from azure.core.exceptions import HttpResponseError
 
-_SECRETS = (
-    (re.compile(r"(?i)\b(sig|se|st|skoid|sktid)=[^&\s\"']+"), r"\1=***"),
-    (re.compile(r"(?i)bearer\s+[\w.~+/=-]+"), "Bearer ***"),
-    (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), "***"),
-    (re.compile(r"(?i)(accountkey|client_secret|password)=[^;&\s]+"), r"\1=***"),
-)
 _SCHEMA_FAULT = re.compile(r'"message": "(.*)",\s*"path": "(.*)"')
+_ATTEMPT = re.compile(r"\w+Credential: ")
+_USUAL_LOGINS = ("EnvironmentCredential", "ManagedIdentityCredential", "AzureCliCredential")
+_MAX_ATTEMPT = 160
 _COLOURS = re.compile(r"\x1b\[\d+m")
 
 
@@ -49,7 +47,9 @@ def named_faults(what: str, *, where: object) -> Iterator[None]:
     try:
         yield
     except ClientAuthenticationError as error:
-        raise CloudLoginError(f"Azure does not accept the login: {_first_line(error)}", where=place) from error
+        raise CloudLoginError(
+            f"Azure does not accept the login: {_first_line(error)}", where=place, examples=_attempts(error)
+        ) from error
     except HttpResponseError as error:
         raise _refusal(error, what, place) from error
     except ValidationException as error:
@@ -84,13 +84,6 @@ def named_load_faults(path: Path) -> Iterator[None]:
         ) from error
 
 
-def redacted(text: str) -> str:
-    """`text` without signatures, tokens, keys and passwords."""
-    for pattern, replacement in _SECRETS:
-        text = pattern.sub(replacement, text)
-    return text
-
-
 def _refusal(error: HttpResponseError, what: str, place: str) -> CloudError:
     text = f"Could not {what}: {_first_line(error)}"
     status = error.status_code
@@ -103,6 +96,13 @@ def _refusal(error: HttpResponseError, what: str, place: str) -> CloudError:
     if status == 409:
         return CloudError(text, where=place, advice="This version exists already; give another one with --version.")
     return CloudError(text, where=place, advice="If the file is not at fault, try again later.")
+
+
+def _attempts(error: BaseException) -> list[str]:
+    """What azure-identity says of each credential that it tried, a line each; those that the user has come first."""
+    lines = [line.strip() for line in redacted(str(getattr(error, "message", None) or error)).splitlines()]
+    attempts = [shorten(line, _MAX_ATTEMPT) for line in lines if _ATTEMPT.match(line)]
+    return sorted(attempts, key=lambda line: not line.startswith(_USUAL_LOGINS))
 
 
 def _first_line(error: BaseException) -> str:

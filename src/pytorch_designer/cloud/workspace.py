@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 CONFIG_FILE = "config.json"
 _CONFIG_FOLDERS = (".azureml", "aml_config", ".")
+# They warn, above our own lines, of what an error says as well, and of classes of the SDK that nobody has named.
+_REPEATING_LOGGERS = ("azure.identity", "azure.ai.ml._utils._experimental")
 # The variables that Azure ML sets in its own jobs.
 _SUBSCRIPTION, _RESOURCE_GROUP, _WORKSPACE = (
     "AZUREML_ARM_SUBSCRIPTION",
@@ -103,6 +106,8 @@ def connect(
         CloudError: The registry cannot be looked up.
     """
     client_class = _client_class()
+    for name in _REPEATING_LOGGERS:
+        logging.getLogger(name).setLevel(logging.ERROR)
     # The SDK sends telemetry to Microsoft unless this is turned off.
     options: dict[str, Any] = {"enable_telemetry": False}
     if transport is not None:

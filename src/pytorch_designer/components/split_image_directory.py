@@ -9,6 +9,7 @@ from pydantic import Field
 
 from pytorch_designer.spec.component import Component, DirectoryType, Port
 from pytorch_designer.spec.parameters import Parameters
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +43,7 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: Spl
         fraction=parameters.fraction,
         seed=parameters.random_seed,
     )
-    _log.info("Split into %d and %d images.", *num_images)
+    _log.info("Split into %s and %s.", *(count(number, "image") for number in num_images))
 
 
 COMPONENT = Component(

@@ -21,9 +21,11 @@ import numpy as np
 
 from pytorch_designer.directories.image_directory import UNLABELED, open_image_source
 from pytorch_designer.directories.image_writer import rows_of, write_image_directory
+from pytorch_designer.directories.summary import log_summary
 from pytorch_designer.errors import GreaterThanOrEqualToError, InvalidDatasetError, LessThanOrEqualToError
 from pytorch_designer.seeds import derive_seed
 from pytorch_designer.storage.output import open_output, stage_together
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +60,7 @@ def split_image_directory(source: Path, outputs: tuple[Path, Path], *, fraction:
         open_output(second, apart_from={"the source": source, "the other output": first}) as second_output,
         open_image_source(source) as dataset,
     ):
+        log_summary(dataset, trains=True)
         parts = split_rows(dataset, fraction=fraction, seed=seed)
         with stage_together(first_output, second_output) as folders:
             for folder, rows in zip(folders, parts, strict=True):
@@ -124,7 +127,7 @@ def _size_of_first(dataset: ImageDirectory, fraction: float, least: int) -> int:
     num_images = len(dataset)
     if num_images < 2:
         raise InvalidDatasetError(
-            "The dataset has one image only: it cannot be split.", where=dataset.root, reason="one_image"
+            "The dataset has one image only: it cannot be split.", where=dataset.source, reason="one_image"
         )
     num_first = round(Fraction(repr(fraction)) * num_images)  # exact: 0.29 * 100 is not 28.999...
     if least <= num_first <= num_images - least:
@@ -134,9 +137,9 @@ def _size_of_first(dataset: ImageDirectory, fraction: float, least: int) -> int:
         fault = f"leaves output {1 if num_first == 0 else 2} without images"
     else:
         smaller = min(num_first, num_images - num_first)
-        fault = f"leaves {smaller} images for one output, fewer than the {least} classes that both outputs must have"
+        fault = f"leaves {count(smaller, 'image')} for one output, fewer than the {least} classes that both must have"
     raise error(
-        f"Parameter fraction is {fraction}, which {fault}: there are {num_images} images.",
+        f"Parameter fraction is {fraction}, which {fault}: there are {count(num_images, 'image')}.",
         where="fraction",
         advice=f"For this dataset, give at least {least / num_images:.4g} and at most {1 - least / num_images:.4g}.",
     )

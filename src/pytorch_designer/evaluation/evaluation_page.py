@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytorch_designer.evaluation.comparison import PairedTest
-from pytorch_designer.reporting.classification import ClassScore, accuracy_interval, most_confused
+from pytorch_designer.reporting.classification import ClassScore, accuracy_interval, imbalance, most_confused
 from pytorch_designer.reporting.figures import Chart, Line, ReliabilityBar, heat_map, reliability_chart, roc_chart
-from pytorch_designer.reporting.numbers import count, decimal, measured, percent, points
+from pytorch_designer.reporting.numbers import decimal, measured, percent, points
 from pytorch_designer.reporting.page import render_page
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,6 +131,13 @@ def _remarks(evaluation: Evaluation) -> dict[str, str]:
         unknown = evaluation.classes[evaluation.num_known_classes :]
         found[f"{count(evaluation.num_unknown, 'image')} of classes that the model does not know."] = (
             f"They count as wrong. {count(len(unknown), 'class', 'classes')}: {', '.join(unknown[:_MAX_NAMES])}."
+        )
+    unequal = imbalance(evaluation.class_scores)
+    if unequal is not None:
+        fewest, most = unequal
+        found["The classes are unbalanced."] = (
+            f"{count(fewest.num_images, 'image')} of {fewest.name}, {count(most.num_images)} of {most.name}: accuracy "
+            f"says little about small classes. Balanced accuracy is {percent(evaluation.balanced_accuracy)}."
         )
     missing = [score.name for score in evaluation.class_scores if not score.num_images]
     if missing:

@@ -9,8 +9,9 @@ from pytorch_designer.directories.scored_dataset import open_scored_dataset
 from pytorch_designer.evaluation.comparison import PairedTest, compare
 from pytorch_designer.evaluation.evaluation_metrics import evaluate
 from pytorch_designer.evaluation.evaluation_report import PAGE_FILE, write_evaluation
-from pytorch_designer.reporting.numbers import count, decimal, percent, points, probability
+from pytorch_designer.reporting.numbers import decimal, percent, points, probability
 from pytorch_designer.storage.output import open_output
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,9 +54,10 @@ def evaluate_model(
 
 def _log(evaluation: Evaluation, name: str) -> None:
     _logger.info(
-        "%saccuracy %s, macro F1 %s, log loss %s, ROC AUC %s on %s of %s",
+        "%saccuracy %s, balanced accuracy %s, macro F1 %s, log loss %s, ROC AUC %s on %s of %s",
         f"{name}: " if name else "",
         percent(evaluation.accuracy),
+        percent(evaluation.balanced_accuracy),
         percent(evaluation.macro.f1),
         decimal(round(evaluation.log_loss, 9)),
         decimal(evaluation.roc_auc),

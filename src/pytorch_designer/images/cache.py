@@ -21,6 +21,8 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
+from pytorch_designer.wording import count
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -238,7 +240,8 @@ class DiskRows:
 
 
 def _share(number: int, num_images: int) -> str:
-    return f"all {number:,} images" if number == num_images else f"{number:,} of {num_images:,} images"
+    images = count(num_images, "image")
+    return f"all {images}" if number == num_images else f"{number:,} of {images}"
 
 
 def _num_fitting(num_bytes: int, row_bytes: int, num_rows: int) -> int:

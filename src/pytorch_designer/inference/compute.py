@@ -18,8 +18,10 @@ import torchvision
 
 from pytorch_designer import __version__
 from pytorch_designer.errors import UnsupportedEnvironmentError
+from pytorch_designer.images.decoding.jpeg_decoder import jpeg_decoder
 from pytorch_designer.system.openmp import describe_waiting
 from pytorch_designer.system.resources import usable_cores
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from pytorch_designer.settings import Settings
@@ -76,8 +78,7 @@ class Compute:
         """Apply this to the process-wide settings of torch and of the allocator below it."""
         torch.set_num_threads(self.num_threads)
         torch.get_num_threads()  # from now on this thread keeps its number, whatever other threads set theirs to
-        if self.device.type == "cpu":
-            keep_freed_memory()
+        keep_freed_memory()
         if self.device.type != "cuda":
             return
         if self.device.index:  # streams, graphs and events are made for the current device, which is the first
@@ -95,7 +96,7 @@ class Compute:
         layout = "channels_last" if self.memory_format == torch.channels_last else "contiguous"
         if self.device.type == "cuda":
             return f"{torch.cuda.get_device_name(self.device)}, {self.precision}, {layout}"
-        return f"{self.device.type}, {self.num_threads} threads, {self.precision}, {layout}"
+        return f"{self.device.type}, {count(self.num_threads, 'thread')}, {self.precision}, {layout}"
 
 
 def choose_compute(settings: Settings, *, height: int, width: int) -> Compute:
@@ -118,7 +119,11 @@ def choose_compute(settings: Settings, *, height: int, width: int) -> Compute:
 def environment_info(compute: Compute) -> dict[str, str]:
     """Versions and hardware, by label. Of the environment only how OpenMP waits: other variables hold secrets."""
     versions = f"pytorch-designer {__version__}, torch {torch.__version__}, torchvision {torchvision.__version__}"
-    info = {"Versions": f"{versions}, Python {platform.python_version()}", "Device": compute.describe()}
+    info = {
+        "Versions": f"{versions}, Python {platform.python_version()}",
+        "Device": compute.describe(),
+        "JPEG decoder": jpeg_decoder().name,
+    }
     waiting = describe_waiting() if compute.device.type == "cpu" else ""
     return info | ({"OpenMP": waiting} if waiting else {})
 
@@ -126,9 +131,9 @@ def environment_info(compute: Compute) -> dict[str, str]:
 def keep_freed_memory() -> bool:
     """Let this process keep the memory it frees instead of returning it to the kernel.
 
-    Every training step allocates and frees the same large tensors. By default glibc returns each of them to the kernel,
-    and the next step pays for fresh, zeroed pages: a fifth of the time of ResNet-18 at 32 pixels (docs/benchmarks.md,
-    "Training beside other libraries").
+    Every training step on a CPU, and every image that is decoded, allocates and frees the same large blocks. By default
+    glibc returns each of them to the kernel, and the next step pays for fresh, zeroed pages: a fifth of the time of
+    ResNet-18 at 32 pixels (docs/benchmarks.md, "Training beside other libraries").
 
     The process then stays at its peak of memory. Blocks of more than 1 GiB (before glibc 2.35, 32 MiB) are still
     returned. An environment that configures the allocator (`MALLOC_TRIM_THRESHOLD_`, `MALLOC_MMAP_THRESHOLD_`,

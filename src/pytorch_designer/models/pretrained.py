@@ -171,7 +171,7 @@ def _failure(source: str, name: str, cache: Path, reason: str) -> FailedToDownlo
         where=source,
         advice=f"Check the network, or copy the published file {name} to {cache}, or set TORCH_HOME to a folder that "
         "has it in hub/checkpoints, or PYTORCH_DESIGNER_WEIGHTS_MIRROR to a folder or address with such files, or "
-        "set pretrained to False.",
+        "train from scratch with `pretrained=False`.",
         reason="download",
     )
 
@@ -186,8 +186,8 @@ def _timm_weights(architecture: Architecture) -> dict[str, Tensor]:
             f"timm could not provide the pretrained weights of {architecture.name}.",
             where=architecture.name,
             examples=[str(error).split("\n", maxsplit=1)[0]],
-            advice="Check the network, or fill the hub's cache (HF_HOME) on a machine that has one, or set pretrained "
-            "to False.",
+            advice="Check the network, or fill the hub's cache (HF_HOME) on a machine that has one, or train "
+            "from scratch with `pretrained=False`.",
             reason="download",
         ) from error
     tensors: dict[str, Tensor] = network.state_dict()

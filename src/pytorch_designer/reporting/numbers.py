@@ -45,12 +45,6 @@ def measured(value: float) -> str:
     return decimal(value) if math.isfinite(value) else _MISSING
 
 
-def count(value: int, noun: str = "", plural: str | None = None) -> str:
-    """A count with thousands separators, and its noun in the right number."""
-    word = noun if value == 1 else (plural or f"{noun}s")
-    return f"{value:,} {word}" if noun else f"{value:,}"
-
-
 def duration(seconds: float) -> str:
     """A time span, with two units where the second one says something."""
     if not math.isfinite(seconds):

@@ -62,6 +62,8 @@ class Component(Generic[P]):
             folders by port name, and the parameters. It imports its dependencies itself, so that definitions load fast.
         is_deterministic: Whether equal inputs and parameters give equal outputs, so that a result may be reused.
         is_distributed: Whether the job is started as a PyTorch distribution, with one process per GPU.
+        keeps_own_result: Whether a complete output is left as it is where it is the result of the same run; else it
+            is refused.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Component(Generic[P]):
     run: Callable[[Mapping[str, Path], Mapping[str, Path], P], None]
     is_deterministic: bool = True
     is_distributed: bool = False
+    keeps_own_result: bool = False
 
     @property
     def command(self) -> str:

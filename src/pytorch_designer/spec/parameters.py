@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import PydanticUndefined
@@ -15,6 +15,7 @@ from pytorch_designer.errors import (
     ParameterParsingError,
     shorten,
 )
+from pytorch_designer.wording import bounds_in_words, within_bounds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +36,7 @@ class Parameters(BaseModel):
 
 P = TypeVar("P", bound=Parameters)
 
+FROM_STANDARD_INPUT = "-"  # instead of a free text on the command line
 AZURE_TYPES: dict[type, str] = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
 
@@ -57,6 +59,11 @@ class ParameterSpec(BaseModel):
     choices: tuple[str, ...] | None = None
     minimum: int | float | None = None
     maximum: int | float | None = None
+
+    @property
+    def is_free_text(self) -> bool:
+        """Whether any text is a value."""
+        return self.type_name == "string" and self.choices is None
 
     @property
     def is_required(self) -> bool:
@@ -111,10 +118,10 @@ def _named_error(model: type[Parameters], details: ErrorDetails) -> ParameterErr
     if details["type"] == "missing":
         return NullOrEmptyError(f"Parameter {spec.name} has no value.", where=spec.name, advice=_allowed(spec))
     if details["type"] == "greater_than_equal":
-        what = f"Parameter {spec.name} is {given}, but must be at least {spec.minimum}."
+        what = f"Parameter {spec.name} is {given}, but must be {bounds_in_words(spec.minimum, None)}."
         return GreaterThanOrEqualToError(what, where=spec.name, advice=_allowed(spec))
     if details["type"] == "less_than_equal":
-        what = f"Parameter {spec.name} is {given}, but must be at most {spec.maximum}."
+        what = f"Parameter {spec.name} is {given}, but must be {bounds_in_words(None, spec.maximum)}."
         return LessThanOrEqualToError(what, where=spec.name, advice=_allowed(spec))
     what = f"Parameter {spec.name} cannot be {given!r}."
     return ParameterParsingError(what, where=spec.name, advice=_allowed(spec))
@@ -125,17 +132,5 @@ def _allowed(spec: ParameterSpec) -> str:
         text = f"Give one of {', '.join(spec.choices)}"
     else:
         kinds = {"boolean": "True or False", "integer": "a whole number", "number": "a number", "string": "a text"}
-        text = f"Give {kinds[spec.type_name]}"
-    text += _range(spec)
+        text = f"Give {within_bounds(kinds[spec.type_name], spec.minimum, spec.maximum)}"
     return text + ("." if spec.default is None else f"; the default is {spec.default}.")
-
-
-def _range(spec: ParameterSpec) -> str:
-    bounds: list[Any] = [spec.minimum, spec.maximum]
-    if bounds == [None, None]:
-        return ""
-    if spec.maximum is None:
-        return f" of at least {spec.minimum}"
-    if spec.minimum is None:
-        return f" of at most {spec.maximum}"
-    return f" from {spec.minimum} to {spec.maximum}"

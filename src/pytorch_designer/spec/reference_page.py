@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.spec.component import Component, Port, dashed
+from pytorch_designer.wording import bounds_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,8 +27,9 @@ def reference_page(component: Component[Any]) -> str:
         sections.append("## Inputs\n\n" + _ports(component.inputs))
     if component.parameter_specs:
         sections.append("## Parameters\n\n" + _parameters(component.parameter_specs))
+        sections += _shell_note(component.parameter_specs)
     sections.append("## Outputs\n\n" + _ports(component.outputs))
-    sections.append(f"## Command line\n\n```console\n{_usage(component)}\n```")
+    sections.append(f"## Command line\n\n```console\n{usage(component)}\n```")
     return "\n\n".join(sections) + "\n"
 
 
@@ -35,6 +38,19 @@ def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     cells = [list(header), *[[cell.replace("|", "\\|") for cell in row] for row in rows]]
     lines = ["| " + " | ".join(row) + " |" for row in cells]
     return "\n".join([lines[0], "|" + "---|" * len(cells[0]), *lines[1:]])
+
+
+def usage(component: Component[Any]) -> str:
+    """An example that runs as it is printed: all parameters at their defaults, ports in folders of their names."""
+    arguments = [f"--{dashed(port.name)} {port.name}" for port in component.inputs]
+    arguments += [f"--{dashed(spec.name)} {_quoted(str(spec.default))}" for spec in component.parameter_specs]
+    arguments += [f"--{dashed(port.name)} {port.name}" for port in component.outputs]
+    return " \\\n  ".join([f"pytorch-designer {component.command}", *arguments])
+
+
+def _quoted(value: str) -> str:
+    """`value` for a command line, between double quotes where needed, which Windows knows too."""
+    return value if shlex.quote(value) == value else f'"{value}"'
 
 
 def _ports(ports: tuple[Port, ...]) -> str:
@@ -50,24 +66,26 @@ def _parameters(specs: tuple[ParameterSpec, ...]) -> str:
     return table(("parameter", "type", "values", "default", "description"), rows)
 
 
+def _shell_note(specs: tuple[ParameterSpec, ...]) -> list[str]:
+    """What becomes of texts in a job, where a shell sees the command after the values are put into it."""
+    free = [f"`{spec.name}`" for spec in specs if spec.is_free_text]
+    listed = [f"`{spec.name}`" for spec in specs if spec.choices]
+    note = "Azure ML and `pytorch-designer run` put the values of parameters into the command that a shell then reads."
+    if free:
+        note += (
+            f" {', '.join(free)} is passed as a here-document: quotes, `;`, `$(...)` and line ends in it stay text. "
+            "A value that is not a known name is refused."
+        )
+    if listed:
+        note += f" {', '.join(listed)} can only be one of the values above; others are refused before the job starts."
+    return [note] if free or listed else []
+
+
 def _values(spec: ParameterSpec) -> str:
     if spec.choices:
         return ", ".join(f"`{choice}`" for choice in spec.choices)
-    bounds = [f">= {spec.minimum}"] if spec.minimum is not None else []
-    bounds += [f"<= {spec.maximum}"] if spec.maximum is not None else []
-    return ", ".join(bounds) or "any"
+    return bounds_in_words(spec.minimum, spec.maximum) or "any"
 
 
 def _default(spec: ParameterSpec) -> str:
     return "required" if spec.default is None else f"`{spec.default}`"
-
-
-def _usage(component: Component[Any]) -> str:
-    arguments = [f"--{dashed(port.name)} DIR" for port in component.inputs]
-    arguments += [f"--{dashed(spec.name)} {_example(spec)}" for spec in component.parameter_specs]
-    arguments += [f"--{dashed(port.name)} DIR" for port in component.outputs]
-    return " \\\n  ".join([f"pytorch-designer {component.command}", *arguments])
-
-
-def _example(spec: ParameterSpec) -> str:
-    return spec.type_name.upper() if spec.default is None else str(spec.default)

@@ -1,15 +1,18 @@
 """Listings of folders that a person filled by hand: images, folders, other files.
 
-What operating systems and editors leave behind is left out silently (`SKIPPED_NAMES`, and every name that starts with a
-dot). Links may point to files inside the directory. A link that leaves it, leads to a folder (which is how loops are
-made) or leads nowhere is refused: images from elsewhere would not travel with the directory.
+Images are found by their extension. Only where a folder would have none, its files are looked into: names without an
+extension, or with one of their own, are common in downloads.
+
+What operating systems and editors leave behind is left out (`SKIPPED_NAMES`, and every name that starts with a dot).
+Links may point to files inside the directory. A link that leaves it, leads to a folder (which is how loops are made) or
+leads nowhere is refused: images from elsewhere would not travel with the directory.
 """
 
 from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,8 +25,42 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
-SKIPPED_NAMES = frozenset({"__MACOSX", "Thumbs.db"})
+IMAGE_EXTENSIONS = frozenset(
+    {
+        ".jpg", ".jpeg", ".jpe", ".jfif", ".jfi", ".jif", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib",
+        ".tif", ".tiff", ".avif", ".avifs", ".heic", ".heif", ".hif", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".jp2",
+        ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".tga", ".icb", ".vda", ".vst", ".pcx", ".dcx", ".dds", ".ico", ".cur",
+        ".icns", ".psd", ".sgi", ".rgb", ".rgba", ".bw", ".ras", ".qoi", ".xbm", ".xpm", ".pcd", ".msp", ".im", ".fit",
+        ".fits",
+    }
+)  # fmt: skip
+"""Extensions of the formats that Pillow or its plugins decode. The content decides when an image is read."""
+
+SKIPPED_NAMES = frozenset(
+    {
+        "__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "@recycle", "#recycle", "#snapshot",
+        "lost+found", "__pycache__", "$recycle.bin", "recycler",
+        "system volume information", "icon\r",
+    }
+)  # fmt: skip
+"""Names of files and folders, in lower case, that operating systems and network drives leave behind."""
+
+_NO_IMAGE_EXTENSIONS = frozenset(
+    {
+        ".txt", ".md", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".html", ".htm", ".py", ".ipynb",
+        ".sh", ".log", ".pdf", ".doc", ".docx", ".xls", ".xlsx", ".mat", ".npy", ".npz", ".pkl", ".parquet", ".arrow",
+        ".h5", ".hdf5", ".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst", ".mp4", ".avi", ".mov",
+        ".wav", ".mp3", ".pt", ".pth", ".onnx", ".safetensors", ".lst", ".cfg", ".ini", ".toml", ".names", ".data",
+        ".svg", ".eps", ".db", ".lock",
+    }
+)  # fmt: skip
+_FIRST_FILES = 4
+_MAGIC_BYTES = 16
+_MAGIC = (
+    b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51",
+    b"P1\n", b"P2\n", b"P3\n", b"P4\n", b"P5\n", b"P6\n", b"P5 ", b"P6 ",
+)  # fmt: skip
+_FTYP_BRANDS = frozenset({b"avif", b"avis", b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"})
 _THREADS = 8  # a mount takes milliseconds per call; on a local disk, more threads only pass on Python's lock more often
 
 
@@ -33,15 +70,17 @@ class FolderListing:
 
     Attributes:
         path: The folder's path below the directory that is being opened, with `/`; "" for that directory itself.
-        images: Paths of the files with an image's extension, below the directory that is being opened.
+        images: Paths of the images, below the directory that is being opened.
         folders: Names of the folders.
         others: Names of all other files.
+        skipped: Names of the folders that are litter, which are not looked into.
     """
 
     path: str
     images: StringColumn
     folders: tuple[str, ...]
     others: tuple[str, ...]
+    skipped: tuple[str, ...] = ()
 
     def below(self, name: str) -> str:
         """The path of the entry `name` below the directory that is being opened."""
@@ -50,12 +89,12 @@ class FolderListing:
 
 def is_skipped(name: str) -> bool:
     """Whether a file or folder of this name is litter and not part of a dataset."""
-    return name.startswith(".") or name in SKIPPED_NAMES
+    return name.startswith(".") or name.lower() in SKIPPED_NAMES
 
 
 def is_image_name(name: str) -> bool:
     """Whether the extension, in any case, is an image's."""
-    return name.lower().endswith(IMAGE_EXTENSIONS)
+    return name[name.rfind(".") :].lower() in IMAGE_EXTENSIONS
 
 
 def list_folder(root: Path, path: str) -> FolderListing:
@@ -70,6 +109,8 @@ def list_folder(root: Path, path: str) -> FolderListing:
 def list_tree(root: Path, top: FolderListing) -> list[FolderListing]:
     """`top` and the listings of all folders below it, level by level, each level in the order of its names.
 
+    In a folder without an image by its extension, images are found by their first bytes.
+
     Raises:
         InvalidDatasetError: As `list_folder`.
     """
@@ -83,7 +124,7 @@ def list_tree(root: Path, top: FolderListing) -> list[FolderListing]:
                 for path, names in zip(paths, threads.map(partial(_read_folder, root), paths), strict=True)
             ]
             listings += level
-    return listings
+        return [_with_unnamed_images(root, listing, threads) for listing in listings]
 
 
 def single_folder_chain(root: Path, listing: FolderListing) -> Iterator[FolderListing]:
@@ -118,6 +159,7 @@ class _Names(NamedTuple):
     files: list[str]
     folders: list[str]
     others: list[str]
+    skipped: list[str]
 
 
 def _read_folder(root: Path, path: str) -> _Names:
@@ -126,14 +168,15 @@ def _read_folder(root: Path, path: str) -> _Names:
 
 
 def _read_once(root: Path, path: str) -> _Names:
-    names = _Names([], [], [])
+    names = _Names([], [], [], [])
     links: list[str] = []
     with os.scandir(root / path) as entries:
         for entry in entries:
             if entry.is_file(follow_symlinks=False):
                 names.files.append(entry.name)
             elif is_skipped(entry.name):
-                continue
+                if entry.is_dir(follow_symlinks=False):
+                    names.skipped.append(entry.name)
             elif entry.is_symlink():
                 links.append(entry.name)
             else:  # what is not a folder is something like a pipe, which would be read forever
@@ -156,7 +199,44 @@ def _arrange(path: str, names: _Names) -> FolderListing:
         images=StringColumn.from_strings([prefix + name for name in images]),
         folders=tuple(sorted(names.folders)),
         others=tuple(sorted(others)),
+        skipped=tuple(sorted(names.skipped)),
     )
+
+
+def _with_unnamed_images(root: Path, listing: FolderListing, threads: ThreadPoolExecutor) -> FolderListing:
+    """The listing with the images among its other files, if it has no image by its extension."""
+    if len(listing.images):
+        return listing
+    doubtful = [name for name in listing.others if name[name.rfind(".") :].lower() not in _NO_IMAGE_EXTENSIONS]
+    starts_like_image = partial(_starts_like_image, root / listing.path)
+    if not any(map(starts_like_image, doubtful[:_FIRST_FILES])):
+        return listing
+    found = {
+        name for name, is_image in zip(doubtful, threads.map(starts_like_image, doubtful), strict=True) if is_image
+    }
+    return replace(
+        listing,
+        images=StringColumn.from_strings([listing.below(name) for name in listing.others if name in found]),
+        others=tuple(name for name in listing.others if name not in found),
+    )
+
+
+def _starts_like_image(folder: Path, name: str) -> bool:
+    path = folder / name
+    with reading_errors(path, InvalidDatasetError):
+        if not is_file(path):  # something like a pipe, which would be read forever
+            return False
+        start = retrying(lambda: _read_start(path))
+    if start[:4] == b"RIFF":
+        return start[8:12] == b"WEBP"
+    if start[:2] == b"BM":
+        return start[6:10] == bytes(4)  # reserved
+    return start.startswith(_MAGIC) or (start[4:8] == b"ftyp" and start[8:12] in _FTYP_BRANDS)
+
+
+def _read_start(path: Path) -> bytes:
+    with path.open("rb", buffering=0) as stream:
+        return stream.read(_MAGIC_BYTES) or b""
 
 
 def _check_link(root: Path, link: Path) -> None:

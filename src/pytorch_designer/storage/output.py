@@ -19,6 +19,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ from filelock import Timeout
 
 from pytorch_designer.errors import FailedToWriteOutputsError
 from pytorch_designer.storage.locking import held_lock
+from pytorch_designer.storage.regular_files import kind_of
+from pytorch_designer.storage.unfinished_renames import COMMIT_FILE, read_unfinished_renames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -36,13 +39,12 @@ META_FILE = "_meta.yaml"
 STAGING_FOLDER = ".staging"
 CHECKPOINT_FOLDER = ".checkpoint"
 LOCK_FILE = ".lock"
-_COMMIT_FILE = "COMMIT"
 _MAX_SINGLE_FLUSHES = 1000
 _NO_FOLDER_FLUSH = {errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.ENOTSUP}  # some network mounts flush files only
-_OWN_ENTRIES = {STAGING_FOLDER, CHECKPOINT_FOLDER, LOCK_FILE}
+OWN_ENTRIES = {STAGING_FOLDER, CHECKPOINT_FOLDER, LOCK_FILE}
 
 
-def check_outputs(outputs: Mapping[str, Path], inputs: Mapping[str, Path]) -> None:
+def check_outputs(outputs: Mapping[str, Path], inputs: Mapping[str, Path], *, keeps_results: bool = False) -> None:
     """Refuse outputs that `open_output` would refuse, as far as a listing shows it.
 
     Changes nothing and costs little, so a component can ask before anything slow is imported.
@@ -50,6 +52,7 @@ def check_outputs(outputs: Mapping[str, Path], inputs: Mapping[str, Path]) -> No
     Args:
         outputs: The output folders by port.
         inputs: The input folders by port.
+        keeps_results: Whether a complete output may be the result of this very run, which is then left as it is.
 
     Raises:
         FailedToWriteOutputsError: An output is inside an input or another output, a file, held by another process, or
@@ -61,7 +64,7 @@ def check_outputs(outputs: Mapping[str, Path], inputs: Mapping[str, Path]) -> No
         for other in outputs:
             if other != port:
                 _check_apart(output, {"the other output": outputs[other]})
-        _refuse_occupied(output)
+        _refuse_occupied(output, keeps_result=keeps_results)
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,11 @@ class Output:
 
 @contextmanager
 def open_output(
-    path: Path, *, apart_from: Mapping[str, Path], is_finished: Callable[[], bool] | None = None
+    path: Path,
+    *,
+    apart_from: Mapping[str, Path],
+    is_finished: Callable[[], bool] | None = None,
+    replaced: frozenset[str] | None = None,
 ) -> Iterator[Output]:
     """Open an output directory for this process alone.
 
@@ -103,6 +110,8 @@ def open_output(
         apart_from: The inputs and other outputs that must not contain `path`, by their names in the message, for
             instance "the training dataset".
         is_finished: Whether the complete directory at `path` is the result of this very run.
+        replaced: Names of the entries of an earlier result, which are removed first, and checkpoints with them; None
+            to keep both.
 
     Raises:
         FailedToWriteOutputsError: `path` is inside one of the others, held by another process, a file, cannot be
@@ -115,6 +124,8 @@ def open_output(
         if has_result:
             _remove_leftovers(path)
         else:
+            if replaced is not None:
+                _discard(path, replaced)
             _prepare(path)
         yield Output(path, has_result)
 
@@ -161,11 +172,31 @@ def writing_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         failed = path if error.filename is None else Path(os.fsdecode(error.filename))
+        if failed.is_absolute() and not path.is_absolute():  # the lock's library makes paths absolute
+            absolute = Path(os.path.abspath(path))  # noqa: PTH100 - links stay as they were written
+            failed = path / failed.relative_to(absolute) if failed.is_relative_to(absolute) else failed
         if failed != path and path not in failed.parents:
             raise
         raise FailedToWriteOutputsError(
             f"The output could not be written: {error.strerror or error}.", where=failed
         ) from error
+
+
+def refuse_entries(path: Path) -> None:
+    """Refuse a folder with anything in it but what an open output leaves.
+
+    Raises:
+        FailedToWriteOutputsError: There is something else.
+    """
+    occupied = sorted(entry.name for entry in path.iterdir() if entry.name not in OWN_ENTRIES)
+    if occupied:
+        raise FailedToWriteOutputsError(
+            "The output folder is not empty; nothing in it was changed.",
+            where=path,
+            examples=occupied,
+            advice="Name a new or empty folder, or remove what is in this one.",
+            reason="not_empty",
+        )
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -176,7 +207,8 @@ def write_atomically(path: Path, data: bytes) -> None:
     """
     temporary = path.with_name(f".{path.name}.partial")
     try:
-        with temporary.open("wb") as stream:
+        temporary.unlink(missing_ok=True)  # a link there would be written through
+        with temporary.open("xb") as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
@@ -205,7 +237,15 @@ def _check_apart(output: Path, others: Mapping[str, Path]) -> None:
     """Refuse an output that is, or is inside, one of the other folders, which need not exist."""
     real_output = Path(os.path.realpath(output))  # unlike resolve(), never raises
     for name, other in others.items():
-        if Path(os.path.realpath(other)) in (real_output, *real_output.parents):
+        real_other = Path(os.path.realpath(other))
+        if real_other == real_output:
+            raise FailedToWriteOutputsError(
+                f"The output is the same folder as {name}.",
+                where=output,
+                advice="Name another output folder.",
+                reason="inside_source",
+            )
+        if real_other in real_output.parents:
             raise FailedToWriteOutputsError(
                 f"The output is inside {name}, of which it would become a part.",
                 where=output,
@@ -214,15 +254,18 @@ def _check_apart(output: Path, others: Mapping[str, Path]) -> None:
             )
 
 
-def _refuse_occupied(path: Path) -> None:
-    """Refuse an output folder that another process holds, or with something that no component left there."""
+def _refuse_occupied(path: Path, *, keeps_result: bool) -> None:
+    """Refuse an output folder that another process holds, or with something that this run cannot have left there."""
     _refuse_file(path)
     with writing_errors(path):
-        if (path / LOCK_FILE).exists():
+        if os.path.lexists(path / LOCK_FILE):
             with ExitStack() as lock:
                 _acquire(lock, path)
-        if path.exists() and not (path / META_FILE).exists() and not (path / STAGING_FOLDER / _COMMIT_FILE).exists():
-            _refuse_entries(path)
+        is_complete = (path / META_FILE).exists()
+        unfinished = read_unfinished_renames(path / STAGING_FOLDER, OWN_ENTRIES)
+        is_committing = not is_complete and bool(unfinished)
+        if path.exists() and not is_committing and not (is_complete and keeps_result):
+            refuse_entries(path)
 
 
 def _refuse_file(path: Path) -> None:
@@ -232,19 +275,14 @@ def _refuse_file(path: Path) -> None:
         )
 
 
-def _refuse_entries(path: Path) -> None:
-    occupied = sorted(entry.name for entry in path.iterdir() if entry.name not in _OWN_ENTRIES)
-    if occupied:
+def _acquire(lock: ExitStack, path: Path) -> None:
+    if os.path.lexists(path / LOCK_FILE) and not stat.S_ISREG(mode := os.lstat(path / LOCK_FILE).st_mode):
         raise FailedToWriteOutputsError(
-            "The output folder is not empty; nothing in it was changed.",
-            where=path,
-            examples=occupied,
-            advice="Name a new or empty folder, or remove what is in this one.",
+            f"The lock of the output folder is {kind_of(mode)} instead of a file: no run of this program made it.",
+            where=path / LOCK_FILE,
+            advice="Remove it, or name another output folder.",
             reason="not_empty",
         )
-
-
-def _acquire(lock: ExitStack, path: Path) -> None:
     try:
         lock.enter_context(held_lock(path / LOCK_FILE, timeout_seconds=0))
     except Timeout as error:
@@ -280,11 +318,23 @@ def _prepare(path: Path) -> None:
     """Remove what a killed run left half written, and try a write."""
     with writing_errors(path):
         _clear_staging(path)
-        _refuse_entries(path)
+        refuse_entries(path)
         probe = path / STAGING_FOLDER
         probe.mkdir()
         (probe / "probe").write_bytes(b"writable")
         _remove(probe)
+
+
+def _discard(path: Path, names: frozenset[str]) -> None:
+    """Remove an earlier result; what a kill leaves of it is removed by the next run, like a commit that it undid."""
+    with writing_errors(path):
+        _clear_staging(path)
+        _remove_leftovers(path)
+        if names:
+            (path / STAGING_FOLDER).mkdir()
+            write_atomically(path / STAGING_FOLDER / COMMIT_FILE, "\n".join(sorted(names)).encode())
+            (path / META_FILE).unlink(missing_ok=True)
+            _clear_staging(path)
 
 
 def _remove_leftovers(path: Path) -> None:
@@ -297,7 +347,7 @@ def _commit(paths: tuple[Path, ...]) -> None:
     entries = {path: _entries_in_order(path / STAGING_FOLDER) for path in paths}
     _flush_to_disk([file for path in paths for file in (path / STAGING_FOLDER).rglob("*") if file.is_file()])
     for path, names in entries.items():
-        write_atomically(path / STAGING_FOLDER / _COMMIT_FILE, "\n".join(names).encode())
+        write_atomically(path / STAGING_FOLDER / COMMIT_FILE, "\n".join(names).encode())
     moves = [(path, name) for path, names in entries.items() for name in names[:-1]]
     moves += [(path, META_FILE) for path in paths]
     try:
@@ -328,13 +378,12 @@ def _flush_to_disk(files: list[Path]) -> None:
 
 
 def _clear_staging(path: Path) -> None:
-    staging = path / STAGING_FOLDER
-    commit = staging / _COMMIT_FILE
-    if commit.is_file() and not (path / META_FILE).exists():
-        for name in commit.read_text(encoding="utf-8").split("\n"):
+    unfinished = read_unfinished_renames(path / STAGING_FOLDER, OWN_ENTRIES)
+    if not (path / META_FILE).exists():
+        for name in unfinished:
             _remove(path / name)
-    if staging.exists():
-        _remove(staging)
+    if os.path.lexists(path / STAGING_FOLDER):
+        _remove(path / STAGING_FOLDER)
 
 
 def _remove(path: Path) -> None:

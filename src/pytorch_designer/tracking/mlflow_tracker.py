@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from pytorch_designer.errors import shorten
 from pytorch_designer.tracking.destination import RunReference
 from pytorch_designer.tracking.worker_process import WorkerState, close_pipes, end_process, start_worker
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     import subprocess
@@ -186,7 +187,7 @@ class MlflowTracker:
         elif not has_finished:
             self._warn(f"{self._destination.public_uri} did not answer in time", is_fatal=True)
         elif num_dropped:
-            self._warn(f"{num_dropped} entries came faster than they could be sent", is_fatal=False)
+            self._warn(f"{count(num_dropped, 'entry', 'entries')} came faster than they could be sent", is_fatal=False)
 
     def _warn(self, problem: str, *, is_fatal: bool) -> None:
         if self._has_warned.is_set():

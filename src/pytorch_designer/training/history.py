@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn.functional import cross_entropy
 
+from pytorch_designer.reporting.classification import balanced_accuracy
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -111,6 +113,7 @@ class EpochRecord:
         images_per_second: Training images per second, validation not included.
         seconds: Duration of the epoch, validation included.
         is_best: Whether the epoch was the best one when it ended.
+        balanced_accuracy: Mean recall (0 to 1) of the classes of the validation images; NaN if it was not recorded.
     """
 
     epoch: int
@@ -120,6 +123,7 @@ class EpochRecord:
     images_per_second: float
     seconds: float
     is_best: bool
+    balanced_accuracy: float = math.nan
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -141,6 +145,7 @@ class EpochRecord:
             "validation_loss": self.validation.loss,
             "validation_top1": self.validation.top1,
             "validation_top5": self.validation.top5,
+            "validation_balanced_accuracy": self.balanced_accuracy,
             "learning_rate": self.learning_rate,
             "images_per_second": self.images_per_second,
         }
@@ -188,11 +193,17 @@ class RunSummary:
         """The record of the epoch whose weights are saved."""
         return self.history[self.best_epoch - 1]
 
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean recall (0 to 1) of the classes of the validation set at the best epoch."""
+        return balanced_accuracy(self.confusion)
+
     def tracked_metrics(self) -> dict[str, float]:
         """What a tracker records of the whole run, by name."""
         return {
             "best_epoch": self.best_epoch,
             "best_validation_top1": self.best.validation.top1,
             "best_validation_loss": self.best.validation.loss,
+            "best_validation_balanced_accuracy": self.balanced_accuracy,
             "bad_files": len(self.bad_files),
         }

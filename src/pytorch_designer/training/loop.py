@@ -20,6 +20,7 @@ import torch
 from pytorch_designer.errors import InterruptedRunError, NonFiniteLossError
 from pytorch_designer.images.order import batch_slices, epoch_order
 from pytorch_designer.inference.predictor import Predictor, inference_batch_size
+from pytorch_designer.reporting.classification import balanced_accuracy
 from pytorch_designer.seeds import derive_seed
 from pytorch_designer.training.gpu_steps import GpuStepper
 from pytorch_designer.training.history import EpochRecord, Metrics, MetricSums
@@ -27,6 +28,7 @@ from pytorch_designer.training.initial_scale import scale_initial_weights
 from pytorch_designer.training.recipe import is_better, raise_norm_momentum
 from pytorch_designer.training.state import BestEpoch, TrainingRun, TrainingState, copy_weights
 from pytorch_designer.training.step import ImmediateStepper, StepOutcome, Stepper, StepRequest
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -74,8 +76,8 @@ def train(run: TrainingRun, state: TrainingState, checkpoints: CheckpointPolicy)
         raise NonFiniteLossError(
             "The validation loss was not finite in any epoch, so there is no model to save.",
             where="learning_rate",
-            advice="Use a lower learning_rate. A network from scratch may also need more steps, that is more images or "
-            "epochs, before its running statistics are usable; or start from pretrained weights.",
+            advice="Use a lower `learning_rate`. A network from scratch may also need more steps, that is more images "
+            "or epochs, before its running statistics are usable; or start from pretrained weights.",
         )
     return reason
 
@@ -152,7 +154,7 @@ class _Learner:
             self.save()
             raise InterruptedRunError(
                 f"The run was told to stop (signal {signal_number}) in epoch {self._state.epoch}, after "
-                f"{self._state.step} of {len(self._run.training_slices)} steps. Its state is saved.",
+                f"{self._state.step} of {count(len(self._run.training_slices), 'step')}. Its state is saved.",
                 signal_number=signal_number,
                 where=self._checkpoints.store.folder,
             )
@@ -224,6 +226,7 @@ def _end_epoch(run: TrainingRun, state: TrainingState, validation: Metrics, conf
         images_per_second=state.sums.num_images / state.seconds,
         seconds=seconds,
         is_best=is_best,
+        balanced_accuracy=balanced_accuracy(confusion.numpy()),
     )
     state.end_epoch(record)
     run.display.epoch_ended(record)
@@ -237,5 +240,5 @@ def _diverged(outcome: StepOutcome, *, has_best: bool) -> NonFiniteLossError:
         f"The training loss became {outcome.loss} at step {request.step + 1} of epoch {request.epoch}, "
         f"with learning rate {request.learning_rate:.3g}; the step was not taken.{kept}",
         where="learning_rate",
-        advice="Use a lower learning_rate, a tenth of this one for instance.",
+        advice="Use a lower `learning_rate`, a tenth of this one for instance.",
     )

@@ -21,6 +21,7 @@ import torchvision
 from pytorch_designer import __version__
 from pytorch_designer.storage.retrying import retrying
 from pytorch_designer.tracking.tracker import TrackedDataset
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -53,10 +54,12 @@ def data_info(inputs: TrainingInputs, training: ImageLoader, validation: ImageLo
     transforms = {"Transforms": ", ".join(str(transform) for transform in preprocessing.transforms)}
     transforms["Augmentation"] = "" if inputs.augmentation is None else inputs.augmentation.describe()
     num_training, num_classes = len(datasets.training), len(datasets.training.classes)
-    training_images = f"{_counted(num_training, 'image')} in {_counted(num_classes, 'class')}"
+    least, most = int(datasets.training.class_sizes.min()), int(datasets.training.class_sizes.max())
+    per_class = f"{least:,}" if least == most else f"{least:,} to {most:,}"
+    classes = f"{count(num_classes, 'class', 'classes')}, {per_class} per class"
     return {
-        "Training": f"{training_images} ({training.cache.describe()})",
-        "Validation": f"{_counted(len(datasets.validation), 'image')} ({validation.cache.describe()})",
+        "Training": f"{count(num_training, 'image')} in {classes} ({training.cache.describe()})",
+        "Validation": f"{count(len(datasets.validation), 'image')} ({validation.cache.describe()})",
         "Image size": preprocessing.describe_size(),
     } | {label: text for label, text in transforms.items() if text}
 
@@ -199,9 +202,3 @@ def _size_or_nothing(path: Path) -> int:
 def _bytes(tensor: Tensor) -> memoryview:
     array: NDArray[Any] = tensor.detach().cpu().contiguous().reshape(-1).numpy()
     return array.data.cast("B")
-
-
-def _counted(number: int, noun: str) -> str:
-    if number == 1:
-        return f"1 {noun}"
-    return f"{number:,} {noun}{'es' if noun.endswith('s') else 's'}"

@@ -123,7 +123,7 @@ class TrainingRun:
     @cached_property
     def training_slices(self) -> list[slice]:
         """The batches of an epoch, as slices of its order."""
-        return batch_slices(len(self.training), self.hyperparameters.batch_size, fold_single=True)
+        return training_slices(len(self.training), self.hyperparameters.batch_size)
 
     def learning_rate(self, epoch: int, step: int) -> float:
         """The learning rate of a step (from 0) of an epoch (from 1)."""
@@ -142,6 +142,11 @@ class TrainingRun:
     def position(self, state: TrainingState) -> int:
         """The number of a checkpoint of `state`: it grows with every step and with the end of every epoch."""
         return len(state.history) * (len(self.training_slices) + 1) + state.step
+
+
+def training_slices(num_images: int, batch_size: int) -> list[slice]:
+    """The batches of an epoch of training, as slices of its order."""
+    return batch_slices(num_images, batch_size, fold_single=True)
 
 
 def copy_weights(network: nn.Module) -> dict[str, Tensor]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.images.budgets import default_cache_budget, default_read_threads
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.inference.compute import Compute, choose_compute, environment_info
+from pytorch_designer.inference.forward_memory import check_forward_memory
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.models.loading import check_forward, network_for_classes
 from pytorch_designer.models.saving import write_trained_model
@@ -26,13 +26,15 @@ from pytorch_designer.storage.output import Output, open_output
 from pytorch_designer.system.stop_requests import StopRequest, stop_on_signals
 from pytorch_designer.tracking.tracker import tracked_run
 from pytorch_designer.training.checkpoint import CheckpointPolicy, CheckpointStore
+from pytorch_designer.training.checkpoint_checks import RunExtent
 from pytorch_designer.training.datasets import TRAINING_PORT, VALIDATION_PORT, LabelledDatasets
-from pytorch_designer.training.display import log_result, open_display
+from pytorch_designer.training.display import log_continuation, log_result, open_display
 from pytorch_designer.training.history import BadFileRecord, RunSummary
 from pytorch_designer.training.inputs import TrainingInputs, load_inputs
 from pytorch_designer.training.loop import train
 from pytorch_designer.training.recipe import Hyperparameters, build_optimizer
 from pytorch_designer.training.repeatability import check_repeatability
+from pytorch_designer.training.report.earlier_result import REPORT_FOLDER, recorded_run
 from pytorch_designer.training.report.training_report import write_report
 from pytorch_designer.training.run_info import (
     data_info,
@@ -43,7 +45,7 @@ from pytorch_designer.training.run_info import (
     tracked_parameters,
     tracked_tags,
 )
-from pytorch_designer.training.state import BestEpoch, TrainingRun, TrainingState
+from pytorch_designer.training.state import BestEpoch, TrainingRun, TrainingState, training_slices
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +56,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-REPORT_FOLDER = "report"
+_IMAGE_SIZE_ADVICE = (
+    "Use a smaller batch_size, smaller images (Init Image Transformation resizes them), or a machine with more memory."
+)
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,7 @@ def train_model(
     trained_model: Path,
     hyperparameters: Hyperparameters,
     open_tracker: OpenTracker,
+    replaced: frozenset[str] | None = None,
 ) -> None:
     """Train a model and write it to `trained_model`; see docs/reference/train_pytorch_model.md.
 
@@ -95,6 +100,8 @@ def train_model(
         trained_model: Output folder: new, empty, or that of the same run.
         hyperparameters: The five parameters.
         open_tracker: Opens the tracker once training begins, by the name of the run.
+        replaced: Names of the entries of an earlier result in `trained_model`, which are removed before training, with
+            its checkpoints; None to keep both.
 
     Raises:
         DesignerError: Any named error of docs/reference/errors.md.
@@ -113,7 +120,8 @@ def train_model(
             open_output(
                 trained_model,
                 apart_from=input_folders,
-                is_finished=lambda: _recorded_fingerprint(trained_model) == job.fingerprint,
+                is_finished=lambda: replaced is None and _is_result_of(job, trained_model),
+                replaced=replaced,
             )
         )
         if output.is_finished:
@@ -149,6 +157,10 @@ def _prepare(inputs: TrainingInputs, hyperparameters: Hyperparameters) -> _Job:
             validation=datasets.validation,
         )
         normalizes_lone_image = check_forward(network, height, width, inputs.model.architecture)
+    num_images = min(hyperparameters.batch_size, max(1, len(datasets.training)))
+    check_forward_memory(
+        network, preprocessing, compute, num_images, where="the size of the images", advice=_IMAGE_SIZE_ADVICE
+    )
     return _Job(
         inputs=inputs,
         hyperparameters=hyperparameters,
@@ -165,13 +177,8 @@ def _batch_augmentation(inputs: TrainingInputs, compute: Compute) -> Augmentatio
     return augmentation if on_gpu else None
 
 
-def _recorded_fingerprint(output: Path) -> str | None:
-    """The fingerprint of the run that wrote the report in the folder; None if there is no report."""
-    try:
-        run = json.loads((output / REPORT_FOLDER / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return run.get("fingerprint") if isinstance(run, dict) else None
+def _is_result_of(job: _Job, output: Path) -> bool:
+    return recorded_run(output).get("fingerprint") == job.fingerprint
 
 
 def _open_loaders(stack: ExitStack, job: _Job) -> tuple[ImageLoader, ImageLoader]:
@@ -223,15 +230,16 @@ def _train(
     state = TrainingState(predictor.network, build_optimizer(predictor.network, job.hyperparameters.learning_rate))
     environment = environment_info(predictor.compute)
     data = model_info(job.inputs, predictor.network) | data_info(job.inputs, training, validation)
-    store = CheckpointStore(output.path, job.fingerprint)
+    store = CheckpointStore(output.path, job.fingerprint, _extent(job))
     is_continued = store.restore(state)
     with tracked_run(open_tracker, output.path.name, state.tracked_run) as tracker:
         _track_start(tracker, job, state)
         log_header("Train PyTorch Model", environment | data | {"Tracking": tracker.description})
         check_repeatability(predictor)
         if is_continued:
-            _log.info("Continuing from the checkpoint: epoch %d, after %d of its steps.", state.epoch, state.step)
+            log_continuation(state, job.hyperparameters)
         with open_display(job.hyperparameters, job.inputs.datasets, state) as display:
+            display.show_past(state.history)
             run = TrainingRun(
                 hyperparameters=job.hyperparameters,
                 predictor=predictor,
@@ -279,8 +287,17 @@ def _track_start(tracker: Tracker, job: _Job, state: TrainingState) -> None:
         tracker.log_metrics(record.tracked_metrics(), record.epoch, is_past=True)
 
 
+def _extent(job: _Job) -> RunExtent:
+    parameters, datasets = job.hyperparameters, job.inputs.datasets
+    return RunExtent(
+        num_epochs=parameters.num_epochs,
+        num_steps=len(training_slices(len(datasets.training), parameters.batch_size)),
+        num_classes=len(datasets.training.classes),
+    )
+
+
 def _bad_files(loader: ImageLoader, port: str) -> tuple[BadFileRecord, ...]:
-    return tuple(BadFileRecord(port, str(bad.path), bad.reason) for bad in loader.bad_files)
+    return tuple(BadFileRecord(port, bad.file, bad.reason) for bad in loader.bad_files)
 
 
 def _write(job: _Job, output: Output, summary: RunSummary, best: BestEpoch) -> None:
@@ -293,5 +310,15 @@ def _write(job: _Job, output: Output, summary: RunSummary, best: BestEpoch) -> N
             preprocessing=job.inputs.preprocessing,
             meta={"visualization": [{"type": "html", "path": f"{REPORT_FOLDER}/index.html"}]},
         )
-        write_report(folder / REPORT_FOLDER, summary)
+        _write_report(folder / REPORT_FOLDER, summary)
     log_result(summary, model=output.path, report=output.path / REPORT_FOLDER / "index.html")
+
+
+def _write_report(folder: Path, summary: RunSummary) -> None:
+    """Write the report; where it cannot be made, the model is written without it."""
+    try:
+        write_report(folder, summary)
+    except OSError:  # the disk is full: the run ends by name, and can be repeated
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, the trained model is worth more
+        _log.warning("The report is not complete: %s: %s", type(error).__name__, error)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytorch_designer.cli.lint_command import run_lint
+from pytorch_designer.cli.commands.lint_command import run_lint
 from pytorch_designer.harness.lint.formats import rules_page
 from pytorch_designer.harness.lint.linter import lint
 from pytorch_designer.harness.lint.rules import RULES
@@ -24,6 +24,7 @@ OTHERWISE_TESTED = {
     "optional-to-required",
     "port-tag-mismatch",
     "output-bound-twice",
+    "nested-pipelines",
 }
 
 
@@ -118,8 +119,8 @@ def test_json_holds_every_field(folder: Path, capsys: pytest.CaptureFixture[str]
                 "column": 14,
                 "rule": "default-out-of-range",
                 "severity": "error",
-                "message": "Input epochs is 0, but must be greater than or equal to 1.",
-                "hint": "Give a whole number of at least 1 and at most 10.",
+                "message": "Input epochs is 0, but must be at least 1.",
+                "hint": "Give a whole number from 1 to 10.",
             }
         ],
         "num_files": 1,

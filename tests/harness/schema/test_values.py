@@ -106,9 +106,9 @@ def test_bounds_are_inclusive() -> None:
     port = InputSpec("x", "integer", minimum=1, maximum=3)
 
     assert [parse_literal(port, value) for value in ("1", "3")] == [1, 3]
-    with pytest.raises(GreaterThanOrEqualToError, match="greater than or equal to 1"):
+    with pytest.raises(GreaterThanOrEqualToError, match="at least 1"):
         parse_literal(port, "0")
-    with pytest.raises(LessThanOrEqualToError, match="less than or equal to 3"):
+    with pytest.raises(LessThanOrEqualToError, match="at most 3"):
         parse_literal(port, "4")
 
 

@@ -19,6 +19,8 @@ def _summary(
     epochs: int | None = None,
     last_learning_rate: float = 0.0,
     classes: tuple[str, ...] = ("cat", "dog"),
+    learning_rate: float = 0.001,
+    origin: str = "",
 ) -> RunSummary:
     """A run whose epochs have these (loss, accuracy) pairs; the last epoch is the best one."""
     num_images = int(confusion.sum())
@@ -28,8 +30,8 @@ def _summary(
         )
         for epoch, (seen, checked) in enumerate(zip(training, validation, strict=True), start=1)
     )
-    parameters: dict[str, int | float] = {"epochs": epochs or len(history), "learning_rate": 0.001}
-    return RunSummary(history, len(history), "", classes, confusion, parameters, {}, {}, "")
+    parameters: dict[str, int | float] = {"epochs": epochs or len(history), "learning_rate": learning_rate}
+    return RunSummary(history, len(history), "", classes, confusion, parameters, {}, {"Model": origin}, "")
 
 
 def _seen(summary: RunSummary) -> str:
@@ -76,26 +78,74 @@ def test_training_far_above_validation_asks_for_images_and_augmentation() -> Non
     assert "Init Image Transformation" in _seen(overfitted)
 
 
+_GUESSES = np.array([[51, 49], [49, 51]])
+
+
 @pytest.mark.parametrize(
     ("training", "advice"),
     [
-        ((0.69, 0.51), "ten times higher"),
+        ((0.69, 0.51), "train for more epochs, for instance 4"),
+        ((0.75, 0.51), "train for more epochs, for instance 4"),
         ((0.9, 0.5), "ten times lower"),
+        ((math.nan, 0.5), "ten times lower"),
         ((0.1, 0.97), "same kind"),
     ],
 )
 def test_an_accuracy_near_chance_is_explained(training: tuple[float, float], advice: str) -> None:
-    guessing = _summary(training=[training], validation=[(0.7, 0.51)], confusion=np.array([[51, 49], [49, 51]]))
+    guessing = _summary(training=[training], validation=[(0.7, 0.51)], confusion=_GUESSES)
 
-    assert "no better than guessing (50.0%)" in _seen(guessing)
+    assert "no better than always naming the most frequent class (50.0%)" in _seen(guessing)
     assert advice in _seen(guessing)
+
+
+@pytest.mark.parametrize("losses", [[0.72], [0.72, 0.70], [0.70, 0.72], [0.69, 0.69, 0.69]])
+def test_a_network_that_has_learned_nothing_yet_gets_the_same_advice_after_any_number_of_epochs(
+    losses: list[float],
+) -> None:
+    waiting = _summary(
+        training=[(loss, 0.5) for loss in losses], validation=[(0.7, 0.51)] * len(losses), confusion=_GUESSES
+    )
+
+    assert [hint.advice for hint in hints(waiting)] == [
+        f"Little was learned yet: train for more epochs, for instance {4 * len(losses)}; if that does not help, use a "
+        "learning_rate ten times higher."
+    ]
+
+
+def test_a_run_near_chance_that_patience_stopped_is_not_told_to_train_longer() -> None:
+    stopped = _summary(training=[(0.7, 0.5)] * 4, validation=[(0.7, 0.51)] * 4, confusion=_GUESSES, epochs=9)
+
+    assert "epochs" not in _seen(stopped)
+    assert "ten times higher" in _seen(stopped)
+
+
+def test_a_high_learning_rate_is_not_raised_further() -> None:
+    fast = _summary(training=[(0.7, 0.5)], validation=[(0.7, 0.51)], confusion=_GUESSES, learning_rate=1.0)
+
+    assert "ten times lower" in _seen(fast)
+
+
+@pytest.mark.parametrize(("origin", "is_advised"), [("from scratch", True), ("pretrained weights", False)])
+def test_a_pretrained_network_is_advised_where_there_is_none(origin: str, is_advised: bool) -> None:
+    guessing = _summary(training=[(0.69, 0.5)], validation=[(0.7, 0.51)], confusion=_GUESSES, origin=origin)
+
+    assert ("start from a pretrained network" in _seen(guessing)) == is_advised
+
+
+def test_a_large_class_that_hides_a_small_one_is_seen() -> None:
+    unbalanced = _summary(training=[(0.2, 0.95)], validation=[(0.2, 0.952)], confusion=np.array([[0, 1], [0, 20]]))
+
+    assert "no better than always naming the most frequent class (95.2%)" in _seen(unbalanced)
+    assert "1 validation image of cat, 20 of dog" in _seen(unbalanced)
+    assert "balanced accuracy is 50.0%" in _seen(unbalanced)
+    assert "learning_rate" not in _seen(unbalanced)
 
 
 def test_chance_is_the_share_of_the_most_frequent_class() -> None:
     unbalanced = _summary(training=[(0.3, 0.9)], validation=[(0.3, 0.9)], confusion=np.array([[85, 5], [8, 2]]))
 
     assert chance_accuracy(unbalanced) == 0.9
-    assert "no better than guessing (90.0%)" in _seen(unbalanced)
+    assert "the most frequent class (90.0%)" in _seen(unbalanced)
 
 
 @pytest.mark.parametrize("last", [0.9, math.nan])
@@ -127,7 +177,7 @@ def test_a_class_with_few_images_is_not_called_weak() -> None:
         training=[(0.1, 0.98)], validation=[(0.1, 0.985)], confusion=confusion, classes=("cat", "dog", "fox")
     )
 
-    assert hints(rare) == ()
+    assert "lowest recall" not in _seen(rare)
 
 
 def test_few_validation_images_make_an_accuracy_uncertain() -> None:

@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 
 _SUMMARY = RunSummary(
     history=(
-        EpochRecord(1, Metrics(1.25, 0.5, 1.0, 200), Metrics(1.0, 0.6, 1.0, 10), 0.0005, 210.5, 12.25, is_best=True),
+        EpochRecord(
+            1,
+            Metrics(1.25, 0.5, 1.0, 200),
+            Metrics(1.0, 0.6, 1.0, 10),
+            0.0005,
+            210.5,
+            12.25,
+            is_best=True,
+            balanced_accuracy=0.55,
+        ),
         EpochRecord(2, Metrics(0.75, 0.7, 1.0, 200), Metrics(0.5, 0.8, 1.0, 10), 0.0, 220.0, 11.0, is_best=True),
         EpochRecord(3, Metrics(0.25, 0.9, 1.0, 200), Metrics(0.625, 0.7, 1.0, 10), 0.0, 220.0, 11.0, is_best=False),
     ),
@@ -67,6 +76,7 @@ def test_history_has_one_row_per_epoch(tmp_path: Path) -> None:
         "validation_loss": "1.0",
         "validation_top1": "0.6",
         "validation_top5": "1.0",
+        "validation_balanced_accuracy": "0.55",
         "learning_rate": "0.0005",
         "images_per_second": "210.5",
         "seconds": "12.25",
@@ -79,7 +89,13 @@ def test_metrics_are_those_of_the_saved_epoch_and_of_each_class(tmp_path: Path) 
 
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert (metrics["best_epoch"], metrics["num_epochs"], metrics["num_bad_files"]) == (2, 3, 1)
-    assert metrics["validation"] == {"loss": 0.5, "top1": 0.8, "top5": 1.0, "num_images": 10}
+    assert metrics["validation"] == {
+        "loss": 0.5,
+        "top1": 0.8,
+        "top5": 1.0,
+        "num_images": 10,
+        "balanced_accuracy": 5 / 6,
+    }
     assert metrics["stop_reason"] == "All 3 epochs were run."
     cat, dog, fox = metrics["classes"]
     assert (cat["recall"], cat["precision"], dog["recall"]) == (1.0, 4 / 6, 4 / 6)
@@ -204,3 +220,25 @@ def test_the_same_summary_gives_the_same_bytes(tmp_path: Path) -> None:
 
     for path in (tmp_path / "a").iterdir():
         assert (tmp_path / "b" / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def _broken(*arguments: object, **options: object) -> None:
+    raise MemoryError("out of memory")
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "pytorch_designer.reporting.figures.drawing_settings",
+        "pytorch_designer.training.report.training_report.render_page",
+        "pytorch_designer.training.report.training_report.hints",
+    ],
+)
+def test_whatever_fails_in_the_page_leaves_the_numbers(
+    broken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broken, _broken)
+    write_report(tmp_path, _SUMMARY)
+
+    assert read_summary(tmp_path).best_epoch == 2
+    assert "MemoryError: out of memory" in (tmp_path / "index.html").read_text(encoding="utf-8")

@@ -13,6 +13,7 @@ from pytorch_designer.errors import InvalidDatasetError
 from pytorch_designer.storage.folder_listing import listing_threads, names_of_files
 from pytorch_designer.storage.paths import path_fault, reading_errors, resolve_inside
 from pytorch_designer.storage.retrying import is_file, retrying
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -50,7 +51,7 @@ def check_referenced_files(
     missing = [(row, file) for row, file in doubtful if not _is_file_inside(root, file)]
     if missing:
         raise InvalidDatasetError(
-            f"{len(missing)} of {len(files)} images are not there.",
+            f"Of {count(len(files), 'image')}, {len(missing):,} cannot be found.",
             where=list_path,
             examples=(f"{name_row(row)}: {file}" for row, file in missing),
             advice=advice_if_missing,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pytorch_designer.harness.fault_injection.namespace import Namespace, Surroundings, check_can_mount
 from pytorch_designer.harness.fault_injection.system_call_watch import GO_ON, Answer, SystemCallWatch, check_can_watch
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -103,10 +104,11 @@ class Injection:
             notes.append("kill-after did not act: the job ended before.")
         if faults.kill_at_write is not None:
             acted = "killed the job" if self._was_killed else "did not act"
-            notes.append(f"kill-at-write {acted}: {judge.num_changes} writes were begun.")
+            verb = "was" if judge.num_changes == 1 else "were"
+            notes.append(f"kill-at-write {acted}: {count(judge.num_changes, 'write')} {verb} begun.")
         if faults.watches_opens:
-            slow = f"{judge.num_reads} opens below inputs took {faults.open_delay_seconds * 1000:g} ms longer"
-            failed = f"{judge.num_failures} of {judge.num_reads} opens below inputs failed"
+            slow = f"{count(judge.num_reads, 'open')} below inputs took {faults.open_delay_seconds * 1000:g} ms longer"
+            failed = f"{judge.num_failures} of {count(judge.num_reads, 'open')} below inputs failed"
             notes += [f"slow-open: {slow}."] if faults.open_delay_seconds else []
             notes += [f"flaky-open: {failed}."] if faults.open_failure_rate else []
         return tuple(notes)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytorch_designer.addresses import address_error, local_path
 from pytorch_designer.errors import (
     GreaterThanOrEqualToError,
     LessThanOrEqualToError,
@@ -15,11 +16,12 @@ from pytorch_designer.errors import (
     ParameterError,
     ParameterParsingError,
     UnknownNameError,
-    UnsupportedLocallyError,
     shorten,
 )
 from pytorch_designer.harness.schema.assets import is_reference
 from pytorch_designer.harness.schema.vocabulary import FILE_TYPES, FOLDER_TYPES
+from pytorch_designer.system.special_files import special_kind
+from pytorch_designer.wording import bounds_in_words, within_bounds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -102,10 +104,10 @@ def parse_literal(port: InputSpec, value: object) -> Scalar:
         raise _unparsable(port, value, reason=NOT_A_CHOICE)
     if isinstance(scalar, (int, float)) and not isinstance(scalar, bool):
         if port.minimum is not None and scalar < port.minimum:
-            what = f"Input {port.name} is {scalar}, but must be greater than or equal to {port.minimum}."
+            what = f"Input {port.name} is {scalar}, but must be {bounds_in_words(port.minimum, None)}."
             raise GreaterThanOrEqualToError(what, where=port.name, advice=_allowed(port))
         if port.maximum is not None and scalar > port.maximum:
-            what = f"Input {port.name} is {scalar}, but must be less than or equal to {port.maximum}."
+            what = f"Input {port.name} is {scalar}, but must be {bounds_in_words(None, port.maximum)}."
             raise LessThanOrEqualToError(what, where=port.name, advice=_allowed(port))
     return scalar
 
@@ -180,10 +182,7 @@ def _allowed(port: InputSpec) -> str:
     if port.choices:
         return f"Give one of {', '.join(str(choice) for choice in port.choices)}."
     kinds = {"boolean": "True or False", "integer": "a whole number", "number": "a number", "string": "text"}
-    bounds = "" if port.minimum is None else f" of at least {port.minimum}"
-    if port.maximum is not None:
-        bounds += f"{' and' if bounds else ' of'} at most {port.maximum}"
-    return f"Give {kinds[port.type]}{bounds}."
+    return f"Give {within_bounds(kinds[port.type], port.minimum, port.maximum)}."
 
 
 def _existing_path(port: InputSpec, value: object) -> Path:
@@ -191,16 +190,20 @@ def _existing_path(port: InputSpec, value: object) -> Path:
         raise ParameterParsingError(
             f"Input {port.name} is a {port.type} and cannot be {value!r}.", where=port.name, advice="Give it a path."
         )
-    if isinstance(value, str) and is_reference(value):
-        raise UnsupportedLocallyError(
-            f"Input {port.name} is {shorten(value, 200)}, which is not on this machine.",
-            where=port.name,
-            advice="Download it, and give the local path.",
-        )
-    path = Path(value).absolute()
+    if is_reference(str(value)):
+        raise address_error(str(value), name=port.name)
+    path = local_path(str(value), name=port.name).absolute()
     if not path.exists():
         raise NullOrEmptyError(
             f"Input {port.name}: there is no {path}.", where=port.name, advice="Give an existing path."
+        )
+    special = special_kind(path)
+    if special is not None:
+        raise ParameterParsingError(
+            f"Input {port.name}: {path} is {special}, which is not read.",
+            where=port.name,
+            advice="Give it a regular file or a folder.",
+            reason="special_file",
         )
     if port.type in FOLDER_TYPES and not path.is_dir():
         raise ParameterParsingError(

@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytorch_designer.reporting.classification import accuracy_interval, class_scores
-from pytorch_designer.reporting.numbers import count, decimal, percent
+from pytorch_designer.reporting.classification import accuracy_interval, class_scores, imbalance
+from pytorch_designer.reporting.numbers import decimal, percent
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +20,9 @@ _WIDE_INTERVAL = 0.1  # of the accuracy: half its width
 _FEW_IMAGES = 20  # of one class in the validation set; fewer say little about it
 _WEAK_CLASS = 0.7  # times the overall accuracy
 _DECAYED = 0.2  # of the initial learning rate
+_RISEN = 1.05  # times the loss of the first epoch
+_ABOVE_GUESSING = 1.2  # times ln(classes), near which a network stays that has learned nothing
+_HIGH_LEARNING_RATE = 0.1  # at which SGD with momentum rarely fails for want of speed
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ def hints(summary: RunSummary) -> tuple[Hint, ...]:
         _stopped_early,
         _overfitting,
         _perfect,
+        _unbalanced,
         _weak_class,
         _few_images,
     )
@@ -58,26 +63,42 @@ def chance_accuracy(summary: RunSummary) -> float:
 
 
 def _near_chance(summary: RunSummary) -> Iterator[Hint]:
-    chance = chance_accuracy(summary)
     if not _is_near_chance(summary):
         return
-    seen = f"The accuracy of {percent(summary.best.validation.top1)} is no better than guessing ({percent(chance)})."
+    chance = chance_accuracy(summary)
+    seen = (
+        f"The accuracy of {percent(summary.best.validation.top1)} is no better than always naming the most frequent "
+        f"class ({percent(chance)})."
+    )
     if summary.best.training.top1 > chance + _LARGE_GAP:
         yield Hint(
             seen,
             "The training images were learned. Check that the validation images are of the same kind and labels.",
         )
-    elif summary.history[-1].training.loss > math.log(len(summary.classes)):
-        yield Hint(seen, "The training loss is above that of guessing: use a learning_rate ten times lower.")
+    elif _is_unbalanced(summary):
+        yield Hint(seen, "The small classes were not learned: add images of them, or leave out some of the large ones.")
     else:
-        yield Hint(
-            seen, "Use a learning_rate ten times higher or more epochs, and a pretrained network if there is one."
-        )
+        yield Hint(seen, _more_learning(summary))
+
+
+def _more_learning(summary: RunSummary) -> str:
+    """What to change so that the training loss falls below that of guessing, ln(classes)."""
+    losses = [record.training.loss for record in summary.history]
+    learning_rate = summary.parameters.get("learning_rate", 0)
+    is_above_guessing = not losses[-1] <= _ABOVE_GUESSING * math.log(len(summary.classes))
+    if is_above_guessing or learning_rate >= _HIGH_LEARNING_RATE:
+        return "Learning did not settle: use a learning_rate ten times lower."
+    remedies = ["use a learning_rate ten times higher"]
+    if not _was_stopped(summary):
+        remedies.insert(0, f"train for more epochs, for instance {4 * len(losses)}")
+    if "from scratch" in summary.data.get("Model", ""):
+        remedies.append("start from a pretrained network")
+    return f"Little was learned yet: {'; if that does not help, '.join(remedies)}."
 
 
 def _unstable(summary: RunSummary) -> Iterator[Hint]:
     first, last = summary.history[0].training.loss, summary.history[-1].training.loss
-    if len(summary.history) > 1 and not last <= first:
+    if len(summary.history) > 1 and not last <= _RISEN * first and not _is_near_chance(summary):
         yield Hint(
             f"The training loss rose from {decimal(first)} to {decimal(last)}.",
             "Use a lower learning_rate, for instance a third of this one.",
@@ -95,9 +116,9 @@ def _still_improving(summary: RunSummary) -> Iterator[Hint]:
 
 
 def _stopped_early(summary: RunSummary) -> Iterator[Hint]:
-    num_run, planned = len(summary.history), summary.parameters.get("epochs")
-    if planned is None or num_run >= planned or _is_near_chance(summary):
+    if not _was_stopped(summary) or _is_near_chance(summary):
         return
+    num_run, planned = len(summary.history), summary.parameters["epochs"]
     seen = f"The validation loss stopped improving, and training ended after {num_run} of {planned} epochs."
     left = summary.history[-1].learning_rate / summary.parameters.get("learning_rate", math.inf)
     if left > _DECAYED:
@@ -115,8 +136,8 @@ def _overfitting(summary: RunSummary) -> Iterator[Hint]:
     if training - validation > _LARGE_GAP and not _is_near_chance(summary):
         yield Hint(
             f"Training accuracy ({percent(training)}) is far above validation accuracy ({percent(validation)}).",
-            "Add training images, or vary them with Init Image Transformation and Apply Image Transformation "
-            "(mode For training); a pretrained or smaller network helps too.",
+            "Add training images, or vary them: with --augment of the command train, or with Init Image Transformation "
+            "and Apply Image Transformation (mode For training). A pretrained or smaller network helps too.",
         )
 
 
@@ -146,6 +167,18 @@ def _weak_class(summary: RunSummary) -> Iterator[Hint]:
     )
 
 
+def _unbalanced(summary: RunSummary) -> Iterator[Hint]:
+    unequal = imbalance(class_scores(summary.confusion, summary.classes))
+    if unequal is not None:
+        fewest, most = unequal
+        yield Hint(
+            f"The classes are unbalanced: {count(fewest.num_images, 'validation image')} of {fewest.name}, "
+            f"{count(most.num_images)} of {most.name}.",
+            f"Accuracy says little about small classes: balanced accuracy is {percent(summary.balanced_accuracy)}. Add "
+            "images of the small classes.",
+        )
+
+
 def _few_images(summary: RunSummary) -> Iterator[Hint]:
     metrics = summary.best.validation
     low, high = accuracy_interval(metrics.top1, metrics.num_images)
@@ -155,6 +188,15 @@ def _few_images(summary: RunSummary) -> Iterator[Hint]:
             f"between {percent(low)} and {percent(high)}.",
             "Use more validation images before comparing runs.",
         )
+
+
+def _is_unbalanced(summary: RunSummary) -> bool:
+    return imbalance(class_scores(summary.confusion, summary.classes)) is not None
+
+
+def _was_stopped(summary: RunSummary) -> bool:
+    """Whether patience ended the run before its last epoch."""
+    return len(summary.history) < summary.parameters.get("epochs", 0)
 
 
 def _is_near_chance(summary: RunSummary) -> bool:

@@ -1,0 +1,264 @@
+"""`pytorch-designer run`: a component or a pipeline on this machine, as Azure ML would run it."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import re
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytorch_designer.addresses import local_path
+from pytorch_designer.cli.command_parser import CommandParser
+from pytorch_designer.harness.fault_injection.injected_faults import parse_faults
+from pytorch_designer.harness.job.job_run import GRACE_SECONDS, JobRequest, run_job
+from pytorch_designer.harness.job.leftover_processes import adopted_orphans
+from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT, RunStore, open_run_store
+from pytorch_designer.harness.schema.component_file import command_spec
+from pytorch_designer.harness.schema.pipeline_file import is_pipeline
+from pytorch_designer.harness.schema.values import check_values
+from pytorch_designer.harness.schema.yaml_tree import read_yaml
+from pytorch_designer.mlflow_database import DATABASE_FILE
+from pytorch_designer.shown_text import on_one_line, program_line
+from pytorch_designer.storage.output import writing_errors
+from pytorch_designer.system.stop_requests import stop_on_signals
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytorch_designer.cli.commands.pipeline_command import PipelineCommandOptions
+    from pytorch_designer.harness.job.job_run import JobResult
+    from pytorch_designer.harness.schema.specification import CommandSpec
+
+_MEBIBYTE = 1 << 20
+_NOT_IN_NAMES = re.compile(r"[^\w.-]|^\.")
+_MAX_NAME = 60
+
+
+def run_command_parser(program: str) -> argparse.ArgumentParser:
+    """The options of `run`."""
+    parser = CommandParser(
+        prog=f"{program} run",
+        description="Runs a command component or a pipeline on this machine, as Azure ML would: a copy of the code as "
+        "working directory, inputs, outputs, variables and logs. The exit code is that of the component; 1 where a "
+        "node of a pipeline failed.",
+        epilog="A component's environment is not built: its `python` is the one that runs this program.",
+    )
+    parser.add_argument("file", type=local_path, metavar="FILE", help="YAML file of a component or pipeline")
+    for option, metavar, meaning in (
+        ("--input", "NAME=PATH", "folder or file of an input port"),
+        ("--param", "NAME=VALUE", "value of a parameter; those left out have their defaults"),
+        ("--output", "NAME=PATH", "where an output port is written; those left out are in the run folder"),
+        ("--env", "NAME=VALUE", "an environment variable of the job"),
+    ):
+        parser.add_argument(option, action="append", default=[], type=_assignment, metavar=metavar, help=meaning)
+    parser.add_argument(
+        "--run-folder",
+        type=local_path,
+        metavar="DIR",
+        help="logs, ./outputs and run.json; default: a new folder in ./runs",
+    )
+    parser.add_argument(
+        "--experiment", metavar="NAME", help=f"MLflow experiment; default: the pipeline's, or {DEFAULT_EXPERIMENT}"
+    )
+    parser.add_argument(
+        "--no-mlflow", action="store_true", help=f"do not create an MLflow run in ./{DATABASE_FILE} for the job"
+    )
+    parser.add_argument(
+        "--grace-seconds",
+        type=float,
+        default=GRACE_SECONDS,
+        metavar="N",
+        help="time that processes have to end by themselves when they must; default: %(default)s",
+    )
+    parser.add_argument(
+        "--keep-working-directory", action="store_true", help="keep it after a success too, not only after a failure"
+    )
+    components = parser.add_argument_group("components only")
+    components.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="FAULT",
+        help="what is to go wrong, to test the component: kill-after=SECONDS, kill-at-write=N, small-shm=64m, "
+        "read-only-output=NAME, full-output=NAME:SIZE, slow-open=MILLISECONDS, flaky-open=RATE[:SEED], no-network",
+    )
+    components.add_argument(
+        "--rerun",
+        action="store_true",
+        help="when the faults have made the job fail, run it again without them on the same outputs",
+    )
+    pipelines = parser.add_argument_group("pipelines only")
+    pipelines.add_argument(
+        "--assets", type=local_path, metavar="FILE", help="YAML file that says where registered components and data are"
+    )
+    pipelines.add_argument(
+        "--max-parallel", type=_count, metavar="N", help="most processes at a time; default: the number of cores"
+    )
+    pipelines.add_argument("--force-rerun", action="store_true", help="run every node, reuse none")
+    return parser
+
+
+def run_command(arguments: Sequence[str], program: str) -> int:
+    """Parse the command line of `run`, run the component or pipeline, and return its exit code.
+
+    Raises:
+        SystemExit: The command line is wrong (code 2), or asks for help (code 0).
+        DesignerError: Any named error.
+    """
+    parser = run_command_parser(program)
+    options = parser.parse_args(arguments)
+    document = read_yaml(options.file)
+    if is_pipeline(document):
+        from pytorch_designer.cli.commands.pipeline_command import run_pipeline_file
+
+        with adopted_orphans():
+            return run_pipeline_file(document, _pipeline_options(parser, options), _show)
+    for name in ("assets", "max_parallel", "force_rerun"):
+        if getattr(options, name):
+            parser.error(f"--{name.replace('_', '-')} is for pipelines only")
+    request = _job_request(parser, options, command_spec(document))
+    _show(_header(request))
+    with adopted_orphans(), stop_on_signals() as stop:
+        result = run_job(request, _printer(request.spec), stop)
+        _show(_summary(result, request.store))
+        if options.rerun and not result.has_succeeded:
+            request = request.without_faults(result)
+            _show(["", *_header(request)])
+            result = run_job(request, _printer(request.spec), stop)
+            _show(_summary(result, request.store))
+    return result.exit_code
+
+
+def _job_request(parser: argparse.ArgumentParser, options: argparse.Namespace, spec: CommandSpec) -> JobRequest:
+    inputs = _unique(parser, "--input and --param", [*options.input, *options.param])
+    experiment = options.experiment or DEFAULT_EXPERIMENT
+    check_values(spec, inputs)  # before anything is created, the MLflow database included
+    return JobRequest(
+        spec=spec,
+        inputs=inputs,
+        outputs={
+            name: local_path(path, name=name) for name, path in _unique(parser, "--output", options.output).items()
+        },
+        run_folder=options.run_folder or _new_run_folder(spec.name),
+        environment_variables=_unique(parser, "--env", options.env),
+        store=None if options.no_mlflow else open_run_store(Path(DATABASE_FILE), experiment),
+        experiment=experiment,
+        grace_seconds=options.grace_seconds,
+        keep_working_directory=options.keep_working_directory,
+        faults=parse_faults(options.fault),
+    )
+
+
+def _pipeline_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> PipelineCommandOptions:
+    from pytorch_designer.cli.commands.pipeline_command import PipelineCommandOptions
+
+    if options.fault or options.rerun:
+        parser.error("--fault and --rerun are for components only")
+    if options.env:
+        parser.error("--env is for components; a node of a pipeline has its environment_variables")
+    return PipelineCommandOptions(
+        inputs=_unique(parser, "--input and --param", [*options.input, *options.param]),
+        outputs={
+            name: local_path(path, name=name) for name, path in _unique(parser, "--output", options.output).items()
+        },
+        run_folder=options.run_folder or _new_run_folder(options.file.stem),
+        assets=options.assets,
+        experiment=options.experiment,
+        has_mlflow=not options.no_mlflow,
+        max_parallel=options.max_parallel,
+        force_rerun=options.force_rerun,
+        grace_seconds=options.grace_seconds,
+        keep_working_directory=options.keep_working_directory,
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not name or not separator:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
+def _unique(parser: argparse.ArgumentParser, option: str, pairs: list[tuple[str, str]]) -> dict[str, str]:
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            parser.error(f"{option}: {name} is given more than once")
+    return dict(pairs)
+
+
+def _new_run_folder(label: str) -> Path:
+    runs = Path("runs").absolute()
+    name = f"{_NOT_IN_NAMES.sub('_', label)[:_MAX_NAME]}-{time.strftime('%Y%m%d-%H%M%S')}"
+    with writing_errors(runs):
+        runs.mkdir(exist_ok=True)
+        for number in itertools.count(1):
+            folder = runs / (name if number == 1 else f"{name}-{number}")
+            with suppress(FileExistsError):  # of another run that was started in the same second
+                folder.mkdir()
+                break
+    return folder
+
+
+def _header(request: JobRequest) -> list[str]:
+    spec = request.spec
+    version = f" {spec.version}" if spec.version else ""
+    lines = [
+        on_one_line(f"Component   {spec.label} ({spec.name}{version}), {spec.source}"),
+        f"Python      {sys.executable}; the component's own environment is not built locally",
+    ]
+    if spec.num_processes > 1:
+        nodes = spec.resources.instance_count
+        lines.append(f"Processes   {spec.num_processes}" + (f" on {nodes} simulated nodes" if nodes > 1 else ""))
+    values = check_values(spec, request.inputs)
+    lines += [f"Input       {name} = {on_one_line(str(value))}" for name, value in values.items()]
+    if spec.environment_variables:
+        names = on_one_line(", ".join(spec.environment_variables))
+        lines.append(f"Warning     environment_variables of a component are dropped by Azure ML: {names}; use --env")
+    lines += [f"Fault       {text}" for text in request.faults.texts]
+    lines += [f"Run folder  {request.run_folder}", ""]
+    return lines
+
+
+def _summary(result: JobResult, store: RunStore | None) -> list[str]:
+    verdict = "Completed" if result.has_succeeded else f"Failed with exit code {result.exit_code}"
+    if result.failed_rank is not None and len(result.log_files) > 1:
+        verdict += f" (process {result.failed_rank} first)"
+    memory = result.peak_memory_bytes
+    peak = "" if memory is None else f", peak memory {memory / _MEBIBYTE:.0f} MiB"
+    lines = ["", f"{verdict} after {result.seconds:.1f} s{peak}"]
+    lines += [f"Fault       {note}" for note in result.fault_notes]
+    lines += [f"Log         {path}" for path in result.log_files]
+    lines += [f"Output      {name} = {path}" for name, path in result.outputs.items()]
+    lines.append(f"Run folder  {result.run_folder}")
+    if store is not None:
+        lines.append(f"MLflow      run {result.run_id} in {store.database}")
+    return lines
+
+
+def _printer(spec: CommandSpec) -> _Printer:
+    return _Printer(width=len(str(spec.num_processes - 1)) if spec.num_processes > 1 else 0)
+
+
+class _Printer:
+    """Shows each line of output, after the rank of its process where there are several."""
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+
+    def __call__(self, rank: int, line: str) -> None:
+        _show([f"[{rank:>{self._width}}] {line}" if self._width else line])
+
+
+def _show(lines: list[str]) -> None:
+    print("\n".join(map(program_line, lines)), flush=True)

@@ -1,0 +1,76 @@
+"""Result that an earlier run left in an output folder: recognized by its report, without torch.
+
+OUTPUT/_meta.yaml            type: ModelDirectory
+OUTPUT/report/run.json       parameters, fingerprint, ...; see `training_report`
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from pytorch_designer.directories.meta import read_meta
+from pytorch_designer.directories.model_directory import LABEL_MAP_FILE, MODEL_DIRECTORY, WEIGHTS_FILE
+from pytorch_designer.directories.model_spec import MODEL_SPEC_FILE
+from pytorch_designer.errors import FailedToWriteOutputsError
+from pytorch_designer.storage.output import META_FILE, OWN_ENTRIES, refuse_entries
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+REPORT_FOLDER = "report"
+RUN_FILE = "run.json"
+NEXT_STEPS_FILE = "NEXT_STEPS.md"
+TEST_FOLDER = "test"
+_MLFLOW_FILES = ("MLmodel", "requirements.txt", "conda.yaml", "python_env.yaml")
+_MODEL_FILES = (META_FILE, MODEL_SPEC_FILE, WEIGHTS_FILE, LABEL_MAP_FILE)
+_ENTRIES = frozenset((*_MODEL_FILES, *_MLFLOW_FILES, REPORT_FOLDER, NEXT_STEPS_FILE, TEST_FOLDER))
+
+
+def recorded_run(output: Path) -> dict[str, Any]:
+    """The record of the run whose result is in the folder; empty where there is none."""
+    try:
+        run = json.loads((output / REPORT_FOLDER / RUN_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return run if isinstance(run, dict) else {}
+
+
+def refuse_other_result(output: Path, parameters: Mapping[str, object]) -> None:
+    """Refuse a folder with the result of a run that had other parameters, before anything slow begins.
+
+    Raises:
+        FailedToWriteOutputsError: There is one.
+    """
+    if (output / META_FILE).exists() and recorded_run(output).get("parameters") != dict(parameters):
+        refuse_entries(output)
+
+
+def replaceable_entries(output: Path) -> frozenset[str]:
+    """Names of what an earlier run left in the folder, so that a new run may replace it; empty where there is nothing.
+
+    Raises:
+        FailedToWriteOutputsError: The folder is not the output of a training run alone.
+    """
+    present = {entry.name for entry in output.iterdir()} - OWN_ENTRIES if output.is_dir() else set()
+    if not present:
+        return frozenset()
+    foreign = sorted(present - _ENTRIES)
+    if foreign or not _is_trained_model(output):
+        raise FailedToWriteOutputsError(
+            "The output folder holds something else than a trained model of this program; nothing in it was changed.",
+            where=output,
+            examples=foreign or sorted(present),
+            advice="Move what is named out of the folder, or name another output folder.",
+            reason="not_ours",
+        )
+    return frozenset(present)
+
+
+def _is_trained_model(folder: Path) -> bool:
+    try:
+        read_meta(folder, MODEL_DIRECTORY, FailedToWriteOutputsError)
+    except FailedToWriteOutputsError:
+        return False
+    return bool(recorded_run(folder))

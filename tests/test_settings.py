@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -125,8 +125,15 @@ def test_a_misspelled_variable_is_logged_once(
     assert "s3cr3t" not in record.getMessage()
 
 
-def test_without_a_home_the_cache_folder_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("platformdirs.user_cache_path", lambda *_, **__: Path("~/.cache/pytorch-designer"))
+def _no_home(*_: object, **__: object) -> Path:
+    raise RuntimeError("Could not determine home directory.")
+
+
+@pytest.mark.parametrize("answer", [lambda *_, **__: Path("~/.cache/pytorch-designer"), _no_home])
+def test_without_a_home_the_cache_folder_is_refused_by_name(
+    answer: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platformdirs.user_cache_path", answer)
     with pytest.raises(UnsupportedEnvironmentError, match="no home folder") as caught:
         user_cache_folder()
     assert caught.value.where == "HOME"

@@ -18,6 +18,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pytorch_designer.errors import ParameterParsingError, UnsupportedEnvironmentError, shorten
+from pytorch_designer.wording import nearest_name, within_bounds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,6 +29,7 @@ ENVIRONMENT_PREFIX = "PYTORCH_DESIGNER_"
 
 _DEVICE = re.compile(r"auto|cpu|gpu|cuda(:\d{1,3})?|mps")
 _OWN_TEXT = "values"  # key of a field's accepted values, where its type does not tell them
+_SMALLEST_POSITIVE = 5e-324
 _LIKENESS_UNDER_ANOTHER_PREFIX = 0.9
 _log = logging.getLogger(__name__)
 
@@ -168,7 +170,7 @@ def settings() -> Settings:
 
 
 def accepted_values(field: FieldInfo) -> str:
-    """What a setting takes, as Markdown, for instance `` `auto`, `off` `` or `a whole number, at least 1`."""
+    """What a setting takes, as Markdown, for instance `` `auto`, `off` `` or `a whole number of at least 1`."""
     extra = field.json_schema_extra
     if isinstance(extra, dict) and _OWN_TEXT in extra:
         return str(extra[_OWN_TEXT])
@@ -179,8 +181,9 @@ def accepted_values(field: FieldInfo) -> str:
         return "`True`, `False`"
     if kinds == [Path]:
         return "a path"
-    noun = "a whole number" if kinds == [int] else "a number"
-    return f"{noun}{_bounds(field)}"
+    limits = {name: getattr(limit, name) for limit in field.metadata for name in ("ge", "le") if hasattr(limit, name)}
+    least = limits.get("ge", _SMALLEST_POSITIVE)  # the others are greater than zero
+    return within_bounds("a whole number" if kinds == [int] else "a number", least, limits.get("le"))
 
 
 def misspelled(names: Iterable[str]) -> list[str]:
@@ -193,7 +196,8 @@ def misspelled(names: Iterable[str]) -> list[str]:
             continue
         if variable.startswith(ENVIRONMENT_PREFIX):  # which is so long that it alone makes two names alike
             ending = variable.removeprefix(ENVIRONMENT_PREFIX)
-            near = [ENVIRONMENT_PREFIX + found for found in difflib.get_close_matches(ending, known.values(), n=1)]
+            found = nearest_name(ending, known.values())
+            near = [] if found is None else [ENVIRONMENT_PREFIX + found]
         else:
             near = difflib.get_close_matches(variable, known, n=1, cutoff=_LIKENESS_UNDER_ANOTHER_PREFIX)
             if not near:
@@ -212,23 +216,17 @@ def user_cache_folder() -> Path:
     """
     from platformdirs import user_cache_path
 
-    folder = user_cache_path("pytorch-designer", appauthor=False)
-    if not folder.is_absolute():  # the home folder of a user without HOME and without an entry stays `~`
+    try:
+        folder = user_cache_path("pytorch-designer", appauthor=False)
+    except RuntimeError:  # neither HOME nor an entry of the user
+        folder = Path("~")
+    if not folder.is_absolute():  # so some releases of platformdirs answer then
         raise UnsupportedEnvironmentError(
             "There is no home folder, and so no folder for caches.",
             where="HOME",
             advice="Set HOME or XDG_CACHE_HOME to a folder that can be written.",
         )
     return folder
-
-
-def _bounds(field: FieldInfo) -> str:
-    limits = {
-        name: getattr(limit, name) for limit in field.metadata for name in ("ge", "gt", "le") if hasattr(limit, name)
-    }
-    if "le" in limits:
-        return f" from {limits['ge']} to {limits['le']}"
-    return f", at least {limits['ge']}" if "ge" in limits else f" greater than {limits['gt']}"
 
 
 def _bad_values(error: ValidationError) -> ParameterParsingError:
@@ -246,5 +244,5 @@ def _bad_values(error: ValidationError) -> ParameterParsingError:
 
 
 def _meant(value: Any, values: str) -> str:
-    near = difflib.get_close_matches(str(value).lower(), re.findall("`(.+?)`", values), n=1)
-    return f"Did you mean {near[0]}? " if near else ""
+    near = nearest_name(str(value), re.findall("`(.+?)`", values))
+    return f"Did you mean {near}? " if near else ""

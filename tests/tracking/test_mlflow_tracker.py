@@ -420,22 +420,6 @@ def test_variables_of_mlflow_that_are_wrong_are_said_once(
     assert reason in sentence
 
 
-@pytest.mark.slow
-@linux_only
-def test_a_user_without_a_home_is_tracked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, close: Close) -> None:
-    def no_home() -> Path:
-        raise RuntimeError("Could not determine home directory.")
-
-    monkeypatch.delenv("HOME")
-    monkeypatch.setattr(Path, "home", no_home)
-    tracker = open_tracker("flowers")
-    tracker.log_metrics({"loss": 0.5}, step=1)
-    (worker,) = _children()
-    assert b"HOME=/nonexistent" in Path(f"/proc/{worker}/environ").read_bytes().split(b"\0")
-    assert close(tracker) is None
-    assert _rows(tmp_path / "mlflow.db", "select name, status from runs") == [("flowers", "FINISHED")]
-
-
 @linux_only
 def test_the_worker_has_lowered_priority_from_its_start(silent_server: SilentServer, close: Close) -> None:
     before = _children()

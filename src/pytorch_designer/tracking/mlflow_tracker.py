@@ -197,7 +197,7 @@ class MlflowTracker:
         _log.warning("MLflow tracking %s: %s; the run is not affected.", extent, self._shown(problem))
 
     def _shown(self, text: str) -> str:
-        return shorten(self._destination.redact(text), _MAX_PROBLEM).rstrip(". ")
+        return shorten(self._destination.redact(text).rstrip(". "), _MAX_PROBLEM)
 
 
 def _now_ms() -> int:

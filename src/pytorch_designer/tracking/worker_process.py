@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.mlflow_database import QUIET_ENVIRONMENT
@@ -24,7 +23,6 @@ _REAP_SECONDS = 2.0
 # Shorter than MLflow's own (7 retries of 120 s); what the user has set wins.
 _DEFAULT_ENVIRONMENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
 _FORCED_ENVIRONMENT = {**QUIET_ENVIRONMENT, "OMP_NUM_THREADS": "1"}
-_NO_HOME = "/nonexistent"  # where nobody can leave a file for MLflow to find
 
 
 class WorkerState:
@@ -99,7 +97,7 @@ def start_worker() -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**_home(), **_DEFAULT_ENVIRONMENT, **os.environ, **_FORCED_ENVIRONMENT},
+        env={**_DEFAULT_ENVIRONMENT, **os.environ, **_FORCED_ENVIRONMENT},
         creationflags=flags,
     )
     if sys.platform != "win32":  # from its first moment on, which is when the training images are first read
@@ -129,12 +127,3 @@ def close_pipes(worker: subprocess.Popen[bytes]) -> None:
         if pipe is not None:
             with suppress(OSError):
                 pipe.close()
-
-
-def _home() -> dict[str, str]:
-    """A home folder for a user who has none: MLflow's import fails without one."""
-    try:
-        Path.home()
-    except RuntimeError:
-        return {"HOME": _NO_HOME}
-    return {}

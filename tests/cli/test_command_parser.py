@@ -15,10 +15,9 @@ OTHER_COMMANDS = ("train", "run", "cache", "lint", "register", "submit", "demo")
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
     """The lines of standard error of a command line that is refused as wrong usage."""
     try:
-        code = main(arguments)
+        assert main(arguments) == 2
     except SystemExit as exit_:
-        code = exit_.code
-    assert code == 2
+        assert exit_.code == 2  # noqa: PT017 (either way of saying so)
     return capsys.readouterr().err.splitlines()
 
 

@@ -1,11 +1,14 @@
 """Speed of reading images from files, beside the bare decoding calls and beside ImageFolder with a DataLoader.
 
     python benchmarks/input_path.py [--images 400] [--runs 5] [--threads 2]
+    python benchmarks/input_path.py --scale [--images 200] [--runs 3] [--seconds 2]
 
 Needs scikit-learn, for its two sample photos: pieces of 500x375 pixels are cut out of them and written as JPEGs into a
 folder of two classes. Every way of reading brings each image to 224x224 uint8 (shorter side 256). The ways are
 run in turn, round after round, because machines are noisy: compare the ratios, not the rates. What is printed last is
 how much memory an epoch of the loader takes without a cache, at its peak (Linux only).
+
+`--scale` measures bare loops in 1 to 16 threads and processes instead (benchmarks/input_scale.py).
 
 - bare calls: threads that read a file and call torchvision's decoder, resize and crop, and do nothing else
 - loader: batches of 16, in shuffled order, without a cache
@@ -28,6 +31,7 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
+from input_scale import measure_scale
 from measuring import print_table, time_in_turn
 from photos import write_photos
 from pytorch_designer.directories.image_directory import open_image_directory
@@ -49,10 +53,15 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=400)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--scale", action="store_true", help="bare loops in 1 to 16 threads and processes")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each loop of --scale")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         write_photos(root, options.images)
+        if options.scale:
+            measure_scale(root, seconds=options.seconds, num_rounds=options.runs)
+            return
         measure(root, options.images, options.runs, options.threads)
 
 

@@ -41,7 +41,7 @@ from pytorch_designer.training.recipe import build_optimizer
 from pytorch_designer.training.state import TrainingRun, TrainingState
 from tests.components.test_evaluate_model import write_scores
 from tests.images.digits import write_digits
-from tests.training.small_run import COMPUTE, HYPERPARAMETERS, PREPROCESSING, RecordingDisplay, small_network
+from tests.training.small_run import COMPUTE, EXTENT, HYPERPARAMETERS, PREPROCESSING, RecordingDisplay, small_network
 
 SOURCE = Path(errors_module.__file__).parent
 DOCUMENTED = SOURCE.parent.parent / "docs" / "reference" / "errors.md"
@@ -94,7 +94,7 @@ def _diverge(folder: Path) -> None:
     with torch.no_grad():
         next(network.parameters()).fill_(torch.inf)
     with _run(folder, network) as run:
-        checkpoints = CheckpointPolicy(CheckpointStore(folder / "output", "run"), 1e9)
+        checkpoints = CheckpointPolicy(CheckpointStore(folder / "output", "run", EXTENT), 1e9)
         train(run, TrainingState(network, build_optimizer(network, 0.1)), checkpoints)
 
 
@@ -103,7 +103,7 @@ def _interrupt(folder: Path) -> None:
     stop = StopRequest()
     stop.request(signal.SIGTERM)
     with _run(folder, network, stop) as run:
-        checkpoints = CheckpointPolicy(CheckpointStore(folder / "output", "run"), 1e9)
+        checkpoints = CheckpointPolicy(CheckpointStore(folder / "output", "run", EXTENT), 1e9)
         train(run, TrainingState(network, build_optimizer(network, 0.1)), checkpoints)
 
 

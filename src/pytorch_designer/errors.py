@@ -34,7 +34,10 @@ these errors into an exit code, a message and `error_info.json`.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from pytorch_designer.shown_text import on_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
 MAX_EXAMPLES = 5
 MAX_FAULTS = 50  # for a file written by hand, whose author corrects everything at once
 _MAX_TEXT = 500
+_MAX_LONG_TEXT = 2000
 
 
 class DesignerError(Exception):
@@ -72,15 +76,15 @@ class DesignerError(Exception):
         examples: Iterable[object] = (),
         reason: str | None = None,
     ) -> None:
-        offending = [str(item) for item in examples]
-        self.what = what
-        self.where = None if where is None else str(where)
+        offending = list(examples)
+        self.what = _cut(what)
+        self.where = None if where is None else _cut(str(where))
         self.advice = self.default_advice if advice is None else advice
-        self.examples = tuple(shorten(item) for item in offending[: self.max_examples])
+        self.examples = tuple(shorten(str(item)) for item in offending[: self.max_examples])
         self.num_offending = len(offending)
         self.reason = reason
         self.faults: tuple[Any, ...] = ()
-        super().__init__(what)
+        super().__init__(self.what)
 
     @property
     def name(self) -> str:
@@ -98,6 +102,21 @@ class DesignerError(Exception):
         if self.advice:
             lines.append(f"  What to do: {self.advice}")
         return "\n".join(lines)
+
+    def rename_folder(self, folder: str, archive: str) -> None:
+        """Name the archive and the member instead of the temporary folder that the archive was extracted into."""
+        inside = f"{folder}{os.sep}"
+
+        def renamed(text: str) -> str:
+            return text.replace(inside, "").replace(folder, archive)
+
+        self.what, self.advice = renamed(self.what), renamed(self.advice)
+        self.examples = tuple(renamed(example) for example in self.examples)
+        if self.where is not None and self.where.startswith(inside):
+            self.where = f"{archive}, member {self.where.removeprefix(inside)}"
+        elif self.where is not None:
+            self.where = renamed(self.where)
+        self.args = (self.what,)
 
     def to_dict(self) -> dict[str, Any]:
         """The error as plain data, the content of `error_info.json`."""
@@ -305,5 +324,22 @@ class CloudNotFoundError(CloudError):
 
 def shorten(text: str, limit: int = _MAX_TEXT) -> str:
     """`text` on one line, with at most `limit` characters, so that text from a file cannot flood a log."""
-    printable = "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
-    return printable if len(printable) <= limit else printable[: limit - 3] + "..."
+    line = on_one_line(text[: limit + 1])
+    return line if len(line) <= limit else line[: limit - 3] + "..."
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MAX_LONG_TEXT else text[: _MAX_LONG_TEXT - 3] + "..."
+
+
+def describe_value(value: object, limit: int = 60) -> str:
+    """A value from a file for a message: short text and numbers as they are written, of the rest what it is."""
+    if isinstance(value, str):
+        return repr(shorten(value, limit))
+    if value is None or isinstance(value, (bool, float)):
+        return repr(value)
+    if isinstance(value, int):
+        return repr(value) if value.bit_length() <= 64 else "a number of more than 64 bits"
+    if isinstance(value, dict):
+        return "a mapping"
+    return f"a {type(value).__name__}"

@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,10 +20,12 @@ import uuid
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.settings import user_cache_folder
 from pytorch_designer.storage.locking import held_lock
+from pytorch_designer.system.python_process import python_command
 
 if TYPE_CHECKING:
     import sqlite3
@@ -42,6 +45,9 @@ QUIET_ENVIRONMENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 """Variables that switch off the telemetry of MLflow."""
 
 _BUSY_SECONDS = 30.0
+_PROBE_SECONDS = 0.5
+_SPECIAL_IN_ADDRESSES = re.compile("[%?#\\x00-\\x20\\x7f]")
+_FIRST_SQLALCHEMY_THAT_UNQUOTES = (2, 1)
 
 
 def create_database(database: Path, make: Make | None = None) -> None:
@@ -60,7 +66,7 @@ def create_database(database: Path, make: Make | None = None) -> None:
         database.parent.mkdir(parents=True, exist_ok=True)
         try:
             shutil.copyfile(_empty_database(make), partial)
-        except OSError:  # the cache folder cannot be written
+        except OSError:  # the cache folder cannot be written, or there is none
             make(partial)
         with transaction(partial) as connection:
             connection.execute("UPDATE experiments SET artifact_location = ?", (f"{artifact_root(database)}/0",))
@@ -102,8 +108,47 @@ def make_tables(database: Path) -> None:
 
 
 def database_uri(database: Path) -> str:
-    """What MLflow calls the database at an absolute path."""
-    return f"sqlite:///{database.as_posix()}"
+    """What MLflow calls the database at an absolute path.
+
+    What means something else in an address is quoted where SQLAlchemy unquotes it, that is from release 2.1 on. The
+    driver's name is given then: for a bare `sqlite:///`, MLflow makes a folder of the quoted name.
+    """
+    path = database.as_posix()
+    quoted = _SPECIAL_IN_ADDRESSES.sub(lambda match: f"%{ord(match.group()):02X}", path)
+    if quoted == path or not _sqlalchemy_unquotes():
+        return f"sqlite:///{path}"
+    return f"sqlite+pysqlite:///{quoted}"
+
+
+def database_file(tracking_uri: str) -> Path | None:
+    """The file of a local database, absolute; None where the address is of anything else."""
+    scheme, separator, rest = tracking_uri.partition(":///")
+    name = rest.partition("?")[0]
+    if not separator or not scheme.startswith("sqlite") or not name or name.startswith((":memory:", "file:")):
+        return None
+    return Path(unquote(name) if _sqlalchemy_unquotes() else name).absolute()
+
+
+def fault_of_database(database: Path) -> str | None:
+    """Why MLflow could not write to `database`, or create it, as far as that shows without MLflow; None if it could."""
+    import sqlite3
+
+    try:
+        if not database.exists():
+            return _fault_of_folder(database.parent)
+        if not database.is_file():  # a named pipe would be waited for
+            return f"{database} is not a file"
+        if not os.access(database.parent, os.W_OK | os.X_OK):  # its journal would not fit in
+            return f"the folder {database.parent} cannot be written"
+        with closing(sqlite3.connect(database, timeout=_PROBE_SECONDS)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.rollback()
+    except OSError as error:
+        return f"{database}: {error.strerror or error}"
+    except sqlite3.Error as error:
+        is_in_use = isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
+        return None if is_in_use else f"{database} cannot be used ({error})"
+    return None
 
 
 def artifact_root(database: Path) -> str:
@@ -131,7 +176,11 @@ def transaction(database: Path) -> Iterator[sqlite3.Connection]:
 
 def _empty_database(make: Make) -> Path:
     """An empty database of the installed MLflow, in the user's cache folder; made on first use."""
-    template = user_cache_folder() / f"mlflow-{importlib.metadata.version('mlflow')}.db"
+    try:
+        folder = user_cache_folder()
+    except UnsupportedEnvironmentError as error:
+        raise FileNotFoundError(error.what) from error
+    template = folder / f"mlflow-{importlib.metadata.version('mlflow')}.db"
     partial = template.with_suffix(".partial")
     template.parent.mkdir(parents=True, exist_ok=True)
     if not template.exists():
@@ -142,6 +191,20 @@ def _empty_database(make: Make) -> Path:
                 make(partial)
                 partial.replace(template)
     return template
+
+
+def _fault_of_folder(folder: Path) -> str | None:
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not existing.is_dir():
+        return f"{existing} is not a folder"
+    if not os.access(existing, os.W_OK | os.X_OK):
+        return f"the folder {existing} cannot be written"
+    return None
+
+
+def _sqlalchemy_unquotes() -> bool:
+    release = importlib.metadata.version("sqlalchemy").split(".")[:2]
+    return tuple(int(number) for number in release) >= _FIRST_SQLALCHEMY_THAT_UNQUOTES
 
 
 def _schema_version(database: Path) -> str | None:
@@ -158,7 +221,7 @@ def _schema_version(database: Path) -> str | None:
 
 def _make_tables_in_own_process(database: Path) -> None:
     _logger.info("MLflow prepares an empty database, once for this version; this takes seconds.")
-    command = [sys.executable, "-m", "pytorch_designer.mlflow_database", str(database)]
+    command = python_command("pytorch_designer.mlflow_database", str(database))
     environment = {**os.environ, **QUIET_ENVIRONMENT}
     made = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if made.returncode != 0:

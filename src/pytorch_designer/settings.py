@@ -6,25 +6,43 @@ none has to be set. On Azure ML, users set them as environment variables of a pi
 
 from __future__ import annotations
 
+import difflib
+import logging
+import os
+import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from pytorch_designer.errors import ParameterParsingError
+from pytorch_designer.errors import ParameterParsingError, UnsupportedEnvironmentError, shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pydantic.fields import FieldInfo
 
 ENVIRONMENT_PREFIX = "PYTORCH_DESIGNER_"
+
+_DEVICE = re.compile(r"auto|cpu|gpu|cuda(:\d{1,3})?|mps")
+_OWN_TEXT = "values"  # key of a field's accepted values, where its type does not tell them
+_LIKENESS_UNDER_ANOTHER_PREFIX = 0.9
+_log = logging.getLogger(__name__)
 
 
 class Settings(BaseSettings):
     """All environment variables that this program reads under its own prefix."""
 
-    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, frozen=True, extra="ignore")
+    # An empty variable is one that is not set: a pipeline's YAML file cannot leave one out of a node.
+    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, env_ignore_empty=True, frozen=True, extra="ignore")
 
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
-        "auto", description="Device on which the network runs. `auto`: the first CUDA GPU, else the CPU."
+    device: str = Field(
+        "auto",
+        description="Device on which the network runs. `auto`: the first CUDA GPU, else the CPU. `gpu`: the first GPU, "
+        "and an error where there is none. `cuda:1`: the second CUDA GPU, as `nvidia-smi` counts them.",
+        json_schema_extra={_OWN_TEXT: "`auto`, `cpu`, `gpu`, `cuda`, `cuda:N`, `mps`"},
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto",
@@ -71,7 +89,10 @@ class Settings(BaseSettings):
         "the tolerance are skipped and counted.",
     )
     read_timeout_seconds: float = Field(
-        300, gt=0, description="If reading a single file takes longer than this, the run ends with a named error."
+        300,
+        gt=0,
+        allow_inf_nan=False,
+        description="If reading a single file takes longer than this, the run ends with a named error.",
     )
     deterministic: bool = Field(
         True,
@@ -92,9 +113,16 @@ class Settings(BaseSettings):
         None,
         description="Base URL or folder with the pretrained weight files under their published file names, used "
         "instead of torchvision's URL.",
+        json_schema_extra={_OWN_TEXT: "a folder or an address"},
     )
     progress: Literal["auto", "live", "plain"] = Field(
         "auto", description="`live`: progress bar and table; `plain`: log lines. `auto`: live on a terminal."
+    )
+    layout: Literal["auto", "class-folders", "unlabeled"] = Field(
+        "auto",
+        description="What folders of images are taken for. `auto`: what their names and the files beside them say; "
+        "`class-folders`: the top folders are the classes, also where they are named `train` or `images`; "
+        "`unlabeled`: all images, without labels. Image directories are always read as such.",
     )
     reuse_cache: Path | None = Field(
         None,
@@ -109,28 +137,114 @@ class Settings(BaseSettings):
     )
     traceback: bool = Field(False, description="Print a traceback for named errors too.")
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _as_word(cls, value: object, info: ValidationInfo) -> object:
+        is_word = accepted_values(cls.model_fields[str(info.field_name)]).startswith("`")
+        return value.strip().lower() if is_word and isinstance(value, str) else value
+
+    @field_validator("device")
+    @classmethod
+    def _known_device(cls, value: str) -> str:
+        if not _DEVICE.fullmatch(value):
+            raise ValueError("no such device")
+        return value
+
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:
-    """The settings of this process, read from the environment once.
+    """The settings of this process, read from the environment once. Misspelled variables are named in the log.
 
     Raises:
         ParameterParsingError: A variable's value has the wrong type or is out of range.
     """
     try:
-        return Settings()
+        found = Settings()
     except ValidationError as error:
-        first = error.errors()[0]
-        variable = ENVIRONMENT_PREFIX + "_".join(str(part) for part in first["loc"]).upper()
-        raise ParameterParsingError(
-            f"The environment variable {variable} has the value {first['input']!r}: {first['msg']}.",
-            where=variable,
-            advice="Correct the variable or leave it unset for the automatic choice.",
-        ) from error
+        raise _bad_values(error) from error
+    for sentence in misspelled(os.environ):
+        _log.warning("%s", sentence)
+    return found
+
+
+def accepted_values(field: FieldInfo) -> str:
+    """What a setting takes, as Markdown, for instance `` `auto`, `off` `` or `a whole number, at least 1`."""
+    extra = field.json_schema_extra
+    if isinstance(extra, dict) and _OWN_TEXT in extra:
+        return str(extra[_OWN_TEXT])
+    kinds = [kind for kind in get_args(field.annotation) or (field.annotation,) if kind is not type(None)]
+    if get_origin(field.annotation) is Literal:
+        return ", ".join(f"`{word}`" for word in get_args(field.annotation))
+    if kinds == [bool]:
+        return "`True`, `False`"
+    if kinds == [Path]:
+        return "a path"
+    noun = "a whole number" if kinds == [int] else "a number"
+    return f"{noun}{_bounds(field)}"
+
+
+def misspelled(names: Iterable[str]) -> list[str]:
+    """A sentence for each environment variable that looks like one of this program's, and is none."""
+    known = {ENVIRONMENT_PREFIX + name.upper(): name.upper() for name in Settings.model_fields}
+    sentences = []
+    for name in sorted(names):
+        variable = name.upper()
+        if variable in known:
+            continue
+        if variable.startswith(ENVIRONMENT_PREFIX):  # which is so long that it alone makes two names alike
+            ending = variable.removeprefix(ENVIRONMENT_PREFIX)
+            near = [ENVIRONMENT_PREFIX + found for found in difflib.get_close_matches(ending, known.values(), n=1)]
+        else:
+            near = difflib.get_close_matches(variable, known, n=1, cutoff=_LIKENESS_UNDER_ANOTHER_PREFIX)
+            if not near:
+                continue
+        others = f"there are {ENVIRONMENT_PREFIX} with {', '.join(known.values())}."
+        hint = f"did you mean {near[0]}?" if near else others
+        sentences.append(f"The environment variable {shorten(name, 60)} is not a setting and has no effect; {hint}")
+    return sentences
 
 
 def user_cache_folder() -> Path:
-    """The user's cache folder for this program. It may not exist yet."""
+    """The user's cache folder for this program. It may not exist yet.
+
+    Raises:
+        UnsupportedEnvironmentError: The user has no home folder.
+    """
     from platformdirs import user_cache_path
 
-    return user_cache_path("pytorch-designer", appauthor=False)
+    folder = user_cache_path("pytorch-designer", appauthor=False)
+    if not folder.is_absolute():  # the home folder of a user without HOME and without an entry stays `~`
+        raise UnsupportedEnvironmentError(
+            "There is no home folder, and so no folder for caches.",
+            where="HOME",
+            advice="Set HOME or XDG_CACHE_HOME to a folder that can be written.",
+        )
+    return folder
+
+
+def _bounds(field: FieldInfo) -> str:
+    limits = {
+        name: getattr(limit, name) for limit in field.metadata for name in ("ge", "gt", "le") if hasattr(limit, name)
+    }
+    if "le" in limits:
+        return f" from {limits['ge']} to {limits['le']}"
+    return f", at least {limits['ge']}" if "ge" in limits else f" greater than {limits['gt']}"
+
+
+def _bad_values(error: ValidationError) -> ParameterParsingError:
+    """The first bad value by name, with what the setting takes."""
+    first = error.errors(include_url=False)[0]
+    name = str(first["loc"][0])
+    variable = ENVIRONMENT_PREFIX + name.upper()
+    values = accepted_values(Settings.model_fields[name])
+    return ParameterParsingError(
+        f"The environment variable {variable} has the value {shorten(repr(first['input']), 60)}. "
+        f"It takes {'one of ' if values.startswith('`') else ''}{values.replace('`', '')}.",
+        where=variable,
+        advice=f"{_meant(first['input'], values)}Correct the variable or leave it unset for the automatic choice.",
+    )
+
+
+def _meant(value: Any, values: str) -> str:
+    near = difflib.get_close_matches(str(value).lower(), re.findall("`(.+?)`", values), n=1)
+    return f"Did you mean {near[0]}? " if near else ""

@@ -14,6 +14,7 @@ OTHER_COMMANDS = ("train", "run", "cache", "lint", "register", "submit", "demo")
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
     """The lines of standard error of a command line that is refused as wrong usage."""
+    code: object
     try:
         assert main(arguments) == 2
     except SystemExit as exit_:

@@ -69,12 +69,17 @@ def test_every_port_and_parameter_is_described(component: Component[Any]) -> Non
 def test_command_of_the_yaml_is_understood_by_the_command_line(component: Component[Any]) -> None:
     command = yaml.safe_load(yaml_path(component).read_text(encoding="utf-8"))["command"]
     assert "\\" not in command
-    words = shlex.split(command.replace("$[[", "").replace("]]", ""))
+    line, _, text = command.partition(" <<'END")
+    words = shlex.split(line.replace("$[[", "").replace("]]", ""))
     assert words[:3] == ["python", "-m", "pytorch_designer"]
     assert words[3] == component.command
     given = vars(component_parser(component, "pytorch-designer").parse_args(words[4:]))
     bound = {name: f"${{{{inputs.{name}}}}}" for name in given}
     bound |= {port.name: f"${{{{outputs.{port.name}}}}}" for port in component.outputs}
+    for spec in component.parameter_specs:
+        if spec.is_free_text:
+            assert text.splitlines()[1] == bound[spec.name]
+            bound[spec.name] = "-"
     assert given == bound
 
 

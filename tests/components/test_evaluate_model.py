@@ -29,7 +29,8 @@ BETTER_ROWS = [[0.5, 0.25, 0.25], [0.75, 0.125, 0.125], [0.125, 0.75, 0.125], [0
 def write_scores(folder: Path, rows: Sequence[Sequence[float]] = ROWS, labels: Sequence[str] | None = LABELS) -> Path:
     folder.mkdir()
     with ScoredImagesWriter(folder, class_names=CLASSES, has_labels=labels is not None, has_text_ids=False) as writer:
-        writer.write(ids=range(len(rows)), labels=labels, probabilities=np.array(rows))
+        files = [f"{row}.png" for row in range(len(rows))]
+        writer.write(ids=range(len(rows)), files=files, labels=labels, probabilities=np.array(rows))
     return folder
 
 

@@ -86,7 +86,7 @@ def test_damaged_file_is_counted_and_does_not_end_the_run(workspace: Path) -> No
     victim.write_bytes(victim.read_bytes()[:50])
     printed = succeed(*score_arguments("partly", dataset="damaged"), cwd=workspace)
     assert "Warning: 1 of 27 images could not be scored" in printed
-    assert f"image/{victim.name}: " in printed
+    assert f".png (image/{victim.name}): " in printed
     assert open_scored_dataset(workspace / "partly").is_scored.sum() == 26
 
 

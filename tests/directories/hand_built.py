@@ -42,9 +42,17 @@ class MakeTree(Protocol):
 
 def image_directory(files: StringColumn, **columns: Any) -> ImageDirectory:
     """The index of a directory that is not on the disk; without labels unless `columns` has them."""
-    defaults: dict[str, Any] = {"labels": None, "classes": (), "ids": np.arange(len(files))}
     root = Path("dataset")
-    return ImageDirectory(root, root, Layout("Image directory"), files, **(defaults | columns))
+    defaults: dict[str, Any] = {
+        "root": root,
+        "source": root,
+        "layout": Layout("Image directory"),
+        "files": files,
+        "labels": None,
+        "classes": (),
+        "ids": np.arange(len(files)),
+    }
+    return ImageDirectory(**(defaults | columns))
 
 
 def row(number: int, category: str | None, file_name: str | None = None) -> dict[str, Any]:

@@ -42,7 +42,12 @@ def write(
     with ScoredImagesWriter(
         folder, class_names=class_names, has_labels=labels is not None, has_text_ids=has_text_ids
     ) as writer:
-        writer.write(ids=ids, labels=labels, probabilities=np.asarray(probabilities).reshape(-1, len(class_names)))
+        writer.write(
+            ids=ids,
+            files=[f"{image_id}.png" for image_id in ids],
+            labels=labels,
+            probabilities=np.asarray(probabilities).reshape(-1, len(class_names)),
+        )
     return folder
 
 
@@ -63,13 +68,14 @@ def hand_written(folder: Path, columns: dict[str, Any], *, schema: object = None
 SCORES = {"Scored Probabilities_cat": [0.75, 0.25], "Scored Probabilities_dog": [0.25, 0.75]}
 
 
-def test_columns_are_those_of_the_old_designer_in_their_order(tmp_path: Path) -> None:
+def test_columns_are_those_of_the_old_designer_in_their_order_and_the_file(tmp_path: Path) -> None:
     write(tmp_path, ["cat", "dog"], [[0.25, 0.75]], ids=[7], labels=["cat"])
 
     table = parquet.read_table(tmp_path / "_data.parquet")
     assert table.to_pylist() == [
         {
             "id": 7,
+            "file": "7.png",
             "category": "cat",
             "Scored Probabilities_cat": 0.25,
             "Scored Probabilities_dog": 0.75,
@@ -91,6 +97,7 @@ def test_the_schema_gives_each_column_its_role(tmp_path: Path) -> None:
     schema = json.loads((tmp_path / "schema" / "_schema.json").read_text())
     assert [(column["name"], column["type"]) for column in schema["columnAttributes"]] == [
         ("id", "String"),
+        ("file", "String"),
         ("category", "String"),
         ("Scored Probabilities_cat", "Numeric"),
         ("Scored Probabilities_dog", "Numeric"),
@@ -119,7 +126,18 @@ def test_a_row_that_could_not_be_scored_keeps_its_place_without_scores(tmp_path:
     assert dataset.is_scored.tolist() == [True, False, True]
     np.testing.assert_array_equal(dataset.probabilities, rows)
     assert parquet.read_table(tmp_path / "_data.parquet")["Scored Probabilities_cat"].null_count == 1
-    assert (tmp_path / "_data.csv").read_text().splitlines()[2] == '1,"dog",,,'
+    assert (tmp_path / "_data.csv").read_text().splitlines()[2] == '1,"1.png","dog",,,'
+
+
+def test_people_get_no_formulas_and_programs_the_true_names(tmp_path: Path) -> None:
+    names = ["=1+1", "+x", "-x", "@SUM(A1)", "\t=x", "cat"]
+    write(tmp_path, names, np.eye(6), labels=names)
+
+    with (tmp_path / "_data.csv").open(encoding="utf-8", newline="") as stream:
+        shown = [row["category"] for row in csv.DictReader(stream)]
+    assert shown == [*(f"'{name}" for name in names[:-1]), "cat"]
+    assert parquet.read_table(tmp_path / "_data.parquet")["category"].to_pylist() == names
+    assert open_scored_dataset(tmp_path).class_names == tuple(names)
 
 
 def test_an_image_without_a_label_among_labelled_ones_is_told_apart(tmp_path: Path) -> None:
@@ -143,7 +161,7 @@ def test_batches_of_any_size_keep_their_order(tmp_path: Path) -> None:
     with ScoredImagesWriter(tmp_path, class_names=["a", "b", "c"], has_labels=False, has_text_ids=False) as writer:
         for start in range(0, len(probabilities), 997):
             part = probabilities[start : start + 997]
-            writer.write(ids=np.arange(start, start + len(part)), probabilities=part)
+            writer.write(ids=np.arange(start, start + len(part)), files=[""] * len(part), probabilities=part)
 
     dataset = open_scored_dataset(tmp_path)
     np.testing.assert_array_equal(dataset.probabilities, probabilities)
@@ -162,7 +180,7 @@ def test_python_memory_does_not_grow_with_the_number_of_rows(tmp_path: Path) -> 
         tracemalloc.start()
         with ScoredImagesWriter(folder, class_names=["a", "b"], has_labels=False, has_text_ids=False) as writer:
             for index in range(num_batches):
-                writer.write(ids=np.arange(index * 4096, (index + 1) * 4096), probabilities=part)
+                writer.write(ids=np.arange(index * 4096, (index + 1) * 4096), files=[""] * 4096, probabilities=part)
             allocated = int(pa.total_allocated_bytes())
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
@@ -183,7 +201,7 @@ def test_no_rows_at_all_are_a_directory_too(tmp_path: Path) -> None:
 def test_an_error_while_writing_leaves_no_directory(tmp_path: Path) -> None:
     writer = ScoredImagesWriter(tmp_path, class_names=["a"], has_labels=False, has_text_ids=False)
     with pytest.raises(ValueError, match="same rows"), writer:
-        writer.write(ids=[1], probabilities=np.ones((2, 2)))
+        writer.write(ids=[1], files=["a"], probabilities=np.ones((2, 2)))
 
     assert not (tmp_path / "_meta.yaml").exists()
 
@@ -191,9 +209,9 @@ def test_an_error_while_writing_leaves_no_directory(tmp_path: Path) -> None:
 def test_columns_of_different_lengths_are_refused(tmp_path: Path) -> None:
     writer = ScoredImagesWriter(tmp_path, class_names=["a", "b"], has_labels=False, has_text_ids=False)
     with pytest.raises(ValueError, match="same rows and classes"):
-        writer.write(ids=[1, 2], probabilities=np.ones((1, 2)))
+        writer.write(ids=[1, 2], files=["a", "b"], probabilities=np.ones((1, 2)))
     with pytest.raises(ValueError, match="same rows and classes"):
-        writer.write(ids=[1], labels=["a"], probabilities=np.ones((1, 2)))
+        writer.write(ids=[1], files=["a"], labels=["a"], probabilities=np.ones((1, 2)))
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -333,6 +351,32 @@ BROKEN_COLUMNS: dict[str, tuple[dict[str, list[Any]], str]] = {
     "an infinite score": ({"Scored Probabilities_cat": [0.5, float("inf")]}, "not_probabilities"),
     "scores that are text": ({"Scored Probabilities_cat": ["much", "little"]}, "malformed_data"),
 }
+
+
+@pytest.mark.parametrize(
+    ("others", "shown"),
+    [
+        ({"file": ["cat/1.png", "dog/2.png"], "id": [1, 2]}, "dog/2.png"),
+        ({"file": [1, 2], "id": [4, 7]}, "id 7"),
+        ({"id": ["x", "y"]}, "id y"),
+        ({}, "row 1"),
+    ],
+)
+def test_a_score_that_is_no_probability_is_named_by_its_image(
+    tmp_path: Path, others: dict[str, Any], shown: str
+) -> None:
+    columns = {**others, **SCORES, "Scored Probabilities_cat": [0.5, 3.0], "Scored Labels": ["cat", "dog"]}
+    with pytest.raises(InvalidDatasetError) as caught:
+        open_scored_dataset(hand_written(tmp_path / "d", columns))
+    assert caught.value.examples == (f"{shown}: 0.75 to 3",)
+
+
+def test_files_are_read_back_as_they_were_written(tmp_path: Path) -> None:
+    files = ["cat/caf\udce9.png", "a\\udce9 b"]
+    with ScoredImagesWriter(tmp_path, class_names=["a"], has_labels=False, has_text_ids=False) as writer:
+        writer.write(ids=[1, 2], files=files, probabilities=np.ones((2, 1)))
+    dataset = open_scored_dataset(tmp_path)
+    assert [dataset.described(row) for row in range(2)] == files
 
 
 @pytest.mark.parametrize("case", UNSCORED_COLUMNS)

@@ -158,23 +158,41 @@ texts = st.binary(max_size=8).map(lambda data: data.decode("utf-8", "surrogatees
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @given(st.lists(st.tuples(texts, st.none() | texts), max_size=8))
 def test_both_readers_agree_with_what_was_written(tmp_path: Path, rows: list[tuple[str, str | None]]) -> None:
-    content = "".join(manifest_line(file, category, number) for number, (file, category) in enumerate(rows))
+    content = "".join(
+        manifest_line(file, category, number, original_name=category) for number, (file, category) in enumerate(rows)
+    )
     for arrow_from_bytes in (0, 1 << 60):
         manifest = read(tmp_path, content, arrow_from_bytes)
         assert list(manifest.files) == [file for file, _ in rows]
         categories = [None if code < 0 else manifest.names[code] for code in manifest.categories.tolist()]
         assert categories == [category for _, category in rows]
+        names = [""] * len(rows) if manifest.original_names is None else list(manifest.original_names)
+        assert names == [category or "" for _, category in rows]
+
+
+@with_both_readers
+def test_original_names_may_be_missing_or_no_text(tmp_path: Path, arrow_from_bytes: int) -> None:
+    line = '{{"image_info": {{"file_name": "{}.png"{}}}, "id": {}}}\n'
+    extras = ("", ', "original_file_name": "cat/b.png"', ', "original_file_name": null')
+    lines = [line.format(number, extra, number) for number, extra in enumerate(extras)]
+    names = read(tmp_path, "".join(lines), arrow_from_bytes).original_names
+    assert names is not None
+    assert list(names) == ["", "cat/b.png", ""]
+    assert read(tmp_path, lines[0], arrow_from_bytes).original_names is None
+    number = line.format(0, ', "original_file_name": 3', 0)
+    assert read(tmp_path, number, arrow_from_bytes).original_names is None
 
 
 def test_the_fast_reader_needs_no_help_with_a_usual_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(image_manifest._LineReader, "read")
-    content = "".join(manifest_line(f"image/\u00e9{number}.png", "cat", number) for number in range(5))
-    assert len(read(tmp_path, content, 0).files) == 5
+    lines = [manifest_line(f"image/\u00e9{n}.png", "cat", n, original_name=f"cat/\u00e9{n}.png") for n in range(5)]
+    for content in ("".join(lines), "".join(line.replace("original_file_name", "width") for line in lines)):
+        assert len(read(tmp_path, content, 0).files) == 5
 
 
 def test_a_written_line_is_the_formats_example() -> None:
-    assert json.loads(manifest_line("image/0_17.jpg", "cat", 17)) == {
-        "image_info": {"file_name": "image/0_17.jpg"},
+    assert json.loads(manifest_line("image/0_17.jpg", "cat", 17, original_name="cat/tom.jpg")) == {
+        "image_info": {"file_name": "image/0_17.jpg", "original_file_name": "cat/tom.jpg"},
         "category": "cat",
         "id": 17,
     }

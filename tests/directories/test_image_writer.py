@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import time
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from pytorch_designer.directories.image_writer import (
     rows_of,
     write_image_directory,
 )
+from pytorch_designer.directories.splitting import split_image_directory
 from pytorch_designer.errors import FailedToWriteOutputsError, InvalidDatasetError
 from pytorch_designer.storage.output import open_output
 from tests.directories.hand_built import META, PNG, MakeTree, MakeTyped, row
@@ -33,6 +35,14 @@ if TYPE_CHECKING:
 
 def read_lines(root: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (root / "images.lst").read_text().splitlines()]
+
+
+def image_info(file: str, original: str) -> dict[str, str]:
+    return {"file_name": file, "original_file_name": original}
+
+
+def names_of(dataset: ImageDirectory) -> list[str]:
+    return [dataset.name(row) for row in range(len(dataset))]
 
 
 def convert(source: Path, output: Path) -> ImageDirectory:
@@ -50,9 +60,9 @@ def test_class_folders_become_the_old_layout(make_tree: MakeTree, tmp_path: Path
     ]  # fmt: skip
     assert yaml.safe_load((output / "_meta.yaml").read_text()) == yaml.safe_load(META)
     assert read_lines(output) == [
-        {"image_info": {"file_name": "image/0_0.png"}, "category": "cat", "id": 0},
-        {"image_info": {"file_name": "image/1_1.JPG"}, "category": "dog", "id": 1},
-        {"image_info": {"file_name": "image/1_2.png"}, "category": "dog", "id": 2},
+        {"image_info": image_info("image/0_0.png", "cat/a.png"), "category": "cat", "id": 0},
+        {"image_info": image_info("image/1_1.JPG", "dog/b.JPG"), "category": "dog", "id": 1},
+        {"image_info": image_info("image/1_2.png", "dog/c.png"), "category": "dog", "id": 2},
     ]
     assert (output / "image/1_1.JPG").read_bytes() == b"as it is"
     label = json.loads((output / "_schema.json").read_text())["columnAttributes"][2]
@@ -66,8 +76,18 @@ def test_samples_are_the_first_three_images(make_tree: MakeTree, tmp_path: Path)
     assert samples == [{"image": image, "id": number, "category": "cat"} for number in range(3)]
 
 
+def test_large_files_are_copied_and_are_no_samples(make_tree: MakeTree, tmp_path: Path) -> None:
+    root = make_tree("a/1.png", "a/2.png", "a/3.png")
+    with (root / "a/1.png").open("r+b") as stream:
+        stream.truncate(2**23)
+    convert_to_image_directory(root, tmp_path / "output")
+    samples = json.loads((tmp_path / "output/_samples.json").read_text())
+    assert [sample["id"] for sample in samples] == [1, 2]
+    assert (tmp_path / "output/image/0_0.png").stat().st_size == 2**23
+
+
 def test_unlabelled_images_have_no_category(make_tree: MakeTree, tmp_path: Path) -> None:
-    written = convert(make_tree("1.png", "sub/2.png"), tmp_path / "output")
+    written = convert(make_tree("images/1.png", "images/2.png"), tmp_path / "output")
     assert written.labels is None
     assert list(written.files) == ["image/0.png", "image/1.png"]
     assert all("category" not in line for line in read_lines(tmp_path / "output"))
@@ -91,6 +111,33 @@ def test_a_typed_directory_keeps_ids_classes_gaps_and_transforms(make_typed: Mak
 def test_text_ids_are_kept(make_typed: MakeTyped, tmp_path: Path) -> None:
     lines = [{"image_info": {"file_name": "image/1.png"}, "id": name} for name in ("x", "y")]
     assert list(convert(make_typed(lines), tmp_path / "output").ids) == ["x", "y"]
+
+
+def test_the_first_name_of_an_image_survives_all_conversions(make_tree: MakeTree, tmp_path: Path) -> None:
+    source = make_tree("pets/dog/b.JPG", "pets/cat/a.png", "pets/cat/c\udce9.png")
+    names = ["pets/cat/a.png", "pets/cat/c\udce9.png", "pets/dog/b.JPG"]
+    for number in range(3):
+        output = tmp_path / f"output {number}"
+        assert names_of(convert(source, output)) == names
+        source = output
+    split_image_directory(source, (tmp_path / "one", tmp_path / "two"), fraction=0.5, seed=1)
+    one, two = (names_of(open_image_directory(tmp_path / part)) for part in ("one", "two"))
+    assert sorted(one + two) == sorted(names)
+    assert open_image_directory(source).described(0) == "pets/cat/a.png (image/0_0.png)"
+
+
+def test_an_image_of_an_archive_is_named_by_its_member(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "pets.zip", "w") as archive:
+        archive.writestr("pets/cat/a.png", PNG)
+        archive.writestr("pets/dog/b.png", PNG)
+    written = convert(tmp_path / "pets.zip", tmp_path / "output")
+    assert names_of(written) == ["pets/cat/a.png", "pets/dog/b.png"]
+
+
+def test_images_of_an_old_image_directory_are_named_by_their_files(make_typed: MakeTyped, tmp_path: Path) -> None:
+    source = make_typed([row(70, "dog"), row(5, None)])
+    before = list(open_image_directory(source).files)
+    assert names_of(open_image_directory(source)) == names_of(convert(source, tmp_path / "output")) == before
 
 
 def test_two_conversions_are_the_same_bytes(make_tree: MakeTree, tmp_path: Path) -> None:
@@ -150,9 +197,10 @@ def write(output: Path, rows: Iterable[ImageRow], **options: Any) -> int:
 
 def test_a_source_that_vanishes_is_named_and_leaves_no_output(make_tree: MakeTree, tmp_path: Path) -> None:  # CASES 17
     source = make_tree("1.png")
-    rows = [ImageRow(source / "1.png", 0, 0), ImageRow(source / "gone.png", 0, 1)]
-    with pytest.raises(InvalidDatasetError, match=r"gone\.png"):
+    rows = [ImageRow(source / "1.png", 0, 0), ImageRow(source / "gone.png", 0, 1, "cat/tom.png")]
+    with pytest.raises(InvalidDatasetError, match=r"gone\.png") as caught:
         write(tmp_path / "output", rows)
+    assert caught.value.examples == ("cat/tom.png",)
     assert not (tmp_path / "output").exists()
 
 
@@ -238,6 +286,6 @@ def test_applied_transforms_are_kept_and_are_none_of_the_recorded(make_typed: Ma
 def test_rows_of_a_part_keep_their_order_and_ids(make_tree: MakeTree) -> None:
     dataset = open_image_directory(make_tree("a/1.png", "a/2.png", "b/3.png"))
     assert list(rows_of(dataset, [2, 0])) == [
-        ImageRow(dataset.path(2), 1, 2),
-        ImageRow(dataset.path(0), 0, 0),
+        ImageRow(dataset.path(2), 1, 2, "b/3.png"),
+        ImageRow(dataset.path(0), 0, 0, "a/1.png"),
     ]

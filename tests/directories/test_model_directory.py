@@ -123,7 +123,7 @@ def test_specification_that_is_no_plain_yaml_is_refused(tmp_path: Path, text: st
 
 def test_specification_of_many_megabytes_is_refused(tmp_path: Path) -> None:
     _write_directory(tmp_path, {**UNTRAINED_SPEC, "padding": "x" * 2_000_000})
-    assert _reason(tmp_path) == "bad_spec"
+    assert _reason(tmp_path) == "too_large"
 
 
 def test_all_wrong_keys_are_named_at_once(tmp_path: Path) -> None:
@@ -223,3 +223,21 @@ def test_label_map_with_a_fault_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(InvalidModelDirectoryError) as caught:
         read_label_map(tmp_path / "labels.csv")
     assert caught.value.reason == "bad_label_map"
+
+
+@pytest.mark.parametrize("num_bytes", [3 << 30, 1 << 40])
+def test_a_label_map_of_gigabytes_is_not_read(tmp_path: Path, num_bytes: int) -> None:
+    with (tmp_path / "index_to_label.csv").open("wb") as stream:
+        stream.truncate(num_bytes)  # without blocks on the disk
+    with pytest.raises(InvalidModelDirectoryError) as caught:
+        read_label_map(tmp_path / "index_to_label.csv")
+    assert caught.value.reason == "too_large"
+
+
+def test_a_label_map_with_millions_of_rows_is_refused(tmp_path: Path) -> None:
+    rows = "".join(f"{index},{index}\n" for index in range(1_000_001))
+    (tmp_path / "index_to_label.csv").write_text(",label\n" + rows)
+    with pytest.raises(InvalidModelDirectoryError) as caught:
+        read_label_map(tmp_path / "index_to_label.csv")
+    assert caught.value.reason == "bad_label_map"
+    assert "1,000,000 rows" in caught.value.examples[0]

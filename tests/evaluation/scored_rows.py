@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytorch_designer.directories.scored_dataset import UNLABELED, UNSCORED, ScoredDataset
+from pytorch_designer.storage.string_column import StringColumn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,7 @@ def scored(
     labels: Sequence[str | None] | None,
     classes: Sequence[str] = CLASSES,
     ids: Sequence[Any] | None = None,
+    files: Sequence[str] | None = None,
 ) -> ScoredDataset:
     """A dataset of these rows; ids count from 0 unless they are given, the predicted class is the likeliest one."""
     scores = np.asarray(probabilities, dtype=np.float64).reshape(-1, len(classes))
@@ -38,4 +40,5 @@ def scored(
         probabilities=scores,
         predicted=predicted,
         ids=tuple(given) if has_text_ids else np.array(given, dtype=np.int64),
+        files=None if files is None else StringColumn.from_strings(files),
     )

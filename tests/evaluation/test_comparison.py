@@ -55,6 +55,16 @@ def test_images_are_matched_by_id_in_any_order() -> None:
     assert compare(first, second) == PairedTest(1, 1, 1, 1)
 
 
+def test_images_are_matched_by_their_files_where_both_datasets_name_the_same() -> None:
+    labels = ["cat", "dog"]
+    first = scored([CAT, CAT], labels, files=["a.png", "b.png"])
+    renumbered = scored([DOG, CAT], ["dog", "cat"], files=["b.png", "a.png"])
+    assert compare(first, renumbered) == PairedTest(1, 0, 1, 0)
+    elsewhere = scored([CAT, DOG], labels, files=["x/a.png", "x/b.png"])
+    assert compare(first, elsewhere) == PairedTest(1, 0, 1, 0)
+    assert compare(first, scored([CAT, DOG], labels)) == PairedTest(1, 0, 1, 0)
+
+
 def test_labels_are_compared_by_name() -> None:
     first = scored([CAT], ["zebra"], classes=("cat", "dog", "cow"))
     second = scored([[0, 1]], ["zebra"], classes=("dog", "zebra"))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ from pytorch_designer.directories.scored_dataset import ScoredDataset
 from pytorch_designer.evaluation.comparison import compare
 from pytorch_designer.evaluation.evaluation_metrics import Evaluation, evaluate
 from pytorch_designer.evaluation.evaluation_page import comparison_page, draw_charts, evaluation_page
+from pytorch_designer.evaluation.evaluation_report import write_evaluation
 from tests.evaluation.scored_rows import scored
 from tests.reporting.outline import Outline
 
@@ -148,3 +151,40 @@ def test_a_metric_that_is_undefined_for_one_dataset_is_a_dash() -> None:
     metrics = {row[0]: row[1:] for row in page.rows["All metrics"]}
 
     assert metrics["ROC AUC"] == ["1.000", *["\N{EN DASH}"] * 3]
+
+
+def _broken(*arguments: object, **options: object) -> None:
+    raise RuntimeError("no fonts")
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "pytorch_designer.reporting.figures.drawing_settings",
+        "pytorch_designer.evaluation.evaluation_page.render_page",
+        "pytorch_designer.evaluation.evaluation_page.most_confused",
+    ],
+)
+def test_whatever_fails_in_the_page_leaves_the_metrics(
+    broken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broken, _broken)
+    dataset = scored([CAT, DOG, COW], ["cat", "dog", "cow"])
+    write_evaluation(tmp_path, evaluated(dataset), evaluated(dataset), compare(dataset, dataset))
+
+    metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["scored_dataset"]["accuracy"] == 1.0
+    assert (tmp_path / "_meta.yaml").exists()
+    assert "RuntimeError: no fonts" in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def test_names_in_tables_for_people_are_no_formulas(tmp_path: Path) -> None:
+    names = ("=HYPERLINK(1)", "-2", "cow")
+    write_evaluation(tmp_path, evaluated(scored(np.eye(3), names, names)))
+
+    with (tmp_path / "per_class.csv").open(encoding="utf-8", newline="") as stream:
+        assert [row[0] for row in csv.reader(stream)] == ["class", "'=HYPERLINK(1)", "'-2", "cow"]
+    with (tmp_path / "confusion_matrix.csv").open(encoding="utf-8", newline="") as stream:
+        assert next(csv.reader(stream)) == ["true class", "'=HYPERLINK(1)", "'-2", "cow"]
+    classes = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))["scored_dataset"]["classes"]
+    assert [score["name"] for score in classes] == list(names)

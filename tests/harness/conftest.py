@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +17,6 @@ from tests.harness.fixture_types import MakeRequest, ReadSpec, WriteComponent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from pytorch_designer.harness.schema.specification import CommandSpec
 
@@ -64,3 +66,15 @@ def make_request(tmp_path: Path, read_spec: ReadSpec) -> MakeRequest:
         return JobRequest(spec=read_spec(command, **(spec or {})), run_folder=tmp_path / "run", **fields)
 
     return make
+
+
+@pytest.fixture
+def special_files(tmp_path: Path) -> Iterator[dict[str, Path]]:
+    """What has the name of a file and is none, by what it is."""
+    folder = tmp_path / "special"
+    folder.mkdir()
+    pipe, place = folder / "pipe.yaml", folder / "socket.yaml"
+    os.mkfifo(pipe)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(place))
+        yield {"a named pipe": pipe, "a socket": place, "a device": Path("/dev/zero")}

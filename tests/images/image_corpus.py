@@ -19,6 +19,19 @@ if TYPE_CHECKING:
     from pytorch_designer.directories.image_directory import ImageDirectory
 
 
+# Where the pixel at (row, column) of the upright image is stored, from the table in Exif 2.32, section 4.6.4.
+STORED_FROM_UPRIGHT = {
+    1: lambda upright: upright,
+    2: lambda upright: upright[:, ::-1],
+    3: lambda upright: upright[::-1, ::-1],
+    4: lambda upright: upright[::-1],
+    5: lambda upright: upright.transpose(1, 0, 2),
+    6: lambda upright: np.rot90(upright, 1),
+    7: lambda upright: upright[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda upright: np.rot90(upright, -1),
+}
+
+
 @dataclass
 class Folder:
     """The part of an ImageDirectory that the loader uses."""
@@ -33,6 +46,13 @@ class Folder:
 
     def path(self, row: int) -> Path:
         return self.root / self.files[row]
+
+    @property
+    def source(self) -> Path:
+        return self.root
+
+    def described(self, row: int) -> str:
+        return self.files[row]
 
 
 def folder_of(root: Path, contents: list[bytes], *, labels: list[int] | None = None) -> ImageDirectory:
@@ -86,3 +106,39 @@ def jpeg_with_size(content: bytes, width: int, height: int) -> bytes:
     """A JPEG file whose frame header tells another size than its pixels have."""
     position = content.index(b"\xff\xc0")
     return content[: position + 5] + struct.pack(">HH", height, width) + content[position + 9 :]
+
+
+def bmp_header(width: int, height: int, bits: int, *, compression: int = 0) -> bytes:
+    """The headers of a BMP file without its palette and its pixels."""
+    return b"BM" + struct.pack("<IHHIIiiHHIIiiII", 54, 0, 0, 54, 40, width, height, 1, bits, compression, 0, 0, 0, 0, 0)
+
+
+def tiff(
+    samples: NDArray[np.uint16],
+    bits: int,
+    *,
+    order: str = "<",
+    photometric: int = 1,
+    tags: dict[int, int] | None = None,
+) -> bytes:
+    """A TIFF of one uncompressed strip, written by hand: samples [height, width, n], the first bits first."""
+    height, width, num_samples = samples.shape
+    shifts = np.arange(bits - 1, -1, -1)
+    rows = np.packbits((samples[..., None] >> shifts & 1).astype(np.uint8).reshape(height, -1), axis=1).tobytes()
+    numbers = {
+        256: width, 257: height, 258: bits, 259: 1, 262: photometric, 273: 0, 277: num_samples, 278: height,
+        279: len(rows),
+    } | (tags or {})  # fmt: skip
+    end = 8 + 2 + 12 * len(numbers) + 4
+    bits_place, numbers[273] = end, end + 2 * num_samples
+    entries = b""
+    for tag, value in sorted(numbers.items()):
+        if tag == 258 and num_samples > 2:
+            entries += struct.pack(f"{order}HHII", tag, 3, num_samples, bits_place)
+        elif tag == 258:
+            entries += struct.pack(f"{order}HHIHH", tag, 3, num_samples, value, value if num_samples == 2 else 0)
+        else:
+            entries += struct.pack(f"{order}HHII", tag, 4, 1, value)
+    mark = b"II*\x00" if order == "<" else b"MM\x00*"
+    head = mark + struct.pack(f"{order}IH", 8, len(numbers)) + entries + struct.pack(f"{order}I", 0)
+    return head + struct.pack(f"{order}{num_samples}H", *[bits] * num_samples) + rows

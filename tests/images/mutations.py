@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-from tests.images.image_corpus import encode, exif, noise_pixels, smooth_pixels
+from tests.images.image_corpus import encode, exif, noise_pixels, smooth_pixels, tiff
 
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "PPM", "GIF")
 _EXTREMES = (
@@ -30,13 +30,18 @@ def mutated_image(number: int) -> tuple[str, bytes]:
     dice = np.random.default_rng([number, 20261120])
     image_format = FORMATS[number % len(FORMATS)]
     files = image_files()[image_format]
-    content = bytearray(files[dice.integers(len(files))])
-    for _ in range(dice.integers(1, 4)):
-        change = _CHANGES[dice.integers(len(_CHANGES))]
-        content = change(content, dice)
+    content = mutate(bytearray(files[dice.integers(len(files))]), dice)
     if image_format == "PNG" and dice.random() < 0.5:  # a wrong checksum would end most files at their first chunk
         content = _with_right_checksums(content)
     return image_format, bytes(content)
+
+
+def mutate(content: bytearray, dice: np.random.Generator) -> bytearray:
+    """The content of a file, changed at random one to three times."""
+    for _ in range(dice.integers(1, 4)):
+        change = _CHANGES[dice.integers(len(_CHANGES))]
+        content = change(content, dice)
+    return content
 
 
 @lru_cache(maxsize=1)
@@ -75,6 +80,8 @@ def image_files() -> dict[str, list[bytes]]:
             ),
             encode(gray.convert("1"), "TIFF", compression="group4"),
             encode(deep, "TIFF"),
+            tiff((smooth[..., :1].astype(np.uint16) << 4).astype(np.uint16), 12),
+            tiff((smooth.astype(np.uint16) << 2).astype(np.uint16), 10, order=">", photometric=2),
             encode(frames[0], "TIFF", **several),
         ],
         "WEBP": [

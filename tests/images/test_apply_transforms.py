@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torchvision.transforms import InterpolationMode, v2
 
 from pytorch_designer.images.augmentation import UntransformableImageError, apply_transforms
+from pytorch_designer.images.decoding import memory_budget
 from pytorch_designer.settings import settings as program_settings
 from pytorch_designer.transforms.color import ColorJitter
 from pytorch_designer.transforms.erasing import RandomErasing
@@ -18,7 +19,7 @@ from pytorch_designer.transforms.geometry import RandomAffine, RandomPerspective
 from pytorch_designer.transforms.registrations import TRANSFORMS, parse_transform
 from pytorch_designer.transforms.rng import Rng
 from pytorch_designer.transforms.sizes import CenterCrop, Pad, RandomCrop, RandomResizedCrop, Resize
-from pytorch_designer.transforms.transform import size_after
+from pytorch_designer.transforms.transform import Transform, size_after
 from tests.images.image_corpus import noise_pixels, smooth_pixels
 
 if TYPE_CHECKING:
@@ -299,3 +300,21 @@ def test_the_predicted_size_is_the_size(transforms: list[Any], height: int, widt
 
 def test_no_transforms_copy_nothing(image: torch.Tensor) -> None:
     assert apply_transforms(image, ()) is image
+
+
+@pytest.mark.parametrize("transform", [Resize(size=(13_000, 13_000)), Pad(padding=(6_000, 6_000, 6_000, 6_000))])
+def test_what_does_not_fit_into_memory_is_refused_with_both_sizes(
+    transform: Transform, image: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory_budget, "available_memory_bytes", lambda: 10**9)
+    with pytest.raises(UntransformableImageError, match=r"takes about [12]\.[0-9] GB of memory, 1\.0 GB are free"):
+        apply_transforms(image, (transform,))
+
+
+def test_memory_that_runs_out_is_no_fault_of_the_image(image: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    def resize(*_: Any) -> torch.Tensor:
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(Resize, "apply", resize)
+    with pytest.raises(MemoryError):
+        apply_transforms(image, (Resize(size=(20,)),))

@@ -13,7 +13,15 @@ from PIL import Image
 
 from pytorch_designer.images.bad_files import BadImageError, UndecodableImageError
 from pytorch_designer.images.decode import decode_image, decode_image_as_stored, upright_size
-from tests.images.image_corpus import encode, jpeg_with_size, noise_pixels, png, png_chunk, smooth_pixels
+from tests.images.image_corpus import (
+    STORED_FROM_UPRIGHT,
+    encode,
+    jpeg_with_size,
+    noise_pixels,
+    png,
+    png_chunk,
+    smooth_pixels,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,19 +75,6 @@ def test_writable_readonly_and_view_bytes_decode_alike() -> None:
     images = [decode_image(data) for data in (content, bytearray(content), memoryview(content))]
     assert torch.equal(images[0], images[1])
     assert torch.equal(images[0], images[2])
-
-
-# Where the pixel at (row, column) of the upright image is stored, from the table in Exif 2.32, section 4.6.4.
-STORED_FROM_UPRIGHT = {
-    1: lambda upright: upright,
-    2: lambda upright: upright[:, ::-1],
-    3: lambda upright: upright[::-1, ::-1],
-    4: lambda upright: upright[::-1],
-    5: lambda upright: upright.transpose(1, 0, 2),
-    6: lambda upright: np.rot90(upright, 1),
-    7: lambda upright: upright[::-1, ::-1].transpose(1, 0, 2),
-    8: lambda upright: np.rot90(upright, -1),
-}
 
 
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "TIFF"])

@@ -12,11 +12,11 @@ NUM_FILES = 700
 
 @pytest.mark.slow
 def test_damaged_files_of_every_format_are_decoded_or_named_by_a_process_that_lives() -> None:
-    findings = fuzz(0, NUM_FILES, num_workers=1)
+    findings = fuzz(0, NUM_FILES, num_workers=1, kinds=["images"])
     assert findings.faults == []
     assert findings.num_files == NUM_FILES
     assert findings.growth_bytes < MAX_GROWTH_BYTES
-    assert all(findings.decoded[name] and findings.refused[name] for name in FORMATS), (
+    assert all(findings.taken[name] and findings.refused[name] for name in FORMATS), (
         "the damage is neither all nor nothing"
     )
 

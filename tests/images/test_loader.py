@@ -17,7 +17,7 @@ import torch
 
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.preprocessing import Preprocessing
-from pytorch_designer.errors import InvalidDatasetError
+from pytorch_designer.errors import InvalidDatasetError, ModuleOutOfMemoryError
 from pytorch_designer.images.augmentation import Augmentation
 from pytorch_designer.images.cache import CacheBudget
 from pytorch_designer.images.decode import decode_image
@@ -245,7 +245,7 @@ def test_bad_files_within_the_tolerance_are_left_out_and_listed(images: list[byt
             assert torch.cat([batch.labels for batch in batches]).tolist() == [
                 row for row in range(20) if row not in {3, 11}
             ]
-        reasons = [(bad.index, bad.path.name, bad.reason) for bad in loader.bad_files]
+        reasons = [(bad.index, bad.file, bad.reason) for bad in loader.bad_files]
     assert reasons == [(3, "0003.img", "the file is empty"), (11, "0011.img", "damaged or truncated JPEG")]
 
 
@@ -402,7 +402,8 @@ def test_a_stuck_read_ends_in_an_error_that_names_the_file(images: list[bytes], 
     finally:
         released.set()
         loader.close()
-    assert caught.value.where == str(tmp_path / "0006.img")
+    assert caught.value.where == str(tmp_path)
+    assert caught.value.examples == ("0006.img",)
 
 
 @pytest.mark.usefixtures("short_timeout")
@@ -419,10 +420,10 @@ def test_nothing_is_decoded_while_a_batch_is_used_where_that_is_not_wanted(
     in_use = threading.Event()
     decoded_in_use: list[bool] = []
 
-    def decode(content: bytearray, *, max_pixels: int) -> torch.Tensor:
+    def decode(content: bytearray, **options: Any) -> torch.Tensor:
         time.sleep(0.001)
         decoded_in_use.append(in_use.is_set())
-        return decode_image(content, max_pixels=max_pixels)
+        return decode_image(content, **options)
 
     monkeypatch.setattr("pytorch_designer.images.loader.decode_image", decode)
     dataset = folder_of(tmp_path, images)
@@ -513,3 +514,29 @@ def test_random_steps_can_be_left_to_whoever_uses_the_batches(tmp_path: Path) ->
             drawn = augmentation.draw_batch(batch.images, epoch=epoch, rows=batch.indices)
             alone = augmentation.draw(batch.images[1], epoch=epoch, row=0)
             assert torch.equal(drawn[1], alone)
+
+
+def test_of_many_odd_images_one_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    values = np.arange(16, dtype=np.uint16).reshape(4, 4) * 100
+    with open_loader(folder_of(tmp_path, [encode(values, "PNG")] * 6)) as loader:
+        assert [len(batch.images) for batch in loader.batches(in_order(6, 2))] == [2, 2, 2]
+    (message,) = caplog.messages
+    assert ".img (training_dataset): its samples have 16 bits, but none is above 1,535 of 65,535" in message
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")]
+)
+def test_memory_that_runs_out_is_named_with_the_file(
+    error: Exception, images: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decode(*_: Any, **__: Any) -> torch.Tensor:
+        raise error
+
+    monkeypatch.setattr("pytorch_designer.images.loader.decode_image", decode)
+    with (
+        open_loader(folder_of(tmp_path, images[:1]), tolerance=1.0) as loader,
+        pytest.raises(ModuleOutOfMemoryError, match="too little free memory to read an image") as caught,
+    ):
+        list(loader.batches(in_order(1)))
+    assert caught.value.where == str(tmp_path / "0000.img")

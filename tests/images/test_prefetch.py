@@ -39,8 +39,8 @@ def short_timeout(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def bad_files() -> BadFiles:
-    return BadFiles(NUM_ROWS, tolerance=1.0)
+def bad_files(tmp_path: Path) -> BadFiles:
+    return BadFiles(folder_of(tmp_path, [b""] * NUM_ROWS), tolerance=1.0, port="dataset")
 
 
 @pytest.fixture
@@ -190,8 +190,7 @@ def test_a_read_that_does_not_return_is_named(open_prefetcher: Callable[[int], P
         with pytest.raises(InvalidDatasetError, match=r"longer than 0\.2 seconds") as caught:
             prefetcher.wait(pending)
         released.set()
-    assert caught.value.where is not None
-    assert caught.value.where.endswith("0007.img")
+    assert caught.value.examples == ("0007.img",)
 
 
 def test_nothing_is_computed_while_paused(open_prefetcher: Callable[[int], Prefetcher]) -> None:
@@ -235,3 +234,24 @@ def test_no_thread_is_started_without_images(open_prefetcher: Callable[[int], Pr
     with closing(open_prefetcher(30)) as prefetcher:
         prefetcher.wait(prefetcher.start([], read=read_file, compute=do_nothing))
         assert threading.active_count() == before
+
+
+def test_where_no_further_thread_starts_those_that_run_are_ended(
+    open_prefetcher: Callable[[int], Prefetcher], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+    started: list[threading.Thread] = []
+
+    def start_three(thread: threading.Thread) -> None:
+        if len(started) == 3:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    prefetcher = open_prefetcher(8)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start_three)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            prefetcher.start([0], read=read_file, compute=do_nothing)
+    assert prefetcher.close()
+    assert not any(thread.is_alive() for thread in started)

@@ -16,10 +16,25 @@ from pytorch_designer.settings import Settings
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has one")
-def test_a_gpu_that_is_not_there_is_refused_by_name() -> None:
-    with pytest.raises(UnsupportedEnvironmentError, match="The device cuda was asked for") as caught:
-        choose_compute(Settings(device="cuda"), height=8, width=8)
+@pytest.mark.parametrize("name", ["cuda", "cuda:1", "gpu"])
+def test_a_gpu_that_is_not_there_is_refused_by_name(name: str) -> None:
+    with pytest.raises(UnsupportedEnvironmentError, match=f"The device {name} was asked for") as caught:
+        choose_compute(Settings(device=name), height=8, width=8)
     assert caught.value.where == "PYTORCH_DESIGNER_DEVICE"
+    assert "It has " in caught.value.what
+    assert "cpu." in caught.value.what
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("name", ["auto", "gpu", "cuda", "cuda:0"])
+def test_the_first_gpu_has_several_names(name: str) -> None:
+    assert choose_compute(Settings(device=name), height=8, width=8).device == torch.device("cuda", 0)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_beyond_the_last_is_answered_with_what_is_there() -> None:
+    with pytest.raises(UnsupportedEnvironmentError, match=r"It has cuda:0 \(.+\), .*cpu\."):
+        choose_compute(Settings(device="cuda:99"), height=8, width=8)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has one")
@@ -124,3 +139,44 @@ def test_an_allocator_that_the_user_set_up_is_left_alone() -> None:
     is_kept, _ = keep_and_count_faults(keeps=True, MALLOC_MMAP_THRESHOLD_="65536")
 
     assert not is_kept
+
+
+# Decodes photos in two threads as loaders do, and prints the page faults per image after a warm-up.
+DECODING_PROGRAM = """
+import resource
+from concurrent.futures import ThreadPoolExecutor
+import torch
+from pytorch_designer.images.decode import decode_image
+from pytorch_designer.images.preprocess import crop_and_resize
+from pytorch_designer.directories.preprocessing import Preprocessing
+from pytorch_designer.inference.compute import Compute
+from tests.images.image_corpus import encode, smooth_pixels
+
+torch.set_num_threads(1)
+if {keeps}:
+    Compute(torch.device({device!r}), "fp32", torch.contiguous_format, 1, False).activate()
+content = bytearray(encode(smooth_pixels(375, 500), "JPEG"))
+rule = Preprocessing(resize_size=256, crop_height=224, crop_width=224)
+with ThreadPoolExecutor(2) as threads:
+    def decode(_):
+        torch.set_num_threads(1)
+        crop_and_resize(decode_image(content), rule)
+    list(threads.map(decode, range(40)))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    list(threads.map(decode, range(100)))
+print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / 100)
+"""
+
+
+def faults_per_image(*, keeps: bool, device: str) -> float:
+    inherited = {name: value for name, value in os.environ.items() if name not in USER_SETTINGS}
+    program = [sys.executable, "-c", DECODING_PROGRAM.format(keeps=keeps, device=device)]
+    done = subprocess.run(program, env=inherited, capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
+@pytest.mark.slow
+@only_glibc
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_decoding_costs_few_page_faults_whatever_the_network_runs_on(device: str) -> None:
+    assert faults_per_image(keeps=True, device=device) < 20

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pickle
+import resource
 import struct
 import zipfile
 from pathlib import Path
@@ -20,6 +22,7 @@ from pytorch_designer.errors import DesignerError, FailedToDownloadFilesError, I
 from pytorch_designer.models.architectures import Architecture, build_network, build_on_meta
 from pytorch_designer.models.weights import (
     check_tensors,
+    check_weight_file,
     network_with_tensors,
     read_safetensors,
     read_state_dict,
@@ -235,3 +238,69 @@ def test_buffers_that_files_do_not_hold_get_their_values() -> None:
     assert network.get_buffer("hidden").tolist() == [3.0, 3.0]
     assert network.get_parameter("linear.weight").tolist() == [[1.0, 1.0], [1.0, 1.0]]
     assert network.get_parameter("linear.bias").dtype == torch.float32
+
+
+def _pickle_file(path: Path, pickled: bytes, *, is_zip: bool) -> None:
+    """A state dict whose pickle is replaced by `pickled`."""
+    whole = io.BytesIO()
+    torch.save(_tensors(), whole, _use_new_zipfile_serialization=is_zip)
+    if not is_zip:
+        start = whole.getvalue()
+        positions = [index + 1 for index, byte in enumerate(start) if byte == ord(".")]
+        head = next(start[:end] for end in positions if b"type_sizes" in start[:end] and b"long" in start[:end])
+        path.write_bytes(head + pickled)
+        return
+    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as target:
+        for name in source.namelist():
+            target.writestr(name, pickled if name.endswith("data.pkl") else source.read(name))
+
+
+BYTE_ARRAY = b"\x80\x02cbuiltins\nbytearray\n\x8a\x05" + (3 << 30).to_bytes(5, "little") + b"\x85R."
+
+
+@pytest.mark.parametrize("is_zip", [True, False], ids=["zip", "older format"])
+def test_a_pickle_that_asks_for_gigabytes_is_refused_before_it_is_read(tmp_path: Path, is_zip: bool) -> None:
+    _pickle_file(tmp_path / "model", BYTE_ARRAY, is_zip=is_zip)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(InvalidModelDirectoryError) as caught:
+        read_state_dict(tmp_path / "model")
+    assert "bytearray" in caught.value.examples[0]
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # KiB
+
+
+def test_entries_of_a_zip_that_share_their_bytes_are_refused(tmp_path: Path) -> None:
+    torch.save({"weight": torch.zeros(100_000)}, tmp_path / "model")
+    content = bytearray((tmp_path / "model").read_bytes())
+    directory = content.index(b"PK\1\2")
+    end = content.rindex(b"PK\5\6")
+    entries = bytes(content[directory:end])
+    content[directory:end] = entries * 3
+    end += 2 * len(entries)
+    struct.pack_into("<I", content, end + 12, 3 * len(entries))
+    (tmp_path / "model").write_bytes(content)
+    with pytest.raises(InvalidModelDirectoryError):
+        read_state_dict(tmp_path / "model")
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "model"])
+def test_a_weight_file_larger_than_the_network_is_not_loaded(tmp_path: Path, name: str) -> None:
+    network = build_on_meta(lambda: build_network(Architecture("squeezenet1_1"), 2))
+    with (tmp_path / name).open("wb") as stream:
+        stream.truncate(3 << 30)
+    with pytest.raises(InvalidModelDirectoryError, match="3,221,225,472 bytes") as caught:
+        check_weight_file(tmp_path / name, network)
+    assert caught.value.reason == "other_weights"
+
+
+def test_a_header_larger_than_the_networks_is_not_loaded(tmp_path: Path) -> None:
+    network = build_on_meta(lambda: build_network(Architecture("squeezenet1_1"), 2))
+    (tmp_path / "model.safetensors").write_bytes((4 << 20).to_bytes(8, "little") + bytes(5 << 20))
+    with pytest.raises(InvalidModelDirectoryError, match=r"header .* 4,194,304 bytes"):
+        check_weight_file(tmp_path / "model.safetensors", network)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_a_weight_file_of_any_precision_is_not_too_large(tmp_path: Path, dtype: torch.dtype) -> None:
+    network = nn.Linear(3, 5).to(dtype)
+    torch.save(network.state_dict(), tmp_path / "model")
+    check_weight_file(tmp_path / "model", network)

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import math
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import matplotlib as mpl
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -84,6 +89,47 @@ def test_a_users_matplotlib_settings_have_no_effect() -> None:
     plain = _curve([2.0, 1.0])
     with mpl.rc_context({"text.usetex": True, "lines.linewidth": 17, "svg.fonttype": "path"}):
         assert _curve([2.0, 1.0]) == plain
+
+
+@pytest.mark.slow
+def test_settings_of_other_programs_and_of_the_place_have_no_effect(tmp_path: Path) -> None:
+    (tmp_path / "matplotlibrc").write_bytes(b"text.usetex: True\nbackend: nonsense\nfoo: \xff\n")
+    (tmp_path / "elsewhere").write_text("axes.formatter.use_locale: True\nfont.size: 99\n", encoding="utf-8")
+    program = (
+        "from pytorch_designer.reporting.figures import Line, line_chart\n"
+        "print(line_chart('loss', Line('a', [2.0, 1.0]), Line('b', [2.0, 1.0]), x_label='Epoch').svg)"
+    )
+    drawn = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=folder, env={**os.environ, **variables}, capture_output=True, text=True, check=True, timeout=60,
+        )
+        for folder, variables in (
+            (tmp_path / "..", {}),
+            (
+                tmp_path,
+                {
+                    "MPLBACKEND": "module://matplotlib_inline.backend_inline_of_nobody",
+                    "MATPLOTLIBRC": str(tmp_path / "elsewhere"),
+                    "MPLCONFIGDIR": "/proc/nothing",
+                },
+            ),
+            (tmp_path, {"MPLBACKEND": "nonsense"}),
+        )
+    ]  # fmt: skip
+    assert len({done.stdout for done in drawn}) == 1
+    assert "could not be drawn" not in drawn[0].stdout
+    assert not "".join(done.stderr for done in drawn)
+
+
+def test_a_chart_that_cannot_be_drawn_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(settings: object) -> None:
+        raise OSError("no room for <fonts>")
+
+    monkeypatch.setattr("pytorch_designer.reporting.figures.drawing_settings", broken)
+    texts = _texts(_curve([2.0, 1.0]).svg)
+
+    assert texts == ["This chart could not be drawn.", "OSError: no room for <fonts>"]
 
 
 def test_within_a_page_a_chart_takes_its_colors_and_has_no_ids_that_could_clash() -> None:

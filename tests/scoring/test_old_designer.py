@@ -51,7 +51,7 @@ def test_an_old_model_scores_an_old_dataset_as_the_old_designer_did(old_model: P
     score(old_model, OLD / "image_directory", tmp_path / "scored")
 
     scored = pd.read_parquet(tmp_path / "scored/_data.parquet")
-    assert set(scored.columns) == set(expected)
+    assert set(scored.columns) == {*expected, "file"}
     for column in ("id", "category", "Scored Labels"):
         assert scored[column].tolist() == expected[column]
     for name in CLASSES:

@@ -7,6 +7,7 @@ import csv
 import json
 import logging
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from pytorch_designer.directories.image_directory import open_image_directory
-from pytorch_designer.directories.image_writer import ImageRow, write_image_directory
+from pytorch_designer.directories.image_writer import ImageRow, convert_to_image_directory, write_image_directory
 from pytorch_designer.directories.model_directory import open_trained_model_directory
 from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.directories.scored_dataset import open_scored_dataset
@@ -66,7 +67,8 @@ def test_scores_are_the_softmax_of_the_network_in_the_order_of_the_dataset(
     score(model, tmp_path / "digits", tmp_path / "scored")
     table = table_of(tmp_path / "scored")
     assert list(table.columns) == [
-        "id", "category", "Scored Probabilities_2", "Scored Probabilities_0", "Scored Probabilities_1", "Scored Labels",
+        "id", "file", "category",
+        "Scored Probabilities_2", "Scored Probabilities_0", "Scored Probabilities_1", "Scored Labels",
     ]  # fmt: skip
     dataset = open_image_directory(tmp_path / "digits")
     images = [old_input(dataset.path(row), IMAGENET_MEAN, IMAGENET_STD) for row in range(12)]
@@ -80,6 +82,7 @@ def test_scores_are_the_softmax_of_the_network_in_the_order_of_the_dataset(
     assert table["Scored Labels"].tolist() == [CLASSES[index] for index in expected.argmax(axis=1)]
     assert table["category"].tolist() == ["0"] * 4 + ["1"] * 4 + ["2"] * 4
     assert table["id"].tolist() == list(range(12))
+    assert table["file"].tolist() == [f"{label}/{number:03}.png" for label in range(3) for number in range(4)]
 
 
 def test_csv_says_the_same(model: Path, digits: Path, tmp_path: Path) -> None:
@@ -143,7 +146,7 @@ def test_plain_folder_of_any_images_has_no_label_column(model: Path, tmp_path: P
     score(model, tmp_path / "images", tmp_path / "scored")
     assert table_of(tmp_path / "scored")["Scored Labels"].notna().sum() == 3
     assert list(table_of(tmp_path / "scored").columns) == [
-        "id", "Scored Probabilities_2", "Scored Probabilities_0", "Scored Probabilities_1", "Scored Labels",
+        "id", "file", "Scored Probabilities_2", "Scored Probabilities_0", "Scored Probabilities_1", "Scored Labels",
     ]  # fmt: skip
 
 
@@ -187,6 +190,28 @@ def test_bad_files_keep_their_rows_without_scores_and_change_no_other(
     assert [row[:2] for row in listed] == [["id", "file"], ["1", "0/001.png"], ["11", "2/003.png"]]
     assert listed[1][2] == "the file is empty"
     assert caplog.messages[0].startswith("2 of 12 images could not be scored")
+
+
+def test_images_are_named_as_the_user_named_them(
+    model: Path, digits: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (digits / "1/002.png").write_bytes(b"")
+    with zipfile.ZipFile(tmp_path / "digits.zip", "w") as archive:
+        for path in sorted(digits.rglob("*.png")):
+            archive.write(path, path.relative_to(digits.parent))
+    convert_to_image_directory(digits, tmp_path / "typed")
+    caplog.set_level(logging.WARNING, "pytorch_designer")
+    members = [f"digits/{label}/{number:03}.png" for label in range(3) for number in range(4)]
+    for source, files, shown in (
+        ("digits.zip", members, "digits/1/002.png"),
+        ("typed", [member.removeprefix("digits/") for member in members], "1/002.png (image/1_6.png)"),
+    ):
+        caplog.clear()
+        score(model, tmp_path / source, tmp_path / f"scored {source}")
+        assert table_of(tmp_path / f"scored {source}")["file"].tolist() == files
+        with (tmp_path / f"scored {source}/_unscored.csv").open(newline="") as stream:
+            assert list(csv.reader(stream))[1] == ["6", files[6], "the file is empty"]
+        assert caplog.messages[-1] == f"  {shown}: the file is empty"
 
 
 def test_nothing_is_written_when_all_files_are_bad(model: Path, old_model: Path, tmp_path: Path) -> None:

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
+import signal
 import stat
 import struct
+import subprocess
+import sys
 import tarfile
+import tempfile
+import textwrap
 import warnings
 import zipfile
+import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytorch_designer.directories.image_directory import open_image_directory, open_image_source
-from pytorch_designer.errors import InvalidDatasetError
+from pytorch_designer.errors import FailedToWriteOutputsError, InvalidDatasetError, MissingExtraError
 from pytorch_designer.storage.archives import DEFAULT_LIMITS, ExtractionLimits, extract_archive
 from tests.directories.hand_built import PNG, MakeTree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 TAR_MODES = {".tar": "w:", ".tar.gz": "w:gz", ".tgz": "w:gz", ".tar.bz2": "w:bz2", ".tar.xz": "w:xz"}
 EXTENSIONS = [".zip", ".ZIP", *TAR_MODES]
@@ -100,12 +108,18 @@ def test_opening_without_extraction_refuses_an_archive(tmp_path: Path) -> None:
     assert caught.value.reason == "not_a_directory"
 
 
-def test_an_archive_inside_the_archive_stays_closed(tmp_path: Path) -> None:
-    inner = pack(tmp_path / "inner.zip", [("cat/1.png", PNG)]).read_bytes()
-    archive = pack(tmp_path / "outer.zip", [("inner.zip", inner)])
-    with pytest.raises(InvalidDatasetError) as caught, open_image_source(archive):
-        pass
-    assert caught.value.reason == "no_images"
+@pytest.mark.parametrize("folder", ["", "data/"])
+@pytest.mark.parametrize("inner", ["inner.zip", "inner.7z"])
+def test_an_archive_inside_the_archive_stays_closed(tmp_path: Path, inner: str, folder: str) -> None:
+    content = pack(tmp_path / "inner.zip", [("cat/1.png", PNG)]).read_bytes()
+    archive = pack(tmp_path / "outer.zip", [(f"{folder}{inner}", content), ("readme.txt", b"")])
+    (tmp_path / "inner.zip").unlink()
+    for path in (archive, tmp_path):
+        with pytest.raises(InvalidDatasetError) as caught, open_image_source(path):
+            pass
+        assert caught.value.reason == "inner_archive"
+        assert caught.value.where == str(archive)
+        assert caught.value.examples == (f"{folder}{inner}",)
 
 
 @pytest.mark.parametrize("extension", [".zip", ".tar.gz"])
@@ -274,3 +288,135 @@ def test_a_name_that_is_too_long_for_the_disk_is_named(tmp_path: Path) -> None:
 def test_empty_folders_of_an_archive_are_classes(tmp_path: Path) -> None:
     with open_image_source(pack(tmp_path / "a.zip", [("cat/1.png", PNG), ("emu/", b"")])) as dataset:
         assert dataset.classes == ("cat", "emu")
+
+
+def test_folders_without_files_are_bounded_and_not_made(tmp_path: Path) -> None:
+    archive = pack(tmp_path / "a.zip", [("cat/1.png", PNG), *((f"{number}/", b"") for number in range(20))])
+    limits = ExtractionLimits(free_folders=10, max_folders_per_file=1)
+    assert refusal(archive, limits).reason == "too_large"
+    assert len(list((tmp_path / "deep" / "target").iterdir())) <= 11
+
+
+def test_a_fault_below_an_archive_names_the_archive_and_the_member(tmp_path: Path) -> None:
+    lines = '{"image_info": {"file_name": "image/1.png"}, "category": "cat", "id": "x"}\nnot json\n'
+    members = [("pets/_meta.yaml", b"type: ImageDirectory\n"), ("pets/images.lst", lines.encode())]
+    archive = pack(tmp_path / "a.zip", [*members, ("pets/image/1.png", PNG)])
+    with pytest.raises(InvalidDatasetError) as caught, open_image_source(archive):
+        pass
+    assert caught.value.where == f"{archive}, member pets/images.lst, line 2"
+    assert tempfile.gettempdir() + "/pytorch-designer-" not in str(caught.value)
+
+
+def test_an_error_that_comes_later_names_the_archive_too(tmp_path: Path) -> None:
+    archive = pack(tmp_path / "a.zip", [("cat/1.png", PNG)])
+    with pytest.raises(InvalidDatasetError) as caught, open_image_source(archive) as dataset:
+        raise InvalidDatasetError(
+            f"Look at {dataset.path(0)}.", where=dataset.root, examples=[dataset.path(0)], advice=f"In {dataset.root}."
+        )
+    assert caught.value.what == str(caught.value.args[0]) == "Look at cat/1.png."
+    assert caught.value.where == str(archive)
+    assert caught.value.examples == ("cat/1.png",)
+    assert caught.value.advice == f"In {archive}."
+
+
+def test_no_room_for_the_content_names_the_archive_and_the_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(FailedToWriteOutputsError, match="No space left") as caught:
+        extract_archive(pack(tmp_path / "a.zip", [("cat/1.png", PNG)]), tmp_path / "target")
+    assert caught.value.where == str(tmp_path / "a.zip")
+    assert "TMPDIR" in caught.value.advice
+
+
+@pytest.mark.parametrize("name", ["a.7z", "a.RAR", "a.tar.lz4", "a.zip.001", "a.z01", "a.part1.rar"])
+def test_archives_that_are_not_read_are_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"content")
+    for path in (tmp_path / name, tmp_path):
+        with pytest.raises(InvalidDatasetError) as caught, open_image_source(path):
+            pass
+        assert caught.value.reason in {"archive_format", "multi_disk"}
+        assert caught.value.where == str(tmp_path / name)
+
+
+def test_several_archives_in_one_folder_are_named(tmp_path: Path) -> None:
+    for name in ("cat.zip", "dog.tar.gz", "emu.7z"):
+        (tmp_path / name).write_bytes(b"content")
+    with pytest.raises(InvalidDatasetError) as caught, open_image_source(tmp_path):
+        pass
+    assert caught.value.reason == "several_archives"
+    assert caught.value.examples == ("cat.zip", "dog.tar.gz", "emu.7z")
+
+
+def test_zstandard_is_read_where_it_is_installed(tmp_path: Path) -> None:
+    zstandard = pytest.importorskip("zstandard")
+    tar = pack(tmp_path / "a.tar", [("cat/1.png", PNG)])
+    data = zstandard.ZstdCompressor().compress(tar.read_bytes())
+    tar.unlink()
+    for name in ("a.tar.zst", "b.tzst"):
+        (tmp_path / name).write_bytes(data)
+        with open_image_source(tmp_path / name) as dataset:
+            assert dataset.classes == ("cat",)
+    (tmp_path / "a.tar.zst").write_bytes(data[:-20])
+    assert refusal(tmp_path / "a.tar.zst").reason == "damaged"
+
+
+def test_zstandard_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("compression", "zstandard"):
+        monkeypatch.setitem(sys.modules, module, None)
+    (tmp_path / "a.tar.zst").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(20))
+    with pytest.raises(MissingExtraError, match="zstandard") as caught, open_image_source(tmp_path / "a.tar.zst"):
+        pass
+    assert "pytorch-designer[zstd]" in caught.value.advice
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="signals of POSIX")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_ends_the_process_leaves_no_extraction(tmp_path: Path, number: signal.Signals) -> None:
+    archives = [pack(tmp_path / f"{name}.zip", [("cat/1.png", PNG)]) for name in ("a", "b")]
+    (tmp_path / "tmp").mkdir()
+    script = """
+        import sys, time
+        from pathlib import Path
+        from pytorch_designer.directories.image_directory import open_image_source
+        first, second = map(Path, sys.argv[1:])
+        with open_image_source(first), open_image_source(second):
+            print("ready", flush=True)
+            time.sleep(60)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script), *map(str, archives)]
+    environment = os.environ | {"TMPDIR": str(tmp_path / "tmp")}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        assert len(list((tmp_path / "tmp").iterdir())) == 2
+        process.send_signal(number)
+        assert process.wait(timeout=30) == -number
+    assert not list((tmp_path / "tmp").iterdir())
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a limit on the address space")
+def test_an_archive_that_asks_for_a_window_of_gigabytes_is_named(tmp_path: Path) -> None:
+    data = bytearray(pack(tmp_path / "a.tar.xz", [("cat/1.png", PNG)]).read_bytes())
+    start, length = 12, (data[12] + 1) * 4  # the header of the first block, whose filter is LZMA2
+    data[data.index(b"\x21\x01", start) + 2] = 40  # 4 GiB
+    struct.pack_into("<I", data, start + length - 4, zlib.crc32(data[start : start + length - 4]))
+    (tmp_path / "a.tar.xz").write_bytes(data)
+    script = """
+        import resource, sys
+        from pathlib import Path
+        from pytorch_designer.errors import ModuleOutOfMemoryError
+        from pytorch_designer.storage.archives import extract_archive
+        resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
+        try:
+            extract_archive(Path(sys.argv[1]), Path(sys.argv[2]))
+        except ModuleOutOfMemoryError as error:
+            print(error.where)
+    """
+    (tmp_path / "target").mkdir()
+    command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path / "a.tar.xz"), str(tmp_path / "target")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.stdout.strip() == str(tmp_path / "a.tar.xz"), result.stderr

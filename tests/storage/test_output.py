@@ -369,6 +369,115 @@ def test_atomic_write_keeps_the_old_file_when_it_fails(tmp_path: Path, monkeypat
     assert content(tmp_path) == {"state.json": "old"}
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        "../victim",
+        "model.pt\n../victim",
+        "{victim}",
+        "..",
+        ".",
+        "",
+        "a/b",
+        "a\\b",
+        ".checkpoint",
+        ".lock",
+        "\udcff",
+        "\0",
+    ],
+)
+@REFUSALS
+def test_a_planted_list_of_renames_removes_nothing(tmp_path: Path, names: str, refuse: Refusal) -> None:
+    victim, output = tmp_path / "victim", tmp_path / "out"
+    for folder in (victim, output / ".staging", output / ".checkpoint"):
+        folder.mkdir(parents=True)
+        (folder / "file").write_text("precious")
+    text = names.replace("{victim}", str(victim))
+    (output / ".staging" / "COMMIT").write_bytes(text.encode("utf-8", "surrogateescape"))
+    before = set(tmp_path.rglob("*"))
+    with pytest.raises(FailedToWriteOutputsError) as caught:
+        refuse(output)
+    assert caught.value.reason == "not_empty"
+    assert "COMMIT" in str(caught.value.where)
+    assert set(tmp_path.rglob("*")) - {output / ".lock"} == before
+
+
+@pytest.mark.parametrize("is_folder_a_link", [True, False])
+def test_a_list_of_renames_behind_a_link_is_not_believed(tmp_path: Path, is_folder_a_link: bool) -> None:
+    elsewhere, output = tmp_path / "elsewhere", tmp_path / "out"
+    elsewhere.mkdir()
+    output.mkdir()
+    (elsewhere / "COMMIT").write_text("mine.txt")
+    (output / "mine.txt").write_text("mine")
+    if is_folder_a_link:
+        (output / ".staging").symlink_to(elsewhere)
+    else:
+        (output / ".staging").mkdir()
+        (output / ".staging" / "COMMIT").symlink_to(elsewhere / "COMMIT")
+    with pytest.raises(FailedToWriteOutputsError):
+        open_and_leave(output)
+    assert (output / "mine.txt").read_text() == "mine"
+    assert (elsewhere / "COMMIT").exists()
+
+
+def test_a_link_in_the_place_of_a_partial_file_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("precious")
+    (tmp_path / ".x.json.partial").symlink_to(tmp_path / "victim")
+    write_atomically(tmp_path / "x.json", b"{}")
+    assert (tmp_path / "victim").read_text() == "precious"
+    assert (tmp_path / "x.json").read_bytes() == b"{}"
+
+
+@pytest.mark.parametrize("kind", ["a link", "a folder", "a named pipe"])
+@pytest.mark.parametrize("is_relative", [True, False])
+@REFUSALS
+def test_a_lock_that_is_no_file_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, is_relative: bool, refuse: Refusal
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    output = Path("out") if is_relative else tmp_path / "out"
+    output.mkdir()
+    if kind == "a link":
+        (output / ".lock").symlink_to(tmp_path / "victim")
+    elif kind == "a folder":
+        (output / ".lock").mkdir()
+    else:
+        os.mkfifo(output / ".lock")
+    with pytest.raises(FailedToWriteOutputsError, match=kind) as caught:
+        refuse(output)
+    assert caught.value.where == str(output / ".lock")
+    assert not (tmp_path / "victim").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize("is_relative", [True, False])
+def test_an_output_that_cannot_be_written_is_named(tmp_path: Path, is_relative: bool) -> None:
+    (tmp_path / "out").mkdir(mode=0o555)
+    for folder in (tmp_path, *tmp_path.parents):
+        folder.chmod(folder.stat().st_mode | 0o055)
+    script = """
+        import os, sys
+        from pathlib import Path
+        from pytorch_designer.errors import FailedToWriteOutputsError
+        from pytorch_designer.storage.output import open_output
+        os.setuid(12345)
+        try:
+            with open_output(Path(sys.argv[1]), apart_from={}):
+                pass
+        except FailedToWriteOutputsError as error:
+            print(error.where, error.what)
+    """
+    output = "out" if is_relative else str(tmp_path / "out")
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script), output],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.stdout.startswith(f"{output}/.lock The output could not be written: Permission denied"), result.stderr
+
+
 def test_an_earlier_result_is_replaced_with_its_checkpoints(tmp_path: Path) -> None:
     write_output(tmp_path)
     (tmp_path / ".checkpoint").mkdir()

@@ -73,3 +73,20 @@ def test_a_group_over_its_limit_has_no_memory_left(tmp_path: Path) -> None:
         "sys/fs/cgroup/memory.current": "1001",
     }
     assert resources.available_memory_bytes(root=write(tmp_path, MACHINE | files)) == 0
+
+
+def test_a_limit_on_the_address_space_limits_memory(tmp_path: Path) -> None:
+    files = {
+        "proc/self/limits": "Limit Soft Hard Units\n"
+        f"Max address space         {6 * GIB}           unlimited            bytes",
+        "proc/self/status": f"Name: python\nVmSize:  {4 * GIB // 1024} kB",
+    }
+    write(tmp_path, MACHINE | files)
+    assert resources.address_space_limit(root=tmp_path) == 6 * GIB
+    assert resources.available_memory_bytes(root=tmp_path) == 2 * GIB
+
+
+def test_an_unlimited_address_space_does_not(tmp_path: Path) -> None:
+    write(tmp_path, MACHINE | {"proc/self/limits": "Max address space  unlimited  unlimited  bytes"})
+    assert resources.address_space_limit(root=tmp_path) is None
+    assert resources.available_memory_bytes(root=tmp_path) == 64 * GIB

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
@@ -9,6 +11,25 @@ from pytorch_designer.settings import settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from pytorch_designer.tracking.tracker import Tracker
+
+Close: TypeAlias = "Callable[..., str | None]"
+
+
+@pytest.fixture
+def close(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Close:
+    """Closes a tracker, and returns the warning that has been logged until then, if there was one."""
+    monkeypatch.setattr(logging.getLogger("pytorch_designer"), "propagate", True)
+
+    def close_tracker(tracker: Tracker, *, failed: bool = False, is_urgent: bool = False) -> str | None:
+        tracker.close(failed=failed, is_urgent=is_urgent)
+        warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+        caplog.clear()
+        assert len(warnings) <= 1
+        return warnings[0] if warnings else None
+
+    return close_tracker
 
 
 @pytest.fixture(autouse=True)

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pytorch_designer.tracking.destination import Destination, destination_from_environment
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pytorch_designer.mlflow_database import database_file, database_uri
+from pytorch_designer.tracking.destination import Destination, RunReference, destination_from_environment
 
 
 def _destination(tracking_uri: str) -> Destination:
@@ -85,3 +84,33 @@ def test_secrets_are_cut_from_error_messages(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_malformed_address_is_shown_as_far_as_it_can_be_read() -> None:
     assert _destination("http://[::1/x?a=b").redact("http://[::1/x?a=b is bad") == "http://[::1/x is bad"
+
+
+def test_a_quoted_password_is_cut_as_it_is_meant_too() -> None:
+    assert _destination("https://user:p%40ss@host").redact("no user with p@ss or p%40ss") == "no user with *** or ***"
+
+
+@pytest.mark.parametrize(
+    "name", ["plain", "a%20b", "100%", "who?", "hash#", "two words", "é 猫", "user:word@host", "a+b&c=d;e", "\udcff"]
+)
+def test_a_path_becomes_an_address_and_a_path_again(name: str) -> None:
+    from sqlalchemy.engine import make_url
+
+    database = Path("/data") / name / "mlflow.db"
+    assert database_file(database_uri(database)) == database
+    assert make_url(database_uri(database)).database == str(database)
+
+
+@pytest.mark.parametrize(
+    "data", [None, 1, [], {}, {"key": "x"}, {"key": "a" * 33}, {"key": ["a"]}, {"key": "' OR 1 = 1", "run_id": "r"}]
+)
+def test_what_is_no_reference_to_a_run_is_none(data: Any) -> None:
+    assert RunReference.from_dict(data) is None
+
+
+def test_a_reference_to_a_run_is_read_back_and_a_strange_id_is_left_out() -> None:
+    reference = RunReference.new()
+    assert RunReference.from_dict(reference.to_dict()) == reference
+    reference.run_id = "0a-1"
+    assert RunReference.from_dict(reference.to_dict()) == reference
+    assert RunReference.from_dict(reference.to_dict() | {"run_id": "../x"}) == RunReference(reference.key)

@@ -21,7 +21,9 @@ from pytorch_designer.tracking.mlflow_tracker import MlflowTracker
 from pytorch_designer.tracking.tracker import NullTracker, open_tracker, prepared_tracking
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from .conftest import Close
 
 _CREATE_RUN = """
 from mlflow import MlflowClient
@@ -112,29 +114,29 @@ def test_nothing_is_recorded_where_no_tracker_is_opened(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @linux_only
-def test_a_prepared_run_is_recorded_by_the_process_that_was_prepared(tmp_path: Path) -> None:
+def test_a_prepared_run_is_recorded_by_the_process_that_was_prepared(tmp_path: Path, close: Close) -> None:
     before = _children()
     with prepared_tracking() as open_prepared:
-        tracker = open_prepared("flowers")
+        tracker = open_prepared("flowers", None)
         tracker.log_parameters({"epochs": 5})
         assert len(_children() - before) == 1
-        assert tracker.close() is None
+        assert close(tracker) is None
 
     assert _rows(tmp_path / "mlflow.db", "select name, status from runs") == [("flowers", "FINISHED")]
     assert _rows(tmp_path / "mlflow.db", "select key, value from params") == [("epochs", "5")]
 
 
-def test_training_goes_untracked_where_no_process_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_goes_untracked_where_no_process_can_be_started(monkeypatch: pytest.MonkeyPatch, close: Close) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with prepared_tracking() as open_prepared:
-        sentence = open_prepared("flowers").close()
+        sentence = close(open_prepared("flowers", None))
     assert sentence is not None
-    assert sentence.startswith("MLflow tracking did not work: its process could not be started")
+    assert sentence.startswith("MLflow tracking does not work: its process could not be started")
 
 
 @pytest.mark.slow
 def test_a_local_run_is_recorded_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], close: Close
 ) -> None:
     monkeypatch.setenv("SOME_API_KEY", "do-not-store-me")
     tracker = open_tracker("flowers")
@@ -143,7 +145,7 @@ def test_a_local_run_is_recorded_whole(
     tracker.log_metrics({"loss": float("nan"), "accuracy": float("inf")}, step=2)
     tracker.set_tag("device", "cpu \udcff \U0001f600")
 
-    assert tracker.close() is None
+    assert close(tracker) is None
 
     database = tmp_path / "mlflow.db"
     assert _rows(database, "select name, status from runs") == [("flowers", "FINISHED")]
@@ -168,16 +170,18 @@ def test_a_local_run_is_recorded_whole(
 
 
 @pytest.mark.slow
-def test_a_failed_run_is_marked_as_failed(tmp_path: Path) -> None:
+def test_a_failed_run_is_marked_as_failed(tmp_path: Path, close: Close) -> None:
     tracker = open_tracker("flowers")
 
-    assert tracker.close(failed=True) is None
+    assert close(tracker, failed=True) is None
 
     assert _rows(tmp_path / "mlflow.db", "select status from runs") == [("FAILED",)]
 
 
 @pytest.mark.slow
-def test_the_run_of_a_job_is_joined_and_left_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_run_of_a_job_is_joined_and_left_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, close: Close
+) -> None:
     created = subprocess.run([sys.executable, "-c", _CREATE_RUN], capture_output=True, text=True, check=True)
     run_id = created.stdout.split("ID ")[1].strip()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///job.db")
@@ -186,10 +190,10 @@ def test_the_run_of_a_job_is_joined_and_left_open(tmp_path: Path, monkeypatch: p
     tracker.log_parameters({"epochs": 6, "batch_size": 16})
     tracker.log_metrics({"loss": 0.5}, step=1)
 
-    sentence = tracker.close(failed=True)
+    sentence = close(tracker, failed=True)
 
     assert sentence is not None
-    assert sentence.startswith("MLflow tracking did not fully work: the parameter epochs could not be recorded")
+    assert sentence.startswith("MLflow tracking does not fully work: the parameter epochs could not be recorded")
     database = tmp_path / "job.db"
     assert _rows(database, "select run_uuid, status from runs") == [(run_id, "RUNNING")]
     assert _rows(database, "select key, value from params") == [("batch_size", "16"), ("epochs", "5")]
@@ -198,7 +202,7 @@ def test_the_run_of_a_job_is_joined_and_left_open(tmp_path: Path, monkeypatch: p
     assert run_id in tracker.description
 
 
-def test_an_unreachable_server_is_reported_once_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_server_is_reported_once_with_its_reason(monkeypatch: pytest.MonkeyPatch, close: Close) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed_soon:
         address = f"127.0.0.1:{closed_soon.getsockname()[1]}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://user:hush@{address}")
@@ -206,17 +210,19 @@ def test_an_unreachable_server_is_reported_once_with_its_reason(monkeypatch: pyt
     tracker = open_tracker("flowers")
     tracker.log_metrics({"loss": 0.5}, step=1)
 
-    sentence = tracker.close()
+    sentence = close(tracker)
 
     assert sentence is not None
-    assert sentence.startswith(f"MLflow tracking did not work: MlflowException: API request to http://{address}/api")
+    assert sentence.startswith(f"MLflow tracking does not work: MlflowException: API request to http://{address}/api")
     assert sentence.endswith("; the run is not affected.")
     assert "hush" not in sentence
-    assert tracker.close() is None
+    assert close(tracker) is None
 
 
 @pytest.mark.slow
-def test_a_server_that_never_answers_delays_the_end_for_a_bounded_time(silent_server: SilentServer) -> None:
+def test_a_server_that_never_answers_delays_the_end_for_a_bounded_time(
+    silent_server: SilentServer, close: Close
+) -> None:
     destination = Destination(f"{silent_server.address}/?key=hush", None, "flowers", "pets", None)
     tracker = MlflowTracker(destination, stall_seconds=1.0)
     assert silent_server.has_client.wait(60)
@@ -224,25 +230,25 @@ def test_a_server_that_never_answers_delays_the_end_for_a_bounded_time(silent_se
     tracker.log_metrics({"loss": 0.5}, step=1)
     assert time.monotonic() - start < 0.5
 
-    sentence = tracker.close()
+    sentence = close(tracker)
 
     assert time.monotonic() - start < 5
     assert sentence == (
-        f"MLflow tracking did not work: {silent_server.address}/ did not answer in time; the run is not affected."
+        f"MLflow tracking does not work: {silent_server.address}/ did not answer in time; the run is not affected."
     )
     assert silent_server.has_lost_client.wait(5)  # the worker is gone
 
 
 @pytest.mark.slow
 def test_a_stopped_run_does_not_wait_long_for_a_server_that_never_answers(
-    silent_server: SilentServer, monkeypatch: pytest.MonkeyPatch
+    silent_server: SilentServer, monkeypatch: pytest.MonkeyPatch, close: Close
 ) -> None:
     monkeypatch.setattr("pytorch_designer.tracking.mlflow_tracker.URGENT_SECONDS", 1.5)
     tracker = MlflowTracker(Destination(silent_server.address, None, "flowers", "pets", None), stall_seconds=60.0)
     assert silent_server.has_client.wait(60)
     start = time.monotonic()
 
-    sentence = tracker.close(failed=True, is_urgent=True)
+    sentence = close(tracker, failed=True, is_urgent=True)
 
     assert time.monotonic() - start < 10
     assert sentence is not None
@@ -275,7 +281,7 @@ def test_the_run_of_a_killed_parent_is_marked_as_killed(tmp_path: Path) -> None:
 @pytest.mark.slow
 @linux_only
 def test_a_kill_while_the_tables_are_made_leaves_nothing_that_the_next_run_cannot_use(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, close: Close
 ) -> None:
     cache = tmp_path / "cache"
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
@@ -284,7 +290,7 @@ def test_a_kill_while_the_tables_are_made_leaves_nothing_that_the_next_run_canno
     (worker,) = _children() - before
     partial = _wait_for_file(cache, "mlflow-*.partial", num_bytes=2**17)
     os.kill(worker, signal.SIGKILL)
-    tracker.close()
+    close(tracker)
     assert partial.exists()
     assert not list(cache.rglob("mlflow-*.db"))
     assert not (tmp_path / "mlflow.db").exists()
@@ -292,21 +298,23 @@ def test_a_kill_while_the_tables_are_made_leaves_nothing_that_the_next_run_canno
     following = open_tracker("next")
     following.log_metrics({"loss": 0.5}, step=1)
 
-    assert following.close() is None
+    assert close(following) is None
     assert _rows(tmp_path / "mlflow.db", "select name, status from runs") == [("next", "FINISHED")]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "mlflow.db"]
     assert not list(partial.parent.glob(f"{partial.name}*"))  # what the kill left is gone
 
 
 @pytest.mark.slow
-def test_a_second_folder_gets_a_copy_of_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_folder_gets_a_copy_of_the_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, close: Close
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
         monkeypatch.chdir(tmp_path / name)
         tracker = open_tracker(name)
         tracker.log_metrics({"loss": 0.5}, step=1)
-        assert tracker.close() is None
+        assert close(tracker) is None
         assert _rows(Path("mlflow.db"), "select name from runs") == [(name,)]
         locations = _rows(Path("mlflow.db"), "select artifact_location from experiments where experiment_id = 0")
         assert locations == [((tmp_path / name / "mlruns" / "0").as_uri(),)]
@@ -318,47 +326,135 @@ def test_a_second_folder_gets_a_copy_of_the_tables(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.slow
 def test_without_a_cache_folder_the_tables_are_made_where_they_are_wanted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, close: Close
 ) -> None:
     (tmp_path / "cache").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     tracker = open_tracker("flowers")
     tracker.log_metrics({"loss": 0.5}, step=1)
 
-    assert tracker.close() is None
+    assert close(tracker) is None
     assert _rows(tmp_path / "mlflow.db", "select name from runs") == [("flowers",)]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "mlflow.db"]
 
 
-@pytest.mark.slow
-def test_a_database_that_cannot_be_made_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/file/mlflow.db")
+def _file_in_the_way(folder: Path) -> Path:
+    (folder / "file").touch()
+    return folder / "file" / "mlflow.db"
+
+
+def _pipe(folder: Path) -> Path:
+    os.mkfifo(folder / "mlflow.db")
+    return folder / "mlflow.db"
+
+
+def _folder(folder: Path) -> Path:
+    (folder / "mlflow.db").mkdir()
+    return folder / "mlflow.db"
+
+
+def _other_file(folder: Path) -> Path:
+    (folder / "mlflow.db").write_bytes(b"no database " * 1000)
+    return folder / "mlflow.db"
+
+
+def _read_only_folder(folder: Path) -> Path:
+    (folder / "closed").mkdir(mode=0o500)
+    return folder / "closed" / "mlflow.db"
+
+
+def _read_only_file(folder: Path) -> Path:
+    with closing(sqlite3.connect(folder / "mlflow.db")) as connection:
+        connection.execute("create table t (x)")
+    (folder / "mlflow.db").chmod(0o400)
+    return folder / "mlflow.db"
+
+
+for_users = pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (_file_in_the_way, "file is not a folder"),
+        pytest.param(_pipe, "mlflow.db is not a file", marks=linux_only),
+        (_folder, "mlflow.db is not a file"),
+        (_other_file, "mlflow.db cannot be used (file is not a database)"),
+        pytest.param(_read_only_folder, "closed cannot be written", marks=for_users),
+        pytest.param(_read_only_file, "attempt to write a readonly database", marks=for_users),
+    ],
+)
+def test_a_database_that_cannot_be_written_is_said_at_once(
+    make: Callable[[Path], Path], reason: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, close: Close
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{make(tmp_path)}")
+    started = time.monotonic()
     tracker = open_tracker("flowers")
-
-    sentence = tracker.close()
-
+    sentence = close(tracker)
+    assert time.monotonic() - started < 2
+    assert isinstance(tracker, NullTracker)
+    assert tracker.description.startswith("off")
     assert sentence is not None
-    assert sentence.startswith("MLflow tracking did not work: The MLflow database cannot be created: ")
+    assert sentence.startswith("MLflow tracking does not work: ")
+    assert reason in sentence
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("variables", "reason"),
+    [
+        ({"MLFLOW_TRACKING_URI": "file:///tmp/runs"}, "The filesystem tracking backend"),
+        ({"MLFLOW_EXPERIMENT_NAME": "a" * 2000}, "MlflowException"),
+        ({"MLFLOW_HTTP_REQUEST_TIMEOUT": "soon", "MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}, "soon"),
+        ({"MLFLOW_TRACKING_URI": "sqlite:///mlflow.db?timeout=soon"}, "soon"),
+    ],
+)
+def test_variables_of_mlflow_that_are_wrong_are_said_once(
+    variables: dict[str, str], reason: str, monkeypatch: pytest.MonkeyPatch, close: Close
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    sentence = close(open_tracker("flowers"))
+    assert sentence is not None
+    assert sentence.startswith("MLflow tracking does not")
+    assert reason in sentence
+
+
+@pytest.mark.slow
+@linux_only
+def test_a_user_without_a_home_is_tracked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, close: Close) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(Path, "home", no_home)
+    tracker = open_tracker("flowers")
+    tracker.log_metrics({"loss": 0.5}, step=1)
+    (worker,) = _children()
+    assert b"HOME=/nonexistent" in Path(f"/proc/{worker}/environ").read_bytes().split(b"\0")
+    assert close(tracker) is None
+    assert _rows(tmp_path / "mlflow.db", "select name, status from runs") == [("flowers", "FINISHED")]
 
 
 @linux_only
-def test_the_worker_has_lowered_priority_from_its_start(silent_server: SilentServer) -> None:
+def test_the_worker_has_lowered_priority_from_its_start(silent_server: SilentServer, close: Close) -> None:
     before = _children()
     tracker = MlflowTracker(Destination(silent_server.address, None, "flowers", "pets", None), stall_seconds=0.1)
     (worker,) = _children() - before
     assert os.getpriority(os.PRIO_PROCESS, worker) > os.getpriority(os.PRIO_PROCESS, 0)
-    tracker.close()
+    close(tracker)
 
 
 @pytest.mark.slow
-def test_a_refused_store_is_reported_and_a_flood_is_dropped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_refused_store_is_reported_and_a_flood_is_dropped(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, close: Close
+) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "no-such-scheme://somewhere")
     tracker = open_tracker("flowers")
     for step in range(30_000):  # more than the queue holds
         tracker.log_metrics({"loss": 0.5}, step=step)
 
-    sentence = tracker.close()
+    sentence = close(tracker)
 
     assert sentence is not None
     assert "no-such-scheme" in sentence
@@ -366,7 +462,9 @@ def test_a_refused_store_is_reported_and_a_flood_is_dropped(monkeypatch: pytest.
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a shell script stands in for the worker")
-def test_what_a_slow_worker_has_no_room_for_is_counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_a_slow_worker_has_no_room_for_is_counted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, close: Close
+) -> None:
     worker = tmp_path / "worker"
     worker.write_text("#!/bin/sh\nsleep 1\ngrep -m 1 close >/dev/null\necho '{\"finished\": true}'\n", encoding="utf-8")
     worker.chmod(0o755)
@@ -375,24 +473,24 @@ def test_what_a_slow_worker_has_no_room_for_is_counted(monkeypatch: pytest.Monke
     for step in range(30_000):
         tracker.log_metrics({"loss": 0.5}, step=step)
 
-    sentence = tracker.close()
+    sentence = close(tracker)
 
     assert sentence is not None
     assert "entries came faster than they could be sent" in sentence
 
 
-def test_a_worker_that_cannot_be_started_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_cannot_be_started_is_reported(monkeypatch: pytest.MonkeyPatch, close: Close) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     tracker = MlflowTracker(destination_from_environment("flowers"))
     tracker.log_metrics({"loss": 0.5}, step=1)
 
-    sentence = tracker.close()
+    sentence = close(tracker)
 
     assert sentence is not None
-    assert sentence.startswith("MLflow tracking did not work: its process could not be started")
+    assert sentence.startswith("MLflow tracking does not work: its process could not be started")
 
 
-def test_tracking_can_be_switched_off(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_tracking_can_be_switched_off(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, close: Close) -> None:
     monkeypatch.setenv("PYTORCH_DESIGNER_TRACKING", "off")
     tracker = open_tracker("flowers")
     tracker.log_parameters({"epochs": 5})
@@ -401,7 +499,7 @@ def test_tracking_can_be_switched_off(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
     assert isinstance(tracker, NullTracker)
     assert tracker.description == "off"
-    assert tracker.close() is None
+    assert close(tracker) is None
     assert list(tmp_path.iterdir()) == []
 
 

@@ -24,7 +24,16 @@ from pytorch_designer.training.checkpoint import CheckpointStore
 from pytorch_designer.training.recipe import build_optimizer
 from pytorch_designer.training.state import TrainingRun, TrainingState
 
-from .small_run import COMPUTE, HYPERPARAMETERS, PREPROCESSING, BuildRun, RecordingDisplay, SmallRun, small_network
+from .small_run import (
+    COMPUTE,
+    EXTENT,
+    HYPERPARAMETERS,
+    PREPROCESSING,
+    BuildRun,
+    RecordingDisplay,
+    SmallRun,
+    small_network,
+)
 
 
 @pytest.fixture(scope="session")
@@ -99,7 +108,7 @@ def build_run(datasets: dict[str, ImageDirectory], tmp_path: Path) -> Iterator[B
             }
             run = TrainingRun(**(parts | changes))
             state = TrainingState(predictor.network, build_optimizer(predictor.network, hyperparameters.learning_rate))
-            store = CheckpointStore(output or tmp_path / "output", "this run")
+            store = CheckpointStore(output or tmp_path / "output", "this run", EXTENT)
             return SmallRun(run, state, store, checkpoint_seconds, display)
 
         yield build

@@ -33,7 +33,7 @@ from pytorch_designer.training.history import EpochRecord
 from pytorch_designer.training.loop import train
 from pytorch_designer.training.recipe import build_optimizer
 from pytorch_designer.training.state import TrainingRun, TrainingState
-from tests.training.small_run import COMPUTE, HYPERPARAMETERS, PREPROCESSING
+from tests.training.small_run import COMPUTE, EXTENT, HYPERPARAMETERS, PREPROCESSING
 
 _FILE_EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}
 _FILE_STRIDE = 5  # shares no factor with the number of operations of a save, so that each of them has its turn
@@ -103,7 +103,7 @@ def run_once(folder: Path, output: Path, result: Path, point: Point) -> None:
             on_epoch_end=lambda record: None,
             stop_request=StopRequest(),
         )
-        store = CheckpointStore(output, "this run")
+        store = CheckpointStore(output, "this run", EXTENT)
         store.restore(state)
         train(run, state, CheckpointPolicy(store, seconds=0.0))
     assert state.best is not None

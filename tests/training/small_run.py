@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.inference.compute import Compute
 from pytorch_designer.training.checkpoint import CheckpointPolicy, CheckpointStore
+from pytorch_designer.training.checkpoint_checks import RunExtent
 from pytorch_designer.training.history import EpochRecord
 from pytorch_designer.training.loop import train
 from pytorch_designer.training.recipe import Hyperparameters
@@ -24,6 +25,7 @@ COMPUTE = Compute(
     num_threads=1,
     is_deterministic=True,
 )
+EXTENT = RunExtent(num_epochs=10, num_steps=1000, num_classes=3)
 HYPERPARAMETERS = Hyperparameters(num_epochs=3, batch_size=8, learning_rate=0.05, random_seed=7, patience=3)
 
 

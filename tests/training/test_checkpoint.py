@@ -14,15 +14,16 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from pytorch_designer.errors import FailedToWriteOutputsError, InterruptedRunError
-from pytorch_designer.training.checkpoint import CheckpointStore
+from pytorch_designer.training.checkpoint import CheckpointStore, _digest
 from pytorch_designer.training.history import EpochRecord, Metrics, MetricSums
 from pytorch_designer.training.recipe import build_optimizer
 from pytorch_designer.training.state import BestEpoch, TrainingState, copy_weights
 
-from .small_run import BuildRun, SmallRun, same_tensors, small_network
+from .small_run import EXTENT, BuildRun, SmallRun, same_tensors, small_network
 
 
 def state_of(network: nn.Module) -> TrainingState:
@@ -59,7 +60,7 @@ def restored(store: CheckpointStore) -> TrainingState:
 
 @pytest.fixture
 def store(tmp_path: Path) -> CheckpointStore:
-    return CheckpointStore(tmp_path, "this run")
+    return CheckpointStore(tmp_path, "this run", EXTENT)
 
 
 def step_of(store: CheckpointStore) -> int | None:
@@ -162,7 +163,7 @@ def test_checkpoint_of_another_run_is_not_used_and_said(
 ) -> None:
     save_steps(store, state, 5, 6)
     with caplog.at_level(logging.WARNING):
-        assert step_of(CheckpointStore(store.output, "another run")) is None
+        assert step_of(CheckpointStore(store.output, "another run", EXTENT)) is None
     assert "other data, parameters, model or versions" in caplog.text
     assert not store.folder.exists()
 
@@ -343,3 +344,142 @@ def test_positions_are_json_that_anybody_can_read(state: TrainingState, store: C
     store.save(state, 42)
     content = json.loads((store.folder / "00000042.json").read_text(encoding="utf-8"))
     assert (content["step"], content["best_epoch"], content["fingerprint"]) == (7, 1, "this run")
+
+
+def edited(
+    store: CheckpointStore, position: int, change: Callable[[dict[str, Any], dict[str, Tensor]], object]
+) -> None:
+    """Change a checkpoint, and make its hash right."""
+    path = store.folder / f"{position:08d}.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    tensors = load(path.with_suffix(".safetensors").read_bytes())
+    del content["sha256"]
+    change(content, tensors)
+    data = save(tensors)
+    path.with_suffix(".safetensors").write_bytes(data)
+    path.write_text(json.dumps(content | {"sha256": _digest(content, [data])}), encoding="utf-8")
+
+
+EDITS: dict[str, Callable[[dict[str, Any], dict[str, Tensor]], object]] = {
+    "a step beyond the epoch": lambda content, tensors: content.update(step=1001),
+    "a step below zero": lambda content, tensors: content.update(step=-1),
+    "a step that is text": lambda content, tensors: content.update(step="7"),
+    "a step that is true": lambda content, tensors: content.update(step=True),
+    "no step": lambda content, tensors: content.pop("step"),
+    "endless seconds": lambda content, tensors: content.update(seconds=math.inf),
+    "no history": lambda content, tensors: content.pop("history"),
+    "a history that is an object": lambda content, tensors: content.update(history={}),
+    "epochs beyond the run": lambda content, tensors: content.update(history=content["history"] * 6),
+    "an epoch twice": lambda content, tensors: content["history"][1].update(epoch=1),
+    "a loss that is text": lambda content, tensors: content["history"][0]["training"].update(loss="0.1"),
+    "a loss too large for a float": lambda content, tensors: content["history"][0]["training"].update(loss=10**400),
+    "a share above one": lambda content, tensors: content["history"][0]["validation"].update(top1=5.0),
+    "a count too large for a float": lambda content, tensors: content["sums"].update(num_images=10**400),
+    "metrics that are a list": lambda content, tensors: content["history"][0].update(training=[]),
+    "another field": lambda content, tensors: content["sums"].update(more=1),
+    "no sums": lambda content, tensors: content.pop("sums"),
+    "a best epoch to come": lambda content, tensors: content.update(best_epoch=3),
+    "a best epoch that is a list": lambda content, tensors: content.update(best_epoch=[1]),
+    "no tensors": lambda content, tensors: tensors.clear(),
+    "a weight missing": lambda content, tensors: tensors.pop("network.0.weight"),
+    "a weight of the best missing": lambda content, tensors: tensors.pop("best.0.weight"),
+    "a weight more": lambda content, tensors: tensors.update({"network.9.weight": torch.zeros(1)}),
+    "another shape": lambda content, tensors: tensors.update({"network.0.weight": torch.zeros(1)}),
+    "another type": lambda content, tensors: tensors.update({"network.0.weight": tensors["network.0.weight"].double()}),
+    "momentum of another shape": lambda content, tensors: tensors.update({"momentum.0.bias": torch.zeros(9)}),
+    "more classes": lambda content, tensors: tensors.update({"confusion": torch.zeros(9, 9, dtype=torch.int64)}),
+    "counts below zero": lambda content, tensors: tensors.update({"confusion": -torch.ones(3, 3, dtype=torch.int64)}),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_no_edit_is_believed_whose_hash_was_made_right(
+    edit: str, state: TrainingState, store: CheckpointStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    save_steps(store, state, 5, 6)
+    edited(store, 6, lambda content, tensors: None)
+    assert step_of(store) == 6, "an edit that changes nothing"
+    edited(store, 6, EDITS[edit])
+    with caplog.at_level(logging.WARNING):
+        assert step_of(store) == 5
+    assert "00000006.json is damaged" in caplog.text
+    assert "passed over" in caplog.text
+
+
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _sparse(path: Path) -> None:
+    os.truncate(path, 6 << 30)
+
+
+def _link(path: Path) -> None:
+    elsewhere = path.parent.parent / f"elsewhere{path.suffix}"
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+
+
+def _folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def _device(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
+def _nested(path: Path) -> None:
+    path.write_text("[" * 200_000, encoding="utf-8")
+
+
+def _digits(path: Path) -> None:
+    path.write_text('{"step": 1' + "0" * 100_000 + "}", encoding="utf-8")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="named pipes in folders")
+@pytest.mark.parametrize("suffix", [".json", ".safetensors"])
+@pytest.mark.parametrize("plant", [_pipe, _sparse, _link, _folder, _device, _nested, _digits])
+def test_what_was_put_in_place_of_a_checkpoint_is_passed_over(
+    state: TrainingState,
+    store: CheckpointStore,
+    suffix: str,
+    plant: Callable[[Path], None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    save_steps(store, state, 5, 6)
+    plant(store.folder / f"00000006{suffix}")
+    with caplog.at_level(logging.WARNING):
+        assert step_of(store) == 5
+    assert "00000006.json is damaged" in caplog.text
+    save_steps(store, state, 7)
+    assert [path.name for path in sorted(store.folder.iterdir())][-1] == "00000007.safetensors"
+    assert step_of(store) == 7
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need rights elsewhere")
+def test_a_folder_of_checkpoints_that_leads_elsewhere_is_not_followed(
+    state: TrainingState, store: CheckpointStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    for name in ("letter.txt", "00000003.json", "00000003.safetensors"):
+        (victim / name).write_text("mine", encoding="utf-8")
+    store.folder.symlink_to(victim)
+    with caplog.at_level(logging.WARNING):
+        assert step_of(store) is None
+    assert "is not a folder" in caplog.text
+    save_steps(store, state, 5, 6, 7)
+    assert len(list(victim.iterdir())) == 3
+    assert step_of(store) == 7
+
+
+def test_files_of_others_beside_the_checkpoints_stay(state: TrainingState, store: CheckpointStore) -> None:
+    save_steps(store, state, 5)
+    for name in ("notes.json", "notes.partial", "1.json"):
+        (store.folder / name).write_text("{}", encoding="utf-8")
+    save_steps(store, state, 6, 7)
+    assert {"notes.json", "notes.partial", "1.json"} <= {path.name for path in store.folder.iterdir()}
+    assert step_of(store) == 7

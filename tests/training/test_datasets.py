@@ -1,46 +1,30 @@
-"""Checks of the two datasets: what is doubtful is said, with the counts."""
+"""Warnings of doubtful data, before training."""
 
 from __future__ import annotations
 
 import logging
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytest
+import numpy as np
 
-from pytorch_designer.directories.image_directory import ImageDirectory, open_image_directory
+from pytorch_designer.directories.image_directory import open_image_source
 from pytorch_designer.training.datasets import check_datasets
-from tests.images.digits import write_digits
+
+if TYPE_CHECKING:
+    import pytest
+
+    from tests.directories.hand_built import MakeTree
 
 
-@pytest.fixture(autouse=True)
-def logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logging.getLogger("pytorch_designer"), "propagate", True)
-    caplog.set_level(logging.INFO)
+def test_classes_that_no_validation_image_has_are_named(make_tree: MakeTree, caplog: pytest.LogCaptureFixture) -> None:
+    root = make_tree("cat/1.png", "cat/2.png", "dog/1.png", "fox/1.png")
+    with open_image_source(root) as dataset, caplog.at_level(logging.WARNING):
+        assert dataset.labels is not None
+        check_datasets(dataset, dataset.take(np.flatnonzero(dataset.labels == dataset.classes.index("cat"))))
+    assert "none of 2 of the 3 classes, of which the metrics say nothing: dog, fox." in caplog.text
 
 
-def dataset(folder: Path, **sizes: int) -> ImageDirectory:
-    for number, (name, size) in enumerate(sizes.items()):
-        write_digits(folder / "made", classes=1, per_class=size, skip=20 * number)
-        folder.mkdir(exist_ok=True)
-        (folder / "made" / "0").rename(folder / name)
-        (folder / "made").rmdir()
-    return open_image_directory(folder)
-
-
-def test_classes_of_very_different_sizes_are_said_with_their_counts(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    training = dataset(tmp_path / "training", cat=22, dog=5, fox=2)
-    check_datasets(training, dataset(tmp_path / "validation", cat=1, dog=1, fox=1))
-    assert "The classes are unbalanced: 2 training images of fox, and 22 of cat." in caplog.text
-    assert training.class_sizes.tolist() == [22, 5, 2]
-
-
-def test_a_single_image_is_written_as_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    check_datasets(dataset(tmp_path / "training", cat=12, dog=1), dataset(tmp_path / "validation", cat=1, dog=1))
-    assert "1 training image of dog, and 12 of cat" in caplog.text
-
-
-def test_ten_to_one_is_still_silent(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    check_datasets(dataset(tmp_path / "training", cat=20, dog=2), dataset(tmp_path / "validation", cat=1, dog=1))
-    assert caplog.text == ""
+def test_a_lone_class_is_said(make_tree: MakeTree, caplog: pytest.LogCaptureFixture) -> None:
+    with open_image_source(make_tree("cat/1.png", "cat/2.png")) as dataset, caplog.at_level(logging.WARNING):
+        check_datasets(dataset, dataset)
+    assert "only one class (cat)" in caplog.text

@@ -138,13 +138,22 @@ def test_patience_counts_from_the_lowest_loss(losses: list[float], patience: int
 
 
 def test_reason_says_whether_patience_or_the_epochs_ended_training() -> None:
-    assert stop_reason(history(3, 4), num_epochs=2, patience=1) == "All 2 epochs were trained."
+    assert stop_reason(history(3, 4, 5), num_epochs=3, patience=1) == "All 3 epochs were trained."
     assert stop_reason(history(3), num_epochs=1, patience=1) == "The one epoch was trained."
     assert (
         stop_reason(history(3, 4, 5), num_epochs=9, patience=2)
         == "Stopped after epoch 3: 2 epochs in a row without a lower validation loss (patience)."
     )
     assert stop_reason(history(3, 4), num_epochs=9, patience=2) is None
+
+
+@pytest.mark.parametrize(("num_epochs", "patience"), [(2, 1), (2, 3), (4, 3)])
+def test_reason_says_where_patience_could_not_act(num_epochs: int, patience: int) -> None:
+    losses = range(num_epochs)
+    reason = stop_reason(history(*losses), num_epochs=num_epochs, patience=patience)
+    assert reason == (
+        f"All {num_epochs} epochs were trained, which are too few to stop early with a patience of {patience}."
+    )
 
 
 def test_no_epoch_yet_is_no_improvement_missed() -> None:

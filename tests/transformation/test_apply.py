@@ -156,10 +156,13 @@ def test_bad_files_within_the_tolerance_are_left_out_and_named(
     (images / "cat/broken.jpg").write_bytes(b"no image")
     with caplog.at_level(logging.WARNING):
         done, after = transform(images, tmp_path / "out", RESIZE)
-    assert [bad.path.name for bad in done.bad_files] == ["broken.jpg"]
+    assert [bad.file for bad in done.bad_files] == ["cat/broken.jpg"]
     assert done.num_images == len(after) == 4
     assert list(after.ids) == [1, 2, 3, 4]
-    assert "Bad and left out: 1 of 5 images: broken.jpg" in caplog.text
+    assert caplog.messages[-2:] == [
+        "Bad and left out: 1 of 5 images:",
+        "  cat/broken.jpg: not an image: the file is text",
+    ]
 
 
 def test_bad_files_beyond_the_tolerance_are_an_error_and_no_output(images: Path, tmp_path: Path) -> None:
@@ -168,6 +171,27 @@ def test_bad_files_beyond_the_tolerance_are_an_error_and_no_output(images: Path,
         transform(images, tmp_path / "out", RESIZE)
     assert caught.value.reason == "bad_images"
     assert not (tmp_path / "out").exists()
+
+
+def test_all_bad_files_are_counted_and_named_as_the_user_knows_them(images: Path, tmp_path: Path) -> None:
+    for number in range(40):  # more than there are threads
+        (images / f"dog/broken{number:02}.jpg").write_bytes(b"no image")
+    convert_to_image_directory(images, tmp_path / "typed")
+    with pytest.raises(InvalidDatasetError) as caught:
+        transform(tmp_path / "typed", tmp_path / "out", RESIZE)
+    assert caught.value.what == "40 of the 44 images of input_image_directory cannot be used; 0 are tolerated."
+    assert caught.value.examples[0] == "dog/broken00.jpg (image/1_2.jpg): not an image: the file is text"
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_count_of_bad_files_is_bounded_in_time(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pytorch_designer.transformation.apply.SWEEP_SECONDS", 0.0)
+    monkeypatch.setattr("pytorch_designer.directories.image_writer._MAX_PENDING", 1)
+    (images / "cat/a.jpg").write_bytes(b"no image")
+    with pytest.raises(InvalidDatasetError, match=r"1 of the 5 images .* \(\d more were not checked\)"):
+        transform(images, tmp_path / "out", RESIZE)
 
 
 def test_image_that_a_step_cannot_take_is_a_bad_file(images: Path, tmp_path: Path) -> None:

@@ -7,20 +7,25 @@ returns the exit code of the job.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from pytorch_designer.errors import DesignerError, InterruptedRunError, ModuleOutOfMemoryError
+from pytorch_designer.errors import DesignerError, InterruptedRunError
 from pytorch_designer.settings import Settings, settings
+from pytorch_designer.shown_text import printable, redacted
+from pytorch_designer.system.out_of_memory import is_out_of_memory, out_of_memory_error
+from pytorch_designer.system.stop_requests import SignalInterrupt, interrupted_by_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from pytorch_designer.errors import ModuleOutOfMemoryError
+
 EXIT_FAILURE = 1
 _SIGNAL_BASE = 128
-_SIGINT = 2
 
 
 def run_guarded(action: Callable[[], int | None]) -> int:
@@ -34,33 +39,34 @@ def run_guarded(action: Callable[[], int | None]) -> int:
     """
     try:
         _remove_stale_error_info()
-        return action() or 0
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        return _SIGNAL_BASE + _SIGINT
+        with interrupted_by_signals():
+            return action() or 0
+    except KeyboardInterrupt as interrupt:
+        number = interrupt.signal_number if isinstance(interrupt, SignalInterrupt) else signal.SIGINT
+        cause = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
+        print(f"Interrupted{cause}.", file=sys.stderr, flush=True)
+        return _SIGNAL_BASE + number
     except InterruptedRunError as error:
         return _report(error, exit_code=_SIGNAL_BASE + error.signal_number)
     except DesignerError as error:
         return _report(error, exit_code=EXIT_FAILURE)
-    except MemoryError as error:
-        return _report(_out_of_memory(error), exit_code=EXIT_FAILURE)
     except Exception as error:  # noqa: BLE001 (the boundary: a bug keeps its traceback and is reported like an error)
-        traceback.print_exc()
+        if is_out_of_memory(error):
+            return _report(_out_of_memory(error), exit_code=EXIT_FAILURE)
+        print(_traceback(error), file=sys.stderr, end="", flush=True)
         _write_error_info(_unexpected(error))
         return EXIT_FAILURE
 
 
-def _out_of_memory(error: MemoryError) -> ModuleOutOfMemoryError:
-    named = ModuleOutOfMemoryError("The machine has too little free memory for this run.")
+def _out_of_memory(error: Exception) -> ModuleOutOfMemoryError:
+    named = out_of_memory_error("This process has too little free memory for this run.")
     named.__cause__ = error
     return named
 
 
 def _report(error: DesignerError, exit_code: int) -> int:
-    if _settings_or_default().traceback:
-        traceback.print_exception(error)
-    else:
-        print(error, file=sys.stderr, flush=True)
+    message = _traceback(error) if _settings_or_default().traceback else f"{_showable(str(error))}\n"
+    print(message, file=sys.stderr, end="", flush=True)
     path = _write_error_info(error.to_dict())
     if path is not None:
         print(f"  Details: {path}", file=sys.stderr, flush=True)
@@ -73,19 +79,35 @@ def _unexpected(error: Exception) -> dict[str, Any]:
         "code": None,
         "what": "An error in pytorch-designer itself; please report it with the traceback.",
         "message": str(error),
-        "traceback": traceback.format_exc(),
+        "traceback": _traceback(error),
     }
+
+
+def _traceback(error: Exception) -> str:
+    return _showable("".join(traceback.format_exception(error)))
+
+
+def _showable(text: str) -> str:
+    """Errors quote file names and values, and tracebacks the messages of libraries, which may hold anything."""
+    return printable(redacted(text))
 
 
 def _write_error_info(content: dict[str, Any]) -> Path | None:
     path = _settings_or_default().error_info
+    shown = {name: _without_secrets(value) for name, value in content.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content, indent=2, ensure_ascii=True) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(shown, indent=2, ensure_ascii=True) + "\n", encoding="utf-8")
     except OSError as error:
         print(f"  (error_info.json could not be written: {error})", file=sys.stderr)
         return None
     return path
+
+
+def _without_secrets(value: object) -> object:
+    if isinstance(value, list):
+        return [_without_secrets(item) for item in value]
+    return redacted(value) if isinstance(value, str) else value
 
 
 def _remove_stale_error_info() -> None:

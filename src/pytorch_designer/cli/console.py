@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 
+from pytorch_designer.shown_text import printable
+
 LOGGER_NAME = "pytorch_designer"
 
 
@@ -12,11 +14,7 @@ class _StandardOutput(logging.Handler):
     """Writes to the current `sys.stdout`, so that lines appear above a live progress display."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        try:
-            print(self.format(record), file=sys.stdout, flush=True)
-        except UnicodeEncodeError:
-            encoding = sys.stdout.encoding or "ascii"
-            print(self.format(record).encode(encoding, "backslashreplace").decode(encoding), flush=True)
+        print(self.format(record), file=sys.stdout, flush=True)
 
 
 def configure_console() -> None:
@@ -37,7 +35,7 @@ class _Formatter(logging.Formatter):
         self._with_time = with_time
 
     def format(self, record: logging.LogRecord) -> str:
-        message = record.getMessage()
+        message = printable(record.getMessage())  # names of files and classes may hold what a terminal obeys
         if record.levelno >= logging.WARNING:
             message = f"{record.levelname.capitalize()}: {message}"
         return f"{self.formatTime(record, self.datefmt)} {message}" if self._with_time else message

@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING
 from pytorch_designer import __version__
 from pytorch_designer.cli.boundary import run_guarded
 from pytorch_designer.cli.console import configure_console
+from pytorch_designer.cli.standard_streams import keep_streams_usable
+from pytorch_designer.system.openmp import bound_spinning
+from pytorch_designer.system.places import complete_environment
+from pytorch_designer.system.utf8_mode import restart_in_utf8_mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,6 +27,12 @@ def _train(arguments: Sequence[str]) -> int | None:
 
     run_train(arguments, PROGRAM)
     return 0
+
+
+def _inspect(arguments: Sequence[str]) -> int | None:
+    from pytorch_designer.cli.commands.inspect_command import run_inspect
+
+    return run_inspect(arguments, PROGRAM)
 
 
 def _run(arguments: Sequence[str]) -> int | None:
@@ -64,6 +74,7 @@ def _demo(arguments: Sequence[str]) -> int | None:
 
 _OTHER_COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int | None], str]] = {
     "train": (_train, "Trains a model on a folder of images with one command, without the other components."),
+    "inspect": (_inspect, "Shows what is in a folder of images: classes, sizes, unreadable files, duplicates."),
     "run": (_run, "Runs the YAML file of a component or pipeline on this machine, as Azure ML would."),
     "cache": (_cache, "Lists or clears the results of pipeline nodes that `run` keeps for reuse."),
     "lint": (_lint, "Checks components and pipelines for errors that Azure ML does not report."),
@@ -82,6 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code; see `pytorch_designer.cli.boundary`.
     """
+    if arguments is None:
+        _prepare_process()
     name, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     if name in {"-h", "--help", "help"}:
         print(_help())
@@ -90,10 +103,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{PROGRAM} {__version__}")
         return 0
     configure_console()
+    bound_spinning()
     if name in _OTHER_COMMANDS:
         command, _ = _OTHER_COMMANDS[name]
         return run_guarded(partial(command, rest))
     return run_guarded(partial(_component, name, rest))
+
+
+def _prepare_process() -> None:
+    """Make the process independent of the place that it was started in, as far as one can."""
+    restart_in_utf8_mode()
+    keep_streams_usable()
+    complete_environment()
 
 
 def _component(name: str, arguments: Sequence[str]) -> int | None:

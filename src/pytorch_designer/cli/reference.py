@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorch_designer.errors import DesignerError
-from pytorch_designer.settings import ENVIRONMENT_PREFIX, Settings
+from pytorch_designer.settings import ENVIRONMENT_PREFIX, Settings, accepted_values
 from pytorch_designer.spec.reference_page import table
 
 if TYPE_CHECKING:
@@ -16,21 +16,27 @@ _NOTE = "<!-- Generated from {source} by `make generate`. -->"
 
 
 def settings_page() -> str:
-    """Markdown table of all environment variables, with default and meaning."""
+    """Markdown table of all environment variables, with values, default and meaning."""
     rows = (
-        (f"`{ENVIRONMENT_PREFIX}{name.upper()}`", f"`{_shown(info.default)}`", info.description or "")
+        (
+            f"`{ENVIRONMENT_PREFIX}{name.upper()}`",
+            accepted_values(info),
+            f"`{_shown(info.default)}`",
+            info.description or "",
+        )
         for name, info in Settings.model_fields.items()
     )
     intro = (
         "These variables control how a run executes, never what it learns. None has to be set. On Azure ML, set them "
-        "as environment variables of the pipeline node."
+        "as environment variables of the pipeline node. An empty variable counts as not set. A variable that begins "
+        "in the same way and is not in the table is named in a warning."
     )
     return "\n\n".join(
         [
             _NOTE.format(source="src/pytorch_designer/settings.py"),
             "# Environment variables",
             intro,
-            table(("variable", "default", "meaning"), rows),
+            table(("variable", "values", "default", "meaning"), rows),
             "",
         ]
     )

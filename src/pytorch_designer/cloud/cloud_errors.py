@@ -14,6 +14,7 @@ from pytorch_designer.errors import (
     InvalidSpecError,
     shorten,
 )
+from pytorch_designer.shown_text import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,12 +22,6 @@ if TYPE_CHECKING:
 
     from azure.core.exceptions import HttpResponseError
 
-_SECRETS = (
-    (re.compile(r"(?i)\b(sig|se|st|skoid|sktid)=[^&\s\"']+"), r"\1=***"),
-    (re.compile(r"(?i)bearer\s+[\w.~+/=-]+"), "Bearer ***"),
-    (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), "***"),
-    (re.compile(r"(?i)(accountkey|client_secret|password)=[^;&\s]+"), r"\1=***"),
-)
 _SCHEMA_FAULT = re.compile(r'"message": "(.*)",\s*"path": "(.*)"')
 _ATTEMPT = re.compile(r"\w+Credential: ")
 _USUAL_LOGINS = ("EnvironmentCredential", "ManagedIdentityCredential", "AzureCliCredential")
@@ -87,13 +82,6 @@ def named_load_faults(path: Path) -> Iterator[None]:
             where=path,
             advice=f"Run `pytorch-designer lint {path}` to see where it is wrong.",
         ) from error
-
-
-def redacted(text: str) -> str:
-    """`text` without signatures, tokens, keys and passwords."""
-    for pattern, replacement in _SECRETS:
-        text = pattern.sub(replacement, text)
-    return text
 
 
 def _refusal(error: HttpResponseError, what: str, place: str) -> CloudError:

@@ -30,7 +30,9 @@ def run(
 ) -> None:
     """Write the ImageDirectory; see `pytorch_designer.transformation.apply.apply_transformation`."""
     from pytorch_designer.directories.transformation_directory import open_transformation_directory
+    from pytorch_designer.system.places import check_temporary_folder
 
+    check_temporary_folder()
     open_transformation_directory(inputs["input_image_transformation"])  # its faults show before torch is imported
     with quick_import("torch"):
         from pytorch_designer.transformation.apply import apply_transformation

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from pytorch_designer.spec.component import Component, DirectoryType, Port
 from pytorch_designer.spec.parameters import Parameters
-from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,26 +24,24 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: Con
     """Write the ImageDirectory."""
     from pytorch_designer.directories.image_writer import convert_to_image_directory
 
-    num_images, num_classes = convert_to_image_directory(inputs["input_dataset"], outputs["output_image_directory"])
-    _log.info(
-        "Converted %s with %s.",
-        count(num_images, "image"),
-        count(num_classes, "class", "classes") if num_classes else "no labels",
-    )
+    output = outputs["output_image_directory"]
+    convert_to_image_directory(inputs["input_dataset"], output)
+    _log.info("Output: %s", output)
 
 
 COMPONENT = Component(
     name="convert_to_image_directory",
     display_name="Convert to Image Directory",
     category="Computer Vision/Image Data Transformation",
-    description="Converts a folder of class folders, a flat folder of images, a COCO dataset, or an archive of any of "
-    "these (zip, tar, tar.gz, tar.bz2, tar.xz) to an image directory. Image files are copied as they are.",
+    description="Converts a folder of class folders, a flat folder of images, a COCO dataset, images with a CSV of "
+    "labels, or an archive of any of these (zip, tar, tar.gz, tar.bz2, tar.xz) to an image directory. Image files are "
+    "copied as they are.",
     inputs=(
         Port(
             "input_dataset",
             DirectoryType.ANY,
-            "One folder of images per class; or images without classes; or images beside a COCO json; or a folder with "
-            "one archive of these.",
+            "One folder of images per class; or images without classes; or images with a COCO json or a CSV of labels; "
+            "or a folder with one archive of these.",
         ),
     ),
     outputs=(

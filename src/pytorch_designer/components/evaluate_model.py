@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from pytorch_designer.imports import quick_import
@@ -19,6 +20,8 @@ class EvaluateModelParameters(Parameters):
 
 def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: EvaluateModelParameters) -> None:
     """Write the evaluation; see `pytorch_designer.evaluation.evaluation_run.evaluate_model`."""
+    # joblib, which scikit-learn imports, warns where no processes can share memory; none are started here.
+    os.environ.setdefault("JOBLIB_MULTIPROCESSING", "0")
     with quick_import("sklearn"):
         from pytorch_designer.evaluation.evaluation_run import evaluate_model
 

@@ -21,14 +21,18 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: Sco
     """Write the scores; see `pytorch_designer.scoring.scoring_run.score_images`."""
     from pytorch_designer.directories.image_directory import open_image_source
     from pytorch_designer.directories.model_directory import open_trained_model_directory
+    from pytorch_designer.directories.summary import log_summary
     from pytorch_designer.storage.output import open_output
+    from pytorch_designer.system.places import check_temporary_folder
 
+    check_temporary_folder()
     apart_from = {"the dataset": inputs["dataset"], "the trained model": inputs["trained_model"]}
     directory = open_trained_model_directory(inputs["trained_model"])
     with (
         open_output(outputs["scored_dataset"], apart_from=apart_from) as output,
         open_image_source(inputs["dataset"], takes_other_tasks=True) as images,
     ):
+        log_summary(images)
         with quick_import("torch"):  # here, so that faults of the directories show before
             from pytorch_designer.scoring.scoring_run import score_images
 
@@ -55,7 +59,8 @@ COMPONENT = Component(
         Port(
             "scored_dataset",
             DirectoryType.DATA_FRAME,
-            "One row per image: id, label where there is one, the probability of each class, and the predicted class.",
+            "One row per image: id, file, label where there is one, the probability of each class, and the predicted "
+            "class.",
         ),
     ),
     parameters=ScoreImageModelParameters,

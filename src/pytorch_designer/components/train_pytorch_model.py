@@ -45,10 +45,13 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: Tra
     """Train, and write the ModelDirectory; see `pytorch_designer.training.training_run.train_model`."""
     from pytorch_designer.directories.image_directory import open_image_source
     from pytorch_designer.directories.model_directory import open_model_directory
+    from pytorch_designer.directories.summary import log_summary
+    from pytorch_designer.system.places import check_temporary_folder
     from pytorch_designer.tracking.tracker import prepared_tracking
     from pytorch_designer.training.datasets import check_datasets
     from pytorch_designer.training.report.earlier_result import refuse_other_result
 
+    check_temporary_folder()
     refuse_other_result(outputs["trained_model"], parameters.model_dump())
     with ExitStack() as stack:
         # Faults of the inputs show here, before torch is imported, which takes seconds.
@@ -56,6 +59,8 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: Tra
         training, validation = (
             stack.enter_context(open_image_source(inputs[port])) for port in ("training_dataset", "validation_dataset")
         )
+        log_summary(training, "Training", trains=True)
+        log_summary(validation, "Validation")
         datasets = check_datasets(training, validation)
         open_tracker = stack.enter_context(prepared_tracking())
         with quick_import("torch"):

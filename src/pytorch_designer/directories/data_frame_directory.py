@@ -2,10 +2,13 @@
 
     DIRECTORY/_meta.yaml            type: DataFrameDirectory; format: Parquet; data: _data.parquet;
                                     schema: schema/_schema.json
-    DIRECTORY/_data.parquet         one row per image: id, category (of labelled images), Scored Probabilities_<class>
-                                    for each class, Scored Labels
-    DIRECTORY/_data.csv             the same, to look at
+    DIRECTORY/_data.parquet         one row per image: id, file, category (of labelled images),
+                                    Scored Probabilities_<class> for each class, Scored Labels
+    DIRECTORY/_data.csv             the same, to look at; what looks like a formula has a `'` first
     DIRECTORY/schema/_schema.json   the roles of the columns (`data_frame_schema`)
+
+`file` is what the user knows the image by (`ImageDirectory.name`). The old designer has no such column, and finds its
+own by their roles.
 
 A row that could not be scored has nulls in the score columns (in the CSV: empty fields). `scored_dataset` reads it.
 """
@@ -13,12 +16,14 @@ A row that could not be scored has nulls in the score columns (in the CSV: empty
 from __future__ import annotations
 
 import json
+import re
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pytorch_designer.directories.data_frame_schema import (
+    FILE_COLUMN,
     ID_COLUMN,
     LABEL_COLUMN,
     SCORED_LABEL_COLUMN,
@@ -28,6 +33,7 @@ from pytorch_designer.directories.data_frame_schema import (
     probability_column,
 )
 from pytorch_designer.directories.meta import write_meta
+from pytorch_designer.shown_text import FORMULA_STARTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,6 +96,7 @@ class ScoredImagesWriter:
         self,
         *,
         ids: Sequence[int] | Sequence[str] | NDArray[np.int64],
+        files: Sequence[str],
         labels: Sequence[str | None] | None = None,
         probabilities: NDArray[np.floating[Any]],
     ) -> None:
@@ -97,6 +104,7 @@ class ScoredImagesWriter:
 
         Args:
             ids: The image's `id`, one per row.
+            files: What the user knows the image by, one per row.
             labels: The true class, one per row (None where an image has none); None if `has_labels` is False.
             probabilities: float32 or float64 [n, k], the same dtype in all calls; a row of an image that could not be
                 scored is NaN.
@@ -112,6 +120,7 @@ class ScoredImagesWriter:
             raise ValueError("ids, labels and probabilities do not describe the same rows and classes")
         is_scored_n = ~np.isnan(probabilities).any(axis=1)
         columns: dict[str, Any] = {ID_COLUMN: self._id_column(ids)}
+        columns[FILE_COLUMN] = pa.array(map(escape, files), pa.string())
         if labels is not None:
             columns[LABEL_COLUMN] = pa.array((None if name is None else escape(name) for name in labels), pa.string())
         for index, name in enumerate(self._class_names):
@@ -149,8 +158,8 @@ class ScoredImagesWriter:
         self._num_waiting = 0
         if not self._writers:
             self._open(group.schema)
-        for writer in self._writers:
-            writer.write_table(group)
+        for writer, table in zip(self._writers, (group, _for_people(group)), strict=True):
+            writer.write_table(table)
 
     def _open(self, schema: Any) -> None:
         from pyarrow import csv, parquet
@@ -169,7 +178,7 @@ class ScoredImagesWriter:
     def _write_rest(self) -> None:
         if not self._waiting and not self._writers:
             no_labels: list[str] | None = [] if self._has_labels else None
-            self.write(ids=[], labels=no_labels, probabilities=np.empty((0, len(self._class_names))))
+            self.write(ids=[], files=[], labels=no_labels, probabilities=np.empty((0, len(self._class_names))))
         if self._waiting:
             self._write_waiting()
 
@@ -179,3 +188,15 @@ class ScoredImagesWriter:
         path.parent.mkdir()
         path.write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         write_meta(self._folder, DATA_FRAME_DIRECTORY, format=PARQUET_FORMAT, data=DATA_FILE, schema=SCHEMA_FILE)
+
+
+def _for_people(rows: Any) -> Any:
+    """The table with each text as `spreadsheet_text` gives it."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    for index, column in enumerate(rows.columns):
+        if pa.types.is_string(column.type):
+            shown = compute.replace_substring_regex(column, f"^[{re.escape(''.join(FORMULA_STARTS))}]", r"'\0")
+            rows = rows.set_column(index, rows.schema.field(index), shown)
+    return rows

@@ -1,7 +1,7 @@
 r"""Columns of a scored dataset, and `schema/_schema.json`, which gives the role of each.
 
-    {"columnAttributes": [{"name": "id", ...}, {"name": "category", ...}, {"name": "Scored Probabilities_cat", ...},
-                          ..., {"name": "Scored Labels", ...}],
+    {"columnAttributes": [{"name": "id", ...}, {"name": "file", ...}, {"name": "category", ...},
+                          {"name": "Scored Probabilities_cat", ...}, ..., {"name": "Scored Labels", ...}],
      "featureChannels": [],
      "labelColumns": {"True Labels": "category"},
      "scoreColumns": {"Scored Probabilities_cat": "Scored Probabilities_cat",
@@ -15,25 +15,25 @@ backslashes included, is written as it is.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.errors import InvalidDatasetError
-from pytorch_designer.storage.paths import read_bounded
+from pytorch_designer.storage.bounded_documents import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
 ID_COLUMN = "id"
+FILE_COLUMN = "file"
 LABEL_COLUMN = "category"
 SCORED_LABEL_COLUMN = "Scored Labels"
 PROBABILITY_PREFIX = "Scored Probabilities_"
 TRUE_LABEL_ROLE = "True Labels"
 SCORED_LABEL_ROLE = "Multi Class Assigned Labels"
-MAX_SCHEMA_BYTES = 256 << 20
+MAX_SCHEMA_BYTES = 64 << 20  # a million classes take about as much
 
 _AMBIGUOUS_BACKSLASH = re.compile(r"\\(?=u(?:d[89a-f][0-9a-f]{2}|005c))")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -94,6 +94,7 @@ def build_schema(class_names: Sequence[str], *, has_labels: bool, has_text_ids: 
     text, number = ("String", "str"), ("Numeric", "float64")
     scores = [probability_column(name) for name in class_names]
     columns = [_column(ID_COLUMN, *(text if has_text_ids else ("Numeric", "int64")))]
+    columns.append(_column(FILE_COLUMN, *text))
     columns += [_column(LABEL_COLUMN, *text)] if has_labels else []
     columns += [_column(score, *number) for score in scores]
     columns.append(_column(SCORED_LABEL_COLUMN, *text))
@@ -143,12 +144,12 @@ def _column(name: str, kind: str, element_type: str) -> dict[str, Any]:
 def _read_roles(path: Path) -> tuple[dict[str, str], dict[str, str]]:
     """`labelColumns` and `scoreColumns`."""
     try:
-        document = json.loads(read_bounded(path, MAX_SCHEMA_BYTES, InvalidDatasetError))
+        document = read_json(path, MAX_SCHEMA_BYTES, InvalidDatasetError)
         label_columns, score_columns = (document.get(key) or {} for key in ("labelColumns", "scoreColumns"))
         names = [*label_columns.values(), *score_columns.values()]
         if not all(isinstance(name, str) for name in names):
             raise TypeError("a column's name is not a string")
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise InvalidDatasetError(
             f"The schema is not a JSON object with the objects `labelColumns` and `scoreColumns`: {error}",
             where=path,

@@ -3,23 +3,22 @@
 Supported sources, tried in this order (docs/formats.md):
 
     _meta.yaml, images.lst, _schema.json, image/...   the typed directory, as written here and by the old designer
-    labels.json, images                               a COCO json beside images, one class per image
+    labels.json, images                               a COCO json, one class per image
+    labels.csv, images                                a table of files and labels
     cat/1.jpg, dog/2.jpg                              class folders
     1.jpg, sub/2.jpg                                  images without labels
     pets.zip                                          an archive of any of these, alone or alone in a folder
 
-If a folder holds nothing but one folder, that one is opened. 1.3 million images open in seconds and take about 40 bytes
-each: there is no Python object per image.
+Splits of a dataset and layouts of other tools are refused by name. If a folder holds nothing but one folder, that one
+is opened. 1.3 million images open in seconds and take about 40 bytes each: there is no Python object per image.
 """
 
 from __future__ import annotations
 
-import tempfile
 import unicodedata
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,12 +26,13 @@ import numpy as np
 from pytorch_designer.directories.image_manifest import Manifest, read_manifest
 from pytorch_designer.directories.image_schema import GAP_CLASS, ImageSchema, read_schema
 from pytorch_designer.directories.meta import read_meta
-from pytorch_designer.directories.sources.class_folders import scan_image_folders
-from pytorch_designer.directories.sources.coco import find_coco_file, read_coco
 from pytorch_designer.directories.sources.image_rows import UNLABELED, ImageRows, Layout
+from pytorch_designer.directories.sources.lone_archive import find_archive, find_lone_archive, refuse_inner_archive
+from pytorch_designer.directories.sources.recognition import recognize
 from pytorch_designer.directories.sources.referenced_files import check_referenced_files
+from pytorch_designer.directories.sources.source_tree import read_source_tree
 from pytorch_designer.errors import InvalidDatasetError, NotLabeledDatasetError
-from pytorch_designer.storage.archives import extract_archive, is_archive
+from pytorch_designer.storage.archives import extracted_archive
 from pytorch_designer.storage.folder_listing import list_folder, single_folder_chain
 from pytorch_designer.storage.output import META_FILE
 from pytorch_designer.storage.paths import check_directory, reading_errors, resolve_inside
@@ -41,6 +41,7 @@ from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -81,7 +82,7 @@ class ImageDirectory:
             `extension.applied_transforms`.
         prefix: The path of `root` below `source` with a `/` at its end; "" where they are the same.
         original_names: What the user called each image, where that is not its path below `source`: a typed directory
-            renames the images that it takes in.
+            renames the images that it takes in. "" for an image without such a name.
     """
 
     root: Path
@@ -111,7 +112,13 @@ class ImageDirectory:
 
     def name(self, index: int) -> str:
         """What the user knows the image of row `index` by: a path below `source`, with `/`."""
-        return self.prefix + self.files[index] if self.original_names is None else self.original_names[index]
+        original = "" if self.original_names is None else self.original_names[index]
+        return original or self.prefix + self.files[index]
+
+    def described(self, index: int) -> str:
+        """`name`, and the file where it has another name, for a message: "cat/a.jpg (image/0_17.jpg)"."""
+        name, file = self.name(index), self.prefix + self.files[index]
+        return name if name == file else f"{name} ({file})"
 
     def take(self, rows: NDArray[np.int64]) -> ImageDirectory:
         """The same directory with these rows only, int64 [m], in their order."""
@@ -151,17 +158,17 @@ def open_image_source(path: Path, *, takes_other_tasks: bool = False) -> Iterato
         InvalidDatasetError: As `open_image_directory`, or the archive is damaged or unsafe.
         FailedToWriteOutputsError: The temporary folder cannot hold the content of the archive.
     """
-    with reading_errors(path, InvalidDatasetError):
-        archive = path if is_archive(path) else None
+    archive = find_archive(path)
     if archive is None:
         listing = _list_untyped(path)
-        archive = _only_archive(path, listing)
+        archive = find_lone_archive(path, listing)
         if archive is None:
             yield _open_folder(path, listing, takes_other_tasks=takes_other_tasks)
             return
-    with tempfile.TemporaryDirectory(prefix="pytorch-designer-", ignore_cleanup_errors=True) as folder:
-        extract_archive(archive, Path(folder))
-        yield replace(open_image_directory(Path(folder), takes_other_tasks=takes_other_tasks), source=archive)
+    with extracted_archive(archive) as folder:
+        listing = _list_untyped(folder)
+        refuse_inner_archive(folder, listing)
+        yield replace(_open_folder(folder, listing, takes_other_tasks=takes_other_tasks), source=archive)
 
 
 def require_labels(dataset: ImageDirectory, port: str) -> None:
@@ -177,17 +184,18 @@ def require_labels(dataset: ImageDirectory, port: str) -> None:
     if dataset.labels is None:
         raise NotLabeledDatasetError(
             f"The dataset on the port `{port}` has no labels.",
-            where=dataset.root,
-            advice=f"{NotLabeledDatasetError.default_advice} Class folders are one level deep, with all images in "
-            "them: cat/1.jpg, dog/2.jpg.",
+            where=dataset.source,
+            examples=[f"{dataset.layout.name}: {dataset.name(0)}"],
+            advice="Labels are read from class folders (cat/1.jpg, dog/2.jpg), from a COCO json, or from a CSV with a "
+            "column of files and a column `label`. File names are not labels.",
             reason="no_labels",
         )
     unlabeled = np.flatnonzero(dataset.labels == UNLABELED)
     if len(unlabeled):
         raise NotLabeledDatasetError(
             f"{len(unlabeled)} of {count(len(dataset), 'image')} of the dataset on the port `{port}` have no label.",
-            where=dataset.root,
-            examples=dataset.files.take(unlabeled),
+            where=dataset.source,
+            examples=map(dataset.described, unlabeled.tolist()),
             advice="Label these images or remove them.",
             reason="some_without_label",
         )
@@ -225,29 +233,14 @@ def _list_untyped(path: Path) -> FolderListing | None:
         return None if exists(path / META_FILE) else list_folder(path, "")
 
 
-def _only_archive(path: Path, listing: FolderListing | None) -> Path | None:
-    """The one archive in a folder without images and folders."""
-    if listing is None or len(listing.images) or listing.folders:
-        return None
-    with reading_errors(path, InvalidDatasetError):
-        archives = [path / name for name in listing.others if is_archive(path / name)]
-    return archives[0] if len(archives) == 1 else None
-
-
 def _open_folder(path: Path, listing: FolderListing | None, *, takes_other_tasks: bool) -> ImageDirectory:
     if listing is None:
         return _open_typed(path, "", takes_other_tasks=takes_other_tasks)
-    top = before = listing
     for level in single_folder_chain(path, listing):
         if META_FILE in level.others:
             return _open_typed(path, level.path, takes_other_tasks=takes_other_tasks)
-        coco = find_coco_file(path, level)
-        if coco is not None:
-            return _directory(path, level.path, read_coco(*coco, takes_other_tasks=takes_other_tasks))
-        top, before = level, top
-    if len(top.images):  # a folder of images that is alone is a class, not a level to descend
-        top = before
-    return _directory(path, "", scan_image_folders(path, top))
+    tree = read_source_tree(path, listing)
+    return _directory(path, "", recognize(tree, takes_other_tasks=takes_other_tasks))
 
 
 def _open_typed(source: Path, folder: str, *, takes_other_tasks: bool) -> ImageDirectory:
@@ -265,7 +258,7 @@ def _open_typed(source: Path, folder: str, *, takes_other_tasks: bool) -> ImageD
     labels, classes = _index_classes(list_path, manifest, schema)
     rows = ImageRows(Layout("Image directory"), manifest.files, labels, classes, manifest.ids)
     transforms, applied = (_read_transforms(root, meta, key) for key in ("transforms", "applied_transforms"))
-    return _directory(source, folder, rows, transforms, applied)
+    return replace(_directory(source, folder, rows, transforms, applied), original_names=manifest.original_names)
 
 
 def _named_file(root: Path, meta: dict[str, Any], key: str, default: str | None = None) -> Path:

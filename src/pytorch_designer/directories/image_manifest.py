@@ -1,7 +1,10 @@
 """List of images, `images.lst`, of an image directory.
 
-    {"image_info": {"file_name": "image/0_17.jpg"}, "category": "cat", "id": 17}
-    {"image_info": {"file_name": "image/1_18.jpg"}, "category": "dog", "id": 18}
+    {"image_info": {"file_name": "image/0_17.jpg", "original_file_name": "cat/a.jpg"}, "category": "cat", "id": 17}
+    {"image_info": {"file_name": "image/1_18.jpg", "original_file_name": "dog/b.jpg"}, "category": "dog", "id": 18}
+
+The original name is the path below the folder or archive that the image was first taken from. The old designer neither
+writes nor reads it.
 
 Large files are read by pyarrow in chunks of lines, in a quarter of the time. A chunk that it cannot read, and every
 small file, is read line by line with the `json` module, which also words all errors.
@@ -16,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytorch_designer.directories.sources.image_rows import UNLABELED
-from pytorch_designer.errors import InvalidDatasetError
+from pytorch_designer.errors import InvalidDatasetError, describe_value
 from pytorch_designer.storage.paths import reading_errors
 from pytorch_designer.storage.retrying import open_retrying, retrying
 from pytorch_designer.storage.string_column import StringColumn
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from pytorch_designer.directories.image_schema import ImageSchema
 
 ARROW_FROM_BYTES = 16 << 20  # importing pyarrow takes as long as reading this much with the json module
+ORIGINAL_NAME_KEY = "original_file_name"
 _CHUNK_BYTES = 4 << 20
 _MAX_LINE_BYTES = 16 << 20
 _INT64 = range(-(2**63), 2**63)
@@ -41,6 +45,7 @@ class Manifest:
 
     Attributes:
         files: The `file_name` of each row, unchecked.
+        original_names: The original name of each row, "" where it has none; None where no row has one.
         categories: int32, the index into `names` of each row, `UNLABELED` where there is none.
         names: The distinct category names, in the order in which they first appear.
         ids: The `id` of each row, int64 or strings.
@@ -48,6 +53,7 @@ class Manifest:
     """
 
     files: StringColumn
+    original_names: StringColumn | None
     categories: NDArray[np.int32]
     names: tuple[str, ...]
     ids: NDArray[np.int64] | StringColumn
@@ -86,8 +92,10 @@ def read_manifest(
             has_addresses = has_addresses or b'"coco_url"' in data
     ids = _join_ids(path, [chunk.ids for chunk in chunks])
     _check_ids_differ(path, ids)
+    original_names = StringColumn.concatenate([chunk.original_names for chunk in chunks])
     return Manifest(
         files=StringColumn.concatenate([chunk.files for chunk in chunks]),
+        original_names=original_names if original_names.data else None,
         categories=np.concatenate([np.zeros(0, dtype=np.int32), *(chunk.categories for chunk in chunks)]),
         names=tuple(reader.names),
         ids=ids,
@@ -95,9 +103,14 @@ def read_manifest(
     )
 
 
-def manifest_line(file_name: str, category: str | None, image_id: int | str) -> str:
+def manifest_line(
+    file_name: str, category: str | None, image_id: int | str, *, original_name: str | None = None
+) -> str:
     """One row of `images.lst`, with its line end. ASCII, so that file names that are not UTF-8 survive."""
-    row: dict[str, Any] = {"image_info": {"file_name": file_name}}
+    image_info = {"file_name": file_name}
+    if original_name is not None:
+        image_info[ORIGINAL_NAME_KEY] = original_name
+    row: dict[str, Any] = {"image_info": image_info}
     if category is not None:
         row["category"] = category
     row["id"] = image_id
@@ -107,6 +120,7 @@ def manifest_line(file_name: str, category: str | None, image_id: int | str) -> 
 @dataclass(frozen=True, eq=False)
 class _Chunk:
     files: StringColumn
+    original_names: StringColumn
     categories: NDArray[np.int32]
     ids: NDArray[np.int64] | StringColumn
 
@@ -121,6 +135,7 @@ class _LineReader:
 
     def read(self, data: bytes, first_line: int) -> _Chunk:
         files: list[str] = []
+        original_names: list[str] = []
         categories: list[int] = []
         ids: list[int | str] = []
         for number, line in enumerate(data.removesuffix(b"\n").split(b"\n"), first_line):
@@ -129,13 +144,18 @@ class _LineReader:
             if category is None:
                 self._refuse_annotations(row, number)
             elif not isinstance(category, str):
-                raise self._fault(number, f"`{self.label_key}` is {category!r}, and not a string")
+                raise self._fault(number, f"`{self.label_key}` is {describe_value(category)}, and not a string")
             files.append(self._file_name(row, number))
+            original_name = row[self.image_key].get(ORIGINAL_NAME_KEY)
+            original_names.append(original_name if isinstance(original_name, str) else "")
             categories.append(UNLABELED if category is None else self.names.setdefault(category, len(self.names)))
             ids.append(self._id(row, number))
         try:
             return _Chunk(
-                StringColumn.from_strings(files), np.array(categories, dtype=np.int32), _column_of_ids(self.path, ids)
+                StringColumn.from_strings(files),
+                StringColumn.from_strings(original_names),
+                np.array(categories, dtype=np.int32),
+                _column_of_ids(self.path, ids),
             )
         except UnicodeEncodeError as error:
             raise InvalidDatasetError(
@@ -220,7 +240,7 @@ def _read_with_arrow(data: bytes, reader: _LineReader) -> _Chunk | None:
         return None
     columns = pa.schema(
         [
-            (reader.image_key, pa.struct([("file_name", pa.string())])),
+            (reader.image_key, pa.struct([("file_name", pa.string()), (ORIGINAL_NAME_KEY, pa.string())])),
             (reader.label_key, pa.string()),
             ("id", pa.int64()),
         ]
@@ -233,7 +253,7 @@ def _read_with_arrow(data: bytes, reader: _LineReader) -> _Chunk | None:
             parse_options=arrow_json.ParseOptions(explicit_schema=columns, unexpected_field_behavior="ignore"),
         )
         images, labels, ids = (table[name].combine_chunks() for name in columns.names)
-        files = images.flatten()[0]
+        files, original_names = images.flatten()
         labels = labels.dictionary_encode()
         names = labels.dictionary.to_pylist()
     except (pa.ArrowException, UnicodeDecodeError):
@@ -244,7 +264,8 @@ def _read_with_arrow(data: bytes, reader: _LineReader) -> _Chunk | None:
     indices = np.array([reader.names.setdefault(name, len(reader.names)) for name in names], dtype=np.int32)
     codes = labels.indices.fill_null(-1).to_numpy(zero_copy_only=False)
     categories = np.append(indices, np.int32(UNLABELED))[codes]  # code -1 is the last element
-    return _Chunk(_to_column(files), categories, ids.to_numpy(zero_copy_only=False).astype(np.int64))
+    ids = ids.to_numpy(zero_copy_only=False).astype(np.int64)
+    return _Chunk(_to_column(files), _to_column(original_names.fill_null("")), categories, ids)
 
 
 def _to_column(strings: Any) -> StringColumn:
@@ -286,7 +307,7 @@ def _check_ids_differ(path: Path, ids: NDArray[np.int64] | StringColumn) -> None
         seen: dict[str, int] = {}
         for row, value in enumerate(ids):
             if seen.setdefault(value, row) != row:
-                repeated.append(f"{value!r}: lines {seen[value] + 1} and {row + 1}")
+                repeated.append(f"{describe_value(value)}: lines {seen[value] + 1} and {row + 1}")
     elif not np.all(ids[1:] > ids[:-1]):
         order = np.argsort(ids, kind="stable")
         for position in np.flatnonzero(ids[order][1:] == ids[order][:-1]).tolist():

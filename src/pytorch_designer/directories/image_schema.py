@@ -12,12 +12,11 @@ The index of a class is the `id` of its category. Ids may have gaps: a missing i
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pytorch_designer.errors import InvalidDatasetError
-from pytorch_designer.storage.paths import read_bounded
+from pytorch_designer.errors import InvalidDatasetError, describe_value, shorten
+from pytorch_designer.storage.bounded_documents import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 GAP_CLASS = "Others"
 MAX_CLASSES = 1_000_000
-MAX_SCHEMA_BYTES = 256 << 20
+MAX_SCHEMA_BYTES = 64 << 20  # a million classes take about as much
 _CLASSIFICATION = "COCO_classification"
 _NO_LABEL_KEY = ""  # no row has it
 
@@ -116,14 +115,14 @@ def _column(
 def _read_columns(path: Path) -> list[tuple[str, str | None, dict[str, Any]]]:
     """Name, name of the element type and properties of each column."""
     try:
-        document = json.loads(read_bounded(path, MAX_SCHEMA_BYTES, InvalidDatasetError))
+        document = read_json(path, MAX_SCHEMA_BYTES, InvalidDatasetError)
         columns = [
             (str(column["name"]), (column.get("elementType") or {}).get("typeName"), column.get("properties") or {})
             for column in document["columnAttributes"]
         ]
         if not all(isinstance(properties, dict) for _, _, properties in columns):
             raise TypeError("the `properties` of a column are not an object")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidDatasetError(
             f"The schema is not a JSON object with a list `columnAttributes` of named columns: {error}",
             where=path,
@@ -140,9 +139,9 @@ def _read_categories(path: Path, categories: object) -> dict[int, str]:
         number = category.get("id") if isinstance(category, dict) else None
         name = category.get("name") if isinstance(category, dict) else None
         if type(number) is not int or not 0 <= number < MAX_CLASSES or not isinstance(name, str):
-            faults.append(f"{category!r} is not an id from 0 to {MAX_CLASSES - 1} with a name")
+            faults.append(f"{shorten(str(category), 100)} is not an id from 0 to {MAX_CLASSES - 1} with a name")
         elif number in names:
-            faults.append(f"id {number} is both {names[number]!r} and {name!r}")
+            faults.append(f"id {number} is both {describe_value(names[number])} and {describe_value(name)}")
         else:
             names[number] = name
     if faults:
@@ -159,7 +158,7 @@ def _fill_gaps(path: Path, names: dict[int, str]) -> tuple[tuple[str, ...], dict
     for index, name in sorted(names.items()):
         # `Others` repeats in a schema that was written from one with several gaps.
         if class_indices.setdefault(name, index) != index and name != GAP_CLASS:
-            twice.append(f"{name!r} has the ids {class_indices[name]} and {index}")
+            twice.append(f"{describe_value(name)} has the ids {class_indices[name]} and {index}")
     if twice:
         raise InvalidDatasetError(
             "Classes of the schema have the same name.", where=path, examples=twice, reason="invalid_categories"

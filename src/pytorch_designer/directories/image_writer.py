@@ -1,9 +1,9 @@
 """Writer of image directories, in the layout of the old designer.
 
     _meta.yaml     type: ImageDirectory; image_list, samples, schema: the files below
-    images.lst     one JSON object per image
+    images.lst     one JSON object per image, with the name that the user knows it by
     _schema.json   the columns and the classes
-    _samples.json  up to three rows with their images in base64, for previews
+    _samples.json  up to three rows with their images in base64, for previews; files above 4 MiB are left out
     image/         <class index>_<row>.<ext>; <row>.<ext> for images without a class
 
 Rows are written as they come, and images are copied by threads with a bounded queue, so that memory does not grow
@@ -29,6 +29,7 @@ from pytorch_designer.directories.image_directory import (
 from pytorch_designer.directories.image_manifest import manifest_line
 from pytorch_designer.directories.image_schema import build_schema
 from pytorch_designer.directories.meta import write_meta
+from pytorch_designer.directories.summary import log_summary
 from pytorch_designer.errors import InvalidDatasetError
 from pytorch_designer.storage.output import open_output
 from pytorch_designer.storage.retrying import open_retrying
@@ -40,6 +41,7 @@ _COPY_THREADS = 16
 _MAX_PENDING = 256
 _CHUNK_BYTES = 1 << 20
 _NUM_SAMPLES = 3
+_MAX_SAMPLE_BYTES = 1 << 22  # a larger file is no preview, and would be held in memory four times over
 
 
 class ImageRow(NamedTuple):
@@ -49,14 +51,16 @@ class ImageRow(NamedTuple):
         source: The image file to copy.
         label: Class index, or None for an image without a class.
         id: The value of the column `id`; all integers, or all strings.
+        original_name: What the user knows the image by, to record; None where that is only `source`.
     """
 
     source: Path
     label: int | None
     id: int | str
+    original_name: str | None = None
 
 
-def convert_to_image_directory(source: Path, output: Path) -> tuple[int, int]:
+def convert_to_image_directory(source: Path, output: Path) -> None:
     """Write any source that `open_image_source` understands as a typed image directory.
 
     Image files are copied as they are. What the source records about transforms is kept.
@@ -65,9 +69,6 @@ def convert_to_image_directory(source: Path, output: Path) -> tuple[int, int]:
         source: A folder or an archive.
         output: A folder that is new or empty; complete when this returns, untouched when this raises.
 
-    Returns:
-        The number of images and of classes; 0 classes without labels.
-
     Raises:
         InvalidDatasetError: The source is unusable, or a file of it cannot be read.
         FailedToWriteOutputsError: The output is occupied, inside the source, or cannot be written.
@@ -75,16 +76,16 @@ def convert_to_image_directory(source: Path, output: Path) -> tuple[int, int]:
     with (
         open_output(output, apart_from={"the source": source}) as opened,
         open_image_source(source) as dataset,
-        opened.stage() as folder,
     ):
-        write_image_directory(
-            folder,
-            rows_of(dataset),
-            dataset.classes,
-            transforms=dataset.transforms,
-            applied_transforms=dataset.applied_transforms,
-        )
-        return len(dataset), len(dataset.classes)
+        log_summary(dataset, trains=True)
+        with opened.stage() as folder:
+            write_image_directory(
+                folder,
+                rows_of(dataset),
+                dataset.classes,
+                transforms=dataset.transforms,
+                applied_transforms=dataset.applied_transforms,
+            )
 
 
 def rows_of(dataset: ImageDirectory, indices: Iterable[int] | None = None) -> Iterator[ImageRow]:
@@ -96,6 +97,7 @@ def rows_of(dataset: ImageDirectory, indices: Iterable[int] | None = None) -> It
             source=dataset.path(index),
             label=None if label == UNLABELED else label,
             id=image_id if isinstance(image_id, str) else int(image_id),
+            original_name=dataset.name(index),
         )
 
 
@@ -160,9 +162,10 @@ def write_image_directory(
     writes = _written(folder, rows, write_image or _copy)
     with (folder / "images.lst").open("w", encoding="ascii", newline="\n") as stream, closing(writes):
         for name, row in writes:
-            stream.write(manifest_line(name, None if row.label is None else classes[row.label], row.id))
+            category = None if row.label is None else classes[row.label]
+            stream.write(manifest_line(name, category, row.id, original_name=row.original_name))
             has_text_ids = has_text_ids or isinstance(row.id, str)
-            if num_rows < _NUM_SAMPLES:
+            if len(first_rows) < _NUM_SAMPLES and (folder / name).stat().st_size <= _MAX_SAMPLE_BYTES:
                 first_rows.append((name, row))
             num_rows += 1
     _write_json(folder / "_samples.json", [_sample(folder / name, row, classes) for name, row in first_rows])
@@ -189,7 +192,14 @@ def _written(
 
     def oldest() -> Iterator[tuple[str, ImageRow]]:
         row, write = pending.popleft()
-        path = write.result()
+        try:
+            path = write.result()
+        except InvalidDatasetError as error:
+            if row.original_name is None:
+                raise
+            raise InvalidDatasetError(
+                error.what, where=error.where, examples=[row.original_name], advice=error.advice, reason=error.reason
+            ) from error
         if path is not None:
             yield path.relative_to(folder).as_posix(), row
 

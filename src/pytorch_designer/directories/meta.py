@@ -6,7 +6,8 @@
                              ...
 
 The `reason` of the error tells in which way a directory is not a typed directory: "missing_directory",
-"not_a_directory", "empty_directory", "missing_meta", "malformed_meta", "missing_type", "wrong_type".
+"not_a_directory", "empty_directory", "missing_meta", "malformed_meta", "missing_type", "wrong_type";
+"path_outside" where `_meta.yaml` is a link that leaves the directory.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from pytorch_designer.errors import describe_value, shorten
+from pytorch_designer.storage.bounded_documents import parse_yaml
 from pytorch_designer.storage.output import META_FILE
-from pytorch_designer.storage.paths import check_directory, read_bounded, reading_errors
+from pytorch_designer.storage.paths import check_directory, read_bounded, reading_errors, resolve_inside
 from pytorch_designer.storage.retrying import retrying
 
 if TYPE_CHECKING:
@@ -41,13 +44,14 @@ def read_meta(root: Path, expected_type: str, error: type[DesignerError]) -> dic
             where=root,
             reason="missing_meta",
         )
-    meta = _parse_meta(path, error)
+    meta = _parse_meta(resolve_inside(root, META_FILE, error), error)
     found = meta.get("type")
     if found is None:
         raise error(f"{META_FILE} does not name a `type`.", where=path, reason="missing_type")
     if found != expected_type:
         raise error(
-            f"A directory of type {expected_type} is needed here; this one is of type {found}.",
+            f"A directory of type {expected_type} is needed here; this one is of type "
+            f"{shorten(found, 60) if isinstance(found, str) else describe_value(found)}.",
             where=root,
             advice=f"Connect a folder of type {expected_type}.",
             reason="wrong_type",
@@ -64,9 +68,9 @@ def write_meta(root: Path, type_name: str, **keys: Any) -> None:
 def _parse_meta(path: Path, error: type[DesignerError]) -> dict[str, Any]:
     data = read_bounded(path, MAX_META_BYTES, error)
     try:
-        meta = yaml.safe_load(data)
-    except (yaml.YAMLError, ValueError, RecursionError) as failure:
-        raise error(f"{META_FILE} is not valid YAML: {failure}", where=path, reason="malformed_meta") from failure
+        meta = parse_yaml(data)
+    except ValueError as failure:
+        raise error(f"{META_FILE} is not usable YAML: {failure}.", where=path, reason="malformed_meta") from failure
     if meta is None:
         meta = {}
     if not isinstance(meta, dict):

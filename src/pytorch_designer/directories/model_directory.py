@@ -14,13 +14,14 @@ import csv
 import io
 from collections import Counter
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from pytorch_designer.directories.image_schema import GAP_CLASS
+from pytorch_designer.directories.image_schema import GAP_CLASS, MAX_CLASSES
 from pytorch_designer.directories.meta import read_meta
 from pytorch_designer.directories.model_spec import MODEL_SPEC_FILE, LegacyNetwork, ModelSpec, read_model_spec
 from pytorch_designer.errors import InvalidModelDirectoryError
-from pytorch_designer.storage.paths import reading_errors, resolve_inside
+from pytorch_designer.storage.paths import read_bounded, reading_errors, resolve_inside
 from pytorch_designer.storage.retrying import is_file, retrying
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ MODEL_DIRECTORY = "ModelDirectory"
 LABEL_MAP_FILE = "index_to_label.csv"
 WEIGHTS_FILE = "model.safetensors"
 _LABEL_MAP_HEADER = ["", "label"]
+_MAX_LABEL_MAP_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -99,12 +101,15 @@ def read_label_map(path: Path, legacy_num_classes: int | None = None) -> tuple[s
     Raises:
         InvalidModelDirectoryError: The file is not a label map, or indices or names are missing or repeated.
     """
+    # Bytes, because reading as text would turn a carriage return inside a name into a line feed.
+    data = read_bounded(path, _MAX_LABEL_MAP_BYTES, InvalidModelDirectoryError)
+    lines = csv.reader(io.StringIO(data.decode("utf-8", errors="surrogateescape"), newline=""), strict=True)
     try:
-        # Bytes, because reading as text would turn a carriage return inside a name into a line feed.
-        text = retrying(path.read_bytes).decode("utf-8", errors="surrogateescape")
-        header, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+        header, *rows = islice(lines, MAX_CLASSES + 2)
+        if len(rows) > MAX_CLASSES:
+            raise ValueError(f"it has more than {MAX_CLASSES:,} rows")
         by_index = {int(index): label for index, label in rows}
-    except (OSError, ValueError, csv.Error) as error:
+    except (ValueError, csv.Error) as error:
         raise InvalidModelDirectoryError(
             "The label map cannot be read.", where=path, examples=[error], reason="bad_label_map"
         ) from error

@@ -29,8 +29,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, S
 
 from pytorch_designer.directories.image_schema import MAX_CLASSES
 from pytorch_designer.directories.preprocessing import Preprocessing
-from pytorch_designer.errors import InvalidModelDirectoryError, shorten
-from pytorch_designer.storage.retrying import retrying
+from pytorch_designer.errors import InvalidModelDirectoryError, describe_value
+from pytorch_designer.storage.bounded_documents import parse_yaml
+from pytorch_designer.storage.paths import read_bounded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -217,19 +218,12 @@ def write_model_spec(path: Path, spec: ModelSpec, *, time_created: str) -> None:
 
 
 def _read_mapping(path: Path) -> dict[str, Any]:
+    data = read_bounded(path, _MAX_SPEC_BYTES, InvalidModelDirectoryError)
     try:
-        data = retrying(path.read_bytes) if retrying(path.stat).st_size <= _MAX_SPEC_BYTES else None
-    except OSError as error:
+        content = parse_yaml(data)
+    except ValueError as error:
         raise InvalidModelDirectoryError(
-            "The model specification cannot be read.", where=path, reason="no_spec"
-        ) from error
-    if data is None:
-        raise InvalidModelDirectoryError("The model specification is too long.", where=path, reason="bad_spec")
-    try:
-        content = yaml.safe_load(data)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InvalidModelDirectoryError(
-            "The model specification is not plain YAML.", where=path, examples=[error], reason="bad_spec"
+            "The model specification is not usable YAML.", where=path, examples=[error], reason="bad_spec"
         ) from error
     if not isinstance(content, dict):
         raise InvalidModelDirectoryError("The model specification is not a mapping.", where=path, reason="bad_spec")
@@ -241,12 +235,16 @@ def _refuse_other_flavors(content: dict[str, Any], path: Path) -> None:
     if not isinstance(flavor, dict) or flavor.get("name") != "pytorch":
         found = flavor.get("name") if isinstance(flavor, dict) else flavor
         raise InvalidModelDirectoryError(
-            f"The model's flavor is {_quote(found)}, not 'pytorch'.", where=path, advice=_UNSAFE_ADVICE, reason="flavor"
+            f"The model's flavor is {describe_value(found)}, not 'pytorch'.",
+            where=path,
+            advice=_UNSAFE_ADVICE,
+            reason="flavor",
         )
     method = flavor.get("serialization_method")
     if method not in ("state_dict", "safetensors", "none"):
         raise InvalidModelDirectoryError(
-            f"The model's serialization_method is {_quote(method)}; known are state_dict, safetensors and none.",
+            f"The model's serialization_method is {describe_value(method)}; known are state_dict, safetensors and "
+            "none.",
             where=path,
             advice=_UNSAFE_ADVICE,
             reason="flavor",
@@ -257,10 +255,6 @@ def _refuse_other_flavors(content: dict[str, Any], path: Path) -> None:
         raise InvalidModelDirectoryError(
             "The model is a pickled Python object.", where=path, advice=_UNSAFE_ADVICE, reason="pickle"
         )
-
-
-def _quote(value: object) -> str:
-    return repr(shorten(value, 60)) if isinstance(value, str) else f"a {type(value).__name__}"
 
 
 def _describe(fault: Any) -> str:

@@ -72,7 +72,7 @@ def _parse(dataset: ImageDirectory, key: str, pairs: Iterable[tuple[str, Any]]) 
 def _unusable(dataset: ImageDirectory, key: str, problem: str) -> InvalidDatasetError:
     return InvalidDatasetError(
         f"The transforms that the image directory records (extension.{key}) are unusable.",
-        where=dataset.root / META_FILE,
+        where=dataset.source / dataset.prefix / META_FILE,
         examples=[problem],
         advice="Write the directory anew with Apply Image Transformation.",
         reason="invalid_transforms",

@@ -14,6 +14,7 @@ import numpy as np
 
 from pytorch_designer.directories.data_frame_directory import DATA_FRAME_DIRECTORY, PARQUET_FORMAT
 from pytorch_designer.directories.data_frame_schema import (
+    FILE_COLUMN,
     ID_COLUMN,
     PROBABILITY_PREFIX,
     SCORED_LABEL_COLUMN,
@@ -25,6 +26,8 @@ from pytorch_designer.directories.meta import read_meta
 from pytorch_designer.errors import InvalidDatasetError, NotScoredDatasetError
 from pytorch_designer.storage.paths import reading_errors, resolve_inside
 from pytorch_designer.storage.retrying import is_file, open_retrying
+from pytorch_designer.storage.string_column import StringColumn
+from pytorch_designer.system.memory_check import check_memory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 UNSCORED = -1
 UNLABELED = -1
 _ROWS_AT_ONCE = 1 << 16
+_BYTES_PER_SCORE = 16  # a float64, and a copy of it
+_BYTES_PER_ROW = 100
 _TOLERANCE = 1e-6  # of float32 sums, by which a probability may leave 0 to 1
 
 
@@ -49,6 +54,7 @@ class ScoredDataset:
         probabilities: float64 [n, k]; a row of an image that could not be scored is NaN.
         predicted: int64 [n]: index of the predicted class in `class_names`, `UNSCORED` for images without scores.
         ids: The `id` of each image, int64 [n] or strings; None when there is no such column.
+        files: What the user knows each image by, as `escape` wrote it; None when there is no such column.
     """
 
     class_names: tuple[str, ...]
@@ -57,6 +63,7 @@ class ScoredDataset:
     probabilities: NDArray[np.float64]
     predicted: NDArray[np.int64]
     ids: NDArray[np.int64] | tuple[str, ...] | None
+    files: StringColumn | None = None
 
     @property
     def is_scored(self) -> NDArray[np.bool_]:
@@ -65,6 +72,12 @@ class ScoredDataset:
 
     def __len__(self) -> int:
         return len(self.predicted)
+
+    def described(self, row: int) -> str:
+        """What to call the image of a row in a message: its file, or its id, or the number of the row."""
+        if self.files is not None and self.files[row]:
+            return unescape(self.files[row])
+        return f"row {row}" if self.ids is None else f"id {self.ids[row]}"
 
 
 def open_scored_dataset(path: Path) -> ScoredDataset:
@@ -91,6 +104,8 @@ def open_scored_dataset(path: Path) -> ScoredDataset:
             _check_distinct(file.schema_arrow.names, data_path)
             roles = find_roles(file.schema_arrow.names, schema_path)
             _check_scored(roles, path)
+            # As dictionaries, because a text that each of a million rows repeats takes its bytes once in the file.
+            file = parquet.ParquetFile(stream, metadata=file.metadata, read_dictionary=_text_columns(file, roles))
             return _read(file, roles, data_path)
         except (pa.ArrowException, UnicodeDecodeError) as error:
             raise InvalidDatasetError(
@@ -126,14 +141,37 @@ def _check_scored(roles: ColumnRoles, path: Path) -> None:
         raise NotScoredDatasetError(f"The dataset has no column `{missing}`: it was not scored.", where=path)
 
 
+def _text_columns(file: Any, roles: ColumnRoles) -> list[str]:
+    import pyarrow as pa
+
+    names = {ID_COLUMN, roles.label, roles.scored_label}
+    return [field.name for field in file.schema_arrow if field.name in names and pa.types.is_string(field.type)]
+
+
 def _read(file: Any, roles: ColumnRoles, path: Path) -> ScoredDataset:
     import pyarrow as pa
 
     num_rows = file.metadata.num_rows
+    check_memory(
+        num_rows * (_BYTES_PER_SCORE * len(roles.probabilities) + _BYTES_PER_ROW),
+        f"Evaluating {num_rows:,} images with scores of {len(roles.probabilities):,} classes takes",
+        where=path,
+        advice="Use a machine with more memory, or score fewer images at once.",
+        error=InvalidDatasetError,
+    )
     probabilities = np.empty((num_rows, len(roles.probabilities)))
-    has_ids = ID_COLUMN in file.schema_arrow.names
+    schema = file.schema_arrow
+    has_ids = ID_COLUMN in schema.names
+    has_files = FILE_COLUMN in schema.names and pa.types.is_string(schema.field(FILE_COLUMN).type)
     others: dict[str, list[Any]] = {
-        name: [] for name in (ID_COLUMN if has_ids else None, roles.label, roles.scored_label) if name is not None
+        name: []
+        for name in (
+            ID_COLUMN if has_ids else None,
+            FILE_COLUMN if has_files else None,
+            roles.label,
+            roles.scored_label,
+        )
+        if name is not None
     }
     start = 0
     for batch in file.iter_batches(_ROWS_AT_ONCE, columns=[*others, *roles.probabilities]):
@@ -149,10 +187,12 @@ def _read(file: Any, roles: ColumnRoles, path: Path) -> ScoredDataset:
     class_names = tuple(unescape(name[len(PROBABILITY_PREFIX) :]) for name in roles.probabilities)
     predicted = _predicted(columns[str(roles.scored_label)], class_names, path)
     predicted[np.isnan(probabilities).any(axis=1)] = UNSCORED
-    _check_probabilities(probabilities[predicted != UNSCORED], path)
     label_names, labels = _labels(columns.get(roles.label or ""), class_names)
     ids = _ids(columns[ID_COLUMN]) if has_ids else None
-    return ScoredDataset(class_names, label_names, labels, probabilities, predicted, ids)
+    files = _files(columns[FILE_COLUMN]) if has_files else None
+    dataset = ScoredDataset(class_names, label_names, labels, probabilities, predicted, ids, files)
+    _check_probabilities(dataset, path)
+    return dataset
 
 
 def _predicted(column: Any, class_names: tuple[str, ...], path: Path) -> NDArray[np.int64]:
@@ -188,9 +228,19 @@ def _codes(column: Any) -> tuple[list[str], NDArray[np.int64]]:
     import pyarrow as pa
     from pyarrow import compute
 
-    encoded = compute.dictionary_encode(column.cast(pa.string()).combine_chunks())
-    indices = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    return [unescape(name) for name in encoded.dictionary.to_pylist()], indices.astype(np.int64)
+    if not pa.types.is_dictionary(column.type):
+        column = compute.dictionary_encode(column.cast(pa.string()))
+    codes: dict[str, int] = {}
+    parts = [np.empty(0, np.int64)]
+    for chunk in column.chunks:
+        indices = chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+        texts = chunk.dictionary.cast(pa.string()).to_pylist()
+        code_of = np.full(len(texts) + 1, -1, dtype=np.int64)  # index -1, a null, is the last one
+        for index in np.unique(indices[indices >= 0]).tolist():
+            if texts[index] is not None:
+                code_of[index] = codes.setdefault(unescape(texts[index]), len(codes))
+        parts.append(code_of[indices])
+    return list(codes), np.concatenate(parts)
 
 
 def _looked_up(values: list[int], indices: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -203,16 +253,26 @@ def _ids(column: Any) -> NDArray[np.int64] | tuple[str, ...]:
     if pa.types.is_integer(column.type) and not column.null_count:
         numbers: NDArray[np.int64] = column.cast(pa.int64()).to_numpy()
         return numbers
-    return tuple(unescape(text or "") for text in column.cast(pa.string()).to_pylist())
+    names, indices = _codes(column)
+    texts = [*names, ""]  # index -1, a null, is the last one
+    return tuple(texts[index] for index in indices.tolist())
 
 
-def _check_probabilities(scored: NDArray[np.float64], path: Path) -> None:
-    if scored.size and not (scored.min() >= -_TOLERANCE and scored.max() <= 1 + _TOLERANCE):
-        worst = np.flatnonzero(((scored < -_TOLERANCE) | (scored > 1 + _TOLERANCE)).any(axis=1))
+def _files(column: Any) -> StringColumn:
+    return StringColumn.from_strings(text or "" for text in column.to_pylist())
+
+
+def _check_probabilities(dataset: ScoredDataset, path: Path) -> None:
+    scores = dataset.probabilities
+    is_outside_n = dataset.is_scored & ((scores < -_TOLERANCE) | (scores > 1 + _TOLERANCE)).any(axis=1)
+    if is_outside_n.any():
         raise InvalidDatasetError(
             "Scores are not probabilities from 0 to 1.",
             where=path,
-            examples=(f"{scored[row].min():.6g} to {scored[row].max():.6g}" for row in worst),
+            examples=(
+                f"{dataset.described(row)}: {scores[row].min():.6g} to {scores[row].max():.6g}"
+                for row in np.flatnonzero(is_outside_n).tolist()
+            ),
             advice="Score the images again with Score Image Model.",
             reason="not_probabilities",
         )

@@ -21,6 +21,7 @@ import numpy as np
 
 from pytorch_designer.directories.image_directory import UNLABELED, open_image_source
 from pytorch_designer.directories.image_writer import rows_of, write_image_directory
+from pytorch_designer.directories.summary import log_summary
 from pytorch_designer.errors import GreaterThanOrEqualToError, InvalidDatasetError, LessThanOrEqualToError
 from pytorch_designer.seeds import derive_seed
 from pytorch_designer.storage.output import open_output, stage_together
@@ -59,6 +60,7 @@ def split_image_directory(source: Path, outputs: tuple[Path, Path], *, fraction:
         open_output(second, apart_from={"the source": source, "the other output": first}) as second_output,
         open_image_source(source) as dataset,
     ):
+        log_summary(dataset, trains=True)
         parts = split_rows(dataset, fraction=fraction, seed=seed)
         with stage_together(first_output, second_output) as folders:
             for folder, rows in zip(folders, parts, strict=True):
@@ -125,7 +127,7 @@ def _size_of_first(dataset: ImageDirectory, fraction: float, least: int) -> int:
     num_images = len(dataset)
     if num_images < 2:
         raise InvalidDatasetError(
-            "The dataset has one image only: it cannot be split.", where=dataset.root, reason="one_image"
+            "The dataset has one image only: it cannot be split.", where=dataset.source, reason="one_image"
         )
     num_first = round(Fraction(repr(fraction)) * num_images)  # exact: 0.29 * 100 is not 28.999...
     if least <= num_first <= num_images - least:

@@ -12,9 +12,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.directories.meta import read_meta, write_meta
-from pytorch_designer.errors import InvalidTransformationDirectoryError, shorten
+from pytorch_designer.errors import InvalidTransformationDirectoryError, describe_value
+from pytorch_designer.storage.bounded_documents import read_json
 from pytorch_designer.storage.output import META_FILE
-from pytorch_designer.storage.paths import read_bounded
+from pytorch_designer.storage.paths import resolve_inside
 from pytorch_designer.transforms.registrations import parse_transforms
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def open_transformation_directory(path: Path) -> tuple[Transform, ...]:
     """
     meta = read_meta(path, TRANSFORMATION_DIRECTORY, InvalidTransformationDirectoryError)
     _check_kind(path, meta.get("transform_type"))
-    file = path / TRANSFORMS_FILE
+    file = resolve_inside(path, TRANSFORMS_FILE, InvalidTransformationDirectoryError)
     pairs = _read_pairs(file)
     try:
         return parse_transforms(pairs)
@@ -75,7 +76,7 @@ def _check_kind(path: Path, kind: object) -> None:
         what = "The transformation is a pickled Python object, which could run code: nothing in it was read."
         raise InvalidTransformationDirectoryError(what, where=path / META_FILE, advice=_ADVICE, reason="pickle")
     raise InvalidTransformationDirectoryError(
-        f"The transformation is for {shorten(str(kind), 60)!r}, not for images.",
+        f"The transformation is for {describe_value(kind)}, not for images.",
         where=path / META_FILE,
         advice=_ADVICE,
         reason="wrong_kind",
@@ -83,16 +84,15 @@ def _check_kind(path: Path, kind: object) -> None:
 
 
 def _read_pairs(file: Path) -> list[tuple[object, object]]:
-    data = read_bounded(file, _MAX_BYTES, InvalidTransformationDirectoryError)
     try:
-        pairs = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        pairs = read_json(file, _MAX_BYTES, InvalidTransformationDirectoryError)
+    except ValueError as error:
         raise _malformed(file, f"it is not JSON: {error}") from error
     if not isinstance(pairs, list):
         raise _malformed(file, "it is not a list")
     for number, pair in enumerate(pairs, start=1):
         if not isinstance(pair, list) or len(pair) != 2:
-            raise _malformed(file, f"transform {number} is not a pair [op, args]: {shorten(json.dumps(pair), 60)}")
+            raise _malformed(file, f"transform {number} is not a pair [op, args]: {describe_value(pair)}")
     return [(op, args) for op, args in pairs]
 
 

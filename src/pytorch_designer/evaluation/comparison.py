@@ -11,7 +11,7 @@ import numpy as np
 from pytorch_designer.directories.scored_dataset import UNLABELED
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Iterable
 
     from numpy.typing import NDArray
 
@@ -80,13 +80,18 @@ class NotPaired:
 
 
 def compare(first: ScoredDataset, second: ScoredDataset) -> PairedTest | NotPaired:
-    """Match the images of two datasets with labels by their ids, and count what each predicts correctly.
+    """Match the images of two datasets with labels, and count what each predicts correctly.
 
-    Images without scores or without a label in either dataset are left out.
+    They are matched by their files where both datasets name the same ones, and by their ids otherwise. Images without
+    scores or without a label in either dataset are left out.
     """
-    if first.ids is None or second.ids is None:
-        return NotPaired("There is no column `id` to match the images by.")
-    second_rows = _matching_rows(first.ids, second.ids)
+    second_rows = None
+    if first.files is not None and second.files is not None:
+        second_rows = _matching_rows(first.files, second.files)
+    if second_rows is None:
+        if first.ids is None or second.ids is None:
+            return NotPaired("There is no column `id` to match the images by.")
+        second_rows = _matching_rows(first.ids, second.ids)
     if second_rows is None:
         return NotPaired("The two datasets do not hold the same images: their ids differ, or repeat.")
     first_labels, second_labels = _common_labels(first, second)
@@ -108,16 +113,13 @@ def compare(first: ScoredDataset, second: ScoredDataset) -> PairedTest | NotPair
     )
 
 
-def _matching_rows(
-    first: NDArray[np.int64] | tuple[str, ...], second: NDArray[np.int64] | tuple[str, ...]
-) -> NDArray[np.int64] | None:
-    """For each row of the first, the row of the second with the same id; None unless they match one to one."""
-    ids: list[Hashable]
-    ids, others = list(first), list(second)
-    row_by_id = {image_id: row for row, image_id in enumerate(others)}
-    if len(ids) != len(others) or len(row_by_id) != len(others) or set(ids) != row_by_id.keys():
+def _matching_rows(first: Iterable[Hashable], second: Iterable[Hashable]) -> NDArray[np.int64] | None:
+    """For each row of the first, the row of the second with the same key; None unless they match one to one."""
+    keys, others = list(first), list(second)
+    row_by_key = {key: row for row, key in enumerate(others)}
+    if len(keys) != len(others) or len(row_by_key) != len(others) or set(keys) != row_by_key.keys():
         return None
-    return np.array([row_by_id[image_id] for image_id in ids], dtype=np.int64)
+    return np.array([row_by_key[key] for key in keys], dtype=np.int64)
 
 
 def _common_labels(first: ScoredDataset, second: ScoredDataset) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

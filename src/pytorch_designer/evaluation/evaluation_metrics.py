@@ -28,7 +28,7 @@ from pytorch_designer.evaluation.probability_metrics import (
     num_correct_in_top,
     roc_curve,
 )
-from pytorch_designer.reporting.classification import ClassScore, class_scores
+from pytorch_designer.reporting.classification import ClassScore, check_num_classes, class_scores
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -157,8 +157,9 @@ def evaluate(dataset: ScoredDataset, path: Path) -> Evaluation:
     probabilities = dataset.probabilities if is_evaluated_n.all() else dataset.probabilities[is_evaluated_n]
     predicted = dataset.predicted[is_evaluated_n]
     num_labels, num_known = len(dataset.label_names), len(dataset.class_names)
+    check_num_classes(num_labels, path)
     pairs = np.bincount(labels * num_labels + predicted, minlength=num_labels**2)
-    confusion = pairs.reshape(num_labels, num_labels).astype(np.int64)
+    confusion = pairs.reshape(num_labels, num_labels).astype(np.int64, copy=False)
     confidence = np.take_along_axis(probabilities, predicted[:, None], axis=1)[:, 0]
     return Evaluation(
         classes=dataset.label_names,

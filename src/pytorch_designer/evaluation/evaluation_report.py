@@ -9,7 +9,8 @@
     DIRECTORY/to_compare/...         tables and charts of the second dataset, if there is one
     DIRECTORY/index.html             page; it needs none of the other files
 
-Names that UTF-8 cannot hold are escaped as in the scored dataset (`directories.data_frame_schema`).
+Names that UTF-8 cannot hold are escaped as in the scored dataset (`directories.data_frame_schema`). In the CSV files,
+names that a spreadsheet would take for formulas begin with a `'`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import csv
 import io
 import math
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.directories.data_frame_schema import escape
@@ -25,7 +27,9 @@ from pytorch_designer.directories.meta import write_meta
 from pytorch_designer.evaluation.comparison import PairedTest
 from pytorch_designer.evaluation.evaluation_page import comparison_page, draw_charts, evaluation_page
 from pytorch_designer.reporting.classification import accuracy_interval
+from pytorch_designer.reporting.page import page_or_reason
 from pytorch_designer.reporting.strict_json import dumps
+from pytorch_designer.shown_text import spreadsheet_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -53,14 +57,15 @@ def write_evaluation(
         OSError: A file could not be written.
     """
     metrics = {"scored_dataset": _metrics(first)}
+    if second is not None and comparison is not None:
+        metrics |= {"scored_dataset_to_compare": _metrics(second), "comparison": _comparison(comparison)}
+    _write_text(folder / METRICS_FILE, dumps(metrics))
     charts = _write_tables_and_charts(folder, first)
     if second is None or comparison is None:
-        page = evaluation_page(first, charts)
+        page = page_or_reason(partial(evaluation_page, first, charts))
     else:
         second_charts = _write_tables_and_charts(folder / COMPARED_FOLDER, second)
-        metrics |= {"scored_dataset_to_compare": _metrics(second), "comparison": _comparison(comparison)}
-        page = comparison_page(first, charts, second, second_charts, comparison)
-    _write_text(folder / METRICS_FILE, dumps(metrics))
+        page = page_or_reason(partial(comparison_page, first, charts, second, second_charts, comparison))
     _write_text(folder / PAGE_FILE, page)
     write_meta(folder, EVALUATION_DIRECTORY, visualization=[{"type": "html", "path": PAGE_FILE}], metrics=METRICS_FILE)
 
@@ -129,14 +134,14 @@ def _comparison(comparison: PairedTest | NotPaired) -> dict[str, Any]:
 
 def _per_class(evaluation: Evaluation) -> str:
     rows = [
-        [escape(score.name), *_class_metrics(score, float(auc)).values()]
+        [_shown(score.name), *_class_metrics(score, float(auc)).values()]
         for score, auc in zip(evaluation.class_scores, evaluation.aucs, strict=True)
     ]
     return _csv(["class", *_class_metrics(evaluation.class_scores[0], math.nan)], rows)
 
 
 def _confusion_matrix(evaluation: Evaluation) -> str:
-    names = [escape(name) for name in evaluation.classes]
+    names = [_shown(name) for name in evaluation.classes]
     rows = ([name, *counts] for name, counts in zip(names, evaluation.confusion.tolist(), strict=True))
     return _csv(["true class", *names], rows)
 
@@ -144,6 +149,11 @@ def _confusion_matrix(evaluation: Evaluation) -> str:
 def _calibration(evaluation: Evaluation) -> str:
     rows = [list(asdict(part).values()) for part in evaluation.calibration.bins]
     return _csv(list(asdict(evaluation.calibration.bins[0])), rows)
+
+
+def _shown(name: str) -> str:
+    """A name for a cell of a CSV file; `metrics.json` has the names as they are."""
+    return spreadsheet_text(escape(name))
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

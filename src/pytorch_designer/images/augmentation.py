@@ -10,8 +10,15 @@ import torch
 
 from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.images.bad_files import BadImageError
+from pytorch_designer.images.decoding.memory_budget import (
+    BYTES_PER_PIXEL,
+    decoding_budget,
+    is_counted,
+    refusal_for_memory,
+)
 from pytorch_designer.images.preprocess import crop_and_resize
 from pytorch_designer.settings import settings
+from pytorch_designer.system.out_of_memory import is_out_of_memory
 from pytorch_designer.transforms.drawn_batch import draw_batch, one_by_one
 from pytorch_designer.transforms.rng import Rng
 from pytorch_designer.transforms.sizes import CenterCrop, Resize
@@ -164,25 +171,43 @@ def apply_transforms(image_u8: torch.Tensor, transforms: Sequence[Transform], rn
         UntransformableImageError: The image is too small for a transform, or a transform would make it too large.
     """
     for transform in transforms:
-        _check_size(image_u8, transform)
         if transform.is_random and rng is None:
             raise TypeError(f"{transform.op} without random numbers")
-        try:
-            drawn = None if rng is None else transform.draw(image_u8.shape[1], image_u8.shape[2], rng)
-            image_u8 = transform.apply(image_u8, drawn)
-        except (RuntimeError, ValueError) as error:
-            raise UntransformableImageError(f"{transform} does not take {_size_text(image_u8)}: {error}") from error
+        num_bytes = memory_of_transform(image_u8, transform)
+        if is_counted(num_bytes):
+            with decoding_budget().take(num_bytes):
+                image_u8 = _applied(image_u8, transform, rng)
+        else:
+            image_u8 = _applied(image_u8, transform, rng)
     return image_u8
 
 
-def _check_size(image_u8: torch.Tensor, transform: Transform) -> None:
+def memory_of_transform(image_u8: torch.Tensor, transform: Transform) -> int:
+    """Bytes that a transform of this image takes.
+
+    Raises:
+        UntransformableImageError: What it would make of the image is no image, or too large.
+    """
     height, width = transform.size_after(*image_u8.shape[1:])
     limit = settings().max_image_pixels
+    what = f"{transform} would make {_size_text(image_u8)} an image of {width}x{height}"
     if min(height, width) < 1 or height * width > limit:
-        raise UntransformableImageError(
-            f"{transform} would make {_size_text(image_u8)} an image of {width}x{height}, {limit:,} pixels are allowed "
-            "(PYTORCH_DESIGNER_MAX_IMAGE_PIXELS)"
-        )
+        raise UntransformableImageError(f"{what}, {limit:,} pixels are allowed (PYTORCH_DESIGNER_MAX_IMAGE_PIXELS)")
+    num_bytes = height * width * BYTES_PER_PIXEL
+    refusal = refusal_for_memory(num_bytes)
+    if refusal is not None:
+        raise UntransformableImageError(f"{what}: {refusal}")
+    return num_bytes
+
+
+def _applied(image_u8: torch.Tensor, transform: Transform, rng: Rng | None) -> torch.Tensor:
+    try:
+        drawn = None if rng is None else transform.draw(image_u8.shape[1], image_u8.shape[2], rng)
+        return transform.apply(image_u8, drawn)
+    except (RuntimeError, ValueError) as error:
+        if is_out_of_memory(error):
+            raise MemoryError(f"{transform} of {_size_text(image_u8)}") from error
+        raise UntransformableImageError(f"{transform} does not take {_size_text(image_u8)}: {error}") from error
 
 
 def _size_text(image_u8: torch.Tensor) -> str:

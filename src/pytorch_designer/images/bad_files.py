@@ -1,11 +1,13 @@
 """Bad image files: why each is bad, and when a dataset has too many.
 
-A bad file alone is not an error. Readers raise `BadImageError`; the loader leaves the file out of its batch, counts
-it in a `BadFiles` register, and ends the run once the register holds more than the tolerated share.
+A bad file alone is not an error. Readers raise `BadImageError`; whoever reads a whole dataset leaves the file out and
+adds it to a `BadFiles` register. Once the register holds more than the tolerated share, the run is lost. The other
+files are still looked at, for at most `SWEEP_SECONDS`, so that the error counts all bad files.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 from dataclasses import dataclass
@@ -17,9 +19,14 @@ from pytorch_designer.errors import InvalidDatasetError, shorten
 from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
+
+    from pytorch_designer.directories.image_directory import ImageDirectory
+
+_log = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 30.0
+"""Time limit for finding more bad files, once there are too many."""
 
 _ROUNDING = 1e-9
 
@@ -46,11 +53,34 @@ class UndecodableImageError(BadImageError):
 
 @dataclass(frozen=True)
 class BadFile:
-    """A bad file of a dataset: its row, its path, and the reason."""
+    """A bad file of a dataset.
+
+    Attributes:
+        index: Its row.
+        file: What the user knows it by (`ImageDirectory.described`).
+        reason: Why it is bad.
+    """
 
     index: int
-    path: Path
+    file: str
     reason: str
+
+
+class FirstRemark:
+    """Warning of the first unusual image of a dataset: where one is unusual, many are. Any thread may call it."""
+
+    def __init__(self, port: str) -> None:
+        """`port` is the name of the dataset in the message."""
+        self._port = port
+        self._is_made = False
+        self._lock = threading.Lock()
+
+    def __call__(self, name: str, text: str) -> None:
+        """Log what is unusual about the image of this name, unless something was logged before."""
+        with self._lock:
+            is_first, self._is_made = not self._is_made, True
+        if is_first:
+            _log.warning("%s (%s): %s. Further images like it are not named.", name, self._port, text)
 
 
 class BadFiles:
@@ -60,19 +90,28 @@ class BadFiles:
         is_bad: bool [num_images], True where the image of that row is known to be bad.
     """
 
-    def __init__(self, num_images: int, *, tolerance: float) -> None:
-        """Start with none; `tolerance` is the share (0 to 1) of the images that may be bad."""
+    def __init__(self, dataset: ImageDirectory, *, tolerance: float, port: str) -> None:
+        """Start with none.
+
+        Args:
+            dataset: Whose files are registered.
+            tolerance: Share (0 to 1) of the images that may be bad.
+            port: Name of the dataset in messages.
+        """
+        num_images = len(dataset)
+        self._dataset = dataset
+        self._port = port
         # 0.29 * 100 is 28.999...; and however large the tolerance, something must be left to learn from.
         self.limit = min(math.floor(tolerance * num_images + _ROUNDING), max(num_images - 1, 0))
-        self.tolerance = tolerance
+        self._tolerance = tolerance
         self.is_bad: NDArray[np.bool_] = np.zeros(num_images, dtype=np.bool_)
         self._found: dict[int, BadFile] = {}
         self._lock = threading.Lock()
 
-    def add(self, index: int, path: Path, reason: str) -> None:
+    def add(self, index: int, reason: str) -> None:
         """Register a bad file; a row that is registered already keeps its first reason."""
         with self._lock:
-            self._found.setdefault(index, BadFile(index, path, reason))
+            self._found.setdefault(index, BadFile(index, self._dataset.described(index), reason))
             self.is_bad[index] = True
 
     def __len__(self) -> int:
@@ -88,31 +127,21 @@ class BadFiles:
         with self._lock:
             return [self._found[index] for index in sorted(self._found)]
 
-    def error(self, *, port: str, root: Path, num_unchecked: int) -> InvalidDatasetError:
-        """The error that ends the run, for the dataset on `port` in the folder `root`.
-
-        Args:
-            port: Name of the dataset in the message.
-            root: The folder of the dataset.
-            num_unchecked: Images that have not been read, so that the count may be too low.
-        """
+    def error(self, *, num_unchecked: int) -> InvalidDatasetError:
+        """The error that ends the run; `num_unchecked` images have not been read, so the count may be too low."""
         found = self.listing()
         bad = f"{len(found):,} of the {count(len(self.is_bad), 'image')}"
         unchecked = f" ({num_unchecked:,} more were not checked)" if num_unchecked else ""
         advice = "Remove or replace these files."
-        if self.tolerance < 1:
+        if self._tolerance < 1:
             advice = (
                 "Remove or replace these files, or let a larger share of the images be left out with the environment "
-                f"variable PYTORCH_DESIGNER_BAD_IMAGE_TOLERANCE (now {self.tolerance:g})."
+                f"variable PYTORCH_DESIGNER_BAD_IMAGE_TOLERANCE (now {self._tolerance:g})."
             )
         return InvalidDatasetError(
-            f"{bad} of {port} cannot be used{unchecked}; {self.limit:,} are tolerated.",
-            where=root,
-            examples=[f"{_relative(bad.path, root)}: {bad.reason}" for bad in found],
+            f"{bad} of {self._port} cannot be used{unchecked}; {self.limit:,} are tolerated.",
+            where=self._dataset.source,
+            examples=[f"{bad_file.file}: {bad_file.reason}" for bad_file in found],
             advice=advice,
             reason="bad_images",
         )
-
-
-def _relative(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)

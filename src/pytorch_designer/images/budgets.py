@@ -6,10 +6,15 @@ import logging
 import shutil
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytorch_designer.images.cache import CacheBudget
 from pytorch_designer.settings import settings
+from pytorch_designer.system.out_of_memory import out_of_memory_error
 from pytorch_designer.system.resources import available_memory_bytes, file_system_type, usable_cores
+
+if TYPE_CHECKING:
+    from pytorch_designer.directories.preprocessing import Preprocessing
 
 _log = logging.getLogger(__name__)
 
@@ -19,6 +24,7 @@ MAX_READ_THREADS = 64
 # millisecond: so many reads must be in flight to keep a core busy, and a least number where images are small.
 _THREADS_PER_CORE = 16
 _MIN_READ_THREADS = 32
+_BATCH_BYTES_PER_PIXEL = 3 * 3 + 2 * 12  # three batches of uint8 are ahead; of one, float32 as is and normalized
 _CACHE_SHARE = 4
 _DISK_CACHE_SHARE = 2
 _MEMORY_FILE_SYSTEMS = frozenset({"tmpfs", "ramfs", "devtmpfs"})
@@ -43,6 +49,31 @@ def default_cache_bytes(*, num_processes: int = 1) -> int:
     """
     chosen = settings().cache_bytes
     return available_memory_bytes() // _CACHE_SHARE // num_processes if chosen is None else chosen
+
+
+def check_batch_memory(sizing: Preprocessing, num_images: int, *, where: str, advice: str) -> None:
+    """Refuse a batch that does not fit into the memory that is free, before anything is read.
+
+    What the network itself needs is not counted: it depends on the device.
+
+    Args:
+        sizing: The size of the images of a batch.
+        num_images: Images per batch.
+        where: The port or the parameter that determines the size.
+        advice: What to do.
+
+    Raises:
+        ModuleOutOfMemoryError: Batches of such images do not fit.
+    """
+    num_bytes = num_images * sizing.crop_height * sizing.crop_width * _BATCH_BYTES_PER_PIXEL
+    free = available_memory_bytes()
+    if num_bytes > free:
+        raise out_of_memory_error(
+            f"Batches of {num_images} images of {sizing.crop_width}x{sizing.crop_height} pixels take at least "
+            f"{num_bytes / 1e9:.1f} GB of memory; {free / 1e9:.1f} GB are free.",
+            where=where,
+            advice=advice,
+        )
 
 
 def default_cache_budget() -> CacheBudget:

@@ -1,6 +1,6 @@
 """Image decoding: the bytes of a file to RGB pixels, with the rules about pixel formats and the limits on size.
 
-- 8 bit JPEGs, grayscale or colour, go to torchvision's decoder, which needs no lock and no copy.
+- 8 bit JPEGs, grayscale or colour, go to the decoder of `decoding/jpeg_decoder.py`.
 - Everything else goes to Pillow. PNG too, on purpose: torchvision's PNG decoder ends the whole process with a
   segmentation fault on some damaged files (seen with 0.29.2 on one flipped byte), and is no faster.
 - Sizes are checked in the header, before memory for pixels is asked for.
@@ -8,138 +8,114 @@
 | in the file | RGB |
 |---|---|
 | grayscale, 1 bit, palette | its colours |
-| 16 bit a channel | the high byte: 256 levels survive |
+| 9 to 16 bits per sample | the eight highest bits: 256 levels survive |
 | CMYK, YCCK | (1 - C)(1 - K), (1 - M)(1 - K), (1 - Y)(1 - K) |
 | transparency of any kind | blended over white |
 | several frames | the first |
-| Exif orientation 1 to 8 | turned upright |
+| orientation 1 to 8, in Exif or XMP | turned upright |
 """
 
 from __future__ import annotations
 
-import io
-import re
-import struct
-import threading
-import warnings
-import zlib
-from contextlib import nullcontext
-from functools import lru_cache
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from PIL import (
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    ImageFile,
-    JpegImagePlugin,
-    PngImagePlugin,
-    PpmImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
 
-from pytorch_designer.images.bad_files import UndecodableImageError
-from pytorch_designer.images.header import exif_orientation, parse_jpeg_header, sniff_format
+from pytorch_designer.images.bad_files import UndecodableImageError, UnreadableImageError
+from pytorch_designer.images.decoding.deep_samples import PackedTiff, high_bytes_as_rgb, packed_tiff, remark_on_levels
+from pytorch_designer.images.decoding.jpeg_decoder import decode_jpeg, refuse_incomplete
+from pytorch_designer.images.decoding.memory_budget import (
+    BYTES_PER_PIXEL,
+    decoding_budget,
+    is_counted,
+    refusal_for_memory,
+)
+from pytorch_designer.images.decoding.orientation import UPRIGHT, orientation_in
+from pytorch_designer.images.decoding.pillow_reader import (
+    has_16_bit_colors,
+    named_errors,
+    opened,
+    refuse_implausible,
+    tiff_tags,
+)
+from pytorch_designer.images.header import parse_jpeg_header, parse_webp_size, sniff_format
 from pytorch_designer.images.reading import read_file, read_start
 from pytorch_designer.settings import settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from PIL import Image
 
-    from pytorch_designer.images.header import ImageFormat
+    from pytorch_designer.images.header import ImageFormat, JpegHeader
+
+    ToRgb = Callable[[Image.Image, bool], NDArray[np.uint8]]
+    Remark = Callable[[str], None]
 
 BACKGROUND = 255
 """Value of the red, green and blue channels behind transparent pixels: white."""
 
 _MAX_BYTES_PER_PIXEL = 8  # RGBA with 16 bit a channel, uncompressed
 _MAX_METADATA_BYTES = 2**26
-_LARGE_IMAGE_PIXELS = 2**25
-_LARGE_IMAGE_LOCK = threading.Lock()
 _HEADER_BYTES = 2**16
 _FLIPPED_AXES = {2: (1,), 3: (0, 1), 4: (0,), 5: (), 6: (1,), 7: (0, 1), 8: (0,)}  # 0: rows, 1: columns
-_RGB_MODE = 3  # torchvision.io.ImageReadMode.RGB
-
-# The classes are called directly, not through `Image.open`: nothing but these formats is ever tried, and the limit
-# on pixels is ours (Pillow's is a global variable and a warning).
-_PILLOW_READERS: dict[ImageFormat, type[ImageFile.ImageFile]] = {
-    "JPEG": JpegImagePlugin.JpegImageFile,
-    "PNG": PngImagePlugin.PngImageFile,
-    "GIF": GifImagePlugin.GifImageFile,
-    "BMP": BmpImagePlugin.BmpImageFile,
-    "TIFF": TiffImagePlugin.TiffImageFile,
-    "WEBP": WebPImagePlugin.WebPImageFile,
-    "PPM": PpmImagePlugin.PpmImageFile,
-}
-_PILLOW_MODULES = r"PIL\."
-_PILLOW_FILTER = ("ignore", None, Warning, re.compile(_PILLOW_MODULES), 0)  # as the warnings module stores it
-# What Pillow raises on damaged files, by experience; it documents no common class.
-_PILLOW_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    ArithmeticError,
-    LookupError,
-    TypeError,
-    EOFError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
+_ROWS_AT_ONCE = 64
+_HUFFMAN_MARKERS = frozenset([0xC0, 0xC1, 0xC2])
+_PROGRESSIVE = 0xC2
+_PIXELS_PER_JPEG_BYTE = 512  # a block of 64 pixels takes at least one bit
+_SEQUENTIAL_BYTES_PER_PIXEL = 4  # RGB; libjpeg keeps a few rows
+_TRANSPARENT_MODES = frozenset(["RGBA", "RGBa", "LA", "La", "PA"])
+_ONE_IMAGE_FORMATS = frozenset(["JPEG", "PNG", "BMP"])
 
 
-def decode_image(data: bytes | bytearray | memoryview, *, max_pixels: int | None = None) -> torch.Tensor:
+def decode_image(
+    data: bytes | bytearray | memoryview, *, max_pixels: int | None = None, remark: Remark | None = None
+) -> torch.Tensor:
     """Decode an image file to upright 8 bit RGB.
 
     Args:
         data: The whole file. A `bytearray` is not copied.
         max_pixels: Images with more pixels (width times height) are refused; None: the setting `max_image_pixels`.
+        remark: Called with what is odd about an image that is decoded nonetheless.
 
     Returns:
         uint8 [3, height, width]; in memory the channels are innermost where the decoder leaves them so.
 
     Raises:
         UndecodableImageError: `data` is not an image, is damaged, or makes an image that is too large.
+        MemoryError: There is too little memory for an image that is not large.
     """
-    image, orientation = _decode(data, max_pixels, _to_rgb)
+    image, orientation = _decode(data, max_pixels, partial(_to_rgb, remark=remark))
     return turn_upright(image, orientation)
 
 
 def decode_image_as_stored(data: bytes | bytearray | memoryview, *, max_pixels: int | None = None) -> torch.Tensor:
     """Decode an image file as the old designer did: its models repeat their scores on these pixels only.
 
-    The Exif orientation is ignored, transparency is dropped whatever colour is below it, and values of more than 8 bits
+    The orientation is ignored, transparency is dropped whatever colour is below it, and values of more than 8 bits
     are clipped at 255. Otherwise as `decode_image`.
     """
     return _decode(data, max_pixels, _to_rgb_as_stored)[0]
 
 
-def _decode(
-    data: bytes | bytearray | memoryview, max_pixels: int | None, to_rgb: Callable[[Image.Image], NDArray[np.uint8]]
-) -> tuple[torch.Tensor, int]:
-    """The pixels, uint8 [3, height, width], and the Exif orientation that they still have."""
-    content = data if isinstance(data, bytearray) else bytearray(data)
-    limit = settings().max_image_pixels if max_pixels is None else max_pixels
-    name = sniff_format(content)
-    if name != "JPEG":
-        return _decode_with_pillow(name, content, limit, to_rgb)
-    header = parse_jpeg_header(content)
-    _check_size(header.width, header.height, limit)
-    decode_jpeg = _jpeg_decoder()
-    if header.bits != 8 or header.num_components not in {1, 3} or decode_jpeg is None:
-        return _decode_with_pillow(name, content, limit, to_rgb)
-    try:
-        with _turn_to_decode(header.width, header.height):
-            image = decode_jpeg(torch.frombuffer(content, dtype=torch.uint8), _RGB_MODE)
-    except RuntimeError as error:
-        raise UndecodableImageError("damaged or truncated JPEG") from error
-    return image, header.orientation
+def read_image_file(path: Path, *, max_pixels: int | None = None) -> bytearray:
+    """All bytes of an image file, writable so that a tensor can share them.
+
+    Args:
+        path: The file.
+        max_pixels: What `decode_image` is given: a file that is too large for any image of so many pixels is refused,
+            and so is one that is too large for the pixels that its header tells.
+
+    Raises:
+        UnreadableImageError: It cannot be read, is not a regular file, or is too large.
+    """
+    limit = max_file_bytes(settings().max_image_pixels if max_pixels is None else max_pixels)
+    return read_file(path, max_bytes=limit, check_large=_check_file_size)
 
 
 def upright_size(path: Path) -> tuple[int, int]:
@@ -151,12 +127,12 @@ def upright_size(path: Path) -> tuple[int, int]:
     try:
         return _upright_size(read_start(path, num_bytes=_HEADER_BYTES))
     except UndecodableImageError:  # the size may be stored behind the first bytes
-        return _upright_size(read_file(path, max_bytes=max_file_bytes(settings().max_image_pixels)))
+        return _upright_size(read_image_file(path))
 
 
 def turn_upright(image: torch.Tensor, orientation: int) -> torch.Tensor:
-    """Undo an Exif orientation (1 to 8) of an image [3, height, width]."""
-    if orientation == 1:
+    """Undo an orientation (1 to 8) of an image [3, height, width]."""
+    if orientation == UPRIGHT:
         return image
     # In numpy, because torch would flip a single image with all cores, from each of the reading threads.
     pixels = image.permute(1, 2, 0).numpy()
@@ -171,74 +147,142 @@ def max_file_bytes(max_pixels: int) -> int:
     return max_pixels * _MAX_BYTES_PER_PIXEL + _MAX_METADATA_BYTES
 
 
-@lru_cache(maxsize=1)
-def _jpeg_decoder() -> Callable[[torch.Tensor, int], torch.Tensor] | None:
-    """The decoder operator that torchvision registers, or None in builds of torchvision without it.
+def _decode(data: bytes | bytearray | memoryview, max_pixels: int | None, to_rgb: ToRgb) -> tuple[torch.Tensor, int]:
+    """The pixels, uint8 [3, height, width], and the orientation that they still have."""
+    content = data if isinstance(data, bytearray) else bytearray(data)
+    limit = settings().max_image_pixels if max_pixels is None else max_pixels
+    name = sniff_format(content)
+    if name != "JPEG":
+        return _decode_with_pillow(name, content, limit, to_rgb)
+    header = parse_jpeg_header(content)
+    if header.unsupported_kind is not None:
+        raise UndecodableImageError(f"{header.unsupported_kind}, which is not read")
+    _check_size(header.width, header.height, limit)
+    if header.marker in _HUFFMAN_MARKERS and header.width * header.height > _PIXELS_PER_JPEG_BYTE * len(content):
+        raise UndecodableImageError(
+            f"truncated JPEG: {len(content):,} bytes are too few for {header.width}x{header.height} pixels"
+        )
+    image = _decode_jpeg(content, header) if header.num_components in {1, 3} else None
+    if image is not None:
+        return image, header.orientation
 
-    `torchvision.io.decode_jpeg`, its Python wrapper, is deprecated from 0.29 on and warns at each call.
-    """
-    import torchvision  # noqa: F401  # registers the operator
+    def decode_again(changed: bytearray) -> NDArray[np.uint8]:
+        return _pixels_with_pillow("JPEG", changed, limit, to_rgb)[0]
 
-    return torch.ops.image.decode_jpeg if hasattr(torch.ops.image, "decode_jpeg") else None
+    pixels = decode_again(content)
+    refuse_incomplete(content, pixels, decode_again)
+    return torch.from_numpy(pixels).permute(2, 0, 1), header.orientation
+
+
+def _decode_jpeg(content: bytearray, header: JpegHeader) -> torch.Tensor | None:
+    per_pixel = BYTES_PER_PIXEL if header.marker == _PROGRESSIVE else _SEQUENTIAL_BYTES_PER_PIXEL
+    with _room_for(header.width, header.height, per_pixel):
+        return decode_jpeg(content)
 
 
 def _decode_with_pillow(
-    name: ImageFormat, content: bytearray, max_pixels: int, to_rgb: Callable[[Image.Image], NDArray[np.uint8]]
+    name: ImageFormat, content: bytearray, max_pixels: int, to_rgb: ToRgb
 ) -> tuple[torch.Tensor, int]:
-    _silence_pillow()
-    try:
-        with _PILLOW_READERS[name](io.BytesIO(content)) as image:
-            _check_size(image.width, image.height, max_pixels)
-            with _turn_to_decode(image.width, image.height):
-                image.load()
-                pixels = to_rgb(image)
-            orientation = _pillow_orientation(name, content, image)
-    except UndecodableImageError:
-        raise
-    except _PILLOW_ERRORS as error:
-        raise UndecodableImageError(f"damaged {name} file: {error}") from error
+    pixels, orientation = _pixels_with_pillow(name, content, max_pixels, to_rgb)
     return torch.from_numpy(pixels).permute(2, 0, 1), orientation
 
 
-def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
-    """The pixels of a loaded image, uint8 [height, width, 3]."""
+def _pixels_with_pillow(
+    name: ImageFormat, content: bytearray, max_pixels: int, to_rgb: ToRgb
+) -> tuple[NDArray[np.uint8], int]:
+    if name == "WEBP":  # whose reader takes memory for the pixels before it tells the size
+        width, height = parse_webp_size(content)
+        _check_size(width, height, max_pixels)
+        with _room_for(width, height, BYTES_PER_PIXEL):
+            return _load_with_pillow(name, content, max_pixels, to_rgb)
+    packed = _packed_tiff(content) if name == "TIFF" and to_rgb is not _to_rgb_as_stored else None
+    if packed is None:
+        return _load_with_pillow(name, content, max_pixels, to_rgb)
+    _check_size(packed.width, packed.height, max_pixels)
+    with _room_for(packed.width, packed.height, BYTES_PER_PIXEL):
+        rows, _ = _load_with_pillow(name, packed.content, 6 * max_pixels, _as_bytes)  # of up to six per pixel
+        return packed.unpack(rows), packed.orientation
+
+
+def _load_with_pillow(
+    name: ImageFormat, content: bytearray, max_pixels: int, to_rgb: ToRgb
+) -> tuple[NDArray[np.uint8], int]:
+    with opened(name, content) as image:
+        _check_size(image.width, image.height, max_pixels)
+        refuse_implausible(name, content, image)
+        is_reduced = has_16_bit_colors(image)
+        with _room_for(image.width, image.height, BYTES_PER_PIXEL):
+            image.load()
+            pixels = to_rgb(image, is_reduced)
+        return pixels, _pillow_orientation(name, content, image)
+
+
+def _packed_tiff(content: bytearray) -> PackedTiff | None:
+    with named_errors("TIFF", content):
+        return packed_tiff(content, tiff_tags(content))
+
+
+def _to_rgb(image: Image.Image, is_reduced: bool, remark: Remark | None = None) -> NDArray[np.uint8]:
+    """The pixels of a loaded image, uint8 [height, width, 3].
+
+    Args:
+        image: The image.
+        is_reduced: Whether its samples had 16 bits before it was loaded.
+        remark: Called where few of the levels of 16 bits are used.
+    """
+    rgb = _colors_over_background(image)
+    if remark is not None and (is_reduced or image.mode.startswith("I")):
+        odd = remark_on_levels(rgb)
+        if odd is not None:
+            remark(odd)
+    return rgb
+
+
+def _colors_over_background(image: Image.Image) -> NDArray[np.uint8]:
     if image.mode.startswith("I"):
-        return _high_byte_as_rgb(image)
+        # Mode I is 32 bit; PNG and PGM files with 16 bit values come in it with their values unchanged.
+        if image.mode == "I" and image.format not in {"PNG", "PPM"}:
+            raise UndecodableImageError("its pixels are integers of 32 bits or with a sign, which have no fixed range")
+        return high_bytes_as_rgb(image)
     if image.mode == "F":
         raise UndecodableImageError("its pixels are floating point numbers, which have no fixed range")
-    if image.mode in {"RGBA", "RGBa", "LA", "La", "PA"} or image.has_transparency_data:
-        return _over_background(np.array(image.convert("RGBA")))
+    if image.mode in _TRANSPARENT_MODES or image.has_transparency_data:
+        return _over_background(image)
     return _to_rgb_as_stored(image)
 
 
-def _to_rgb_as_stored(image: Image.Image) -> NDArray[np.uint8]:
+def _as_bytes(image: Image.Image, _: bool) -> NDArray[np.uint8]:
+    return np.asarray(image)
+
+
+def _to_rgb_as_stored(image: Image.Image, _: bool = False) -> NDArray[np.uint8]:
     if image.mode == "L":  # numpy is faster
         gray = np.asarray(image)[:, :, None]
         return np.concatenate((gray, gray, gray), axis=2)
     return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
-def _high_byte_as_rgb(image: Image.Image) -> NDArray[np.uint8]:
-    # Mode I is 32 bit; PNG and PGM files with 16 bit values come in it with their values unchanged.
-    if image.mode == "I" and image.format not in {"PNG", "PPM"}:
-        raise UndecodableImageError("its pixels are 32 bit integers, which have no fixed range")
-    gray = (np.array(image).astype(np.uint32) >> 8).astype(np.uint8)
-    return np.repeat(gray[:, :, None], 3, axis=2)
-
-
-def _over_background(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Blend uint8 [height, width, 4] over the background, rounded to the nearest value."""
-    colour, alpha = rgba[..., :3].astype(np.uint16), rgba[..., 3:].astype(np.uint16)
-    return ((colour * alpha + BACKGROUND * (255 - alpha) + 127) // 255).astype(np.uint8)
+def _over_background(image: Image.Image) -> NDArray[np.uint8]:
+    """Blend an image over the background, rounded to the nearest value: uint8 [height, width, 3]."""
+    key = image.info.get("transparency")
+    if image.mode == "RGB" and isinstance(key, tuple) and max(key) > 255:  # of 16 bit samples, reduced like these
+        image.info["transparency"] = tuple(value >> 8 for value in key)
+    rgba = np.asarray(image if image.mode == "RGBA" else image.convert("RGBA"))
+    rgb = np.empty((*rgba.shape[:2], 3), dtype=np.uint8)
+    for start in range(0, len(rgba), _ROWS_AT_ONCE):
+        part = rgba[start : start + _ROWS_AT_ONCE].astype(np.uint16)
+        color, alpha = part[..., :3], part[..., 3:]
+        rgb[start : start + _ROWS_AT_ONCE] = (color * alpha + BACKGROUND * (255 - alpha) + 127) // 255
+    return rgb
 
 
 def _pillow_orientation(name: ImageFormat, content: bytearray, image: Image.Image) -> int:
     if name == "JPEG":
         return parse_jpeg_header(content).orientation
-    if name == "TIFF":  # Pillow has turned it already
-        return 1
-    exif = image.info.get("exif")
-    return exif_orientation(exif) if isinstance(exif, bytes) else 1
+    # Pillow has turned TIFF by now, and pillow-heif HEIC. Of AVIF, XMP does not count: its own properties do.
+    if name in {"TIFF", "HEIC"}:
+        return UPRIGHT
+    return orientation_in({"exif": image.info.get("exif")} if name == "AVIF" else image.info)
 
 
 def _upright_size(content: bytearray) -> tuple[int, int]:
@@ -246,12 +290,10 @@ def _upright_size(content: bytearray) -> tuple[int, int]:
     if name == "JPEG":
         header = parse_jpeg_header(content)
         return _turned(header.height, header.width, header.orientation)
-    _silence_pillow()
-    try:
-        with _PILLOW_READERS[name](io.BytesIO(content)) as image:
-            return _turned(image.height, image.width, _pillow_orientation(name, content, image))
-    except _PILLOW_ERRORS as error:
-        raise UndecodableImageError(f"damaged {name} file: {error}") from error
+    if name == "TIFF" and (packed := _packed_tiff(content)) is not None:
+        return _turned(packed.height, packed.width, packed.orientation)
+    with opened(name, content) as image:
+        return _turned(image.height, image.width, _pillow_orientation(name, content, image))
 
 
 def _turned(height: int, width: int, orientation: int) -> tuple[int, int]:
@@ -265,15 +307,35 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
         )
 
 
-def _turn_to_decode(width: int, height: int) -> AbstractContextManager[object]:
-    """Large images are decoded one at a time, so that the memory they take is not multiplied by the threads."""
-    return _LARGE_IMAGE_LOCK if width * height > _LARGE_IMAGE_PIXELS else nullcontext()
+@contextmanager
+def _room_for(width: int, height: int, bytes_per_pixel: int) -> Iterator[None]:
+    """Memory for decoding an image, from the budget that all threads share.
 
-
-def _silence_pillow() -> None:
-    """Keep warnings about odd but usable files out of the log.
-
-    The filter stays: `warnings.catch_warnings` swaps the filters of the whole process, which threads must not do.
+    Raises:
+        UndecodableImageError: The image is large, and there is too little.
     """
-    if _PILLOW_FILTER not in warnings.filters:
-        warnings.filterwarnings("ignore", module=_PILLOW_MODULES)
+    num_bytes = width * height * bytes_per_pixel
+    if not is_counted(num_bytes):
+        yield
+        return
+    refusal = refusal_for_memory(num_bytes)
+    if refusal is not None:
+        raise UndecodableImageError(f"too large for this machine: {width}x{height} pixels; {refusal}")
+    try:
+        with decoding_budget().take(num_bytes):
+            yield
+    except MemoryError as error:  # or Pillow has no room for rows so long, however much there is
+        raise UndecodableImageError(f"too large to be decoded: {width}x{height} pixels") from error
+
+
+def _check_file_size(start: bytearray, num_bytes: int) -> None:
+    """Refuse a large file of which the header, in `start`, tells that few of its bytes can be pixels."""
+    with suppress(UndecodableImageError):  # then all of it is needed to say what is wrong
+        name = sniff_format(start)
+        if name not in _ONE_IMAGE_FORMATS:
+            return
+        height, width = _upright_size(start)
+        if num_bytes > max_file_bytes(height * width):
+            raise UnreadableImageError(
+                f"the file is too large ({num_bytes:,} bytes) for the {width}x{height} pixels that its header tells"
+            )

@@ -15,6 +15,7 @@ import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,12 +25,11 @@ from pytorch_designer.directories.recorded_transforms import transforms_left
 from pytorch_designer.directories.sources.image_rows import UNLABELED
 from pytorch_designer.errors import InvalidDatasetError
 from pytorch_designer.images.augmentation import apply_transforms
-from pytorch_designer.images.bad_files import BadFile, BadFiles
+from pytorch_designer.images.bad_files import SWEEP_SECONDS, BadFile, BadFiles, FirstRemark
 from pytorch_designer.images.cache import NO_CACHE, PixelCache
-from pytorch_designer.images.decode import decode_image, max_file_bytes
+from pytorch_designer.images.decode import decode_image, read_image_file
 from pytorch_designer.images.prefetch import PendingImages, Prefetcher, Source
 from pytorch_designer.images.preprocess import crop_and_resize
-from pytorch_designer.images.reading import read_file
 from pytorch_designer.settings import settings
 
 if TYPE_CHECKING:
@@ -46,9 +46,6 @@ if TYPE_CHECKING:
     from pytorch_designer.transforms.transform import Transform
 
 _log = logging.getLogger(__name__)
-
-SWEEP_SECONDS = 30.0
-"""Time limit for finding more bad files, once there are too many."""
 
 _MIN_BATCHES_AHEAD = 2
 _MAX_BATCHES_AHEAD = 4
@@ -135,14 +132,13 @@ class ImageLoader:
         labels = dataset.labels if labels is None else labels
         unlabeled = np.full(len(dataset), UNLABELED, dtype=np.int64)
         self._labels = unlabeled if labels is None else labels.astype(np.int64)
-        self._port = port
         self._augmentation = None if draws_later else augmentation
         self._transforms = _transforms_for(dataset, preprocessing, port) if augmentation is None else augmentation.fixed
         self._sizing = augmentation.source_sizing if draws_later and augmentation is not None else preprocessing
         self._shape = (self._sizing.crop_height, self._sizing.crop_width, 3)
         kept_size = self._shape[:2] if self._augmentation is None else self._augmentation.source_size
         self.cache = PixelCache(len(dataset), kept_size, budget=cache)
-        self._bad = BadFiles(len(dataset), tolerance=tolerance)
+        self._bad = BadFiles(dataset, tolerance=tolerance, port=port)
         self._is_checked = np.zeros(len(dataset), dtype=np.bool_)
         self._num_threads = num_threads
         self._decodes_ahead = decodes_ahead
@@ -155,7 +151,7 @@ class ImageLoader:
             on_start=_compute_alone if decodes_ahead or self._augmentation is not None else None,
         )
         self._max_pixels = settings().max_image_pixels
-        self._max_file_bytes = max_file_bytes(self._max_pixels)
+        self._first_remark = FirstRemark(port)
 
     def __len__(self) -> int:
         return len(self._dataset)
@@ -256,12 +252,12 @@ class ImageLoader:
     def _read(self, row: int) -> Source:
         """Runs in a reading thread."""
         pixels = self.cache.on_disk(row)
-        return read_file(self._dataset.path(row), max_bytes=self._max_file_bytes) if pixels is None else pixels
+        return read_image_file(self._dataset.path(row), max_pixels=self._max_pixels) if pixels is None else pixels
 
     def _computed(self, row: int, epoch: int, source: Source) -> NDArray[np.uint8]:
         """An image as it is in a batch, from its file's content or its cached pixels."""
         if isinstance(source, bytearray):
-            pixels = self._decoded(source)
+            pixels = self._decoded(row, source)
             self.cache.store(row, pixels)
         else:
             pixels = source
@@ -270,14 +266,18 @@ class ImageLoader:
             pixels = self._augmentation.draw(image, epoch=epoch, row=row).numpy().transpose(1, 2, 0)
         return pixels
 
-    def _decoded(self, content: bytearray) -> NDArray[np.uint8]:
+    def _decoded(self, row: int, content: bytearray) -> NDArray[np.uint8]:
         """The pixels of a file, uint8 [height, width, 3]: of the final size, or before random transforms."""
-        image = apply_transforms(decode_image(content, max_pixels=self._max_pixels), self._transforms)
+        image = decode_image(content, max_pixels=self._max_pixels, remark=partial(self._remark, row))
+        image = apply_transforms(image, self._transforms)
         if self._augmentation is None:
             image = crop_and_resize(image, self._sizing)
         # Copies are numpy's: torch would copy a single image with all cores, from each of the threads.
         pixels: NDArray[np.uint8] = image.numpy().transpose(1, 2, 0)
         return pixels
+
+    def _remark(self, row: int, text: str) -> None:
+        self._first_remark(self._dataset.described(row), text)
 
     def _wait(self, pending: _PendingBatch) -> None:
         self._prefetcher.wait(pending.images)
@@ -313,8 +313,7 @@ class ImageLoader:
                 self._prefetcher.wait(pending.images, deadline)
                 pending.images.is_cancelled = True
         if self._bad.is_beyond_tolerance:
-            num_unchecked = len(self._unchecked_rows())
-            raise self._bad.error(port=self._port, root=self._dataset.root, num_unchecked=num_unchecked)
+            raise self._bad.error(num_unchecked=len(self._unchecked_rows()))
 
     def _unchecked_rows(self) -> NDArray[np.int64]:
         return np.flatnonzero(~(self._is_checked | self._bad.is_bad))

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from pytorch_designer.errors import InvalidDatasetError
 from pytorch_designer.images.bad_files import BadFiles, BadImageError
 from pytorch_designer.settings import settings
+from pytorch_designer.system.out_of_memory import is_out_of_memory, out_of_memory_error
 from pytorch_designer.system.resources import usable_cores
 
 if TYPE_CHECKING:
@@ -188,13 +189,18 @@ class Prefetcher:
         return not any(thread.is_alive() for thread in self._threads)
 
     def _start_threads(self) -> None:
-        for slot in range(len(self._reading)):
-            self._threads.append(threading.Thread(target=self._read, args=(slot,), name="image-reader", daemon=True))
-        for _ in range(self._num_computing):
-            self._threads.append(threading.Thread(target=self._compute, name="image-decoder", daemon=True))
         self._may_compute.set()
-        for thread in self._threads:
+        threads = [
+            threading.Thread(target=self._read, args=(slot,), name="image-reader", daemon=True)
+            for slot in range(len(self._reading))
+        ]
+        threads += [
+            threading.Thread(target=self._compute, name="image-decoder", daemon=True)
+            for _ in range(self._num_computing)
+        ]
+        for thread in threads:  # there may be no memory for another one, and only those that run are joined
             thread.start()
+            self._threads.append(thread)
 
     def _longest_read(self) -> tuple[float, int]:
         """Seconds since the oldest read in flight began, and its row; (0, -1) without any."""
@@ -204,7 +210,8 @@ class Prefetcher:
     def _stuck_error(self, row: int) -> InvalidDatasetError:
         return InvalidDatasetError(
             f"Reading an image of {self._port} took longer than {self._timeout_seconds:g} seconds.",
-            where=self._dataset.path(row),
+            where=self._dataset.source,
+            examples=[self._dataset.described(row)],
             advice="Check that the storage it lies on is reachable, then run again; where it is only slow, raise the "
             "environment variable PYTORCH_DESIGNER_READ_TIMEOUT_SECONDS.",
             reason="read_timeout",
@@ -262,7 +269,11 @@ class Prefetcher:
 
     def _note_fault(self, error: BaseException, pending: PendingImages, row: int) -> None:
         if isinstance(error, BadImageError):
-            self._bad_files.add(row, self._dataset.path(row), error.reason)
+            self._bad_files.add(row, error.reason)
+        elif is_out_of_memory(error):
+            what = f"There is too little free memory to read an image of {self._port}."
+            pending.error = out_of_memory_error(what, where=f"{self._dataset.source}, {self._dataset.described(row)}")
+            pending.error.__cause__ = error
         else:
             pending.error = error
 

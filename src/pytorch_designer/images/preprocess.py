@@ -7,6 +7,7 @@ v2.Resize(resize_size, interpolation, antialias=True), v2.CenterCrop((crop_heigh
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from torchvision.transforms import InterpolationMode
 from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.images.bad_files import BadImageError, UndecodableImageError
 from pytorch_designer.images.decode import upright_size
+from pytorch_designer.images.decoding.memory_budget import BYTES_PER_PIXEL, decoding_budget, is_counted
 from pytorch_designer.images.resize import center_crop, resize_and_crop
 
 if TYPE_CHECKING:
@@ -52,8 +54,9 @@ def crop_and_resize(image_u8: torch.Tensor, preprocessing: Preprocessing) -> tor
     crop = (preprocessing.crop_height, preprocessing.crop_width)
     if preprocessing.resize_size is None:
         return center_crop(image_u8, crop)
-    _check_aspect_ratio(image_u8, preprocessing.resize_size)
-    return resize_and_crop(image_u8, preprocessing.resize_size, crop, _INTERPOLATIONS[preprocessing.interpolation])
+    num_bytes = _check_aspect_ratio(image_u8, preprocessing.resize_size) * BYTES_PER_PIXEL
+    with decoding_budget().take(num_bytes) if is_counted(num_bytes) else nullcontext():
+        return resize_and_crop(image_u8, preprocessing.resize_size, crop, _INTERPOLATIONS[preprocessing.interpolation])
 
 
 def normalize(batch_u8: torch.Tensor, preprocessing: Preprocessing) -> torch.Tensor:
@@ -91,11 +94,14 @@ def preprocessing_for_dataset(
     return Preprocessing(resize_size=resize_size, crop_height=crop_height, crop_width=crop_width, mean=mean, std=std)
 
 
-def _check_aspect_ratio(image: torch.Tensor, resize_size: int) -> None:
+def _check_aspect_ratio(image: torch.Tensor, resize_size: int) -> int:
+    """Pixels of the whole image once it is resized, which are not too many."""
     _, height, width = image.shape
     shorter, longer = min(height, width), max(height, width)
-    if resize_size * resize_size * longer // shorter > max(_MAX_RESIZED_PIXELS, 4 * resize_size**2):
+    num_pixels: int = resize_size * resize_size * longer // shorter
+    if num_pixels > max(_MAX_RESIZED_PIXELS, 4 * resize_size**2):
         raise UndecodableImageError(f"too long and thin: {image.shape[2]}x{image.shape[1]} pixels")
+    return num_pixels
 
 
 @lru_cache(maxsize=16)  # so that nothing is copied to a GPU in each step

@@ -18,6 +18,8 @@ import torchvision
 
 from pytorch_designer import __version__
 from pytorch_designer.errors import UnsupportedEnvironmentError
+from pytorch_designer.images.decoding.jpeg_decoder import jpeg_decoder
+from pytorch_designer.system.openmp import describe_waiting
 from pytorch_designer.system.resources import usable_cores
 from pytorch_designer.wording import count
 
@@ -76,10 +78,11 @@ class Compute:
         """Apply this to the process-wide settings of torch and of the allocator below it."""
         torch.set_num_threads(self.num_threads)
         torch.get_num_threads()  # from now on this thread keeps its number, whatever other threads set theirs to
-        if self.device.type == "cpu":
-            keep_freed_memory()
+        keep_freed_memory()
         if self.device.type != "cuda":
             return
+        if self.device.index:  # streams, graphs and events are made for the current device, which is the first
+            torch.cuda.set_device(self.device)
         torch.backends.cudnn.benchmark = False  # picks kernels by timing: not repeatable
         torch.set_float32_matmul_precision("high")  # TF32, as convolutions have it by default
         if self.is_deterministic and os.environ.get("CUBLAS_WORKSPACE_CONFIG") not in _REPEATABLE_WORKSPACES:
@@ -114,17 +117,23 @@ def choose_compute(settings: Settings, *, height: int, width: int) -> Compute:
 
 
 def environment_info(compute: Compute) -> dict[str, str]:
-    """Versions and hardware, by label. Environment variables are never included: they hold secrets."""
+    """Versions and hardware, by label. Of the environment only how OpenMP waits: other variables hold secrets."""
     versions = f"pytorch-designer {__version__}, torch {torch.__version__}, torchvision {torchvision.__version__}"
-    return {"Versions": f"{versions}, Python {platform.python_version()}", "Device": compute.describe()}
+    info = {
+        "Versions": f"{versions}, Python {platform.python_version()}",
+        "Device": compute.describe(),
+        "JPEG decoder": jpeg_decoder().name,
+    }
+    waiting = describe_waiting() if compute.device.type == "cpu" else ""
+    return info | ({"OpenMP": waiting} if waiting else {})
 
 
 def keep_freed_memory() -> bool:
     """Let this process keep the memory it frees instead of returning it to the kernel.
 
-    Every training step allocates and frees the same large tensors. By default glibc returns each of them to the kernel,
-    and the next step pays for fresh, zeroed pages: a fifth of the time of ResNet-18 at 32 pixels (docs/benchmarks.md,
-    "Training beside other libraries").
+    Every training step on a CPU, and every image that is decoded, allocates and frees the same large blocks. By default
+    glibc returns each of them to the kernel, and the next step pays for fresh, zeroed pages: a fifth of the time of
+    ResNet-18 at 32 pixels (docs/benchmarks.md, "Training beside other libraries").
 
     The process then stays at its peak of memory. Blocks of more than 1 GiB (before glibc 2.35, 32 MiB) are still
     returned. An environment that configures the allocator (`MALLOC_TRIM_THRESHOLD_`, `MALLOC_MMAP_THRESHOLD_`,
@@ -144,17 +153,34 @@ def keep_freed_memory() -> bool:
     return is_set and bool(set_option(_M_TRIM_THRESHOLD, _NEVER_TRIM))
 
 
-def _device(name: Literal["auto", "cpu", "cuda", "mps"]) -> torch.device:
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name == "auto":
-        return torch.device("cuda", 0) if available["cuda"] else torch.device("cpu")
-    if not available[name]:
+def _device(name: str) -> torch.device:
+    """The device of the setting `device`."""
+    there = _devices()
+    if name in ("auto", "gpu"):
+        gpus = [device for device in there if device.type == "cuda" or (device.type == "mps" and name == "gpu")]
+        if gpus or name == "auto":
+            return gpus[0] if gpus else torch.device("cpu")
+    wanted = name if name != "cuda" else "cuda:0"
+    found = [device for device in there if str(device) == wanted]
+    if not found:
         raise UnsupportedEnvironmentError(
-            f"The device {name} was asked for, but this machine has none that torch {torch.__version__} can use.",
+            f"The device {name} was asked for, but this machine has none that torch {torch.__version__} can use. "
+            f"It has {', '.join(map(_with_name, there))}.",
             where="PYTORCH_DESIGNER_DEVICE",
-            advice="Leave the variable unset for the automatic choice.",
+            advice="Name one of these, or leave the variable unset for the automatic choice.",
         )
-    return torch.device(name, 0) if name == "cuda" else torch.device(name)
+    return found[0]
+
+
+def _devices() -> list[torch.device]:
+    """The devices that torch can use here, GPUs first."""
+    num_cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    others = ["mps", "cpu"] if torch.backends.mps.is_available() else ["cpu"]
+    return [torch.device("cuda", index) for index in range(num_cuda)] + [torch.device(name) for name in others]
+
+
+def _with_name(device: torch.device) -> str:
+    return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
 
 
 def _precision(device: torch.device, num_pixels: int) -> Precision:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from pytorch_designer.errors import ModuleOutOfMemoryError, UnsupportedEnvironmentError
+from pytorch_designer.system.out_of_memory import is_out_of_memory
 from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
@@ -35,15 +36,14 @@ def torch_errors(num_images: int, *, where: str | None = "batch_size", advice: s
             where=where,
             advice=advice,
         ) from error
-    except RuntimeError as error:
-        # torch has no classes for these two; a word of the message is all there is.
-        if "DefaultCPUAllocator" in str(error):
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
             raise ModuleOutOfMemoryError(
                 f"The machine has too little memory for a batch of {count(num_images, 'image')} with this model.",
                 where=where,
                 advice=advice,
             ) from error
-        if "use_deterministic_algorithms" in str(error):
+        if "use_deterministic_algorithms" in str(error):  # torch has no class for it
             raise UnsupportedEnvironmentError(
                 f"Torch {torch.__version__} cannot compute this model here so that it repeats bit for bit.",
                 where="PYTORCH_DESIGNER_DETERMINISTIC",

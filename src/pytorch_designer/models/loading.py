@@ -29,7 +29,13 @@ from pytorch_designer.models.legacy import (
     legacy_architecture,
     unstacked,
 )
-from pytorch_designer.models.weights import check_tensors, network_with_tensors, read_safetensors, read_state_dict
+from pytorch_designer.models.weights import (
+    check_tensors,
+    check_weight_file,
+    network_with_tensors,
+    read_safetensors,
+    read_state_dict,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -189,10 +195,10 @@ def _load_current(directory: ModelDirectory, extras: StoredNetwork) -> LoadedMod
         )
     build = _builder(architecture, num_classes, has_stack=has_stack)
     weights_file = directory.weights_file
-    if weights_file is None:
-        network = build_on_meta(build).eval()
-    else:
-        network = _network_from(weights_file, read_safetensors(weights_file), build)
+    network = on_meta = build_on_meta(build).eval()
+    if weights_file is not None:
+        check_weight_file(weights_file, on_meta)
+        network = _network_from(weights_file, read_safetensors(weights_file), on_meta, build)
     return LoadedModel(
         network=network,
         architecture=architecture,
@@ -211,13 +217,17 @@ def _load_legacy(directory: ModelDirectory, extras: LegacyNetwork) -> LoadedMode
         raise _missing_preprocessing(directory)
     if directory.weights_file is None:
         raise TypeError("the old layout always has a weight file")
+    num_classes = extras.init_params.num_classes if directory.classes is None else len(directory.classes)
+    builders = [
+        _builder(architecture, num_classes or NUM_IMAGENET_CLASSES, has_stack=has_stack) for has_stack in (False, True)
+    ]
+    on_meta = [build_on_meta(build) for build in builders]
+    check_weight_file(directory.weights_file, *on_meta)
     tensors = current_names(read_state_dict(directory.weights_file))
     has_stack = is_stacked(tensors)
-    num_classes = extras.init_params.num_classes if directory.classes is None else len(directory.classes)
-    build = _builder(architecture, num_classes or NUM_IMAGENET_CLASSES, has_stack=has_stack)
     is_pretrained_only = directory.classes is None and extras.init_params.pretrained
     preprocessing = LEGACY_PRETRAINED_PREPROCESSING if is_pretrained_only else None
-    network = _network_from(directory.weights_file, tensors, build)
+    network = _network_from(directory.weights_file, tensors, on_meta[has_stack], builders[has_stack])
     has_weights = directory.classes is not None or extras.init_params.pretrained
     return LoadedModel(
         network=network if has_weights else network.to("meta"),
@@ -242,8 +252,9 @@ def _builder(architecture: Architecture, num_classes: int | None, *, has_stack: 
     return partial(build_network, architecture, num_classes)
 
 
-def _network_from(weights_file: Path, tensors: dict[str, Tensor], build: Callable[[], nn.Module]) -> nn.Module:
-    on_meta = build_on_meta(build)
+def _network_from(
+    weights_file: Path, tensors: dict[str, Tensor], on_meta: nn.Module, build: Callable[[], nn.Module]
+) -> nn.Module:
     check_tensors(tensors, on_meta, weights_file)
     return network_with_tensors(on_meta, build, tensors)
 

@@ -8,6 +8,7 @@ python_env.yaml     the same for virtualenv
 
 from __future__ import annotations
 
+import logging
 import platform
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+_log = logging.getLogger(__name__)
+
 LOADER_MODULE = "pytorch_designer.serving.mlflow_model"
 SCORED_LABELS = "Scored Labels"
 SCORED_PROBABILITIES_PREFIX = "Scored Probabilities_"
@@ -26,7 +29,7 @@ _REQUIREMENTS_FILE = "requirements.txt"
 
 
 def write_mlflow_files(folder: Path, classes: Sequence[str], *, uses_timm: bool = False) -> None:
-    """Write the MLflow files of the ModelDirectory in `folder`.
+    """Write the MLflow files of the ModelDirectory in `folder`; where MLflow cannot be imported, the log says so.
 
     Args:
         folder: The folder with the other files of the model.
@@ -36,8 +39,15 @@ def write_mlflow_files(folder: Path, classes: Sequence[str], *, uses_timm: bool 
     Raises:
         OSError: A file cannot be written.
     """
-    from mlflow.models import Model
-
+    try:
+        from mlflow.models import Model
+    except Exception as error:  # noqa: BLE001 - whatever it is, the trained model is worth more
+        _log.warning(
+            "The trained model lacks the files of an MLflow model, as MLflow cannot be imported: %s: %s",
+            type(error).__name__,
+            error,
+        )
+        return
     # The part after + names a build (CPU, CUDA version), which the package index does not have.
     names = (*_REQUIREMENTS, "timm") if uses_timm else _REQUIREMENTS
     requirements = [f"{name}=={version(name).partition('+')[0]}" for name in names]

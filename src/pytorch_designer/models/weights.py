@@ -6,8 +6,11 @@ restricted unpickler, which refuses everything except tensors and plain containe
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
+import pickletools
+import re
 import struct
 import warnings
 import zipfile
@@ -17,8 +20,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pytorch_designer.errors import DesignerError, InvalidModelDirectoryError
-from pytorch_designer.storage.retrying import open_retrying, retrying
+from pytorch_designer.errors import DesignerError, InvalidModelDirectoryError, shorten
+from pytorch_designer.storage.paths import reading_errors
+from pytorch_designer.storage.retrying import open_retrying
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,6 +31,23 @@ if TYPE_CHECKING:
 _NUMPY_TYPES = frozenset({torch.float32, torch.float64, torch.int64})
 _END_OF_ZIP = b"PK\x05\x06"
 _END_OF_ZIP_BYTES = 22
+_MAX_PICKLE_BYTES = 4 << 20  # the names and shapes of some thousand tensors take a tenth
+_NAMING_OPCODES = frozenset({"GLOBAL", "STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4"})
+_TENSOR_NAMES = frozenset(
+    {
+        "collections OrderedDict",
+        "torch Size",
+        "torch._utils _rebuild_tensor",
+        "torch._utils _rebuild_tensor_v2",
+        "torch._utils _rebuild_parameter",
+        "torch.nn.parameter Parameter",
+        "torch.storage UntypedStorage",
+    }
+)
+_STORAGE_NAME = re.compile(r"torch \w{1,20}Storage")
+# What weight files hold beside the numbers, rounded up: names, shapes, alignment.
+_HEADER_BYTES = 1 << 20
+_HEADER_BYTES_PER_TENSOR = 1 << 10
 # Exceptions that the restricted unpickler raises for bytes that are not a state dict; none of them is documented.
 _UNPICKLING_FAULTS = (
     pickle.UnpicklingError,
@@ -46,6 +67,36 @@ _UNPICKLING_FAULTS = (
 )
 
 
+def check_weight_file(path: Path, *networks: nn.Module) -> None:
+    """Check, before any of it is in memory, that a weight file is not larger than its network.
+
+    Args:
+        path: The file.
+        networks: What it may hold together, for instance on the meta device.
+
+    Raises:
+        InvalidModelDirectoryError: It is larger than all values of the networks in double precision, or, as
+            safetensors, begins with a header that is.
+    """
+    tensors = [tensor for network in networks for tensor in network.state_dict().values()]
+    header_bytes = _HEADER_BYTES + _HEADER_BYTES_PER_TENSOR * len(tensors)
+    most_bytes = header_bytes + sum(8 * tensor.numel() for tensor in tensors)
+    with reading_errors(path, InvalidModelDirectoryError), open_retrying(path) as stream:
+        num_bytes = stream.seek(0, os.SEEK_END)
+        stream.seek(0)
+        claimed_bytes = int.from_bytes(stream.read(8), "little")  # of a state dict this is beyond any size
+    if num_bytes > most_bytes or header_bytes < claimed_bytes <= num_bytes:
+        raise InvalidModelDirectoryError(
+            f"The weight file has {num_bytes:,} bytes, and the network that the model specifies takes at most "
+            f"{most_bytes:,}: nothing was loaded."
+            if num_bytes > most_bytes
+            else f"The header of the weight file has {claimed_bytes:,} bytes, and that of this network at most "
+            f"{header_bytes:,}: nothing was loaded.",
+            where=path,
+            reason="other_weights",
+        )
+
+
 def read_safetensors(path: Path, error: type[DesignerError] = InvalidModelDirectoryError) -> dict[str, Tensor]:
     """All tensors of a safetensors file, copied into memory.
 
@@ -57,7 +108,8 @@ def read_safetensors(path: Path, error: type[DesignerError] = InvalidModelDirect
 
     try:
         # From bytes, not from a memory map: the file may be on a mount that disappears.
-        tensors: dict[str, Tensor] = safetensors.torch.load(retrying(path.read_bytes))
+        with open_retrying(path) as stream:
+            tensors: dict[str, Tensor] = safetensors.torch.load(stream.read())
     except (safetensors.SafetensorError, ValueError, TypeError, KeyError, RuntimeError, OSError) as fault:
         raise error(
             "The weight file is not a valid safetensors file.", where=path, examples=[fault], reason="bad_weights"
@@ -87,6 +139,7 @@ def read_state_dict(path: Path, error: type[DesignerError] = InvalidModelDirecto
         with open_retrying(path) as stream, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's warnings about a file are either errors below or irrelevant
             is_zip = _check_zip(stream)
+            _check_names(stream, is_zip=is_zip)
             content = torch.load(stream, map_location="cpu", weights_only=True)
             if not is_zip and stream.read(1):
                 raise pickle.UnpicklingError("the file has bytes after its end")
@@ -184,15 +237,37 @@ def _is_plain_tensor(item: tuple[Any, Any]) -> bool:
     )
 
 
+def _check_names(stream: BinaryIO, *, is_zip: bool) -> None:
+    """Refuse pickles that name anything but tensors: torch's unpickler also makes byte arrays of any length."""
+    stream.seek(0)
+    if is_zip:
+        archive = zipfile.ZipFile(stream)
+        entries = [entry for entry in archive.infolist() if entry.filename.endswith("data.pkl")]
+        if sum(entry.file_size for entry in entries) > _MAX_PICKLE_BYTES:
+            raise pickle.UnpicklingError("its list of tensors is too long")
+        pickles = [io.BytesIO(archive.read(entry)) for entry in entries]
+    else:  # a magic number, a version, the system, the state dict and its keys, before the numbers
+        pickles = [io.BytesIO(stream.read(_MAX_PICKLE_BYTES))] * 5
+    for pickled in pickles:
+        for opcode, argument, _ in pickletools.genops(pickled):
+            is_known = opcode.name == "GLOBAL" and (argument in _TENSOR_NAMES or _STORAGE_NAME.fullmatch(str(argument)))
+            if opcode.name in _NAMING_OPCODES and not is_known:
+                raise pickle.UnpicklingError(f"it names {shorten(str(argument), 60)}, which is not part of a tensor")
+    stream.seek(0)
+
+
 def _check_zip(stream: BinaryIO) -> bool:
     """Whether the file is a zip; zips that torch.save does not write (trailing bytes, compression) are refused."""
     is_zip = stream.read(2) == b"PK"
     if is_zip:
-        stream.seek(0, os.SEEK_END)
-        stream.seek(max(0, stream.tell() - _END_OF_ZIP_BYTES))
+        num_bytes = stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, num_bytes - _END_OF_ZIP_BYTES))
         if not stream.read().startswith(_END_OF_ZIP):
             raise zipfile.BadZipFile("the file is truncated or has bytes after its end")
-        if any(entry.compress_type != zipfile.ZIP_STORED for entry in zipfile.ZipFile(stream).infolist()):
+        entries = zipfile.ZipFile(stream).infolist()
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
             raise zipfile.BadZipFile("an entry is compressed")
+        if sum(entry.file_size for entry in entries) > num_bytes:
+            raise zipfile.BadZipFile("entries share their bytes")
     stream.seek(0)
     return is_zip

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pytorch_designer.directories.summary import MAX_CLASS_RATIO
+from pytorch_designer.system.memory_check import check_memory
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
-MAX_IMBALANCE = 10  # images of the largest class per image of the smallest; beyond, accuracy hides the small one
+_BYTES_PER_PAIR = 32  # the matrix of an epoch and of the best one, a copy to look for mistakes, and the report's list
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,21 @@ class Confusion:
     share: float
 
 
+def check_num_classes(num_classes: int, where: Path) -> None:
+    """Make sure that there is memory for the confusion matrix of so many classes, and for its report.
+
+    Raises:
+        ModuleOutOfMemoryError: There is not.
+    """
+    check_memory(
+        _BYTES_PER_PAIR * num_classes**2,
+        f"The dataset has {num_classes:,} classes, and their confusion matrix takes",
+        where=where,
+        advice="Use fewer classes, or a machine with more memory. Where the ids of the classes have gaps, each missing "
+        "id counts as a class: number them from 0 on.",
+    )
+
+
 def class_scores(confusion: NDArray[np.int64], classes: Sequence[str]) -> tuple[ClassScore, ...]:
     """Each class's score, in the order of `classes`.
 
@@ -96,14 +115,14 @@ def most_confused(confusion: NDArray[np.int64], classes: Sequence[str], limit: i
 
 
 def imbalance(scores: Sequence[ClassScore]) -> tuple[ClassScore, ClassScore] | None:
-    """The class with the fewest and the one with the most images, if the latter has `MAX_IMBALANCE` times as many.
+    """The class with the fewest and the one with the most images, if the latter has `MAX_CLASS_RATIO` times as many.
 
     Classes without images do not count.
     """
     present = [score for score in scores if score.num_images]
     fewest = min(present, key=lambda score: score.num_images, default=None)
     most = max(present, key=lambda score: score.num_images, default=None)
-    if fewest is None or most is None or most.num_images <= MAX_IMBALANCE * fewest.num_images:
+    if fewest is None or most is None or most.num_images <= MAX_CLASS_RATIO * fewest.num_images:
         return None
     return fewest, most
 

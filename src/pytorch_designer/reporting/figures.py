@@ -1,29 +1,34 @@
 """Charts as SVG: lines, heat maps, ROC curves and reliability diagrams.
 
 A chart is a file of its own, and a part of a page that takes the page's colors. Text stays text, so that the reader's
-fonts draw names in any script. matplotlib is used through its object interface: without pyplot and a window system,
-and its settings are restored.
+fonts draw names in any script. matplotlib is used through its object interface: without pyplot and a window system
+(`reporting.drawing`).
 """
 
 from __future__ import annotations
 
+import functools
+import html
 import io
+import logging
 import math
 import re
-import warnings
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from pytorch_designer.errors import shorten
+from pytorch_designer.reporting.drawing import drawing_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
+
+_log = logging.getLogger(__name__)
 
 # The page's colors in its light form, each with the variable of templates/style.css that replaces it within a page.
 _SURFACE, _INK, _QUIET, _GRID = "#fffffe", "#1b2330", "#5d6878", "#e3e7ee"
@@ -38,6 +43,7 @@ _VARIABLES = {
     _ON_FULL: "var(--on-accent)",
 }
 _MAX_LABEL = 22
+_MAX_REASON = 60
 _MAX_MARKED_POINTS = 40
 _MAX_TICKS = 12
 _FULL = 0.55  # share above which a cell is so dark that its number turns light
@@ -92,6 +98,33 @@ class ReliabilityBar:
     share: float
 
 
+Draw = TypeVar("Draw", bound="Callable[..., Chart]")
+
+
+def _drawn_or_named(draw: Draw) -> Draw:
+    """Let a chart that cannot be drawn be one that says so: a report without it is worth more than none."""
+
+    @functools.wraps(draw)
+    def drawn(name: str, *arguments: Any, **options: Any) -> Chart:
+        try:
+            return draw(name, *arguments, **options)
+        except Exception as error:  # noqa: BLE001 - of matplotlib, of the fonts and folders that it finds, or ours
+            reason = f"{type(error).__name__}: {error}"
+            _log.warning("The chart %s could not be drawn: %s", name, shorten(reason))
+            return Chart(name, _text_svg("This chart could not be drawn.", shorten(reason, _MAX_REASON)))
+
+    return cast("Draw", drawn)
+
+
+def _text_svg(*lines: str) -> str:
+    texts = "".join(
+        f'<text x="0" y="{20 * number}" fill="{_QUIET}" font-size="12">{html.escape(line)}</text>'
+        for number, line in enumerate(lines, 1)
+    )
+    return f'<svg xmlns="http://www.w3.org/2000/svg" width="400" height="{20 * len(lines) + 10}">{texts}</svg>\n'
+
+
+@_drawn_or_named
 def line_chart(
     name: str, first: Line, second: Line, *, x_label: str, marked: int | None = None, is_share: bool = False
 ) -> Chart:
@@ -127,6 +160,7 @@ def line_chart(
         return Chart(name, _svg(figure, is_tight=False))
 
 
+@_drawn_or_named
 def heat_map(name: str, counts: NDArray[np.int64], labels: Sequence[str]) -> Chart:
     """Confusion matrix: numbers in cells, darker with their share of the row.
 
@@ -162,6 +196,7 @@ def heat_map(name: str, counts: NDArray[np.int64], labels: Sequence[str]) -> Cha
         return Chart(name, _svg(figure, is_tight=True))
 
 
+@_drawn_or_named
 def roc_chart(name: str, averages: Sequence[Line], classes: Sequence[Line] = ()) -> Chart:
     """ROC curves, given as true positive rates at evenly spaced false positive rates from 0 to 1.
 
@@ -183,6 +218,7 @@ def roc_chart(name: str, averages: Sequence[Line], classes: Sequence[Line] = ())
         return Chart(name, _svg(figure, is_tight=False))
 
 
+@_drawn_or_named
 def reliability_chart(name: str, bins: Sequence[ReliabilityBar]) -> Chart:
     """Reliability diagram: accuracy per bin of confidence, above the share of predictions in the bin.
 
@@ -232,23 +268,15 @@ def _roc_points(line: Line) -> tuple[list[float], list[float]]:
     return [0, *(index / last for index in range(last + 1))], [0, *line.values]
 
 
-@contextmanager
-def _settings(name: str) -> Iterator[None]:
-    import matplotlib as mpl
-
-    settings: dict[Any, Any] = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": f"pytorch-designer {name}",  # the same element ids in every run
-        "font.size": 10,
-        "axes.unicode_minus": False,
-    }
-    with mpl.rc_context(), warnings.catch_warnings():
-        mpl.rcdefaults()  # a user's matplotlibrc may ask for LaTeX
-        mpl.rcParams.update(settings)
-        # matplotlib's font, which lacks most scripts, only measures the text; the reader's fonts draw it.
-        warnings.filterwarnings("ignore", message=r"Glyph .* missing from font", category=UserWarning)
-        warnings.filterwarnings("ignore", message=r"Matplotlib currently does not support", category=UserWarning)
-        yield
+def _settings(name: str) -> AbstractContextManager[None]:
+    return drawing_settings(
+        {
+            "svg.fonttype": "none",
+            "svg.hashsalt": f"pytorch-designer {name}",  # the same element ids in every run
+            "font.size": 10,
+            "axes.unicode_minus": False,
+        }
+    )
 
 
 def _new_figure(*, width: float, height: float, frame: tuple[float, float, float, float]) -> tuple[Figure, Axes]:

@@ -7,6 +7,8 @@ names may hold any text.
 from __future__ import annotations
 
 import functools
+import html
+import logging
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +18,12 @@ from pytorch_designer.reporting import numbers
 from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jinja2 import Environment
     from markupsafe import Markup
+
+_log = logging.getLogger(__name__)
 
 _MAX_TEXT = 200
 
@@ -25,6 +31,17 @@ _MAX_TEXT = 200
 def render_page(template: str, **values: Any) -> str:
     """The HTML of a template, such as "training.html", with the values that it names."""
     return _environment().get_template(template).render(values)
+
+
+def page_or_reason(build: Callable[[], str]) -> str:
+    """The page that `build` makes, or, where that fails, one that says why; the other files do not depend on it."""
+    try:
+        return build()
+    except Exception as error:  # noqa: BLE001 - whatever it is, the numbers beside the page are worth more
+        reason = shorten(f"{type(error).__name__}: {error}")
+        _log.warning("The page of the report could not be made: %s", reason)
+        text = f"This page could not be made. {reason}. The numbers are in the files beside it."
+        return f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><p>{html.escape(text)}</p></html>\n'
 
 
 @functools.cache

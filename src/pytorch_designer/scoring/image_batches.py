@@ -16,12 +16,11 @@ import torch
 
 from pytorch_designer.directories.model_spec import LegacyNetwork
 from pytorch_designer.images.bad_files import BadFile, BadFiles, BadImageError
-from pytorch_designer.images.budgets import default_read_threads
-from pytorch_designer.images.decode import decode_image_as_stored, max_file_bytes
+from pytorch_designer.images.budgets import check_batch_memory, default_read_threads
+from pytorch_designer.images.decode import decode_image_as_stored, read_image_file
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.images.order import batch_slices
 from pytorch_designer.images.prefetch import PendingImages, Prefetcher
-from pytorch_designer.images.reading import read_file
 from pytorch_designer.inference.compute import choose_compute
 from pytorch_designer.inference.predictor import inference_batch_size
 from pytorch_designer.models.architectures import minimum_image_size
@@ -42,11 +41,15 @@ if TYPE_CHECKING:
     from pytorch_designer.directories.preprocessing import Preprocessing
 
 DATASET_PORT = "dataset"
+MODEL_PORT = "trained_model"
+IMAGE_SIZE_ADVICE = "Use a model for smaller images, or a machine with more memory."
 _ANY_SHARE = 1.0  # whatever share of the files is bad, the others are scored; the loader raises if all are
 
 # An image of an old model is as large as its file says, and each thread is two images ahead.
 _MAX_OWN_SIZE_THREADS = 8
 _READS_AHEAD_PER_THREAD = 2
+_FIRST_AHEAD = 2
+_MAX_BYTES_AHEAD = 2**28
 
 
 class ImageBatch(NamedTuple):
@@ -112,6 +115,9 @@ class OneSizeImages:
 
     def __init__(self, dataset: ImageDirectory, preprocessing: Preprocessing) -> None:
         self._preprocessing = preprocessing
+        check_batch_memory(
+            preprocessing, inference_batch_size(preprocessing), where=MODEL_PORT, advice=IMAGE_SIZE_ADVICE
+        )
         compute = choose_compute(settings(), height=preprocessing.crop_height, width=preprocessing.crop_width)
         self._loader = ImageLoader(
             dataset,
@@ -186,8 +192,7 @@ class OwnSizeImages:
         num_threads = min(num_threads, _MAX_OWN_SIZE_THREADS)
         self._num_ahead = _READS_AHEAD_PER_THREAD * num_threads
         self._max_pixels = settings().max_image_pixels
-        self._max_file_bytes = max_file_bytes(self._max_pixels)
-        self._bad = BadFiles(len(dataset), tolerance=_ANY_SHARE)
+        self._bad = BadFiles(dataset, tolerance=_ANY_SHARE, port=DATASET_PORT)
         self._prefetcher = Prefetcher(dataset, self._bad, port=DATASET_PORT, num_threads=num_threads)
 
     def batches(self) -> Iterator[ImageBatch]:
@@ -241,16 +246,20 @@ class OwnSizeImages:
             for row in islice(waiting, num_images):
                 ahead.append((row, self._prefetcher.start([row], read=self._read, compute=decode)))
 
-        read_ahead(self._num_ahead)
+        # An image is as large as its file says: the first ones tell how many may wait.
+        read_ahead(_FIRST_AHEAD)
+        largest_bytes = 1
         while ahead:
             row, pending = ahead.popleft()
             self._prefetcher.wait(pending)
-            read_ahead(1)
+            largest_bytes = max([largest_bytes, *(image.nbytes for image in list(decoded.values()))])
+            num_ahead = min(self._num_ahead, max(1, _MAX_BYTES_AHEAD // largest_bytes))
+            read_ahead(max(0, num_ahead - len(ahead)))
             if row in decoded:
                 yield row, decoded.pop(row)
 
     def _read(self, row: int) -> bytearray:
-        return read_file(self._dataset.path(row), max_bytes=self._max_file_bytes)
+        return read_image_file(self._dataset.path(row), max_pixels=self._max_pixels)
 
     def _decode(self, content: bytearray) -> Tensor:
         image = decode_image_as_stored(content, max_pixels=self._max_pixels)

@@ -20,11 +20,19 @@ from pytorch_designer.directories.data_frame_directory import ScoredImagesWriter
 from pytorch_designer.directories.image_directory import UNLABELED
 from pytorch_designer.errors import InvalidDatasetError, shorten
 from pytorch_designer.inference.compute import Compute, choose_compute, environment_info
-from pytorch_designer.inference.predictor import Predictor
+from pytorch_designer.inference.forward_memory import check_forward_memory
+from pytorch_designer.inference.predictor import Predictor, inference_batch_size
 from pytorch_designer.progress import Pace, log_header, open_progress_line
-from pytorch_designer.scoring.image_batches import DATASET_PORT, ScoringImages, open_model_and_images
+from pytorch_designer.scoring.image_batches import (
+    DATASET_PORT,
+    IMAGE_SIZE_ADVICE,
+    MODEL_PORT,
+    ScoringImages,
+    open_model_and_images,
+)
 from pytorch_designer.scoring.probabilities import row_probabilities
 from pytorch_designer.settings import settings
+from pytorch_designer.shown_text import spreadsheet_text
 from pytorch_designer.storage.string_column import StringColumn
 from pytorch_designer.wording import count
 
@@ -50,10 +58,9 @@ _MAX_NAMED = 5
 
 
 class UnscoredImage(NamedTuple):
-    """An image without scores, and the reason."""
+    """The row of an image without scores, and the reason."""
 
-    id: int | str
-    file: str
+    row: int
     reason: str
 
 
@@ -75,11 +82,15 @@ def score_images(directory: ModelDirectory, images: ImageDirectory, output: Outp
         model, source = open_model_and_images(stack, directory, images)
         compute = choose_model_compute(model)
         compute.activate()
+        if model.preprocessing is not None:
+            batch_size = inference_batch_size(model.preprocessing)
+            where, advice = MODEL_PORT, IMAGE_SIZE_ADVICE
+            check_forward_memory(model.network, model.preprocessing, compute, batch_size, where=where, advice=advice)
         _log_start(model, images, source, compute)
         with output.stage() as folder:
             unscored = _score(model, images, source, compute, folder)
             _check_scored(images, unscored)
-            _write_unscored(folder, unscored)
+            _write_unscored(folder, images, unscored)
     _log_end(images, unscored, output.path)
 
 
@@ -114,17 +125,18 @@ def _score(
     with open_progress_line(settings()) as line, writer, _Background() as background:
         for rows, probabilities in pieces:
             write = partial(
-                writer.write, ids=_ids(images, rows), labels=_labels(images, rows), probabilities=probabilities
+                writer.write,
+                ids=_ids(images, rows),
+                files=[images.name(row) for row in range(rows.start, rows.stop)],
+                labels=_labels(images, rows),
+                probabilities=probabilities,
             )
             background.run(write)
             unscored_rows += (rows.start + np.flatnonzero(np.isnan(probabilities).any(axis=1))).tolist()
             pace.add(len(probabilities))
             line.show("scoring", rows.stop, len(images), "images", pace.describe())
     reasons = {bad.index: bad.reason for bad in source.bad_files}
-    return [
-        UnscoredImage(_ids(images, slice(row, row + 1))[0], images.files[row], reasons.get(row, _NOT_FINITE))
-        for row in unscored_rows
-    ]
+    return [UnscoredImage(row, reasons.get(row, _NOT_FINITE)) for row in unscored_rows]
 
 
 class _Background:
@@ -170,26 +182,27 @@ def _check_scored(images: ImageDirectory, unscored: list[UnscoredImage]) -> None
         return
     raise InvalidDatasetError(
         f"None of {count(len(images), 'image')} could be scored.",
-        where=images.root,
-        examples=(f"{image.file}: {image.reason}" for image in unscored),
+        where=images.source,
+        examples=(f"{images.described(image.row)}: {image.reason}" for image in unscored),
         reason="bad_images",
     )
 
 
-def _write_unscored(folder: Path, unscored: list[UnscoredImage]) -> None:
+def _write_unscored(folder: Path, images: ImageDirectory, unscored: list[UnscoredImage]) -> None:
     if not unscored:
         return
     # Names of files may hold bytes that are not UTF-8; they are written as the same bytes.
     with (folder / UNSCORED_FILE).open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
         writer = csv.writer(stream)
-        writer.writerow(UnscoredImage._fields)
-        writer.writerows(unscored)
+        writer.writerow(("id", "file", "reason"))
+        for image in unscored:
+            cells = (images.ids[image.row], images.name(image.row), image.reason)
+            writer.writerow([spreadsheet_text(str(cell)) for cell in cells])
 
 
 def _log_start(model: LoadedModel, images: ImageDirectory, source: ScoringImages, compute: Compute) -> None:
     run_info = {
         "Model": f"{model.architecture.name}, {count(len(model.classes or ()), 'class', 'classes')}",
-        "Images": f"{len(images):,}, {'without labels' if images.labels is None else 'labelled'}",
         "Image size": source.describe(),
     }
     log_header("Score Image Model", environment_info(compute) | run_info)
@@ -219,6 +232,6 @@ def _log_end(images: ImageDirectory, unscored: list[UnscoredImage], output: Path
             UNSCORED_FILE,
         )
         for image in unscored[:_MAX_NAMED]:
-            _log.warning("  %s: %s", shorten(image.file), image.reason)
+            _log.warning("  %s: %s", shorten(images.described(image.row)), image.reason)
     _log.info("Scored %s.", count(len(images) - len(unscored), "image"))
     _log.info("Scores: %s", output)

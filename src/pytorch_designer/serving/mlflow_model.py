@@ -18,6 +18,7 @@ from pytorch_designer.directories.model_directory import open_trained_model_dire
 from pytorch_designer.errors import InvalidDatasetError, InvalidModelDirectoryError
 from pytorch_designer.images.augmentation import apply_transforms
 from pytorch_designer.images.bad_files import BadImageError
+from pytorch_designer.images.budgets import check_batch_memory
 from pytorch_designer.images.decode import decode_image
 from pytorch_designer.images.preprocess import crop_and_resize, normalize
 from pytorch_designer.models.loading import load_model
@@ -79,6 +80,7 @@ def _load_pyfunc(data_path: str) -> ImageClassifier:
 
     Raises:
         InvalidModelDirectoryError: The directory is not a trained model of this project.
+        ModuleOutOfMemoryError: An image of the size that the model takes does not fit into memory.
     """
     model = load_model(open_trained_model_directory(Path(data_path)))
     if model.preprocessing is None:
@@ -87,6 +89,8 @@ def _load_pyfunc(data_path: str) -> ImageClassifier:
             where=data_path,
             advice="Connect it to Train PyTorch Model as the untrained model; the fine-tuned model can be served.",
         )
+    advice = "Serve a model for smaller images, or use a machine with more memory."
+    check_batch_memory(model.preprocessing, 1, where=data_path, advice=advice)
     return ImageClassifier(model, model.preprocessing)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from pytorch_designer.spec.component import Component, Port, dashed
+from pytorch_designer.spec.parameters import FROM_STANDARD_INPUT
 
 if TYPE_CHECKING:
     from pytorch_designer.spec.parameters import ParameterSpec
@@ -24,6 +25,12 @@ class _Folded(str):
     __slots__ = ()
 
 
+class _Literal(str):
+    """Text that is dumped in YAML's literal style, which keeps its lines."""
+
+    __slots__ = ()
+
+
 class _Dumper(yaml.SafeDumper):
     """YAML dumper that indents lists."""
 
@@ -33,6 +40,9 @@ class _Dumper(yaml.SafeDumper):
 
 _Dumper.add_representer(
     _Folded, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style=">")
+)
+_Dumper.add_representer(
+    _Literal, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style="|")
 )
 
 
@@ -72,7 +82,8 @@ def component_document(component: Component[Any], *, version: str, root: str) ->
     document["outputs"] = {port.name: _output_port(port) for port in component.outputs}
     document["code"] = f"{prefix}src"
     document["environment"] = {"build": {"path": f"{prefix}environment"}}
-    document["command"] = _Folded(_command(component))
+    command = _command(component)
+    document["command"] = _Literal(command) if "\n" in command else _Folded(command)
     if component.is_distributed:
         document["distribution"] = {"type": "pytorch", "process_count_per_instance": 1}
     document["resources"] = {"instance_count": 1, "shm_size": _SHARED_MEMORY}
@@ -105,12 +116,24 @@ def _parameter(spec: ParameterSpec) -> dict[str, Any]:
 
 
 def _command(component: Component[Any]) -> str:
+    """The command, with a free text as a here-document: whatever is in it, the shell leaves it alone.
+
+    A shell sees the command after the values are filled in, and between double quotes it obeys `$(...)` and quotes.
+    """
+    texts = [spec for spec in component.parameter_specs if spec.is_free_text]
+    if len(texts) > 1:
+        raise AssertionError("standard input holds one text")
     parts = [f"python -m pytorch_designer {component.command}"]
     for port in component.inputs:
         argument = _argument(port.name, f"inputs.{port.name}")
         parts.append(f"$[[{argument}]]" if port.is_optional else argument)
-    parts += [_argument(spec.name, f"inputs.{spec.name}") for spec in component.parameter_specs]
+    for spec in component.parameter_specs:
+        free_text = f"--{dashed(spec.name)} {FROM_STANDARD_INPUT}"
+        parts.append(free_text if spec.is_free_text else _argument(spec.name, f"inputs.{spec.name}"))
     parts += [_argument(port.name, f"outputs.{port.name}") for port in component.outputs]
+    for spec in texts:
+        end = f"END_OF_{spec.name.upper()}"
+        parts.append(f"<<'{end}'\n${{{{inputs.{spec.name}}}}}\n{end}\n")
     return " ".join(parts)
 
 

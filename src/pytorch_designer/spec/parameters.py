@@ -36,6 +36,7 @@ class Parameters(BaseModel):
 
 P = TypeVar("P", bound=Parameters)
 
+FROM_STANDARD_INPUT = "-"  # instead of a free text on the command line
 AZURE_TYPES: dict[type, str] = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
 
@@ -58,6 +59,11 @@ class ParameterSpec(BaseModel):
     choices: tuple[str, ...] | None = None
     minimum: int | float | None = None
     maximum: int | float | None = None
+
+    @property
+    def is_free_text(self) -> bool:
+        """Whether any text is a value."""
+        return self.type_name == "string" and self.choices is None
 
     @property
     def is_required(self) -> bool:

@@ -27,6 +27,7 @@ def reference_page(component: Component[Any]) -> str:
         sections.append("## Inputs\n\n" + _ports(component.inputs))
     if component.parameter_specs:
         sections.append("## Parameters\n\n" + _parameters(component.parameter_specs))
+        sections += _shell_note(component.parameter_specs)
     sections.append("## Outputs\n\n" + _ports(component.outputs))
     sections.append(f"## Command line\n\n```console\n{usage(component)}\n```")
     return "\n\n".join(sections) + "\n"
@@ -63,6 +64,21 @@ def _ports(ports: tuple[Port, ...]) -> str:
 def _parameters(specs: tuple[ParameterSpec, ...]) -> str:
     rows = ((f"`{spec.name}`", spec.type_name, _values(spec), _default(spec), spec.description) for spec in specs)
     return table(("parameter", "type", "values", "default", "description"), rows)
+
+
+def _shell_note(specs: tuple[ParameterSpec, ...]) -> list[str]:
+    """What becomes of texts in a job, where a shell sees the command after the values are put into it."""
+    free = [f"`{spec.name}`" for spec in specs if spec.is_free_text]
+    listed = [f"`{spec.name}`" for spec in specs if spec.choices]
+    note = "Azure ML and `pytorch-designer run` put the values of parameters into the command that a shell then reads."
+    if free:
+        note += (
+            f" {', '.join(free)} is passed as a here-document: quotes, `;`, `$(...)` and line ends in it stay text. "
+            "A value that is not a known name is refused."
+        )
+    if listed:
+        note += f" {', '.join(listed)} can only be one of the values above; others are refused before the job starts."
+    return [note] if free or listed else []
 
 
 def _values(spec: ParameterSpec) -> str:

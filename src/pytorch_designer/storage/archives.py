@@ -5,9 +5,10 @@ relative path inside the archive, or the whole archive is refused. Files are cre
 that a member can neither write through another one nor replace it. What image directories skip is not written, and
 archives inside the archive are not extracted.
 
-Refused, naming the archive and the member (`reason`): absolute paths and `..` ("member_outside"), links and devices
-("member_kind"), members of one name ("duplicate_member"), encryption ("encrypted"), archives of several parts
-("multi_disk"), damage and truncation ("damaged"), and more content than the `ExtractionLimits` allow ("too_large").
+Refused, naming the archive and the member (`reason`): absolute paths and `..` ("member_outside"), links, devices and
+sparse files ("member_kind"), members of one name ("duplicate_member"), encryption ("encrypted"), archives of several
+parts ("multi_disk"), damage and truncation ("damaged"), and more content than the `ExtractionLimits` allow
+("too_large"). Every byte that is decompressed counts, whether it is written or not.
 """
 
 from __future__ import annotations
@@ -15,33 +16,39 @@ from __future__ import annotations
 import bz2
 import errno
 import gzip
-import io
 import lzma
 import os
 import stat
 import struct
 import tarfile
+import tempfile
 import zipfile
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
-from pytorch_designer.errors import InvalidDatasetError
+from pytorch_designer.errors import (
+    DesignerError,
+    FailedToWriteOutputsError,
+    InvalidDatasetError,
+    ModuleOutOfMemoryError,
+)
 from pytorch_designer.storage.folder_listing import is_skipped
-from pytorch_designer.storage.output import writing_errors
 from pytorch_designer.storage.paths import path_fault, reading_errors
 from pytorch_designer.storage.retrying import is_file, open_retrying, retrying
+from pytorch_designer.storage.stopped_folder import removed_when_stopped
+from pytorch_designer.storage.tar_members import MemberContent, TarReader
+from pytorch_designer.storage.zstandard_files import open_zstandard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-TAR_EXTENSIONS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+TAR_EXTENSIONS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst", ".tzst")
 ZIP_EXTENSION = ".zip"
 _CHUNK_BYTES = 1 << 20
-_MAX_HEADER_BYTES = 16 << 20
-_BLOCK_BYTES = 512
 _ENCRYPTED_FLAG = 0x1
 _UTF8_FLAG = 0x800
 _DAMAGE = (
@@ -61,6 +68,9 @@ class ExtractionLimits:
     """Limits that an archive of images never exceeds, but a decompression bomb does, in decompressed bytes."""
 
     max_entries: int = 4_000_000
+    max_depth: int = 64
+    free_folders: int = 10_000  # making and removing a folder takes up to a millisecond
+    max_folders_per_file: int = 4  # beyond those: a dataset may have an image per folder, and folders around them
     max_total_bytes: int = 1 << 40
     max_ratio: float = 200.0  # images are compressed already; blank bitmaps reach about 100
     ratio_free_bytes: int = 64 << 20  # the ratio does not matter below this total
@@ -81,6 +91,31 @@ def is_archive(path: Path) -> bool:
         return is_file(path)
 
 
+@contextmanager
+def extracted_archive(archive: Path) -> Iterator[Path]:
+    """A temporary folder with the content of `archive`, removed when the context ends, by SIGTERM too.
+
+    Named errors that are raised in the context and name the folder, or what is in it, name the archive instead and the
+    member.
+
+    Raises:
+        InvalidDatasetError: The archive is unsafe or damaged; see the module's docstring.
+        FailedToWriteOutputsError: The temporary folder cannot hold the content.
+        MissingExtraError: The archive is compressed with Zstandard, and there is no module for it.
+        ModuleOutOfMemoryError: The archive asks for more memory than there is.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="pytorch-designer-", ignore_cleanup_errors=True) as folder,
+        removed_when_stopped(Path(folder)),
+    ):
+        try:
+            extract_archive(archive, Path(folder))
+            yield Path(folder)
+        except DesignerError as error:
+            error.rename_folder(folder, str(archive))
+            raise
+
+
 def extract_archive(archive: Path, target: Path, limits: ExtractionLimits = DEFAULT_LIMITS) -> None:
     """Extract `archive` into the folder `target`, which is there and empty.
 
@@ -96,6 +131,7 @@ def extract_archive(archive: Path, target: Path, limits: ExtractionLimits = DEFA
             _extract_zip(extraction)
         else:
             _extract_tar(extraction)
+        extraction.make_folders()
 
 
 @dataclass
@@ -106,29 +142,26 @@ class _Extraction:
     target: Path
     limits: ExtractionLimits
     num_entries: int = 0
+    num_files: int = 0
     total_bytes: int = 0
+    folders: set[Path] = field(default_factory=set)
+    empty_folders: dict[Path, str] = field(default_factory=dict)  # with the member's name; not made yet
     archive_bytes: int = field(init=False)
+    max_bytes: float = field(init=False)
 
     def __post_init__(self) -> None:
         with reading_errors(self.archive, InvalidDatasetError):
             self.archive_bytes = max(1, retrying(self.archive.stat).st_size)
+        ratio_bytes = max(self.limits.ratio_free_bytes, self.limits.max_ratio * self.archive_bytes)
+        self.max_bytes = min(self.limits.max_total_bytes, ratio_bytes)
 
     def admit(self, member: str, num_bytes: int) -> Path | None:
-        """Where `member` goes, or None if it is skipped.
-
-        `num_bytes` is the size in the member's header: both libraries read no more than that of it.
-        """
+        """Where `member`, whose header claims `num_bytes`, goes, or None if it is skipped."""
         self.num_entries += 1
-        self.total_bytes += num_bytes
-        limits = self.limits
-        ratio_bytes = max(limits.ratio_free_bytes, limits.max_ratio * self.archive_bytes)
-        if self.num_entries > limits.max_entries or self.total_bytes > min(limits.max_total_bytes, ratio_bytes):
-            raise self.refusal(
-                f"it holds more than {self.num_entries - 1} entries or {self.total_bytes - num_bytes} bytes, "
-                f"which is too much for an archive of {self.archive_bytes} bytes",
-                member,
-                "too_large",
-            )
+        if self.num_entries > self.limits.max_entries:
+            raise self._too_large(f"{self.limits.max_entries:,} entries", member)
+        if self.total_bytes + num_bytes > self.max_bytes:
+            raise self._too_large(f"{self.max_bytes:,.0f} bytes", member)
         if member in {".", "./"}:
             return None
         fault = path_fault(member)
@@ -137,18 +170,45 @@ class _Extraction:
         parts = [part for part in member.split("/") if part not in {"", "."}]
         if not parts or any(is_skipped(part) for part in parts):
             return None
+        if len(parts) > self.limits.max_depth:
+            raise self._too_large(f"{self.limits.max_depth} levels of folders", member)
         return self.target.joinpath(*parts)
 
-    def make_folder(self, path: Path, member: str) -> None:
-        with self._writing(member):
-            path.mkdir(parents=True, exist_ok=True)
+    def count(self, num_bytes: int, member: str) -> None:
+        """Count bytes that were decompressed."""
+        self.total_bytes += num_bytes
+        if self.total_bytes > self.max_bytes:
+            raise self._too_large(f"{self.max_bytes:,.0f} bytes", member)
 
-    def write(self, source: IO[bytes], path: Path, member: str) -> None:
-        self.make_folder(path.parent, member)
+    def add_folder(self, path: Path, member: str) -> None:
+        """Make the folder, at the end, unless a file is in it."""
+        self.empty_folders[path] = member
+
+    def make_folders(self) -> None:
+        for path, member in self.empty_folders.items():
+            self._make_folder(path, member)
+
+    def _make_folder(self, path: Path, member: str) -> None:
+        missing = []
+        while path != self.target and path not in self.folders:
+            missing.append(path)
+            path = path.parent
+        most = self.limits.free_folders + self.limits.max_folders_per_file * self.num_files
+        if len(self.folders) + len(missing) > most:
+            raise self._too_large(f"{most:,} folders with {self.num_files:,} files", member)
+        for folder in reversed(missing):
+            with self._writing(member):
+                folder.mkdir()
+            self.folders.add(folder)
+
+    def write(self, source: IO[bytes] | MemberContent, path: Path, member: str) -> None:
+        self.num_files += 1
+        self._make_folder(path.parent, member)
         with self._writing(member):
             stream = path.open("xb")
         with stream:
             while chunk := source.read(_CHUNK_BYTES):
+                self.count(len(chunk), member)
                 with self._writing(member):
                     stream.write(chunk)
 
@@ -161,17 +221,25 @@ class _Extraction:
             reason=reason,
         )
 
+    def _too_large(self, bound: str, member: str) -> InvalidDatasetError:
+        what = f"it holds more than {bound}, which is too much for an archive of {self.archive_bytes:,} bytes"
+        return self.refusal(what, member, "too_large")
+
     @contextmanager
     def _writing(self, member: str) -> Iterator[None]:
-        with writing_errors(self.target):
-            try:
-                yield
-            except OSError as error:
-                if error.errno in {errno.EEXIST, errno.ENOTDIR, errno.EISDIR}:
-                    raise self.refusal("two members have the same path", member, "duplicate_member") from error
-                if error.errno in {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ}:
-                    raise self.refusal("this system has no such file names", member, "member_outside") from error
-                raise
+        try:
+            yield
+        except OSError as error:
+            if error.errno in {errno.EEXIST, errno.ENOTDIR, errno.EISDIR}:
+                raise self.refusal("two members have the same path", member, "duplicate_member") from error
+            if error.errno in {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ}:
+                raise self.refusal("this system has no such file names", member, "member_outside") from error
+            raise FailedToWriteOutputsError(
+                f"The archive could not be extracted into {self.target.parent}: {error.strerror or error}.",
+                where=self.archive,
+                examples=[ascii(member)],
+                advice="Free space there, or let TMPDIR name another folder.",
+            ) from error
 
 
 def _extract_zip(extraction: _Extraction) -> None:
@@ -189,7 +257,7 @@ def _extract_zip(extraction: _Extraction) -> None:
             if path is None:
                 continue
             if name.endswith("/"):
-                extraction.make_folder(path, name)
+                extraction.add_folder(path, name)
                 continue
             with archive.open(info) as source:
                 extraction.write(source, path, name)
@@ -220,72 +288,46 @@ def _num_disks(archive: Path) -> int:
 
 
 def _extract_tar(extraction: _Extraction) -> None:
-    with (
-        open_retrying(extraction.archive) as raw,
-        _decompressed(raw) as content,
-        tarfile.open(fileobj=cast("IO[bytes]", content), mode="r:", encoding="utf-8", errors="surrogateescape") as tar,
-    ):
-        while (member := tar.next()) is not None:
-            tar.members = []  # type: ignore[attr-defined]  # or the headers of a million members stay in memory
+    with open_retrying(extraction.archive) as raw, _decompressed(raw, extraction.archive) as content:
+        for member, source in TarReader(content, partial(extraction.count, member="between two members")):
+            if member.type == tarfile.GNUTYPE_SPARSE:
+                raise extraction.refusal("a member is a sparse file", member.name, "member_kind")
             if not (member.isreg() or member.isdir()):
                 raise extraction.refusal("a member is a link or a device", member.name, "member_kind")
-            path = extraction.admit(member.name, member.size)
+            path = extraction.admit(member.name, source.size)
             if path is None:
                 continue
             if member.isdir():
-                extraction.make_folder(path, member.name)
-                continue
-            source = tar.extractfile(member)
-            assert source is not None  # noqa: S101 - only None for what is not a regular file
-            extraction.write(source, path, member.name)
-        if not content.ended_with_zeros:
-            raise tarfile.ReadError("the end of the archive is missing")
-        content.read(_MAX_HEADER_BYTES)  # the padding, behind which lies the checksum of the compressed file
+                extraction.add_folder(path, member.name)
+            else:
+                extraction.write(source, path, member.name)
 
 
-def _decompressed(raw: IO[bytes]) -> _TarContent:
+def _decompressed(raw: IO[bytes], path: Path) -> IO[bytes]:
     magic = raw.read(6)
     raw.seek(0)
     if magic.startswith(b"\x1f\x8b"):
-        return _TarContent(gzip.GzipFile(fileobj=raw))
+        return cast("IO[bytes]", gzip.GzipFile(fileobj=raw))
     if magic.startswith(b"BZh"):
-        return _TarContent(bz2.BZ2File(raw))
+        return cast("IO[bytes]", bz2.BZ2File(raw))
     if magic.startswith(b"\xfd7zXZ\0"):
-        return _TarContent(lzma.LZMAFile(raw))
-    return _TarContent(raw)
-
-
-class _TarContent(io.RawIOBase):
-    """The uncompressed archive, with two checks that `tarfile` does not make.
-
-    A header may claim any size and is read at once: reads are bounded. An archive that was cut off between two members
-    looks complete: it has to end with a block of zeros.
-    """
-
-    def __init__(self, content: IO[bytes] | gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile) -> None:
-        super().__init__()
-        self._content = content
-        self.ended_with_zeros = False
-
-    def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= _MAX_HEADER_BYTES:
-            raise tarfile.ReadError(f"a header claims {size} bytes")
-        data = self._content.read(size)
-        if size == _BLOCK_BYTES:
-            self.ended_with_zeros = data == bytes(_BLOCK_BYTES)
-        return data
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self._content.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._content.tell()
+        return cast("IO[bytes]", lzma.LZMAFile(raw))
+    if magic.startswith(b"\x28\xb5\x2f\xfd"):
+        return open_zstandard(raw, path)
+    return raw
 
 
 @contextmanager
 def _damage_errors(archive: Path) -> Iterator[None]:
     try:
         yield
+    except MemoryError as error:  # a window of gigabytes, which a compressed file may ask for
+        raise ModuleOutOfMemoryError(
+            "Decompressing the archive takes more memory than is free.",
+            where=archive,
+            advice="Create the archive again, with the usual settings of its program.",
+            reason="too_large",
+        ) from error
     except (*_DAMAGE, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:  # gzip and bz2 report damage without a number
             raise

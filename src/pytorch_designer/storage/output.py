@@ -19,6 +19,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ from filelock import Timeout
 
 from pytorch_designer.errors import FailedToWriteOutputsError
 from pytorch_designer.storage.locking import held_lock
+from pytorch_designer.storage.regular_files import kind_of
+from pytorch_designer.storage.unfinished_renames import COMMIT_FILE, read_unfinished_renames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -36,7 +39,6 @@ META_FILE = "_meta.yaml"
 STAGING_FOLDER = ".staging"
 CHECKPOINT_FOLDER = ".checkpoint"
 LOCK_FILE = ".lock"
-_COMMIT_FILE = "COMMIT"
 _MAX_SINGLE_FLUSHES = 1000
 _NO_FOLDER_FLUSH = {errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.ENOTSUP}  # some network mounts flush files only
 OWN_ENTRIES = {STAGING_FOLDER, CHECKPOINT_FOLDER, LOCK_FILE}
@@ -170,6 +172,9 @@ def writing_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         failed = path if error.filename is None else Path(os.fsdecode(error.filename))
+        if failed.is_absolute() and not path.is_absolute():  # the lock's library makes paths absolute
+            absolute = Path(os.path.abspath(path))  # noqa: PTH100 - links stay as they were written
+            failed = path / failed.relative_to(absolute) if failed.is_relative_to(absolute) else failed
         if failed != path and path not in failed.parents:
             raise
         raise FailedToWriteOutputsError(
@@ -202,7 +207,8 @@ def write_atomically(path: Path, data: bytes) -> None:
     """
     temporary = path.with_name(f".{path.name}.partial")
     try:
-        with temporary.open("wb") as stream:
+        temporary.unlink(missing_ok=True)  # a link there would be written through
+        with temporary.open("xb") as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
@@ -252,11 +258,12 @@ def _refuse_occupied(path: Path, *, keeps_result: bool) -> None:
     """Refuse an output folder that another process holds, or with something that this run cannot have left there."""
     _refuse_file(path)
     with writing_errors(path):
-        if (path / LOCK_FILE).exists():
+        if os.path.lexists(path / LOCK_FILE):
             with ExitStack() as lock:
                 _acquire(lock, path)
         is_complete = (path / META_FILE).exists()
-        is_committing = not is_complete and (path / STAGING_FOLDER / _COMMIT_FILE).exists()
+        unfinished = read_unfinished_renames(path / STAGING_FOLDER, OWN_ENTRIES)
+        is_committing = not is_complete and bool(unfinished)
         if path.exists() and not is_committing and not (is_complete and keeps_result):
             refuse_entries(path)
 
@@ -269,6 +276,13 @@ def _refuse_file(path: Path) -> None:
 
 
 def _acquire(lock: ExitStack, path: Path) -> None:
+    if os.path.lexists(path / LOCK_FILE) and not stat.S_ISREG(mode := os.lstat(path / LOCK_FILE).st_mode):
+        raise FailedToWriteOutputsError(
+            f"The lock of the output folder is {kind_of(mode)} instead of a file: no run of this program made it.",
+            where=path / LOCK_FILE,
+            advice="Remove it, or name another output folder.",
+            reason="not_empty",
+        )
     try:
         lock.enter_context(held_lock(path / LOCK_FILE, timeout_seconds=0))
     except Timeout as error:
@@ -318,7 +332,7 @@ def _discard(path: Path, names: frozenset[str]) -> None:
         _remove_leftovers(path)
         if names:
             (path / STAGING_FOLDER).mkdir()
-            write_atomically(path / STAGING_FOLDER / _COMMIT_FILE, "\n".join(sorted(names)).encode())
+            write_atomically(path / STAGING_FOLDER / COMMIT_FILE, "\n".join(sorted(names)).encode())
             (path / META_FILE).unlink(missing_ok=True)
             _clear_staging(path)
 
@@ -333,7 +347,7 @@ def _commit(paths: tuple[Path, ...]) -> None:
     entries = {path: _entries_in_order(path / STAGING_FOLDER) for path in paths}
     _flush_to_disk([file for path in paths for file in (path / STAGING_FOLDER).rglob("*") if file.is_file()])
     for path, names in entries.items():
-        write_atomically(path / STAGING_FOLDER / _COMMIT_FILE, "\n".join(names).encode())
+        write_atomically(path / STAGING_FOLDER / COMMIT_FILE, "\n".join(names).encode())
     moves = [(path, name) for path, names in entries.items() for name in names[:-1]]
     moves += [(path, META_FILE) for path in paths]
     try:
@@ -364,13 +378,12 @@ def _flush_to_disk(files: list[Path]) -> None:
 
 
 def _clear_staging(path: Path) -> None:
-    staging = path / STAGING_FOLDER
-    commit = staging / _COMMIT_FILE
-    if commit.is_file() and not (path / META_FILE).exists():
-        for name in commit.read_text(encoding="utf-8").split("\n"):
+    unfinished = read_unfinished_renames(path / STAGING_FOLDER, OWN_ENTRIES)
+    if not (path / META_FILE).exists():
+        for name in unfinished:
             _remove(path / name)
-    if staging.exists():
-        _remove(staging)
+    if os.path.lexists(path / STAGING_FOLDER):
+        _remove(path / STAGING_FOLDER)
 
 
 def _remove(path: Path) -> None:

@@ -7,7 +7,8 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pytorch_designer.storage.retrying import TRANSIENT_ERRORS, real_path, retrying
+from pytorch_designer.errors import describe_value
+from pytorch_designer.storage.retrying import TRANSIENT_ERRORS, open_retrying, real_path, retrying
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,20 +51,22 @@ def resolve_inside(root: Path, relative: str, error: type[DesignerError]) -> Pat
     """
     fault = path_fault(relative)
     if fault is not None:
-        raise error(f"The path {relative!r} {fault}.", where=root, reason="path_outside")
+        raise error(f"The path {describe_value(relative)} {fault}.", where=root, reason="path_outside")
     path = root / relative
     with reading_errors(path, error):
         real_root, real = real_path(root), real_path(path)
         is_loop = _goes_in_circles(path)
     if real != real_root and not real.startswith(os.path.join(real_root, "")):  # noqa: PTH118 - a string prefix
         raise error(
-            f"The path {relative!r} leaves the directory through a link.",
+            f"The path {describe_value(relative)} leaves the directory through a link.",
             where=root,
             advice="Put a copy of the file or folder there instead of the link.",
             reason="path_outside",
         )
     if is_loop:
-        raise error(f"The path {relative!r} is a link that goes in circles.", where=root, reason="link_loop")
+        raise error(
+            f"The path {describe_value(relative)} is a link that goes in circles.", where=root, reason="link_loop"
+        )
     return path
 
 
@@ -86,21 +89,21 @@ def path_fault(relative: str) -> str | None:
 
 
 def read_bounded(path: Path, max_bytes: int, error: type[DesignerError]) -> bytes:
-    """The content of a file that should not be larger than `max_bytes`.
+    """The content of a regular file that should not be larger than `max_bytes`; a larger one is not read.
 
     Raises:
         DesignerError: An `error` with the reason "too_large" or "unreadable".
     """
-
-    def read() -> bytes:
-        with path.open("rb") as stream:
-            return stream.read(max_bytes + 1)
-
-    with reading_errors(path, error):
-        data = retrying(read)
-    if len(data) > max_bytes:
-        raise error(f"The file is larger than {max_bytes} bytes.", where=path, reason="too_large")
-    return data
+    with reading_errors(path, error), open_retrying(path) as stream:
+        num_bytes = stream.seek(0, os.SEEK_END)
+        if num_bytes <= max_bytes:
+            stream.seek(0)
+            return stream.read(num_bytes)
+    raise error(
+        f"The file has {num_bytes:,} bytes, which is more than the {max_bytes:,} that such a file may have.",
+        where=path,
+        reason="too_large",
+    )
 
 
 @contextmanager

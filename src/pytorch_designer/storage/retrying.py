@@ -16,6 +16,8 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from pytorch_designer.storage.regular_files import open_regular
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -52,9 +54,10 @@ def retrying(read: Callable[[], T]) -> T:
 
 
 def open_retrying(path: Path) -> io.BufferedReader:
-    """Open a file for reading bytes; a read that fails with a transient error continues at the same place.
+    """Open a regular file for reading bytes; a read that fails with a transient error continues at the same place.
 
     Raises:
+        NotARegularFileError: The path is, or leads to, a pipe, a device or something else that is no file.
         OSError: As `retrying`; the reads of the stream as well.
     """
     return io.BufferedReader(_SteadyFile(path), _BUFFER_BYTES)
@@ -163,7 +166,7 @@ class _SteadyFile(io.RawIOBase):
 
     def _ensure_open(self) -> None:
         if self._descriptor < 0:
-            self._descriptor = os.open(self._path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            self._descriptor = open_regular(self._path)
 
     def _close_descriptor(self) -> None:
         if self._descriptor >= 0:

@@ -27,12 +27,27 @@ def usable_cores(*, root: Path = _ROOT) -> int:
 
 
 def available_memory_bytes(*, root: Path = _ROOT) -> int:
-    """Bytes of memory that this process can still take: free on the machine, and free in its control group.
+    """Bytes of memory that this process can still take: on the machine, in its control group, in its address space.
 
     Args:
         root: Where `proc` and `sys` are mounted.
     """
-    return max(0, min([_machine_memory(root), *_group_memory(root)]))
+    return max(0, min([_machine_memory(root), *_group_memory(root), *_address_space(root)]))
+
+
+def address_space_limit(*, root: Path = _ROOT) -> int | None:
+    """Bytes of address space that this process may have (`ulimit -v`); None where it is not limited.
+
+    A line of limits: `Max address space         unlimited            unlimited            bytes`.
+
+    Args:
+        root: Where `proc` is mounted.
+    """
+    for line in _read(root / "proc/self/limits").splitlines():
+        if line.startswith("Max address space"):
+            limit = line.split()[3]
+            return int(limit) if limit.isdecimal() else None
+    return None
 
 
 def file_system_type(folder: Path, *, root: Path = _ROOT) -> str:
@@ -89,6 +104,14 @@ def _group_folders(root: Path, controller: str) -> list[Path]:
         inner = mount / group.lstrip("/")
         folders += [folder for folder in (inner, *inner.parents) if folder.is_relative_to(mount)]
     return folders
+
+
+def _address_space(root: Path) -> list[int]:
+    limit = address_space_limit(root=root)
+    if limit is None:
+        return []
+    sizes = [line.split()[1] for line in _read(root / "proc/self/status").splitlines() if line.startswith("VmSize:")]
+    return [limit - int(size) * 1024 for size in sizes]
 
 
 def _machine_memory(root: Path) -> int:

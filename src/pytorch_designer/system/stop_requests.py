@@ -1,4 +1,4 @@
-"""Stop requests: SIGINT (Ctrl-C) and SIGTERM, shared with all threads that work."""
+"""Stop requests: SIGINT (Ctrl-C), SIGTERM and SIGHUP (a closed terminal), shared with all threads that work."""
 
 from __future__ import annotations
 
@@ -12,6 +12,18 @@ from pytorch_designer.errors import InterruptedRunError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
+
+
+class SignalInterrupt(KeyboardInterrupt):
+    """Interruption by a signal other than Ctrl-C.
+
+    Attributes:
+        signal_number: The signal; the process exits with 128 + signal_number.
+    """
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__()
+        self.signal_number = signal_number
 
 
 class StopRequest:
@@ -46,7 +58,9 @@ class StopRequest:
 
 @contextmanager
 def stop_on_signals(*, interrupts_when_urgent: bool = False) -> Iterator[StopRequest]:
-    """Turn SIGINT and SIGTERM into a request while the context lasts, where this is the main thread.
+    """Turn SIGINT, SIGTERM and SIGHUP into a request while the context lasts, where this is the main thread.
+
+    SIGHUP stays ignored where it is, as `nohup` asks.
 
     Args:
         interrupts_when_urgent: Whether a second signal raises `KeyboardInterrupt` in the main thread, for work that
@@ -62,9 +76,40 @@ def stop_on_signals(*, interrupts_when_urgent: bool = False) -> Iterator[StopReq
         if request.is_urgent and interrupts_when_urgent:
             raise KeyboardInterrupt
 
-    previous = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, receive) for number in _stop_signals()}
     try:
         yield request
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def interrupted_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP raise `SignalInterrupt` while the context lasts, where this is the main thread.
+
+    What is half done is then cleaned up as after Ctrl-C. A second signal ends the process at once.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def receive(number: int, frame: FrameType | None) -> None:
+        for other in previous:
+            signal.signal(other, signal.SIG_DFL)
+        raise SignalInterrupt(number)
+
+    previous = {number: signal.signal(number, receive) for number in _stop_signals() if number != signal.SIGINT}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _stop_signals() -> list[signal.Signals]:
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    hang_up = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN:
+        numbers.append(hang_up)
+    return numbers

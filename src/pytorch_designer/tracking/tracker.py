@@ -1,31 +1,61 @@
 """Tracking of training: parameters, metrics and tags of a run.
 
-Tracking never fails a run and never slows it: every call returns at once, and what did not work is one sentence
-that `close` returns.
+Tracking never fails a run and never slows it: every call returns at once, and what does not work is logged once.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from pytorch_designer.errors import InterruptedRunError
+from pytorch_designer.errors import InterruptedRunError, shorten
+from pytorch_designer.mlflow_database import fault_of_database
 from pytorch_designer.settings import settings
-from pytorch_designer.tracking.destination import destination_from_environment
-from pytorch_designer.tracking.mlflow_tracker import MlflowTracker, start_worker, stop_worker
+from pytorch_designer.tracking.destination import RunReference, destination_from_environment
+from pytorch_designer.tracking.mlflow_tracker import MlflowTracker
+from pytorch_designer.tracking.worker_process import start_worker, stop_worker
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class TrackedDataset:
+    """Images that a run works with, as a tracker records them.
+
+    Attributes:
+        name: Name of the folder or archive.
+        source: Its path.
+        context: `training` or `validation`.
+        num_images: How many.
+        num_classes: Classes of their labels.
+        fingerprint: Hash of what they are, as hexadecimal text.
+    """
+
+    name: str
+    source: str
+    context: str
+    num_images: int
+    num_classes: int
+    fingerprint: str
+
+
 class Tracker(Protocol):
-    """Receiver of a run's parameters, metrics and tags. No method blocks or raises."""
+    """Receiver of a run's parameters, metrics and tags. No method but `close` waits, and none raises."""
+
+    @property
+    def run(self) -> RunReference | None:
+        """The run, for checkpoints; its id appears there once it is known. None where nothing is tracked."""
+        ...
 
     @property
     def description(self) -> str:
@@ -36,74 +66,94 @@ class Tracker(Protocol):
         """Record what the run was given. Values that are too long are shortened."""
         ...
 
-    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
-        """Record measurements at `step`; NaN and infinity are allowed."""
+    def log_metrics(self, metrics: Mapping[str, float], step: int, *, is_past: bool = False) -> None:
+        """Record measurements at `step`; NaN and infinity are allowed.
+
+        Args:
+            metrics: Values by name.
+            step: Number of the epoch.
+            is_past: Whether an earlier process of this training has measured them, and may have recorded them.
+        """
         ...
 
     def set_tag(self, name: str, value: str) -> None:
         """Record a tag of the run, instead of an earlier value."""
         ...
 
-    def close(self, *, failed: bool = False, is_urgent: bool = False) -> str | None:
+    def log_dataset(self, dataset: TrackedDataset) -> None:
+        """Record images that the run works with."""
+        ...
+
+    def log_result(self, model: Path, report: Path) -> None:
+        """Record where the trained model is, and a copy of its report, where the tracker is on this machine."""
+        ...
+
+    def close(self, *, failed: bool = False, is_urgent: bool = False) -> None:
         """Deliver what is outstanding, for a bounded time, and end the run where it is ours to end.
 
         Args:
             failed: Whether the run failed.
             is_urgent: Whether somebody waits for the process to end, as after a signal: ten seconds must do then.
-
-        Returns:
-            One sentence for the user if tracking did not work, or not fully; None if it did.
         """
         ...
 
 
-OpenTracker: TypeAlias = Callable[[str], Tracker]
+OpenTracker: TypeAlias = Callable[[str, "RunReference | None"], Tracker]
+"""Opens the tracker of a run by its name, and by the reference that an earlier process of the run has left."""
 
 
+@dataclass(frozen=True)
 class NullTracker:
-    """Tracker that records nothing."""
+    """Tracker that records nothing.
+
+    Attributes:
+        description: Why.
+    """
+
+    description: str = "off"
 
     @property
-    def description(self) -> str:
+    def run(self) -> None:
         """See `Tracker`."""
-        return "off"
 
     def log_parameters(self, parameters: Mapping[str, str | int | float]) -> None:
         """See `Tracker`."""
 
-    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
+    def log_metrics(self, metrics: Mapping[str, float], step: int, *, is_past: bool = False) -> None:
         """See `Tracker`."""
 
     def set_tag(self, name: str, value: str) -> None:
         """See `Tracker`."""
 
-    def close(self, *, failed: bool = False, is_urgent: bool = False) -> str | None:
+    def log_dataset(self, dataset: TrackedDataset) -> None:
         """See `Tracker`."""
-        return None
+
+    def log_result(self, model: Path, report: Path) -> None:
+        """See `Tracker`."""
+
+    def close(self, *, failed: bool = False, is_urgent: bool = False) -> None:
+        """See `Tracker`."""
 
 
 @contextmanager
-def tracked_run(open_tracker: OpenTracker, name: str, parameters: Mapping[str, str | int | float]) -> Iterator[Tracker]:
-    """Yield the tracker of a run, with its parameters, and close it at the end; a problem with it is logged once.
+def tracked_run(open_tracker: OpenTracker, name: str, reference: RunReference | None = None) -> Iterator[Tracker]:
+    """Yield the tracker of a run, and close it at the end.
 
     Args:
-        open_tracker: Opens the tracker by the name of the run.
+        open_tracker: Opens the tracker.
         name: Name of the run.
-        parameters: What the run was given.
+        reference: What an earlier process of the run has left; None: the run begins.
     """
-    tracker = open_tracker(name)
+    tracker = open_tracker(name, reference)
     has_failed, was_stopped = True, False
     try:
-        tracker.log_parameters(parameters)
         yield tracker
         has_failed = False
     except InterruptedRunError:
         was_stopped = True
         raise
     finally:
-        problem = tracker.close(failed=has_failed, is_urgent=was_stopped)
-        if problem is not None:
-            _log.warning("%s", problem)
+        tracker.close(failed=has_failed, is_urgent=was_stopped)
 
 
 @contextmanager
@@ -113,24 +163,44 @@ def prepared_tracking() -> Iterator[OpenTracker]:
     Yields:
         `open_tracker` for this preparation. Nothing is recorded anywhere before it is called.
     """
-    worker = None
+    worker, start_ms = None, time.time_ns() // 1_000_000
     if settings().tracking != "off":
         with suppress(OSError):  # if there is no process for it, the tracker will say so
             worker = start_worker()
     try:
-        yield partial(open_tracker, worker=worker)
+        yield partial(open_tracker, worker=worker, start_ms=start_ms)
     finally:
         if worker is not None:
             stop_worker(worker)
 
 
-def open_tracker(run_name: str, *, worker: subprocess.Popen[bytes] | None = None) -> Tracker:
+def open_tracker(
+    run_name: str,
+    reference: RunReference | None = None,
+    *,
+    worker: subprocess.Popen[bytes] | None = None,
+    start_ms: int | None = None,
+) -> Tracker:
     """The tracker that the settings and MLflow's environment variables ask for. Returns at once.
 
     Args:
         run_name: Name of the run, where a new one is created.
+        reference: What an earlier process of the run has left; None: the run begins.
         worker: The process that tracks, where it has been started already.
+        start_ms: When the run began, in milliseconds since 1970; None: now.
     """
     if settings().tracking == "off":
         return NullTracker()
-    return MlflowTracker(destination_from_environment(run_name), worker=worker)
+    try:
+        destination = destination_from_environment(
+            run_name, reference or RunReference.new(), is_continued=reference is not None, start_ms=start_ms
+        )
+    except OSError as error:  # the working directory was removed
+        return _untracked(f"there is no working directory ({error.strerror})")
+    fault = None if destination.database is None else fault_of_database(destination.database)
+    return MlflowTracker(destination, worker=worker) if fault is None else _untracked(fault)
+
+
+def _untracked(fault: str) -> NullTracker:
+    _log.warning("MLflow tracking does not work: %s; the run is not affected.", shorten(fault))
+    return NullTracker("off, for lack of a database that can be written")

@@ -1,13 +1,14 @@
 """Checkpoints: the training state on disk, from which a killed run continues (docs/decisions/0011-resume.md).
 
     OUTPUT/.checkpoint/00000042.safetensors   network.*, momentum.*, best.*, confusion
-    OUTPUT/.checkpoint/00000042.json          position, history, fingerprint, SHA-256 of all this; written last
+    OUTPUT/.checkpoint/00000042.json          position, history, fingerprint, MLflow's run, SHA-256 of all this;
+                                              written last
     OUTPUT/.checkpoint/*.partial              a file that a kill left half written; the next save removes it
 
 The number is the position in the run: it grows with every step and with the end of every epoch. The JSON file is
 renamed into place after the tensors are on disk: a checkpoint without it does not exist. The two newest are kept;
-one that does not match its hash is skipped for the one before. Nothing in these files is executed: safetensors and
-JSON only.
+one that is not what a run writes is skipped for the one before. Nothing in these files is executed: safetensors and
+JSON only, in regular files, of bounded size.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 import time
 from contextlib import suppress
@@ -28,6 +30,18 @@ from safetensors.torch import load, save_file
 
 from pytorch_designer.errors import FailedToWriteOutputsError
 from pytorch_designer.storage.output import CHECKPOINT_FOLDER, sync_folder, write_atomically, writing_errors
+from pytorch_designer.storage.regular_files import open_regular
+from pytorch_designer.tracking.destination import RunReference
+from pytorch_designer.training.checkpoint_checks import (
+    BEST,
+    CONFUSION,
+    MOMENTUM,
+    NETWORK,
+    RunExtent,
+    check_position,
+    check_tensors,
+    max_tensor_bytes,
+)
 from pytorch_designer.training.history import EpochRecord, MetricSums
 from pytorch_designer.training.state import BestEpoch, TrainingState, copy_weights
 
@@ -42,7 +56,8 @@ _log = logging.getLogger(__name__)
 _NUM_KEPT = 2
 _PARTIAL = ".partial"
 _BLOCK_BYTES = 1 << 20
-_NETWORK, _MOMENTUM, _BEST, _CONFUSION = "network.", "momentum.", "best.", "confusion"
+_MAX_POSITION_BYTES = 64 << 20  # a million epochs would fit
+_NAME = re.compile(r"\d{8,}\.(json|safetensors|partial)")
 
 _MAX_CHECKPOINT_SHARE = 0.02  # of the time of a run: on a slow disk, checkpoints become rarer
 _LEAST_EPOCH_SHARE = 0.1  # of the time between checkpoints: shorter epochs do not each end with one
@@ -56,10 +71,12 @@ class CheckpointStore:
     Attributes:
         output: The output folder of the run.
         fingerprint: Hash of everything that determines the result; a checkpoint of another run is not used.
+        extent: Epochs, steps and classes of the run; a checkpoint with others is not one of it.
     """
 
     output: Path
     fingerprint: str
+    extent: RunExtent
 
     @property
     def folder(self) -> Path:
@@ -96,40 +113,73 @@ class CheckpointStore:
         Returns:
             Whether there was one. Checkpoints of another run, and damaged ones, are named in the log and skipped.
         """
+        self._refuse_planted_folder()
+        is_of_another_run = False
         for path in self._newest_first():
-            found = _read(path)
-            if found is None:
-                _log.warning("The checkpoint %s is damaged; using the one before it, if there is one.", path)
-                continue
-            content, tensors = found
-            if content["fingerprint"] != self.fingerprint:
+            try:
+                content = _read_position(path)
+                if content["fingerprint"] != self.fingerprint:
+                    is_of_another_run = True
+                    continue
+                check_position(content, self.extent)
+                tensors = self._read_tensors(path, content, state)
+            except (OSError, ValueError) as error:
                 _log.warning(
-                    "The output holds a checkpoint of a run with other data, parameters, model or versions. "
-                    "It is not used: training starts from the beginning."
+                    "The checkpoint %s is damaged, or was not written by this program: %s. It is passed over.",
+                    path,
+                    error.strerror if isinstance(error, OSError) and error.strerror else error,
                 )
-                self.clear()
-                return False
+                continue
             _restore(state, content, tensors)
             return True
+        if is_of_another_run:
+            _log.warning(
+                "The output holds a checkpoint of a run with other data, parameters, model or versions. "
+                "It is not used: training starts from the beginning."
+            )
+            self.clear()
         return False
 
     def clear(self) -> None:
         """Remove all checkpoints."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def _refuse_planted_folder(self) -> None:
+        if self.folder.is_symlink() or (self.folder.exists() and not self.folder.is_dir()):
+            _log.warning("%s is not a folder, as it would be if a run had made it. It is removed.", self.folder)
+            with writing_errors(self.output):
+                self.folder.unlink()
+
+    def _read_tensors(self, path: Path, content: dict[str, Any], state: TrainingState) -> dict[str, Tensor]:
+        data = _read_file(path.with_suffix(".safetensors"), max_tensor_bytes(state, self.extent))
+        if content.pop("sha256", None) != _digest(content, [data]):
+            raise ValueError("it does not match its hash")
+        try:
+            tensors: dict[str, Tensor] = load(data)
+        except SafetensorError as error:
+            raise ValueError(f"its tensors cannot be read: {error}") from error
+        check_tensors(content, tensors, state, num_classes=self.extent.num_classes)
+        return tensors
+
+    def _own_files(self) -> list[Path]:
+        """The files whose names this program gives, in order; others are left alone."""
+        paths = sorted(self.folder.iterdir()) if self.folder.is_dir() else []
+        return [path for path in paths if _NAME.fullmatch(path.name)]
+
     def _newest_first(self) -> list[Path]:
-        return sorted(self.folder.glob("*.json"), reverse=True) if self.folder.is_dir() else []
+        return [path for path in reversed(self._own_files()) if path.suffix == ".json"]
 
     def _drop_partial(self) -> None:
-        for path in self.folder.glob(f"*{_PARTIAL}"):
-            path.unlink(missing_ok=True)
+        for path in self._own_files():
+            if path.suffix == _PARTIAL:
+                _remove(path)
 
     def _drop_old(self, position: int) -> None:
         """Keep two; those beyond `position` are damaged ones that this run has skipped."""
         reached = [path.stem for path in self._newest_first() if path.stem <= f"{position:08d}"]
-        for path in sorted(self.folder.iterdir()):
+        for path in self._own_files():
             if path.stem not in reached[:_NUM_KEPT]:
-                path.unlink(missing_ok=True)
+                _remove(path)
 
 
 class CheckpointPolicy:
@@ -168,14 +218,14 @@ class CheckpointPolicy:
 
 
 def _tensors(state: TrainingState) -> dict[str, Tensor]:
-    tensors = {_NETWORK + name: tensor for name, tensor in copy_weights(state.network).items()}
+    tensors = {NETWORK + name: tensor for name, tensor in copy_weights(state.network).items()}
     for name, parameter in state.network.named_parameters():
         momentum = state.optimizer.state.get(parameter, {}).get("momentum_buffer")
         if momentum is not None:
-            tensors[_MOMENTUM + name] = torch.empty(momentum.shape, dtype=momentum.dtype).copy_(momentum)
+            tensors[MOMENTUM + name] = torch.empty(momentum.shape, dtype=momentum.dtype).copy_(momentum)
     if state.best is not None:
-        tensors |= {_BEST + name: tensor for name, tensor in state.best.weights.items()}
-        tensors[_CONFUSION] = state.best.confusion
+        tensors |= {BEST + name: tensor for name, tensor in state.best.weights.items()}
+        tensors[CONFUSION] = state.best.confusion
     return tensors
 
 
@@ -186,21 +236,23 @@ def _position(state: TrainingState) -> dict[str, Any]:
         "sums": state.sums.to_dict(),
         "seconds": state.seconds,
         "best_epoch": None if state.best is None else state.best.epoch,
+        "tracked_run": None if state.tracked_run is None else state.tracked_run.to_dict(),
     }
 
 
 def _restore(state: TrainingState, content: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-    state.network.load_state_dict(_with_prefix(tensors, _NETWORK))
+    state.network.load_state_dict(_with_prefix(tensors, NETWORK))
     for name, parameter in state.network.named_parameters():
-        if _MOMENTUM + name in tensors:
-            buffer = torch.empty_like(parameter, requires_grad=False).copy_(tensors[_MOMENTUM + name])
+        if MOMENTUM + name in tensors:
+            buffer = torch.empty_like(parameter, requires_grad=False).copy_(tensors[MOMENTUM + name])
             state.optimizer.state[parameter]["momentum_buffer"] = buffer
     state.history = [EpochRecord.from_dict(record) for record in content["history"]]
     state.step = content["step"]
     state.sums = MetricSums(**content["sums"])
     state.seconds = content["seconds"]
+    state.tracked_run = RunReference.from_dict(content.get("tracked_run"))  # checkpoints of earlier releases have none
     if content["best_epoch"] is not None:
-        state.best = BestEpoch(content["best_epoch"], _with_prefix(tensors, _BEST), tensors[_CONFUSION])
+        state.best = BestEpoch(content["best_epoch"], _with_prefix(tensors, BEST), tensors[CONFUSION])
 
 
 def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -216,19 +268,34 @@ def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
         os.fsync(stream.fileno())
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-    """Position and tensors of a checkpoint, None if it is damaged.
-
-    The tensors are read instead of mapped: a mapped file on a mount that disappears ends the process.
-    """
+def _read_position(path: Path) -> dict[str, Any]:
+    """The position of a checkpoint, unchecked but for its fingerprint; a ValueError says what is wrong with it."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        tensors = path.with_suffix(".safetensors").read_bytes()
-    except (OSError, ValueError):
-        return None
-    if not isinstance(content, dict) or content.pop("sha256", None) != _digest(content, [tensors]):
-        return None
-    return content, load(tensors)
+        content = json.loads(_read_file(path, _MAX_POSITION_BYTES))
+    except RecursionError as error:
+        raise ValueError("its lists have too many levels") from error
+    if not isinstance(content, dict) or not isinstance(content.get("fingerprint"), str):
+        raise ValueError("it does not name a run")  # noqa: TRY004 - what is wrong is the file
+    return content
+
+
+def _read_file(path: Path, max_bytes: int) -> bytes:
+    """The content of a regular file, which is read instead of mapped: a mount that disappears would end the process."""
+    if path.is_symlink():
+        raise ValueError(f"{path.name} is a link")
+    with os.fdopen(open_regular(path), "rb") as stream:
+        num_bytes = os.fstat(stream.fileno()).st_size
+        if num_bytes > max_bytes:
+            raise ValueError(f"{path.name} has {num_bytes:,} bytes, more than a checkpoint of this run can have")
+        return stream.read(max_bytes)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, or what somebody put in its place."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _digest(content: dict[str, Any], tensors: Iterable[bytes]) -> str:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytorch_designer.directories.image_directory import match_classes, require_labels
-from pytorch_designer.errors import shorten
-from pytorch_designer.reporting.classification import MAX_IMBALANCE
+from pytorch_designer.errors import MAX_EXAMPLES, shorten
+from pytorch_designer.reporting.classification import check_num_classes
 from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -45,10 +47,12 @@ def check_datasets(training: ImageDirectory, validation: ImageDirectory) -> Labe
     Raises:
         NotLabeledDatasetError: A dataset has images without labels.
         InvalidDatasetError: The classes of the two differ.
+        ModuleOutOfMemoryError: There are more classes than the machine has memory for.
     """
     require_labels(training, TRAINING_PORT)
     require_labels(validation, VALIDATION_PORT)
     validation_labels = match_classes(training, validation)
+    check_num_classes(len(training.classes), training.source)
     if len(training.classes) == 1:
         _log.warning("The datasets have only one class (%s): there is nothing to tell apart.", training.classes[0])
     if len(training) < len(training.classes):
@@ -57,7 +61,7 @@ def check_datasets(training: ImageDirectory, validation: ImageDirectory) -> Labe
             count(len(training), "image"),
             count(len(training.classes), "class", "classes"),
         )
-    _warn_of_imbalance(training)
+    _warn_of_untested_classes(training.classes, validation_labels)
     if training.root.samefile(validation.root) and _share_files(training, validation):
         _log.warning(
             "Training and validation use the same images: the validation metrics say nothing about new images. "
@@ -66,17 +70,15 @@ def check_datasets(training: ImageDirectory, validation: ImageDirectory) -> Labe
     return LabelledDatasets(training, validation, validation_labels)
 
 
-def _warn_of_imbalance(training: ImageDirectory) -> None:
-    sizes = training.class_sizes
-    fewest, most = int(sizes.argmin()), int(sizes.argmax())
-    if sizes[most] > MAX_IMBALANCE * sizes[fewest]:
+def _warn_of_untested_classes(classes: Sequence[str], validation_labels: NDArray[np.int32]) -> None:
+    tested = set(validation_labels.tolist())
+    untested = [shorten(name, _MAX_NAME) for label, name in enumerate(classes) if label not in tested]
+    if untested:
         _log.warning(
-            "The classes are unbalanced: %s of %s, and %s of %s. Accuracy then says little about the small classes: "
-            "look at balanced accuracy, and at the recall of each class in the report.",
-            count(int(sizes[fewest]), "training image"),
-            shorten(training.classes[fewest], _MAX_NAME),
-            count(int(sizes[most])),
-            shorten(training.classes[most], _MAX_NAME),
+            "The validation images have none of %d of the %d classes, of which the metrics say nothing: %s.",
+            len(untested),
+            len(classes),
+            ", ".join(untested[:MAX_EXAMPLES]) + (" ..." if len(untested) > MAX_EXAMPLES else ""),
         )
 
 

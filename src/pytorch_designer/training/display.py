@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import logging
+import math
+import shutil
+import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytorch_designer.progress import Pace, ProgressLine, format_duration, open_progress_line
 from pytorch_designer.settings import settings
+from pytorch_designer.training.recipe import stop_reason
 from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -20,7 +26,75 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_TABLE_HEADER = " epoch   train loss  train top-1   val loss  val top-1  val top-5   img/s    time"
+_TIME_WIDTH = 9  # "12:00:00 ", in front of each line of a log that does not go to a terminal
+_LOG_WIDTH = 120
+_LARGE = 1e5
+
+
+@dataclass(frozen=True)
+class _Column:
+    """Column of the table.
+
+    Attributes:
+        title: What the header says.
+        width: Characters, with the space before it.
+        text: What it says of an epoch.
+        rank: Columns of the highest rank are left out first; those of rank 0 never.
+    """
+
+    title: str
+    width: int
+    text: Callable[[EpochRecord], str]
+    rank: int = 0
+
+
+def _loss(value: float) -> str:
+    return f"{value:.4f}" if not math.isfinite(value) or value < _LARGE else f"{value:.3g}"
+
+
+_COLUMNS: tuple[_Column, ...] = (
+    _Column("train loss", 11, lambda record: _loss(record.training.loss)),
+    _Column("top-1", 7, lambda record: f"{record.training.top1:.1%}", rank=2),
+    _Column("val loss", 10, lambda record: _loss(record.validation.loss)),
+    _Column("top-1", 7, lambda record: f"{record.validation.top1:.1%}"),
+    _Column("top-5", 7, lambda record: f"{record.validation.top5:.1%}", rank=4),
+    _Column("img/s", 7, lambda record: f"{record.images_per_second:.0f}", rank=3),
+    _Column("time", 8, lambda record: format_duration(record.seconds), rank=1),
+    _Column("", 5, lambda record: " best" if record.is_best else ""),
+)
+
+
+class EpochTable:
+    """Table of epochs, as wide as the terminal allows, so that no row wraps.
+
+        epoch   train loss  top-1  val loss  top-1  top-5  img/s    time
+        1/20        1.9012  41.2%    1.7034  48.0%  92.1%   1204    0:12 best
+
+    Args:
+        num_epochs: Epochs of the run.
+        width: Characters of a line that are free.
+    """
+
+    def __init__(self, num_epochs: int, width: int) -> None:
+        self._num_epochs = num_epochs
+        self._epoch_width = max(len("epoch"), 2 * len(str(num_epochs)) + 1)
+        columns = _COLUMNS
+        while self._epoch_width + sum(column.width for column in columns) > width:
+            rank = max(column.rank for column in columns)
+            if rank == 0:
+                break
+            columns = tuple(column for column in columns if column.rank < rank)
+        self._columns = columns
+
+    def header(self) -> str:
+        """The titles of the columns."""
+        titles = "".join(column.title.rjust(column.width) for column in self._columns)
+        return f"{'epoch'.ljust(self._epoch_width)}{titles}".rstrip()
+
+    def row(self, record: EpochRecord) -> str:
+        """The row of an epoch."""
+        texts = "".join(column.text(record).rjust(column.width) for column in self._columns)
+        return f"{record.epoch}/{self._num_epochs}".ljust(self._epoch_width) + texts.rstrip()
 
 
 class RunDisplay:
@@ -41,6 +115,7 @@ class RunDisplay:
         self._num_epochs = num_epochs
         self._num_validation = num_validation
         self._pace = Pace(num_epochs * num_training, num_done)
+        self._table = EpochTable(num_epochs, _free_width())
         self._has_header = False
 
     def __enter__(self) -> RunDisplay:
@@ -62,25 +137,17 @@ class RunDisplay:
         """Move the line."""
         self._line.show(f"epoch {epoch}/{self._num_epochs} validation", num_images, self._num_validation, "images")
 
+    def show_past(self, records: Sequence[EpochRecord]) -> None:
+        """Log the rows of the epochs that an earlier process has trained."""
+        for record in records:
+            self.epoch_ended(record)
+
     def epoch_ended(self, record: EpochRecord) -> None:
         """Log the epoch's row, and the header before the first."""
         if not self._has_header:
-            _log.info(_TABLE_HEADER)
+            _log.info("%s", self._table.header())
             self._has_header = True
-        training, validation = record.training, record.validation
-        _log.info(
-            "%3d/%-3d %11.4f %11.1f%% %10.4f %9.1f%% %9.1f%% %7.0f %7s%s",
-            record.epoch,
-            self._num_epochs,
-            training.loss,
-            100 * training.top1,
-            validation.loss,
-            100 * validation.top1,
-            100 * validation.top5,
-            record.images_per_second,
-            format_duration(record.seconds),
-            "  best" if record.is_best else "",
-        )
+        _log.info("%s", self._table.row(record))
 
 
 def open_display(hyperparameters: Hyperparameters, datasets: LabelledDatasets, state: TrainingState) -> RunDisplay:
@@ -93,6 +160,14 @@ def open_display(hyperparameters: Hyperparameters, datasets: LabelledDatasets, s
         num_validation=len(datasets.validation),
         num_done=len(state.history) * num_training + state.step * hyperparameters.batch_size,
     )
+
+
+def log_continuation(state: TrainingState, hyperparameters: Hyperparameters) -> None:
+    """Log where a run continues that an earlier process began."""
+    if stop_reason(state.history, num_epochs=hyperparameters.num_epochs, patience=hyperparameters.patience):
+        _log.info("Continuing from the checkpoint: training was complete, and the model is left to be written.")
+    else:
+        _log.info("Continuing from the checkpoint: epoch %d, after %d of its steps.", state.epoch, state.step)
 
 
 def log_result(summary: RunSummary, *, model: Path, report: Path) -> None:
@@ -113,3 +188,9 @@ def log_result(summary: RunSummary, *, model: Path, report: Path) -> None:
         _log.warning("%s could not be read; left out, and listed in the report.", files)
     _log.info("Model:  %s", model)
     _log.info("Report: %s", report)
+
+
+def _free_width() -> int:
+    """Characters that a line of the log may have so that it does not wrap where standard output goes."""
+    columns = shutil.get_terminal_size((_LOG_WIDTH, 24)).columns
+    return columns if sys.stdout.isatty() else columns - _TIME_WIDTH

@@ -133,8 +133,17 @@ def epochs_without_improvement(history: Sequence[EpochRecord]) -> int:
 def stop_reason(history: Sequence[EpochRecord], *, num_epochs: int, patience: int) -> str | None:
     """One sentence that says why training ends after the epochs of `history`, or None when it goes on."""
     if len(history) >= num_epochs:
-        return f"All {num_epochs} epochs were trained." if num_epochs > 1 else "The one epoch was trained."
+        return _all_trained(num_epochs, patience)
     if epochs_without_improvement(history) >= patience:
         epochs = f"{patience} epochs in a row" if patience > 1 else "an epoch"
         return f"Stopped after epoch {len(history)}: {epochs} without a lower validation loss (patience)."
     return None
+
+
+def _all_trained(num_epochs: int, patience: int) -> str:
+    if num_epochs == 1:
+        return "The one epoch was trained."
+    trained = f"All {num_epochs} epochs were trained"
+    # The first epoch always counts as an improvement, so that the earliest stop is after epoch patience + 1.
+    could_stop = patience + 1 < num_epochs
+    return f"{trained}." if could_stop else f"{trained}, which are too few to stop early with a patience of {patience}."

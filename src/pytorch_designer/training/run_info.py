@@ -1,13 +1,14 @@
-"""Run metadata: what the header, the report and the tracker show, and the fingerprint of a run.
+"""Run metadata: what the header, the report and the tracker show, and the fingerprints of a run and its data.
 
-The fingerprint is a hash of everything that determines the result, so that a checkpoint is never continued by another
-run (docs/decisions/0011-resume.md).
+The fingerprint of a run is a hash of everything that determines the result, so that a checkpoint is never continued by
+another run (docs/decisions/0011-resume.md).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import platform
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain
@@ -19,14 +20,16 @@ import torchvision
 
 from pytorch_designer import __version__
 from pytorch_designer.storage.retrying import retrying
+from pytorch_designer.tracking.tracker import TrackedDataset
 from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
     from torch import Tensor, nn
+    from typing_extensions import Buffer
 
     from pytorch_designer.directories.image_directory import ImageDirectory
     from pytorch_designer.images.loader import ImageLoader
@@ -40,11 +43,7 @@ _STAT_THREADS = 16
 
 def model_info(inputs: TrainingInputs, network: nn.Module) -> dict[str, str]:
     """The network and the origin of its weights, by label."""
-    model = inputs.model
-    if model.classes is not None:
-        origin = "fine-tuned from a trained model"
-    else:
-        origin = "pretrained weights" if model.has_weights else "from scratch"
+    model, origin = inputs.model, _origin(inputs)
     num_parameters = sum(parameter.numel() for parameter in network.parameters())
     return {"Model": f"{model.architecture.name}, {origin}, {num_parameters / 1e6:.1f} million parameters"}
 
@@ -83,6 +82,65 @@ def fingerprinted_settings(
     }
 
 
+def tracked_parameters(
+    inputs: TrainingInputs, hyperparameters: Hyperparameters, compute: Compute
+) -> dict[str, str | int | float]:
+    """What runs are compared by, by name: MLflow's parameters."""
+    datasets, sizes = inputs.datasets, inputs.preprocessing
+    return {
+        **hyperparameters.to_dict(),
+        "model_name": inputs.model.architecture.name,
+        "weights": _origin(inputs),
+        "device": str(compute.device),
+        "precision": compute.precision,
+        "image_size": f"{sizes.crop_height}x{sizes.crop_width}",
+        "num_classes": len(datasets.training.classes),
+        "num_training_images": len(datasets.training),
+        "num_validation_images": len(datasets.validation),
+    }
+
+
+def tracked_tags(inputs: TrainingInputs, compute: Compute) -> dict[str, str]:
+    """What else is worth knowing of a run, by name: MLflow's tags."""
+    training, validation = inputs.datasets.training, inputs.datasets.validation
+    return {
+        "version.pytorch_designer": __version__,
+        "version.torch": str(torch.__version__),
+        "version.torchvision": str(torchvision.__version__),
+        "version.python": platform.python_version(),
+        "compute": compute.describe(),
+        "data.classes": ", ".join(training.classes),
+        "data.training": str(training.source),
+        "data.validation": str(validation.source),
+        "data.training_fingerprint": data_fingerprint(training),
+        "data.validation_fingerprint": data_fingerprint(validation),
+    }
+
+
+def tracked_datasets(inputs: TrainingInputs, tags: Mapping[str, str]) -> list[TrackedDataset]:
+    """The images of a run as MLflow's inputs, with the fingerprints among its `tracked_tags`."""
+    datasets = {"training": inputs.datasets.training, "validation": inputs.datasets.validation}
+    return [
+        TrackedDataset(
+            name=dataset.source.name or str(dataset.source),
+            source=str(dataset.source.absolute()),
+            context=context,
+            num_images=len(dataset),
+            num_classes=len(dataset.classes),
+            fingerprint=tags[f"data.{context}_fingerprint"],
+        )
+        for context, dataset in datasets.items()
+    ]
+
+
+def data_fingerprint(dataset: ImageDirectory) -> str:
+    """SHA-256 of the names, labels and classes of the images and of some sizes; see `run_fingerprint`."""
+    digest = hashlib.sha256()
+    for part in _identity(dataset):
+        digest.update(part)
+    return digest.hexdigest()
+
+
 def run_fingerprint(
     *, settings: Mapping[str, Any], weights: Mapping[str, Tensor], training: ImageDirectory, validation: ImageDirectory
 ) -> str:
@@ -99,16 +157,28 @@ def run_fingerprint(
     """
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for dataset in (training, validation):
-        digest.update(dataset.files.data)
-        digest.update(dataset.files.offsets.data.cast("B"))
-        digest.update(json.dumps(dataset.classes).encode())
-        if dataset.labels is not None:
-            digest.update(dataset.labels.tobytes())
-        digest.update(json.dumps(_sampled_file_sizes(dataset)).encode())
+        for part in _identity(dataset):
+            digest.update(part)
     for name, tensor in weights.items():
         digest.update(name.encode())
         digest.update(_bytes(tensor))
     return digest.hexdigest()
+
+
+def _origin(inputs: TrainingInputs) -> str:
+    if inputs.model.classes is not None:
+        return "fine-tuned from a trained model"
+    return "pretrained weights" if inputs.model.has_weights else "from scratch"
+
+
+def _identity(dataset: ImageDirectory) -> Iterator[Buffer]:
+    """What makes a dataset the one it is, for a hash."""
+    yield dataset.files.data
+    yield dataset.files.offsets.data.cast("B")
+    yield json.dumps(dataset.classes).encode()
+    if dataset.labels is not None:
+        yield dataset.labels.tobytes()
+    yield json.dumps(_sampled_file_sizes(dataset)).encode()
 
 
 def _sampled_file_sizes(dataset: ImageDirectory) -> list[int]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pytorch_designer.images.loader import ImageLoader
     from pytorch_designer.inference.predictor import Predictor
     from pytorch_designer.system.stop_requests import StopRequest
+    from pytorch_designer.tracking.destination import RunReference
     from pytorch_designer.training.history import EpochRecord
     from pytorch_designer.training.recipe import Hyperparameters
 
@@ -52,6 +53,7 @@ class TrainingState:
         sums: Training metrics of the current epoch.
         seconds: Training time spent in the current epoch before this process, for the report only.
         best: The best epoch so far, None before the first finite validation loss.
+        tracked_run: The run that a tracker records to; None where nothing has been tracked.
     """
 
     network: nn.Module
@@ -61,6 +63,7 @@ class TrainingState:
     sums: MetricSums = field(default_factory=MetricSums)
     seconds: float = 0.0
     best: BestEpoch | None = None
+    tracked_run: RunReference | None = None
 
     @property
     def epoch(self) -> int:
@@ -120,7 +123,7 @@ class TrainingRun:
     @cached_property
     def training_slices(self) -> list[slice]:
         """The batches of an epoch, as slices of its order."""
-        return batch_slices(len(self.training), self.hyperparameters.batch_size, fold_single=True)
+        return training_slices(len(self.training), self.hyperparameters.batch_size)
 
     def learning_rate(self, epoch: int, step: int) -> float:
         """The learning rate of a step (from 0) of an epoch (from 1)."""
@@ -139,6 +142,11 @@ class TrainingRun:
     def position(self, state: TrainingState) -> int:
         """The number of a checkpoint of `state`: it grows with every step and with the end of every epoch."""
         return len(state.history) * (len(self.training_slices) + 1) + state.step
+
+
+def training_slices(num_images: int, batch_size: int) -> list[slice]:
+    """The batches of an epoch of training, as slices of its order."""
+    return batch_slices(num_images, batch_size, fold_single=True)
 
 
 def copy_weights(network: nn.Module) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.images.budgets import default_cache_budget, default_read_threads
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.inference.compute import Compute, choose_compute, environment_info
+from pytorch_designer.inference.forward_memory import check_forward_memory
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.models.loading import check_forward, network_for_classes
 from pytorch_designer.models.saving import write_trained_model
@@ -25,8 +26,9 @@ from pytorch_designer.storage.output import Output, open_output
 from pytorch_designer.system.stop_requests import StopRequest, stop_on_signals
 from pytorch_designer.tracking.tracker import tracked_run
 from pytorch_designer.training.checkpoint import CheckpointPolicy, CheckpointStore
+from pytorch_designer.training.checkpoint_checks import RunExtent
 from pytorch_designer.training.datasets import TRAINING_PORT, VALIDATION_PORT, LabelledDatasets
-from pytorch_designer.training.display import log_result, open_display
+from pytorch_designer.training.display import log_continuation, log_result, open_display
 from pytorch_designer.training.history import BadFileRecord, RunSummary
 from pytorch_designer.training.inputs import TrainingInputs, load_inputs
 from pytorch_designer.training.loop import train
@@ -34,17 +36,29 @@ from pytorch_designer.training.recipe import Hyperparameters, build_optimizer
 from pytorch_designer.training.repeatability import check_repeatability
 from pytorch_designer.training.report.earlier_result import REPORT_FOLDER, recorded_run
 from pytorch_designer.training.report.training_report import write_report
-from pytorch_designer.training.run_info import data_info, fingerprinted_settings, model_info, run_fingerprint
-from pytorch_designer.training.state import BestEpoch, TrainingRun, TrainingState
+from pytorch_designer.training.run_info import (
+    data_info,
+    fingerprinted_settings,
+    model_info,
+    run_fingerprint,
+    tracked_datasets,
+    tracked_parameters,
+    tracked_tags,
+)
+from pytorch_designer.training.state import BestEpoch, TrainingRun, TrainingState, training_slices
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pytorch_designer.directories.model_directory import ModelDirectory
     from pytorch_designer.images.augmentation import Augmentation
-    from pytorch_designer.tracking.tracker import OpenTracker
+    from pytorch_designer.tracking.tracker import OpenTracker, Tracker
 
 _log = logging.getLogger(__name__)
+
+_IMAGE_SIZE_ADVICE = (
+    "Use a smaller batch_size, smaller images (Init Image Transformation resizes them), or a machine with more memory."
+)
 
 
 @dataclass(frozen=True)
@@ -114,8 +128,7 @@ def train_model(
             _log.info("%s already holds the result of this very run: nothing is left to do.", trained_model)
             return
         training, validation = _open_loaders(stack, job)
-        summary, best = _train(job, output, training, validation, stop_request=stop_request, open_tracker=open_tracker)
-        _write(job, output, summary, best)
+        _train(job, output, training, validation, stop_request=stop_request, open_tracker=open_tracker)
 
 
 def _refuse_several_processes() -> None:
@@ -144,6 +157,10 @@ def _prepare(inputs: TrainingInputs, hyperparameters: Hyperparameters) -> _Job:
             validation=datasets.validation,
         )
         normalizes_lone_image = check_forward(network, height, width, inputs.model.architecture)
+    num_images = min(hyperparameters.batch_size, max(1, len(datasets.training)))
+    check_forward_memory(
+        network, preprocessing, compute, num_images, where="the size of the images", advice=_IMAGE_SIZE_ADVICE
+    )
     return _Job(
         inputs=inputs,
         hyperparameters=hyperparameters,
@@ -206,20 +223,23 @@ def _train(
     *,
     stop_request: StopRequest,
     open_tracker: OpenTracker,
-) -> tuple[RunSummary, BestEpoch]:
+) -> None:
+    """Train and write the model, tracked: the model is there before the tracker is waited for."""
     predictor, parameters = job.predictor, job.hyperparameters.to_dict()
     model, classes = job.inputs.model, job.inputs.datasets.training.classes
     state = TrainingState(predictor.network, build_optimizer(predictor.network, job.hyperparameters.learning_rate))
     environment = environment_info(predictor.compute)
     data = model_info(job.inputs, predictor.network) | data_info(job.inputs, training, validation)
-    store = CheckpointStore(output.path, job.fingerprint)
-    tracked_parameters = parameters | {"model_name": model.architecture.name}
-    with tracked_run(open_tracker, output.path.name, tracked_parameters) as tracker:
+    store = CheckpointStore(output.path, job.fingerprint, _extent(job))
+    is_continued = store.restore(state)
+    with tracked_run(open_tracker, output.path.name, state.tracked_run) as tracker:
+        _track_start(tracker, job, state)
         log_header("Train PyTorch Model", environment | data | {"Tracking": tracker.description})
         check_repeatability(predictor)
-        if store.restore(state):
-            _log.info("Continuing from the checkpoint: epoch %d, after %d of its steps.", state.epoch, state.step)
+        if is_continued:
+            log_continuation(state, job.hyperparameters)
         with open_display(job.hyperparameters, job.inputs.datasets, state) as display:
+            display.show_past(state.history)
             run = TrainingRun(
                 hyperparameters=job.hyperparameters,
                 predictor=predictor,
@@ -248,11 +268,36 @@ def _train(
             bad_files=_bad_files(training, TRAINING_PORT) + _bad_files(validation, VALIDATION_PORT),
         )
         tracker.log_metrics(summary.tracked_metrics(), len(summary.history))
-    return summary, state.best
+        _write(job, output, summary, state.best)
+        tracker.log_result(output.path, output.path / REPORT_FOLDER)
+
+
+def _track_start(tracker: Tracker, job: _Job, state: TrainingState) -> None:
+    """Record what the run is given, and the epochs of the processes before this one, as far as they are not there."""
+    if tracker.run is None:
+        return
+    state.tracked_run = tracker.run
+    tracker.log_parameters(tracked_parameters(job.inputs, job.hyperparameters, job.predictor.compute))
+    tags = tracked_tags(job.inputs, job.predictor.compute)
+    for name, value in tags.items():
+        tracker.set_tag(name, value)
+    for dataset in tracked_datasets(job.inputs, tags):
+        tracker.log_dataset(dataset)
+    for record in state.history:
+        tracker.log_metrics(record.tracked_metrics(), record.epoch, is_past=True)
+
+
+def _extent(job: _Job) -> RunExtent:
+    parameters, datasets = job.hyperparameters, job.inputs.datasets
+    return RunExtent(
+        num_epochs=parameters.num_epochs,
+        num_steps=len(training_slices(len(datasets.training), parameters.batch_size)),
+        num_classes=len(datasets.training.classes),
+    )
 
 
 def _bad_files(loader: ImageLoader, port: str) -> tuple[BadFileRecord, ...]:
-    return tuple(BadFileRecord(port, str(bad.path), bad.reason) for bad in loader.bad_files)
+    return tuple(BadFileRecord(port, bad.file, bad.reason) for bad in loader.bad_files)
 
 
 def _write(job: _Job, output: Output, summary: RunSummary, best: BestEpoch) -> None:
@@ -265,5 +310,15 @@ def _write(job: _Job, output: Output, summary: RunSummary, best: BestEpoch) -> N
             preprocessing=job.inputs.preprocessing,
             meta={"visualization": [{"type": "html", "path": f"{REPORT_FOLDER}/index.html"}]},
         )
-        write_report(folder / REPORT_FOLDER, summary)
+        _write_report(folder / REPORT_FOLDER, summary)
     log_result(summary, model=output.path, report=output.path / REPORT_FOLDER / "index.html")
+
+
+def _write_report(folder: Path, summary: RunSummary) -> None:
+    """Write the report; where it cannot be made, the model is written without it."""
+    try:
+        write_report(folder, summary)
+    except OSError:  # the disk is full: the run ends by name, and can be repeated
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, the trained model is worth more
+        _log.warning("The report is not complete: %s: %s", type(error).__name__, error)

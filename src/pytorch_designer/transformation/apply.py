@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import io
 import logging
+import math
+import time
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,15 +24,18 @@ from PIL import Image
 from pytorch_designer.directories.image_directory import open_image_source
 from pytorch_designer.directories.image_writer import rows_of, write_image_directory
 from pytorch_designer.directories.recorded_transforms import applied_transforms, recorded_transforms
+from pytorch_designer.directories.summary import log_summary
 from pytorch_designer.directories.transformation_directory import open_transformation_directory
+from pytorch_designer.errors import MAX_EXAMPLES
 from pytorch_designer.images.augmentation import apply_transforms
-from pytorch_designer.images.bad_files import BadFiles, BadImageError
-from pytorch_designer.images.decode import decode_image, max_file_bytes
-from pytorch_designer.images.reading import read_file
+from pytorch_designer.images.bad_files import SWEEP_SECONDS, BadFiles, BadImageError, FirstRemark
+from pytorch_designer.images.decode import decode_image, read_image_file
+from pytorch_designer.images.decoding.memory_budget import BYTES_PER_PIXEL, decoding_budget
 from pytorch_designer.progress import Pace, open_progress_line
 from pytorch_designer.settings import settings
 from pytorch_designer.storage.output import open_output
 from pytorch_designer.transforms.registrations import deterministic_transforms, split_at_first_random
+from pytorch_designer.transforms.transform import size_after
 from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
@@ -90,10 +95,13 @@ def apply_transformation(
     with (
         open_output(output, apart_from=inputs) as opened,
         open_image_source(source) as dataset,
-        opened.stage() as folder,
         _one_thread_per_operation(),
     ):
-        return _write(folder, dataset, transforms, is_for_training=is_for_training)
+        log_summary(dataset)
+        with opened.stage() as folder:
+            done = _write(folder, dataset, transforms, is_for_training=is_for_training)
+    _log.info("Output: %s", output)
+    return done
 
 
 def _write(
@@ -105,21 +113,46 @@ def _write(
     )
     _log.info("Applied: %s", _listing(to_apply))
     _log.info("Left to training: %s", _listing(to_record))
-    bad = BadFiles(len(dataset), tolerance=settings().bad_image_tolerance)
-    with closing(_with_progress(rows_of(dataset), len(dataset))) as rows:
+    bad = BadFiles(dataset, tolerance=settings().bad_image_tolerance, port=INPUT_PORT)
+    sweep = _Sweep(bad)
+    with closing(_with_progress(sweep.rows(rows_of(dataset)), len(dataset))) as rows:
         num_images = write_image_directory(
             staging,
             rows,
             dataset.classes,
             transforms=_pairs(to_record),
             applied_transforms=_pairs(earlier + to_apply),
-            write_image=_Transformer(dataset, to_apply, bad).write if to_apply else None,
+            write_image=_Transformer(dataset, to_apply, bad, FirstRemark(INPUT_PORT)).write if to_apply else None,
         )
+    if bad.is_beyond_tolerance:
+        raise bad.error(num_unchecked=len(dataset) - sweep.num_rows)
     if len(bad):
-        files = [f"{file.path.name}: {file.reason}" for file in bad.listing()]
-        _log.warning("Bad and left out: %d of %s: %s", len(bad), count(len(dataset), "image"), "; ".join(files[:5]))
-    _log.info("Wrote %s.", count(num_images, "image"))
+        _log.warning("Bad and left out: %d of %s:", len(bad), count(len(dataset), "image"))
+        for file in bad.listing()[:MAX_EXAMPLES]:
+            _log.warning("  %s: %s", file.file, file.reason)
     return AppliedTransformation(to_apply, to_record, num_images, tuple(bad.listing()))
+
+
+class _Sweep:
+    """Rows to read: all of them, or those of the next `SWEEP_SECONDS` once too many are bad.
+
+    Attributes:
+        num_rows: How many have been given out.
+    """
+
+    def __init__(self, bad: BadFiles) -> None:
+        self._bad = bad
+        self._deadline = math.inf
+        self.num_rows = 0
+
+    def rows(self, rows: Iterator[ImageRow]) -> Iterator[ImageRow]:
+        for row in rows:
+            if self._bad.is_beyond_tolerance:
+                self._deadline = min(self._deadline, time.monotonic() + SWEEP_SECONDS)
+            if time.monotonic() > self._deadline:
+                return
+            self.num_rows += 1
+            yield row
 
 
 @dataclass(frozen=True)
@@ -127,22 +160,27 @@ class _Transformer:
     dataset: ImageDirectory
     transforms: tuple[Transform, ...]
     bad: BadFiles
+    first_remark: FirstRemark
 
     def write(self, number: int, source: Path, target: Path) -> Path | None:
         """Write one image; a bad one is registered and left out. Called by several threads at once."""
         try:
-            content = read_file(source, max_bytes=max_file_bytes(settings().max_image_pixels))
-            image = decode_image(content)
-            transformed = apply_transforms(image, self.transforms)
+            content = read_image_file(source)
+            image = decode_image(content, remark=lambda text: self.first_remark(self.dataset.described(number), text))
+            if self.bad.is_beyond_tolerance:  # what is written now would be thrown away
+                return None
+            return self._write_transformed(image, content, target)
         except BadImageError as error:
-            self.bad.add(number, source, error.reason)
-            if self.bad.is_beyond_tolerance:
-                num_unchecked = len(self.dataset) - number - 1
-                raise self.bad.error(port=INPUT_PORT, root=self.dataset.root, num_unchecked=num_unchecked) from error
+            self.bad.add(number, error.reason)
             return None
-        if not torch.equal(transformed, image):
-            target, content = target.with_suffix(".png"), _png(transformed)
-        target.write_bytes(content)
+
+    def _write_transformed(self, image: torch.Tensor, content: bytearray, target: Path) -> Path:
+        height, width = size_after(self.transforms, *image.shape[1:])
+        with decoding_budget().take(height * width * BYTES_PER_PIXEL):  # until the file is written
+            transformed = apply_transforms(image, self.transforms)
+            if not torch.equal(transformed, image):
+                target, content = target.with_suffix(".png"), _png(transformed)
+            target.write_bytes(content)
         return target
 
 

@@ -68,13 +68,19 @@ def test_extensions_count_in_any_case_and_other_files_do_not(make_tree: MakeTree
         f"cat/{name}" for name in ("1.JPG", "2.Jpeg", "3.png", "4.ppm", "5.BMP", "6.pgm", "7.tif", "8.TIFF", "9.webp")
     ]
     assert (
-        list(labelled(make_tree(*images, "cat/x.txt", "cat/x.gif", "cat/png", "README.md", "cat/x.jpg.bak"))) == images
+        list(labelled(make_tree(*images, "cat/x.txt", "cat/x.svg", "cat/png", "README.md", "cat/x.jpg.bak"))) == images
     )
 
 
-def test_left_out_files_are_counted_in_the_log(make_tree: MakeTree, caplog: pytest.LogCaptureFixture) -> None:
-    open_image_directory(make_tree("cat/1.png", "cat/2.gif", "notes.txt"))
-    assert "2 files" in caplog.text
+def test_left_out_files_and_folders_are_named(make_tree: MakeTree) -> None:
+    root = make_tree("pets/cat/1.png", "pets/cat/2.svg", "pets/cat/@eaDir/1.png", "pets/docs/paper.pdf", "notes.txt")
+    left_out = open_image_directory(root).layout.left_out
+    assert left_out == ("notes.txt", "pets/cat/2.svg", "pets/cat/@eaDir/", "pets/docs/")
+
+
+def test_an_empty_class_is_said(make_tree: MakeTree, caplog: pytest.LogCaptureFixture) -> None:
+    open_image_directory(make_tree("cat/1.png", "dog/2.png", "emu/"))
+    assert "1 of 3 class folders have no images: emu" in caplog.text
 
 
 def test_a_chain_of_single_folders_is_descended_to_the_classes(make_tree: MakeTree) -> None:
@@ -91,15 +97,22 @@ def test_a_lone_class_at_the_end_of_a_chain_stays_a_class(make_tree: MakeTree) -
 @pytest.mark.parametrize(
     "paths",
     [
-        ["1.png", "2.png"],  # flat
         ["cat/1.png", "2.png"],  # both levels
-        ["train/cat/1.png", "val/cat/2.png"],  # deeper
-        ["cat/1.png", "dog/small/2.png"],  # one folder deeper
-        ["pets/1.png", "pets/sub/2.png"],
+        ["anna/cat/1.png", "ben/cat/2.png"],  # the same names below
+        ["images/1.png", "cat/2.png"],
+        ["cat/1.png", "dog/2.png", "emu/notes.pdf"],
     ],
 )
-def test_other_layouts_have_all_images_and_no_labels(make_tree: MakeTree, paths: list[str]) -> None:
-    dataset = open_image_directory(make_tree(*paths))
+def test_what_is_unclear_is_refused_where_labels_are_written_and_else_has_none(
+    make_tree: MakeTree, paths: list[str]
+) -> None:
+    root = make_tree(*paths)
+    (root / "emu" / "notes.pdf").unlink(missing_ok=True)
+    if (root / "emu").is_dir():
+        (root / "emu" / "notes.pdf").write_text("%PDF")
+        paths = paths[:-1]
+    assert refusal(root).reason in {"unclear_layout", "class_without_images"}
+    dataset = open_image_directory(root, takes_other_tasks=True)
     assert sorted(dataset.files) == sorted(paths)
     assert dataset.labels is None
     assert dataset.classes == ()

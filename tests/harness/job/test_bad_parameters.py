@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,12 +15,15 @@ from pytorch_designer.errors import (
     ParameterError,
     ParameterParsingError,
 )
+from pytorch_designer.harness.job.rendering import render_command
 from pytorch_designer.harness.schema.component_file import read_component
+from pytorch_designer.harness.schema.specification import InputValue
 from pytorch_designer.harness.schema.values import check_values
 from pytorch_designer.harness.testing.runner import Runner
 
 TOP = Path(__file__).parents[3]
 TRAIN = TOP / "component.yaml"
+COMPONENTS = [TRAIN, *sorted((TOP / "components").glob("*.yaml"))]
 
 WHOLE = [
     ("0", GreaterThanOrEqualToError),
@@ -104,3 +109,62 @@ def test_value_that_azure_ml_lets_through_is_refused_by_the_component(
     assert (run.error_info["name"], run.error_info["where"]) == (error.__name__, name)
     assert "Traceback" not in run.log
     assert not list(run.outputs["trained_model"].glob("_meta.yaml"))
+
+
+HOSTILE_TEXTS = [
+    "; touch planted",
+    "$(touch planted)",
+    "`touch planted`",
+    "' ; touch planted ; '",
+    '" ; touch planted ; "',
+    "a\ntouch planted\n",
+    "&& touch planted",
+    "| touch planted #",
+    "a \\",
+    "$HOME ${PATH} $((1+1)) !! ~ *",
+    "--pretrained",
+    "ünï 日本",
+    "",
+]
+
+
+@pytest.mark.parametrize("path", COMPONENTS, ids=lambda path: path.stem)
+def test_each_text_is_chosen_from_a_list_or_passed_where_no_shell_reads_it(path: Path) -> None:
+    spec = read_component(path)
+    free = [port.name for port in spec.inputs.values() if port.type == "string" and not port.choices]
+    assert free == (["model_name"] if path.stem == "image_model" else [])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="shells")
+@pytest.mark.parametrize("shell", ["bash", "sh"])
+@pytest.mark.parametrize("text", HOSTILE_TEXTS)
+def test_a_free_text_reaches_our_component_as_it_is(tmp_path: Path, text: str, shell: str) -> None:
+    spec = read_component(TOP / "components" / "image_model.yaml")
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text('#!/bin/sh\nfor word; do echo "[$word]"; done > words\ncat > text\n', encoding="utf-8")
+    python.chmod(0o755)
+    values: dict[str, InputValue] = {"model_name": text, "pretrained": False}
+    command = render_command(spec, values, {name: tmp_path / name for name in spec.outputs})
+
+    environment = {"PATH": f"{python.parent}:/usr/bin:/bin"}
+    subprocess.run([shell, "-c", command], cwd=tmp_path, env=environment, check=True, stdin=subprocess.DEVNULL)
+
+    assert not (tmp_path / "planted").exists()
+    assert (tmp_path / "text").read_text(encoding="utf-8") == f"{text}\n"
+    words = [word[1:-1] for word in (tmp_path / "words").read_text(encoding="utf-8").splitlines()]
+    output = str(tmp_path / "untrained_model")
+    assert words[2:] == ["image-model", "--model-name", "-", "--pretrained", "False", "--untrained-model", output]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", ["$(touch planted)", "' ; touch planted ; '", "a\ntouch planted"])
+def test_a_hostile_text_is_refused_by_our_component_itself(tmp_path: Path, text: str) -> None:
+    run = Runner(tmp_path / "runs").run_component(
+        TOP / "components" / "image_model.yaml", parameters={"model_name": text, "pretrained": False}, has_mlflow=False
+    )
+
+    run.assert_failed(ParameterParsingError)
+    assert run.error_info is not None
+    assert run.error_info["where"] == "model_name"
+    assert not list(tmp_path.rglob("planted"))

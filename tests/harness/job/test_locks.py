@@ -32,13 +32,14 @@ def no_locks(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("no_locks")
 def test_the_run_folder_of_a_killed_pipeline_is_used_again(tmp_path: Path) -> None:
     (tmp_path / ".lock").write_text(_SOMEBODY)
-    with prepared_folder(tmp_path, ["nodes"]):
+    with prepared_folder(tmp_path):
         assert (tmp_path / "nodes").is_dir()
 
 
 @pytest.mark.usefixtures("no_locks")
 def test_kept_results_can_be_removed_after_a_kill(tmp_path: Path) -> None:
     cache = ReuseCache(tmp_path, 1 << 30)
+    cache.claim()
     (tmp_path / "lock").write_text(_SOMEBODY)
     (tmp_path / "entries" / "key").mkdir(parents=True)
     clearing = threading.Thread(target=cache.clear, daemon=True)  # which would wait for a lock that nobody gives back
@@ -50,15 +51,15 @@ def test_kept_results_can_be_removed_after_a_kill(tmp_path: Path) -> None:
 
 def test_a_run_folder_that_is_in_use_is_refused(tmp_path: Path) -> None:
     with (
-        prepared_folder(tmp_path, ["nodes"]),
+        prepared_folder(tmp_path),
         pytest.raises(FailedToWriteOutputsError, match="Another run of a pipeline"),
-        prepared_folder(tmp_path, ["nodes"]),
+        prepared_folder(tmp_path),
     ):
         pass
 
 
 def test_a_run_folder_whose_lock_cannot_be_opened_is_named(tmp_path: Path) -> None:
     (tmp_path / ".lock").mkdir()
-    with pytest.raises(FailedToWriteOutputsError) as caught, prepared_folder(tmp_path, ["nodes"]):
+    with pytest.raises(FailedToWriteOutputsError) as caught, prepared_folder(tmp_path):
         pass
     assert caught.value.where == str(tmp_path / ".lock")

@@ -15,6 +15,7 @@ from pytorch_designer.harness.job.orphan_watch import OrphanWatch
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="process groups")
 
+TOKEN = "0123456789abcdef"  # of no process
 HARNESS = """
 import sys
 from pathlib import Path
@@ -61,7 +62,7 @@ def test_what_a_killed_harness_has_started_ends_with_it(tmp_path: Path) -> None:
 
 def test_groups_that_have_ended_are_left_alone(tmp_path: Path) -> None:
     with subprocess.Popen(["sleep", "600"], start_new_session=True) as stranger:
-        with OrphanWatch() as watch:
+        with OrphanWatch(TOKEN) as watch:
             watch.add(stranger.pid)
             watch.remove(stranger.pid)
         is_running = stranger.poll() is None
@@ -71,6 +72,6 @@ def test_groups_that_have_ended_are_left_alone(tmp_path: Path) -> None:
 
 def test_a_group_that_is_still_there_at_the_end_of_the_pipe_is_killed() -> None:
     with subprocess.Popen(["sleep", "600"], start_new_session=True) as child:
-        with OrphanWatch() as watch:
+        with OrphanWatch(TOKEN) as watch:
             watch.add(child.pid)
         assert child.wait(60) == -signal.SIGKILL

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -107,7 +108,7 @@ def test_lines_of_several_processes_are_told_apart(write_component: WriteCompone
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if os.name == "posix" else [])])
 def test_a_signal_ends_all_children_and_leaves_a_readable_state(
     tmp_path: Path, write_component: WriteComponent, number: signal.Signals
 ) -> None:
@@ -178,3 +179,120 @@ def test_our_own_component_runs(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "model" / "_meta.yaml").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="streams are POSIX's")
+@pytest.mark.parametrize("stream", ["closed", "full", "without a reader"])
+def test_standard_output_that_fails_does_not_end_the_job(
+    tmp_path: Path, write_component: WriteComponent, stream: str
+) -> None:
+    path = write_component("seq 1 3000; sleep 0.2; seq 1 3000; exit 5")
+    redirection = {"closed": ">&-", "full": ">/dev/full", "without a reader": "| true"}[stream]
+    if stream == "full" and not Path("/dev/full").exists():
+        pytest.skip("no /dev/full")
+    command = shlex.join([*RUN, str(path), "--run-folder", "here", "--no-mlflow"])
+
+    done = subprocess.run(
+        ["bash", "-c", f"{command} {redirection}; exit ${{PIPESTATUS[0]}}"],
+        capture_output=True,
+        check=False,
+        timeout=100,
+    )
+
+    assert (done.returncode, done.stderr) == (5, b"")
+    log = (tmp_path / "here" / "user_logs" / "std_log.txt").read_text(encoding="utf-8")
+    assert log.splitlines() == [str(number) for number in range(1, 3001)] * 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="such names are POSIX's")
+@pytest.mark.parametrize("name", ["a%20b", "a#b", "a?b", "a b", "a&b;c", "it's", "ünï", "(a)", "a%", "-a"])
+def test_a_working_directory_may_have_an_odd_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_component: WriteComponent, name: str
+) -> None:
+    (tmp_path / name / "data").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / name)
+    path = write_component(
+        'test -d "${{inputs.d}}" && touch "${{outputs.o}}/x"', inputs={"d": FOLDER}, outputs={"o": FOLDER}
+    )
+
+    done = _run(path, "--input", "d=data", "--output", "o=out")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / name / "out" / "x").exists()
+    assert (tmp_path / name / "mlflow.db").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="such names are POSIX's")
+@pytest.mark.parametrize("name", ["a$(touch planted)", "a`touch planted`", 'a"b', "a$HOME", "a\\b"])
+def test_a_path_that_the_shell_would_obey_is_refused(
+    tmp_path: Path, write_component: WriteComponent, name: str
+) -> None:
+    for folder in (name, "data"):
+        (tmp_path / folder).mkdir()
+    path = write_component('ls "${{inputs.d}}"', inputs={"d": FOLDER}, outputs={"o": FOLDER})
+
+    for arguments in (["--input", f"d={name}"], ["--input", "d=data", "--output", f"o={name}/o"]):
+        done = _run(path, *arguments, "--no-mlflow")
+        assert done.returncode == 1
+        assert "UnsupportedLocallyError" in done.stderr
+        assert "the shell of the job would obey" in done.stderr
+    assert not list(tmp_path.rglob("planted"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="escape sequences and names are POSIX's")
+def test_names_and_lines_reach_the_terminal_without_what_it_obeys(
+    tmp_path: Path, write_component: WriteComponent
+) -> None:
+    (tmp_path / "d\x1b]0;title\x07\u202e").mkdir()
+    path = write_component(
+        r"printf 'a\033[31mred\033[0m\033]0;x\007\033c\n'; exit 3",
+        display_name="S\x1b[2Jample\nError: x",
+        inputs={"d": FOLDER, "t": {"type": "string", "default": "a\x1b[1A\nb"}},
+        environment_variables={"A\x1b[5mB": "1"},
+    )
+
+    done = _run(path, "--input", "d=d\x1b]0;title\x07\u202e", "--no-mlflow")
+
+    assert done.returncode == 3
+    assert "\x1b" not in done.stdout + done.stderr
+    assert "\u202e" not in done.stdout
+    assert r"S\x1b[2Jample\nError: x" in done.stdout
+    assert r"t = a\x1b[1A\nb" in done.stdout
+    assert "ared\\x1bc\n" in done.stdout
+
+
+@pytest.mark.skipif(os.name != "posix", reason="named pipes and devices")
+@pytest.mark.parametrize("kind", ["a named pipe", "a device", "a socket"])
+def test_what_is_no_file_is_not_waited_for(
+    tmp_path: Path, write_component: WriteComponent, special_files: dict[str, Path], kind: str
+) -> None:
+    special = special_files[kind]
+    path = write_component("ls ${{inputs.d}}", inputs={"d": {"type": "custom_model"}})
+    pipeline = tmp_path / "pipeline.yaml"
+    pipeline.write_text("type: pipeline\njobs:\n  a: {type: command, component: azureml:a:1}\n", encoding="utf-8")
+    assets = tmp_path / "assets.yaml"
+    assets.write_text(f"azureml:a:1: {special}\n", encoding="utf-8")
+    for arguments in (
+        (special,),
+        (path, "--input", f"d={special}"),
+        (pipeline, "--assets", special),
+        (pipeline, "--assets", assets),
+    ):
+        done = _run(*arguments, "--no-mlflow")
+        assert done.returncode == 1
+        assert kind in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+def test_a_stopped_run_does_not_wait_for_what_has_ended(tmp_path: Path, write_component: WriteComponent) -> None:
+    path = write_component(f"(touch {tmp_path}/up; sleep 600; true) | (cat; true); echo not last")
+    with subprocess.Popen(
+        [*RUN, str(path), "--no-mlflow", "--grace-seconds", "60"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as harness:
+        while not (tmp_path / "up").exists():
+            time.sleep(0.02)
+        started = time.monotonic()
+        harness.send_signal(signal.SIGTERM)
+        assert harness.wait(100) == 128 + signal.SIGTERM
+    assert time.monotonic() - started < 30

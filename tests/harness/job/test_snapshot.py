@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import os
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from pytorch_designer.errors import InvalidSpecError
+from pytorch_designer.harness.job.folder_mark import FolderKind
 from pytorch_designer.harness.job.snapshot import code_snapshot
 from pytorch_designer.harness.schema.specification import CommandSpec
 
@@ -123,6 +125,7 @@ def test_a_path_that_does_not_exist_is_refused(tmp_path: Path, includes: tuple[s
 def test_what_the_harness_writes_is_left_out(tmp_path: Path) -> None:
     written = {"runs/one/run.json": "", "runs/one/user_logs/std_log.txt": "", "runs/one/big": "", "mlflow.db": ""}
     code = _write(tmp_path / "code", **{"a.py": "", "runs/run.json": "mine", "runs/user_logs": "mine"}, **written)
+    FolderKind.JOB.mark(code / "runs" / "one")
 
     snapshot = code_snapshot(_spec(code), excluded=[code / "mlflow.db"])
 
@@ -152,3 +155,18 @@ def test_a_copy_keeps_modes_and_times(tmp_path: Path) -> None:
     after = (tmp_path / "copy" / "run.sh").stat()
     assert (after.st_mode, after.st_mtime_ns) == (before.st_mode, before.st_mtime_ns)
     assert snapshot.num_bytes == 4
+
+
+@pytest.mark.skipif(os.name != "posix", reason="named pipes and devices")
+@pytest.mark.parametrize("kind", ["a named pipe", "a socket", "a device"])
+def test_what_is_no_file_is_refused_as_code_and_left_out_below_it(
+    tmp_path: Path, special_files: dict[str, Path], kind: str
+) -> None:
+    code = _write(tmp_path / "code", **{"a.py": ""})
+    with pytest.raises(InvalidSpecError, match=kind):
+        _names(special_files[kind])
+    with pytest.raises(InvalidSpecError, match=kind):
+        _names(code, special_files[kind])
+    for name in (".amlignore", "inner"):
+        (code / name).symlink_to(special_files[kind])
+    assert _names(code) == ["a.py"]

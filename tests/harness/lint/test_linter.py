@@ -24,6 +24,7 @@ OTHERWISE_TESTED = {
     "optional-to-required",
     "port-tag-mismatch",
     "output-bound-twice",
+    "nested-pipelines",
 }
 
 

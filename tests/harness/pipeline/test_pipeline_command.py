@@ -141,3 +141,37 @@ def test_nothing_slow_is_imported(pipeline: Path) -> None:
     )
 
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, timeout=100)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links")
+def test_a_cache_whose_lock_cannot_be_taken_ends_no_run(tmp_path: Path, pipeline: Path) -> None:
+    assert _run("run", pipeline, "--no-mlflow").returncode == 0
+    (record,) = (tmp_path / "cache" / "entries").glob("*/entry.json")
+    record.write_text("{}", encoding="utf-8")
+    (tmp_path / "mine").write_text("years", encoding="utf-8")
+    (tmp_path / "cache" / "lock").unlink()
+    (tmp_path / "cache" / "lock").symlink_to(tmp_path / "mine")
+
+    done = _run("run", pipeline, "--no-mlflow")
+    cleared = _run("cache", "clear")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "is not reused" in done.stdout
+    assert cleared.returncode == 1
+    assert "FailedToWriteOutputsError" in cleared.stderr
+    assert "Traceback" not in cleared.stderr
+    assert text_of(tmp_path / "mine") == "years"
+
+
+def test_an_edited_result_is_named_and_the_node_runs(tmp_path: Path, pipeline: Path) -> None:
+    assert _run("run", pipeline, "--no-mlflow").returncode == 0
+    (record,) = (tmp_path / "cache" / "entries").glob("*/entry.json")
+    record.write_text(record.read_text(encoding="utf-8").replace('"node"', '"nodes"'), encoding="utf-8")
+
+    done = _run("run", pipeline, "--no-mlflow", "--output", "result=out")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("A kept result is damaged") == 1
+    assert "1 completed" in done.stdout
+    assert text_of(tmp_path / "out" / "a") == "text\nw\n"
+    assert "1 results" in _run("cache", "list").stdout

@@ -12,6 +12,7 @@ from pytorch_designer.errors import (
     UnknownNameError,
     UnsupportedLocallyError,
 )
+from pytorch_designer.harness.lint.linter import lint
 from pytorch_designer.harness.pipeline.pipeline_plan import Plan, plan_pipeline
 from pytorch_designer.harness.schema.assets import Assets
 from pytorch_designer.harness.schema.pipeline_file import read_pipeline
@@ -298,7 +299,8 @@ def test_all_that_is_wrong_is_listed(tmp_path: Path) -> None:
         _plan(tmp_path, jobs, inputs={"data": {**FOLDER, "path": "data"}}, outputs={"o": FOLDER})
 
     lines = (tmp_path / "pipeline.yaml").read_text(encoding="utf-8").splitlines()
-    expected = [f"{tmp_path / 'pipeline.yaml'}:{lines.index(f'  {name}:') + 1}" for name in "abc"]
+    written = ("  a:", "      n: x", "      d: ${{parent.jobs.x.outputs.y}}")  # a node, a value and a binding at fault
+    expected = [f"{tmp_path / 'pipeline.yaml'}:{lines.index(line) + 1}" for line in written]
     assert [example.split(": ")[0] for example in caught.value.examples[:3]] == expected
     assert "No node writes the output o" in str(caught.value)
 
@@ -330,3 +332,33 @@ def test_more_than_a_handful_of_faults_are_all_listed(tmp_path: Path) -> None:
         _plan(tmp_path, jobs)
 
     assert all(f"node n{number} has no input gone" in str(caught.value) for number in range(12))
+
+
+def test_a_bad_literal_is_reported_where_it_is_written_as_the_linter_does(tmp_path: Path) -> None:
+    write_yaml(
+        tmp_path / "strict.yaml", component("echo ${{inputs.n}}", version="1", inputs={"n": {"type": "integer"}})
+    )
+    inner = {"x": {"type": "command", "component": "strict.yaml", "inputs": {"n": "${{parent.inputs.n}}"}}}
+    ports = {"n": {"type": "string"}}
+    write_yaml(
+        tmp_path / "inner.yaml", {"type": "pipeline", "name": "i", "version": "1", "inputs": ports, "jobs": inner}
+    )
+    jobs = {
+        "a": {"type": "command", "component": "strict.yaml", "inputs": {"n": "abc"}},
+        "b": {"type": "command", "component": "strict.yaml", "inputs": {"n": "${{parent.inputs.top}}"}},
+        "c": {"type": "pipeline", "component": "inner.yaml", "inputs": {"n": {"value": "xyz"}}},
+    }
+    path = write_pipeline(tmp_path, jobs, inputs={"top": "many"})
+
+    with pytest.raises(InvalidSpecError) as caught:
+        plan_pipeline(read_pipeline(path))
+
+    text = path.read_text(encoding="utf-8")
+    places = {(fault.place.line, fault.place.column) for fault in caught.value.faults}
+    expected = set()
+    for value in ("abc", "many", "xyz"):
+        start = text.index(value)
+        expected.add((text.count("\n", 0, start) + 1, start - text.rfind("\n", 0, start)))
+    assert places == expected
+    found = {(finding.place.line, finding.place.column) for finding in lint([path]).findings if "value" in finding.kind}
+    assert found < expected  # what is nested in another file, only the run follows

@@ -1,16 +1,22 @@
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.harness.job.job_run import JobResult
+from pytorch_designer.harness.reuse import reuse_cache
 from pytorch_designer.harness.reuse.reuse_cache import Entry, ReuseCache, open_cache
 from tests.harness.pipeline_files import make_folder, text_of
 
@@ -223,3 +229,107 @@ def test_many_may_keep_use_and_clear_at_the_same_time(tmp_path: Path) -> None:
         thread.join(60)
 
     assert faults == []
+
+
+DAMAGES: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "no mapping": lambda record: [record],
+    "nothing": lambda record: {},
+    "a key less": lambda record: {name: value for name, value in record.items() if name != "contents"},
+    "a key more": lambda record: {**record, "more": 1},
+    "size as text": lambda record: {**record, "num_bytes": "many"},
+    "negative size": lambda record: {**record, "num_bytes": -(10**9)},
+    "size without end": lambda record: {**record, "num_bytes": 10**400},
+    "time as text": lambda record: {**record, "stored": "today"},
+    "time out of range": lambda record: {**record, "stored": 1e300},
+    "no time": lambda record: {**record, "seconds": None},
+    "a key of another": lambda record: {**record, "key": OTHER},
+    "a key that climbs": lambda record: {**record, "key": "../../victim"},
+    "an absolute key": lambda record: {**record, "key": "/victim"},
+    "another port": lambda record: {**record, "contents": {"x": "0"}, "is_file": {"x": False}},
+    "a port that climbs": lambda record: {**record, "contents": {"../../x": "0"}, "is_file": {"../../x": False}},
+    "ports as a list": lambda record: {**record, "contents": ["out"]},
+    "a folder as a file": lambda record: {**record, "is_file": {"out": True}},
+    "another content": lambda record: {**record, "contents": {"out": "0" * 64}},
+    "another node": lambda record: {**record, "node": "x"},
+}
+
+
+def _damage(cache: ReuseCache, damage: Callable[[dict[str, Any]], Any], *, has_checksum: bool) -> Path:
+    entry = cache.folder / "entries" / KEY
+    record = json.loads((entry / "entry.json").read_text(encoding="utf-8"))
+    damaged = damage({name: value for name, value in record.items() if name != "checksum"})
+    if has_checksum and isinstance(damaged, dict):
+        damaged["checksum"] = hashlib.sha256(json.dumps(damaged, sort_keys=True).encode()).hexdigest()
+    (entry / "entry.json").write_text(json.dumps(damaged), encoding="utf-8")
+    return entry
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+@pytest.mark.parametrize("way", ["found", "listed", "evicted"])
+def test_a_record_that_was_edited_is_named_once_and_removed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: Callable[[dict[str, Any]], Any], way: str
+) -> None:
+    victim = make_folder(tmp_path / "victim", a="mine")
+    cache = ReuseCache(tmp_path / "cache", 1 << 20)
+    _store(cache, _result(tmp_path / "job", a="1"))
+    entry = _damage(cache, damage, has_checksum=False)
+
+    if way == "found":
+        assert cache.find(KEY) is None
+    elif way == "listed":
+        assert cache.entries() == []
+    else:
+        assert _store(cache, _result(tmp_path / "other", a="1"), OTHER) is not None
+    assert [other.key for other in cache.entries()] == ([OTHER] if way == "evicted" else [])
+
+    assert not entry.exists()
+    assert [record.getMessage() for record in caplog.records if "damaged" in record.getMessage()] == [
+        f"A kept result is damaged; it is not used, and removed: {entry}"
+    ]
+    assert text_of(victim / "a") == "mine"
+
+
+PLAUSIBLE = {"another content", "another node", "a folder as a file", "a key more"}
+
+
+@pytest.mark.parametrize("damage", sorted(DAMAGES.keys() - PLAUSIBLE))
+def test_a_record_that_was_edited_with_its_checksum_is_not_used(tmp_path: Path, cache: ReuseCache, damage: str) -> None:
+    _store(cache, _result(tmp_path / "job", a="1"))
+    entry = _damage(cache, DAMAGES[damage], has_checksum=True)
+
+    assert cache.find(KEY) is None
+    assert not entry.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b"null", b"1e999", b"\0" * 100])
+def test_a_record_that_is_no_record_is_removed(tmp_path: Path, cache: ReuseCache, content: bytes) -> None:
+    _store(cache, _result(tmp_path / "job", a="1"))
+    entry = cache.folder / "entries" / KEY
+    (entry / "entry.json").write_bytes(content)
+
+    assert cache.entries() == []
+    assert not entry.exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="named pipes")
+@pytest.mark.parametrize("place", ["entry.json", "ports/out/a", "run/run.json", "last_used"])
+def test_an_entry_with_a_pipe_in_it_is_not_waited_for(tmp_path: Path, cache: ReuseCache, place: str) -> None:
+    _store(cache, _result(tmp_path / "job", a="1"))
+    path = cache.folder / "entries" / KEY / place
+    path.unlink()
+    os.mkfifo(path)
+
+    assert (cache.find(KEY) is None) == (place != "last_used")
+
+
+def test_without_a_home_the_message_names_the_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.setattr(reuse_cache, "user_cache_folder", no_home)
+
+    with pytest.raises(UnsupportedEnvironmentError) as caught:
+        open_cache(None, LARGE)
+
+    assert caught.value.reason == "no_home"
+    assert "PYTORCH_DESIGNER_REUSE_CACHE" in caught.value.advice

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from pytorch_designer.errors import InvalidSpecError, UnsupportedLocallyError
 from pytorch_designer.harness.schema.component_file import read_component
@@ -167,3 +168,13 @@ def test_a_bound_without_a_dot_is_a_number(tmp_path: Path) -> None:
     text = "command: a\ninputs: {rate: {type: number, min: 1e-3}}\n"  # YAML 1.1 takes 1e-3 for a text
 
     assert read_component(_write(tmp_path / "c.yaml", text)).inputs["rate"].minimum == 0.001
+
+
+@pytest.mark.parametrize("name", ["../../x", "/x", "..", ".", "a/b", "a b", "", "a\\b", "a\x1b[31m", "a\nb", "1a"])
+@pytest.mark.parametrize("side", ["inputs", "outputs"])
+def test_a_port_is_called_what_a_folder_may_be_called(tmp_path: Path, name: str, side: str) -> None:
+    document = {"type": "command", "command": "true", side: {name: {"type": "uri_folder"}}}
+    path = _write(tmp_path / "c.yaml", yaml.safe_dump(document, allow_unicode=True))
+
+    with pytest.raises(InvalidSpecError, match="is not a name for an input or output"):
+        read_component(path)

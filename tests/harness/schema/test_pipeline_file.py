@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytorch_designer.errors import DesignerError, InvalidSpecError, UnsupportedLocallyError
+from pytorch_designer.harness.lint.linter import lint
 from pytorch_designer.harness.schema.assets import read_assets
 from pytorch_designer.harness.schema.pipeline_file import read_pipeline
 from pytorch_designer.harness.schema.pipeline_specification import Given, PipelineSettings, PipelineSpec
@@ -246,3 +248,60 @@ class TestAssets:
     def test_a_wrong_assets_file_is_refused(self, tmp_path: Path, content: dict[str, Any]) -> None:
         with pytest.raises(DesignerError, match=r"gone|must be a registered name"):
             read_assets(write_yaml(tmp_path / "assets.yaml", content))
+
+
+@pytest.mark.parametrize("name", ["../../x", "a/b", "..", "a\x1b]0;b"])
+def test_names_of_outputs_and_nodes_that_leave_the_run_folder_are_refused(tmp_path: Path, name: str) -> None:
+    for jobs, ports in (({name: node("true")}, {}), ({"a": node("true")}, {"outputs": {name: FOLDER}})):
+        with pytest.raises(InvalidSpecError, match="is not a name for"):
+            read_pipeline(write_pipeline(tmp_path, jobs, **ports))
+
+
+def _nested(folder: Path, levels: int, width: int) -> Path:
+    """A pipeline of which each file names the next one `width` times."""
+    for level in range(levels):
+        jobs = {f"n{index}": {"type": "pipeline", "component": f"p{level + 1}.yaml"} for index in range(width)}
+        write_yaml(folder / f"p{level}.yaml", {"type": "pipeline", "name": "p", "version": "1", "jobs": jobs})
+    command = {"type": "pipeline", "name": "p", "version": "1", "jobs": {"a": node("true")}}
+    write_yaml(folder / f"p{levels}.yaml", command)
+    return folder / "p0.yaml"
+
+
+@pytest.mark.parametrize(
+    ("levels", "width", "message"),
+    [
+        (19, 2, "1,572,862 nodes"),
+        (40, 9, "more than a billion"),
+        (60, 1, "more than 50 levels"),
+        (1, 1001, "2,002 nodes"),
+    ],
+)
+def test_a_pipeline_that_nests_without_bounds_is_refused_in_no_time(
+    tmp_path: Path, levels: int, width: int, message: str
+) -> None:
+    path = _nested(tmp_path, levels, width)
+    started = time.monotonic()
+
+    with pytest.raises(InvalidSpecError, match=message) as caught:
+        read_pipeline(path)
+    findings = [finding for finding in lint([path]).findings if finding.kind == "nested-pipelines"]
+
+    assert caught.value.reason == "too_large"
+    assert [finding.message for finding in findings] == [caught.value.what]
+    assert time.monotonic() - started < 30
+
+
+def test_a_large_pipeline_is_read(tmp_path: Path) -> None:
+    pipeline = read_pipeline(_nested(tmp_path, 4, 3))
+
+    assert len(pipeline.nodes) == 3
+
+
+def test_a_pipeline_that_contains_itself_is_refused(tmp_path: Path) -> None:
+    jobs = {"a": {"type": "pipeline", "component": "b.yaml"}}
+    write_yaml(tmp_path / "b.yaml", {"type": "pipeline", "name": "b", "version": "1", "jobs": jobs})
+    path = write_pipeline(tmp_path, jobs)
+
+    with pytest.raises(InvalidSpecError, match="contains itself"):
+        read_pipeline(path)
+    assert "nested-pipelines" in {finding.kind for finding in lint([path]).findings}

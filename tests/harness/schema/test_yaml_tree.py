@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -52,20 +53,51 @@ def test_a_merge_key_may_be_overridden() -> None:
     assert {key: value.plain for key, value in document.root.children["b"].children.items()} == {"x": 1, "y": 3}
 
 
-def test_aliases_that_grow_without_end_are_read_in_no_time() -> None:
-    doubling = "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a0: &a0 [1]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40)), "more than 200,000"),
+        ("type: [" + "[1]," * 200_000 + "]", "more than 200,000"),
+        ("a: &a\n  b: *a\n", "a part of"),
+        ("[" * 100_000, "not valid YAML"),
+        ("a: " + "x" * (17 << 20), "17,825,795 bytes"),
+    ],
+    ids=["aliases", "values", "circle", "depth", "size"],
+)
+def test_a_document_without_bounds_is_refused_in_no_time(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(text, encoding="utf-8")
+    error = refusal(path)
+    assert message in error.what
+    assert len(str(error)) < 1000
 
-    root = root_of(f"a0: &a0 [1]\n{doubling}")
 
-    assert [value.key_place.line for value in root.children.values()] == list(range(1, 41))
-    assert [value.plain for value in root.texts()] == []
+def refusal(path: Path) -> InvalidSpecError:
+    """The error alone: pytest would show the document of a traceback."""
+    try:
+        read_yaml(path)
+    except InvalidSpecError as error:
+        return error.with_traceback(None)
+    pytest.fail("was read")
 
 
-def test_a_mapping_that_contains_itself_is_read() -> None:
-    inner = root_of("a: &a\n  b: *a\n").children["a"].children["b"]
+def test_a_large_value_is_shortened_in_a_message() -> None:
+    value = root_of("a: [" + "1, " * 1000 + "]").children["a"]
+    assert len(value.shown) <= 80
+    assert len(value.shown_text) <= 80
 
-    assert inner.key_place.line == 2
-    assert inner.plain["b"] is inner.plain
+
+@pytest.mark.skipif(os.name != "posix", reason="named pipes and devices")
+@pytest.mark.parametrize("kind", ["a named pipe", "a device", "a socket"])
+@pytest.mark.parametrize("is_link", [False, True])
+def test_what_is_no_file_is_not_waited_for(special_files: dict[str, Path], kind: str, is_link: bool) -> None:
+    path = special_files[kind]
+    if is_link:
+        link = path.parent / "link.yaml" if kind != "a device" else special_files["a socket"].parent / "link.yaml"
+        link.symlink_to(path)
+        path = link
+    with pytest.raises(InvalidSpecError, match=kind):
+        read_yaml(path)
 
 
 def test_keys_that_are_not_text_are_told_apart() -> None:

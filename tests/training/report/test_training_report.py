@@ -220,3 +220,25 @@ def test_the_same_summary_gives_the_same_bytes(tmp_path: Path) -> None:
 
     for path in (tmp_path / "a").iterdir():
         assert (tmp_path / "b" / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def _broken(*arguments: object, **options: object) -> None:
+    raise MemoryError("out of memory")
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "pytorch_designer.reporting.figures.drawing_settings",
+        "pytorch_designer.training.report.training_report.render_page",
+        "pytorch_designer.training.report.training_report.hints",
+    ],
+)
+def test_whatever_fails_in_the_page_leaves_the_numbers(
+    broken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broken, _broken)
+    write_report(tmp_path, _SUMMARY)
+
+    assert read_summary(tmp_path).best_epoch == 2
+    assert "MemoryError: out of memory" in (tmp_path / "index.html").read_text(encoding="utf-8")

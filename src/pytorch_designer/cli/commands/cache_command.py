@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from pytorch_designer.cli.command_parser import CommandParser
 from pytorch_designer.harness.reuse.reuse_cache import open_cache
 from pytorch_designer.settings import settings
+from pytorch_designer.shown_text import on_one_line
+from pytorch_designer.storage.output import writing_errors
 from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ def run_cache(arguments: Sequence[str], program: str) -> int:
     """List or clear what is kept, and return the exit code.
 
     Raises:
+        DesignerError: The folder is not a cache, or cannot be read or written.
         SystemExit: The command line is wrong (code 2), or asks for help (code 0).
     """
     parser = CommandParser(
@@ -32,11 +35,13 @@ def run_cache(arguments: Sequence[str], program: str) -> int:
     parser.add_argument("action", choices=("list", "clear"), help="show what is kept, or remove all of it")
     options = parser.parse_args(arguments)
     cache = open_cache(settings().reuse_cache, settings().reuse_cache_bytes)
-    if options.action == "clear":
-        num_entries, num_bytes = cache.clear()
-        print(f"Removed {count(num_entries, 'result')}, {num_bytes / _MEBIBYTE:.1f} MiB, from {cache.folder}")
-    else:
-        print("\n".join(_listing(cache)))
+    with writing_errors(cache.folder):
+        if options.action == "clear":
+            num_entries, num_bytes = cache.clear()
+            lines = [f"Removed {count(num_entries, 'result')}, {num_bytes / _MEBIBYTE:.1f} MiB, from {cache.folder}"]
+        else:
+            lines = _listing(cache)
+    print("\n".join(lines))
     return 0
 
 
@@ -52,7 +57,8 @@ def _listing(cache: ReuseCache) -> list[str]:
 
 def _line(entry: Entry, last_used: float) -> str:
     size = f"{entry.num_bytes / _MEBIBYTE:>9.1f}"
-    return f"{entry.key[:12]}  {_date(entry.stored)}  {_date(last_used)}  {size}  {entry.node} ({entry.component})"
+    owner = on_one_line(f"{entry.node} ({entry.component})")
+    return f"{entry.key[:12]}  {_date(entry.stored)}  {_date(last_used)}  {size}  {owner}"
 
 
 def _date(seconds: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from pytorch_designer.addresses import local_path
 from pytorch_designer.cli.command_parser import CommandParser, joined_options
 from pytorch_designer.errors import DesignerError, NullOrEmptyError
 from pytorch_designer.spec.component import Component, Port, dashed
-from pytorch_designer.spec.parameters import parse_parameters
+from pytorch_designer.spec.parameters import FROM_STANDARD_INPUT, parse_parameters
 from pytorch_designer.storage.output import check_outputs
 from pytorch_designer.wording import bounds_in_words
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from pytorch_designer.spec.parameters import ParameterSpec
 
+_MAX_TEXT = 1 << 20
 _JOB_VARIABLE = "AZUREML_RUN_ID"
 
 
@@ -45,9 +47,10 @@ def run_component(component: Component[Any], arguments: Sequence[str], program: 
         DesignerError: Any named error.
     """
     parser = component_parser(component, program)
+    specs = component.parameter_specs
     given = vars(parser.parse_args(joined_options(arguments, parser.flags)))
-    with options_in_advice(component.parameter_specs):
-        parsed = parse_parameters(component.parameters, given_parameters(component.parameter_specs, given))
+    with options_in_advice(specs):
+        parsed = parse_parameters(component.parameters, _with_standard_input(specs, given_parameters(specs, given)))
         inputs, outputs = (_folders(ports, given) for ports in (component.inputs, component.outputs))
         # Here, because what a component imports first may take seconds.
         check_outputs(outputs, inputs, keeps_results=component.keeps_own_result)
@@ -98,6 +101,15 @@ def _folders(ports: Sequence[Port], given: Mapping[str, Any]) -> dict[str, Path]
     return {name: local_path(given[name], name=name) for name in connected}
 
 
+def _with_standard_input(specs: Sequence[ParameterSpec], given: dict[str, str]) -> dict[str, str]:
+    """The parameters with standard input, without its last line end, for a text that is given as `-`."""
+    free = {spec.name for spec in specs if spec.is_free_text}
+    return {
+        name: sys.stdin.read(_MAX_TEXT).removesuffix("\n") if name in free and text == FROM_STANDARD_INPUT else text
+        for name, text in given.items()
+    }
+
+
 def _is_connected(port: Port, value: str | None) -> bool:
     if value:
         return True
@@ -118,7 +130,8 @@ def _help(spec: ParameterSpec) -> str:
     bounds = bounds_in_words(spec.minimum, spec.maximum)
     bound = f" {bounds[0].upper()}{bounds[1:]}." if bounds else ""
     default = "" if spec.default is None else f" Default: {spec.default}."
-    return _escaped(spec.description + choices + bound + default)
+    source = f" {FROM_STANDARD_INPUT}: standard input." if spec.is_free_text else ""
+    return _escaped(spec.description + choices + bound + default + source)
 
 
 def _escaped(text: str) -> str:

@@ -14,7 +14,6 @@ import json
 import shlex
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from pytorch_designer.addresses import local_path
 from pytorch_designer.cli.command_parser import CommandParser
 from pytorch_designer.spec.component import dashed
+from pytorch_designer.system.python_process import python_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -137,7 +137,7 @@ def _run(component: str, **arguments: object) -> None:
     """Print a component's command and run it in a separate process, as a job does."""
     options = [f"--{dashed(name)}={value}" for name, value in arguments.items()]
     print(f"\n$ {shlex.join(['pytorch-designer', dashed(component), *options])}", flush=True)
-    exit_code = subprocess.run([sys.executable, "-m", "pytorch_designer", dashed(component), *options], check=False)
+    exit_code = subprocess.run(python_command("pytorch_designer", dashed(component), *options), check=False)
     if exit_code.returncode != 0:
         raise SystemExit(exit_code.returncode)
 

@@ -5,7 +5,6 @@ Exit codes: 0 no errors, 1 errors, 2 wrong usage of the command line.
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from pytorch_designer.addresses import local_path
@@ -41,7 +40,7 @@ def run_lint(arguments: Sequence[str], program: str) -> int:
     result = lint(options.paths, ignored_rules=frozenset(options.ignore))
     text = FORMATS[options.format](result)
     if text:
-        sys.stdout.write(f"{text}\n")
+        print(text)
     return _FOUND if result.num_errors else 0
 
 

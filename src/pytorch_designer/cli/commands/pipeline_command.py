@@ -17,6 +17,7 @@ from pytorch_designer.harness.schema.assets import Assets, read_assets
 from pytorch_designer.harness.schema.pipeline_file import pipeline_spec
 from pytorch_designer.mlflow_database import DATABASE_FILE
 from pytorch_designer.settings import settings
+from pytorch_designer.shown_text import on_one_line
 from pytorch_designer.system.stop_requests import stop_on_signals
 
 if TYPE_CHECKING:
@@ -101,11 +102,11 @@ def _header(request: PipelineRequest) -> list[str]:
     pipeline = request.plan.pipeline
     cache = "off" if request.cache is None else str(request.cache.folder)
     return [
-        f"Pipeline    {pipeline.label}, {pipeline.source}",
+        on_one_line(f"Pipeline    {pipeline.label}, {pipeline.source}"),
         f"Python      {sys.executable}; the components' own environments are not built locally",
         f"Nodes       {len(request.plan.nodes)}, at most {request.max_parallel} at a time",
         f"Reuse       {cache}{', but every node runs' if request.is_forced and request.cache else ''}",
-        *(f"Input       {name} = {value}" for name, value in request.plan.inputs.items()),
+        *(f"Input       {name} = {on_one_line(value)}" for name, value in request.plan.inputs.items()),
         f"Run folder  {request.run_folder}",
         "",
     ]
@@ -132,4 +133,6 @@ def _summary(result: PipelineResult, request: PipelineRequest) -> list[str]:
 
 
 def _tail(log: Path) -> list[str]:
+    if not log.is_file():
+        return []
     return [f"  {line}" for line in log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL_LINES:]]

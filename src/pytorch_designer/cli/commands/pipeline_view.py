@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pytorch_designer.harness.job.node import NodeState
 from pytorch_designer.progress import format_duration
+from pytorch_designer.shown_text import program_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -123,7 +124,7 @@ class LiveView:
         for name, node in list(self._nodes.items()):
             state = NodeState.WAITING if node is None else node.state
             line = self._lines.get(name, "") if node is None or node.error is None else node.error.splitlines()[0]
-            table.add_row(name, Text(state.value, style=_COLORS[state]), _time_of(node), Text.from_ansi(line))
+            table.add_row(name, Text(state.value, style=_COLORS[state]), _time_of(node), Text(program_line(line)))
         return table
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import os
+import re
 import sys
 import time
 from contextlib import suppress
@@ -15,12 +15,14 @@ from pytorch_designer.addresses import local_path
 from pytorch_designer.cli.command_parser import CommandParser
 from pytorch_designer.harness.fault_injection.injected_faults import parse_faults
 from pytorch_designer.harness.job.job_run import GRACE_SECONDS, JobRequest, run_job
+from pytorch_designer.harness.job.leftover_processes import adopted_orphans
 from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT, RunStore, open_run_store
 from pytorch_designer.harness.schema.component_file import command_spec
 from pytorch_designer.harness.schema.pipeline_file import is_pipeline
 from pytorch_designer.harness.schema.values import check_values
 from pytorch_designer.harness.schema.yaml_tree import read_yaml
 from pytorch_designer.mlflow_database import DATABASE_FILE
+from pytorch_designer.shown_text import on_one_line, program_line
 from pytorch_designer.storage.output import writing_errors
 from pytorch_designer.system.stop_requests import stop_on_signals
 
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from pytorch_designer.harness.schema.specification import CommandSpec
 
 _MEBIBYTE = 1 << 20
+_NOT_IN_NAMES = re.compile(r"[^\w.-]|^\.")
+_MAX_NAME = 60
 
 
 def run_command_parser(program: str) -> argparse.ArgumentParser:
@@ -111,13 +115,14 @@ def run_command(arguments: Sequence[str], program: str) -> int:
     if is_pipeline(document):
         from pytorch_designer.cli.commands.pipeline_command import run_pipeline_file
 
-        return run_pipeline_file(document, _pipeline_options(parser, options), _show)
+        with adopted_orphans():
+            return run_pipeline_file(document, _pipeline_options(parser, options), _show)
     for name in ("assets", "max_parallel", "force_rerun"):
         if getattr(options, name):
             parser.error(f"--{name.replace('_', '-')} is for pipelines only")
     request = _job_request(parser, options, command_spec(document))
     _show(_header(request))
-    with stop_on_signals() as stop:
+    with adopted_orphans(), stop_on_signals() as stop:
         result = run_job(request, _printer(request.spec), stop)
         _show(_summary(result, request.store))
         if options.rerun and not result.has_succeeded:
@@ -194,7 +199,7 @@ def _unique(parser: argparse.ArgumentParser, option: str, pairs: list[tuple[str,
 
 def _new_run_folder(label: str) -> Path:
     runs = Path("runs").absolute()
-    name = f"{label}-{time.strftime('%Y%m%d-%H%M%S')}"
+    name = f"{_NOT_IN_NAMES.sub('_', label)[:_MAX_NAME]}-{time.strftime('%Y%m%d-%H%M%S')}"
     with writing_errors(runs):
         runs.mkdir(exist_ok=True)
         for number in itertools.count(1):
@@ -209,15 +214,16 @@ def _header(request: JobRequest) -> list[str]:
     spec = request.spec
     version = f" {spec.version}" if spec.version else ""
     lines = [
-        f"Component   {spec.label} ({spec.name}{version}), {spec.source}",
+        on_one_line(f"Component   {spec.label} ({spec.name}{version}), {spec.source}"),
         f"Python      {sys.executable}; the component's own environment is not built locally",
     ]
     if spec.num_processes > 1:
         nodes = spec.resources.instance_count
         lines.append(f"Processes   {spec.num_processes}" + (f" on {nodes} simulated nodes" if nodes > 1 else ""))
-    lines += [f"Input       {name} = {value}" for name, value in check_values(spec, request.inputs).items()]
+    values = check_values(spec, request.inputs)
+    lines += [f"Input       {name} = {on_one_line(str(value))}" for name, value in values.items()]
     if spec.environment_variables:
-        names = ", ".join(spec.environment_variables)
+        names = on_one_line(", ".join(spec.environment_variables))
         lines.append(f"Warning     environment_variables of a component are dropped by Azure ML: {names}; use --env")
     lines += [f"Fault       {text}" for text in request.faults.texts]
     lines += [f"Run folder  {request.run_folder}", ""]
@@ -255,9 +261,4 @@ class _Printer:
 
 
 def _show(lines: list[str]) -> None:
-    encoding = sys.stdout.encoding or "ascii"
-    text = "\n".join(lines)
-    try:
-        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
-    except BrokenPipeError:  # `| head` has seen enough: the job goes on, and its log has every line
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (for the rest of the process)
+    print("\n".join(map(program_line, lines)), flush=True)

@@ -30,9 +30,11 @@ from pytorch_designer.directories.image_directory import open_image_source, requ
 from pytorch_designer.directories.model_directory import open_model_directory, open_trained_model_directory
 from pytorch_designer.directories.sources.splits import find_splits
 from pytorch_designer.directories.splitting import split_rows
+from pytorch_designer.directories.summary import log_summary
 from pytorch_designer.errors import DesignerError, InterruptedRunError
 from pytorch_designer.spec.parameters import parameter_specs, parse_parameters
 from pytorch_designer.storage.output import META_FILE, check_outputs, open_output
+from pytorch_designer.system.places import check_temporary_folder
 from pytorch_designer.training.datasets import TRAINING_PORT, VALIDATION_PORT, check_datasets
 from pytorch_designer.training.report.earlier_result import TEST_FOLDER, refuse_other_result, replaceable_entries
 from pytorch_designer.transforms.registrations import parse_transforms
@@ -154,6 +156,7 @@ def _train(request: TrainRequest, program: str) -> None:
     from pytorch_designer.components.train_pytorch_model import hyperparameters
     from pytorch_designer.tracking.tracker import prepared_tracking
 
+    check_temporary_folder()
     replaced = _check_output(request)
     with ExitStack() as stack:
         # Faults of the inputs show here, before torch is imported, which takes seconds.
@@ -213,12 +216,14 @@ def _open_datasets(stack: ExitStack, request: TrainRequest) -> _Data:
         test = None if splits.test is None else stack.enter_context(open_image_source(splits.test))
         _log.info("%s", _describe(splits, validation_path))
     dataset = stack.enter_context(open_image_source(training_path))
+    log_summary(dataset, "" if validation_path is None else "Training", trains=True)
     require_labels(dataset, TRAINING_PORT)
     if validation_path is None:
         parts = split_rows(dataset, fraction=request.parameters.fraction, seed=request.parameters.random_seed)
         training, validation = dataset.take(parts[0]), dataset.take(parts[1])
     else:
         training, validation = dataset, stack.enter_context(open_image_source(validation_path))
+        log_summary(validation, "Validation")
     datasets = check_datasets(_augmented(training, request), validation)
     scorable = test.source if test is not None else validation_path or training_path
     return _Data(datasets, test, scorable)

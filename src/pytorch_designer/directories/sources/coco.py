@@ -1,8 +1,11 @@
-"""COCO json beside its images, as the labels of an image classification dataset.
+"""COCO json, as the labels of an image classification dataset.
 
-    {"images":      [{"id": 1, "file_name": "1.jpg"}, ...],           file_name: relative to the json's folder
+    {"images":      [{"id": 1, "file_name": "1.jpg"}, ...],
      "annotations": [{"image_id": 1, "category_id": 7}, ...],
      "categories":  [{"id": 7, "name": "cat"}, ...]}
+
+The file lies beside the images or above them, or in a folder beside theirs: `annotations/x.json`, `images/1.jpg`. A
+`file_name` is relative to the json, or to a folder with images.
 
 The classes are the categories in the order of their ids. An image without an annotation is unlabelled; one with several
 annotations of the same category has that class. Annotations that say more than a class (a box, a segmentation,
@@ -17,84 +20,118 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pytorch_designer.directories.sources.folder_names import is_about_images
+from pytorch_designer.directories.sources.image_index import AMBIGUOUS, MISSING, ImageIndex, climbs
 from pytorch_designer.directories.sources.image_rows import UNLABELED, ImageRows, Layout
-from pytorch_designer.directories.sources.referenced_files import check_referenced_files
 from pytorch_designer.errors import InvalidDatasetError
 from pytorch_designer.storage.paths import read_bounded
 from pytorch_designer.storage.string_column import StringColumn
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from pytorch_designer.storage.folder_listing import FolderListing
+    from pytorch_designer.directories.sources.source_tree import SourceTree
 
 MAX_COCO_BYTES = 2 << 30
 _OTHER_TASKS = ("bbox", "segmentation", "keypoints", "caption", "segments_info")
+_MAX_FILES = 20  # more are not one for the dataset, but one for each image
+_IMAGES, _ANNOTATIONS, _CATEGORIES = '"images"', '"annotations"', '"categories"'
 
 
-def find_coco_file(root: Path, listing: FolderListing) -> tuple[Path, dict[str, Any]] | None:
-    """The COCO json in the folder `listing` of `root` and its content, or None where there is none.
-
-    Raises:
-        InvalidDatasetError: A file that looks like COCO is damaged ("malformed_coco"), or there are several
-            ("several_coco_files").
-    """
-    found = []
-    for name in listing.others:
-        if name.lower().endswith(".json"):
-            path = root / listing.below(name)
-            document = _read_document(path)
-            if document is not None:
-                found.append((path, document))
-    if len(found) > 1:
-        raise InvalidDatasetError(
-            "There are several COCO files in the folder.",
-            where=root / listing.path,
-            examples=(path.name for path, _ in found),
-            advice="Leave one of them in the folder.",
-            reason="several_coco_files",
-        )
-    return found[0] if found else None
-
-
-def read_coco(path: Path, document: dict[str, Any], *, takes_other_tasks: bool = False) -> ImageRows:
-    """The rows of a COCO document in the order of its `images`; paths are below the folder of `path`.
+def read_coco(tree: SourceTree, *, takes_other_tasks: bool = False) -> ImageRows | None:
+    """The rows of the COCO file of `tree`, in the order of its `images`; None where there is no such file.
 
     Args:
-        path: The file.
-        document: Its content.
+        tree: The source.
         takes_other_tasks: Annotations for other tasks are ignored instead of refused.
 
     Raises:
-        InvalidDatasetError: An entry lacks a key or contradicts another ("malformed_coco"), the annotations are not
-            one class per image ("not_classification"), images are missing or outside.
+        InvalidDatasetError: There are several ("several_coco_files"), the file is damaged, or an entry lacks a key or
+            contradicts another ("malformed_coco"), the annotations are not one class per image ("not_classification"),
+            images are missing ("missing_files"), outside ("path_outside") or not to be told apart ("ambiguous_files").
     """
+    found = []
+    for name in _json_files(tree):
+        document = _read_document(tree.root / name)
+        if document is not None:
+            found.append((name, document))
+    if len(found) > 1:
+        raise InvalidDatasetError(
+            "There are several COCO files in the folder.",
+            where=tree.root,
+            examples=(name for name, _ in found),
+            advice="Leave one of them in the folder. For a training and a validation file, make a folder of each with "
+            "its images.",
+            reason="several_coco_files",
+        )
+    return _read_rows(tree, *found[0], takes_other_tasks=takes_other_tasks) if found else None
+
+
+def _json_files(tree: SourceTree) -> Iterator[str]:
+    for path in tree.levels:
+        level = tree.listings[path]
+        for folder in (level, *(tree.listings[level.below(name)] for name in level.folders if is_about_images(name))):
+            names = [name for name in folder.others if name.lower().endswith(".json")]
+            if len(names) > _MAX_FILES:
+                names = [name for name in names if "annotations" in name.lower() or "coco" in name.lower()]
+            yield from map(folder.below, names[:_MAX_FILES])
+
+
+def _read_rows(tree: SourceTree, name: str, document: dict[str, Any], *, takes_other_tasks: bool) -> ImageRows:
+    path = tree.root / name
     images = _entries(path, document, "images", {"id": (int, str), "file_name": str})
-    row_of_image = {image["id"]: row for row, image in enumerate(images)}
-    _refuse_repetition(path, "images", [image["id"] for image in images])
-    files = _text_column(path, [image["file_name"] for image in images])
-    check_referenced_files(
-        path.parent,
-        files,
-        path,
-        lambda row: f"image {images[row]['id']}",
-        "Put the images beside the json, under the names that it gives relative to its own folder.",
-    )
-    ids = _ids(path, list(row_of_image))
-    layout = Layout("COCO", labels_from=path.name)
+    row_of_image = {str(image["id"]): row for row, image in enumerate(images)}
+    _refuse_repetition(path, "images", [str(image["id"]) for image in images])
+    files = _find_images(tree, name, images)
+    ids = _ids(path, [image["id"] for image in images])
+    used = set(files)
+    left_out = tree.left_out(lambda listing: [file for file in listing.images if file not in used], name)
+    layout = Layout("COCO", name, left_out)
     if takes_other_tasks and _other_task(document) is not None:
         return ImageRows(layout, files, None, (), ids)
     labels, classes = _read_labels(path, document, row_of_image)
     if np.all(labels == UNLABELED):
-        return ImageRows(layout, files, None, (), ids)
+        return ImageRows(Layout("COCO without annotations", name, left_out), files, None, (), ids)
     return ImageRows(layout, files, labels, classes, ids)
+
+
+def _find_images(tree: SourceTree, name: str, images: list[dict[str, Any]]) -> StringColumn:
+    path = tree.root / name
+    texts = [image["file_name"] for image in images]
+    _text_column(path, texts)
+    outside = [(image["id"], text) for image, text in zip(images, texts, strict=True) if climbs(text, name)]
+    if outside:
+        raise InvalidDatasetError(
+            "Paths of images must be relative and stay inside the directory.",
+            where=path,
+            examples=(f"image {image}: {text!r} climbs with `..`" for image, text in outside),
+            advice="Write paths below the directory, with `/`.",
+            reason="path_outside",
+        )
+    index = ImageIndex(tree.images(tree.levels[0]), name)
+    rows = [index.find(text) for text in texts]
+    for fault, what, reason in (
+        (MISSING, "not there", "missing_files"),
+        (AMBIGUOUS, "there more than once", "ambiguous_files"),
+    ):
+        faulty = [row for row, found in enumerate(rows) if found == fault]
+        if faulty:
+            raise InvalidDatasetError(
+                f"{len(faulty)} of {len(rows)} images are {what}.",
+                where=path,
+                examples=(f"image {images[row]['id']}: {texts[row]}" for row in faulty),
+                advice="Put the images beside the json, or into a folder `images` there, under the names in it.",
+                reason=reason,
+            )
+    return index.files.take(rows)
 
 
 def _read_document(path: Path) -> dict[str, Any] | None:
     data = read_bounded(path, MAX_COCO_BYTES, InvalidDatasetError)
-    if b'"images"' not in data or (b'"annotations"' not in data and b'"categories"' not in data):
+    if not _holds(data, _IMAGES) or not (_holds(data, _ANNOTATIONS) or _holds(data, _CATEGORIES)):
         return None
     try:
         document = json.loads(data)
@@ -105,23 +142,28 @@ def _read_document(path: Path) -> dict[str, Any] | None:
     return document if isinstance(document, dict) and isinstance(document.get("images"), list) else None
 
 
+def _holds(data: bytes, key: str) -> bool:
+    return key.encode() in data or key.encode("utf-16-le")[:-1] in data
+
+
 def _read_labels(
-    path: Path, document: dict[str, Any], row_of_image: dict[int | str, int]
+    path: Path, document: dict[str, Any], row_of_image: dict[str, int]
 ) -> tuple[NDArray[np.int32], tuple[str, ...]]:
     labels = np.full(len(row_of_image), UNLABELED, dtype=np.int32)
     if not document.get("annotations"):
         return labels, ()
     _refuse_other_tasks(path, document)
     categories = sorted(
-        _entries(path, document, "categories", {"id": int, "name": str}), key=lambda category: int(category["id"])
+        _entries(path, document, "categories", {"id": (int, str), "name": str}),
+        key=lambda category: _id_order(category["id"]),
     )
-    _refuse_repetition(path, "categories", [category["id"] for category in categories])
+    _refuse_repetition(path, "categories", [str(category["id"]) for category in categories])
     _refuse_repetition(path, "categories", [category["name"] for category in categories])
-    index_of_category = {category["id"]: index for index, category in enumerate(categories)}
+    index_of_category = {str(category["id"]): index for index, category in enumerate(categories)}
     several: list[str] = []
-    for annotation in _entries(path, document, "annotations", {"image_id": (int, str), "category_id": int}):
-        row = row_of_image.get(annotation["image_id"])
-        label = index_of_category.get(annotation["category_id"])
+    for annotation in _entries(path, document, "annotations", {"image_id": (int, str), "category_id": (int, str)}):
+        row = row_of_image.get(str(annotation["image_id"]))
+        label = index_of_category.get(str(annotation["category_id"]))
         if row is None or label is None:
             raise _malformed(
                 path, "annotations", f"{annotation!r} names an image or a category that is not in the file"
@@ -137,6 +179,12 @@ def _read_labels(
             reason="not_classification",
         )
     return labels, tuple(category["name"] for category in categories)
+
+
+def _id_order(category: int | str) -> tuple[bool, int, str]:
+    """Numbers before texts, also where they are written as texts."""
+    is_number = isinstance(category, int) or (category.isascii() and category.isdigit())
+    return not is_number, int(category) if is_number else 0, str(category)
 
 
 def _refuse_other_tasks(path: Path, document: dict[str, Any]) -> None:
@@ -177,8 +225,8 @@ def _entries(
     return entries
 
 
-def _refuse_repetition(path: Path, section: str, values: list[int | str]) -> None:
-    seen: set[int | str] = set()
+def _refuse_repetition(path: Path, section: str, values: list[str]) -> None:
+    seen: set[str] = set()
     repeated = [value for value in values if value in seen or seen.add(value)]  # type: ignore[func-returns-value]
     if repeated:
         raise _malformed(path, section, f"{repeated[0]!r} is there more than once")

@@ -22,7 +22,9 @@ _WORDS_WITHOUT_MEANING = frozenset(
         "set", "sets", "data", "dataset", "images", "image", "imgs", "img", "split", "folder",
     }
 )  # fmt: skip
-_CONTAINERS = frozenset(["images", "image", "imgs", "img", "jpegimages", "data", "dataset", "files", "raw"])
+_CONTAINERS = frozenset(
+    {"images", "image", "imgs", "img", "jpegimages", "data", "dataset", "files", "raw", "jpg", "jpeg", "png"}
+)
 _NEVER_CLASSES = frozenset(["images", "imgs", "jpegimages", "annotations", "labels"])
 _ABOUT_IMAGES = frozenset(
     {

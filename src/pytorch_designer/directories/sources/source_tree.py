@@ -5,7 +5,8 @@ Each folder is listed once. Counting and comparing folders costs nothing per ima
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pytorch_designer.directories.sources.folder_names import is_about_images, is_container, split_name
@@ -13,7 +14,7 @@ from pytorch_designer.storage.folder_listing import FolderListing, list_folder, 
 from pytorch_designer.storage.string_column import StringColumn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -23,43 +24,71 @@ class SourceTree:
 
     Attributes:
         root: The folder.
-        listings: The listing of every folder by its path below `root`; "" for the root itself.
+        listings: The listing of every folder by its path below `root`, each after the one that it is in; "" for the
+            root itself.
         levels: The paths of the root, and of the one folder in it as long as there is nothing but one folder.
     """
 
     root: Path
     listings: dict[str, FolderListing]
     levels: tuple[str, ...]
-    _num_images: dict[str, int] = field(default_factory=dict)
 
     def num_images(self, path: str) -> int:
         """The number of images in the folder `path` and below it."""
-        if path not in self._num_images:
-            listing = self.listings[path]
-            below = sum(self.num_images(listing.below(name)) for name in listing.folders)
-            self._num_images[path] = len(listing.images) + below
         return self._num_images[path]
 
     def num_others(self, path: str) -> int:
         """The number of other files in the folder `path` and below it."""
-        listing = self.listings[path]
-        return len(listing.others) + sum(self.num_others(listing.below(name)) for name in listing.folders)
+        return sum(len(listing.others) for listing in self.below(path))
 
     def folders_with_images(self, path: str) -> list[str]:
         """The names of the folders in the folder `path` with images in them, at any depth."""
         listing = self.listings[path]
-        return [name for name in listing.folders if self.num_images(listing.below(name))]
+        return [name for name in listing.folders if self._num_images[listing.below(name)]]
 
     def below(self, path: str) -> Iterator[FolderListing]:
         """The listings of the folder `path` and of all below it, in the order of their paths."""
-        listing = self.listings[path]
-        yield listing
-        for name in listing.folders:
-            yield from self.below(listing.below(name))
+        paths = [path]
+        while paths:
+            listing = self.listings[paths.pop()]
+            yield listing
+            paths += [listing.below(name) for name in reversed(listing.folders)]
 
     def images(self, path: str) -> StringColumn:
         """All images in the folder `path` and below it, folder by folder."""
         return StringColumn.concatenate([listing.images for listing in self.below(path)])
+
+    def left_out(self, unused_images: Callable[[FolderListing], list[str]], label_file: str = "") -> tuple[str, ...]:
+        """Paths of what is not part of the dataset; those of whole folders end with `/`.
+
+        Args:
+            unused_images: The images of a folder that are not part of it.
+            label_file: The path of the file that the labels are in.
+        """
+        entries: dict[str, list[str]] = {}
+        used: set[str] = set()
+        for path, listing in reversed(self.listings.items()):
+            unused = unused_images(listing)
+            others = [listing.below(name) for name in listing.others]
+            found = [f"{listing.below(name)}/" for name in listing.skipped]
+            found += unused
+            found += [other for other in others if other != label_file]
+            if len(unused) < len(listing.images) or label_file in others:
+                used.add(path)
+            for name in listing.folders:
+                found += entries.pop(listing.below(name))
+            if path in used and path:
+                used.add(path.rpartition("/")[0])
+            entries[path] = found if path in used or not found or not path else [f"{path}/"]
+        return tuple(sorted(entries[""]))
+
+    @cached_property
+    def _num_images(self) -> dict[str, int]:
+        numbers = {path: len(listing.images) for path, listing in self.listings.items()}
+        for path in reversed(self.listings):
+            if path:
+                numbers[path.rpartition("/")[0]] += numbers[path]
+        return numbers
 
 
 def read_source_tree(root: Path, top: FolderListing | None = None) -> SourceTree:

@@ -90,7 +90,7 @@ def find_splits(root: Path) -> Splits | None:
     found = split_folders(tree)
     if found is None or not found.names.get(TRAIN) or any(len(names) > 1 for names in found.names.values()):
         return None
-    if not has_own_labels(tree, tree.listings[found.path].below(found.names[TRAIN][0])):
+    if not _is_labeled(tree, tree.listings[found.path].below(found.names[TRAIN][0])):
         return None
     folder = root / found.path
     paths = {role: folder / names[0] for role, names in found.names.items()}
@@ -119,8 +119,12 @@ def split_folders(tree: SourceTree) -> SplitFolders | None:
     return SplitFolders(path, dict(names), others)
 
 
-def has_own_labels(tree: SourceTree, path: str) -> bool:
-    """Whether the folder `path` is labelled by what is in it: class folders, or a file with labels."""
+def has_own_labels(tree: SourceTree, splits: SplitFolders) -> bool:
+    """Whether a split is labelled by what is in it: class folders, or a file with labels."""
+    return any(_is_labeled(tree, tree.listings[splits.path].below(name)) for name in splits.all_names)
+
+
+def _is_labeled(tree: SourceTree, path: str) -> bool:
     listing = tree.listings[path]
     while True:
         if META_FILE in listing.others or any(name.lower().endswith(_LABEL_FILES) for name in listing.others):

@@ -2,7 +2,8 @@
 
 Each process leads a session and a process group of its own, so that Ctrl-C on the terminal reaches only the harness and
 ending a process ends all that it has started. When it ends, so does what it left running in the background: on Azure ML
-its container goes. They do not outlive a harness that was killed either; see `orphan_watch`.
+its container goes. Daemons in sessions of their own end with the job (`leftover_processes`). Nothing outlives a harness
+that was killed either (`orphan_watch`).
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from pytorch_designer.harness.job.leftover_processes import LeftoverProcesses
 from pytorch_designer.harness.job.orphan_watch import OrphanWatch
-from pytorch_designer.system.process_memory import can_measure_trees, tree_memory_bytes
+from pytorch_designer.system.process_trees import can_measure_trees, descendants, memory_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,7 +41,7 @@ KillReceiver = Callable[[Callable[[], None]], None]
 READER_NAME = "job-output"
 _FIRST_POLL_SECONDS = 0.005
 _POLL_SECONDS = 0.1
-_READER_SECONDS = 1.0  # a daemon that left the session may hold the output open for ever
+_READER_SECONDS = 1.0  # what could not be ended may hold the output open for ever
 _GROUP_SECONDS = 0.02
 _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has none
 _SIGNAL_BASE = 128
@@ -69,11 +71,11 @@ class Outcome:
     """Outcome of the processes of a job.
 
     Attributes:
-        exit_code: 0, or that of the process that failed first; 128 + n where signal n ended it.
+        exit_code: 0, or that of the process that failed first; 128 + n if signal n ended it.
         failed_rank: The process that failed first, or None.
-        was_stopped: Whether they were ended because that was asked for.
-        peak_memory_bytes: Largest memory of all processes together, in samples a tenth of a second apart (Linux), or
-            the largest of any one of them (macOS). None where the platform does not tell, or a job was too short.
+        was_stopped: Whether they were ended by a stop request.
+        peak_memory_bytes: Peak memory of all processes together, sampled every tenth of a second (Linux), or the peak
+            of the largest process (macOS). None if the platform does not tell, or the job was too short.
     """
 
     exit_code: int
@@ -92,13 +94,13 @@ def run_children(
 ) -> Outcome:
     """Start all `children` and wait until all have ended.
 
-    When one fails, or `stop` is requested, the others get SIGTERM, and SIGKILL `grace_seconds` later. None is left when
-    this returns or raises.
+    When one fails, or `stop` is requested, the others get SIGTERM, and SIGKILL `grace_seconds` later. No process is
+    left when this returns or raises.
 
     Args:
         children: By rank.
-        on_line: Is called by one thread at a time, while the processes run.
-        stop: Ends the processes from outside.
+        on_line: Is called by one thread at a time while the processes run.
+        stop: Ends the processes.
         grace_seconds: Time between SIGTERM and SIGKILL.
         on_start: Is called once, when all have been started.
 
@@ -109,11 +111,13 @@ def run_children(
     running: list[_Running] = []
     endings: queue.SimpleQueue[_Running] = queue.SimpleQueue()
     receive = _one_at_a_time(on_line)
-    watch = _Watch(running, endings, stop)
-    with OrphanWatch() as orphans:
+    leftovers = LeftoverProcesses()
+    watch = _Watch(running, endings, stop, leftovers)
+    with OrphanWatch(leftovers.token) as orphans:
         try:
             for rank, child in enumerate(children):
-                running.append(_Running(rank, child, receive, endings, orphans))
+                marked = replace(child, environment={**child.environment, **leftovers.variables()})
+                running.append(_Running(rank, marked, receive, endings, orphans))
             if on_start is not None:
                 on_start(partial(_kill_all, running))
             first_failure = watch.until_failure_or_end()
@@ -121,10 +125,14 @@ def run_children(
             if has_running:
                 for process in running:
                     process.ask_to_end()
+                leftovers.ask_to_end({process.pid for process in running})
                 watch.until_end(time.monotonic() + grace_seconds)
         finally:
             for process in running:
                 process.end()
+            leftovers.end(grace_seconds)
+            for process in running:
+                process.finish_reading()
     return Outcome(
         exit_code=0 if first_failure is None else first_failure.exit_code,
         failed_rank=None if first_failure is None else first_failure.rank,
@@ -148,6 +156,7 @@ class _Running:
         self.rank = rank
         self.exit_code = 0
         self.max_resident_bytes: int | None = None
+        self._num_received = 0
         self._is_asked_to_end = False
         self._is_given_up = False
         self._endings = endings
@@ -185,11 +194,17 @@ class _Running:
             self._signal_group(_KILL)
 
     def end(self) -> None:
-        """Kill what still runs, and wait until the last of the output is in the log."""
+        """Kill what still runs."""
         self._is_given_up = True
         self.kill()
         self._waiter.join()
-        self._reader.join(_READER_SECONDS)
+
+    def finish_reading(self) -> None:
+        """Wait until the last of the output is in the log and was received, as long as there is more."""
+        num_received = -1
+        while self._reader.is_alive() and self._num_received > num_received:
+            num_received = self._num_received
+            self._reader.join(_READER_SECONDS)
 
     def _signal_group(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError, PermissionError):  # PermissionError: macOS, of a process that has just ended
@@ -226,6 +241,9 @@ class _Running:
     def _has_group(self) -> bool:
         if not hasattr(os, "killpg"):
             return False
+        with suppress(ChildProcessError):  # what this process has adopted would count as running until it is released
+            while os.waitpid(-self._popen.pid, os.WNOHANG)[0]:
+                pass
         try:
             os.killpg(self._popen.pid, 0)
         except (ProcessLookupError, PermissionError):
@@ -248,6 +266,7 @@ class _Running:
                 log.write(chunk)
                 for line in lines.feed(chunk):
                     receive(self.rank, line)
+                    self._num_received += 1
         for line in lines.rest():
             receive(self.rank, line)
 
@@ -272,10 +291,17 @@ class _Lines:
 class _Watch:
     """Wait loop: for exits, for a stop request, and for the next sample of memory."""
 
-    def __init__(self, running: list[_Running], endings: queue.SimpleQueue[_Running], stop: StopRequest) -> None:
+    def __init__(
+        self,
+        running: list[_Running],
+        endings: queue.SimpleQueue[_Running],
+        stop: StopRequest,
+        leftovers: LeftoverProcesses,
+    ) -> None:
         self._running = running
         self._endings = endings
         self._stop = stop
+        self._leftovers = leftovers
         self._ended: list[_Running] = []
         self._can_sample = can_measure_trees()
         self._peak: int | None = None
@@ -309,8 +335,9 @@ class _Watch:
         except queue.Empty:
             self._poll_seconds = min(2 * self._poll_seconds, _POLL_SECONDS)
             if self._can_sample:
-                pids = [process.pid for process in self._running if process not in self._ended]
-                self._peak = max(tree_memory_bytes(pids), self._peak or 0)
+                pids = descendants(process.pid for process in self._running if process not in self._ended)
+                self._leftovers.remember(pids)
+                self._peak = max(memory_bytes(pids), self._peak or 0)
             return None
         self._ended.append(ended)
         return ended

@@ -2,12 +2,15 @@
 
 Azure ML starts `process_count_per_instance` processes on each of `instance_count` nodes itself. Here all nodes are this
 machine: each simulated node has its own working directory, and all processes meet on a free port of the loopback
-interface. Their environment, later lines winning:
+interface. Their environment, in which later lines take precedence:
 
-    the caller's own        all of it, secrets included: they are passed on and never shown
+    the caller's own        all variables, secrets included, which are never shown
     PATH                    begins with the folder of the Python that runs the harness, so that `python` in a command
                             is that one: environments (Docker, conda) are not built locally
-    PYTHONUNBUFFERED=1      so that the output is live, unless the caller has set it
+    PYTHONUNBUFFERED=1      for live output, unless the caller has set it
+    DESIGNER_HARNESS_JOB    token of the job; see `leftover_processes`
+    GOMP_SPINCOUNT          how long OpenMP's threads spin, bounded: nodes share this machine. Unless the caller has set
+                            it, or OMP_WAIT_POLICY
     AZUREML_RUN_ID, AZUREML_ROOT_RUN_ID, AZUREML_EXPERIMENT_NAME
                             the run; its root is that of the pipeline, if the job is a node of one
     AZURE_ML_INPUT_<name>, AZURE_ML_OUTPUT_<name>
@@ -31,6 +34,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorch_designer.errors import UnsupportedLocallyError
+from pytorch_designer.system.openmp import bound_spinning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,6 +91,7 @@ def callers_variables() -> dict[str, str]:
     python_folder = str(Path(sys.executable).parent)
     inherited["PATH"] = os.pathsep.join([python_folder, *filter(None, [inherited.get("PATH")])])
     inherited.setdefault("PYTHONUNBUFFERED", "1")
+    bound_spinning(inherited)  # the processes of a pipeline share this machine
     return inherited
 
 

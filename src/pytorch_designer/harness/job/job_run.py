@@ -3,9 +3,12 @@
     check values and folders -> list and copy the snapshot -> render the command -> create the MLflow run
     -> start the processes, follow them -> collect ./outputs and ./logs -> deliver outputs -> check the inputs
 
-Everything that can be refused is refused before a process starts. What differs from Azure ML: the environment (Docker,
-conda) is not built, `python` is the one that runs the harness; inputs are checked afterwards and not mounted read-only
-(`read_only`); all nodes are this machine (`job_processes`); /dev/shm is not limited but by a fault, timeouts never.
+Everything that can be refused is refused before a process starts. Differences from Azure ML:
+
+* The environment (Docker, conda) is not built; `python` is the one that runs the harness.
+* Inputs are not mounted read-only, but compared afterwards (`read_only`).
+* All nodes are on this machine (`job_processes`).
+* Only a fault limits /dev/shm, and timeouts are ignored.
 """
 
 from __future__ import annotations
@@ -15,11 +18,9 @@ import signal
 import time
 import uuid
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorch_designer.errors import (
-    FailedToWriteOutputsError,
     InterruptedRunError,
     InvalidSpecError,
     UnsupportedEnvironmentError,
@@ -28,6 +29,7 @@ from pytorch_designer.errors import (
 from pytorch_designer.harness.fault_injection.injected_faults import NO_FAULTS, InjectedFaults
 from pytorch_designer.harness.fault_injection.injection import Injection, check_possible
 from pytorch_designer.harness.job.child_processes import Child, LineReceiver, Outcome, run_children
+from pytorch_designer.harness.job.job_data import JobData
 from pytorch_designer.harness.job.job_processes import (
     callers_variables,
     distribution_variables,
@@ -35,18 +37,18 @@ from pytorch_designer.harness.job.job_processes import (
     platform_variables,
     process_places,
 )
-from pytorch_designer.harness.job.read_only import check_unchanged, input_holding, input_in, list_entries
-from pytorch_designer.harness.job.rendering import render_command
-from pytorch_designer.harness.job.run_folder import RunFolder, RunRecord, move_into
+from pytorch_designer.harness.job.rendering import check_texts, render_command
+from pytorch_designer.harness.job.run_folder import RunFolder, RunRecord
 from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT
 from pytorch_designer.harness.job.snapshot import code_snapshot
-from pytorch_designer.harness.schema.values import check_names, check_values, render_value
+from pytorch_designer.harness.schema.values import check_names, render_value
 from pytorch_designer.harness.schema.vocabulary import FILE_TYPES
 from pytorch_designer.storage.output import writing_errors
 from pytorch_designer.system.stop_requests import StopRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from pytorch_designer.harness.job.job_processes import Place
     from pytorch_designer.harness.job.run_store import RunStore
@@ -63,14 +65,14 @@ class JobRequest:
         inputs: By name; see `values.check_values`.
         outputs: Folder (or, for a `uri_file`, file) of each output; those left out get one in the run folder.
         run_folder: See `run_folder`.
-        environment_variables: Added for this job, over everything else.
-        store: Where the job's MLflow run is created, which ends with the job; None: the job is not tracked.
+        environment_variables: Variables of this job, which take precedence over all others.
+        store: MLflow store in which the job's run is created; the run ends with the job. None: no tracking.
         parent_run_id: The run of the pipeline that the job is a node of.
-        experiment: Name of the experiment where there is no store.
-        run_name: What the MLflow run is called; None: the component's label.
-        grace_seconds: How long the processes have between SIGTERM and SIGKILL when they must end.
-        keep_working_directory: Keep it after a success too.
-        faults: What is to go wrong on purpose.
+        experiment: Name of the experiment if there is no store.
+        run_name: Name of the MLflow run; None: the component's label.
+        grace_seconds: Time between SIGTERM and SIGKILL when the processes must end.
+        keep_working_directory: Whether it is kept after a success too.
+        faults: Faults to inject.
     """
 
     spec: CommandSpec
@@ -87,7 +89,7 @@ class JobRequest:
     faults: InjectedFaults = NO_FAULTS
 
     def without_faults(self, result: JobResult) -> JobRequest:
-        """The same job once more on the outputs of `result`, as a preempted job starts again; in a folder beside."""
+        """The same job on the outputs of `result`, as a preempted job is restarted, in a run folder of its own."""
         folder = result.run_folder.with_name(f"{result.run_folder.name}-rerun")
         return replace(self, faults=NO_FAULTS, outputs=result.outputs, run_folder=folder)
 
@@ -97,15 +99,15 @@ class JobResult:
     """Result of a job that was not stopped.
 
     Attributes:
-        exit_code: That of the process that failed first, 128 + n where signal n ended it; else 0.
+        exit_code: That of the process that failed first, or 128 + n if signal n ended it; else 0.
         failed_rank: The rank of that process, or None.
         seconds: Time the processes ran.
         peak_memory_bytes: See `child_processes.Outcome`.
         log_files: The log of every process, by rank.
         outputs: The path of every output.
-        run_folder: Where everything is.
-        run_id: The id of the run, in MLflow too.
-        fault_notes: What the faults have done, a sentence each.
+        run_folder: The run folder.
+        run_id: The id of the run, also in MLflow.
+        fault_notes: The effect of each fault, one sentence per fault.
     """
 
     exit_code: int
@@ -129,8 +131,8 @@ def run_job(request: JobRequest, on_line: LineReceiver | None = None, stop: Stop
 
     Args:
         request: What to run.
-        on_line: Takes the rank and text of each line of output, from another thread, one at a time.
-        stop: Ends the job from outside; see `stopping`.
+        on_line: Receives the rank and text of each line of output, from one other thread at a time.
+        stop: Ends the job from outside; see `stop_requests`.
 
     Returns:
         How it ended, which may be with an exit code other than 0.
@@ -155,32 +157,31 @@ class _JobRun:
         self._spec = spec
         self._folder = RunFolder(request.run_folder)
         self._places = process_places(spec)
-        self._inputs = check_values(spec, request.inputs)
-        self._data_inputs = {name: value for name, value in self._inputs.items() if isinstance(value, Path)}
-        self._check_own_folders()
-        self._outputs = self._output_paths()
+        self._data = JobData(spec, request.inputs, request.outputs, self._folder)
+        self._data.check_apart("The run folder", self._folder.path)
+        if request.store is not None:
+            self._data.check_apart("The MLflow database", request.store.database)
+        self._folder.check_own(self._data.outputs.values())
         self._check_faults()
-        self._written_outputs = {
-            name: self._folder.staged_output(name) if spec.outputs[name].mode == "upload" else path
-            for name, path in self._outputs.items()
-        }
-        self._injection = Injection(request.faults, self._data_inputs.values(), self._written_outputs)
+        written = self._data.written_outputs
+        self._injection = Injection(request.faults, self._data.input_paths.values(), written)
         self._shell = _shell()
         own = () if request.store is None else request.store.own_paths
         self._snapshot = code_snapshot(spec, excluded=(self._folder.path, *own))
-        self._command = render_command(spec, self._inputs, self._written_outputs)
+        self._command = render_command(spec, self._data.inputs, written)
+        check_texts(spec, self._command, request.environment_variables)
 
     def run(self, on_line: LineReceiver, stop: StopRequest) -> JobResult:
-        before = {name: list_entries(path) for name, path in self._data_inputs.items()}
-        self._folder.prepare()
-        self._prepare_outputs()
+        self._data.list_inputs()
+        self._folder.prepare(self._data.outputs.values())
+        self._data.prepare_outputs()
         self._copy_snapshot()
         run_id = self._start_run()
         record = self._record(run_id)
         try:
             self._folder.write_record(record)
             outcome = self._run_processes(run_id, on_line, stop)
-            self._collect(outcome, before)
+            self._collect(outcome)
         except BaseException as error:
             is_canceled = isinstance(error, (InterruptedRunError, KeyboardInterrupt))
             self._end_run(run_id, "KILLED" if is_canceled else "FAILED")
@@ -202,24 +203,11 @@ class _JobRun:
             seconds=outcome.seconds,
             peak_memory_bytes=outcome.peak_memory_bytes,
             log_files=self._folder.log_files(len(self._places)),
-            outputs=self._outputs,
+            outputs=self._data.outputs,
             run_folder=self._folder.path,
             run_id=run_id,
             fault_notes=self._injection.notes,
         )
-
-    def _output_paths(self) -> dict[str, Path]:
-        check_names("output", self._request.outputs, self._spec.outputs, self._spec.name)
-        paths = {}
-        for name, port in self._spec.outputs.items():
-            given = self._request.outputs.get(name)
-            default = self._folder.default_output(name)
-            path = (default / name if port.type in FILE_TYPES else default) if given is None else given.absolute()
-            touched = input_holding(self._data_inputs, path) or input_in(self._data_inputs, path)
-            if touched is not None:
-                raise _shared_folder(f"Output {name}", touched, path)
-            paths[name] = path
-        return paths
 
     def _check_faults(self) -> None:
         names = self._request.faults.output_names
@@ -228,22 +216,6 @@ class _JobRun:
             if self._spec.outputs[name].type in FILE_TYPES:
                 raise UnsupportedLocallyError(f"Output {name} is a file; only folders can be read-only or full.")
         check_possible(self._request.faults)
-
-    def _check_own_folders(self) -> None:
-        """What the harness writes must not look like something that the job wrote into an input."""
-        own = {"The run folder": self._folder.path}
-        if self._request.store is not None:
-            own["The MLflow database"] = self._request.store.database
-        for what, path in own.items():
-            touched = input_holding(self._data_inputs, path)
-            if touched is not None:
-                raise _shared_folder(what, touched, path)
-
-    def _prepare_outputs(self) -> None:
-        for name, path in (*self._outputs.items(), *self._written_outputs.items()):
-            folder = path.parent if self._spec.outputs[name].type in FILE_TYPES else path
-            with writing_errors(folder):
-                folder.mkdir(parents=True, exist_ok=True)
 
     def _copy_snapshot(self) -> None:
         for node_rank in range(self._spec.resources.instance_count):
@@ -275,8 +247,8 @@ class _JobRun:
             version=self._spec.version,
             source=str(self._spec.source),
             command=self._command,
-            inputs={name: render_value(value) for name, value in self._inputs.items()},
-            outputs={name: str(path) for name, path in self._outputs.items()},
+            inputs={name: render_value(value) for name, value in self._data.inputs.items()},
+            outputs={name: str(path) for name, path in self._data.outputs.items()},
             environment_variables=tuple(self._request.environment_variables),
             started=time.time(),
         )
@@ -300,8 +272,8 @@ class _JobRun:
             run_id=run_id,
             root_run_id=self._request.parent_run_id or run_id,
             experiment=self._request.store.experiment if self._request.store else self._request.experiment,
-            inputs=self._inputs,
-            outputs=self._written_outputs,
+            inputs=self._data.inputs,
+            outputs=self._data.written_outputs,
         )
         if self._request.store is not None:
             environment |= self._request.store.variables(run_id)
@@ -322,34 +294,14 @@ class _JobRun:
             descriptors=descriptors,
         )
 
-    def _collect(self, outcome: Outcome, before: Mapping[str, dict[str, tuple[int, int]]]) -> None:
+    def _collect(self, outcome: Outcome) -> None:
         self._folder.collect(self._spec.resources.instance_count)
         if outcome.exit_code != 0:
             return
-        for name, path in self._outputs.items():
-            written = self._written_outputs[name]
-            if written != path:
-                with writing_errors(path):
-                    _deliver(written, path)
-        for name, listing in before.items():
-            check_unchanged(name, self._data_inputs[name], listing)
+        self._data.deliver_outputs()
+        self._data.check_inputs()
         if not self._request.keep_working_directory:
             self._folder.remove_working_directories()
-
-
-def _shared_folder(what: str, input_name: str, path: Path) -> FailedToWriteOutputsError:
-    return FailedToWriteOutputsError(
-        f"{what} and input {input_name} share a folder; inputs are read-only.",
-        where=path,
-        advice="Name another folder, or start from another one.",
-    )
-
-
-def _deliver(written: Path, path: Path) -> None:
-    if written.is_dir():
-        move_into(written, path, replaces=True)
-    elif written.exists():
-        shutil.move(written, path)
 
 
 def _shell() -> str:

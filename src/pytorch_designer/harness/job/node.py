@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PlannedNode:
-    """Command node of a flat pipeline, ready to run once the outputs that it needs exist.
+    """Command node of a flat pipeline, which can run once the outputs that it needs exist.
 
     Attributes:
         name: Its name, after those of the nodes around it: `outer.inner`.
-        spec: Its component, with what the node changes.
-        inputs: What is given, by input. What is left out has its default.
+        spec: Its component, with the node's overrides.
+        inputs: Given values by input; others have their defaults.
         environment_variables: By name.
         pipeline_outputs: The output of the whole pipeline that each output is, if it is one.
         needs: The names of the nodes whose outputs it needs.
@@ -69,7 +69,7 @@ class NodeResult:
         seconds: How long its job took.
         peak_memory_bytes: See `job.JobResult`.
         run_id: Its MLflow run, or None where it did not start.
-        error: Why it failed or was not run, as a message, or None.
+        error: Message that says why it failed or was not run, or None.
         reused_from: When the result that it reuses was made, in seconds since 1970, or None.
         key: See `reuse_key`; None where it is not deterministic.
         log_files: The log of every process, by rank.

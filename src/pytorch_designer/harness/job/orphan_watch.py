@@ -1,9 +1,10 @@
 """Watchdog that ends the processes of a job if the harness is killed.
 
 A shell waits at the end of a pipe whose other end the harness alone holds. Each line names the process groups that run
-at the moment. However the harness goes, the pipe ends with it, and the shell kills the groups of the last line. (Linux
-can send a process a signal when its parent dies, but only from code between fork and exec, which is not safe in a
-program with threads; macOS cannot.)
+at the moment. However the harness goes, the pipe ends with it. The shell then kills the groups of the last line, and
+whatever has the job's token in its environment (`leftover_processes`), unless the last line says that the job has
+ended. (Linux can send a process a signal when its parent dies, but only from code between fork and exec, which is not
+safe in a program with threads; macOS cannot.)
 """
 
 from __future__ import annotations
@@ -17,18 +18,32 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import TracebackType
 
+_ENDED = b"ended\n"
 _SHELL = "/bin/sh"
 _SCRIPT = """
 trap '' HUP INT TERM
 while read -r line; do groups=$line; done
-for group in $groups; do kill -s KILL -- "-$group"; done 2>/dev/null
+exec 2>/dev/null
+[ "$groups" = ended ] && exit
+for group in $groups; do kill -s KILL -- "-$group"; done
+for round in 1 2; do
+    for place in $(grep -l -s -F -- "$1" /proc/[0-9]*/environ); do
+        pid=${place#/proc/}
+        kill -s KILL "${pid%/environ}"
+    done
+done
 """
 
 
 class OrphanWatch:
-    """Watchdog of the process groups of one job: a thread-safe context manager. It does nothing on Windows."""
+    """Watchdog of the process groups of one job: a thread-safe context manager. It does nothing on Windows.
 
-    def __init__(self) -> None:
+    Args:
+        token: Is in the environment of the job's processes.
+    """
+
+    def __init__(self, token: str) -> None:
+        self._token = token
         self._groups: set[int] = set()
         self._lock = threading.Lock()
         self._shell: subprocess.Popen[bytes] | None = None
@@ -36,7 +51,10 @@ class OrphanWatch:
     def __enter__(self) -> OrphanWatch:
         if os.name == "posix":
             self._shell = subprocess.Popen(
-                [_SHELL, "-c", _SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
+                [_SHELL, "-c", _SCRIPT, "sh", self._token],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
             )
         return self
 
@@ -45,6 +63,8 @@ class OrphanWatch:
     ) -> None:
         if self._shell is not None and self._shell.stdin is not None:
             with suppress(BrokenPipeError):
+                if not self._groups:
+                    os.write(self._shell.stdin.fileno(), _ENDED)
                 self._shell.stdin.close()
             self._shell.wait()
 

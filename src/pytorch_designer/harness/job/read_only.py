@@ -1,7 +1,7 @@
 """Check that a job left its inputs unchanged. They are the user's own files, whose permissions stay as they are.
 
-Without root nothing can be mounted read-only, so a violation is found afterwards and not prevented: names, sizes and
-times of all entries are compared before and after the job. Of a large input the first `MAX_ENTRIES` are looked at.
+Only root can mount them read-only. A violation is therefore not prevented, but found afterwards: names, sizes and times
+of all entries are compared before and after the job. Of a large input, the first `MAX_ENTRIES` are compared.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ Listing = dict[str, tuple[int, int]]
 def list_entries(path: Path, max_entries: int = MAX_ENTRIES) -> Listing:
     """Size in bytes and modification time in ns of every entry of an input, by path.
 
-    A folder's time changes when an entry is added, removed or renamed, so that even what was written and removed again
-    shows.
+    A folder's time changes when an entry is added, removed or renamed. An entry that was written and removed again is
+    therefore noticed.
     """
     listing: Listing = {}
     for entry in _walk(path):
@@ -32,7 +32,7 @@ def list_entries(path: Path, max_entries: int = MAX_ENTRIES) -> Listing:
             break
         try:
             status = os.lstat(entry)
-        except OSError:  # unreadable, or gone while we looked: the job will see the same
+        except OSError:  # unreadable, or removed meanwhile: the job sees the same
             continue
         listing[entry] = (status.st_size, status.st_mtime_ns)
     return listing

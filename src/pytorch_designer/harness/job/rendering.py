@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytorch_designer.errors import InvalidSpecError, NullOrEmptyError
+from pytorch_designer.errors import InvalidSpecError, NullOrEmptyError, shorten
 from pytorch_designer.harness.schema.bindings import bindings_in, replace_bindings, replace_blocks
 from pytorch_designer.harness.schema.values import render_value
 
@@ -53,6 +53,28 @@ def render_command(spec: CommandSpec, inputs: Mapping[str, InputValue], outputs:
         return render_value(inputs[name])
 
     return replace_bindings(replace_blocks(spec.command, block), value)
+
+
+def check_texts(spec: CommandSpec, command: str, environment_variables: Mapping[str, str]) -> None:
+    """Refuse what no process can be given: NUL characters, and names of variables that are none.
+
+    Args:
+        spec: The component.
+        command: The rendered command.
+        environment_variables: Those of the job.
+
+    Raises:
+        InvalidSpecError: The command or a variable has one.
+    """
+    if "\0" in command:
+        raise InvalidSpecError("The command, or a value in it, has a NUL character.", where=spec.source)
+    for name, value in environment_variables.items():
+        if not name or "=" in name or "\0" in name + value:
+            raise InvalidSpecError(
+                f"The environment variable {shorten(name, 80)!r} cannot be set.",
+                where=spec.source,
+                advice="A name has no equals sign, and neither name nor value has a NUL character.",
+            )
 
 
 def _port(spec: CommandSpec, binding: Binding) -> tuple[str, str]:

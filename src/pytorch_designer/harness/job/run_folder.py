@@ -1,5 +1,6 @@
-"""The folder of one run, laid out like what `az ml job download --all` fetches.
+"""Run folder of a job, laid out like what `az ml job download --all` fetches.
 
+RUN/.pytorch-designer                the mark; see `folder_mark`
 RUN/run.json                         what ran, with which values, and how it ended; see `RunRecord`
 RUN/user_logs/std_log.txt            output of the process; std_log_process_00.txt ... where there are several
 RUN/outputs/, RUN/logs/              what the job wrote to ./outputs and ./logs
@@ -16,10 +17,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.errors import FailedToWriteOutputsError
+from pytorch_designer.harness.job.folder_mark import FolderKind, foreign_entries, remove_own
 from pytorch_designer.storage.output import write_atomically, writing_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
 RECORD_FILE = "run.json"
@@ -68,30 +70,44 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
 
-    def prepare(self) -> None:
-        """Create the folder.
+    def prepare(self, outputs: Collection[Path] = ()) -> None:
+        """Create and mark the folder.
 
-        What an earlier run left in it goes, but for its named outputs: a job that is started again finds what it has
-        written before, as on Azure ML.
+        What an earlier run left in it is removed, except its named outputs: a job that is started again finds what it
+        wrote before, as on Azure ML.
+
+        Args:
+            outputs: Where the outputs of the job go, which may be in the folder before it is marked.
 
         Raises:
-            FailedToWriteOutputsError: It cannot be written, or holds something that is not a run's.
+            FailedToWriteOutputsError: It cannot be written, or holds something without the mark of an earlier run.
         """
         with writing_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            occupied = sorted(entry.name for entry in self.path.iterdir())
-            if occupied and RECORD_FILE not in occupied and occupied != ["named-outputs"]:
-                raise FailedToWriteOutputsError(
-                    "The run folder is not empty and not one of an earlier run; nothing in it was changed.",
-                    where=self.path,
-                    examples=occupied,
-                    advice="Name a new or empty folder.",
-                    reason="not_empty",
-                )
-            for name in (*_COLLECTED, _LOGS, _WORK, _STAGED):
-                shutil.rmtree(self.path / name, ignore_errors=True)
-            (self.path / RECORD_FILE).unlink(missing_ok=True)
+            self.check_own(outputs)
+            FolderKind.JOB.mark(self.path)
+            for name in (*_COLLECTED, _LOGS, _WORK, _STAGED, RECORD_FILE):
+                remove_own(self.path / name)
             (self.path / _LOGS).mkdir()
+
+    def check_own(self, outputs: Collection[Path] = ()) -> None:
+        """Refuse a folder that `prepare` would refuse; changes nothing.
+
+        Raises:
+            FailedToWriteOutputsError: It is a file, or holds something without the mark of an earlier run.
+        """
+        with writing_errors(self.path):
+            if not self.path.exists() or FolderKind.JOB.marks(self.path):
+                return
+            foreign = foreign_entries(self.path, outputs)
+        if foreign:
+            raise FailedToWriteOutputsError(
+                "The run folder is not empty and not one of an earlier run; nothing in it was changed.",
+                where=self.path,
+                examples=foreign,
+                advice="Name a new or empty folder.",
+                reason="not_empty",
+            )
 
     def log_files(self, num_processes: int) -> tuple[Path, ...]:
         """The log of every process, by rank."""
@@ -139,9 +155,8 @@ class RunFolder:
 
 
 def is_run_folder(path: Path) -> bool:
-    """Whether `path` is the folder of an earlier or of a running run, of a component or of a pipeline."""
-    is_jobs = (path / _LOGS).is_dir() and (path / RECORD_FILE).is_file()
-    return is_jobs or ((path / NODES_FOLDER).is_dir() and (path / PIPELINE_FILE).is_file())
+    """Whether `path` is the folder of an earlier or running run, of a component or pipeline."""
+    return FolderKind.JOB.marks(path) or FolderKind.PIPELINE.marks(path)
 
 
 def move_into(source: Path, target: Path, *, replaces: bool = False) -> None:

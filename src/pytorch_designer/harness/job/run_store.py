@@ -1,8 +1,8 @@
 """A local MLflow store in sqlite, in which every job is a run that exists before its process starts.
 
-Importing MLflow takes seconds; a job must not wait for that. A new database is a copy of one that MLflow made
-(`mlflow_database`). A run is then one row in `runs` and a few in `tags`, which is all that MLflow's own `create_run`
-writes; a test compares the two. Jobs join the run through the variables that Azure ML sets.
+Importing MLflow takes seconds, which a job does not wait for. A new database is a copy of one that MLflow created
+(`mlflow_database`). A run is one row in `runs` and a few rows in `tags`, as MLflow's own `create_run` writes them; a
+test compares the two. Jobs join the run through the variables that Azure ML sets.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pytorch_designer.mlflow_database import (
     is_of_installed_version,
     transaction,
 )
+from pytorch_designer.system.special_files import special_kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -128,10 +129,15 @@ def open_run_store(database: Path, experiment: str = DEFAULT_EXPERIMENT) -> RunS
     """Open the MLflow database at `database`, which is created where there is none, and the experiment in it.
 
     Raises:
-        UnsupportedEnvironmentError: The database is of another version of MLflow, cannot be written, or the experiment
-            in it was deleted.
+        UnsupportedEnvironmentError: The database is not a file, is of another version of MLflow, or cannot be written;
+            or the experiment in it was deleted.
     """
     database = database.absolute()
+    special = special_kind(database)
+    if special is not None:
+        raise UnsupportedEnvironmentError(
+            f"The MLflow database is {special}, not a file.", where=database, advice="Remove it, or use another folder."
+        )
     if not database.exists():
         create_database(database)
     elif not is_of_installed_version(database):

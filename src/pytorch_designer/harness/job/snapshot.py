@@ -3,12 +3,12 @@
     `code`                    a folder (its content) or a file
     `additional_includes`     each a file or a folder, merged in under its own name; `X.zip` where only a folder X
                               exists is that folder, zipped
-    left out                  `__pycache__`, and what the ignore file of the code folder says: `.amlignore`, or
-                              `.gitignore` where there is none of that; and, which Azure ML has nothing like, what the
-                              harness itself writes: folders of runs, its MLflow database (`code: .` is common)
+    left out                  `__pycache__`, and what the ignore file of the code folder excludes: `.amlignore`, or
+                              `.gitignore` if there is no `.amlignore`. Also what the harness itself writes: run
+                              folders and its MLflow database (`code: .` is common). Azure ML has no such rule.
 
-As in azure-ai-ml, ignore files below the top count only where there are additional includes. Symbolic links are
-followed, since what they lead to is what is uploaded; a link that leads back up is an error.
+As in azure-ai-ml, ignore files below the top count only if there are additional includes. Symbolic links are followed,
+since their targets are uploaded; a link that leads back up is an error. Named pipes, sockets and devices are left out.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from pytorch_designer.errors import InvalidSpecError
 from pytorch_designer.harness.job.run_folder import is_run_folder
+from pytorch_designer.system.special_files import special_kind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -132,10 +133,9 @@ class _Rules:
     def of(self, folder: Path, prefix: str) -> _Rules:
         """These rules and those of the ignore file in `folder`, whose place in the snapshot is `prefix`."""
         for name in _IGNORE_FILES:
-            try:
-                text = (folder / name).read_text(encoding="utf-8-sig")
-            except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            if not (folder / name).is_file():
                 continue
+            text = (folder / name).read_text(encoding="utf-8-sig", errors="replace")
             from pathspec import GitIgnoreSpec
 
             return _Rules((*self._parts, (prefix, GitIgnoreSpec.from_lines(text.splitlines()))), self._excluded)
@@ -201,6 +201,13 @@ def _check_exists(spec: CommandSpec, path: Path, key: str) -> None:
             f"{key} of {spec.name} names a path that does not exist: {path}.",
             where=spec.source,
             advice="Correct the path; it is relative to the folder of the YAML file.",
+        )
+    special = special_kind(path)
+    if special is not None:
+        raise InvalidSpecError(
+            f"{key} of {spec.name} names {path}, which is {special}.",
+            where=spec.source,
+            advice="Name a regular file or a folder.",
         )
 
 

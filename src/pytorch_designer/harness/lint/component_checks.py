@@ -21,6 +21,7 @@ from pytorch_designer.harness.schema.vocabulary import (
     OUTPUT_KEYS,
     PARAMETER_KEYS,
     PARAMETER_TYPES,
+    PORT_NAME,
     RESERVED_INPUT_NAMES,
     TYPE_ALIASES,
 )
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from pytorch_designer.harness.schema.yaml_tree import Value
 
 _COMPONENT_NAME = re.compile(r"[a-z][a-z\d_]*")
-_PORT_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 
 
 def check_command_component(report: Report, component: Value, *, is_inline: bool = False) -> None:
@@ -67,7 +67,7 @@ def check_component(report: Report, component: Value, *, is_inline: bool = False
         report.add(
             "component-name",
             name.place,
-            f"{name.plain} is not a name for a component.",
+            f"{name.shown_text} is not a name for a component.",
             "Use a-z, 0-9 and _, and start with a letter; display_name may be any text.",
         )
     check_texts(report, component, ("display_name", "description", "command"))
@@ -109,7 +109,7 @@ def check_type(report: Report, owner: Value, known: frozenset[str]) -> str | Non
         return value.text
     wanted = TYPE_ALIASES.get(str(value.plain).lower().replace("_", "")) or closest(str(value.plain), known)
     advice = f"Did you mean {wanted}?" if wanted else f"There are: {', '.join(sorted(known - {'path'}))}."
-    report.add("unknown-type", value.place, f"{value.plain} is not a type of Azure ML.", advice)
+    report.add("unknown-type", value.place, f"{value.shown_text} is not a type of Azure ML.", advice)
     return None
 
 
@@ -131,7 +131,7 @@ def check_literal(report: Report, port: InputSpec, value: Value, *, is_default: 
 def _check_port_names(report: Report, section: Value) -> None:
     earlier: dict[str, str] = {}
     for name, value in section.children.items():
-        if not _PORT_NAME.fullmatch(name):
+        if not PORT_NAME.fullmatch(name):
             report.add("port-name", value.key_place, f"{name} is not an identifier.", "Use letters, digits and _.")
         elif name.lower() in earlier:
             report.add("port-name", value.key_place, f"{name} differs from {earlier[name.lower()]} in case only.")
@@ -208,7 +208,7 @@ def _check_mode(report: Report, value: Value) -> None:
     if mode is not None and mode.text not in MODES:
         wanted = closest(str(mode.plain), MODES)
         advice = f"Did you mean {wanted}?" if wanted else "For folders: ro_mount, download, rw_mount or upload."
-        report.add("wrong-value", mode.place, f"{mode.plain} is not a mode of an input or output.", advice)
+        report.add("wrong-value", mode.place, f"{mode.shown_text} is not a mode of an input or output.", advice)
 
 
 def _check_boolean(report: Report, owner: Value, name: str) -> None:

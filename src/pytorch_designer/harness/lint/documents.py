@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from pytorch_designer.errors import InvalidSpecError
+from pytorch_designer.harness.schema.assets import is_reference
 from pytorch_designer.harness.schema.interface import read_interface
+from pytorch_designer.harness.schema.pipeline_file import is_pipeline
 from pytorch_designer.harness.schema.yaml_tree import YamlDocument, read_yaml
 
 if TYPE_CHECKING:
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from pytorch_designer.harness.schema.specification import Interface
     from pytorch_designer.harness.schema.yaml_tree import Value
 
+_LOOKED_AT_CHARACTERS = 1 << 20
 SUFFIXES = frozenset({".yml", ".yaml"})
 _SKIPPED_FOLDERS = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", ".ipynb_checkpoints"})
 _JOB_ONLY_KEYS = frozenset({"compute", "experiment_name", "settings", "identity", "services", "limits"})
@@ -56,6 +60,22 @@ class Library:
             return None
         return read_interface(root, is_strict=False) if _is_component(root) else None
 
+    def pipeline_at(self, component: Value) -> YamlDocument | None:
+        """The pipeline in the local file that a node names as its component; None where there is none."""
+        file = component_file(component)
+        with suppress(InvalidSpecError):
+            document = None if file is None else self.open(file)
+            return document if document is not None and is_pipeline(document) else None
+        return None
+
+
+def component_file(component: Value) -> Path | None:
+    """The local file that a `component` names, whether or not it exists; None where it names something else."""
+    if component.text is None:
+        return None
+    name = component.text.removeprefix("file:")
+    return None if is_reference(name) or "${{" in name else component.folder / name
+
 
 def kind_of(root: Value) -> Kind | None:
     """The kind of a document by its `$schema`, `type` and keys; None if it cannot be checked."""
@@ -86,7 +106,10 @@ def yaml_files(folder: Path) -> Iterator[Path]:
 
 def looks_like_azure_ml(path: Path) -> bool:
     """Whether a file that cannot be parsed was probably meant for Azure ML."""
-    text = path.read_text(encoding="utf-8", errors="replace")
+    if not path.is_file():
+        return False
+    with path.open(encoding="utf-8", errors="replace") as stream:
+        text = stream.read(_LOOKED_AT_CHARACTERS)
     return any(f"{name}.schema.json" in text for name in ("commandComponent", "pipelineComponent", "pipelineJob"))
 
 

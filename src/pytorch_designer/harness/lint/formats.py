@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from pytorch_designer.harness.lint.rules import RULE_GROUPS, RULES
+from pytorch_designer.shown_text import on_one_line, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,12 +20,11 @@ def as_text(result: LintResult) -> str:
     lines = []
     for finding in result.findings:
         place = f"{finding.place}:{finding.place.column}" if finding.place.line else str(finding.place)
-        lines.append(f"{place}: {RULES[finding.kind].severity.value} [{finding.kind}] {finding.message}")
-        if finding.advice:
-            lines.append(f"    {finding.advice}")
+        line = f"{place}: {RULES[finding.kind].severity.value} [{finding.kind}] {finding.message}"
+        lines += [line, f"    {finding.advice}"] if finding.advice else [line]
     num_warnings = len(result.findings) - result.num_errors
     counts = f"{_counted(result.num_errors, 'error')}, {_counted(num_warnings, 'warning')}"
-    return "\n".join([*lines, f"{_counted(result.num_files, 'file')} checked: {counts}."])
+    return "\n".join([*map(on_one_line, lines), f"{_counted(result.num_files, 'file')} checked: {counts}."])
 
 
 def as_json(result: LintResult) -> str:
@@ -86,7 +86,7 @@ def _annotation(finding: SpecFault) -> str:
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return printable(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

@@ -108,7 +108,7 @@ def _check_resources(report: Report, resources: Value) -> None:
         report.add(
             "wrong-value",
             shm_size.place,
-            f"{shm_size.plain} is not a size of shared memory.",
+            f"{shm_size.shown_text} is not a size of shared memory.",
             "Write it like 8g or 512m.",
         )
 
@@ -124,6 +124,6 @@ def _check_distribution(report: Report, owner: Value) -> None:
     keys = DISTRIBUTION_KEYS.get(str(type_value.plain).lower().replace("_", ""))
     if keys is None:
         advice = f"There are: {', '.join(sorted(DISTRIBUTION_KEYS))}."
-        report.add("wrong-value", type_value.place, f"{type_value.plain} is not a distribution.", advice)
+        report.add("wrong-value", type_value.place, f"{type_value.shown_text} is not a distribution.", advice)
         return
     check_keys(report, distribution, keys, owner="this distribution")

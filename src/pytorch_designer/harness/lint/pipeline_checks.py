@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from pytorch_designer.errors import InvalidSpecError
 from pytorch_designer.harness.lint.command_checks import check_command
 from pytorch_designer.harness.lint.component_checks import (
     check_command_component,
@@ -19,6 +20,7 @@ from pytorch_designer.harness.lint.job_settings_checks import check_job_settings
 from pytorch_designer.harness.lint.keys import check_keys, check_required_keys, check_tags, check_texts, mapping_at
 from pytorch_designer.harness.lint.pipeline_model import children_at, literal_of, read_node, read_pipeline
 from pytorch_designer.harness.schema.bindings import ParentInput, lone_binding
+from pytorch_designer.harness.schema.pipeline_size import check_size
 from pytorch_designer.harness.schema.vocabulary import (
     DATA_TYPES,
     INLINE_COMMAND_KEYS,
@@ -55,6 +57,7 @@ def check_pipeline(report: Report, root: Value, kind: Kind, library: Library) ->
         check_keys(report, root, PIPELINE_COMPONENT_KEYS, owner="a pipeline component")
         check_component(report, root)
     mapping_at(report, root, "jobs")
+    _check_size(report, root, library)
     pipeline = read_pipeline(root, library, is_job=kind is Kind.PIPELINE_JOB)
     for node in pipeline.nodes.values():
         _check_node(report, pipeline, node)
@@ -62,6 +65,14 @@ def check_pipeline(report: Report, root: Value, kind: Kind, library: Library) ->
         check_connections(report, pipeline)
     elif "component" in root.children:  # a job that only runs a pipeline component
         _check_node(report, pipeline, read_node("pipeline", root, library))
+
+
+def _check_size(report: Report, root: Value, library: Library) -> None:
+    try:
+        check_size(root, library.pipeline_at)
+    except InvalidSpecError as error:
+        for fault in error.faults:
+            report.add("nested-pipelines", fault.place, fault.message, fault.advice)
 
 
 def _check_job_ports(report: Report, root: Value) -> None:
@@ -91,7 +102,7 @@ def _check_node(report: Report, pipeline: Pipeline, node: Node) -> None:
         report.add(
             "wrong-value",
             type_value.place,
-            f"{type_value.plain} is not a type of node.",
+            f"{type_value.shown_text} is not a type of node.",
             did_you_mean(str(type_value.plain), NODE_TYPES),
         )
         return

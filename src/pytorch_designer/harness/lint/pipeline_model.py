@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytorch_designer.harness.schema.assets import is_reference
+from pytorch_designer.harness.lint.documents import component_file
 from pytorch_designer.harness.schema.interface import given_value, read_interface
 from pytorch_designer.harness.schema.specification import InputSpec, Interface, OutputSpec
 
@@ -95,16 +95,15 @@ def read_node(name: str, value: Value, library: Library) -> Node:
     type_value = value.get("type")
     type_name = "command" if type_value is None else str(type_value.plain).lower()
     component = value.get("trial" if type_name == "sweep" else "component")
-    component_file, interface = None, None
+    file, interface = None, None
     if component is None:
         interface = _given_interface(value, type_name)
     elif component.is_mapping:
         interface = read_interface(component, is_strict=False)
     elif component.text is not None:
-        file = component.text.removeprefix("file:")
-        component_file = None if is_reference(file) or "${{" in file else value.folder / file
-        interface = None if component_file is None else library.interface(component_file)
-    return Node(name, value, type_name, interface, component_file)
+        file = component_file(component)
+        interface = None if file is None else library.interface(file)
+    return Node(name, value, type_name, interface, file)
 
 
 def literal_of(value: Value) -> Value | None:

@@ -146,6 +146,12 @@ _PIPELINE_RULES = (
     Rule("unknown-pipeline-input", _E, "A binding names an input that the pipeline does not have.", _SILENT),
     Rule("unknown-pipeline-output", _E, "A binding names an output that the pipeline does not have.", _SILENT),
     Rule("cycle", _E, "Nodes depend on each other in a circle.", _SILENT),
+    Rule(
+        "nested-pipelines",
+        _E,
+        "With all that is nested in it, the pipeline has more than 1,000 nodes or 50 levels, or it contains itself.",
+        "Refused by the service; `run` refuses it too.",
+    ),
     Rule("unknown-node-input", _E, "A node sets an input that its component does not have.", _SILENT),
     Rule("unknown-node-output", _E, "A node sets an output that its component does not have.", _SILENT),
     Rule("missing-node-input", _E, "A node leaves out an input that its component requires.", "Refused at validation."),

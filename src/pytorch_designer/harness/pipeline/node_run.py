@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pytorch_designer.errors import DesignerError, InterruptedRunError
+from pytorch_designer.errors import DesignerError, FailedToWriteOutputsError, InterruptedRunError
+from pytorch_designer.harness.job.folder_mark import remove_own
 from pytorch_designer.harness.job.job_run import JobRequest, run_job
 from pytorch_designer.harness.job.node import NodeResult, NodeState
 from pytorch_designer.harness.reuse.reuse_cache import is_empty
@@ -108,8 +108,9 @@ class NodeRunner:
 
     def _is_continued(self, start: NodeResult) -> bool:
         """Whether its outputs are those of an equal job that was interrupted or killed, and may go on from them."""
+        path = _key_file(start)
         with suppress(OSError):
-            return start.key is not None and _key_file(start).read_text(encoding="utf-8") == start.key
+            return start.key is not None and path.is_file() and path.read_bytes() == start.key.encode()
         return False
 
     def _run_job(self, request: JobRequest, start: NodeResult, on_line: LineReceiver, stop: StopRequest) -> JobResult:
@@ -131,11 +132,15 @@ class NodeRunner:
         """Remove what an earlier run in the same folder has left, so that nothing of it mixes with the new."""
         for path in outputs.values():
             if self.folder in path.parents and path not in self.named_outputs:
+                if self.folder.resolve() not in path.parent.resolve().parents:
+                    raise FailedToWriteOutputsError(
+                        "The output's place in the run folder leads out of it through a link; nothing was removed.",
+                        where=path,
+                        advice="Remove the link, or name another run folder.",
+                        reason="path_outside",
+                    )
                 with writing_errors(path):
-                    if path.is_dir():
-                        shutil.rmtree(path)
-                    else:
-                        path.unlink(missing_ok=True)
+                    remove_own(path)
 
     def _record_reuse(self, reused: NodeResult) -> str | None:
         if self.store is None or reused.run_id is None:

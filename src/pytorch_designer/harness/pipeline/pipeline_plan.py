@@ -1,6 +1,6 @@
 """Plan of a pipeline: nested pipelines flattened, bindings resolved, everything checked.
 
-Whatever can be refused without running anything is refused here, and all of it at once.
+Whatever can be refused without running anything is refused here, with all faults at once.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ class Plan:
     """Flat pipeline.
 
     Attributes:
-        pipeline: What it was made of.
+        pipeline: The pipeline as it was read.
         nodes: By name; each after those that it needs.
-        outputs: The node's output that each output of the pipeline is, as name and port.
-        inputs: What each input of the pipeline is given, as text; those without a value are left out.
+        outputs: Node and port that each output of the pipeline is bound to.
+        inputs: Value of each input of the pipeline as text; inputs without a value are absent.
     """
 
     pipeline: PipelineSpec
@@ -92,26 +92,26 @@ class _Planner:
     def input_values(
         self, pipeline: PipelineSpec, given: Mapping[str, Given], outer: Scope, place: SpecPlace
     ) -> dict[str, Source | None]:
-        """What the inputs of a pipeline stand for, which is given in the scope around it."""
+        """Values of the inputs of a pipeline, which are given in the scope around it."""
         values: dict[str, Source | None] = dict.fromkeys(pipeline.inputs)
         for name in given:
             if name not in pipeline.inputs:
                 self._faults.add(f"{pipeline.label} has no input {name}.", place.below("inputs", name))
         for name, port in pipeline.inputs.items():
-            with self._faults.collecting():
-                source = outer.resolve(given[name], place) if name in given else None
-                if source is None:
-                    default = default_value(port)
-                    source = None if default is None else Source((str(default),))
+            source = None
+            with self._faults.collecting(given[name].place if name in given else None):
+                source = (outer.resolve(given[name], place) if name in given else None) or _default(port)
                 if source is None and not port.is_optional:
                     self._faults.add(f"The input {name} of {pipeline.label} has no value.", place.below("inputs", name))
-                values[name] = source if source is None else _checked(port, source, pipeline.name, place)
+            if source is not None:
+                with self._faults.collecting(source.place):
+                    values[name] = _checked(port, source, pipeline.name, source.place or place)
         return values
 
     def add_pipeline(
         self, pipeline: PipelineSpec, prefix: str, values: Mapping[str, Source | None], exports: Mapping[str, str]
     ) -> None:
-        """Add the nodes of a pipeline; `exports` says which output of the whole pipeline each of its outputs is."""
+        """Add the nodes of a pipeline; `exports` maps its outputs to those of the whole pipeline."""
         scope = Scope(pipeline, prefix, values, self._assets)
         writers: dict[str, str] = {}
         for node in pipeline.nodes.values():
@@ -141,13 +141,16 @@ class _Planner:
             if name not in spec.inputs:
                 self._faults.add(f"The node {node.name} has no input {name}.", node.place.below("inputs", name))
                 continue
-            place = node.place.below("inputs", name)
+            place = given.place or node.place.below("inputs", name)
+            source = None
             with self._faults.collecting(place):
                 source = scope.resolve(given, place)
-                if source is not None:
-                    inputs[name] = _checked(spec.inputs[name], source, node.name, place)
-                elif spec.inputs[name].is_required:
+                if source is None and spec.inputs[name].is_required:
                     self._faults.add(f"The input {name} of {node.name} has no value.", place)
+            if source is not None:
+                place = source.place or place
+                with self._faults.collecting(place):
+                    inputs[name] = _checked(spec.inputs[name], source, node.name, place)
         for name, port in spec.inputs.items():
             if port.is_required and name not in node.inputs:
                 place = node.place.below("inputs", name)
@@ -181,7 +184,7 @@ def _given(pipeline: PipelineSpec, inputs: Mapping[str, object]) -> dict[str, Gi
 
 
 def _checked(port: InputSpec, source: Source, owner: str, place: SpecPlace) -> Source:
-    """`source`, which goes to `port`; a literal is shown as the port's type shows it."""
+    """`source` as a value of `port`: a literal is parsed and rendered by the port's type."""
     if port.is_data:
         if not source.is_path:
             raise place.error(
@@ -192,7 +195,14 @@ def _checked(port: InputSpec, source: Source, owner: str, place: SpecPlace) -> S
         return source
     if source.is_path and port.type != "string":
         raise place.error(f"The input {port.name} of {owner} is a {port.type} and was given data.")
-    return source if source.is_path else Source((str(parse_literal(port, source.text(_NO_PATHS))),))
+    if source.is_path:
+        return source
+    return replace(source, parts=(str(parse_literal(port, source.text(_NO_PATHS))),))
+
+
+def _default(port: InputSpec) -> Source | None:
+    default = default_value(port)
+    return None if default is None else Source((str(default),))
 
 
 def _check_data(port: InputSpec, source: Source, owner: str, place: SpecPlace) -> None:

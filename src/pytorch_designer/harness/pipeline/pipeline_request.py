@@ -35,12 +35,12 @@ class PipelineOptions(TypedDict, total=False):
         inputs: Values for inputs of the pipeline, instead of its own.
         outputs: Folders (or files) for outputs of the pipeline; those left out go below the run folder.
         assets: Where registered components and data are, or the YAML file that says it; see `assets`.
-        cache: Where results are kept and reused; None: every node runs.
-        force_rerun: Run every node although its result is kept; so does `settings.force_rerun` of the pipeline.
-        max_parallel: Most processes at a time; a node with more runs alone. None: the number of cores.
-        store: Where the MLflow runs are created: one for the pipeline and one below it for each node. None: none.
-        grace_seconds: How long processes have between SIGTERM and SIGKILL when they must end.
-        keep_working_directory: Keep those of nodes that have succeeded too.
+        cache: Cache of results; None: every node runs.
+        force_rerun: Whether every node runs even if its result is kept, as with the pipeline's `settings.force_rerun`.
+        max_parallel: Maximum number of processes at a time; a node with more runs alone. None: the number of cores.
+        store: MLflow store of the runs: one for the pipeline, and one below it per node. None: no tracking.
+        grace_seconds: Time between SIGTERM and SIGKILL when processes must end.
+        keep_working_directory: Whether working directories of successful nodes are kept too.
     """
 
     inputs: Mapping[str, object] | None

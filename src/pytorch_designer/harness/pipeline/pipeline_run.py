@@ -1,14 +1,15 @@
 """Local run of a pipeline.
 
-    read and check all of it -> run the nodes whose inputs are there, several at a time -> say how each ended
+    read and check everything -> run the nodes whose inputs exist, several at a time -> report how each ended
 
-Of the nodes that are ready, one starts when nothing runs, and a further one as long as the processes of all running
-nodes are no more than `max_parallel` and at least `MIN_FREE_BYTES` of memory are free. What differs from Azure ML
-besides what `job` says: `compute`, `limits`, `identity` and the like have no meaning here.
+Of the nodes that are ready, one starts if none is running. A further one starts as long as all running nodes have at
+most `max_parallel` processes together and at least `MIN_FREE_BYTES` of memory are free. Besides the differences from
+Azure ML that `job_run` lists, `compute`, `limits`, `identity` and similar settings are ignored.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from pytorch_designer.harness.pipeline.pipeline_request import PipelineOptions, PipelineRequest
     from pytorch_designer.harness.reuse.reuse_cache import ReuseCache
     from pytorch_designer.harness.schema.pipeline_specification import PipelineSpec
+
+_log = logging.getLogger(__name__)
 
 MIN_FREE_BYTES = 1 << 30
 OUTPUTS_FOLDER = "named-outputs"
@@ -120,7 +123,7 @@ class _PipelineRun:
         )
 
     def run(self) -> PipelineResult:
-        with prepared_folder(self._request.run_folder, (NODES_FOLDER, OUTPUTS_FOLDER)):
+        with prepared_folder(self._request.run_folder, tuple(self._request.outputs.values())):
             return self._run()
 
     def _run(self) -> PipelineResult:
@@ -159,8 +162,14 @@ class _PipelineRun:
             keep_working_directory=request.keep_working_directory,
         )
 
-    def _reuse(self, cache: ReuseCache) -> Reuse:
+    def _reuse(self, cache: ReuseCache) -> Reuse | None:
         request = self._request
+        try:
+            cache.claim()
+        except OSError as error:
+            advice = "PYTORCH_DESIGNER_REUSE_CACHE can name another folder"
+            _log.warning("Nothing is reused or kept, because the cache cannot be written (%s): %s", advice, error)
+            return None
         own = () if request.store is None else request.store.own_paths
         not_code = (*own, cache.folder, *request.outputs.values())
         return Reuse(cache, stop=self._stop_nodes, is_forced=request.is_forced, not_code=not_code)

@@ -1,9 +1,10 @@
 """State of a pipeline: what `run_pipeline` returns, and the file in the run folder.
 
+RUN/.pytorch-designer       the mark; see `folder_mark`
 RUN/pipeline.json           the state of the pipeline and of each node, replaced at once on every change
 RUN/.lock                   held while the pipeline runs
 RUN/nodes/NAME/             the run folder of each node; see `run_folder`
-RUN/nodes/NAME.key          while a node runs, and when it was interrupted: its key; see `reuse_key`
+RUN/nodes/NAME.key          key of a node that runs or was interrupted; see `reuse_key`
 RUN/named-outputs/NAME/     outputs of the pipeline that were not given a folder
 """
 
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import Timeout
 
 from pytorch_designer.errors import FailedToWriteOutputsError
+from pytorch_designer.harness.job.folder_mark import FolderKind, foreign_entries
 from pytorch_designer.harness.job.run_folder import NODES_FOLDER, PIPELINE_FILE
 from pytorch_designer.storage.locking import held_lock
 from pytorch_designer.storage.output import write_atomically, writing_errors
@@ -40,9 +42,9 @@ class PipelineResult:
         state: `completed`, `failed` (a node has failed), or, in the state file, `running` or `canceled`.
         nodes: By name, in an order in which each comes after those that it needs.
         outputs: The path of each output of the pipeline whose node has succeeded.
-        run_folder: Where everything is.
-        run_id: The parent of the nodes' runs, in MLflow too.
-        seconds: Time from the start to the end.
+        run_folder: The run folder.
+        run_id: The parent of the nodes' runs, also in MLflow.
+        seconds: Duration.
     """
 
     name: str
@@ -89,28 +91,34 @@ def write_state(result: PipelineResult) -> None:
 
 
 @contextmanager
-def prepared_folder(path: Path, own_entries: Collection[str]) -> Iterator[None]:
+def prepared_folder(path: Path, outputs: Collection[Path] = ()) -> Iterator[None]:
     """Make the run folder of a pipeline, and keep a second run out of it while the context lasts.
 
     Args:
         path: The folder: new, empty, or that of an earlier run.
-        own_entries: Names of what may be in it.
+        outputs: Outputs that the user has named, which may be in it before.
 
     Raises:
         FailedToWriteOutputsError: It cannot be written, holds something that is not a run's, or a run uses it.
     """
     with ExitStack() as lock:
         with writing_errors(path):
-            _make(path, own_entries)
+            _make(path, outputs)
             _acquire(lock, path)
         yield
 
 
-def _make(path: Path, own_entries: Collection[str]) -> None:
+def _make(path: Path, outputs: Collection[Path]) -> None:
     path.mkdir(parents=True, exist_ok=True)
-    occupied = sorted(entry.name for entry in path.iterdir())
-    foreign = [name for name in occupied if not name.startswith(".") and name not in own_entries]
-    if foreign and PIPELINE_FILE not in occupied:
+    if not FolderKind.PIPELINE.marks(path):
+        _refuse_foreign(path, outputs)
+        FolderKind.PIPELINE.mark(path)
+    (path / NODES_FOLDER).mkdir(exist_ok=True)
+
+
+def _refuse_foreign(path: Path, outputs: Collection[Path]) -> None:
+    foreign = [name for name in foreign_entries(path, outputs) if not name.startswith(".")]
+    if foreign:
         raise FailedToWriteOutputsError(
             "The run folder is not empty and not one of an earlier run of a pipeline; nothing in it was changed.",
             where=path,
@@ -118,7 +126,6 @@ def _make(path: Path, own_entries: Collection[str]) -> None:
             advice="Name a new or empty folder.",
             reason="not_empty",
         )
-    (path / NODES_FOLDER).mkdir(exist_ok=True)
 
 
 def _acquire(lock: ExitStack, path: Path) -> None:

@@ -63,7 +63,7 @@ def list_tree(top: Path) -> list[FileEntry]:
 
 
 def listing_hash(entries: Sequence[FileEntry]) -> str:
-    """Hash of names, sizes and times; cheap, and different when a file was written in the usual way."""
+    """Hash of names, sizes and times: cheap, and changed by any ordinary write."""
     digest = hashlib.sha256()
     for entry in entries:
         digest.update(_line(entry.name, entry.num_bytes, 0 if entry.is_folder else entry.changed_ns))
@@ -79,7 +79,7 @@ def content_hash(entries: Sequence[FileEntry], check: Callable[[], None] = _go_o
 
     Args:
         entries: As `list_tree` lists them.
-        check: Is called before each chunk, and raises where there is no need to go on: a large file takes minutes.
+        check: Is called before each chunk and may raise to end the reading: a large file takes minutes.
 
     Raises:
         OSError: A file cannot be read.
@@ -97,10 +97,10 @@ def content_hash(entries: Sequence[FileEntry], check: Callable[[], None] = _go_o
 
 
 class HashMemory:
-    """Content hashes of paths, kept in a folder, one small file a path.
+    """Content hashes of paths, remembered in a folder with one small file per path.
 
     Args:
-        folder: Is created when something is kept.
+        folder: Is created when something is remembered.
         check: See `content_hash`.
     """
 
@@ -109,7 +109,7 @@ class HashMemory:
         self._check = check
 
     def hash_of(self, top: Path) -> str:
-        """The content hash of `top`, which is not read again as long as names, sizes and times are what they were.
+        """The content hash of `top`, which is read again only if names, sizes or times have changed.
 
         Raises:
             OSError: Something in it cannot be read.
@@ -145,9 +145,11 @@ def copy_entries(entries: list[FileEntry], target: Path) -> None:
 
 
 def _read(memo: Path) -> dict[str, str]:
+    if not memo.is_file():
+        return {}
     try:
         known = json.loads(memo.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return known if isinstance(known, dict) and {"listing", "content"} <= known.keys() else {}
 

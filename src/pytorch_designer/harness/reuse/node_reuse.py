@@ -1,6 +1,6 @@
 """Reuse of nodes: lookup, restoring and keeping of results.
 
-A fault of the cache, a full disk for instance, is a warning: the node then runs, or its result is not kept.
+A failure of the cache, for instance a full disk, is a warning: the node then runs, or its result is not kept.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class Reuse:
 
     Args:
         cache: Where results are kept.
-        is_forced: Whether every node runs although its result is kept.
-        not_code: Paths of what runs write; in a code folder they are no part of the code.
-        stop: Ends `key` and `restore` while they read large inputs, with an InterruptedRunError.
+        is_forced: Whether every node runs even if its result is kept.
+        not_code: Paths that runs write to; inside a code folder they are not part of the code.
+        stop: Ends `key` and `restore` with an InterruptedRunError while they read large inputs.
     """
 
     def __init__(
@@ -90,15 +90,17 @@ class Reuse:
             node: The node.
             start: Its state, with its key and the paths of its outputs.
         """
-        entry = None if start.key is None or self._is_forced else self._cache.find(start.key)
-        if entry is None:
+        if start.key is None or self._is_forced:
             return None
         try:
+            entry = self._cache.find(start.key)
+            if entry is None:
+                return None
             wanted = self._outputs_to_fill(node, entry, start.outputs)
             if wanted is None:
                 return None
             folder = RunFolder(start.run_folder)
-            folder.prepare()
+            folder.prepare(start.outputs.values())
             if not self._cache.restore(entry, wanted, folder.path):
                 return None
             _mark_reused(folder.path / RECORD_FILE, start.outputs)
@@ -156,7 +158,7 @@ class Reuse:
 
 
 def _mark_reused(record_file: Path, outputs: Mapping[str, Path]) -> None:
-    with suppress(ValueError):
+    with suppress(ValueError, TypeError, RecursionError):  # a damaged one stays as it is
         record = json.loads(record_file.read_text(encoding="utf-8"))
         record |= {"state": NodeState.REUSED.value, "outputs": {name: str(path) for name, path in outputs.items()}}
         write_atomically(record_file, (json.dumps(record, indent=2) + "\n").encode())

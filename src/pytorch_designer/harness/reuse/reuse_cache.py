@@ -1,5 +1,6 @@
 """Cache of job results by reuse key.
 
+    CACHE/.pytorch-designer          the mark; see `folder_mark`
     CACHE/entries/KEY/entry.json     what it is; see `Entry`
     CACHE/entries/KEY/ports/NAME/    the content of each output; a `uri_file` is a folder with that file
     CACHE/entries/KEY/run/           user_logs, outputs, logs and run.json of the job
@@ -9,12 +10,14 @@
     CACHE/lock                       held while entries come and go
 
 An entry is written below `partial` and renamed when it is complete, so that a crash leaves no half entry. Names, sizes
-and times of its files are compared each time it is used, and an entry that has changed is thrown away. What is taken
-out of it are copies: nobody writes into the cache.
+and times of its files are compared each time it is used. An entry that has changed, or whose `entry.json` is not what
+was written, counts as absent: it is named in a warning and removed. Results are copied out: nobody writes into the
+cache.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -23,10 +26,16 @@ import time
 import uuid
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from pydantic import TypeAdapter
+
+from pytorch_designer.errors import FailedToWriteOutputsError, UnsupportedEnvironmentError
+from pytorch_designer.harness.job.folder_mark import FolderKind, foreign_entries
 from pytorch_designer.harness.job.run_folder import RECORD_FILE
 from pytorch_designer.harness.reuse.file_trees import content_hash, copy_entries, list_tree, listing_hash
+from pytorch_designer.harness.schema.vocabulary import PORT_NAME
 from pytorch_designer.settings import user_cache_folder
 from pytorch_designer.storage.locking import held_lock
 from pytorch_designer.storage.output import write_atomically
@@ -46,6 +55,9 @@ _RECORD = "entry.json"
 _RUN_PARTS = ("user_logs", "outputs", "logs")
 _LAST_USED = "last_used"
 _ABANDONED_SECONDS = 24 * 60 * 60
+_MAX_RECORD_BYTES = 1 << 20
+_MAX_BYTES = 1 << 60
+_MAX_TIME = 1e11  # the year 5138
 
 
 @dataclass(frozen=True)
@@ -69,8 +81,8 @@ class Entry:
     stored: float
     seconds: float
     run_id: str
-    contents: Mapping[str, str]
-    is_file: Mapping[str, bool]
+    contents: dict[str, str]
+    is_file: dict[str, bool]
     listing: str
     num_bytes: int
 
@@ -80,11 +92,13 @@ class ReuseCache:
 
     Args:
         folder: Is created when something is kept.
-        max_bytes: When the entries are larger together, the ones that were not used for the longest time go.
+        max_bytes: Maximum size of all entries together; the least recently used are removed.
+        is_private: Whether nobody but this program uses the folder, so that it needs no mark.
     """
 
-    def __init__(self, folder: Path, max_bytes: int) -> None:
+    def __init__(self, folder: Path, max_bytes: int, *, is_private: bool = False) -> None:
         self.folder = folder.absolute()
+        self._is_private = is_private
         self.max_bytes = max_bytes
         self._entries = self.folder / "entries"
         self._partial = self.folder / "partial"
@@ -94,10 +108,29 @@ class ReuseCache:
         """Where content hashes are remembered."""
         return self.folder / "hashes"
 
+    def claim(self) -> None:
+        """Create the folder, if it is missing, and mark it as a cache.
+
+        Raises:
+            FailedToWriteOutputsError: It holds something without the mark of a cache.
+            OSError: It cannot be written.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._check_own()
+        FolderKind.CACHE.mark(self.folder)
+
     def entries(self) -> list[Entry]:
-        """What is kept, the latest used first."""
-        found = [entry for path in self._paths() if (entry := _read(path)) is not None]
-        return sorted(found, key=self.last_used, reverse=True)
+        """What is kept, the latest used first; damaged entries are removed.
+
+        Raises:
+            FailedToWriteOutputsError: The folder holds something without the mark of a cache.
+            OSError: It cannot be read, or a damaged entry cannot be removed.
+        """
+        self._check_own()
+        found, damaged = self._read_all()
+        if damaged:
+            self._remove_damaged(damaged)
+        return found
 
     def last_used(self, entry: Entry) -> float:
         """When an entry was used or kept, in seconds since 1970."""
@@ -110,19 +143,11 @@ class ReuseCache:
         """The entry with this key, or None; one that is damaged is removed."""
         path = self._entries / key
         entry = _read(path)
-        if entry is None:
-            if path.exists():
-                self._remove([path])
-            return None
-        try:
-            is_whole = _listing(path) == entry.listing
-        except OSError:
-            is_whole = False
-        if not is_whole:
-            _log.warning("A kept result of %s has changed on the disk and is not used: %s", entry.node, path)
-            self._remove([path])
-            return None
-        return entry
+        if entry is not None and _is_whole(path, entry):
+            return entry
+        if path.exists():
+            self._remove_damaged([path])
+        return None
 
     def restore(self, entry: Entry, outputs: Mapping[str, Path], run_folder: Path) -> bool:
         """Copy an entry to where its job would have written.
@@ -144,7 +169,7 @@ class ReuseCache:
                 for name, place in places.items():
                     copy_entries(list_tree(path / _PORTS / name), place)
                 copy_entries(list_tree(path / _RUN), run_folder)
-                is_whole = _listing(path) == entry.listing
+                is_whole = _is_whole(path, entry)
             except FileNotFoundError:
                 return False
             if is_whole:
@@ -157,7 +182,7 @@ class ReuseCache:
     def store(
         self, result: JobResult, key: str, node: str, component: str, is_file: Mapping[str, bool]
     ) -> Entry | None:
-        """Keep the result of a job that succeeded, instead of an older one.
+        """Keep the result of a successful job instead of an older one.
 
         Args:
             result: How it ended.
@@ -167,7 +192,7 @@ class ReuseCache:
             is_file: Whether each output is a single file.
 
         Returns:
-            What was kept; None where that cannot be: an output is missing or larger than the whole cache.
+            The entry; None if an output is missing or larger than the whole cache.
 
         Raises:
             OSError: Something cannot be read or written.
@@ -176,6 +201,7 @@ class ReuseCache:
         num_bytes = sum(max(item.num_bytes, 0) for tree in trees.values() for item in tree)
         if trees.keys() != result.outputs.keys() or num_bytes > self.max_bytes:
             return None
+        self.claim()
         partial = self._partial / uuid.uuid4().hex
         try:
             for name, tree in trees.items():
@@ -193,17 +219,21 @@ class ReuseCache:
                 listing=_listing(partial),
                 num_bytes=_num_bytes(partial),
             )
-            write_atomically(partial / _RECORD, json.dumps(asdict(entry)).encode())
+            write_atomically(partial / _RECORD, _record(entry))
             self._commit(partial, key)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         return entry
 
     def clear(self) -> tuple[int, int]:
-        """Remove all entries and remembered hashes, but not what other programs are writing at the moment.
+        """Remove all entries and remembered hashes, but nothing that other programs are writing.
 
         Returns:
-            How many entries there were, and their size in bytes.
+            The number of entries and their size in bytes.
+
+        Raises:
+            FailedToWriteOutputsError: The folder holds something without the mark of a cache.
+            OSError: It cannot be written.
         """
         entries = self.entries()
         self._remove([*self._paths(), *_abandoned(self._partial)])
@@ -212,7 +242,7 @@ class ReuseCache:
 
     def _commit(self, partial: Path, key: str) -> None:
         with self._locked():
-            self._entries.mkdir(parents=True, exist_ok=True)
+            self._entries.mkdir(exist_ok=True)
             place = self._entries / key
             self._throw_away([place])
             partial.replace(place)
@@ -220,7 +250,8 @@ class ReuseCache:
             self._evict()
 
     def _evict(self) -> None:
-        entries = self.entries()
+        entries, damaged = self._read_all()
+        self._throw_away_damaged(damaged)
         total = sum(entry.num_bytes for entry in entries)
         while total > self.max_bytes and len(entries) > 1:  # the one that was just kept stays
             oldest = entries.pop()
@@ -232,8 +263,17 @@ class ReuseCache:
             with self._locked():
                 self._throw_away(paths)
 
+    def _remove_damaged(self, paths: list[Path]) -> None:
+        with self._locked():  # another program may have replaced one meanwhile
+            self._throw_away_damaged([path for path in paths if path.exists() and not _is_usable(path)])
+
+    def _throw_away_damaged(self, paths: list[Path]) -> None:
+        for path in paths:
+            _log.warning("A kept result is damaged; it is not used, and removed: %s", path)
+        self._throw_away(paths)
+
     def _throw_away(self, paths: list[Path]) -> None:
-        """Renamed before they are removed, so that nobody finds half of one."""
+        """Remove folders; each is renamed first, so that no other program finds half of it."""
         for path in paths:
             trash = self._partial / f"{uuid.uuid4().hex}.trash"
             self._partial.mkdir(parents=True, exist_ok=True)
@@ -242,16 +282,49 @@ class ReuseCache:
             shutil.rmtree(trash, ignore_errors=True)
 
     def _locked(self) -> AbstractContextManager[None]:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.claim()
         return held_lock(self.folder / "lock")
 
+    def _check_own(self) -> None:
+        if self._is_private or not self.folder.exists() or FolderKind.CACHE.marks(self.folder):
+            return
+        foreign = foreign_entries(self.folder)
+        if foreign:
+            raise FailedToWriteOutputsError(
+                "The folder for kept results is not empty and not a cache of results; nothing in it was changed.",
+                where=self.folder,
+                examples=foreign,
+                advice="Name a new or empty folder with PYTORCH_DESIGNER_REUSE_CACHE.",
+                reason="not_empty",
+            )
+
     def _paths(self) -> list[Path]:
-        return _children(self._entries)
+        return [path for path in _children(self._entries) if path.is_dir()]
+
+    def _read_all(self) -> tuple[list[Entry], list[Path]]:
+        """The entries, the latest used first, and the folders that are none."""
+        found = {path: _read(path) for path in self._paths()}
+        entries = [entry for entry in found.values() if entry is not None]
+        damaged = [path for path, entry in found.items() if entry is None and path.exists()]
+        return sorted(entries, key=self.last_used, reverse=True), damaged
 
 
 def open_cache(folder: Path | None, max_bytes: int) -> ReuseCache:
-    """The cache in `folder`; None: in the user's cache folder."""
-    return ReuseCache(folder or user_cache_folder() / "reuse", max_bytes)
+    """The cache in `folder`; None: in the user's cache folder.
+
+    Raises:
+        UnsupportedEnvironmentError: The user has no home folder, in which the cache folder would be.
+    """
+    if folder is not None:
+        return ReuseCache(folder, max_bytes)
+    try:
+        return ReuseCache(user_cache_folder() / "reuse", max_bytes, is_private=True)
+    except RuntimeError as error:  # platformdirs found neither HOME nor an entry of the user
+        raise UnsupportedEnvironmentError(
+            "There is no folder to keep results in: this user has no home folder.",
+            advice="Set HOME, or PYTORCH_DESIGNER_REUSE_CACHE to a folder.",
+            reason="no_home",
+        ) from error
 
 
 def is_empty(path: Path) -> bool:
@@ -270,11 +343,50 @@ def _copy_run(run_folder: Path, partial: Path) -> None:
     (partial / _LAST_USED).touch()
 
 
+def _record(entry: Entry) -> bytes:
+    fields = asdict(entry)
+    return json.dumps({**fields, "checksum": _checksum(fields)}).encode()
+
+
+def _checksum(fields: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
 def _read(path: Path) -> Entry | None:
+    """The entry in the folder `path`; None where its record is not what `_record` wrote there."""
+    record = path / _RECORD
     try:
-        return Entry(**json.loads((path / _RECORD).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        if not record.is_file() or record.stat().st_size > _MAX_RECORD_BYTES:
+            return None
+        fields = json.loads(record.read_bytes())
+        if fields.pop("checksum") != _checksum(fields):
+            return None
+        entry = _entry_adapter().validate_json(json.dumps(fields), strict=True)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
+    names = entry.contents.keys()
+    is_sound = entry.key == path.name and names == entry.is_file.keys() and all(map(PORT_NAME.fullmatch, names))
+    is_sound = is_sound and 0 <= entry.stored < _MAX_TIME and 0 <= entry.num_bytes < _MAX_BYTES
+    return entry if is_sound else None
+
+
+@lru_cache(maxsize=1)
+def _entry_adapter() -> TypeAdapter[Entry]:
+    return TypeAdapter(Entry)
+
+
+def _is_usable(path: Path) -> bool:
+    entry = _read(path)
+    return entry is not None and _is_whole(path, entry)
+
+
+def _is_whole(path: Path, entry: Entry) -> bool:
+    """Whether the files of an entry are those that were kept."""
+    try:
+        ports = {child.name for child in _children(path / _PORTS)}
+        return ports == entry.contents.keys() and _listing(path) == entry.listing
+    except OSError:
+        return False
 
 
 def _listing(path: Path) -> str:
@@ -313,7 +425,8 @@ def _staging_places(outputs: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
 
 def _put(place: Path, target: Path, *, is_file: bool) -> None:
     if is_file:
-        next(place.iterdir()).replace(target)
+        (file,) = place.iterdir()
+        file.replace(target)
         return
     try:
         if target.exists():

@@ -1,9 +1,9 @@
 """Reuse key: one hash of everything that the result of a job depends on.
 
-In it are the content of the code snapshot and of the inputs, the command, the parameters, the environment and its
-files, the node's environment variables, the outputs' types and modes, the number of processes and nodes, the version
-of Python and those of the packages that are installed beside it. Not in it are the caller's environment variables, the
-paths of inputs and outputs, and the size of /dev/shm.
+It covers the content of the code snapshot and of the inputs, the command, the parameters, the environment and its
+files, the node's environment variables, the outputs' types and modes, the number of processes and nodes, and the
+versions of Python and of the installed packages. It does not cover the caller's environment variables, the paths of
+inputs and outputs, and the size of /dev/shm.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pytorch_designer.harness.schema.yaml_tree import read_yaml
+from pytorch_designer.system.special_files import special_kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,6 +65,9 @@ def read_assets(path: Path) -> Assets:
         target = (document.path.parent / value.text).resolve()
         if not target.exists():
             raise value.key_place.error(f"There is no {target}.")
+        special = special_kind(target)
+        if special is not None:
+            raise value.key_place.error(f"{target} is {special}, not a file or folder.")
         paths[_name(name)] = target
     return Assets(paths)
 

@@ -1,8 +1,11 @@
 """azure-ai-ml objects as the plain data of `specification`: the only module that knows that SDK's classes.
 
 The SDK is not imported here either: whoever has an object has imported it. What is read are public attributes and the
-plain dicts of `_to_rest_inputs()` and `_to_rest_outputs()`, which have not changed from release 1.4 to 1.35. `dump()`
-changes values and paths, and a bound input cannot be shown as text.
+plain dicts of `_to_rest_inputs()` and `_to_rest_outputs()`, which have not changed from release 1.4 to 1.35.
+
+To run an object, it is not written as YAML and read again, although `object_document` does so for the linter. In that
+YAML each component's paths are relative to its own base folder, which a document with one folder loses; booleans are
+0 and 1; inline environments have names that the SDK made up; and inputs that are bound in settings cannot be written.
 """
 
 from __future__ import annotations
@@ -15,12 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from pytorch_designer.errors import shorten
 from pytorch_designer.harness.schema.assets import Assets, is_reference
 from pytorch_designer.harness.schema.bindings import is_binding, parse_output
 from pytorch_designer.harness.schema.pipeline_file import read_component_file
+from pytorch_designer.harness.schema.pipeline_size import check_num_nodes
 from pytorch_designer.harness.schema.pipeline_specification import Given, NodeSpec, PipelineSettings, PipelineSpec
 from pytorch_designer.harness.schema.spec_faults import FaultCollector, SpecPlace
 from pytorch_designer.harness.schema.specification import CommandSpec, Distribution, InputSpec, OutputSpec, Resources
+from pytorch_designer.harness.schema.vocabulary import PORT_NAME
 from pytorch_designer.harness.schema.yaml_tree import YamlDocument, parse_yaml
 
 if TYPE_CHECKING:
@@ -60,7 +66,7 @@ def command_component(component: Any) -> CommandSpec:
         distribution=distribution(component.distribution),
         resources=resources(component.resources),
         inputs={name: _input(name, port, tags) for name, port in component.inputs.items()},
-        outputs={name: _output(name, port, tags) for name, port in component.outputs.items()},
+        outputs={name: _output(_checked_name(name, place), port, tags) for name, port in component.outputs.items()},
         is_deterministic=component.is_deterministic is not False,
         source=base,
     )
@@ -90,7 +96,7 @@ def pipeline_job(job: Any, assets: Assets | None = None) -> PipelineSpec:
         source=base,
         nodes=_PipelineReader(assets, faults).nodes(job.jobs, base),
         inputs=inputs or {name: _job_input(job, name, value) for name, value in given.items()},
-        outputs={name: _pipeline_output(name, port) for name, port in job.outputs.items()},
+        outputs={name: _pipeline_output(_checked_name(name, place), port) for name, port in job.outputs.items()},
         given=given,
         given_outputs=_given_outputs(job, base),
         settings=_settings(job.settings),
@@ -133,9 +139,12 @@ class _PipelineReader:
     def __init__(self, assets: Assets, faults: FaultCollector) -> None:
         self._assets = assets
         self._faults = faults
+        self._num_nodes = 0
 
     def nodes(self, jobs: Any, base: Path) -> dict[str, NodeSpec]:
         nodes = {}
+        self._num_nodes += len(jobs)
+        check_num_nodes(self._num_nodes, SpecPlace(str(base)))
         for name, node in jobs.items():
             with self._faults.collecting():
                 nodes[name] = self._node(name, node, base)
@@ -146,6 +155,7 @@ class _PipelineReader:
         kind = getattr(node, "type", type(node).__name__)
         if kind not in {"command", "pipeline"}:
             raise place.unsupported(f"The node {name} is a {kind} node; only command and pipeline nodes can run here.")
+        _checked_name(name, place)
         own = Path(getattr(node, "base_path", None) or base).resolve()
         outputs = node._to_rest_outputs()
         targets = {port: value.get("value", value.get("uri")) for port, value in outputs.items()}
@@ -231,6 +241,13 @@ def _output(name: str, port: Any, tags: Mapping[str, str]) -> OutputSpec:
         description=port.description or "",
         holds=tags.get(f"port.{name}"),
     )
+
+
+def _checked_name(name: str, place: SpecPlace) -> str:
+    """`name`, of an output or node, which becomes the name of a folder."""
+    if not PORT_NAME.fullmatch(name):
+        raise place.error(f"'{shorten(name, 80)}' is not a name for an output or node; use letters, digits and _.")
+    return name
 
 
 def _environment(value: Any) -> Any:

@@ -5,7 +5,7 @@ A nested pipeline is a scope of its own: its inputs are what its node was given 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,10 +50,12 @@ class Source:
 
     Attributes:
         is_path: Whether it is a path of data, not a literal.
+        place: Where it is written, at the end of all bindings; None if that is not known.
     """
 
     parts: tuple[str | OutputOf, ...]
     is_path: bool = False
+    place: SpecPlace | None = field(default=None, compare=False)
 
     @property
     def outputs(self) -> tuple[OutputOf, ...]:
@@ -111,6 +113,7 @@ class Scope:
         return Source(
             tuple(part for source in sources for part in source.parts),
             is_path=given.is_path or any(source.is_path for source in sources),
+            place=sources[0].place if len(sources) == 1 and not isinstance(parts[0], str) else given.place,
         )
 
     def _part(self, part: Part, place: SpecPlace, visited: tuple[NodePort, ...]) -> Source | None:

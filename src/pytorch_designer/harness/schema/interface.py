@@ -29,11 +29,11 @@ def read_interface(component: Value, *, is_strict: bool = True) -> Interface:
         type=((kind.text or "") if kind is not None else "").lower() or "command",
         inputs={
             name: read_input(name, value, holds=_holds(component, name), is_strict=is_strict)
-            for name, value in fields.entries("inputs").items()
+            for name, value in fields.ports("inputs").items()
         },
         outputs={
             name: read_output(name, value, holds=_holds(component, name), is_strict=is_strict)
-            for name, value in fields.entries("outputs").items()
+            for name, value in fields.ports("outputs").items()
         },
     )
 

@@ -6,14 +6,17 @@ assets file. All faults are collected and raised at once.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from pytorch_designer.errors import InvalidSpecError
+from pytorch_designer.errors import DesignerError, InvalidSpecError, shorten
 from pytorch_designer.harness.schema.assets import Assets, is_reference
 from pytorch_designer.harness.schema.bindings import NodePort, ParentInput, is_binding, parse_output, parse_text
 from pytorch_designer.harness.schema.component_file import command_at, command_spec, inline_command
 from pytorch_designer.harness.schema.interface import given_value, read_input, read_output
+from pytorch_designer.harness.schema.pipeline_size import check_size
 from pytorch_designer.harness.schema.pipeline_specification import Given, NodeSpec, PipelineSettings, PipelineSpec
 from pytorch_designer.harness.schema.spec_faults import FaultCollector, SpecPlace
 from pytorch_designer.harness.schema.specification import CommandSpec, InputSpec, OutputSpec
@@ -40,6 +43,7 @@ def read_pipeline(path: Path, assets: Assets | None = None) -> PipelineSpec:
 def pipeline_spec(document: YamlDocument, assets: Assets | None = None) -> PipelineSpec:
     """The pipeline in a YAML document; raises as `read_pipeline` does."""
     faults = FaultCollector()
+    check_size(document.mapping(), partial(_open_component, assets or Assets()))
     spec = _Reader(assets or Assets(), faults).pipeline(document)
     faults.raise_any(SpecPlace(str(document.path)))
     return spec
@@ -57,13 +61,26 @@ def read_component_file(path: Path, assets: Assets) -> CommandSpec | PipelineSpe
     return pipeline_spec(document, assets) if is_pipeline(document) else command_spec(document)
 
 
+def _open_component(assets: Assets, component: Value) -> YamlDocument | None:
+    """The pipeline that a node names; None where it is something else, or at fault, which is found in reading it."""
+    with suppress(DesignerError):
+        path = _component_path(component, assets)
+        document = read_yaml(path) if path.is_file() else None
+        return document if document is not None and is_pipeline(document) else None
+    return None
+
+
+def _component_path(component: Value, assets: Assets) -> Path:
+    text = (component.text or "").removeprefix("file:")
+    return assets.find(text, component.key_place) if is_reference(text) else (component.folder / text).resolve()
+
+
 class _Reader:
     """Reader of one pipeline and the components in it."""
 
-    def __init__(self, assets: Assets, faults: FaultCollector, ancestors: tuple[Path, ...] = ()) -> None:
+    def __init__(self, assets: Assets, faults: FaultCollector) -> None:
         self._assets = assets
         self._faults = faults
-        self._ancestors = ancestors
 
     def pipeline(self, document: YamlDocument) -> PipelineSpec:
         top = Fields(document.mapping())
@@ -95,7 +112,7 @@ class _Reader:
     def _inputs(self, top: Fields) -> tuple[dict[str, InputSpec], dict[str, Given]]:
         ports: dict[str, InputSpec] = {}
         given: dict[str, Given] = {}
-        for name, entry in _flat(top.entries("inputs")).items():
+        for name, entry in _flat(top.ports("inputs")).items():
             with self._faults.collecting():
                 value = _given(entry)
                 if value is not None:
@@ -106,7 +123,7 @@ class _Reader:
     def _outputs(self, top: Fields) -> tuple[dict[str, OutputSpec], dict[str, Path]]:
         ports: dict[str, OutputSpec] = {}
         paths: dict[str, Path] = {}
-        for name, entry in top.entries("outputs").items():
+        for name, entry in top.ports("outputs").items():
             with self._faults.collecting():
                 ports[name] = read_output(name, entry, default_type=_FOLDER)
                 path = Fields(entry).text("path")
@@ -119,7 +136,9 @@ class _Reader:
         for name, value in jobs.items():
             with self._faults.collecting():
                 if not name.isidentifier():
-                    raise value.key_place.error(f"{name} is not a name for a node; use letters, digits and _.")
+                    raise value.key_place.error(
+                        f"'{shorten(name, 80)}' is not a name for a node; use letters, digits and _."
+                    )
                 _check_kind(name, value)
                 is_inline = "component" not in value.children
                 component = _inline_command(name, value, pipeline) if is_inline else self._component(name, value)
@@ -138,26 +157,21 @@ class _Reader:
         return self._component_file(Fields(node))
 
     def _component_file(self, fields: Fields) -> CommandSpec | PipelineSpec:
-        text = fields.required_text("component").removeprefix("file:")
+        fields.required_text("component")
         value = fields.mapping.children["component"]
-        path = self._assets.find(text, value.key_place) if is_reference(text) else (value.folder / text).resolve()
+        path = _component_path(value, self._assets)
         if not path.is_file():
             raise value.key_place.error(f"There is no component file {path}.")
-        ancestors = (*self._ancestors, value.source.path.resolve())
-        if path in ancestors:
-            raise value.key_place.error(f"The pipeline component {path} contains itself.")
         document = read_yaml(path)
-        if is_pipeline(document):
-            return _Reader(self._assets, self._faults, ancestors).pipeline(document)
-        return command_spec(document)
+        return self.pipeline(document) if is_pipeline(document) else command_spec(document)
 
 
 def _node(name: str, value: Value, component: CommandSpec | PipelineSpec) -> NodeSpec:
     fields = Fields(value)
-    given = {port: _given(entry) for port, entry in _flat(fields.entries("inputs")).items()}
+    given = {port: _given(entry) for port, entry in _flat(fields.ports("inputs")).items()}
     bound: dict[str, str] = {}
     modes: dict[str, str] = {}
-    for port, entry in fields.entries("outputs").items():
+    for port, entry in fields.ports("outputs").items():
         target, path = given_value(entry), entry.get("path")
         if target is None and path is not None and is_binding(path.text or ""):
             target = path
@@ -188,7 +202,7 @@ def _flat(entries: dict[str, Value]) -> dict[str, Value]:
     for name, entry in entries.items():
         kind = entry.get("type")
         if kind is not None and kind.text == "group":
-            members = _flat(Fields(entry).entries("values"))
+            members = _flat(Fields(entry).ports("values"))
             flat |= {f"{name}.{member}": value for member, value in members.items()}
         else:
             flat[name] = entry
@@ -200,13 +214,13 @@ def _given(entry: Value) -> Given | None:
     if path is not None:
         if not is_binding(path) and not is_reference(path):
             path = str((entry.folder / path).resolve())
-        return Given(path, is_path=True)
+        return Given(path, is_path=True, place=entry.children["path"].place)
     value = given_value(entry)
     if value is None or value.plain is None:
         return None
     if not isinstance(value.plain, (bool, int, float, str)):
-        raise entry.key_place.error(f"The value must be a single value, not {value.plain!r}.")
-    return Given(str(value.plain))
+        raise entry.key_place.error(f"The value must be a single value, not {value.shown}.")
+    return Given(str(value.plain), place=value.place)
 
 
 def _pipeline_input(name: str, entry: Value, given: Given | None) -> InputSpec:
@@ -238,7 +252,7 @@ def _inline_command(name: str, value: Value, pipeline: PipelineSpec) -> CommandS
     if "command" not in value.children:
         raise value.key_place.error(f"The node {name} has neither a component nor a command.")
     outputs = {}
-    for port, entry in Fields(value).entries("outputs").items():
+    for port, entry in Fields(value).ports("outputs").items():
         target = given_value(entry)
         text = None if target is None else target.text
         bound = None if text is None else pipeline.outputs.get(parse_output(text, entry.key_place))
@@ -248,7 +262,7 @@ def _inline_command(name: str, value: Value, pipeline: PipelineSpec) -> CommandS
 
 
 def _with_inferred_inputs(node: NodeSpec, value: Value, pipeline: PipelineSpec) -> NodeSpec:
-    entries = Fields(value).entries("inputs")
+    entries = Fields(value).ports("inputs")
     inputs = {}
     for port, given in node.inputs.items():
         declared = Fields(entries[port]).text("type") if port in entries else None

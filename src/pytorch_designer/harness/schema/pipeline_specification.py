@@ -24,10 +24,12 @@ class Given:
         text: A literal as text (`True`, `0.001`), a path, a registered name, or a text with bindings. A local path is
             absolute.
         is_path: Whether it was written as a path of data, not as a literal.
+        place: Where it is written, or None if that is not known.
     """
 
     text: str
     is_path: bool = False
+    place: SpecPlace | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

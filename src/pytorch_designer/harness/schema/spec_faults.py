@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+TOO_LARGE = "too_large"  # the reason of the one fault after which no other is looked for
+
+
 @dataclass(frozen=True, order=True)
 class SpecPlace:
     """Place in a specification.
@@ -59,9 +62,11 @@ class SpecPlace:
         """The place of a descendant whose own line is not known."""
         return SpecPlace(self.file, self.line, self.column, (*self.keys, *keys))
 
-    def error(self, message: str, advice: str = "") -> DesignerError:
+    def error(self, message: str, advice: str = "", *, reason: str | None = None) -> DesignerError:
         """An `InvalidSpecError` at this place, to be raised."""
-        return SpecFault(self, InvalidSpecError.__name__, message, advice).error()
+        error = SpecFault(self, InvalidSpecError.__name__, message, advice).error()
+        error.reason = reason
+        return error
 
     def unsupported(self, message: str, advice: str = "") -> DesignerError:
         """An `UnsupportedLocallyError` at this place, to be raised."""
@@ -115,10 +120,16 @@ class FaultCollector:
 
     @contextmanager
     def collecting(self, place: SpecPlace | None = None) -> Iterator[None]:
-        """Collect a named error instead of raising it; `place` replaces the error's own."""
+        """Collect a named error instead of raising it; `place` replaces the error's own.
+
+        Raises:
+            InvalidSpecError: The pipeline is too large to go on.
+        """
         try:
             yield
         except DesignerError as error:
+            if error.reason == TOO_LARGE:
+                raise
             if place is not None:
                 error.where = str(place)
                 error.faults = (_fault_at(place, error),)

@@ -20,6 +20,7 @@ from pytorch_designer.errors import (
 )
 from pytorch_designer.harness.schema.assets import is_reference
 from pytorch_designer.harness.schema.vocabulary import FILE_TYPES, FOLDER_TYPES
+from pytorch_designer.system.special_files import special_kind
 from pytorch_designer.wording import bounds_in_words, within_bounds
 
 if TYPE_CHECKING:
@@ -195,6 +196,14 @@ def _existing_path(port: InputSpec, value: object) -> Path:
     if not path.exists():
         raise NullOrEmptyError(
             f"Input {port.name}: there is no {path}.", where=port.name, advice="Give an existing path."
+        )
+    special = special_kind(path)
+    if special is not None:
+        raise ParameterParsingError(
+            f"Input {port.name}: {path} is {special}, which is not read.",
+            where=port.name,
+            advice="Give it a regular file or a folder.",
+            reason="special_file",
         )
     if port.type in FOLDER_TYPES and not path.is_dir():
         raise ParameterParsingError(

@@ -5,11 +5,14 @@ A test compares these tables with the installed SDK.
 
 from __future__ import annotations
 
+import re
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+PORT_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)  # a member of a group is `group.name`
 PARAMETER_TYPES = _words("boolean integer number string")
 FILE_TYPES = _words("uri_file")
 FOLDER_TYPES = _words("uri_folder mltable mlflow_model triton_model")

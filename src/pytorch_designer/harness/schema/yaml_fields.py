@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytorch_designer.errors import shorten
 from pytorch_designer.harness.schema.assets import is_reference
+from pytorch_designer.harness.schema.vocabulary import PORT_NAME
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +34,7 @@ class Fields:
             return None if value is None else value.plain
         if isinstance(value.plain, (int, float)) and not isinstance(value.plain, bool):  # version: 1, version: 1.0
             return str(value.plain)
-        self._malformed(value, f"{key} must be text, not {value.plain!r}.")
+        self._malformed(value, f"{key} must be text, not {value.shown}.")
         return None
 
     def required_text(self, key: str) -> str:
@@ -49,7 +51,7 @@ class Fields:
             return default
         if str(value.plain).lower() in {"true", "false"}:
             return str(value.plain).lower() == "true"
-        self._malformed(value, f"{key} must be true or false, not {value.plain!r}.")
+        self._malformed(value, f"{key} must be true or false, not {value.shown}.")
         return default
 
     def count(self, key: str) -> int:
@@ -58,7 +60,7 @@ class Fields:
         if value is None:
             return 1
         if isinstance(value.plain, bool) or not isinstance(value.plain, int) or value.plain < 1:
-            self._malformed(value, f"{key} must be a whole number of at least 1, not {value.plain!r}.")
+            self._malformed(value, f"{key} must be a whole number of at least 1, not {value.shown}.")
             return 1
         return value.plain
 
@@ -73,7 +75,7 @@ class Fields:
             number = None
         if isinstance(number, (int, float)) and not isinstance(number, bool):
             return number
-        self._malformed(value, f"{key} must be a number, not {value.plain!r}.")
+        self._malformed(value, f"{key} must be a number, not {value.shown}.")
         return None
 
     def scalar(self, key: str) -> Scalar | None:
@@ -81,7 +83,7 @@ class Fields:
         value = self.get(key)
         if value is None or isinstance(value.plain, (bool, int, float, str)):
             return None if value is None else value.plain
-        self._malformed(value, f"{key} must be a single value, not {value.plain!r}.")
+        self._malformed(value, f"{key} must be a single value, not {value.shown}.")
         return None
 
     def scalars(self, key: str) -> tuple[Scalar, ...]:
@@ -108,12 +110,21 @@ class Fields:
         return None if value is None else Fields(value, is_strict=self._is_strict)
 
     def entries(self, key: str) -> dict[str, Value]:
-        """Mapping of names to values, such as the inputs; empty if there is none."""
+        """Mapping of names to values; empty if there is none."""
         found = self.fields(key)
         entries = {} if found is None else found.mapping.children
         for name, value in entries.items():
             if not value.has_text_key:
                 self._malformed(value, f"The name {name} is not text.")
+        return entries
+
+    def ports(self, key: str) -> dict[str, Value]:
+        """Mapping of the names of inputs or outputs to values; empty if there is none."""
+        entries = self.entries(key)
+        for name, value in entries.items():
+            if not PORT_NAME.fullmatch(name):  # names of outputs become names of folders
+                message = f"'{shorten(name, 80)}' is not a name for an input or output; use letters, digits and _."
+                self._malformed(value, message)
         return entries
 
     def texts(self, key: str) -> dict[str, str]:
@@ -152,7 +163,7 @@ def local_path(value: Value, key: str) -> Path:
         UnsupportedLocallyError: It is not on this machine.
     """
     if value.text is None:
-        raise value.key_place.error(f"{key} must be a path, not {value.plain!r}.")
+        raise value.key_place.error(f"{key} must be a path, not {value.shown}.")
     if is_reference(value.text):
         raise value.key_place.unsupported(
             f"{key} names {value.text}, which is not on this machine.", "Check the code out and name its folder."

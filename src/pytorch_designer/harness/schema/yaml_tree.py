@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
+from pytorch_designer.errors import shorten
 from pytorch_designer.harness.schema.spec_faults import SpecPlace
+from pytorch_designer.system.special_files import special_kind
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
+_SHOWN_CHARACTERS = 80
+_MAX_BYTES = 16 << 20
+_MAX_VALUES = 200_000
 _LINE_JOINING_STYLES = (None, ">", "'")
 
 
@@ -79,6 +84,16 @@ class Value:
     def plain(self) -> Any:
         """The value as `yaml.safe_load` gives it."""
         return yaml.SafeLoader("").construct_document(self._node)
+
+    @property
+    def shown(self) -> str:
+        """The value as Python writes it, for a message."""
+        return shorten(repr(self.plain), _SHOWN_CHARACTERS)
+
+    @property
+    def shown_text(self) -> str:
+        """The value without quotes, for a message."""
+        return shorten(str(self.plain), _SHOWN_CHARACTERS)
 
     @property
     def has_text_key(self) -> bool:
@@ -218,12 +233,18 @@ def read_yaml(path: Path) -> YamlDocument:
     """
     path = path.absolute()
     place = SpecPlace(str(path))
+    special = special_kind(path)
+    if special is not None:
+        raise place.error(f"This is {special}, not a YAML file.", "Name a regular file.")
     if path.suffix == ".py":
         raise place.error(
             "This is a Python program, not a YAML file.",
             "Start it with Python. How a program runs its pipeline on this machine: `run_pipeline` in docs/harness.md.",
         )
     try:
+        num_bytes = path.stat().st_size
+        if num_bytes > _MAX_BYTES:
+            raise place.error(f"The file has {num_bytes:,} bytes; a YAML file may have {_MAX_BYTES:,}.")
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise place.error("There is no such file.") from None
@@ -250,6 +271,7 @@ def parse_yaml(text: str, path: Path, *, has_lines: bool = True) -> YamlDocument
     source = YamlSource(path.absolute(), text.replace("\r\n", "\n"), has_lines)
     try:
         node = cast("yaml.Node", yaml.compose(source.text, Loader=_Loader) or yaml.compose("null"))
+        _check_unfolded_size(node)
         repeated = sorted(_repeated_keys(node, source), key=lambda value: value.key_place)
         yaml.SafeLoader("").construct_document(node)  # resolves merge keys in the nodes, and finds invalid values
     except yaml.MarkedYAMLError as error:
@@ -260,6 +282,38 @@ def parse_yaml(text: str, path: Path, *, has_lines: bool = True) -> YamlDocument
         problem = str(error).splitlines()[0]
         raise SpecPlace(str(source.path)).error(f"The file is not valid YAML: {problem}.", _ADVICE) from error
     return YamlDocument(source.path, Value(node, source), tuple(repeated))
+
+
+def _check_unfolded_size(root: yaml.Node) -> None:
+    """Refuse a document whose aliases unfold to more than anybody writes: a few lines can stand for gigabytes.
+
+    Raises:
+        ValueError: They do, or an alias stands for something that it is a part of.
+    """
+    sizes: dict[int, int] = {}
+    pending = [root]
+    open_nodes: set[int] = set()
+    while pending:
+        node = pending[-1]
+        members = _members(node)
+        if id(node) in open_nodes:
+            sizes[id(node)] = 1 + sum(sizes[id(member)] for member in members)
+            if sizes[id(node)] > _MAX_VALUES:
+                raise ValueError(f"it holds more than {_MAX_VALUES:,} values, aliases unfolded")
+            open_nodes.discard(id(node))
+        elif id(node) not in sizes:
+            open_nodes.add(id(node))
+            if any(id(member) in open_nodes for member in members):
+                raise ValueError("an alias stands for something that it is a part of")
+            pending += [member for member in members if id(member) not in sizes]
+            continue
+        pending.pop()
+
+
+def _members(node: yaml.Node) -> list[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return [member for pair in node.value for member in pair]
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
 
 
 _ADVICE = "Check indentation, colons and quotes."

@@ -14,20 +14,21 @@ import io
 import json
 import math
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pytorch_designer.reporting.classification import ClassScore, accuracy_interval, class_scores, most_confused
 from pytorch_designer.reporting.figures import Chart, Line, heat_map, line_chart
-from pytorch_designer.reporting.page import render_page
+from pytorch_designer.reporting.page import page_or_reason, render_page
 from pytorch_designer.reporting.strict_json import dumps
 from pytorch_designer.training.history import BadFileRecord, EpochRecord, RunSummary
 from pytorch_designer.training.report.advice import hints
 from pytorch_designer.training.report.earlier_result import RUN_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 PAGE_FILE = "index.html"
@@ -44,14 +45,18 @@ def write_report(folder: Path, summary: RunSummary) -> None:
         OSError: A file could not be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    charts = _charts(summary)
-    contents = {
+    numbers = {
         HISTORY_FILE: _history_csv(summary.history),
         METRICS_FILE: dumps(_metrics(summary)),
         RUN_FILE: _one_line_per_key(_with_texts(_run(summary))),
-        **{f"{name}.svg": chart.svg for name, chart in charts.items()},
-        PAGE_FILE: _page(summary, charts),
     }
+    _write(folder, numbers)  # before the charts, which depend on much that may be missing or broken
+    charts = _charts(summary)
+    _write(folder, {f"{name}.svg": chart.svg for name, chart in charts.items()})
+    _write(folder, {PAGE_FILE: page_or_reason(partial(_page, summary, charts))})
+
+
+def _write(folder: Path, contents: Mapping[str, str]) -> None:
     for name, content in contents.items():
         (folder / name).write_bytes(content.encode("utf-8"))
 

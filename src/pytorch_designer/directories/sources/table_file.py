@@ -1,0 +1,209 @@
+"""Tables of labels as files: CSV, TSV, lists of lines, JSON lines, a JSON list of objects.
+
+    image,label          filename;class          1.jpg cat          {"image_url": "...", "label": "cat"}
+    1.jpg,cat            1.jpg;cat               2.jpg dog          {"image_url": "...", "label": "dog"}
+
+Text is UTF-8 or UTF-16 with or without its mark, else Windows-1252. Cells are stripped of spaces.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pytorch_designer.errors import InvalidDatasetError
+from pytorch_designer.storage.paths import read_bounded
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+MAX_TABLE_BYTES = 1 << 30
+TABLE_EXTENSIONS = (".csv", ".tsv", ".jsonl", ".ndjson", ".manifest", ".lst", ".txt", ".json")
+_DELIMITERS = ",;\t|"
+_MAX_CELL = 1 << 20
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of texts.
+
+    Attributes:
+        path: The file.
+        names: The names of the columns; "column 1", ... where the file has no header.
+        rows: The cells of each row, "" for an empty one.
+        first_line: The line of the first row.
+        has_header: Whether the file names its columns.
+        encoding: How the text was read, where that was a guess, else "".
+    """
+
+    path: Path
+    names: tuple[str, ...]
+    rows: Sequence[Sequence[str]]
+    first_line: int
+    has_header: bool = True
+    encoding: str = ""
+
+    def column(self, index: int) -> list[str]:
+        """The cells of a column."""
+        return [row[index] for row in self.rows]
+
+    def without_header(self) -> Table:
+        """The same table, whose first line was not a header but a row."""
+        rows = [self.names, *self.rows]
+        names = tuple(f"column {number}" for number in range(1, len(self.names) + 1))
+        return Table(self.path, names, rows, 1, has_header=False, encoding=self.encoding)
+
+
+def read_table(path: Path) -> Table | None:
+    """Read a table, or None for a file that is not one. The first line is taken for the header.
+
+    Raises:
+        InvalidDatasetError: The file cannot be read; a CSV's rows have other numbers of cells than its header, or a
+            line is not JSON ("malformed_table").
+    """
+    data = read_bounded(path, MAX_TABLE_BYTES, InvalidDatasetError)
+    text, encoding = decode_text(data)
+    kind = path.name.lower().rpartition(".")[2]
+    if kind in {"jsonl", "ndjson", "manifest"}:
+        return _read_objects(path, _json_lines(path, text), encoding)
+    if kind == "json":
+        return _read_json(path, text, encoding)
+    lines = text.splitlines()
+    while lines and not lines[0].strip():
+        lines.pop(0)
+    if not lines or "\0" in text:
+        return None
+    if kind in {"txt", "lst"} and not any(delimiter in lines[0] for delimiter in _DELIMITERS):
+        return _read_spaced(path, lines, encoding)
+    return _read_delimited(path, text, lines[0], encoding)
+
+
+def decode_text(data: bytes) -> tuple[str, str]:
+    """The text of a file, and the name of its encoding where that was guessed."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", "replace"), ""
+    if data[1:2] == b"\0":
+        return data.decode("utf-16-le", "replace"), ""
+    try:
+        return data.decode("utf-8-sig"), ""
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace"), "Windows-1252"
+
+
+def _read_delimited(path: Path, text: str, first_line: str, encoding: str) -> Table | None:
+    counts = {delimiter: first_line.count(delimiter) for delimiter in _DELIMITERS}
+    delimiter = max(counts, key=lambda candidate: counts[candidate])
+    if not counts[delimiter]:
+        return None
+    csv.field_size_limit(_MAX_CELL)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+    rows: list[list[str]] = []
+    ragged: list[str] = []
+    first_row_line = 0
+    try:
+        for cells in reader:
+            row = [cell.strip() for cell in cells]
+            if not any(row):
+                continue
+            if rows:
+                first_row_line = first_row_line or reader.line_num
+                while len(row) > len(rows[0]) and not row[-1]:
+                    row.pop()
+                if len(row) != len(rows[0]):
+                    ragged.append(f"line {reader.line_num}: {len(row)} cells")
+            rows.append(row)
+    except csv.Error as error:
+        ragged.append(f"line {reader.line_num}: {error}")
+    if ragged and path.name.lower().endswith((".csv", ".tsv")):
+        raise InvalidDatasetError(
+            f"Rows of the table do not have the {len(rows[0])} cells of its first line.",
+            where=path,
+            examples=ragged,
+            advice="Put cells with a comma into quotation marks.",
+            reason="malformed_table",
+        )
+    return None if ragged else Table(path, tuple(rows[0]), rows[1:], first_row_line, encoding=encoding)
+
+
+def _read_spaced(path: Path, lines: list[str], encoding: str) -> Table | None:
+    """Lines of a path, in which there may be spaces, and a label."""
+    rows = [line.strip().rsplit(None, 1) for line in lines if line.strip()]
+    if any(len(row) != 2 for row in rows):
+        return None
+    return Table(path, tuple(rows[0]), rows[1:], 2, encoding=encoding)
+
+
+def _json_lines(path: Path, text: str) -> list[Any]:
+    objects = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            try:
+                objects.append(json.loads(line))
+            except (ValueError, RecursionError) as error:
+                raise InvalidDatasetError(
+                    f"Line {number} is not valid JSON: {error}", where=path, reason="malformed_table"
+                ) from error
+    return objects
+
+
+def _read_json(path: Path, text: str, encoding: str) -> Table | None:
+    """A list of objects, an object of labels by file, or the latter under `labels`, as FiftyOne has it."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(document, list):
+        is_tool = any(isinstance(item, dict) and isinstance(item.get("annotations"), list) for item in document)
+        return None if is_tool else _read_objects(path, document, encoding)
+    if not isinstance(document, dict):
+        return None
+    classes = document.get("classes")
+    labels = document.get("labels", document)
+    pairs = labels.items() if isinstance(labels, dict) else labels
+    try:
+        rows = [(name, _class_name(label, classes)) for name, label in pairs]
+    except (TypeError, ValueError):
+        return None
+    if not rows or not all(isinstance(name, str) and isinstance(label, str) for name, label in rows):
+        return None
+    return Table(path, ("image", "label"), rows, 1, encoding=encoding)
+
+
+def _class_name(label: Any, classes: Any) -> str:
+    """The label of an image: a name, the number of one in `classes`, or an object with it.
+
+    Raises:
+        TypeError: It is something else.
+    """
+    if isinstance(label, dict):
+        label = label["label"] if isinstance(label.get("label"), str) and "bounding_box" not in label else label
+    if isinstance(label, int) and isinstance(classes, list) and 0 <= label < len(classes):
+        label = classes[label]
+    if isinstance(label, dict) or (isinstance(label, list) and not all(isinstance(item, str) for item in label)):
+        raise TypeError("not a label")
+    return _cell(label)
+
+
+def _read_objects(path: Path, objects: list[Any], encoding: str) -> Table | None:
+    if not objects or not all(isinstance(item, dict) for item in objects):
+        return None
+    objects = [item | _inner_label(item) for item in objects]
+    names = tuple(dict.fromkeys(key for item in objects for key in item))
+    rows = [[_cell(item.get(name)) for name in names] for item in objects]
+    return Table(path, names, rows, 1, encoding=encoding)
+
+
+def _inner_label(item: dict[str, Any]) -> dict[str, Any]:
+    """The class name in an object inside, where SageMaker Ground Truth (`class-name`) and Vertex AI have it."""
+    inner = [value for value in item.values() if isinstance(value, dict)]
+    return {key: value[key] for value in inner for key in ("class-name", "displayName") if key in value}
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,1 @@
+"""Inspection of a dataset before training: sizes, formats, unreadable files, duplicates."""

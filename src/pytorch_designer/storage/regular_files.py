@@ -1,0 +1,63 @@
+"""Opening of regular files alone: whatever else has a file's name is refused, not waited for.
+
+A named pipe without a writer blocks whoever opens it, a device may never end or act on being read, and a link may lead
+to either. All files that this project reads are opened here, inputs by way of `retrying.open_retrying`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_KINDS = (
+    (stat.S_ISLNK, "a link"),
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+# If a pipe takes the file's place between the look and the opening, opening does not wait.
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+class NotARegularFileError(OSError):
+    """Something that is no file where a file is read. `strerror` says what it is."""
+
+    def __init__(self, path: Path | str, mode: int) -> None:
+        super().__init__(errno.EINVAL, f"it is {kind_of(mode)}, not a regular file", str(path))
+
+
+def open_regular(path: Path) -> int:
+    """Open a regular file, or a link to one, for reading.
+
+    Returns:
+        A descriptor.
+
+    Raises:
+        NotARegularFileError: It is something else.
+        OSError: It cannot be opened.
+    """
+    _check_mode(path, os.stat(path).st_mode)  # noqa: PTH116 - beside the calls on descriptors
+    descriptor = os.open(path, _FLAGS)
+    try:
+        _check_mode(path, os.fstat(descriptor).st_mode)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def kind_of(mode: int) -> str:
+    """What a file's mode, of `os.lstat`, makes it, with its article."""
+    return next((kind for is_kind, kind in _KINDS if is_kind(mode)), "a file")
+
+
+def _check_mode(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise NotARegularFileError(path, mode)

@@ -1,0 +1,31 @@
+"""Files and folders of this machine that specifications name: what is refused before anything waits for it.
+
+A named pipe without a writer blocks whoever opens it, and a device may never end.
+"""
+
+from __future__ import annotations
+
+import stat
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_SPECIAL_KINDS = (
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def special_kind(path: Path) -> str | None:
+    """What `path` is, or a link to it leads to, with its article: `a device`. None for files and folders.
+
+    What cannot be looked at, or is not there, is None too: opening it says why.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return None
+    return next((kind for is_kind, kind in _SPECIAL_KINDS if is_kind(mode)), None)

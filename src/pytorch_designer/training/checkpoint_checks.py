@@ -1,0 +1,134 @@
+"""Checks that the content of a checkpoint is what a run writes, whatever its hash says.
+
+A file that somebody edited, or that another program wrote, may have any content. The checks come before the state of
+the run is touched.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import MISSING, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from pytorch_designer.training.history import EpochRecord, Metrics, MetricSums
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import TypeGuard
+
+    from torch import Tensor
+
+    from pytorch_designer.training.state import TrainingState
+
+NETWORK, MOMENTUM, BEST, CONFUSION = "network.", "momentum.", "best.", "confusion"
+"""Names of the tensors of a checkpoint; all but the last are the beginnings of names."""
+
+_HEADER_BYTES_PER_TENSOR = 512
+_HEADER_BYTES = 1 << 16
+_MAX_COUNT = 2**53  # beyond which a float is not exact
+
+
+@dataclass(frozen=True)
+class RunExtent:
+    """Bounds of a run's position.
+
+    Attributes:
+        num_epochs: Epochs of the whole run.
+        num_steps: Steps of one epoch.
+        num_classes: Number of classes.
+    """
+
+    num_epochs: int
+    num_steps: int
+    num_classes: int
+
+
+def max_tensor_bytes(state: TrainingState, extent: RunExtent) -> int:
+    """The size of the file of tensors that the largest checkpoint of the run has: a bound for what is read."""
+    tensors = state.network.state_dict().values()
+    num_bytes: int = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    header = _HEADER_BYTES + 3 * _HEADER_BYTES_PER_TENSOR * len(tensors)
+    return 3 * num_bytes + 8 * extent.num_classes * extent.num_classes + header
+
+
+def check_position(content: Mapping[str, Any], extent: RunExtent) -> None:
+    """Check the position of a checkpoint.
+
+    Raises:
+        ValueError: It is not one that the run can have.
+    """
+    records = content.get("history")
+    if not isinstance(records, list) or len(records) > extent.num_epochs:
+        raise ValueError("the history is not one of this run")
+    for number, record in enumerate(records, 1):
+        _check_fields(record, EpochRecord)
+        if record["epoch"] != number:
+            raise ValueError("the epochs are not numbered one after the other")
+    _check_fields(content.get("sums"), MetricSums)
+    step, best_epoch, seconds = content.get("step"), content.get("best_epoch"), content.get("seconds")
+    if not _is_count(step) or step > extent.num_steps:
+        raise ValueError("the step is not one of an epoch")
+    if not isinstance(seconds, float) or not 0 <= seconds < math.inf:
+        raise ValueError("the seconds are not a duration")
+    if best_epoch is not None and (not _is_count(best_epoch) or not 1 <= best_epoch <= len(records)):
+        raise ValueError("the best epoch is not one that was trained")
+
+
+def check_tensors(
+    content: Mapping[str, Any], tensors: Mapping[str, Tensor], state: TrainingState, *, num_classes: int
+) -> None:
+    """Check the tensors of a checkpoint against the network of the run.
+
+    Raises:
+        ValueError: Their names, shapes or types are not those that the run writes.
+    """
+    weights, parameters = state.network.state_dict(), dict(state.network.named_parameters())
+    expected = {NETWORK + name: tensor for name, tensor in weights.items()}
+    if content["best_epoch"] is not None:
+        expected |= {BEST + name: tensor for name, tensor in weights.items()}
+        expected[CONFUSION] = torch.empty(num_classes, num_classes, dtype=torch.int64, device="meta")
+    optional = {MOMENTUM + name: tensor for name, tensor in parameters.items()}
+    if not expected.keys() <= tensors.keys() <= (expected | optional).keys():
+        raise ValueError("the tensors are not those of this network")
+    for name, tensor in tensors.items():
+        wanted = (expected | optional)[name]
+        if (tensor.shape, tensor.dtype) != (wanted.shape, wanted.dtype):
+            raise ValueError(f"the tensor {name} has another shape or type than in this network")
+    if CONFUSION in tensors and bool((tensors[CONFUSION] < 0).any()):
+        raise ValueError("the confusion matrix counts fewer than no images")
+
+
+def _check_fields(record: object, kind: type) -> None:
+    """Check that `record` has the plain data of a dataclass of `history`."""
+    known = {field.name: field for field in fields(kind)}
+    required = {name for name, field in known.items() if field.default is MISSING}
+    if not isinstance(record, dict) or not required <= record.keys() <= known.keys():
+        raise ValueError(f"a record does not have the fields of {kind.__name__}")
+    for name, value in record.items():
+        if known[name].type == Metrics.__name__:
+            _check_fields(value, Metrics)
+        elif not _IS_OF_TYPE[str(known[name].type)](value):
+            raise ValueError(f"{name} is not a value that a run has")
+    if kind is Metrics and not all(_is_share(record[name]) for name in ("top1", "top5")):
+        raise ValueError("an accuracy is not between 0 and 1")
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_COUNT
+
+
+def _is_float(value: object) -> bool:
+    return isinstance(value, float)
+
+
+def _is_bool(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_share(value: float) -> bool:
+    return math.isnan(value) or 0 <= value <= 1
+
+
+_IS_OF_TYPE = {"int": _is_count, "float": _is_float, "bool": _is_bool}

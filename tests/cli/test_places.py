@@ -1,0 +1,132 @@
+"""Places that a command is started in: locales, foreign modules, signals, no home and no temporary folder (CASE 37)."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pytorch_designer.cli.boundary import run_guarded
+from tests.directories.hand_built import PNG
+
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+# What Python itself imports before it begins with a module of ours is left out: types, contextlib and the like.
+FOREIGN_MODULES = ("queue", "random", "logging", "argparse", "json", "numpy", "pydantic", "platform", "tempfile")
+
+
+def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pytorch_designer", *arguments],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.mark.slow
+def test_the_locale_changes_no_name(tmp_path: Path) -> None:
+    for name in ("caf\u00e9", "\u732b"):
+        (tmp_path / "bilder\u00fc" / name).mkdir(parents=True)
+        (tmp_path / "bilder\u00fc" / name / "\u00fc.png").write_bytes(PNG)
+    outputs = []
+    for locale in ({}, ASCII):
+        output = tmp_path / f"ausg\u00e4nge{len(locale)}"
+        done = run(
+            "convert-to-image-directory", "--input-dataset", "bilder\u00fc", "--output-image-directory", output.name,
+            cwd=tmp_path, **locale,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        outputs.append({path.name: path.read_bytes() for path in output.rglob("*") if path.suffix in {".lst", ".json"}})
+    assert outputs[0] == outputs[1]
+    assert outputs[0]
+
+
+@pytest.mark.slow
+def test_an_error_quotes_names_in_any_locale(tmp_path: Path) -> None:
+    done = run("split-image-directory", "--fraction", "\u00bd", cwd=tmp_path, **ASCII)
+    assert done.returncode == 1
+    assert "\u00bd" in done.stderr
+    assert "\u00bd" in json.loads((tmp_path / "outputs/error_info.json").read_text(encoding="utf-8"))["message"]
+
+
+@pytest.mark.slow
+def test_nothing_is_imported_from_the_working_directory(tmp_path: Path) -> None:
+    for name in FOREIGN_MODULES:
+        (tmp_path / f"{name}.py").write_text(f"raise SystemExit('{name} was imported')", encoding="utf-8")
+    done = run("split-image-directory", "--fraction", "7", cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert "LessThanOrEqualToError" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_folder_on_the_path_of_modules_stays_there(tmp_path: Path) -> None:
+    (tmp_path / "modules").mkdir()
+    program = "import runpy, sys; runpy.run_module('pytorch_designer', run_name='__main__', alter_sys=True)"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.argv[1:] = ['--version']; sys.path[:1] = ['{tmp_path / 'modules'}']\n"
+         f"try:\n    {program}\nfinally:\n    print(sys.path[0])"],
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1] == str(tmp_path / "modules"), done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="folders of other systems")
+def test_a_missing_temporary_folder_is_named_before_anything_is_done(tmp_path: Path) -> None:
+    program = (
+        "import sys, tempfile\n"
+        "tempfile._candidate_tempdir_list = lambda: ['/proc/nothing']\n"
+        "from pytorch_designer.cli.main import main\n"
+        "sys.exit(main(['train', 'images', '--pretrained', 'false']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 1
+    assert "UnsupportedEnvironmentError" in done.stderr
+    assert "TMPDIR" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_signal_ends_a_command_as_it_would_end_any_and_lets_it_clean_up(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    number = getattr(signal, name)
+    before = signal.getsignal(number)
+    cleaned = []
+
+    def action() -> None:
+        try:
+            signal.raise_signal(number)
+        finally:
+            cleaned.append(True)
+
+    assert run_guarded(action) == 128 + number
+    assert cleaned
+    assert capsys.readouterr().err == f"Interrupted by {name}.\n"
+    assert signal.getsignal(number) is before
+
+
+def test_a_hang_up_that_nohup_ignores_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert run_guarded(lambda: signal.raise_signal(signal.SIGHUP)) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_bug_with_escape_sequences_in_its_text_does_not_move_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    def action() -> None:
+        raise ValueError("cat\x1b[2J\x1b]0;title\x07")
+
+    assert run_guarded(action) == 1
+    assert "\x1b" not in capsys.readouterr().err

@@ -1,0 +1,121 @@
+"""What stands in the place of a file and is none: never waited for, never read for ever, always named."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from pytorch_designer.directories.image_directory import open_image_source
+from pytorch_designer.errors import DesignerError
+from tests.directories.typed_directories import WRITERS
+
+MOST_SECONDS = 20
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this platform")
+
+
+@contextmanager
+def time_limit() -> Iterator[None]:
+    """A test that waits for a pipe fails instead of waiting for ever."""
+
+    def fail(*_: object) -> None:
+        raise AssertionError("waited for what is no file")
+
+    previous = signal.signal(signal.SIGALRM, fail)
+    signal.alarm(MOST_SECONDS)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+def put_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def put_link_to_pipe(path: Path) -> None:
+    os.mkfifo(path.with_name("pipe"))
+    path.symlink_to("pipe")
+
+
+def put_link_to_device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def put_socket(path: Path) -> None:
+    working = Path.cwd()
+    os.chdir(path.parent)  # the path of a socket has at most some hundred characters
+    try:
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(path.name)
+    finally:
+        os.chdir(working)
+
+
+def put_folder(path: Path) -> None:
+    path.mkdir()
+
+
+READ_FILES = [
+    ("images", "_meta.yaml"),
+    ("images", "_schema.json"),
+    ("images", "images.lst"),
+    ("coco", "labels.json"),
+    ("transformations", "_meta.yaml"),
+    ("transformations", "_transforms.json"),
+    ("scores", "_meta.yaml"),
+    ("scores", "_data.parquet"),
+    ("scores", "schema/_schema.json"),
+    ("model", "_meta.yaml"),
+    ("model", "model_spec.yaml"),
+    ("model", "index_to_label.csv"),
+    ("model", "model.safetensors"),
+]
+
+
+@pytest.mark.parametrize("put", [put_pipe, put_link_to_pipe, put_link_to_device, put_socket, put_folder])
+@pytest.mark.parametrize(("kind", "file"), READ_FILES)
+def test_what_is_no_regular_file_is_refused_by_name(
+    tmp_path: Path, kind: str, file: str, put: Callable[[Path], None]
+) -> None:
+    write, open_directory = WRITERS[kind]
+    folder = write(tmp_path / kind)
+    (folder / file).unlink()
+    put(folder / file)
+    with time_limit():
+        if kind == "coco" and put is put_folder:  # then there is no list of labels
+            assert open_directory(folder).labels is None
+            return
+        with pytest.raises(DesignerError) as caught:
+            open_directory(folder)
+    assert file.rsplit("/", 1)[-1] in str(caught.value) or "pipe" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["pets.zip", "pets.tar", "pets.tar.gz"])
+@pytest.mark.parametrize("put", [put_pipe, put_link_to_pipe, put_link_to_device, put_socket])
+def test_an_archive_that_is_no_file_is_refused(tmp_path: Path, name: str, put: Callable[[Path], None]) -> None:
+    put(tmp_path / name)
+    with time_limit():
+        for path in (tmp_path / name, tmp_path):
+            with pytest.raises(DesignerError), open_image_source(path):
+                pass
+
+
+def test_a_description_that_is_a_link_out_of_the_directory_is_neither_followed_nor_quoted(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("type: a-secret-word\n")
+    for kind, (write, open_directory) in WRITERS.items():
+        folder = write(tmp_path / kind)
+        with suppress(FileNotFoundError):  # COCO has none
+            (folder / "_meta.yaml").unlink()
+        (folder / "_meta.yaml").symlink_to(tmp_path / "secret")
+        with pytest.raises(DesignerError) as caught:
+            open_directory(folder)
+        assert caught.value.reason == "path_outside", kind
+        assert "a-secret-word" not in str(caught.value)

@@ -9,12 +9,11 @@ from pytorch_designer.cli.command_parser import CommandParser, joined_options
 from pytorch_designer.cli.main import main
 from pytorch_designer.components.registry import COMPONENTS
 
-OTHER_COMMANDS = ("train", "run", "cache", "lint", "register", "submit", "demo")
+OTHER_COMMANDS = ("train", "inspect", "run", "cache", "lint", "register", "submit", "demo")
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
     """The lines of standard error of a command line that is refused as wrong usage."""
-    code: object
     try:
         assert main(arguments) == 2
     except SystemExit as exit_:
@@ -38,6 +37,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
         ("submit --steam p.yaml", "there is no option --steam; did you mean --stream?"),
         ("register --regestry r", "there is no option --regestry; did you mean --registry?"),
         ("demo --outptu x", "there is no option --outptu; did you mean --output?"),
+        ("inspect photos --agains others", "there is no option --agains; did you mean --against?"),
         ("cache --list", "there is no option --list."),
     ],
 )

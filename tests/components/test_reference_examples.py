@@ -43,7 +43,7 @@ def test_an_example_is_understood_and_gives_every_port_and_every_default(compone
 
 
 def images(folder: Path) -> None:
-    write_digits(folder, classes=2, per_class=4)
+    write_digits(folder, classes=2, per_class=12)
 
 
 def untrained_model(folder: Path) -> None:

@@ -41,6 +41,8 @@ def test_no_port_takes_an_address_for_a_folder(component: Any, port: Any, tmp_pa
         ("run", "COMPONENT", "--input", "untrained_model=ADDRESS"),
         ("run", "COMPONENT", "--run-folder", "ADDRESS"),
         ("run", "COMPONENT", "--assets", "ADDRESS"),
+        ("inspect", "ADDRESS"),
+        ("inspect", "photos", "--against", "ADDRESS"),
         ("lint", "ADDRESS"),
         ("register", "ADDRESS"),
         ("submit", "ADDRESS"),

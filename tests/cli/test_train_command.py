@@ -61,7 +61,7 @@ def test_same_images_for_both_are_warned_of(photos: Path) -> None:
         (("photos", "--validation", "missing"), "InvalidDatasetError (0018)"),
         (("photos", "--output", "photos"), "The output is the same folder as the images."),
         (("photos", "--overwrite", "--output", "photos/0"), "The output is inside the images"),
-        (("photos", "--overwrite", "--output", "mine"), "holds something else than a trained model"),
+        (("photos", "--overwrite", "--output", "mine"), "The output folder is not empty"),
     ],
 )
 def test_mistakes_are_named(photos: Path, arguments: tuple[str, ...], error: str) -> None:

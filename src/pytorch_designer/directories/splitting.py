@@ -141,7 +141,7 @@ def _size_of_first(dataset: ImageDirectory, fraction: float, least: int) -> int:
     raise error(
         f"Parameter fraction is {fraction}, which {fault}: there are {count(num_images, 'image')}.",
         where="fraction",
-        advice=f"For this dataset, give at least {least / num_images:.4g} and at most {1 - least / num_images:.4g}.",
+        advice=f"For this dataset, give a `fraction` from {least / num_images:.4g} to {1 - least / num_images:.4g}.",
     )
 
 

@@ -5,13 +5,13 @@ Exit codes: 0 training would take the folder, 1 it would refuse it, 2 wrong usag
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from contextlib import ExitStack, redirect_stdout
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytorch_designer.addresses import local_path
+from pytorch_designer.cli.command_parser import CommandParser
 from pytorch_designer.progress import open_progress_line
 from pytorch_designer.settings import settings
 
@@ -64,19 +64,18 @@ def _inspect(dataset: ImageDirectory, name: str) -> Inspection:
         )
 
 
-def _parser(program: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser(program: str) -> CommandParser:
+    parser = CommandParser(
         prog=f"{program} inspect",
         description="Shows what is in a folder of images: what it is taken for, classes, sizes, formats, files that "
         "cannot be read, and images that are there twice. Files that look whole are not decoded.",
         epilog="Exit code: 0 training takes the folder, 1 it would refuse it, 2 wrong usage.",
-        allow_abbrev=False,
     )
-    parser.add_argument("folder", metavar="FOLDER", type=Path, help="a folder of images, or an archive of one")
+    parser.add_argument("folder", metavar="FOLDER", type=local_path, help="a folder of images, or an archive of one")
     parser.add_argument(
         "--against",
         metavar="OTHER",
-        type=Path,
+        type=local_path,
         help="a second one, of validation or test images: images that are in both are listed",
     )
     parser.add_argument("--json", action="store_true", help="print everything as JSON instead")

@@ -215,6 +215,8 @@ def _open_datasets(stack: ExitStack, request: TrainRequest) -> _Data:
         training_path, validation_path = splits.train, validation_path or splits.validation
         test = None if splits.test is None else stack.enter_context(open_image_source(splits.test))
         _log.info("%s", _describe(splits, validation_path))
+        if test is not None:
+            log_summary(test, "Test")
     dataset = stack.enter_context(open_image_source(training_path))
     log_summary(dataset, "" if validation_path is None else "Training", trains=True)
     require_labels(dataset, TRAINING_PORT)

@@ -75,8 +75,12 @@ def _near_chance(summary: RunSummary) -> Iterator[Hint]:
             seen,
             "The training images were learned. Check that the validation images are of the same kind and labels.",
         )
-    elif _is_unbalanced(summary):
-        yield Hint(seen, "The small classes were not learned: add images of them, or leave out some of the large ones.")
+    elif (counts := _unequal_counts(summary)) is not None:
+        yield Hint(
+            seen,
+            f"The classes are unbalanced ({counts}), and the small ones were not learned: balanced accuracy is "
+            f"{percent(summary.balanced_accuracy)}. Add images of them, or leave out some of the large ones.",
+        )
     else:
         yield Hint(seen, _more_learning(summary))
 
@@ -93,7 +97,9 @@ def _more_learning(summary: RunSummary) -> str:
         remedies.insert(0, f"train for more epochs, for instance {4 * len(losses)}")
     if "from scratch" in summary.data.get("Model", ""):
         remedies.append("start from a pretrained network")
-    return f"Little was learned yet: {'; if that does not help, '.join(remedies)}."
+    first, *others = remedies
+    advice = f"{first}; if that does not help, {' or '.join(others)}" if others else first
+    return f"Little was learned yet: {advice}."
 
 
 def _unstable(summary: RunSummary) -> Iterator[Hint]:
@@ -168,12 +174,10 @@ def _weak_class(summary: RunSummary) -> Iterator[Hint]:
 
 
 def _unbalanced(summary: RunSummary) -> Iterator[Hint]:
-    unequal = imbalance(class_scores(summary.confusion, summary.classes))
-    if unequal is not None:
-        fewest, most = unequal
+    counts = _unequal_counts(summary)
+    if counts is not None and not _is_near_chance(summary):
         yield Hint(
-            f"The classes are unbalanced: {count(fewest.num_images, 'validation image')} of {fewest.name}, "
-            f"{count(most.num_images)} of {most.name}.",
+            f"The classes are unbalanced: {counts}.",
             f"Accuracy says little about small classes: balanced accuracy is {percent(summary.balanced_accuracy)}. Add "
             "images of the small classes.",
         )
@@ -190,8 +194,13 @@ def _few_images(summary: RunSummary) -> Iterator[Hint]:
         )
 
 
-def _is_unbalanced(summary: RunSummary) -> bool:
-    return imbalance(class_scores(summary.confusion, summary.classes)) is not None
+def _unequal_counts(summary: RunSummary) -> str | None:
+    """The validation images of the smallest and the largest class, if these are unbalanced."""
+    unequal = imbalance(class_scores(summary.confusion, summary.classes))
+    if unequal is None:
+        return None
+    fewest, most = unequal
+    return f"{count(fewest.num_images, 'validation image')} of {fewest.name}, {count(most.num_images)} of {most.name}"
 
 
 def _was_stopped(summary: RunSummary) -> bool:

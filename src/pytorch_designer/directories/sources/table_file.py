@@ -26,6 +26,7 @@ MAX_TABLE_BYTES = 1 << 30
 TABLE_EXTENSIONS = (".csv", ".tsv", ".jsonl", ".ndjson", ".manifest", ".lst", ".txt", ".json")
 _DELIMITERS = ",;\t|"
 _MAX_CELL = 1 << 20
+_MAX_COLUMNS = 20_000  # one per class, at most; columns are compared with each other
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,13 @@ def _read_delimited(path: Path, text: str, first_line: str, encoding: str) -> Ta
     delimiter = max(counts, key=lambda candidate: counts[candidate])
     if not counts[delimiter]:
         return None
+    if counts[delimiter] >= _MAX_COLUMNS:
+        raise InvalidDatasetError(
+            f"The table has more than {_MAX_COLUMNS:,} columns.",
+            where=path,
+            advice="Give a table with the columns `image` and `label`.",
+            reason="malformed_table",
+        )
     csv.field_size_limit(_MAX_CELL)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
     rows: list[list[str]] = []

@@ -120,3 +120,16 @@ def test_a_description_that_is_a_link_out_of_the_directory_is_neither_followed_n
             open_directory(folder)
         assert caught.value.reason == "path_outside", kind
         assert "a-secret-word" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["\n" * 1_000_000, "image," + "c," * 100_000 + "\n" + "1.png," * 100_001, "image,label\n" + '"' * 100_001],
+    ids=["blank lines", "columns", "quotes"],
+)
+def test_a_table_costs_no_more_than_its_size(tmp_path: Path, content: str) -> None:
+    write, open_directory = WRITERS["table"]
+    folder = write(tmp_path / "table")
+    (folder / "labels.csv").write_text(content)
+    with time_limit(), suppress(DesignerError):
+        assert open_directory(folder).labels is None

@@ -28,6 +28,7 @@ TABLE_EXTENSIONS = (".csv", ".tsv", ".jsonl", ".ndjson", ".manifest", ".lst", ".
 _DELIMITERS = ",;\t|"
 _MAX_CELL = 1 << 20
 _CELL_BYTES = 80  # what Python takes for a cell and its place in a row, beside its text
+_MAX_COLUMNS = 20_000  # one per class, at most; columns are compared with each other
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,13 @@ def _read_delimited(path: Path, text: str, first_line: str, encoding: str) -> Ta
     delimiter = max(counts, key=lambda candidate: counts[candidate])
     if not counts[delimiter]:
         return None
+    if counts[delimiter] >= _MAX_COLUMNS:
+        raise InvalidDatasetError(
+            f"The table has more than {_MAX_COLUMNS:,} columns.",
+            where=path,
+            advice="Give a table with the columns `image` and `label`.",
+            reason="malformed_table",
+        )
     csv.field_size_limit(_MAX_CELL)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
     rows: list[list[str]] = []

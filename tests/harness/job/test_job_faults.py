@@ -81,7 +81,8 @@ def test_kill_at_write_prevents_just_that_write(
     result = run_with(command, f"kill-at-write={number}")
     assert result.exit_code == 137
     assert {path.name: path.read_text() for path in result.outputs["out"].iterdir()} == left
-    assert result.fault_notes == (f"kill-at-write killed the job: {number} writes were begun.",)
+    begun = "1 write was" if number == 1 else f"{number} writes were"
+    assert result.fault_notes == (f"kill-at-write killed the job: {begun} begun.",)
 
 
 @needs_system_call_watch

@@ -112,4 +112,4 @@ def test_page_names_every_fault() -> None:
     from pytorch_designer.harness.fault_injection.injected_faults import _PARSERS
 
     page = PAGE.read_text(encoding="utf-8")
-    assert [name for name in _PARSERS if f"* `{name}" not in page] == []
+    assert [name for name in _PARSERS if f"| `{name}" not in page] == []

@@ -69,6 +69,14 @@ _NEVER_ONE = (
     "The pipeline has",
     "holds more than",
     "files in %s have",
+    "confusion matrix",
+    "images are {what}",
+    "for a batch of",
+    "have none of %d",
+    "folders with",
+    "({_listed(empty)})",
+    "with scores of",
+    "class folders have no images",
 )
 
 

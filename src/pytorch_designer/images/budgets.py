@@ -12,6 +12,7 @@ from pytorch_designer.images.cache import CacheBudget
 from pytorch_designer.settings import settings
 from pytorch_designer.system.out_of_memory import out_of_memory_error
 from pytorch_designer.system.resources import available_memory_bytes, file_system_type, usable_cores
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from pytorch_designer.directories.preprocessing import Preprocessing
@@ -69,7 +70,7 @@ def check_batch_memory(sizing: Preprocessing, num_images: int, *, where: str, ad
     free = available_memory_bytes()
     if num_bytes > free:
         raise out_of_memory_error(
-            f"Batches of {num_images} images of {sizing.crop_width}x{sizing.crop_height} pixels take at least "
+            f"Batches of {count(num_images, 'image')} of {sizing.crop_width}x{sizing.crop_height} pixels take at least "
             f"{num_bytes / 1e9:.1f} GB of memory; {free / 1e9:.1f} GB are free.",
             where=where,
             advice=advice,

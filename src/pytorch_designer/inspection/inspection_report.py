@@ -10,6 +10,7 @@ import numpy as np
 from pytorch_designer.directories.image_directory import match_classes, require_labels
 from pytorch_designer.directories.summary import imbalance, summary
 from pytorch_designer.errors import MAX_EXAMPLES, DesignerError, shorten
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -89,7 +90,9 @@ def _dataset_blocks(inspection: Inspection) -> list[list[str]]:
         _class_table(inspection),
         _size_table(inspection),
         _table(("format", "images"), [(kind, f"{count:,}") for kind, count in inspection.kinds.items()]),
-        _examples(f"{len(unreadable):,} of {len(dataset):,} files cannot be read:", unreadable) if unreadable else [],
+        _examples(f"{len(unreadable):,} of {count(len(dataset), 'file')} cannot be read:", unreadable)
+        if unreadable
+        else [],
     ]
 
 

@@ -42,7 +42,7 @@ SIZING = Preprocessing(resize_size=SIZE, crop_height=SIZE, crop_width=SIZE)
 SOURCE = 256
 RANDOM_TRANSFORMS: dict[str, list[tuple[str, dict[str, float]]]] = {
     "horizontal flip": [("RandomHorizontalFlip", {})],
-    "flip, resized crop, colour jitter with hue": [
+    "flip, resized crop, color jitter with hue": [
         ("RandomHorizontalFlip", {}),
         ("RandomResizedCrop", {"size": SIZE}),
         ("ColorJitter", {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1}),

@@ -4,7 +4,7 @@
 
 Both are 32 pixels wide and high, in FOLDER/training and FOLDER/validation, with a folder per digit. The harder set has
 the handwritten digits scaled, rotated by up to 30 degrees and shifted, on cluttered crops of scikit-learn's two sample
-photos, darker or lighter than the background, in a random colour and strength. The handwritten digits are split first:
+photos, darker or lighter than the background, in a random color and strength. The handwritten digits are split first:
 no digit is in both sets.
 """
 

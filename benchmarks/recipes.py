@@ -180,7 +180,7 @@ def main() -> None:
 
 
 def read_images(folder: Path) -> tuple[Images, Images, int]:
-    """Normalised images float32 [n, 3, 32, 32] and labels int64 [n], for training and for validation."""
+    """Normalized images float32 [n, 3, 32, 32] and labels int64 [n], for training and for validation."""
     rule = Preprocessing(resize_size=SIZE, crop_height=SIZE, crop_width=SIZE)
     sides = []
     for side in ("training", "validation"):

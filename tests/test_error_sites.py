@@ -72,7 +72,7 @@ def _component(folder: Path, **keys: object) -> Path:
     return path
 
 
-def _unlabelled(folder: Path) -> None:
+def _unlabeled(folder: Path) -> None:
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(folder / "0.png")
     require_labels(open_image_directory(folder), "training_dataset")
 
@@ -193,7 +193,7 @@ PROVOKE: dict[str, Callable[[Path], object]] = {
         )
     ),
     "InvalidDatasetError": open_image_directory,
-    "NotLabeledDatasetError": _unlabelled,
+    "NotLabeledDatasetError": _unlabeled,
     "NotScoredDatasetError": _unscored,
     "ModuleOutOfMemoryError": _ask_for_too_much,
     "InvalidTransformationDirectoryError": open_transformation_directory,

@@ -184,7 +184,7 @@ class NotLabeledDatasetError(DesignerError):
 
     code = "0024"
     default_advice = (
-        "Connect a labelled image directory, for instance one folder per class, converted with Convert to Image "
+        "Connect a labeled image directory, for instance one folder per class, converted with Convert to Image "
         "Directory."
     )
 

@@ -35,7 +35,7 @@ def test_the_table_has_each_node_with_state_time_and_last_line() -> None:
     ]
 
 
-def test_colours_of_a_component_do_not_break_the_table() -> None:
+def test_colors_of_a_component_do_not_break_the_table() -> None:
     view = LiveView(["n"])
     view.line_written("n", 0, "\x1b[31mred\x1b[0m [bold]not markup[/bold]")
 

@@ -111,7 +111,7 @@ def test_the_schema_gives_each_column_its_role(tmp_path: Path) -> None:
     }
 
 
-def test_unlabelled_images_have_no_label_column(tmp_path: Path) -> None:
+def test_unlabeled_images_have_no_label_column(tmp_path: Path) -> None:
     dataset = open_scored_dataset(write(tmp_path, ["cat", "dog"], [[0.25, 0.75]]))
 
     assert dataset.labels is None
@@ -140,7 +140,7 @@ def test_people_get_no_formulas_and_programs_the_true_names(tmp_path: Path) -> N
     assert open_scored_dataset(tmp_path).class_names == tuple(names)
 
 
-def test_an_image_without_a_label_among_labelled_ones_is_told_apart(tmp_path: Path) -> None:
+def test_an_image_without_a_label_among_labeled_ones_is_told_apart(tmp_path: Path) -> None:
     dataset = open_scored_dataset(write(tmp_path, ["cat", "dog"], [[0.5, 0.5]] * 2, labels=["dog", None]))
 
     assert dataset.labels is not None

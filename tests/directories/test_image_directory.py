@@ -71,7 +71,7 @@ def test_a_declared_class_without_images_is_kept(make_typed: MakeTyped) -> None:
     assert open_image_directory(make_typed([row(1, "cat")], CATS_AND_DOGS)).classes == ("cat", "dog")
 
 
-def test_rows_without_category_are_unlabelled(make_typed: MakeTyped) -> None:
+def test_rows_without_category_are_unlabeled(make_typed: MakeTyped) -> None:
     dataset = open_image_directory(make_typed([row(1, "dog"), row(2, None)], CATS_AND_DOGS))
     assert dataset.labels is not None
     assert dataset.labels.tolist() == [1, UNLABELED]

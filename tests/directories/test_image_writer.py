@@ -86,7 +86,7 @@ def test_large_files_are_copied_and_are_no_samples(make_tree: MakeTree, tmp_path
     assert (tmp_path / "output/image/0_0.png").stat().st_size == 2**23
 
 
-def test_unlabelled_images_have_no_category(make_tree: MakeTree, tmp_path: Path) -> None:
+def test_unlabeled_images_have_no_category(make_tree: MakeTree, tmp_path: Path) -> None:
     written = convert(make_tree("images/1.png", "images/2.png"), tmp_path / "output")
     assert written.labels is None
     assert list(written.files) == ["image/0.png", "image/1.png"]

@@ -183,7 +183,7 @@ def test_parts_keep_ids_classes_files_and_transforms(make_typed: MakeTyped, tmp_
     assert names == {number: "cat" if number < 60 else "dog" for number in range(50, 70)}
 
 
-def test_unlabelled_images_are_split_plainly(make_tree: MakeTree, tmp_path: Path) -> None:
+def test_unlabeled_images_are_split_plainly(make_tree: MakeTree, tmp_path: Path) -> None:
     source = make_tree(*(f"{number}.png" for number in range(10)))
     outputs = (tmp_path / "one", tmp_path / "two")
     assert split_image_directory(source, outputs, fraction=0.3, seed=1) == (3, 7)

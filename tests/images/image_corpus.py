@@ -91,9 +91,9 @@ def exif(orientation: int, *, byte_order: str = "<") -> bytes:
     return b"Exif\x00\x00" + mark + struct.pack(f"{byte_order}HI", 42, 8) + directory
 
 
-def png(width: int, height: int, depth: int, colour_type: int, rows: bytes, *, extra: bytes = b"") -> bytes:
+def png(width: int, height: int, depth: int, color_type: int, rows: bytes, *, extra: bytes = b"") -> bytes:
     """A PNG file from its raw rows (each with its filter byte), written by hand."""
-    header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, depth, color_type, 0, 0, 0)
     chunks = [png_chunk(b"IHDR", header), extra, png_chunk(b"IDAT", zlib.compress(rows)), png_chunk(b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 

@@ -186,16 +186,16 @@ def test_random_erasing_paints_the_drawn_part(image: torch.Tensor, value: Any, p
     box = transform.draw_box(HEIGHT, WIDTH, rng)
     assert box is not None
     expected = image.clone()
-    for channel, colour in enumerate(paint):
-        expected[channel, box.top : box.top + box.height, box.left : box.left + box.width] = colour
+    for channel, color in enumerate(paint):
+        expected[channel, box.top : box.top + box.height, box.left : box.left + box.width] = color
     assert torch.equal(apply_transforms(image, [transform], Rng(*KEY)), expected)
 
 
-def test_random_erasing_with_random_colours_paints_all_colours() -> None:
+def test_random_erasing_with_random_colors_paints_all_colors() -> None:
     black = torch.zeros(3, 200, 200, dtype=torch.uint8)
     erased = apply_transforms(black, [RandomErasing(p=1, scale=(0.3, 0.3), value="random")], Rng(0))
     counts = torch.bincount(erased.flatten(), minlength=256)
-    assert counts[1:].min() > 80  # 36,000 values of 256 colours: 141 of each, give or take 12
+    assert counts[1:].min() > 80  # 36,000 values of 256 colors: 141 of each, give or take 12
     assert counts[1:].max() < 210
 
 

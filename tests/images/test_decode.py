@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_PIXELS = 10_000_000
-ROUNDING_TRANSFORMS = 2  # two libjpeg builds may round the inverse cosine transform and colours differently
+ROUNDING_TRANSFORMS = 2  # two libjpeg builds may round the inverse cosine transform and colors differently
 
 
 def decoded(content: bytes) -> NDArray[Any]:
@@ -117,7 +117,7 @@ def test_cmyk_and_ycck_jpeg(transform: int) -> None:
     cmyk = np.zeros((16, 16, 4), dtype=np.uint8) + np.array([200, 30, 90, 40], dtype=np.uint8)
     content = encode(Image.frombytes("CMYK", (16, 16), cmyk.tobytes()), "JPEG", quality=100)
     adobe = content.index(b"Adobe")
-    assert content[adobe + 11] == 0  # no colour transform: plain CMYK
+    assert content[adobe + 11] == 0  # no color transform: plain CMYK
     if transform == 2:  # the same file read as YCCK: YCbCr of the first three inks, stored inverted
         content = content[: adobe + 11] + b"\x02" + content[adobe + 12 :]
         y, cb, cr = (255.0 - value for value in (200, 30, 90))
@@ -149,7 +149,7 @@ def test_16_bit_grayscale_png_keeps_256_levels() -> None:
     np.testing.assert_array_equal(decoded(content)[0], np.arange(256)[:, None].repeat(3, 1))
 
 
-def test_16_bit_colour_png_keeps_256_levels() -> None:
+def test_16_bit_color_png_keeps_256_levels() -> None:
     content = png(256, 1, 16, 2, b"\x00" + ALL_HIGH_BYTES.astype(">u2").repeat(3).tobytes())
     np.testing.assert_array_equal(decoded(content)[0], np.arange(256)[:, None].repeat(3, 1))
 
@@ -177,9 +177,9 @@ def test_pixels_without_a_range_are_refused(dtype: type[Any], word: str) -> None
     assert word in reason(encode(np.ones((4, 4), dtype=dtype), "TIFF"))
 
 
-def over_white(colour: NDArray[Any], alpha: NDArray[Any]) -> NDArray[Any]:
+def over_white(color: NDArray[Any], alpha: NDArray[Any]) -> NDArray[Any]:
     share = alpha.astype(float)[..., None] / 255
-    blended: NDArray[Any] = np.floor(colour * share + 255 * (1 - share) + 0.5)
+    blended: NDArray[Any] = np.floor(color * share + 255 * (1 - share) + 0.5)
     return blended
 
 
@@ -209,7 +209,7 @@ def test_as_stored_an_image_is_not_turned(image_format: str) -> None:
     assert decoded_as_stored(encode(smooth_pixels(16, 24), image_format, exif=tags)).shape == (16, 24, 3)
 
 
-def test_as_stored_transparency_shows_the_colour_below() -> None:
+def test_as_stored_transparency_shows_the_color_below() -> None:
     rgba = np.random.default_rng(5).integers(0, 256, (12, 10, 4), dtype=np.uint8)
     np.testing.assert_array_equal(decoded_as_stored(encode(rgba, "PNG")), rgba[..., :3])
 
@@ -223,7 +223,7 @@ def test_as_stored_16_bit_values_are_cut_off() -> None:
 PALETTE = bytes([255, 0, 0, 0, 255, 0, 0, 0, 255, 10, 20, 30])
 
 
-def test_palette_gives_its_colours() -> None:
+def test_palette_gives_its_colors() -> None:
     content = png(4, 1, 8, 3, bytes([0, 0, 1, 2, 3]), extra=png_chunk(b"PLTE", PALETTE))
     np.testing.assert_array_equal(decoded(content)[0], [[255, 0, 0], [0, 255, 0], [0, 0, 255], [10, 20, 30]])
 
@@ -234,7 +234,7 @@ def test_palette_with_transparency_is_blended_over_white() -> None:
     np.testing.assert_array_equal(decoded(content)[0], [[255, 0, 0], [255, 255, 255], [204, 204, 255], [10, 20, 30]])
 
 
-def test_a_colour_key_is_white() -> None:
+def test_a_color_key_is_white() -> None:
     extra = png_chunk(b"tRNS", struct.pack(">HHH", 1, 2, 3))
     content = png(2, 1, 8, 2, bytes([0, 1, 2, 3, 4, 5, 6]), extra=extra)
     np.testing.assert_array_equal(decoded(content)[0], [[255, 255, 255], [4, 5, 6]])
@@ -244,7 +244,7 @@ def test_a_colour_key_is_white() -> None:
     ("image_format", "options"), [("GIF", {}), ("PNG", {}), ("WEBP", {"lossless": True}), ("TIFF", {})]
 )
 def test_animations_give_their_first_frame(image_format: str, options: dict[str, Any]) -> None:
-    red, blue = (Image.new("RGB", (6, 4), colour) for colour in ("#ff0000", "#0000ff"))
+    red, blue = (Image.new("RGB", (6, 4), color) for color in ("#ff0000", "#0000ff"))
     content = encode(red, image_format, save_all=True, append_images=[blue], **options)
     np.testing.assert_array_equal(decoded(content), np.broadcast_to([255, 0, 0], (4, 6, 3)))
 

@@ -175,7 +175,7 @@ def test_pretrained_vision_transformer_takes_the_size_of_its_weights() -> None:
     assert network.get_parameter("encoder.pos_embedding").shape[1] == (518 // 14) ** 2 + 1
 
 
-def test_pretrained_inception_normalises_its_input_again() -> None:
+def test_pretrained_inception_normalizes_its_input_again() -> None:
     assert pretrained_architecture(Architecture("inception_v3")).init_params == {"transform_input": True}
 
 

@@ -53,7 +53,7 @@ def _network_of_zeros(architecture: Architecture) -> nn.Module:
 
 
 @pytest.mark.parametrize(("name", "path", "weight_std", "bias_std"), _HEADS)
-def test_new_head_is_initialised_as_torchvision_does_and_scores(
+def test_new_head_is_initialized_as_torchvision_does_and_scores(
     name: str, path: str, weight_std: float, bias_std: float
 ) -> None:
     torch.manual_seed(0)

@@ -214,8 +214,8 @@ def test_class_that_is_not_the_old_designers_is_refused(
     assert str(caught.value.reason).startswith(reason)
 
 
-def test_trained_model_without_normalisation_is_refused(write_legacy_model: Callable[..., Path]) -> None:
-    with pytest.raises(InvalidModelDirectoryError, match="normalised"):
+def test_trained_model_without_normalization_is_refused(write_legacy_model: Callable[..., Path]) -> None:
+    with pytest.raises(InvalidModelDirectoryError, match="normalized"):
         load_model(
             open_model_directory(write_legacy_model({"a": torch.ones(1)}, classes=CLASSES, changes={"inputs": []}))
         )

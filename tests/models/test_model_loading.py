@@ -217,7 +217,7 @@ def test_trial_forward_leaves_no_trace() -> None:
         ("vit_b_32", 224, True),  # no batch norm
     ],
 )
-def test_trial_forward_tells_whether_a_lone_image_can_be_normalised(name: str, size: int, takes_one: bool) -> None:
+def test_trial_forward_tells_whether_a_lone_image_can_be_normalized(name: str, size: int, takes_one: bool) -> None:
     assert check_forward(build_network(Architecture(name), 2), size, size) is takes_one
 
 

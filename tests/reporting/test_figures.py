@@ -48,7 +48,7 @@ def test_values_that_are_not_finite_are_left_out() -> None:
         assert "Validation" in _texts(svg)
 
 
-def test_shares_are_labelled_in_percent_up_to_100() -> None:
+def test_shares_are_labeled_in_percent_up_to_100() -> None:
     line = Line("Training", [0.5, 1.0])
     labels = [text for text in _texts(line_chart("a", line, line, x_label="Epoch", is_share=True).svg) if "%" in text]
 

@@ -67,11 +67,11 @@ def classifier(model: Path) -> ImageClassifier:
 
 
 def _expected(network: torch.nn.Module, seed: int) -> list[float]:
-    """The scores, worked out with NumPy from the pixels: center crop, scale, normalise, softmax."""
+    """The scores, worked out with NumPy from the pixels: center crop, scale, normalize, softmax."""
     cropped = _pixels(seed)[4:36, 6:42].astype(np.float32) / 255
-    normalised = (cropped - np.array(MEAN, np.float32)) / np.array(STD, np.float32)
+    normalized = (cropped - np.array(MEAN, np.float32)) / np.array(STD, np.float32)
     with torch.inference_mode():
-        logits = network(torch.from_numpy(normalised.transpose(2, 0, 1).copy())[None])[0].numpy()
+        logits = network(torch.from_numpy(normalized.transpose(2, 0, 1).copy())[None])[0].numpy()
     exponents = np.exp(logits - logits.max())
     return [float(value) for value in exponents / exponents.sum()]
 

@@ -94,7 +94,7 @@ def test_other_transforms_are_within_one_of_255(case: tuple[str, Any], size: tup
         assert share_beyond(ours, expected, 1) < 1e-3
 
 
-def test_a_jitter_of_all_colours_grows_a_difference_in_hue_in_one_value_of_a_thousand_at_most() -> None:
+def test_a_jitter_of_all_colors_grows_a_difference_in_hue_in_one_value_of_a_thousand_at_most() -> None:
     transform = parse_transform("ColorJitter", {"brightness": 0.9, "contrast": 0.5, "saturation": 0.9, "hue": 0.2})
     for seed in range(4):
         ours, expected = both_ways([transform], (50, 61), seed=seed, num_images=24)

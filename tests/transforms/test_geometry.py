@@ -67,8 +67,8 @@ def test_weights_that_overshoot_stay_within_8_bits() -> None:
 def test_images_of_the_subset_are_shifted(mode: str, fill: float | None, expected: list[int]) -> None:
     # One pixel to the right in a width of 4 is 1 / 2 of the range from -1 to 1; pixels are counted from the middle.
     matrices = torch.tensor([[[0.5, 0, 0.5], [0, 2, 0], [0, 0, 1]]])
-    colour = None if fill is None else torch.full((1, 1, 1, 1), fill)
-    warp = Warp(ImageSubset.where([False, True]), matrices, is_perspective=False, mode=mode, fill=colour)
+    color = None if fill is None else torch.full((1, 1, 1, 1), fill)
+    warp = Warp(ImageSubset.where([False, True]), matrices, is_perspective=False, mode=mode, fill=color)
     assert values_of(warp.apply(lines([1, 2, 3, 4], [1, 2, 3, 4]))) == [[1, 2, 3, 4], expected]
 
 

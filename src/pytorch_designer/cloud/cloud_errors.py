@@ -106,7 +106,7 @@ def _attempts(error: BaseException) -> list[str]:
 
 
 def _first_line(error: BaseException) -> str:
-    """The error as one line: the part of the SDK's long, coloured message that names the fault."""
+    """The error as one line: the part of the SDK's long, colored message that names the fault."""
     message = redacted(_COLOURS.sub("", str(getattr(error, "message", None) or error)))
     details = [f"{path}: {text}" for text, path in _SCHEMA_FAULT.findall(message)]
     lines = [line.strip() for line in message.splitlines() if line.strip()]

@@ -61,7 +61,7 @@ COMPONENT = Component(
         Port(
             "input_image_directory",
             DirectoryType.IMAGES,
-            "The images, labelled or not: an image directory, or a folder with one folder of images a class.",
+            "The images, labeled or not: an image directory, or a folder with one folder of images a class.",
         ),
     ),
     outputs=(

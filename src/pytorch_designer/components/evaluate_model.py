@@ -41,7 +41,7 @@ COMPONENT = Component(
     "With a second scored dataset, such as the same images scored with another model, the two are compared side by "
     "side. Images without scores are left out and counted.",
     inputs=(
-        Port("scored_dataset", DirectoryType.DATA_FRAME, "Scored labelled images: the output of Score Image Model."),
+        Port("scored_dataset", DirectoryType.DATA_FRAME, "Scored labeled images: the output of Score Image Model."),
         Port(
             "scored_dataset_to_compare",
             DirectoryType.DATA_FRAME,

@@ -33,7 +33,7 @@ class ResNetParameters(Parameters):
     pretrained: bool = Field(True, description="Start from weights that were trained on ImageNet.")
     zero_init_residual: bool = Field(
         False,
-        description="Initialise the last batch norm of each residual branch with zero, so that each block starts as "
+        description="Initialize the last batch norm of each residual branch with zero, so that each block starts as "
         "the identity. Has no effect on pretrained weights.",
     )
 

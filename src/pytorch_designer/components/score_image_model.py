@@ -51,7 +51,7 @@ COMPONENT = Component(
         Port(
             "dataset",
             DirectoryType.IMAGES,
-            "The images to score: an image directory, or a folder of images, labelled or not. Labels are kept in the "
+            "The images to score: an image directory, or a folder of images, labeled or not. Labels are kept in the "
             "output, where Evaluate Model finds them.",
         ),
     ),

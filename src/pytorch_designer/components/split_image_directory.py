@@ -56,7 +56,7 @@ COMPONENT = Component(
         Port(
             "input_image_directory",
             DirectoryType.IMAGES,
-            "The images to split: an image directory, or a folder of images, labelled or not.",
+            "The images to split: an image directory, or a folder of images, labeled or not.",
         ),
     ),
     outputs=(

@@ -1,4 +1,4 @@
-"""Train PyTorch Model: an untrained model and two labelled image directories in, a trained model out."""
+"""Train PyTorch Model: an untrained model and two labeled image directories in, a trained model out."""
 
 from __future__ import annotations
 
@@ -105,12 +105,12 @@ COMPONENT = Component(
         Port(
             "training_dataset",
             DirectoryType.IMAGES,
-            "Labelled images to learn from: an image directory, or a folder with one folder of images per class.",
+            "Labeled images to learn from: an image directory, or a folder with one folder of images per class.",
         ),
         Port(
             "validation_dataset",
             DirectoryType.IMAGES,
-            "Labelled images with the same classes, to choose the best epoch and when to stop.",
+            "Labeled images with the same classes, to choose the best epoch and when to stop.",
         ),
     ),
     outputs=(

@@ -2,7 +2,7 @@
 
     DIRECTORY/_meta.yaml            type: DataFrameDirectory; format: Parquet; data: _data.parquet;
                                     schema: schema/_schema.json
-    DIRECTORY/_data.parquet         one row per image: id, file, category (of labelled images),
+    DIRECTORY/_data.parquet         one row per image: id, file, category (of labeled images),
                                     Scored Probabilities_<class> for each class, Scored Labels
     DIRECTORY/_data.csv             the same, to look at; what looks like a formula has a `'` first
     DIRECTORY/schema/_schema.json   the roles of the columns (`data_frame_schema`)

@@ -73,8 +73,8 @@ class ImageDirectory:
         layout: What the source was taken for.
         files: Paths below `root`, with `/`.
         labels: int32, shape (n,): class index of each image, `UNLABELED` for those without; None when no image is
-            labelled.
-        classes: Names by class index; () when no image is labelled.
+            labeled.
+        classes: Names by class index; () when no image is labeled.
         ids: The `id` of each image, int64 or strings.
         transforms: What training still does to the images, drawn afresh in each epoch, as (op, args):
             `extension.transforms` of `_meta.yaml`.
@@ -179,7 +179,7 @@ def require_labels(dataset: ImageDirectory, port: str) -> None:
         port: Name of the input port that it came from, for the message.
 
     Raises:
-        NotLabeledDatasetError: No image is labelled, or some are not.
+        NotLabeledDatasetError: No image is labeled, or some are not.
     """
     if dataset.labels is None:
         raise NotLabeledDatasetError(
@@ -346,8 +346,8 @@ def _counting_classes(dataset: ImageDirectory) -> set[str]:
 
 
 def _differing_classes(where: Path, training: list[str], validation: list[str]) -> InvalidDatasetError:
-    normalised = [{unicodedata.normalize("NFC", name) for name in side} for side in (training, validation)]
-    look_alike = normalised[0] & normalised[1]
+    normalized = [{unicodedata.normalize("NFC", name) for name in side} for side in (training, validation)]
+    look_alike = normalized[0] & normalized[1]
     show = ascii if look_alike else repr
     examples = chain.from_iterable(
         zip_longest(

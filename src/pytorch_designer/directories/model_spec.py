@@ -178,7 +178,7 @@ def read_model_spec(path: Path) -> ModelSpec:
     """Read and validate a `model_spec.yaml` of either layout.
 
     Raises:
-        InvalidModelDirectoryError: It is missing, not YAML, of another flavor or serialisation, or a key is wrong.
+        InvalidModelDirectoryError: It is missing, not YAML, of another flavor or serialization, or a key is wrong.
     """
     content = _read_mapping(path)
     _refuse_other_flavors(content, path)

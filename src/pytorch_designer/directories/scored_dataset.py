@@ -50,7 +50,7 @@ class ScoredDataset:
         class_names: The k classes that the model knows.
         label_names: `class_names`, followed by the labels in the data that the model does not know, sorted.
         labels: int64 [n]: index of the true label in `label_names`, `UNLABELED` for images without one; None when no
-            image is labelled.
+            image is labeled.
         probabilities: float64 [n, k]; a row of an image that could not be scored is NaN.
         predicted: int64 [n]: index of the predicted class in `class_names`, `UNSCORED` for images without scores.
         ids: The `id` of each image, int64 [n] or strings; None when there is no such column.

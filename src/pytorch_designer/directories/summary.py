@@ -33,7 +33,7 @@ def log_summary(dataset: ImageDirectory, label: str = "", *, trains: bool = Fals
     """Log the summary, and a warning where classes are unbalanced.
 
     Args:
-        dataset: Labelled or not.
+        dataset: Labeled or not.
         label: What it is for, where a run has several datasets: "Training".
         trains: Whether a model will learn from it, so that the balance of its classes matters.
     """

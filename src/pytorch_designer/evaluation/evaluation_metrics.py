@@ -183,7 +183,7 @@ def _evaluated_rows(dataset: ScoredDataset, path: Path) -> tuple[NDArray[np.int6
         raise NotLabeledDatasetError(
             "The scored images have no labels to compare the scores with.",
             where=path,
-            advice="Score a labelled image directory.",
+            advice="Score a labeled image directory.",
         )
     is_evaluated_n = dataset.is_scored & (dataset.labels != UNLABELED)
     if not is_evaluated_n.any():

@@ -1,13 +1,13 @@
 """Image decoding: the bytes of a file to RGB pixels, with the rules about pixel formats and the limits on size.
 
-- 8 bit JPEGs, grayscale or colour, go to the decoder of `decoding/jpeg_decoder.py`.
+- 8 bit JPEGs, grayscale or color, go to the decoder of `decoding/jpeg_decoder.py`.
 - Everything else goes to Pillow. PNG too, on purpose: torchvision's PNG decoder ends the whole process with a
   segmentation fault on some damaged files (seen with 0.29.2 on one flipped byte), and is no faster.
 - Sizes are checked in the header, before memory for pixels is asked for.
 
 | in the file | RGB |
 |---|---|
-| grayscale, 1 bit, palette | its colours |
+| grayscale, 1 bit, palette | its colors |
 | 9 to 16 bits per sample | the eight highest bits: 256 levels survive |
 | CMYK, YCCK | (1 - C)(1 - K), (1 - M)(1 - K), (1 - Y)(1 - K) |
 | transparency of any kind | blended over white |
@@ -100,7 +100,7 @@ def decode_image(
 def decode_image_as_stored(data: bytes | bytearray | memoryview, *, max_pixels: int | None = None) -> torch.Tensor:
     """Decode an image file as the old designer did: its models repeat their scores on these pixels only.
 
-    The orientation is ignored, transparency is dropped whatever colour is below it, and values of more than 8 bits
+    The orientation is ignored, transparency is dropped whatever color is below it, and values of more than 8 bits
     are clipped at 255. Otherwise as `decode_image`.
     """
     return _decode(data, max_pixels, _to_rgb_as_stored)[0]

@@ -88,7 +88,7 @@ class JpegHeader:
     Attributes:
         height: Rows as stored, before the orientation is applied.
         width: Columns as stored.
-        num_components: 1 grayscale, 3 colour, 4 CMYK or YCCK.
+        num_components: 1 grayscale, 3 color, 4 CMYK or YCCK.
         bits: Bits per value.
         orientation: Exif orientation, 1 to 8; 1 is upright.
         marker: The marker of the frame header, 0xC0 to 0xCF, which tells the kind of JPEG.

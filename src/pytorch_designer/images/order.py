@@ -29,7 +29,7 @@ def batch_slices(num_images: int, batch_size: int, *, fold_single: bool = True) 
     Args:
         num_images: Length of the order.
         batch_size: Images per batch; may exceed `num_images`.
-        fold_single: Whether a last batch of one image joins the batch before it, because batch normalisation cannot
+        fold_single: Whether a last batch of one image joins the batch before it, because batch normalization cannot
             be trained on one image. It has no effect where every batch has one image by request.
     """
     starts = list(range(0, num_images, batch_size))

@@ -67,7 +67,7 @@ def inspect_dataset(dataset: ImageDirectory, *, name: str, show: Callable[[int],
     """Read the facts about all images of a dataset, with as many threads as training reads with.
 
     Args:
-        dataset: Labelled or not.
+        dataset: Labeled or not.
         name: Name of the dataset in messages.
         show: Called with the number of images that are done.
     """

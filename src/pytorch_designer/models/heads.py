@@ -1,6 +1,6 @@
-"""Classifier heads: their module path in each family, and their initialisation.
+"""Classifier heads: their module path in each family, and their initialization.
 
-    family                               head            torchvision's initialisation
+    family                               head            torchvision's initialization
     ResNet, ShuffleNet, AlexNet          fc, fc, last    nn.Linear's own
     DenseNet                             classifier      nn.Linear's own, bias 0
     GoogLeNet, Inception                 fc              normal cut off at +-2, std 0.01 and 0.1
@@ -38,7 +38,7 @@ def replace_head(network: nn.Module, architecture: Architecture, num_classes: in
     if architecture.source == "timm":
         network.reset_classifier(num_classes)  # type: ignore[operator]
         return
-    path, initialise = _HEADS[type(network).__name__]
+    path, initialize = _HEADS[type(network).__name__]
     old = network.get_submodule(path)
     new: nn.Linear | nn.Conv2d
     arguments: dict[str, Any] = {"bias": old.bias is not None, "device": old.weight.device, "dtype": old.weight.dtype}
@@ -47,7 +47,7 @@ def replace_head(network: nn.Module, architecture: Architecture, num_classes: in
     else:
         new = nn.Linear(old.in_features, num_classes, **arguments)  # type: ignore[arg-type]
     with torch.no_grad():
-        initialise(new)
+        initialize(new)
     new.train(old.training)
     network.set_submodule(path, new)
     if hasattr(network, "num_classes"):
@@ -80,7 +80,7 @@ def permute_rows(layer: nn.Linear | nn.Conv2d, order: Sequence[int]) -> None:
 
 
 def _as_constructed(layer: nn.Module) -> None:
-    """Keep the constructor's initialisation."""
+    """Keep the constructor's initialization."""
 
 
 def _zero_bias(layer: nn.Module) -> None:
@@ -89,20 +89,20 @@ def _zero_bias(layer: nn.Module) -> None:
 
 
 def _normal(std: float) -> Callable[[nn.Module], None]:
-    def initialise(layer: nn.Module) -> None:
+    def initialize(layer: nn.Module) -> None:
         nn.init.normal_(_weight(layer), std=std)
         _zero_bias(layer)
 
-    return initialise
+    return initialize
 
 
 def _truncated_normal(std: float, *, zero_bias: bool) -> Callable[[nn.Module], None]:
-    def initialise(layer: nn.Module) -> None:
+    def initialize(layer: nn.Module) -> None:
         nn.init.trunc_normal_(_weight(layer), std=std)
         if zero_bias:
             _zero_bias(layer)
 
-    return initialise
+    return initialize
 
 
 def _uniform_by_classes(layer: nn.Module) -> None:

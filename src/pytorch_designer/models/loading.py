@@ -261,7 +261,7 @@ def _network_from(
 
 def _missing_preprocessing(directory: ModelDirectory) -> InvalidModelDirectoryError:
     return InvalidModelDirectoryError(
-        "The model does not say how images are normalised before they reach the network (inputs, pre_processor).",
+        "The model does not say how images are normalized before they reach the network (inputs, pre_processor).",
         where=directory.root,
         reason="no_preprocessing",
     )

@@ -136,7 +136,7 @@ def line_chart(
         second: The line that stands out.
         x_label: What the positions are.
         marked: Position marked on the second line, or None.
-        is_share: Whether values are shares of 0 to 1, to be labelled in percent.
+        is_share: Whether values are shares of 0 to 1, to be labeled in percent.
     """
     with _settings(name):
         # A fixed frame, not a tight one: charts side by side line up.

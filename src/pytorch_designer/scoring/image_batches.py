@@ -92,7 +92,7 @@ def open_model_and_images(
     Args:
         stack: Ends the reading threads when it closes.
         directory: A trained model of the old or the new layout.
-        dataset: Labelled or not.
+        dataset: Labeled or not.
 
     Raises:
         InvalidModelDirectoryError: The model is unusable.

@@ -69,7 +69,7 @@ def score_images(directory: ModelDirectory, images: ImageDirectory, output: Outp
 
     Args:
         directory: A trained model of the old or the new layout.
-        images: Labelled or not.
+        images: Labeled or not.
         output: Where the scores are written.
 
     Raises:

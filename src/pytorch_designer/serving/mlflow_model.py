@@ -108,7 +108,7 @@ def _image_column(model_input: pd.DataFrame) -> list[object]:
 
 
 def _prepare(row: int, value: object, preprocessing: Preprocessing) -> Tensor:
-    """One preprocessed image, before normalisation: uint8 [3, crop_height, crop_width]."""
+    """One preprocessed image, before normalization: uint8 [3, crop_height, crop_width]."""
     try:
         data = value if isinstance(value, bytes | bytearray) else base64.b64decode(str(value), validate=False)
         image = apply_transforms(decode_image(bytes(data)), preprocessing.transforms)

@@ -11,17 +11,12 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from pytorch_designer.system.special_files import SPECIAL_KINDS
+
 if TYPE_CHECKING:
     from pathlib import Path
 
-_KINDS = (
-    (stat.S_ISLNK, "a link"),
-    (stat.S_ISDIR, "a folder"),
-    (stat.S_ISFIFO, "a named pipe"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-)
+_KINDS = ((stat.S_ISLNK, "a link"), (stat.S_ISDIR, "a folder"), *SPECIAL_KINDS)
 # If a pipe takes the file's place between the look and the opening, opening does not wait.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-_SPECIAL_KINDS = (
+SPECIAL_KINDS = (
     (stat.S_ISFIFO, "a named pipe"),
     (stat.S_ISSOCK, "a socket"),
     (stat.S_ISCHR, "a device"),
@@ -28,4 +28,4 @@ def special_kind(path: Path) -> str | None:
         mode = path.stat().st_mode
     except (OSError, ValueError):
         return None
-    return next((kind for is_kind, kind in _SPECIAL_KINDS if is_kind(mode)), None)
+    return next((kind for is_kind, kind in SPECIAL_KINDS if is_kind(mode)), None)

@@ -27,12 +27,12 @@ _MAX_NAME = 60
 
 
 @dataclass(frozen=True)
-class LabelledDatasets:
+class LabeledDatasets:
     """Training and validation images with the same classes.
 
     Attributes:
-        training: Labelled images; their classes are the model's, in this order.
-        validation: Labelled images with the same classes.
+        training: Labeled images; their classes are the model's, in this order.
+        validation: Labeled images with the same classes.
         validation_labels: int32 [len(validation)], class indices in the order of the training classes.
     """
 
@@ -41,7 +41,7 @@ class LabelledDatasets:
     validation_labels: NDArray[np.int32]
 
 
-def check_datasets(training: ImageDirectory, validation: ImageDirectory) -> LabelledDatasets:
+def check_datasets(training: ImageDirectory, validation: ImageDirectory) -> LabeledDatasets:
     """Check labels and classes, and warn of doubtful data.
 
     Raises:
@@ -67,7 +67,7 @@ def check_datasets(training: ImageDirectory, validation: ImageDirectory) -> Labe
             "Training and validation use the same images: the validation metrics say nothing about new images. "
             "Split the dataset."
         )
-    return LabelledDatasets(training, validation, validation_labels)
+    return LabeledDatasets(training, validation, validation_labels)
 
 
 def _warn_of_untested_classes(classes: Sequence[str], validation_labels: NDArray[np.int32]) -> None:

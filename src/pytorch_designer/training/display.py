@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from pytorch_designer.training.datasets import LabelledDatasets
+    from pytorch_designer.training.datasets import LabeledDatasets
     from pytorch_designer.training.history import EpochRecord, RunSummary
     from pytorch_designer.training.recipe import Hyperparameters
     from pytorch_designer.training.state import TrainingState
@@ -150,7 +150,7 @@ class RunDisplay:
         _log.info("%s", self._table.row(record))
 
 
-def open_display(hyperparameters: Hyperparameters, datasets: LabelledDatasets, state: TrainingState) -> RunDisplay:
+def open_display(hyperparameters: Hyperparameters, datasets: LabeledDatasets, state: TrainingState) -> RunDisplay:
     """The display that fits where standard output goes, for a run that begins or continues at `state`."""
     num_training = len(datasets.training)
     return RunDisplay(

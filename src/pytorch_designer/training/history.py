@@ -21,7 +21,7 @@ _TOP = 5
 
 @dataclass(frozen=True)
 class Metrics:
-    """Exact metrics over a number of labelled images.
+    """Exact metrics over a number of labeled images.
 
     Attributes:
         loss: Mean cross-entropy in nats.

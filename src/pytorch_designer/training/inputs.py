@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pytorch_designer.directories.image_directory import ImageDirectory
     from pytorch_designer.directories.model_directory import ModelDirectory
     from pytorch_designer.models.loading import LoadedModel
-    from pytorch_designer.training.datasets import LabelledDatasets
+    from pytorch_designer.training.datasets import LabeledDatasets
     from pytorch_designer.transforms.transform import Transform
 
     Transforms = tuple[Transform, ...]
@@ -49,12 +49,12 @@ class TrainingInputs:
     """
 
     model: LoadedModel
-    datasets: LabelledDatasets
+    datasets: LabeledDatasets
     preprocessing: Preprocessing
     augmentation: Augmentation | None
 
 
-def load_inputs(model: ModelDirectory, datasets: LabelledDatasets, *, random_seed: int) -> TrainingInputs:
+def load_inputs(model: ModelDirectory, datasets: LabeledDatasets, *, random_seed: int) -> TrainingInputs:
     """Load the model, and choose the preprocessing from it and the training images.
 
     `random_seed` is the run's, for the random transforms of each image.

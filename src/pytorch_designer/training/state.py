@@ -99,7 +99,7 @@ class TrainingRun:
         hyperparameters: The five parameters.
         predictor: The network with its preprocessing and device.
         training: Loader of the training images.
-        validation: Loader of the validation images, labelled in the order of the training classes.
+        validation: Loader of the validation images, labeled in the order of the training classes.
         num_classes: Number of classes.
         starts_from_scratch: Whether the network has random weights, which are then scaled before the first step.
         display: Shows progress.

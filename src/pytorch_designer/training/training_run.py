@@ -27,7 +27,7 @@ from pytorch_designer.system.stop_requests import StopRequest, stop_on_signals
 from pytorch_designer.tracking.tracker import tracked_run
 from pytorch_designer.training.checkpoint import CheckpointPolicy, CheckpointStore
 from pytorch_designer.training.checkpoint_checks import RunExtent
-from pytorch_designer.training.datasets import TRAINING_PORT, VALIDATION_PORT, LabelledDatasets
+from pytorch_designer.training.datasets import TRAINING_PORT, VALIDATION_PORT, LabeledDatasets
 from pytorch_designer.training.display import log_continuation, log_result, open_display
 from pytorch_designer.training.history import BadFileRecord, RunSummary
 from pytorch_designer.training.inputs import TrainingInputs, load_inputs
@@ -83,7 +83,7 @@ class _Job:
 def train_model(
     *,
     model: ModelDirectory,
-    datasets: LabelledDatasets,
+    datasets: LabeledDatasets,
     trained_model: Path,
     hyperparameters: Hyperparameters,
     open_tracker: OpenTracker,

@@ -36,7 +36,7 @@ _TO_8_BITS = (255 + 1.0 - 1e-3) / 255
 
 
 class JitterParameters(NamedTuple):
-    """In which order the four changes of colour are made, and the factor of each by its name; None: not made."""
+    """In which order the four changes of color are made, and the factor of each by its name; None: not made."""
 
     order: tuple[str, ...]
     factors: dict[str, float | None]
@@ -51,8 +51,8 @@ class ColorJitter(RandomTransform):
     # The old designer's are not documented. Torchvision's own defaults change nothing; these are usual for photos.
     switch: ClassVar = Switch(
         "color_jitter",
-        "Change colours at random: brightness, contrast and saturation by up to 40 percent, the hue by up to a tenth "
-        "of the colour circle.",
+        "Change colors at random: brightness, contrast and saturation by up to 40 percent, the hue by up to a tenth "
+        "of the color circle.",
         arguments=lambda: {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1},
     )
 
@@ -116,7 +116,7 @@ class ColorJitter(RandomTransform):
 
 
 class Grayscale(Transform):
-    """Brightness instead of colour. Three equal channels are kept whatever is asked for: networks here take three."""
+    """Brightness instead of color. Three equal channels are kept whatever is asked for: networks here take three."""
 
     switch: ClassVar = Switch(
         "grayscale",
@@ -136,7 +136,7 @@ class Grayscale(Transform):
 
 
 class RandomGrayscale(RandomTransform):
-    """Brightness instead of colour, sometimes."""
+    """Brightness instead of color, sometimes."""
 
     switch: ClassVar = Switch("random_grayscale", "Turn images gray, one time in ten.")
 
@@ -160,7 +160,7 @@ class RandomAutocontrast(RandomTransform):
 
     switch: ClassVar = Switch(
         "random_autocontrast",
-        "Stretch each colour channel to the full range from black to its brightest, half of the time.",
+        "Stretch each color channel to the full range from black to its brightest, half of the time.",
     )
 
     p: Probability = 0.5
@@ -180,7 +180,7 @@ class RandomAutocontrast(RandomTransform):
 
 @dataclass(frozen=True)
 class Gray:
-    """Brightness instead of colour in some images.
+    """Brightness instead of color in some images.
 
     Attributes:
         happens: bool [n, 1, 1, 1]; None for all.
@@ -243,7 +243,7 @@ class Blend:
 
 @dataclass(frozen=True)
 class HueShift:
-    """The hue of some images turned on the colour wheel.
+    """The hue of some images turned on the color wheel.
 
     Attributes:
         subset: Which of the images.
@@ -273,7 +273,7 @@ class HueShift:
 
 
 def _hue_in_sixths(images: torch.Tensor, value: torch.Tensor, chroma: torch.Tensor) -> torch.Tensor:
-    """Float32 [m, 1, height, width], sixths of a turn from red; anything where there is no colour."""
+    """Float32 [m, 1, height, width], sixths of a turn from red; anything where there is no color."""
     import torch
 
     red, green, blue = images[:, :1], images[:, 1:2], images[:, 2:]

@@ -1,6 +1,6 @@
 """Erasing: a rectangle painted over.
 
-With the value "random" all colours of a pixel are equally likely, because torchvision's normal distribution is made for
+With the value "random" all colors of a pixel are equally likely, because torchvision's normal distribution is made for
 normalized images.
 """
 
@@ -34,7 +34,7 @@ _ATTEMPTS = 10
 
 
 class Erasure(NamedTuple):
-    """The part that is painted over, and uint8 [3, height, width] of it; None: in the colour that the value names."""
+    """The part that is painted over, and uint8 [3, height, width] of it; None: in the color that the value names."""
 
     box: Box
     paint: NDArray[np.uint8] | None
@@ -114,7 +114,7 @@ class Erase:
 
     Attributes:
         boxes: int64 [n, 4], top, left, height and width; no height where nothing is painted.
-        paint: uint8: [3 or 1, 1, 1], one colour; or, with `paint_starts`, the pixels of all rectangles in one row.
+        paint: uint8: [3 or 1, 1, 1], one color; or, with `paint_starts`, the pixels of all rectangles in one row.
         paint_starts: int64 [n], where in `paint` those of an image begin: channel, line and column.
     """
 

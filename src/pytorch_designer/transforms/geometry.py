@@ -235,7 +235,7 @@ class Warp:
         is_perspective: Whether the third row is divided by, and places are counted from the top left corner
             instead of the middle.
         mode: "nearest" or "bilinear".
-        fill: float32 [1, 3 or 1, 1, 1], the colour outside; None for black that blends in.
+        fill: float32 [1, 3 or 1, 1, 1], the color outside; None for black that blends in.
     """
 
     subset: ImageSubset

@@ -69,7 +69,7 @@ class RandAugment(RandomTransform):
 
     switch: ClassVar = Switch(
         "rand_augment",
-        "Apply rand_augment_num_ops operations drawn from 14 that change geometry and colours (RandAugment). "
+        "Apply rand_augment_num_ops operations drawn from 14 that change geometry and colors (RandAugment). "
         "Training then augments images on the processor, on a machine with a GPU too.",
         parameters={
             "rand_augment_num_ops": Field(
@@ -119,7 +119,7 @@ class TrivialAugmentWide(RandomTransform):
 
     switch: ClassVar = Switch(
         "trivial_augment_wide",
-        "Apply one operation of random strength, drawn from 14 that change geometry and colours (TrivialAugment). "
+        "Apply one operation of random strength, drawn from 14 that change geometry and colors (TrivialAugment). "
         "Training then augments images on the processor, on a machine with a GPU too.",
     )
 

@@ -286,7 +286,7 @@ class Rearrange:
     Attributes:
         rows: int64 [n or 1, new height], -1 for a pixel outside the image.
         columns: int64 [n or 1, new width], likewise.
-        fill: uint8 [1, 3 or 1, 1, 1], the colour outside; None where nothing is outside.
+        fill: uint8 [1, 3 or 1, 1, 1], the color outside; None where nothing is outside.
     """
 
     rows: torch.Tensor

@@ -21,7 +21,7 @@ def refusal(path: Path) -> InvalidDatasetError:
     return caught.value
 
 
-def labelled(path: Path) -> dict[str, str]:
+def labeled(path: Path) -> dict[str, str]:
     """Class name by file."""
     dataset = open_image_directory(path)
     assert dataset.labels is not None
@@ -38,7 +38,7 @@ def test_class_folders_are_sorted_by_name_and_files_within(make_tree: MakeTree) 
 
 
 def test_a_single_class_is_a_class(make_tree: MakeTree) -> None:  # CASES 22
-    assert labelled(make_tree("cat/1.png")) == {"cat/1.png": "cat"}
+    assert labeled(make_tree("cat/1.png")) == {"cat/1.png": "cat"}
 
 
 def test_an_empty_folder_is_a_class_without_images(make_tree: MakeTree) -> None:  # CASES 22
@@ -48,7 +48,7 @@ def test_an_empty_folder_is_a_class_without_images(make_tree: MakeTree) -> None:
 def test_names_are_kept_as_they_are_on_disk(make_tree: MakeTree) -> None:  # CASES 22
     names = ["A", "a", "a b", "\"q\" 'q'", "x,y", "new\nline", "😀", "\u00e9", "e\u0301", "caf\udce9", "back\\slash"]
     root = make_tree(*(f"{name}/1.png" for name in names))
-    assert labelled(root) == {f"{name}/1.png": name for name in names}
+    assert labeled(root) == {f"{name}/1.png": name for name in names}
     dataset = open_image_directory(root)
     assert dataset.classes == tuple(sorted(names))
     assert all(dataset.path(index).is_file() for index in range(len(dataset)))
@@ -59,7 +59,7 @@ def test_litter_is_skipped(make_tree: MakeTree) -> None:
         "cat/1.png", "cat/.DS_Store", "cat/._1.png", "cat/Thumbs.db", ".DS_Store", ".ipynb_checkpoints/1.png",
         "__MACOSX/cat/1.png", "cat/.ipynb_checkpoints/1-checkpoint.png", ".git/x.png", "Thumbs.db",
     )  # fmt: skip
-    assert labelled(root) == {"cat/1.png": "cat"}
+    assert labeled(root) == {"cat/1.png": "cat"}
     assert open_image_directory(root).classes == ("cat",)
 
 
@@ -68,7 +68,7 @@ def test_extensions_count_in_any_case_and_other_files_do_not(make_tree: MakeTree
         f"cat/{name}" for name in ("1.JPG", "2.Jpeg", "3.png", "4.ppm", "5.BMP", "6.pgm", "7.tif", "8.TIFF", "9.webp")
     ]
     assert (
-        list(labelled(make_tree(*images, "cat/x.txt", "cat/x.svg", "cat/png", "README.md", "cat/x.jpg.bak"))) == images
+        list(labeled(make_tree(*images, "cat/x.txt", "cat/x.svg", "cat/png", "README.md", "cat/x.jpg.bak"))) == images
     )
 
 
@@ -86,7 +86,7 @@ def test_a_chain_of_single_folders_is_descended_to_the_classes(make_tree: MakeTr
 
 
 def test_a_lone_class_at_the_end_of_a_chain_stays_a_class(make_tree: MakeTree) -> None:
-    assert list(labelled(make_tree("download/pets/cat/1.png")).values()) == ["cat"]
+    assert list(labeled(make_tree("download/pets/cat/1.png")).values()) == ["cat"]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_what_is_unclear_is_refused_where_labels_are_written_and_else_has_none(
 
 
 def test_folders_without_images_do_not_make_a_layout_nested(make_tree: MakeTree) -> None:
-    assert labelled(make_tree("cat/1.png", "cat/notes/x.txt", "cat/x.png/")) == {"cat/1.png": "cat"}
+    assert labeled(make_tree("cat/1.png", "cat/notes/x.txt", "cat/x.png/")) == {"cat/1.png": "cat"}
 
 
 @pytest.mark.parametrize("paths", [["x.txt"], ["cat/", "dog/"], ["cat/"], ["a.zip", "b.zip"], ["__MACOSX/cat/1.png"]])
@@ -149,11 +149,11 @@ def test_links_that_leave_loop_or_dangle_are_refused(
 def test_a_link_to_a_file_inside_is_an_image(make_tree: MakeTree) -> None:
     root = make_tree("cat/1.png")
     (root / "cat/2.png").symlink_to("1.png")
-    assert labelled(root) == {"cat/1.png": "cat", "cat/2.png": "cat"}
+    assert labeled(root) == {"cat/1.png": "cat", "cat/2.png": "cat"}
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_pipe_is_no_image(make_tree: MakeTree) -> None:
     root = make_tree("cat/1.png")
     os.mkfifo(root / "cat/2.png")
-    assert list(labelled(root)) == ["cat/1.png"]
+    assert list(labeled(root)) == ["cat/1.png"]

@@ -132,7 +132,7 @@ def test_entries_that_lack_or_contradict_something_are_refused(folder: Path, cha
     assert "labels.json" in str(error.where)
 
 
-def test_a_truncated_file_is_refused_and_not_taken_for_unlabelled_images(folder: Path) -> None:
+def test_a_truncated_file_is_refused_and_not_taken_for_unlabeled_images(folder: Path) -> None:
     assert refusal(folder, json.dumps(document())[:-5]).reason == "malformed_coco"
 
 

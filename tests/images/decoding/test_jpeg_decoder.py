@@ -121,7 +121,7 @@ def test_every_decoder_gives_the_pixels_of_pillow_turned_once(
     assert upright.shape == ((3, 56, 40) if orientation >= 5 else (3, 40, 56))
     monkeypatch.setattr(module, "jpeg_decoder", FINDERS["pillow"])
     difference = (decode_image(content).int() - upright.int()).abs()
-    assert difference.max() <= 2  # two libjpeg builds may round the inverse cosine transform and colours differently
+    assert difference.max() <= 2  # two libjpeg builds may round the inverse cosine transform and colors differently
     assert (decode_image_as_stored(content).int() - stored.int()).abs().max() <= 2
 
 

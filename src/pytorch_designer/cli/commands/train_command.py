@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from pytorch_designer.directories.image_directory import ImageDirectory
     from pytorch_designer.directories.model_directory import ModelDirectory
     from pytorch_designer.directories.sources.splits import Splits
-    from pytorch_designer.training.datasets import LabelledDatasets
+    from pytorch_designer.training.datasets import LabeledDatasets
 
 _log = logging.getLogger(__name__)
 
@@ -203,7 +203,7 @@ class _Data:
         scorable: The folder that commands which score images may name.
     """
 
-    datasets: LabelledDatasets
+    datasets: LabeledDatasets
     test: ImageDirectory | None
     scorable: Path
 

@@ -45,7 +45,7 @@ def read_class_folders(tree: SourceTree) -> ImageRows:
 
 
 def read_all_as_class_folders(tree: SourceTree) -> ImageRows:
-    """The images labelled by the top folders, whatever their names are.
+    """The images labeled by the top folders, whatever their names are.
 
     Raises:
         InvalidDatasetError: There are no images ("no_images"), or no folders with them ("no_class_folders").

@@ -7,7 +7,7 @@
 The file lies beside the images or above them, or in a folder beside theirs: `annotations/x.json`, `images/1.jpg`. A
 `file_name` is relative to the json, or to a folder with images.
 
-The classes are the categories in the order of their ids. An image without an annotation is unlabelled; one with several
+The classes are the categories in the order of their ids. An image without an annotation is unlabeled; one with several
 annotations of the same category has that class. Annotations that say more than a class (a box, a segmentation,
 keypoints, a caption), and images with several classes, belong to other tasks: they are refused rather than reduced to
 one class per image. A file without `annotations` (a test split) gives images without labels.

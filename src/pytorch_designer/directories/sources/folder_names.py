@@ -18,7 +18,7 @@ _ROLE_OF_WORD = {
     **dict.fromkeys(("val", "valid", "validation", "validate", "valset", "dev"), VALIDATION),
     **dict.fromkeys(("eval", "evaluation"), EVALUATION),
     **dict.fromkeys(("test", "testing", "tst", "testset", "holdout"), TEST),
-    **dict.fromkeys(("pred", "predict", "prediction", "inference", "unlabeled", "unlabelled"), UNLABELED_PART),
+    **dict.fromkeys(("pred", "predict", "prediction", "inference", "unlabeled", "unlabeled"), UNLABELED_PART),
 }
 _WORDS_WITHOUT_MEANING = frozenset(
     {

@@ -37,8 +37,8 @@ class ImageRows:
     Attributes:
         layout: What the source was taken for.
         files: Paths below the directory, with `/`.
-        labels: Class index of each image, `UNLABELED` for those without; None when no image is labelled.
-        classes: Names by class index; () when no image is labelled.
+        labels: Class index of each image, `UNLABELED` for those without; None when no image is labeled.
+        classes: Names by class index; () when no image is labeled.
         ids: The value of the column `id` of each image, int64 or strings, all different.
     """
 

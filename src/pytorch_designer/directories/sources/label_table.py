@@ -6,7 +6,7 @@
     images.jsonl, images/1.jpg      {"image_url": "azureml://.../images/1.jpg", "label": "cat"}
     data.lst, 1.jpg                 0  3  1.jpg
 
-The rows are those of the table that name images. An empty label is an unlabelled image. Images that the table does not
+The rows are those of the table that name images. An empty label is an unlabeled image. Images that the table does not
 name are left out. Labels are class names as they are written, sorted; numbers too.
 """
 

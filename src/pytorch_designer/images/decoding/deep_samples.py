@@ -1,6 +1,6 @@
 """Samples of more than 8 bits: the eight highest of the bits that the file says it has.
 
-Pillow leaves 16 bit grayscale as it is and reduces 16 bit colour to its high byte. TIFFs of 9 to 15 bits it reads not
+Pillow leaves 16 bit grayscale as it is and reduces 16 bit color to its high byte. TIFFs of 9 to 15 bits it reads not
 at all, or without scaling them: their rows are decoded as bytes, by changing the header, and unpacked here.
 
     12 bits   AAAAAAAA aaaaBBBB BBBBbbbb    a row starts with a whole byte; A and B are the bits that are kept

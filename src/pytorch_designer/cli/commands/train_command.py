@@ -286,4 +286,6 @@ def _named_as_options() -> Iterator[None]:
             error.what = error.what.replace(f"on the port `{port}`", f"of {option}")
         if isinstance(error, InterruptedRunError):
             error.advice = "Run the same command again, without --overwrite: it continues where it stopped."
+        if error.reason == "not_empty":
+            error.advice += " With --overwrite, the result of an earlier run is replaced."
         raise

@@ -7,6 +7,7 @@ processes and can be forty times slower than a single thread.
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 for _name in [name for name in os.environ if name.startswith(("PYTORCH_DESIGNER_", "MLFLOW_", "AZUREML_"))]:
     del os.environ[_name]
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # `nohup` has it ignored, by all processes that tests start too
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["PYTORCH_DESIGNER_NUM_THREADS"] = "1"
 

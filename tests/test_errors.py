@@ -38,7 +38,7 @@ def test_at_most_five_examples_are_shown_and_all_are_counted() -> None:
 
 
 def test_text_from_files_cannot_flood_or_forge_a_log() -> None:
-    assert shorten("a\nb\x1b[31m") == "a\\x0ab\\x1b[31m"
+    assert shorten("a\nb\x1b[31m") == "a\\nb\\x1b[31m"
     assert len(shorten("x" * 10_000)) == 500
 
 

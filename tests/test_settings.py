@@ -120,9 +120,8 @@ def test_a_misspelled_variable_is_logged_once(
     monkeypatch.setenv("PYTORCH_DESIGNER_DEVCE", "s3cr3t")
     for _ in range(3):
         settings()
-    (record,) = caplog.records
-    assert "PYTORCH_DESIGNER_DEVCE" in record.getMessage()
-    assert "s3cr3t" not in record.getMessage()
+    (message,) = [message for message in caplog.messages if "PYTORCH_DESIGNER_DEVCE" in message]
+    assert "s3cr3t" not in message
 
 
 def _no_home(*_: object, **__: object) -> Path:

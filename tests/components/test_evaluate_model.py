@@ -138,7 +138,7 @@ def test_the_page_shows_the_metrics_and_needs_nothing_else(evaluated: tuple[Path
 def test_the_console_says_the_result_in_a_line(evaluated: tuple[Path, str]) -> None:
     output = evaluated[1]
 
-    assert "accuracy 66.7%, macro F1 66.7%, log loss 0.789, ROC AUC" in output
+    assert "accuracy 66.7%, balanced accuracy 75.0%, macro F1 66.7%, log loss 0.789, ROC AUC" in output
     assert "Warning: 1 image without scores left out." in output
     assert "index.html" in output
 

@@ -24,7 +24,7 @@ def workspace(tmp_path: Path) -> Path:
 
 def test_digits_are_split_nine_to_one_by_default(workspace: Path) -> None:
     printed = succeed(*split_arguments(), cwd=workspace)
-    assert "Split into 27 and 3 images." in printed
+    assert "Split into 27 images and 3 images." in printed
     parts = [open_image_directory(workspace / name) for name in ("one", "two")]
     assert [part.classes for part in parts] == [("0", "1", "2")] * 2
     assert [sorted(part.labels.tolist()) for part in parts if part.labels is not None] == [

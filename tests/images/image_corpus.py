@@ -40,6 +40,7 @@ class Folder:
     files: list[str]
     labels: NDArray[np.int32] | None = None
     applied_transforms: tuple[tuple[str, Any], ...] = field(default=(), kw_only=True)
+    prefix: str = field(default="", kw_only=True)
 
     def __len__(self) -> int:
         return len(self.files)

@@ -52,7 +52,7 @@ def test_usual_images_are_let_through() -> None:
 
 def test_batches_that_do_not_fit_are_refused_with_both_sizes() -> None:
     with pytest.raises(
-        ModuleOutOfMemoryError, match=r"images of 16384x16384 pixels take at least 8.9 GB.*4.3 GB are free"
+        ModuleOutOfMemoryError, match=r"image of 16384x16384 pixels take at least 8.9 GB.*4.3 GB are free"
     ):
         check(16_384)
 

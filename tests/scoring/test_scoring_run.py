@@ -189,7 +189,7 @@ def test_bad_files_keep_their_rows_without_scores_and_change_no_other(
         listed = list(csv.reader(stream))
     assert [row[:2] for row in listed] == [["id", "file"], ["1", "0/001.png"], ["11", "2/003.png"]]
     assert listed[1][2] == "the file is empty"
-    assert caplog.messages[0].startswith("2 of 12 images could not be scored")
+    assert any(message.startswith("2 of 12 images could not be scored") for message in caplog.messages)
 
 
 def test_images_are_named_as_the_user_named_them(
@@ -253,7 +253,7 @@ def test_unusable_weights_are_named_although_images_are_read_meanwhile(
 
 @pytest.mark.parametrize("inside", ["digits", "digits/scored"])
 def test_output_inside_the_dataset_is_refused(model: Path, digits: Path, inside: str) -> None:
-    with pytest.raises(FailedToWriteOutputsError, match="inside the dataset"):
+    with pytest.raises(FailedToWriteOutputsError, match="(inside|the same folder as) the dataset"):
         score(model, digits, digits.parent / inside)
 
 

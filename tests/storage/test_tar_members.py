@@ -62,7 +62,7 @@ HOSTILE_TARS = {
         pax(b"22 GNU.sparse.major=1\n26 GNU.sparse.realsize=-9\n") + IMAGE,
         "member_kind",
     ),
-    "a deep path": (tar_header("a/" * 40 + "1.png") + LONG_NAME + IMAGE, None),
+    "a deep path": (tar_header("".join(f"{level}/" for level in range(30)) + "1.png") + LONG_NAME + IMAGE, None),
     "a deeper path": (pax(b"140 path=" + b"a/" * 65 + b"\n") + IMAGE, "too_large"),
 }
 

@@ -166,7 +166,8 @@ def test_a_local_run_is_recorded_whole(
     ]
     assert ("device", "cpu \\udcff \U0001f600") in _rows(database, "select key, value from tags")
     assert b"do-not-store-me" not in database.read_bytes()
-    assert capfd.readouterr() == ("", "")
+    said = [line for stream in capfd.readouterr() for line in stream.splitlines()]
+    assert [line for line in said if "Waiting for MLflow" not in line] == []  # which a busy machine has to
 
 
 @pytest.mark.slow

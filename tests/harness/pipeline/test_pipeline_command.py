@@ -69,10 +69,10 @@ def test_what_is_kept_is_reused_listed_and_cleared(tmp_path: Path, pipeline: Pat
     assert "copy = reused, from 20" in _run("run", pipeline, "--no-mlflow").stdout
     assert "copy = completed" in _run("run", pipeline, "--no-mlflow", "--force-rerun").stdout
     listed = _run("cache", "list").stdout
-    assert listed.startswith("1 results, ")
+    assert listed.startswith("1 result, ")
     assert str(tmp_path / "cache") in listed
     assert "copy (copy)" in listed
-    assert _run("cache", "clear").stdout.startswith("Removed 1 results")
+    assert _run("cache", "clear").stdout.startswith("Removed 1 result,")
     assert "copy = completed" in _run("run", pipeline, "--no-mlflow").stdout
 
 

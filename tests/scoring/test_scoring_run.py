@@ -253,7 +253,7 @@ def test_unusable_weights_are_named_although_images_are_read_meanwhile(
 
 @pytest.mark.parametrize("inside", ["digits", "digits/scored"])
 def test_output_inside_the_dataset_is_refused(model: Path, digits: Path, inside: str) -> None:
-    with pytest.raises(FailedToWriteOutputsError, match="(inside|the same folder as) the dataset"):
+    with pytest.raises(FailedToWriteOutputsError, match=r"(inside|the same folder as) the dataset"):
         score(model, digits, digits.parent / inside)
 
 

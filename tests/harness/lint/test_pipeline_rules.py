@@ -46,7 +46,7 @@ MISTAKES = [
     ),
     ("cycle", RAW, "raw: ${{parent.jobs.train.outputs.model}}", "${{parent.jobs.prepare.outputs.images"),
     ("cycle", RAW, "raw: ${{parent.jobs.prepare.outputs.images}}", "${{parent.jobs.prepare.outputs.images"),
-    ("unknown-node-input", "optimizer: adam", "optimizer: adam", "optimizer"),
+    ("unknown-node-input", "optimizer: adam", "optimiser: adam", "optimiser"),
     ("unknown-node-output", "      model: ${{parent.outputs", "      modle: ${{parent.outputs", "modle"),
     ("missing-node-input", f"      {IMAGES}\n", "", "train:"),
     ("value-wrong-type", "epochs: ${{parent.inputs.epochs}}\n      opt", "epochs: many\n      opt", "many"),

@@ -1,4 +1,4 @@
-"""How bare decoding loops scale with cores: `python benchmarks/input_path.py --scale`.
+"""Scaling of bare decoding loops with cores: `python benchmarks/input_path.py --scale`.
 
 Each number comes from a process of its own, or from as many processes as there are threads, in which nothing runs but
 loops that decode, resize and crop photos from memory. Rates are of all loops together; a page fault is a page of

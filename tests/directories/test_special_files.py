@@ -1,4 +1,4 @@
-"""What stands in the place of a file and is none: never waited for, never read for ever, always named."""
+"""Special files in the place of files: never waited for, never read for ever, always named."""
 
 from __future__ import annotations
 

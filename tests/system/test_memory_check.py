@@ -1,4 +1,4 @@
-"""What the memory does not hold is refused before it is taken."""
+"""Memory checks: what does not fit is refused before it is taken."""
 
 from __future__ import annotations
 

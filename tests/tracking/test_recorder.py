@@ -1,4 +1,4 @@
-"""What is recorded where, with a real MLflow database in this process."""
+"""Recorder of runs, with a real MLflow database in this process."""
 
 from __future__ import annotations
 

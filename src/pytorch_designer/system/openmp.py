@@ -1,4 +1,4 @@
-"""How long the threads of OpenMP wait by spinning, which decides how training fares on a shared machine.
+"""Spinning of OpenMP's waiting threads, which decides how training fares on a shared machine.
 
 torch computes with the threads of GNU OpenMP. After each operation they spin for some milliseconds, in case the next
 one follows at once, and sleep after that. On a core that other programs use too, a spinning thread takes the time of

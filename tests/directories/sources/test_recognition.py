@@ -1,4 +1,4 @@
-"""What users say about a folder, and what callers that need no labels get."""
+"""Recognition by what users say about a folder, and for callers that need no labels."""
 
 from __future__ import annotations
 

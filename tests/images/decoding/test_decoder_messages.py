@@ -1,4 +1,4 @@
-"""What C libraries print is told to the thread that decodes, and to nobody else."""
+"""Messages of C libraries: told to the thread that decodes, and to nobody else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a folder of images is: the recognizers of layouts, in their order.
+"""Recognizers of layouts, in their order: what a folder of images is.
 
 Files that say which label an image has come first. Then come splits and layouts of other tools, which are refused by
 name, then class folders. What is left are images without labels.

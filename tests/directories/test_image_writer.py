@@ -26,6 +26,8 @@ from pytorch_designer.directories.image_writer import (
 )
 from pytorch_designer.directories.splitting import split_image_directory
 from pytorch_designer.errors import FailedToWriteOutputsError, InvalidDatasetError
+from pytorch_designer.settings import settings as runtime_settings
+from pytorch_designer.storage.folder_listing import is_skipped
 from pytorch_designer.storage.output import open_output
 from tests.directories.hand_built import META, PNG, MakeTree, MakeTyped, row
 
@@ -149,7 +151,7 @@ def test_two_conversions_are_the_same_bytes(make_tree: MakeTree, tmp_path: Path)
 
 
 def is_usable_name(name: str) -> bool:
-    return bool(name) and not name.startswith(".") and name not in {"__MACOSX", "Thumbs.db"}
+    return bool(name) and not is_skipped(name)
 
 
 # Any bytes that a POSIX file system takes as a name; CASES 22.
@@ -169,7 +171,11 @@ def test_any_class_name_survives_conversion(tmp_path_factory: pytest.TempPathFac
     for name in names:
         (folder / "source" / name).mkdir(parents=True)
         (folder / "source" / name / f"{name}.png").write_bytes(PNG)
-    written = convert(folder / "source", folder / "output")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTORCH_DESIGNER_LAYOUT", "class-folders")  # `Train` alone would be a split
+        runtime_settings.cache_clear()
+        written = convert(folder / "source", folder / "output")
+    runtime_settings.cache_clear()
     assert written.classes == tuple(sorted(names))
     assert written.labels is not None
     assert written.labels.tolist() == list(range(len(names)))

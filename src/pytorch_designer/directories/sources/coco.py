@@ -112,20 +112,14 @@ def _find_images(tree: SourceTree, name: str, images: list[dict[str, Any]]) -> S
             reason="path_outside",
         )
     index = ImageIndex(tree.images(tree.levels[0]), name)
-    rows = [index.find(text) for text in texts]
-    for fault, what, reason in (
-        (MISSING, "not there", "missing_files"),
-        (AMBIGUOUS, "there more than once", "ambiguous_files"),
-    ):
-        faulty = [row for row, found in enumerate(rows) if found == fault]
-        if faulty:
-            raise InvalidDatasetError(
-                f"{len(faulty)} of {len(rows)} images are {what}.",
-                where=path,
-                examples=(f"image {images[row]['id']}: {texts[row]}" for row in faulty),
-                advice="Put the images beside the json, or into a folder `images` there, under the names in it.",
-                reason=reason,
-            )
+    advice = "Put the images beside the json, or into a folder `images` there, under the names in it."
+    rows = index.find_all(
+        texts,
+        "images",
+        where=path,
+        entry=lambda row: f"image {images[row]['id']}",
+        advice={MISSING: advice, AMBIGUOUS: advice},
+    )
     return index.files.take(rows)
 
 

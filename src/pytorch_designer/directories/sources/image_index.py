@@ -17,13 +17,16 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from pytorch_designer.directories.sources.folder_names import is_container, split_name
+from pytorch_designer.errors import InvalidDatasetError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from pytorch_designer.storage.string_column import StringColumn
 
 MISSING, AMBIGUOUS = -1, -2
+_FAULTS = {MISSING: ("not there", "missing_files"), AMBIGUOUS: ("there more than once", "ambiguous_files")}
 _MAX_CHOICE = 64
 _HERE = ("", ".", "..")
 _SPECIAL = frozenset("/\\%?")
@@ -61,6 +64,34 @@ class ImageIndex:
                 if row != MISSING:
                     return row
         return MISSING
+
+    def find_all(
+        self, names: Sequence[str], images: str, *, where: Path, entry: Callable[[int], str], advice: Mapping[int, str]
+    ) -> list[int]:
+        """The rows of the images that `names` mean.
+
+        Args:
+            names: The names in a list or table.
+            images: What these are, for the message: "images that the table names".
+            where: The list or table.
+            entry: Turns the number of a name into what a reader finds in it, such as "line 3".
+            advice: What to do about images that are `MISSING`, and about those that are `AMBIGUOUS`.
+
+        Raises:
+            InvalidDatasetError: Images are not there ("missing_files") or several times ("ambiguous_files").
+        """
+        rows = [self.find(name) for name in names]
+        for fault, (what, reason) in _FAULTS.items():
+            faulty = [number for number, row in enumerate(rows) if row == fault]
+            if faulty:
+                raise InvalidDatasetError(
+                    f"{len(faulty)} of {len(rows)} {images} are {what}.",
+                    where=where,
+                    examples=(f"{entry(number)}: {names[number]}" for number in faulty),
+                    advice=advice[fault],
+                    reason=reason,
+                )
+        return rows
 
     @cached_property
     def _by_name(self) -> _Rows:

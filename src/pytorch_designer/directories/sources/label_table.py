@@ -180,24 +180,16 @@ def _label_of_row(table: Table, rows: list[int], texts: list[str], files: String
 
 
 def _find_images(table: Table, file: int, index: ImageIndex) -> list[int]:
-    names = table.column(file)
-    rows = [index.find(name) for name in names]
-    for fault, what, reason in (
-        (MISSING, "of {} images that the table names are not there", "missing_files"),
-        (AMBIGUOUS, "of {} images that the table names are there more than once", "ambiguous_files"),
-    ):
-        faulty = [number for number, row in enumerate(rows) if row == fault]
-        if faulty:
-            raise InvalidDatasetError(
-                f"{len(faulty)} {what.format(len(rows))}.",
-                where=table.path,
-                examples=(f"line {table.first_line + number}: {names[number]}" for number in faulty),
-                advice="Add the images, or remove the lines."
-                if fault == MISSING
-                else "Write the path of each image below the table's folder, or give the folder with its images.",
-                reason=reason,
-            )
-    return rows
+    return index.find_all(
+        table.column(file),
+        "images that the table names",
+        where=table.path,
+        entry=lambda number: f"line {table.first_line + number}",
+        advice={
+            MISSING: "Add the images, or remove the lines.",
+            AMBIGUOUS: "Write the path of each image below the table's folder, or give the folder with its images.",
+        },
+    )
 
 
 def _repeats_folders(labels: _LabelTable, class_folders: Sequence[str]) -> bool:

@@ -34,7 +34,7 @@ from pytorch_designer.errors import (
 from pytorch_designer.models.mlflow_files import ALL_CLASSES, FAIL, IMAGE_COLUMN, ON_ERROR, ROW, TOP_K
 from pytorch_designer.models.traveling_code import check_traveling_version
 from pytorch_designer.serving.classifier import open_classifier
-from pytorch_designer.serving.image_inputs import images_in
+from pytorch_designer.serving.image_inputs import images_in_column
 from pytorch_designer.serving.scoring_server import answer_bad_requests
 from pytorch_designer.system.out_of_memory import is_out_of_memory, out_of_memory_error
 from pytorch_designer.wording import count
@@ -94,7 +94,7 @@ class ServedModel:
 
     def _predict(self, model_input: pd.DataFrame, params: dict[str, Any]) -> pd.DataFrame:
         top_k, on_error = _top_k(params.get(TOP_K)), _on_error(params.get(ON_ERROR))
-        images = [image for cell in _image_column(model_input) for image in images_in(cell)]
+        images = images_in_column(_image_column(model_input))
         found = self._classifier.classify(images)
         if found.errors and on_error == FAIL:
             raise _bad_images(found)

@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 _SERVER_MODULE = "mlflow.pyfunc.scoring_server"
 _PREFIX, _OWN = "Failed to predict data", "\nError: "  # what the server puts before a message of the model
-_MAX_MESSAGE = 5000
+_LONG_MESSAGE, _HEAD, _TAIL = 5000, 500, 2000  # the cause comes last
 _SERVER_FAULT = 500
 
 
@@ -55,8 +55,8 @@ def answering(invocations: Callable[..., Any]) -> Callable[..., Any]:
                 raise MlflowException(message, TEMPORARILY_UNAVAILABLE) from None
             _log.warning("A request could not be read: %s: %s", type(error).__name__, shorten(str(error)))
             raise MlflowException(
-                f"The request cannot be read: {type(error).__name__}. Send JSON in UTF-8 with the content type "
-                "application/json.",
+                f"The request cannot be read ({type(error).__name__}: {shorten(str(error), 200)}). Send JSON in UTF-8 "
+                "with the content type application/json.",
                 BAD_REQUEST,
             ) from None
 
@@ -66,4 +66,4 @@ def answering(invocations: Callable[..., Any]) -> Callable[..., Any]:
 def _shortened(message: str) -> str:
     if message.startswith(_PREFIX):
         message = message.partition(_OWN)[2] or message
-    return message if len(message) <= _MAX_MESSAGE else f"{message[:_MAX_MESSAGE]} ..."
+    return message if len(message) <= _LONG_MESSAGE else f"{message[:_HEAD]} ... {message[-_TAIL:]}"

@@ -16,7 +16,8 @@ import importlib.util, json, sys
 assert importlib.util.find_spec("pytorch_designer") is None
 import mlflow.pyfunc
 model = mlflow.pyfunc.load_model(sys.argv[1])
-print(json.dumps([model.predict(model.input_example).to_dict(orient="records"), sys.modules["pytorch_designer"].__file__]))
+scored = model.predict(model.input_example)
+print(json.dumps([scored.to_dict(orient="records"), sys.modules["pytorch_designer"].__file__]))
 """
 
 

@@ -30,7 +30,17 @@ def hostile_request(number: int, good_text: str, good_image: bytes, path: str) -
     images = [values[dice.integers(len(values))] if dice.random() < 0.6 else good_text for _ in range(_few(dice))]
     body: Any = _FORMS[dice.integers(len(_FORMS))](images, dice)
     if dice.random() < 0.4:
-        params = (None, [], 1, "row", {"on_error": "row"}, {"top_k": 2}, {"top_k": -1}, {"on_error": []}, {"x": {}})
+        params: tuple[Any, ...] = (
+            None,
+            [],
+            1,
+            "row",
+            {"on_error": "row"},
+            {"top_k": 2},
+            {"top_k": -1},
+            {"on_error": []},
+            {"x": {}},
+        )
         body["params"] = params[dice.integers(len(params))]
     data = json.dumps(body).encode()
     chance = dice.random()

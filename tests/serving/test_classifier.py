@@ -56,7 +56,8 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def probabilities_of_score(model: Path, photos: Path, output: Path) -> np.ndarray:
     score(model, photos, output)
-    return pd.read_parquet(output / "_data.parquet").filter(like="Scored Probabilities").to_numpy()
+    table: pd.DataFrame = pd.read_parquet(output / "_data.parquet").filter(like="Scored Probabilities")
+    return np.asarray(table)
 
 
 def as_bytes(dataset: ImageDirectory, row: int) -> object:

@@ -65,11 +65,11 @@ def scores(model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, l
     """What Score Image Model says of the first 1, 2 and 3 images, as the records of its table."""
     found = {}
     for num_images in (1, 2, 3):
-        folder = tmp_path_factory.mktemp("photos")
+        folder, output = tmp_path_factory.mktemp("photos"), tmp_path_factory.mktemp("scores") / "scored"
         for seed in range(num_images):
             (folder / f"{seed}.png").write_bytes(encoded(seed))
-        score(model, folder, folder / "scored")
-        table = pd.read_parquet(folder / "scored" / "_data.parquet").drop(columns=["id", "file"])
+        score(model, folder, output)
+        table = pd.read_parquet(output / "_data.parquet").drop(columns=["id", "file"])
         found[num_images] = table.to_dict(orient="records")
     return found
 

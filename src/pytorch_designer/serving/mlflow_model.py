@@ -107,12 +107,15 @@ class ServedModel:
         if on_error == ROW:
             columns[ERROR_COLUMN] = [found.errors.get(row) for row in range(len(images))]
         index = model_input.index if len(model_input) == len(images) else None
-        return pd.DataFrame({name: pd.Series(values, index=index) for name, values in columns.items()}, index=index)
+        columns = {name: pd.Series(values, index=index) for name, values in columns.items()}
+        answer: pd.DataFrame = pd.DataFrame(columns, index=index)
+        return answer
 
-    def _of_all_classes(self, found: Classification, is_scored: np.ndarray) -> dict[str, Any]:
-        scores = found.probabilities
-        if not is_scored.all():  # null, where JSON would get NaN, which it does not have
-            scores = np.where(is_scored[:, None], scores.astype(object), None)
+    def _of_all_classes(self, found: Classification) -> dict[str, Any]:
+        scores: np.ndarray = found.probabilities
+        if found.errors:  # null, where JSON would get NaN, which it does not have
+            scores = scores.astype(object)
+            scores[list(found.errors)] = None
         return {name: scores[:, index] for index, name in enumerate(self._probability_columns)}
 
     def _of_best(self, found: Classification, top_k: int) -> dict[str, Any]:

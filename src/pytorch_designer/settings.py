@@ -21,7 +21,7 @@ from pytorch_designer.errors import ParameterParsingError, UnsupportedEnvironmen
 from pytorch_designer.wording import nearest_name, within_bounds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
     from pydantic.fields import FieldInfo
 
@@ -169,6 +169,19 @@ def settings() -> Settings:
     return found
 
 
+def settings_with(**given: object) -> Settings:
+    """The settings of this process, with those that are given in the place of the environment's; None: not given.
+
+    Raises:
+        ParameterParsingError: A value has the wrong type or is out of range.
+    """
+    present = {name: value for name, value in given.items() if value is not None}
+    try:
+        return settings() if not present else Settings(**(settings().model_dump() | present))
+    except ValidationError as error:
+        raise _bad_values(error, present) from error
+
+
 def accepted_values(field: FieldInfo) -> str:
     """What a setting takes, as Markdown, for instance `` `auto`, `off` `` or `a whole number of at least 1`."""
     extra = field.json_schema_extra
@@ -229,17 +242,19 @@ def user_cache_folder() -> Path:
     return folder
 
 
-def _bad_values(error: ValidationError) -> ParameterParsingError:
-    """The first bad value by name, with what the setting takes."""
+def _bad_values(error: ValidationError, given: Container[str] = ()) -> ParameterParsingError:
+    """The first bad value by name, with what the setting takes; `given`: names of arguments instead of variables."""
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][0])
     variable = ENVIRONMENT_PREFIX + name.upper()
+    noun, where = ("argument", name) if name in given else ("environment variable", variable)
     values = accepted_values(Settings.model_fields[name])
     return ParameterParsingError(
-        f"The environment variable {variable} has the value {shorten(repr(first['input']), 60)}. "
+        f"The {noun} {where} has the value {shorten(repr(first['input']), 60)}. "
         f"It takes {'one of ' if values.startswith('`') else ''}{values.replace('`', '')}.",
-        where=variable,
-        advice=f"{_meant(first['input'], values)}Correct the variable or leave it unset for the automatic choice.",
+        where=where,
+        advice=f"{_meant(first['input'], values)}Correct the {noun.split()[-1]} or leave it "
+        f"{'out' if name in given else 'unset'} for the automatic choice.",
     )
 
 

@@ -24,6 +24,7 @@ from pytorch_designer.system.resources import usable_cores
 from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
+    from pytorch_designer.models.loading import LoadedModel
     from pytorch_designer.settings import Settings
 
 # Below this many pixels an image's layers are too small for bf16 to gain on a CPU (ResNet-18, 2 cores, avx512_bf16:
@@ -114,6 +115,20 @@ def choose_compute(settings: Settings, *, height: int, width: int) -> Compute:
         num_threads=settings.num_threads or min(usable_cores(), torch.get_num_threads()),
         is_deterministic=settings.deterministic,
     )
+
+
+def choose_model_compute(model: LoadedModel, settings: Settings) -> Compute:
+    """The choice for a trained model: that of its validation, or fp32 for an old model, which was trained in it.
+
+    Raises:
+        UnsupportedEnvironmentError: As in `choose_compute`.
+    """
+    if model.preprocessing is not None:
+        size = model.preprocessing
+        return choose_compute(settings, height=size.crop_height, width=size.crop_width)
+    if settings.precision == "auto":
+        settings = settings.model_copy(update={"precision": "fp32"})
+    return choose_compute(settings, height=1, width=1)  # a size decides the precision only, which is decided
 
 
 def environment_info(compute: Compute) -> dict[str, str]:

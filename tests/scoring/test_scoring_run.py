@@ -30,8 +30,8 @@ from pytorch_designer.inference.single_pixel import multiply_single_pixels
 from pytorch_designer.models.architectures import Architecture
 from pytorch_designer.models.loading import load_model
 from pytorch_designer.models.saving import write_trained_model, write_untrained_model
-from pytorch_designer.transforms.registrations import parse_transforms
 from pytorch_designer.settings import settings
+from pytorch_designer.transforms.registrations import parse_transforms
 from tests.images.digits import write_digits
 from tests.scoring.conftest import CLASSES, score
 

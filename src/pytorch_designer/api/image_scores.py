@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from pytorch_designer.api.library_calls import ResultFolder, library_call, path_argument
+from pytorch_designer.api.library_calls import ResultFolder, kept_process, library_call, path_argument
 from pytorch_designer.api.loaded_model import TrainedModel
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class ImageScores:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.path}: {len(self):,} images>"
 
+    @kept_process()
     def _repr_html_(self) -> str:
         """The first rows, and how many images each class was predicted for, for a notebook."""
         from pytorch_designer.api.notebook_page import NotebookTable, notebook_page
@@ -71,7 +72,7 @@ class ImageScores:
         shown = frame[columns].assign(Probability=probabilities.map("{:.4f}".format)).head(_MAX_ROWS_SHOWN)
         rows = [[str(cell) for cell in row] for row in shown.itertuples(index=False)]
         more = f"The first {len(rows)} of {len(frame):,} images. " if len(frame) > len(rows) else ""
-        remark = f"{more}`frame` has all columns."
+        remark = f"{more}All columns: .frame"
         return notebook_page(
             "Scores", remark=remark, numbers=numbers, table=NotebookTable([str(name) for name in shown], rows)
         )

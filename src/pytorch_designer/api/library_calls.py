@@ -11,6 +11,7 @@ import csv
 import gc
 import os
 import shutil
+import sys
 import tempfile
 import threading
 import warnings
@@ -24,6 +25,7 @@ from pytorch_designer.api.python_wording import worded_for_python
 from pytorch_designer.api.shown_progress import open_shown_line
 from pytorch_designer.errors import NullOrEmptyError, ParameterParsingError, UnknownNameError, describe_value
 from pytorch_designer.progress import shown_by
+from pytorch_designer.reporting.drawing import obey_settings_of_user
 from pytorch_designer.settings import given_settings
 from pytorch_designer.system.out_of_memory import is_out_of_memory, out_of_memory_error
 from pytorch_designer.system.places import check_temporary_folder
@@ -41,12 +43,10 @@ _computing = threading.RLock()
 class RuntimeOptions(TypedDict, total=False):
     """Options of a call, all optional: how it runs, not what it learns.
 
-    What is not given is what the environment variable says (`PYTORCH_DESIGNER_DEVICE` for `device`), or automatic.
+    What is not given is what the environment variable says (`PYTORCH_DESIGNER_LAYOUT` for `layout`), or automatic.
     docs/reference/settings.md has the values and their meaning. Sizes are in bytes, times in seconds.
     """
 
-    device: str | None
-    precision: Literal["auto", "fp32", "bf16"] | None
     num_threads: int | None
     read_threads: int | None
     cache_bytes: int | None
@@ -70,7 +70,7 @@ def library_call(
 
     Args:
         name: The function that was called, for messages.
-        options: Names and values of `RuntimeOptions`.
+        options: Names and values of `RuntimeOptions`, `device` and `precision`.
         ports: The arguments of the function by the names that components have for them, for messages.
         tracking: "auto" for MLflow; None: what the environment says.
 
@@ -83,7 +83,7 @@ def library_call(
         _check_names(name, options)
         given = {key: os.fspath(value) if isinstance(value, os.PathLike) else value for key, value in options.items()}
         try:
-            with _computing, given_settings(**given, tracking=tracking), _kept_process(), shown_by(open_shown_line):
+            with _computing, given_settings(**given, tracking=tracking), kept_process(), shown_by(open_shown_line):
                 yield
         except Exception as error:
             if is_out_of_memory(error):
@@ -112,9 +112,10 @@ def path_argument(value: object, name: str) -> Path:
 
 
 def _check_names(name: str, options: Mapping[str, object]) -> None:
-    unknown = next((option for option in options if option not in RuntimeOptions.__annotations__), None)
+    known = ("device", "precision", *RuntimeOptions.__annotations__)
+    unknown = next((option for option in options if option not in known), None)
     if unknown is not None:
-        near = nearest_name(unknown, RuntimeOptions.__annotations__)
+        near = nearest_name(unknown, known)
         raise UnknownNameError(
             f"{name}() has no argument {unknown}.",
             where=unknown,
@@ -123,8 +124,9 @@ def _check_names(name: str, options: Mapping[str, object]) -> None:
 
 
 @contextmanager
-def _kept_process() -> Iterator[None]:
+def kept_process() -> Iterator[None]:
     """Put back what belongs to the process; torch's part is kept where it is changed (`kept_torch_state`)."""
+    had_matplotlib = "matplotlib" in sys.modules
     variables = {name: os.environ.get(name) for name in _VARIABLES}
     field_limit = csv.field_size_limit()
     has_frozen_objects = gc.get_freeze_count() > 0
@@ -140,6 +142,8 @@ def _kept_process() -> Iterator[None]:
         csv.field_size_limit(field_limit)
         if not has_frozen_objects and gc.get_freeze_count():  # of quick imports: the caller's objects are among them
             gc.unfreeze()
+        if not had_matplotlib and "matplotlib" in sys.modules:
+            obey_settings_of_user()
 
 
 class ResultFolder:

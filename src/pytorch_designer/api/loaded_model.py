@@ -102,7 +102,7 @@ class TrainedModel:
             raise InvalidModelDirectoryError("The metrics of the model cannot be read.", where=file) from error
 
     @overload
-    def predict(self, images: OneImage) -> Prediction: ...
+    def predict(self, images: OneImage) -> Prediction: ...  # type: ignore[overload-overlap]
 
     @overload
     def predict(self, images: Iterable[OneImage]) -> list[Prediction]: ...

@@ -129,9 +129,8 @@ def run_pipeline(
         TimeoutError: It did not end in time.
         KeyboardInterrupt: After Ctrl-C, when its processes have ended.
     """
-    is_file = isinstance(pipeline, str | os.PathLike)
-    source = path_argument(pipeline, "pipeline") if is_file else pipeline
-    label = source.stem if is_file else str(getattr(pipeline, "display_name", None) or "pipeline")
+    source = path_argument(pipeline, "pipeline") if isinstance(pipeline, str | os.PathLike) else pipeline
+    label = source.stem if isinstance(source, Path) else str(getattr(source, "display_name", None) or "pipeline")
     folder = _run_folder(run_folder, label)
     store = _store() if has_mlflow else None
     with time_limit(timeout_seconds, folder) as stop:

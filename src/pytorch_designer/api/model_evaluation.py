@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.api.image_scores import ImageScores
-from pytorch_designer.api.library_calls import ResultFolder, library_call, path_argument
+from pytorch_designer.api.library_calls import ResultFolder, kept_process, library_call, path_argument
 
 if TYPE_CHECKING:
     import os
@@ -89,6 +89,7 @@ class ModelEvaluation:
         metrics = self.metrics
         return f"<{type(self).__name__} {self.path}: accuracy {self.accuracy:.4f} of {metrics['num_images']:,} images>"
 
+    @kept_process()
     def _repr_html_(self) -> str:
         """The metrics, the confusion matrix and the classes with the lowest recall, for a notebook."""
         from pytorch_designer.api.notebook_page import NotebookTable, notebook_page

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, overload
 
 import numpy as np
 
-from pytorch_designer.api.library_calls import library_call, path_argument
+from pytorch_designer.api.library_calls import kept_process, library_call, path_argument
 from pytorch_designer.errors import InvalidDatasetError
 
 if TYPE_CHECKING:
@@ -121,6 +121,7 @@ class OpenedImages(Sequence[LabeledImage]):
 
         return f"<{type(self).__name__} {self.source}: {summary(self._images)}>"
 
+    @kept_process()
     def _repr_html_(self) -> str:
         """Number of images per class, and a few images, for a notebook."""
         from pytorch_designer.api.notebook_page import NotebookTable, notebook_page, pictures_of

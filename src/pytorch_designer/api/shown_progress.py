@@ -53,8 +53,7 @@ class NotebookLine:
         self._refreshed_at = 0.0
 
     def __enter__(self) -> Self:
-        from IPython.display import display
-
+        display: Any = sys.modules["IPython"].display.display
         self._handle = display(self._content(), raw=True, display_id=True)
         return self
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from pytorch_designer.api.library_calls import ResultFolder, library_call, path_argument
+from pytorch_designer.api.library_calls import ResultFolder, kept_process, library_call, path_argument
 from pytorch_designer.errors import InvalidModelDirectoryError, ParameterParsingError
 
 if TYPE_CHECKING:
@@ -121,6 +121,7 @@ class TrainedRun:
         accuracy = self._summary.best.validation.top1
         return f"<{type(self).__name__} {self.path}: best epoch {self.best_epoch}, validation accuracy {accuracy:.4f}>"
 
+    @kept_process()
     def _repr_html_(self) -> str:
         """The metrics, the curves and a few images with predictions, for a notebook."""
         from pytorch_designer.api.notebook_page import notebook_page
@@ -247,7 +248,7 @@ def train(
         chosen = {name: value for name, value in network.items() if value is not None}
         if model is not None and chosen:
             raise ParameterParsingError(
-                f"The argument model has a network and weights already: {' and '.join(chosen)} cannot be given with it.",
+                f"The argument model has a network and weights: {' and '.join(chosen)} cannot be given with it.",
                 where=next(iter(chosen)),
                 advice="Leave out one of the two.",
             )

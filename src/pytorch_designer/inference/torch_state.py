@@ -37,7 +37,7 @@ def _restored_settings() -> Callable[[], None]:
     num_threads = torch.get_num_threads()
     is_deterministic = torch.are_deterministic_algorithms_enabled()
     only_warns = torch.is_deterministic_algorithms_warn_only_enabled()
-    utilities: Any = torch.utils.deterministic  # type: ignore[attr-defined]
+    utilities: Any = torch.utils.deterministic
     fills_memory = utilities.fill_uninitialized_memory
     cudnn: Any = torch.backends.cudnn
     picks_by_timing = cudnn.benchmark
@@ -56,7 +56,7 @@ def _restored_settings() -> Callable[[], None]:
 
 def _restored_generators() -> Callable[[], None]:
     on_cpu = torch.get_rng_state()
-    on_gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
+    on_gpus = torch.cuda.get_rng_state_all() if _uses_gpu() else None
     on_mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
 
     def restore() -> None:
@@ -72,10 +72,10 @@ def _restored_generators() -> Callable[[], None]:
 
 
 def _restored_device() -> Callable[[], None]:
-    device = torch.cuda.current_device() if torch.cuda.is_initialized() else 0
+    device = torch.cuda.current_device() if _uses_gpu() else 0
 
     def restore() -> None:
-        if torch.cuda.is_initialized() and torch.cuda.current_device() != device:
+        if _uses_gpu() and torch.cuda.current_device() != device:
             torch.cuda.set_device(device)
 
     return restore
@@ -91,3 +91,7 @@ def _restored_variable() -> Callable[[], None]:
             os.environ[CUBLAS_VARIABLE] = value
 
     return restore
+
+
+def _uses_gpu() -> bool:
+    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]

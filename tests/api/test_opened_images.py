@@ -79,16 +79,14 @@ def test_images_without_labels_have_none(photos: Path) -> None:
     assert "<img" in images._repr_html_()
 
 
-def test_layout_is_an_argument(photos: Path) -> None:
-    for name, new in (("0", "train"), ("1", "test")):
-        (photos / name).rename(photos / new)
-    shutil.rmtree(photos / "2")
-    for split in ("train", "test"):
-        (photos / split / "a").mkdir()
-        (photos / split / "000.png").rename(photos / split / "a" / "0.png")
+def test_layout_is_an_argument(tmp_path: Path) -> None:
+    write_digits(tmp_path / "photos" / "train", classes=2, per_class=3)
+    write_digits(tmp_path / "photos" / "test", classes=2, per_class=2)
     with pytest.raises(InvalidDatasetError) as caught:
-        pytorch_designer.open_images(photos)
+        pytorch_designer.open_images(tmp_path / "photos")
     assert "PYTORCH_DESIGNER" not in str(caught.value)
-    assert pytorch_designer.open_images(photos, layout="class-folders").classes == ("test", "train")
+    assert caught.value.examples[0] == f"pytorch_designer.train({str(tmp_path / 'photos')!r})"
+    images = pytorch_designer.open_images(tmp_path / "photos", layout="class-folders")
+    assert images.counts == {"test": 4, "train": 6}
     with pytest.raises(ParameterParsingError, match="The argument layout has the value 'folders'"):
-        pytorch_designer.open_images(photos, layout="folders")  # type: ignore[arg-type]
+        pytorch_designer.open_images(tmp_path, layout="folders")  # type: ignore[arg-type]

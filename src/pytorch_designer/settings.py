@@ -10,6 +10,7 @@ import difflib
 import logging
 import os
 import re
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
@@ -21,7 +22,7 @@ from pytorch_designer.errors import ParameterParsingError, UnsupportedEnvironmen
 from pytorch_designer.wording import nearest_name, within_bounds
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
+    from collections.abc import Container, Iterable, Iterator
 
     from pydantic.fields import FieldInfo
 
@@ -32,6 +33,8 @@ _OWN_TEXT = "values"  # key of a field's accepted values, where its type does no
 _SMALLEST_POSITIVE = 5e-324
 _LIKENESS_UNDER_ANOTHER_PREFIX = 0.9
 _log = logging.getLogger(__name__)
+
+_given: dict[str, Any] = {}  # see `given_settings`
 
 
 class Settings(BaseSettings):
@@ -117,8 +120,10 @@ class Settings(BaseSettings):
         "instead of torchvision's URL.",
         json_schema_extra={_OWN_TEXT: "a folder or an address"},
     )
-    progress: Literal["auto", "live", "plain"] = Field(
-        "auto", description="`live`: progress bar and table; `plain`: log lines. `auto`: live on a terminal."
+    progress: Literal["auto", "live", "plain", "off"] = Field(
+        "auto",
+        description="`live`: progress bar and table; `plain`: log lines; `off`: none. `auto`: live on a terminal, and "
+        "in a notebook that uses the Python API.",
     )
     layout: Literal["auto", "class-folders", "unlabeled"] = Field(
         "auto",
@@ -161,9 +166,9 @@ def settings() -> Settings:
         ParameterParsingError: A variable's value has the wrong type or is out of range.
     """
     try:
-        found = Settings()
+        found = Settings(**_given)
     except ValidationError as error:
-        raise _bad_values(error) from error
+        raise _bad_values(error, _given) from error
     for sentence in misspelled(os.environ):
         _log.warning("%s", sentence)
     return found
@@ -180,6 +185,27 @@ def settings_with(**given: object) -> Settings:
         return settings() if not present else Settings(**(settings().model_dump() | present))
     except ValidationError as error:
         raise _bad_values(error, present) from error
+
+
+@contextmanager
+def given_settings(**given: object) -> Iterator[None]:
+    """Let values take the place of the environment's, which is read anew, while the context lasts; None: not given.
+
+    They count for all threads of the process, so that there may be one such context at a time.
+
+    Raises:
+        ParameterParsingError: A value has the wrong type or is out of range.
+    """
+    before = dict(_given)
+    _given.update({name: value for name, value in given.items() if value is not None})
+    settings.cache_clear()
+    try:
+        settings()
+        yield
+    finally:
+        _given.clear()
+        _given.update(before)
+        settings.cache_clear()
 
 
 def accepted_values(field: FieldInfo) -> str:

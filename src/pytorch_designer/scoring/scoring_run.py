@@ -23,6 +23,7 @@ from pytorch_designer.inference.compute import choose_model_compute, environment
 from pytorch_designer.inference.forward_memory import check_forward_memory
 from pytorch_designer.inference.predictor import Predictor, inference_batch_size
 from pytorch_designer.inference.probabilities import NOT_FINITE, row_probabilities
+from pytorch_designer.inference.torch_state import kept_torch_state
 from pytorch_designer.progress import Pace, log_header, open_progress_line
 from pytorch_designer.scoring.image_batches import (
     DATASET_PORT,
@@ -67,6 +68,8 @@ class UnscoredImage(NamedTuple):
 def score_images(directory: ModelDirectory, images: ImageDirectory, output: Output) -> None:
     """Score all images of a dataset; see docs/reference/score_image_model.md.
 
+    Settings of torch that belong to the process are those of before afterwards.
+
     Args:
         directory: A trained model of the old or the new layout.
         images: Labeled or not.
@@ -78,7 +81,7 @@ def score_images(directory: ModelDirectory, images: ImageDirectory, output: Outp
         ModuleOutOfMemoryError: The device has too little memory.
         FailedToWriteOutputsError: The output cannot be written.
     """
-    with ExitStack() as stack:
+    with kept_torch_state(), ExitStack() as stack:
         model, source = open_model_and_images(stack, directory, images)
         compute = choose_model_compute(model, settings())
         compute.activate()

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import base64
+import csv
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytorch_designer.directories.data_frame_schema import escape
 from pytorch_designer.errors import shorten
 from pytorch_designer.reporting.numbers import whole_percent
+from pytorch_designer.shown_text import spreadsheet_text
 from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from pytorch_designer.reporting.outcomes import Outcomes
 
@@ -114,6 +118,18 @@ class PictureSource:
     def pictures(self, rows: Sequence[int]) -> tuple[Picture, ...]:
         """The pictures of these rows, in their order."""
         return tuple(self.picture(row) for row in rows)
+
+
+def mistakes_table(mistakes: Iterable[Picture]) -> str:
+    """Images with their names, labels and predictions, as a CSV file for people."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(("file", "class", "predicted class", "its probability", "probability of the class"))
+    for mistake in mistakes:
+        names = (mistake.file, mistake.label or "", mistake.predicted)
+        shown = [spreadsheet_text(escape(name)) for name in names]
+        writer.writerow([*shown, f"{mistake.confidence:.6g}", f"{mistake.label_probability:.6g}"])
+    return stream.getvalue()
 
 
 def missing_note(num_missing: int) -> str:

@@ -92,9 +92,8 @@ def score_images(directory: ModelDirectory, images: ImageDirectory, output: Outp
             where, advice = MODEL_PORT, IMAGE_SIZE_ADVICE
             check_forward_memory(model.network, model.preprocessing, compute, batch_size, where=where, advice=advice)
         _log_start(model, images, source, compute)
-        outcomes = Outcomes.blank(_model_labels(model, images))
         with output.stage() as folder:
-            unscored = _score(model, images, source, compute, folder, outcomes)
+            unscored, outcomes = _score(model, images, source, compute, folder)
             _check_scored(images, unscored)
             _write_unscored(folder, images, unscored)
             if settings().report_images == "on":
@@ -115,13 +114,8 @@ def choose_model_compute(model: LoadedModel) -> Compute:
 
 
 def _score(
-    model: LoadedModel,
-    images: ImageDirectory,
-    source: ScoringImages,
-    compute: Compute,
-    folder: Path,
-    outcomes: Outcomes,
-) -> list[UnscoredImage]:
+    model: LoadedModel, images: ImageDirectory, source: ScoringImages, compute: Compute, folder: Path
+) -> tuple[list[UnscoredImage], Outcomes]:
     classes = model.classes or ()
     writer = ScoredImagesWriter(
         folder,
@@ -138,6 +132,7 @@ def _score(
     pieces = row_probabilities(
         source.batches(), predictor, num_rows=len(images), num_classes=len(classes), port=DATASET_PORT
     )
+    outcomes = Outcomes.blank(_model_labels(model, images))
     unscored_rows: list[int] = []
     pace = Pace(len(images))
     with open_progress_line(settings()) as line, writer, _Background() as background:
@@ -155,7 +150,7 @@ def _score(
             pace.add(len(probabilities))
             line.show("scoring", rows.stop, len(images), "images", pace.describe())
     reasons = {bad.index: bad.reason for bad in source.bad_files}
-    return [UnscoredImage(row, reasons.get(row, _NOT_FINITE)) for row in unscored_rows]
+    return [UnscoredImage(row, reasons.get(row, _NOT_FINITE)) for row in unscored_rows], outcomes
 
 
 class _Background:

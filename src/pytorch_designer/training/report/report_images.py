@@ -6,20 +6,23 @@ killed and continued shows the same. Only the images that are shown are read aga
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytorch_designer.directories.data_frame_schema import escape
 from pytorch_designer.errors import shorten
 from pytorch_designer.images.near_duplicates import NearDuplicates, find_near_duplicates
 from pytorch_designer.images.thumbnails import read_thumbnails
 from pytorch_designer.reporting.outcomes import select, surest_mistakes
-from pytorch_designer.reporting.pictures import OFF, ClassPictures, Picture, PictureSource, missing_note
+from pytorch_designer.reporting.pictures import (
+    OFF,
+    ClassPictures,
+    Picture,
+    PictureSource,
+    missing_note,
+    mistakes_table,
+)
 from pytorch_designer.settings import settings
-from pytorch_designer.shown_text import spreadsheet_text
 from pytorch_designer.training.datasets import VALIDATION_PORT
 
 if TYPE_CHECKING:
@@ -103,20 +106,9 @@ def gather_images(datasets: LabeledDatasets, preprocessing: Preprocessing, outco
         ),
         num_classes=selection.num_classes,
         note=missing_note(len(rows) - len(jpegs)) if shows_pictures else OFF,
-        mistakes_csv=_table(source.pictures(wrong.tolist())),
+        mistakes_csv=mistakes_table(source.picture(row) for row in wrong.tolist()),
         duplicates=_duplicates(datasets),
     )
-
-
-def _table(mistakes: tuple[Picture, ...]) -> str:
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(("file", "class", "predicted class", "its probability", "probability of the class"))
-    for mistake in mistakes:
-        names = (mistake.file, mistake.label or "", mistake.predicted)
-        shown = [spreadsheet_text(escape(name)) for name in names]
-        writer.writerow([*shown, f"{mistake.confidence:.6g}", f"{mistake.label_probability:.6g}"])
-    return stream.getvalue()
 
 
 def _duplicates(datasets: LabeledDatasets) -> DuplicateFindings | None:

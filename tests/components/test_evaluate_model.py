@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from pytorch_designer.directories.data_frame_directory import ScoredImagesWriter
+from tests.commands import run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,8 +36,7 @@ def write_scores(folder: Path, rows: Sequence[Sequence[float]] = ROWS, labels: S
 
 
 def evaluate_model(tmp_path: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytorch_designer", "evaluate-model", *map(str, arguments)]
-    return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, encoding="utf-8", check=False)
+    return run("evaluate-model", *map(str, arguments), cwd=tmp_path)
 
 
 def metrics_of(folder: Path) -> Any:

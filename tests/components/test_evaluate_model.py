@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from pytorch_designer.directories.data_frame_directory import ScoredImagesWriter
-from tests.commands import run
+from tests.commands import run, run_fresh, succeeded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -185,12 +185,10 @@ def test_other_images_are_reported_as_not_comparable(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_same_scores_give_the_same_bytes(tmp_path: Path) -> None:
     scores = write_scores(tmp_path / "scores")
-    outputs = [tmp_path / "a", tmp_path / "b"]
-    for output in outputs:
-        done = evaluate_model(tmp_path, "--scored-dataset", scores, "--evaluation-results", output)
-        assert done.returncode == 0, done.stderr
-
-    first, second = ({path.name: path.read_bytes() for path in output.iterdir()} for output in outputs)
+    for run_command, output in ((run, "a"), (run_fresh, "b")):
+        ports = ("--scored-dataset", scores, "--evaluation-results", output)
+        succeeded(run_command("evaluate-model", *ports, cwd=tmp_path))
+    first, second = ({path.name: path.read_bytes() for path in (tmp_path / output).iterdir()} for output in "ab")
     assert first == second
 
 

@@ -96,7 +96,7 @@ def installed(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Install
     [packages] = folder.glob("**/site-packages")
     (packages / "running.pth").write_text("\n".join(path for path in sys.path if "site-packages" in path))
     pip = [sys.executable, "-m", "pip", "--python", context.env_exe, "install", "--quiet", "--no-index", "--no-deps"]
-    subprocess.run([*pip, built.wheel], check=True)
+    subprocess.run([*pip, str(built.wheel)], check=True)
     return Installed(Path(context.bin_path))
 
 

@@ -297,7 +297,7 @@ class MissingExtraError(DesignerError):
     """An optional part of this program is needed and not installed."""
 
     code = "P010"
-    default_advice = "Install it with pip install 'pytorch-designer[all]'."
+    default_advice = "Install the packages that the message names with pip."
 
 
 class CloudError(DesignerError):

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from pytorch_designer.addresses import is_address
 from pytorch_designer.errors import ParameterParsingError, UnsupportedEnvironmentError, shorten
 from pytorch_designer.wording import nearest_name, within_bounds
 
@@ -156,6 +157,13 @@ class Settings(BaseSettings):
         is_word = accepted_values(cls.model_fields[str(info.field_name)]).startswith("`")
         return value.strip().lower() if is_word and isinstance(value, str) else value
 
+    @field_validator("cache_folder", "reuse_cache", "error_info", mode="before")
+    @classmethod
+    def _not_an_address(cls, value: object) -> object:
+        if isinstance(value, str) and is_address(value) and not Path(value).exists():
+            raise ValueError("an address")
+        return value
+
     @field_validator("device")
     @classmethod
     def _known_device(cls, value: str) -> str:
@@ -230,7 +238,7 @@ def accepted_values(field: FieldInfo) -> str:
     if kinds == [bool]:
         return "`True`, `False`"
     if kinds == [Path]:
-        return "a path"
+        return "a path on this machine"
     limits = {name: getattr(limit, name) for limit in field.metadata for name in ("ge", "le") if hasattr(limit, name)}
     least = limits.get("ge", _SMALLEST_POSITIVE)  # the others are greater than zero
     return within_bounds("a whole number" if kinds == [int] else "a number", least, limits.get("le"))

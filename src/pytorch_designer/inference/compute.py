@@ -1,6 +1,6 @@
 """Device, precision and memory layout of a network: chosen from the hardware and the image size, never from timing.
 
-A run on the same machine therefore repeats bit for bit. Measurements: docs/benchmarks.md, "Precision".
+A run on the same machine therefore repeats bit for bit. Measurements: docs/decisions/0012-precision.md.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def keep_freed_memory() -> bool:
 
     Every training step on a CPU, and every image that is decoded, allocates and frees the same large blocks. By default
     glibc returns each of them to the kernel, and the next step pays for fresh, zeroed pages: a fifth of the time of
-    ResNet-18 at 32 pixels (docs/benchmarks.md, "Training beside other libraries").
+    ResNet-18 at 32 pixels (docs/benchmarks_log.md, "Training speed").
 
     The process then stays at its peak of memory. Blocks of more than 1 GiB (before glibc 2.35, 32 MiB) are still
     returned. An environment that configures the allocator (`MALLOC_TRIM_THRESHOLD_`, `MALLOC_MMAP_THRESHOLD_`,

@@ -146,7 +146,7 @@ def _reader(name: ImageFormat) -> Callable[[io.BytesIO], ImageFile]:
         return _READERS[name]
     module, attribute, advice = {
         "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile", f"Pillow 11.3 or later (here is {version('pillow')})"),
-        "HEIC": ("pillow_heif", "HeifImageFile", "pip install 'pytorch-designer[heif]'"),
+        "HEIC": ("pillow_heif", "HeifImageFile", "pip install pillow-heif"),
     }[name]
     try:
         imported: Any = importlib.import_module(module)

@@ -42,7 +42,6 @@ from pytorch_designer.harness.job.run_folder import RunFolder, RunRecord
 from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT
 from pytorch_designer.harness.job.snapshot import code_snapshot
 from pytorch_designer.harness.schema.values import check_names, render_value
-from pytorch_designer.harness.schema.vocabulary import FILE_TYPES
 from pytorch_designer.storage.output import writing_errors
 from pytorch_designer.system.stop_requests import StopRequest
 
@@ -213,7 +212,7 @@ class _JobRun:
         names = self._request.faults.output_names
         check_names("output", names, self._spec.outputs, self._spec.name)
         for name in names:
-            if self._spec.outputs[name].type in FILE_TYPES:
+            if self._spec.outputs[name].is_file:
                 raise UnsupportedLocallyError(f"Output {name} is a file; only folders can be read-only or full.")
         check_possible(self._request.faults)
 

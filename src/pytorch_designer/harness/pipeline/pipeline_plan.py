@@ -186,6 +186,12 @@ def _given(pipeline: PipelineSpec, inputs: Mapping[str, object]) -> dict[str, Gi
 def _checked(port: InputSpec, source: Source, owner: str, place: SpecPlace) -> Source:
     """`source` as a value of `port`: a literal is parsed and rendered by the port's type."""
     if port.is_data:
+        if source.outputs and not source.is_path:
+            raise place.error(
+                f"The input {port.name} of {owner} is a {port.type} and was given the {source.outputs[0].type} that "
+                f"{source.outputs[0].node} writes to {source.outputs[0].name}.",
+                "Give the output a data type, for instance uri_file, or declare the input with its type.",
+            )
         if not source.is_path:
             raise place.error(
                 f"The input {port.name} of {owner} is a {port.type} and was given {source.text(_NO_PATHS)!r}.",
@@ -195,7 +201,7 @@ def _checked(port: InputSpec, source: Source, owner: str, place: SpecPlace) -> S
         return source
     if source.is_path and port.type != "string":
         raise place.error(f"The input {port.name} of {owner} is a {port.type} and was given data.")
-    if source.is_path:
+    if source.is_path or source.outputs:  # values that nodes write are checked when they are there
         return source
     return replace(source, parts=(str(parse_literal(port, source.text(_NO_PATHS))),))
 

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 from pytorch_designer.harness.schema.assets import is_reference
 from pytorch_designer.harness.schema.bindings import NodePort, ParentInput, parse_text
 from pytorch_designer.harness.schema.pipeline_specification import PipelineSpec
+from pytorch_designer.harness.schema.specification import OutputSpec
+from pytorch_designer.harness.schema.values import read_output_value
+from pytorch_designer.harness.schema.vocabulary import PARAMETER_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -43,6 +46,15 @@ class OutputOf:
         """The node's name and the port's."""
         return self.node, self.name
 
+    @property
+    def is_value(self) -> bool:
+        """Whether it is a single value, which the node writes as the text of a file."""
+        return self.type in PARAMETER_TYPES
+
+    def text(self, path: Path) -> str:
+        """What a binding to it becomes: the path of data, or the value that is written there."""
+        return str(read_output_value(OutputSpec(self.name, self.type), path)) if self.is_value else str(path)
+
 
 @dataclass(frozen=True)
 class Source:
@@ -64,7 +76,7 @@ class Source:
 
     def text(self, paths: Mapping[tuple[str, str], Path]) -> str:
         """The value, given the paths of the outputs that it needs, by `OutputOf.port`."""
-        return "".join(str(paths[part.port]) if isinstance(part, OutputOf) else part for part in self.parts)
+        return "".join(part.text(paths[part.port]) if isinstance(part, OutputOf) else part for part in self.parts)
 
     def path(self, paths: Mapping[tuple[str, str], Path]) -> Path:
         """The value as a path."""
@@ -127,7 +139,8 @@ class Scope:
         if node is None:
             raise _unknown(f"The pipeline has no node {part.node}", self._pipeline.nodes, place)
         if part.is_output:
-            return Source((leaf_output(node, part.name, self._prefix, place),), is_path=True)
+            output = leaf_output(node, part.name, self._prefix, place)
+            return Source((output,), is_path=not output.is_value)
         return self._input_of_node(node, part, place, (*visited, part))
 
     def _input_of_node(

@@ -63,7 +63,7 @@ def read_output(
     has_type = not default_type or fields.get("type") is not None
     return OutputSpec(
         name=name,
-        type=_type(name, fields, DATA_TYPES, is_strict=is_strict) if has_type else default_type,
+        type=_type(name, fields, PARAMETER_TYPES | DATA_TYPES, is_strict=is_strict) if has_type else default_type,
         mode=fields.text("mode") or "rw_mount",
         description=fields.text("description") or "",
         holds=holds,

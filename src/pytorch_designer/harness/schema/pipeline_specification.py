@@ -122,3 +122,17 @@ class PipelineSpec:
             display_name=job.display_name or self.display_name,
             experiment_name=job.experiment_name,
         )
+
+
+COMMAND_JOB_NODE = "job"
+
+
+def one_node_pipeline(job: PipelineSpec, node: NodeSpec) -> PipelineSpec:
+    """A command job as a pipeline of one node: the ports of both are the same."""
+    bound = {
+        name: Given(f"${{{{parent.inputs.{name}}}}}", place=given.place, key_place=given.key_place)
+        for name, given in node.inputs.items()
+    }
+    return replace(
+        job, nodes={node.name: replace(node, inputs=bound, bound_outputs={name: name for name in job.outputs})}
+    )

@@ -88,7 +88,7 @@ NODE_KEYS = {
         " identity"
     ),
 }
-INLINE_COMMAND_KEYS = _JOB | _RUNS_COMMAND | _words("parent_job_name parameters")
+INLINE_COMMAND_KEYS = _JOB | _RUNS_COMMAND | _words("parent_job_name parameters")  # those of a command job too
 CONTROL_FLOW_TYPES = _words("do_while if_else parallel_for")
 NODE_TYPES = CONTROL_FLOW_TYPES | _words("command pipeline sweep parallel automl spark import data_transfer")
 

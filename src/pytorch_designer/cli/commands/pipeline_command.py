@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from pytorch_designer.cli.commands.pipeline_view import OpenView
+    from pytorch_designer.harness.lint.linter import FindingsForRun
     from pytorch_designer.harness.pipeline.pipeline_state import PipelineResult
     from pytorch_designer.harness.schema.spec_faults import SpecFault
     from pytorch_designer.harness.schema.yaml_tree import YamlDocument
@@ -51,7 +52,7 @@ class PipelineCommandOptions:
 def run_pipeline_file(
     document: YamlDocument,
     options: PipelineCommandOptions,
-    findings: Sequence[SpecFault],
+    findings: FindingsForRun,
     show: Callable[[list[str]], None],
 ) -> int:
     """Run the pipeline in a YAML file.
@@ -68,8 +69,9 @@ def run_pipeline_file(
     Raises:
         DesignerError: Any named error.
     """
-    request = _request(document, options)
-    show(_header(request, findings))
+    with findings.joined():
+        request = _request(document, options)
+    show(_header(request, findings.warnings))
     with stop_on_signals() as stop, _view(request, show) as view:
         result = run_plan(request, view, stop)
     show(_summary(result, request))

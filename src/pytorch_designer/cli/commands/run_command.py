@@ -129,8 +129,10 @@ def run_command(arguments: Sequence[str], program: str) -> int:
     for name in ("max_parallel", "force_rerun"):
         if getattr(options, name):
             parser.error(f"--{name.replace('_', '-')} is for pipelines only")
-    request, warnings = _job_request(parser, options, document)
-    _show(_header(request, (*findings, *warnings)))
+    with findings.joined():
+        request, warnings = _job_request(parser, options, document)
+    request = _with_places(request, options)
+    _show(_header(request, (*findings.warnings, *warnings)))
     with adopted_orphans(), stop_on_signals() as stop:
         result = run_job(request, _printer(request.spec), stop)
         _show(_summary(result, request.store))
@@ -160,8 +162,13 @@ def _job_request(
     else:
         request = JobRequest(command_spec(document), Path(), inputs, outputs, variables)
         warnings = _kind_warnings(request)
+    return request, warnings
+
+
+def _with_places(request: JobRequest, options: argparse.Namespace) -> JobRequest:
+    """The request with its run folder and MLflow database, which are created."""
     experiment = options.experiment or request.experiment
-    request = replace(
+    return replace(
         request,
         run_folder=options.run_folder or _new_run_folder(request.spec.name),
         store=None if options.no_mlflow else open_run_store(Path(DATABASE_FILE), experiment),
@@ -170,7 +177,6 @@ def _job_request(
         keep_working_directory=options.keep_working_directory,
         faults=parse_faults(options.fault),
     )
-    return request, warnings
 
 
 def _kind_warnings(request: JobRequest) -> tuple[SpecFault, ...]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # The platform also passes ports in environment variables, which a command or its program may read.
 _VARIABLE = re.compile(r"AZURE_?ML_(?:INPUT|OUTPUT|PARAMETER)_(\w+)", re.IGNORECASE)
 
+_NAMES_A_PORT = re.compile(r"\b(inputs|outputs)\.\w")
 _NOT_SETTINGS = frozenset({"command", "inputs", "outputs", "description", "tags"})
 
 
@@ -109,6 +110,10 @@ def _check_optional_inputs(report: Report, command: _Command, bindings: Sequence
 
 def _check_block(report: Report, command: _Command, block: OptionalBlock, inside: Sequence[Binding]) -> None:
     at = command.value.locate(block.written)
+    if not inside and _NAMES_A_PORT.search(block.content):  # without one, the block is never left out
+        report.add(
+            "bad-binding", at, f"{_short(block.written)} contains no binding.", "Write $[[--name ${{inputs.name}}]]."
+        )
     ports = [port for port in (command.input(binding) for binding in inside) if port is not None]
     if ports and not any(port.is_optional for port in ports):
         report.add(

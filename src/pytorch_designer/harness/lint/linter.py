@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pytorch_designer.errors import InvalidSpecError
+from pytorch_designer.errors import DesignerError, InvalidSpecError
 from pytorch_designer.harness.lint.component_checks import check_command_component, check_reserved_names
 from pytorch_designer.harness.lint.documents import Library, looks_like_azure_ml, named_components, yaml_files
 from pytorch_designer.harness.lint.findings import Report
@@ -18,7 +19,7 @@ from pytorch_designer.harness.schema.spec_faults import FaultCollector, SpecPlac
 from pytorch_designer.harness.schema.yaml_tree import YamlDocument, parse_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
     from pytorch_designer.harness.schema.spec_faults import SpecFault
@@ -65,24 +66,57 @@ def lint(paths: Iterable[Path], *, ignored_rules: Collection[str] = ()) -> LintR
     return _result(reports.values(), ignored_rules)
 
 
-def findings_for_run(document: YamlDocument) -> tuple[SpecFault, ...]:
-    """What is to be said of a component or job before it runs on this machine.
+@dataclass(frozen=True)
+class FindingsForRun:
+    """What is to be said of a file before `run` starts it.
 
-    Raises:
-        InvalidSpecError: Azure ML refuses it; lists all reasons.
+    Attributes:
+        place: The file.
+        faults: Why it is refused.
+        warnings: What is said, and does not keep it from running.
     """
-    library = Library(document)
-    reports: dict[Path, Report] = {}
+
+    place: SpecPlace
+    faults: tuple[SpecFault, ...] = ()
+    warnings: tuple[SpecFault, ...] = ()
+
+    @contextmanager
+    def joined(self) -> Iterator[None]:
+        """Read and plan the file inside; what is wrong is raised with the linter's faults, all at once.
+
+        Raises:
+            DesignerError: The file cannot be run.
+        """
+        faults = FaultCollector()
+        for fault in self.faults:
+            faults.add(fault.message, fault.place, fault.advice)
+        known = {(fault.place.file, fault.place.line) for fault in self.faults}
+        try:
+            yield
+        except DesignerError as error:
+            if not known:
+                raise
+            others = [fault for fault in error.faults if (fault.place.file, fault.place.line) not in known]
+            for fault in others:
+                with faults.collecting():
+                    raise fault.error() from error
+            if not error.faults and error.where not in {file for file, _ in known}:
+                with faults.collecting():
+                    raise
+        faults.raise_any(self.place)
+
+
+def findings_for_run(document: YamlDocument) -> FindingsForRun:
+    """What the linter says of a component or job that is to run on this machine."""
+    place = SpecPlace(str(document.path))
     if kind_of(document.root) is None:
-        return ()
-    _lint_file(document.path, library, reports, is_named=True)
-    findings = _result(reports.values(), ()).findings
-    faults = FaultCollector()
-    for finding in findings:
-        if RULES[finding.kind].in_run is InRun.REFUSES:
-            faults.add(finding.message, finding.place, finding.advice)
-    faults.raise_any(SpecPlace(str(document.path)))
-    return tuple(finding for finding in findings if RULES[finding.kind].in_run is InRun.WARNS)
+        return FindingsForRun(place)
+    reports: dict[Path, Report] = {}
+    _lint_file(document.path, Library(document), reports, is_named=True)
+    found: dict[InRun, list[SpecFault]] = {word: [] for word in InRun}
+    for finding in _result(reports.values(), ()).findings:
+        found[RULES[finding.kind].in_run].append(finding)
+    return FindingsForRun(place, tuple(found[InRun.REFUSES]), tuple(found[InRun.WARNS]))
 
 
 def lint_text(text: str, *, folder: Path, name: str = "text.yaml", ignored_rules: Collection[str] = ()) -> LintResult:

@@ -74,7 +74,7 @@ _FILE_RULES = (
         _E,
         "A local file or folder that the file names does not exist.",
         "Refused, or the job fails.",
-        _WARNS,
+        _REFUSES,
     ),
     Rule(
         "missing-input-value",
@@ -123,7 +123,7 @@ _COMPONENT_RULES = (
     Rule(
         "unknown-type",
         _E,
-        "The type of an input, an output or the file itself is not one of Azure ML's.",
+        "The type of a port, or of the file, is not one of Azure ML's.",
         _REFUSED,
         _REFUSES,
     ),
@@ -175,9 +175,9 @@ _COMPONENT_RULES = (
         f"{_SILENT} The text is passed on as it is, or the service refuses it.",
         _REFUSES,
     ),
-    Rule("undeclared-input", _E, "The command uses an input that is not declared.", "Refused at validation.", _CHECKS),
+    Rule("undeclared-input", _E, "The command uses an input that is not declared.", "Refused at validation.", _REFUSES),
     Rule(
-        "undeclared-output", _E, "The command uses an output that is not declared.", "Refused at validation.", _CHECKS
+        "undeclared-output", _E, "The command uses an output that is not declared.", "Refused at validation.", _REFUSES
     ),
     Rule("unused-input", _W, "The command does not use an input.", _SILENT, _WARNS),
     Rule("unused-output", _W, "The command does not use an output.", f"{_SILENT} It stays empty.", _WARNS),
@@ -205,11 +205,11 @@ _PIPELINE_RULES = (
         _REFUSES,
     ),
     Rule("node-type-mismatch", _E, "A node's type differs from its component's type.", _REFUSED, _REFUSES),
-    Rule("unknown-job", _E, "A binding names a node that the pipeline does not have.", _SILENT, _CHECKS),
-    Rule("unknown-port", _E, "A binding names an output that its node does not have.", _SILENT, _CHECKS),
-    Rule("unknown-pipeline-input", _E, "A binding names an input that the pipeline does not have.", _SILENT, _CHECKS),
-    Rule("unknown-pipeline-output", _E, "A binding names an output that the pipeline does not have.", _SILENT, _CHECKS),
-    Rule("cycle", _E, "Nodes depend on each other in a circle.", _SILENT, _CHECKS),
+    Rule("unknown-job", _E, "A binding names a node that the pipeline does not have.", _SILENT, _REFUSES),
+    Rule("unknown-port", _E, "A binding names an output that its node does not have.", _SILENT, _REFUSES),
+    Rule("unknown-pipeline-input", _E, "A binding names an input that is not the pipeline's.", _SILENT, _REFUSES),
+    Rule("unknown-pipeline-output", _E, "A binding names an output that is not the pipeline's.", _SILENT, _REFUSES),
+    Rule("cycle", _E, "Nodes depend on each other in a circle.", _SILENT, _REFUSES),
     Rule(
         "nested-pipelines",
         _E,
@@ -224,7 +224,7 @@ _PIPELINE_RULES = (
         f"{_SILENT} The input is left out.",
         _WARNS,
     ),
-    Rule("unknown-node-output", _E, "A node sets an output that its component does not have.", _SILENT, _CHECKS),
+    Rule("unknown-node-output", _E, "A node sets an output that its component does not have.", _SILENT, _REFUSES),
     Rule(
         "missing-node-input",
         _E,
@@ -263,7 +263,7 @@ _PIPELINE_RULES = (
         _SILENT,
         _WARNS,
     ),
-    Rule("output-bound-twice", _E, "Two nodes write the same pipeline output.", _SILENT, _CHECKS),
+    Rule("output-bound-twice", _E, "Two nodes write the same pipeline output.", _SILENT, _REFUSES),
     Rule("unused-pipeline-input", _W, "No node uses a pipeline input.", _SILENT, _WARNS),
     Rule("unbound-pipeline-output", _W, "No node writes a pipeline output.", f"{_SILENT} It stays empty.", _WARNS),
 )

@@ -107,7 +107,7 @@ class _Reader:
             nodes={},
             inputs=inputs,
             outputs=outputs,
-            output_places={name: entry.key_place for name, entry in top.entries("outputs").items()},
+            places=_places(top),
             given=given,
             given_outputs=given_outputs,
             settings=_settings(top.fields("settings")),
@@ -134,6 +134,7 @@ class _Reader:
             outputs=outputs,
             given=given,
             given_outputs=given_outputs,
+            places=_places(top),
             display_name=top.text("display_name"),
             experiment_name=top.text("experiment_name"),
         )
@@ -235,6 +236,14 @@ def _node(name: str, value: Value, component: CommandSpec | PipelineSpec) -> Nod
         environment=None if environment is None else environment.plain,
         compute=fields.text("compute"),
     )
+
+
+def _places(top: Fields) -> dict[tuple[str, str], SpecPlace]:
+    return {
+        (section, name): entry.key_place
+        for section in ("inputs", "outputs")
+        for name, entry in _flat(top.entries(section)).items()
+    }
 
 
 def _flat(entries: dict[str, Value]) -> dict[str, Value]:

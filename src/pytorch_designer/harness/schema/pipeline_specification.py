@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from pytorch_designer.harness.schema.spec_faults import SpecPlace
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from pytorch_designer.harness.schema.spec_faults import SpecPlace
     from pytorch_designer.harness.schema.specification import CommandSpec, InputSpec, OutputSpec
 
 
@@ -89,7 +90,7 @@ class PipelineSpec:
         nodes: By name, in the order in which they were written.
         inputs: Its inputs. Literals of a job have the type `string`; the inputs that get them check them.
         outputs: Its outputs.
-        output_places: Where they are declared.
+        places: Where its inputs and outputs are declared, by `("inputs", name)` and `("outputs", name)`.
         given: Values that a job gives to its inputs.
         given_outputs: Local folders that a job names for its outputs, absolute.
         experiment_name: The MLflow experiment, or None.
@@ -100,7 +101,7 @@ class PipelineSpec:
     nodes: Mapping[str, NodeSpec]
     inputs: Mapping[str, InputSpec] = field(default_factory=dict)
     outputs: Mapping[str, OutputSpec] = field(default_factory=dict)
-    output_places: Mapping[str, SpecPlace] = field(default_factory=dict)
+    places: Mapping[tuple[str, str], SpecPlace] = field(default_factory=dict)
     given: Mapping[str, Given] = field(default_factory=dict)
     given_outputs: Mapping[str, Path] = field(default_factory=dict)
     settings: PipelineSettings = field(default_factory=PipelineSettings)
@@ -111,6 +112,10 @@ class PipelineSpec:
     def label(self) -> str:
         """Name for people: the display name, else the name."""
         return self.display_name or self.name
+
+    def place_of(self, section: str, name: str) -> SpecPlace:
+        """Where an input or output is declared; without a line where that is not known."""
+        return self.places.get((section, name)) or SpecPlace(str(self.source), keys=(section, name))
 
     def run_by(self, job: PipelineSpec) -> PipelineSpec:
         """This component as the pipeline of a job that does no more than run it."""

@@ -15,13 +15,13 @@ import os
 import re
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.api.library_calls import path_argument
 from pytorch_designer.errors import InvalidSpecError, UnknownNameError
 from pytorch_designer.harness.fault_injection.injected_faults import parse_faults
-from pytorch_designer.harness.job.job_run import JobRequest
 from pytorch_designer.harness.job.run_store import open_run_store
 from pytorch_designer.harness.lint.linter import lint as lint_paths
 from pytorch_designer.harness.lint.linter import lint_object
@@ -29,7 +29,7 @@ from pytorch_designer.harness.lint.rules import RULES
 from pytorch_designer.harness.pipeline.pipeline_run import run_pipeline as run_planned
 from pytorch_designer.harness.reuse.reuse_cache import open_cache
 from pytorch_designer.harness.schema.values import check_values
-from pytorch_designer.harness.testing.runner import command_spec_of, ended_pipeline, run_to_its_end, time_limit
+from pytorch_designer.harness.testing.runner import ended_pipeline, job_request, run_to_its_end, time_limit
 from pytorch_designer.mlflow_database import DATABASE_FILE
 from pytorch_designer.settings import settings
 from pytorch_designer.storage.output import writing_errors
@@ -80,18 +80,18 @@ def run_component(
         TimeoutError: It did not end in time.
         KeyboardInterrupt: After Ctrl-C, when its processes have ended.
     """
-    spec = command_spec_of(os.fspath(component) if isinstance(component, os.PathLike) else component)
     values = {**{name: str(os.fspath(path)) for name, path in (inputs or {}).items()}, **(parameters or {})}
-    check_values(spec, values)  # before anything is created
-    request = JobRequest(
-        spec=spec,
-        run_folder=_run_folder(run_folder, spec.name),
+    request = job_request(
+        os.fspath(component) if isinstance(component, os.PathLike) else component,
+        Path(),
         inputs=values,
         outputs={name: path_argument(path, name) for name, path in (outputs or {}).items()},
         environment_variables=environment or {},
-        store=_store() if has_mlflow else None,
-        faults=parse_faults(faults),
     )
+    check_values(request.spec, request.inputs)  # before anything is created
+    folder = _run_folder(run_folder, request.spec.name)
+    store = _store() if has_mlflow else None
+    request = replace(request, run_folder=folder, store=store, faults=parse_faults(faults))
     return run_to_its_end(request, timeout_seconds)
 
 

@@ -80,7 +80,7 @@ def test_a_component_needs_no_more_than_a_command(tmp_path: Path) -> None:
     [
         ("type: number", "type: float", 9, "rate has the unknown type 'float'"),
         ("type: uri_folder, mode: ro_mount", "type: folder", 8, "data has the unknown type 'folder'"),
-        ("{type: uri_folder, mode: upload}", "{type: string}", 12, "model has the unknown type 'string'"),
+        ("{type: uri_folder, mode: upload}", "{type: folder}", 12, "model has the unknown type 'folder'"),
         ("min: 0", "min: low", 9, "min must be a number, not 'low'"),
         ("enum: [a, b]", "enum: a", 10, "enum must be a list"),
         ("optional: true", "optional: maybe", 10, "optional must be true or false"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorch_designer.cli.commands.pipeline_view import LiveView, PlainView, describe
+from pytorch_designer.cli.commands.run_findings import warning_lines
 from pytorch_designer.harness.job.node import NodeState
 from pytorch_designer.harness.job.run_store import open_run_store
 from pytorch_designer.harness.pipeline.pipeline_request import PipelineRequest, prepare_pipeline
@@ -21,10 +22,12 @@ from pytorch_designer.shown_text import on_one_line
 from pytorch_designer.system.stop_requests import stop_on_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from pytorch_designer.cli.commands.pipeline_view import OpenView
+    from pytorch_designer.harness.lint.linter import FindingsForRun
     from pytorch_designer.harness.pipeline.pipeline_state import PipelineResult
+    from pytorch_designer.harness.schema.spec_faults import SpecFault
     from pytorch_designer.harness.schema.yaml_tree import YamlDocument
 
 _TAIL_LINES = 20
@@ -47,13 +50,17 @@ class PipelineCommandOptions:
 
 
 def run_pipeline_file(
-    document: YamlDocument, options: PipelineCommandOptions, show: Callable[[list[str]], None]
+    document: YamlDocument,
+    options: PipelineCommandOptions,
+    findings: FindingsForRun,
+    show: Callable[[list[str]], None],
 ) -> int:
     """Run the pipeline in a YAML file.
 
     Args:
         document: The file.
         options: How to run it.
+        findings: What the linter says of it.
         show: Prints lines.
 
     Returns:
@@ -62,8 +69,9 @@ def run_pipeline_file(
     Raises:
         DesignerError: Any named error.
     """
-    request = _request(document, options)
-    show(_header(request))
+    with findings.joined():
+        request = _request(document, options)
+    show(_header(request, findings.warnings))
     with stop_on_signals() as stop, _view(request, show) as view:
         result = run_plan(request, view, stop)
     show(_summary(result, request))
@@ -98,7 +106,7 @@ def _view(request: PipelineRequest, show: Callable[[list[str]], None]) -> OpenVi
     return PlainView({name: node.spec.num_processes for name, node in request.plan.nodes.items()}, show)
 
 
-def _header(request: PipelineRequest) -> list[str]:
+def _header(request: PipelineRequest, findings: Sequence[SpecFault]) -> list[str]:
     pipeline = request.plan.pipeline
     cache = "off" if request.cache is None else str(request.cache.folder)
     return [
@@ -107,6 +115,7 @@ def _header(request: PipelineRequest) -> list[str]:
         f"Nodes       {len(request.plan.nodes)}, at most {request.max_parallel} at a time",
         f"Reuse       {cache}{', but every node runs' if request.is_forced and request.cache else ''}",
         *(f"Input       {name} = {on_one_line(value)}" for name, value in request.plan.inputs.items()),
+        *warning_lines((*findings, *request.plan.warnings)),
         f"Run folder  {request.run_folder}",
         "",
     ]

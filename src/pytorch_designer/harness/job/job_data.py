@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from pytorch_designer.errors import FailedToWriteOutputsError, UnsupportedLocallyError
 from pytorch_designer.harness.job.read_only import check_unchanged, input_holding, input_in, list_entries
 from pytorch_designer.harness.job.run_folder import move_into
-from pytorch_designer.harness.schema.values import check_names, check_values
-from pytorch_designer.harness.schema.vocabulary import FILE_TYPES
+from pytorch_designer.harness.schema.bindings import bindings_in
+from pytorch_designer.harness.schema.values import check_names, check_values, read_output_value
+from pytorch_designer.harness.schema.vocabulary import COLLECTED_OUTPUTS
 from pytorch_designer.storage.output import writing_errors
 
 if TYPE_CHECKING:
@@ -63,6 +64,13 @@ class JobData:
         """The path of each input that is a file or folder."""
         return {name: value for name, value in self.inputs.items() if isinstance(value, Path)}
 
+    @property
+    def collected_outputs(self) -> list[Path]:
+        """The outputs that stand for ./outputs and ./logs, as Azure ML fills them where the command does not."""
+        named = {binding.parts[1] for binding in bindings_in(self._spec.command) if binding.parts[:1] == ("outputs",)}
+        names = self.outputs.keys() & COLLECTED_OUTPUTS - named
+        return [self.written_outputs[name] for name in sorted(names) if not self._spec.outputs[name].is_file]
+
     def check_apart(self, what: str, path: Path) -> None:
         """Refuse a place below an input: what the harness writes there would look like the job's doing.
 
@@ -93,28 +101,31 @@ class JobData:
             FailedToWriteOutputsError: One cannot be made.
         """
         for name, path in (*self.outputs.items(), *self.written_outputs.items()):
-            folder = path.parent if self._spec.outputs[name].type in FILE_TYPES else path
+            folder = path.parent if self._spec.outputs[name].is_file else path
             with writing_errors(folder):
                 folder.mkdir(parents=True, exist_ok=True)
 
     def deliver_outputs(self) -> None:
-        """Move the staged outputs to where they belong.
+        """Move the staged outputs to where they belong, and check the values among the outputs.
 
         Raises:
-            FailedToWriteOutputsError: One cannot be moved.
+            FailedToWriteOutputsError: One cannot be moved, or the job wrote no value of the output's type.
         """
         for name, path in self.outputs.items():
             written = self.written_outputs[name]
             if written != path:
                 with writing_errors(path):
                     _deliver(written, path)
+        for name, port in self._spec.outputs.items():
+            if port.is_value:
+                read_output_value(port, self.outputs[name])
 
     def _output_paths(self, given: Mapping[str, Path], folder: RunFolder) -> dict[str, Path]:
         check_names("output", given, self._spec.outputs, self._spec.name)
         paths = {}
         for name, port in self._spec.outputs.items():
             default = folder.default_output(name)
-            own = default / name if port.type in FILE_TYPES else default
+            own = default / name if port.is_file else default
             path = given[name].absolute() if name in given else own
             touched = input_holding(self.input_paths, path) or input_in(self.input_paths, path)
             if touched is not None:

@@ -42,7 +42,6 @@ from pytorch_designer.harness.job.run_folder import RunFolder, RunRecord
 from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT
 from pytorch_designer.harness.job.snapshot import code_snapshot
 from pytorch_designer.harness.schema.values import check_names, render_value
-from pytorch_designer.harness.schema.vocabulary import FILE_TYPES
 from pytorch_designer.storage.output import writing_errors
 from pytorch_designer.system.stop_requests import StopRequest
 
@@ -169,7 +168,7 @@ class _JobRun:
         own = () if request.store is None else request.store.own_paths
         self._snapshot = code_snapshot(spec, excluded=(self._folder.path, *own))
         self._command = render_command(spec, self._data.inputs, written)
-        check_texts(spec, self._command, request.environment_variables)
+        check_texts(spec, self._command, self._data.inputs, request.environment_variables)
 
     def run(self, on_line: LineReceiver, stop: StopRequest) -> JobResult:
         self._data.list_inputs()
@@ -213,7 +212,7 @@ class _JobRun:
         names = self._request.faults.output_names
         check_names("output", names, self._spec.outputs, self._spec.name)
         for name in names:
-            if self._spec.outputs[name].type in FILE_TYPES:
+            if self._spec.outputs[name].is_file:
                 raise UnsupportedLocallyError(f"Output {name} is a file; only folders can be read-only or full.")
         check_possible(self._request.faults)
 
@@ -227,6 +226,7 @@ class _JobRun:
                     raise InvalidSpecError(
                         "A file of the code vanished while it was copied.", where=error.filename
                     ) from error
+        self._folder.make_collected(self._spec.resources.instance_count)
 
     def _start_run(self) -> str:
         if self._request.store is None:
@@ -298,6 +298,8 @@ class _JobRun:
         self._folder.collect(self._spec.resources.instance_count)
         if outcome.exit_code != 0:
             return
+        for path in self._data.collected_outputs:
+            self._folder.copy_collected(path)
         self._data.deliver_outputs()
         self._data.check_inputs()
         if not self._request.keep_working_directory:

@@ -24,7 +24,6 @@ from pytorch_designer.harness.pipeline.node_run import NodeRunner
 from pytorch_designer.harness.pipeline.pipeline_request import prepare_pipeline
 from pytorch_designer.harness.pipeline.pipeline_state import PipelineResult, prepared_folder, write_state
 from pytorch_designer.harness.reuse.node_reuse import Reuse
-from pytorch_designer.harness.schema.vocabulary import FILE_TYPES
 from pytorch_designer.system.resources import available_memory_bytes
 from pytorch_designer.system.stop_requests import StopRequest, stop_on_signals
 
@@ -278,5 +277,5 @@ class _PipelineRun:
             place = folder / OUTPUTS_FOLDER / port
             if pipeline_output is not None:
                 place = self._request.run_folder / OUTPUTS_FOLDER / pipeline_output
-            outputs[port] = given or (place / port if spec.type in FILE_TYPES else place)
+            outputs[port] = given or (place / port if spec.is_file else place)
         return NodeResult(name, folder, outputs=outputs)

@@ -20,7 +20,6 @@ from pytorch_designer.harness.reuse.file_trees import HashMemory
 from pytorch_designer.harness.reuse.reuse_cache import is_empty
 from pytorch_designer.harness.reuse.reuse_key import reuse_key
 from pytorch_designer.harness.schema.values import check_values
-from pytorch_designer.harness.schema.vocabulary import FILE_TYPES
 from pytorch_designer.storage.output import write_atomically
 
 if TYPE_CHECKING:
@@ -120,7 +119,7 @@ class Reuse:
 
     def keep(self, node: PlannedNode, key: str, result: JobResult) -> None:
         """Keep the result of a job that succeeded."""
-        is_file = {name: port.type in FILE_TYPES for name, port in node.spec.outputs.items()}
+        is_file = {name: port.is_file for name, port in node.spec.outputs.items()}
         try:
             entry = self._cache.store(result, key, node.name, node.spec.name, is_file)
         except OSError as error:

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorch_designer.harness.schema.assets import is_reference
-from pytorch_designer.harness.schema.bindings import NodePort, ParentInput, parse_text
+from pytorch_designer.harness.schema.bindings import NodePort, ParentInput, lone_binding, parse_text
 from pytorch_designer.harness.schema.pipeline_specification import PipelineSpec
+from pytorch_designer.harness.schema.specification import OutputSpec
+from pytorch_designer.harness.schema.values import read_output_value
+from pytorch_designer.harness.schema.vocabulary import PARAMETER_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from pytorch_designer.harness.schema.bindings import Part
     from pytorch_designer.harness.schema.pipeline_specification import Given, NodeSpec
     from pytorch_designer.harness.schema.spec_faults import SpecPlace
-    from pytorch_designer.harness.schema.specification import Scalar
+    from pytorch_designer.harness.schema.specification import InputSpec, Scalar
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,15 @@ class OutputOf:
     def port(self) -> tuple[str, str]:
         """The node's name and the port's."""
         return self.node, self.name
+
+    @property
+    def is_value(self) -> bool:
+        """Whether it is a single value, which the node writes as the text of a file."""
+        return self.type in PARAMETER_TYPES
+
+    def text(self, path: Path) -> str:
+        """What a binding to it becomes: the path of data, or the value that is written there."""
+        return str(read_output_value(OutputSpec(self.name, self.type), path)) if self.is_value else str(path)
 
 
 @dataclass(frozen=True)
@@ -64,11 +76,14 @@ class Source:
 
     def text(self, paths: Mapping[tuple[str, str], Path]) -> str:
         """The value, given the paths of the outputs that it needs, by `OutputOf.port`."""
-        return "".join(str(paths[part.port]) if isinstance(part, OutputOf) else part for part in self.parts)
+        return "".join(part.text(paths[part.port]) if isinstance(part, OutputOf) else part for part in self.parts)
 
     def path(self, paths: Mapping[tuple[str, str], Path]) -> Path:
         """The value as a path."""
         return Path(self.text(paths))
+
+
+UNKNOWN = Source(("",))  # a value that is at fault; what is bound to it is not
 
 
 class Scope:
@@ -77,7 +92,7 @@ class Scope:
     Args:
         pipeline: The pipeline.
         prefix: Prefix of the names of its nodes.
-        values: By input; None for an optional input without a value.
+        values: By input; None for an optional input without a value, `UNKNOWN` for one that is at fault.
         assets: Where registered data is.
     """
 
@@ -90,13 +105,19 @@ class Scope:
         self._assets = assets
 
     def resolve(self, given: Given, place: SpecPlace) -> Source | None:
-        """The value of `given`; None if it is bound to an optional input without a value.
+        """The value of `given`; None if it is bound to an optional input without a value, `UNKNOWN` to one at fault.
 
         Raises:
             InvalidSpecError: A binding is malformed, or refers to what does not exist.
             UnsupportedLocallyError: It is registered data that is not on this machine.
         """
         return self._resolve(given, place, ())
+
+    def declared(self, given: Given) -> InputSpec | None:
+        """The input of the pipeline that `given` is bound to, and nothing else; else None."""
+        binding = lone_binding(given.text)
+        reference = None if binding is None else binding.reference
+        return self._pipeline.inputs.get(reference.name) if isinstance(reference, ParentInput) else None
 
     def _resolve(self, given: Given, place: SpecPlace, visited: tuple[NodePort, ...]) -> Source | None:
         parts = parse_text(given.text, place)
@@ -110,6 +131,8 @@ class Scope:
                     return None
                 raise place.error(f"{given.text} is bound to an optional input without a value.")
             sources.append(source)
+        if any(source is UNKNOWN for source in sources):
+            return UNKNOWN
         return Source(
             tuple(part for source in sources for part in source.parts),
             is_path=given.is_path or any(source.is_path for source in sources),
@@ -127,7 +150,8 @@ class Scope:
         if node is None:
             raise _unknown(f"The pipeline has no node {part.node}", self._pipeline.nodes, place)
         if part.is_output:
-            return Source((leaf_output(node, part.name, self._prefix, place),), is_path=True)
+            output = leaf_output(node, part.name, self._prefix, place)
+            return Source((output,), is_path=not output.is_value)
         return self._input_of_node(node, part, place, (*visited, part))
 
     def _input_of_node(

@@ -1,4 +1,4 @@
-"""Pipeline YAML files (schemas pipelineJob and pipelineComponent, SDK v2) as `PipelineSpec`.
+"""Pipeline YAML files (schemas pipelineJob and pipelineComponent, SDK v2) as `PipelineSpec`; command jobs too.
 
 Component files are found at the paths in it, which are relative to its folder, and registered components through the
 assets file. All faults are collected and raised at once.
@@ -14,10 +14,23 @@ from typing import TYPE_CHECKING
 from pytorch_designer.errors import DesignerError, InvalidSpecError, shorten
 from pytorch_designer.harness.schema.assets import Assets, is_reference
 from pytorch_designer.harness.schema.bindings import NodePort, ParentInput, is_binding, parse_output, parse_text
-from pytorch_designer.harness.schema.component_file import command_at, command_spec, inline_command
+from pytorch_designer.harness.schema.component_file import (
+    Kind,
+    command_at,
+    command_spec,
+    inline_command,
+    kind_of,
+)
 from pytorch_designer.harness.schema.interface import given_value, read_input, read_output
 from pytorch_designer.harness.schema.pipeline_size import check_size
-from pytorch_designer.harness.schema.pipeline_specification import Given, NodeSpec, PipelineSettings, PipelineSpec
+from pytorch_designer.harness.schema.pipeline_specification import (
+    COMMAND_JOB_NODE,
+    Given,
+    NodeSpec,
+    PipelineSettings,
+    PipelineSpec,
+    one_node_pipeline,
+)
 from pytorch_designer.harness.schema.spec_faults import FaultCollector, SpecPlace
 from pytorch_designer.harness.schema.specification import CommandSpec, InputSpec, OutputSpec
 from pytorch_designer.harness.schema.yaml_fields import Fields
@@ -30,7 +43,7 @@ _FOLDER = "uri_folder"
 
 
 def read_pipeline(path: Path, assets: Assets | None = None) -> PipelineSpec:
-    """Read the pipeline job or pipeline component in the YAML file `path`.
+    """Read the pipeline job, pipeline component or command job in the YAML file `path`.
 
     Raises:
         InvalidSpecError: The file, or one that it names, is missing or not usable.
@@ -44,15 +57,17 @@ def pipeline_spec(document: YamlDocument, assets: Assets | None = None) -> Pipel
     """The pipeline in a YAML document; raises as `read_pipeline` does."""
     faults = FaultCollector()
     check_size(document.mapping(), partial(_open_component, assets or Assets()))
-    spec = _Reader(assets or Assets(), faults).pipeline(document)
+    reader = _Reader(assets or Assets(), faults)
+    is_command_job = kind_of(document.root) is Kind.COMMAND_JOB
+    spec = reader.command_job(document) if is_command_job else reader.pipeline(document)
     faults.raise_any(SpecPlace(str(document.path)))
     return spec
 
 
 def is_pipeline(document: YamlDocument) -> bool:
     """Whether a YAML document is a pipeline, not a command component."""
-    kind = document.root.get("type")
-    return (kind is not None and str(kind.plain).lower() == "pipeline") or "jobs" in document.root.children
+    kind = kind_of(document.root)
+    return kind is not None and kind.is_pipeline
 
 
 def read_component_file(path: Path, assets: Assets) -> CommandSpec | PipelineSpec:
@@ -92,6 +107,7 @@ class _Reader:
             nodes={},
             inputs=inputs,
             outputs=outputs,
+            places=_places(top),
             given=given,
             given_outputs=given_outputs,
             settings=_settings(top.fields("settings")),
@@ -100,7 +116,30 @@ class _Reader:
         )
         if "jobs" not in top.mapping.children and "component" in top.mapping.children:
             return self._of_component(top, spec)
+        if "jobs" not in top.mapping.children:
+            raise top.mapping.key_place.error("A pipeline needs the key jobs.", "Its nodes are listed there by name.")
         return replace(spec, nodes=self._nodes(top.entries("jobs"), spec))
+
+    def command_job(self, document: YamlDocument) -> PipelineSpec:
+        """A command job as a pipeline of one node, whose ports are those of the pipeline."""
+        root = document.mapping()
+        top = Fields(root)
+        inputs, given = self._inputs(top)
+        outputs, given_outputs = self._outputs(top)
+        spec = PipelineSpec(
+            name=top.text("name") or document.path.stem,
+            source=document.path,
+            nodes={},
+            inputs=inputs,
+            outputs=outputs,
+            given=given,
+            given_outputs=given_outputs,
+            places=_places(top),
+            display_name=top.text("display_name"),
+            experiment_name=top.text("experiment_name"),
+        )
+        component = replace(_inline_command(spec.name, root, spec), display_name=spec.display_name)
+        return one_node_pipeline(spec, _with_inferred_inputs(_node(COMMAND_JOB_NODE, root, component), root, spec))
 
     def _of_component(self, top: Fields, job: PipelineSpec) -> PipelineSpec:
         """A job that only runs a pipeline component."""
@@ -168,7 +207,10 @@ class _Reader:
 
 def _node(name: str, value: Value, component: CommandSpec | PipelineSpec) -> NodeSpec:
     fields = Fields(value)
-    given = {port: _given(entry) for port, entry in _flat(fields.ports("inputs")).items()}
+    given = {
+        port: _for_port(component.inputs.get(port), _given(entry), entry)
+        for port, entry in _flat(fields.ports("inputs")).items()
+    }
     bound: dict[str, str] = {}
     modes: dict[str, str] = {}
     for port, entry in fields.ports("outputs").items():
@@ -196,6 +238,14 @@ def _node(name: str, value: Value, component: CommandSpec | PipelineSpec) -> Nod
     )
 
 
+def _places(top: Fields) -> dict[tuple[str, str], SpecPlace]:
+    return {
+        (section, name): entry.key_place
+        for section in ("inputs", "outputs")
+        for name, entry in _flat(top.entries(section)).items()
+    }
+
+
 def _flat(entries: dict[str, Value]) -> dict[str, Value]:
     """Inputs with the members of a group as `group.name`."""
     flat: dict[str, Value] = {}
@@ -214,13 +264,21 @@ def _given(entry: Value) -> Given | None:
     if path is not None:
         if not is_binding(path) and not is_reference(path):
             path = str((entry.folder / path).resolve())
-        return Given(path, is_path=True, place=entry.children["path"].place)
+        return Given(path, is_path=True, place=entry.children["path"].place, key_place=entry.key_place)
     value = given_value(entry)
     if value is None or value.plain is None:
         return None
     if not isinstance(value.plain, (bool, int, float, str)):
         raise entry.key_place.error(f"The value must be a single value, not {value.shown}.")
-    return Given(str(value.plain), place=value.place)
+    return Given(str(value.plain), place=value.place, key_place=entry.key_place)
+
+
+def _for_port(port: InputSpec | None, given: Given | None, entry: Value) -> Given | None:
+    """What is given to a port; the SDK takes a text that is given to a data port for a path."""
+    if port is None or given is None or not port.is_data or given.is_path or is_binding(given.text):
+        return given
+    text = given.text if is_reference(given.text) else str((entry.folder / given.text).resolve())
+    return replace(given, text=text, is_path=True)
 
 
 def _pipeline_input(name: str, entry: Value, given: Given | None) -> InputSpec:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from pytorch_designer.harness.schema.spec_faults import SpecPlace
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from pytorch_designer.harness.schema.spec_faults import SpecPlace
     from pytorch_designer.harness.schema.specification import CommandSpec, InputSpec, OutputSpec
 
 
@@ -25,11 +26,13 @@ class Given:
             absolute.
         is_path: Whether it was written as a path of data, not as a literal.
         place: Where it is written, or None if that is not known.
+        key_place: Where its name is written, likewise.
     """
 
     text: str
     is_path: bool = False
     place: SpecPlace | None = field(default=None, compare=False)
+    key_place: SpecPlace | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,7 @@ class PipelineSpec:
         nodes: By name, in the order in which they were written.
         inputs: Its inputs. Literals of a job have the type `string`; the inputs that get them check them.
         outputs: Its outputs.
+        places: Where its inputs and outputs are declared, by `("inputs", name)` and `("outputs", name)`.
         given: Values that a job gives to its inputs.
         given_outputs: Local folders that a job names for its outputs, absolute.
         experiment_name: The MLflow experiment, or None.
@@ -97,6 +101,7 @@ class PipelineSpec:
     nodes: Mapping[str, NodeSpec]
     inputs: Mapping[str, InputSpec] = field(default_factory=dict)
     outputs: Mapping[str, OutputSpec] = field(default_factory=dict)
+    places: Mapping[tuple[str, str], SpecPlace] = field(default_factory=dict)
     given: Mapping[str, Given] = field(default_factory=dict)
     given_outputs: Mapping[str, Path] = field(default_factory=dict)
     settings: PipelineSettings = field(default_factory=PipelineSettings)
@@ -108,6 +113,10 @@ class PipelineSpec:
         """Name for people: the display name, else the name."""
         return self.display_name or self.name
 
+    def place_of(self, section: str, name: str) -> SpecPlace:
+        """Where an input or output is declared; without a line where that is not known."""
+        return self.places.get((section, name)) or SpecPlace(str(self.source), keys=(section, name))
+
     def run_by(self, job: PipelineSpec) -> PipelineSpec:
         """This component as the pipeline of a job that does no more than run it."""
         return replace(
@@ -118,3 +127,17 @@ class PipelineSpec:
             display_name=job.display_name or self.display_name,
             experiment_name=job.experiment_name,
         )
+
+
+COMMAND_JOB_NODE = "job"
+
+
+def one_node_pipeline(job: PipelineSpec, node: NodeSpec) -> PipelineSpec:
+    """A command job as a pipeline of one node: the ports of both are the same."""
+    bound = {
+        name: Given(f"${{{{parent.inputs.{name}}}}}", place=given.place, key_place=given.key_place)
+        for name, given in node.inputs.items()
+    }
+    return replace(
+        job, nodes={node.name: replace(node, inputs=bound, bound_outputs={name: name for name in job.outputs})}
+    )

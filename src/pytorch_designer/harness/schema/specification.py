@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytorch_designer.harness.schema.vocabulary import PARAMETER_TYPES
+from pytorch_designer.harness.schema.vocabulary import FILE_TYPES, PARAMETER_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,10 +57,10 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class OutputSpec:
-    """Output of a component.
+    """Output of a component: data, or a single value, which the job writes as the text of a file.
 
     Attributes:
-        type: One of `DATA_TYPES` of `vocabulary`.
+        type: One of `PARAMETER_TYPES` or `DATA_TYPES` of `vocabulary`.
         mode: `upload`: delivered when the job has ended; anything else: written live.
         holds: What a folder holds, as the component's tag `port.NAME` says, or None.
     """
@@ -70,6 +70,16 @@ class OutputSpec:
     mode: str = "rw_mount"
     description: str = ""
     holds: str | None = None
+
+    @property
+    def is_value(self) -> bool:
+        """Whether it is a single value; see `values.read_output_value`."""
+        return self.type in PARAMETER_TYPES
+
+    @property
+    def is_file(self) -> bool:
+        """Whether its path is that of a file, not of a folder."""
+        return self.is_value or self.type in FILE_TYPES
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pytorch_designer.addresses import address_error, local_path
 from pytorch_designer.errors import (
+    FailedToWriteOutputsError,
     GreaterThanOrEqualToError,
     LessThanOrEqualToError,
     NullOrEmptyError,
@@ -19,17 +20,19 @@ from pytorch_designer.errors import (
     shorten,
 )
 from pytorch_designer.harness.schema.assets import is_reference
-from pytorch_designer.harness.schema.vocabulary import FILE_TYPES, FOLDER_TYPES
+from pytorch_designer.harness.schema.specification import InputSpec
 from pytorch_designer.system.special_files import special_kind
 from pytorch_designer.wording import bounds_in_words, within_bounds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from pytorch_designer.harness.schema.specification import CommandSpec, InputSpec, InputValue, Scalar
+    from pytorch_designer.harness.schema.specification import CommandSpec, InputValue, OutputSpec, Scalar
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 NOT_A_CHOICE = "not_a_choice"  # the reason of a `ParameterParsingError` for a value of the right type
+_MAX_WRITTEN_CHARACTERS = 1 << 16
+_EXAMPLES = {"boolean": "True", "integer": "3", "number": "0.5", "string": "some text"}
 
 
 def check_values(spec: CommandSpec, given: Mapping[str, object]) -> dict[str, InputValue]:
@@ -115,6 +118,40 @@ def parse_literal(port: InputSpec, value: object) -> Scalar:
 def render_value(value: InputValue) -> str:
     """The text that replaces `${{inputs.name}}` on Azure ML: `str(value)`, for instance True, 0.001 or 1e-07."""
     return str(value)
+
+
+def read_output_value(port: OutputSpec, path: Path) -> Scalar:
+    """The value that a job has written for an output of a simple type.
+
+    `${{outputs.NAME}}` and `AZURE_ML_OUTPUT_NAME` are the path of a file. Its text, without the line end, is the value.
+
+    Args:
+        port: The output.
+        path: Its file.
+
+    Raises:
+        FailedToWriteOutputsError: There is no such file, or its text is not a value of the output's type.
+    """
+    try:
+        with path.open(encoding="utf-8") as stream:
+            text = stream.read(_MAX_WRITTEN_CHARACTERS).rstrip("\r\n")
+        return parse_literal(InputSpec(port.name, port.type), text)
+    except ParameterError as error:
+        raise _not_written(port, path, f"{shorten(text, 80)!r}, which is not a value of this type") from error
+    except UnicodeDecodeError as error:
+        raise _not_written(port, path, "something that is not text in UTF-8") from error
+    except OSError as error:
+        raise _not_written(port, path, "no file") from error
+
+
+def _not_written(port: OutputSpec, path: Path, found: str) -> FailedToWriteOutputsError:
+    return FailedToWriteOutputsError(
+        f"For its output {port.name} ({port.type}) the job wrote {found}.",
+        where=path,
+        advice=f"Write the value as text into the file that ${{{{outputs.{port.name}}}}} names, for instance "
+        f"`{_EXAMPLES[port.type]}`.",
+        reason="no_value",
+    )
 
 
 def _converted(port: InputSpec, value: object) -> Scalar:
@@ -204,13 +241,5 @@ def _existing_path(port: InputSpec, value: object) -> Path:
             where=port.name,
             advice="Give it a regular file or a folder.",
             reason="special_file",
-        )
-    if port.type in FOLDER_TYPES and not path.is_dir():
-        raise ParameterParsingError(
-            f"Input {port.name} is a {port.type}, but {path} is a file.", where=port.name, advice="Give it a folder."
-        )
-    if port.type in FILE_TYPES and not path.is_file():
-        raise ParameterParsingError(
-            f"Input {port.name} is a {port.type}, but {path} is a folder.", where=port.name, advice="Give it a file."
         )
     return path

@@ -17,6 +17,7 @@ PARAMETER_TYPES = _words("boolean integer number string")
 FILE_TYPES = _words("uri_file")
 FOLDER_TYPES = _words("uri_folder mltable mlflow_model triton_model")
 DATA_TYPES = FILE_TYPES | FOLDER_TYPES | _words("custom_model path")  # the last two are a file or a folder
+COLLECTED_OUTPUTS = _words("artifacts default")  # hold what the job writes to ./outputs and ./logs
 MODES = _words("direct download eval_download eval_mount mount ro_mount rw_mount upload link")
 TYPE_ALIASES = {
     "int": "integer",
@@ -87,7 +88,7 @@ NODE_KEYS = {
         " identity"
     ),
 }
-INLINE_COMMAND_KEYS = _JOB | _RUNS_COMMAND | _words("parent_job_name parameters")
+INLINE_COMMAND_KEYS = _JOB | _RUNS_COMMAND | _words("parent_job_name parameters")  # those of a command job too
 CONTROL_FLOW_TYPES = _words("do_while if_else parallel_for")
 NODE_TYPES = CONTROL_FLOW_TYPES | _words("command pipeline sweep parallel automl spark import data_transfer")
 

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,12 @@ from pytorch_designer.errors import InterruptedRunError
 from pytorch_designer.harness.fault_injection.injected_faults import parse_faults
 from pytorch_designer.harness.job.job_run import JobRequest, run_job
 from pytorch_designer.harness.job.run_store import RunStore, open_run_store
+from pytorch_designer.harness.pipeline.command_job import command_job_request
 from pytorch_designer.harness.pipeline.pipeline_run import run_pipeline
-from pytorch_designer.harness.schema.azure_objects import command_component
-from pytorch_designer.harness.schema.component_file import read_component
+from pytorch_designer.harness.schema.azure_objects import command_component, is_command_job, pipeline_job
+from pytorch_designer.harness.schema.component_file import Kind, command_spec, kind_of
+from pytorch_designer.harness.schema.pipeline_file import pipeline_spec
+from pytorch_designer.harness.schema.yaml_tree import read_yaml
 from pytorch_designer.harness.testing.runs import (
     ComponentRun,
     NodeRun,
@@ -34,7 +38,6 @@ if TYPE_CHECKING:
 
     from pytorch_designer.harness.job.node import NodeResult
     from pytorch_designer.harness.pipeline.pipeline_state import PipelineResult
-    from pytorch_designer.harness.schema.specification import CommandSpec
 
 RunComponent = Callable[..., ComponentRun]
 """Type of the fixture `run_component`; see `Runner.run_component`."""
@@ -67,12 +70,12 @@ class Runner:
         has_mlflow: bool = True,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> ComponentRun:
-        """Run a command component to its end, whatever its exit code.
+        """Run a command component or command job to its end, whatever its exit code.
 
         Args:
-            component: Its YAML file, or what `azure.ai.ml.load_component` returned.
+            component: Its YAML file, or what `load_component`, `load_job` or `command()` of azure-ai-ml returned.
             inputs: The path of each data port.
-            parameters: Values; those left out have their defaults.
+            parameters: Values; those left out have their defaults, or those of the job.
             outputs: Where to write; outputs left out get a folder of the test's.
             environment: Variables of the job, beside those of this process and of the platform.
             faults: What is to go wrong, as `pytorch-designer run --fault` takes it, for instance `kill-at-write=3`.
@@ -83,17 +86,15 @@ class Runner:
             DesignerError: The job cannot be run, or it wrote into an input.
             TimeoutError: It did not end in time.
         """
-        folder = self._new_folder()
-        request = JobRequest(
-            spec=command_spec_of(component),
-            run_folder=folder,
+        request = job_request(
+            component,
+            self._new_folder(),
             inputs={**(inputs or {}), **(parameters or {})},
             outputs={name: Path(path) for name, path in (outputs or {}).items()},
             environment_variables=environment or {},
-            store=self._store() if has_mlflow else None,
-            faults=parse_faults(faults),
         )
-        return run_to_its_end(request, timeout_seconds)
+        store = self._store() if has_mlflow else None
+        return run_to_its_end(replace(request, store=store, faults=parse_faults(faults)), timeout_seconds)
 
     def run_pipeline(
         self,
@@ -134,9 +135,19 @@ class Runner:
         return open_run_store(self._folder / DATABASE_FILE)
 
 
-def command_spec_of(component: str | Path | Any) -> CommandSpec:
-    """The command component in a YAML file, or that `azure.ai.ml.load_component` returned."""
-    return read_component(Path(component)) if isinstance(component, (str, Path)) else command_component(component)
+def job_request(component: str | Path | Any, run_folder: Path, **given: Any) -> JobRequest:
+    """The request to run a command component or job: its YAML file, or what azure-ai-ml made."""
+    if isinstance(component, (str, Path)):
+        document = read_yaml(Path(component))
+        if kind_of(document.root) is not Kind.COMMAND_JOB:
+            return JobRequest(command_spec(document), run_folder, **given)
+        job = pipeline_spec(document)
+    elif is_command_job(component):
+        job = pipeline_job(component)
+    else:
+        return JobRequest(command_component(component), run_folder, **given)
+    request, _warnings = command_job_request(job, run_folder, **given)
+    return request
 
 
 def run_to_its_end(request: JobRequest, timeout_seconds: float | None) -> ComponentRun:

@@ -7,15 +7,17 @@ import itertools
 import re
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorch_designer.addresses import local_path
 from pytorch_designer.cli.command_parser import CommandParser
+from pytorch_designer.errors import DesignerError
 from pytorch_designer.harness.fault_injection.injected_faults import parse_faults
 from pytorch_designer.harness.job.job_run import GRACE_SECONDS, JobRequest, run_job
 from pytorch_designer.harness.job.leftover_processes import adopted_orphans
+from pytorch_designer.harness.job.run_folder import RUNS_FOLDER
 from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT, RunStore, open_run_store
 from pytorch_designer.harness.schema.component_file import command_spec
 from pytorch_designer.harness.schema.pipeline_file import is_pipeline
@@ -27,7 +29,7 @@ from pytorch_designer.storage.output import writing_errors
 from pytorch_designer.system.stop_requests import stop_on_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from pytorch_designer.cli.commands.pipeline_command import PipelineCommandOptions
     from pytorch_designer.harness.job.job_run import JobResult
@@ -36,6 +38,11 @@ if TYPE_CHECKING:
 _MEBIBYTE = 1 << 20
 _NOT_IN_NAMES = re.compile(r"[^\w.-]|^\.")
 _MAX_NAME = 60
+_PIPELINE_NAMES = {"--from": "start_from", "--to": "up_to"}
+_PIPELINE_OPTIONS = (
+    *("--assets", "--max-parallel", "--force-rerun", "--only", "--from", "--to"),
+    *("--explain-reuse", "--dry-run", "--watch"),
+)
 
 
 def run_command_parser(program: str) -> argparse.ArgumentParser:
@@ -99,6 +106,27 @@ def run_command_parser(program: str) -> argparse.ArgumentParser:
         "--max-parallel", type=_count, metavar="N", help="most processes at a time; default: the number of cores"
     )
     pipelines.add_argument("--force-rerun", action="store_true", help="run every node, reuse none")
+    for option, name, meaning in (
+        (
+            "--only",
+            "only",
+            "run this node alone; what it needs is taken from the cache, or the last run in ./runs",
+        ),
+        ("--from", "start_from", "run this node and all that need it, likewise"),
+        ("--to", "up_to", "run this node and all that it needs"),
+    ):
+        pipelines.add_argument(
+            option, dest=name, action="append", default=[], metavar="NODE", help=f"{meaning}; may be repeated"
+        )
+    pipelines.add_argument(
+        "--explain-reuse", action="store_true", help="say of each node what has changed since its result was kept"
+    )
+    pipelines.add_argument(
+        "--dry-run", action="store_true", help="check everything, say which nodes would run and why, and run nothing"
+    )
+    pipelines.add_argument(
+        "--watch", action="store_true", help="when files change, run again what depends on them, until Ctrl-C"
+    )
     return parser
 
 
@@ -114,12 +142,14 @@ def run_command(arguments: Sequence[str], program: str) -> int:
     document = read_yaml(options.file)
     if is_pipeline(document):
         from pytorch_designer.cli.commands.pipeline_command import run_pipeline_file
+        from pytorch_designer.cli.commands.pipeline_watch import watch_pipeline_file
 
-        with adopted_orphans():
-            return run_pipeline_file(document, _pipeline_options(parser, options), _show)
-    for name in ("assets", "max_parallel", "force_rerun"):
-        if getattr(options, name):
-            parser.error(f"--{name.replace('_', '-')} is for pipelines only")
+        run = watch_pipeline_file if options.watch else run_pipeline_file
+        with adopted_orphans(), _no_empty_folder(pipeline := _pipeline_options(parser, options)):
+            return run(document, pipeline, _show)
+    for option in _PIPELINE_OPTIONS:
+        if getattr(options, _PIPELINE_NAMES.get(option, option[2:].replace("-", "_"))):
+            parser.error(f"{option} is for pipelines only")
     request = _job_request(parser, options, command_spec(document))
     _show(_header(request))
     with adopted_orphans(), stop_on_signals() as stop:
@@ -160,12 +190,16 @@ def _pipeline_options(parser: argparse.ArgumentParser, options: argparse.Namespa
         parser.error("--fault and --rerun are for components only")
     if options.env:
         parser.error("--env is for components; a node of a pipeline has its environment_variables")
+    if sum(map(bool, (options.only, options.start_from, options.up_to))) > 1:
+        parser.error("--only, --from and --to exclude each other")
+    if options.watch and (options.dry_run or options.force_rerun):
+        parser.error("--watch excludes --dry-run and --force-rerun")
     return PipelineCommandOptions(
         inputs=_unique(parser, "--input and --param", [*options.input, *options.param]),
         outputs={
             name: local_path(path, name=name) for name, path in _unique(parser, "--output", options.output).items()
         },
-        run_folder=options.run_folder or _new_run_folder(options.file.stem),
+        run_folder=options.run_folder or _run_folder(options),
         assets=options.assets,
         experiment=options.experiment,
         has_mlflow=not options.no_mlflow,
@@ -173,7 +207,28 @@ def _pipeline_options(parser: argparse.ArgumentParser, options: argparse.Namespa
         force_rerun=options.force_rerun,
         grace_seconds=options.grace_seconds,
         keep_working_directory=options.keep_working_directory,
+        only=options.only,
+        start_from=options.start_from,
+        up_to=options.up_to,
+        explains=options.explain_reuse,
+        is_dry=options.dry_run,
     )
+
+
+@contextmanager
+def _no_empty_folder(options: PipelineCommandOptions) -> Iterator[None]:
+    """Remove the run folder of a pipeline that was refused before anything was written."""
+    try:
+        yield
+    except DesignerError:
+        with suppress(OSError):
+            options.run_folder.rmdir()
+        raise
+
+
+def _run_folder(options: argparse.Namespace) -> Path:
+    name = options.file.stem
+    return Path(RUNS_FOLDER, name).absolute() if options.dry_run else _new_run_folder(name)
 
 
 def _count(text: str) -> int:
@@ -198,7 +253,7 @@ def _unique(parser: argparse.ArgumentParser, option: str, pairs: list[tuple[str,
 
 
 def _new_run_folder(label: str) -> Path:
-    runs = Path("runs").absolute()
+    runs = Path(RUNS_FOLDER).absolute()
     name = f"{_NOT_IN_NAMES.sub('_', label)[:_MAX_NAME]}-{time.strftime('%Y%m%d-%H%M%S')}"
     with writing_errors(runs):
         runs.mkdir(exist_ok=True)

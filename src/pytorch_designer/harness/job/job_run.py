@@ -180,6 +180,10 @@ class _JobRun:
         check_texts(spec, self._command, request.environment_variables)
 
     def run(self, on_line: LineReceiver, stop: StopRequest, on_memory: MemoryReceiver | None) -> JobResult:
+        with self._folder.held(self._data.outputs.values()):
+            return self._run(on_line, stop, on_memory)
+
+    def _run(self, on_line: LineReceiver, stop: StopRequest, on_memory: MemoryReceiver | None) -> JobResult:
         self._data.list_inputs()
         self._folder.prepare(self._data.outputs.values())
         self._data.prepare_outputs()
@@ -259,6 +263,7 @@ class _JobRun:
             outputs={name: str(path) for name, path in self._data.outputs.items()},
             environment_variables=tuple(self._request.environment_variables),
             started=time.time(),
+            database=None if self._request.store is None else str(self._request.store.database),
         )
 
     def _run_processes(

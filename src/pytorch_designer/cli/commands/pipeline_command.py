@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from pytorch_designer.cli.commands.pipeline_view import OpenView
+    from pytorch_designer.harness.job.job_python import JobPython
     from pytorch_designer.harness.pipeline.pipeline_state import PipelineResult
     from pytorch_designer.harness.schema.yaml_tree import YamlDocument
     from pytorch_designer.system.stop_requests import StopRequest
@@ -52,6 +53,8 @@ class PipelineCommandOptions:
     up_to: Sequence[str]
     explains: bool
     is_dry: bool
+    python: JobPython
+    is_in_foreground: bool
 
 
 def run_pipeline_file(
@@ -113,6 +116,8 @@ def pipeline_request(document: YamlDocument, options: PipelineCommandOptions) ->
         start_from=options.start_from,
         up_to=options.up_to,
         explains=options.explains,
+        python=options.python,
+        is_in_foreground=options.is_in_foreground,
     )
     if not options.has_mlflow or options.is_dry:
         return request
@@ -121,7 +126,7 @@ def pipeline_request(document: YamlDocument, options: PipelineCommandOptions) ->
 
 
 def _view(request: PipelineRequest, show: Callable[[list[str]], None]) -> OpenView:
-    progress = settings().progress
+    progress = "plain" if request.is_in_foreground else settings().progress
     if sys.stdout.isatty() if progress == "auto" else progress == "live":
         return LiveView(request.plan.nodes)
     return PlainView({name: node.spec.num_processes for name, node in request.plan.nodes.items()}, show)
@@ -132,7 +137,7 @@ def _header(request: PipelineRequest) -> list[str]:
     cache = "off" if request.cache is None else str(request.cache.folder)
     return [
         on_one_line(f"Pipeline    {pipeline.label}, {pipeline.source}"),
-        f"Python      {sys.executable}; the components' own environments are not built locally",
+        f"Python      {request.python.executable or sys.executable}; the components' own environments are not built",
         f"Nodes       {_chosen(request)}, at most {request.max_parallel} at a time",
         f"Reuse       {cache}{', but every node runs' if request.is_forced and request.cache else ''}",
         *(f"Input       {name} = {on_one_line(value)}" for name, value in request.plan.inputs.items()),

@@ -15,6 +15,7 @@ from pytorch_designer.addresses import local_path
 from pytorch_designer.cli.command_parser import CommandParser
 from pytorch_designer.errors import DesignerError
 from pytorch_designer.harness.fault_injection.injected_faults import parse_faults
+from pytorch_designer.harness.job.job_python import JobPython
 from pytorch_designer.harness.job.job_run import GRACE_SECONDS, JobRequest, run_job
 from pytorch_designer.harness.job.leftover_processes import adopted_orphans
 from pytorch_designer.harness.job.run_folder import RUNS_FOLDER
@@ -41,7 +42,7 @@ _MAX_NAME = 60
 _PIPELINE_NAMES = {"--from": "start_from", "--to": "up_to"}
 _PIPELINE_OPTIONS = (
     *("--assets", "--max-parallel", "--force-rerun", "--only", "--from", "--to"),
-    *("--explain-reuse", "--dry-run", "--watch"),
+    *("--explain-reuse", "--dry-run", "--watch", "--debug"),
 )
 
 
@@ -82,6 +83,15 @@ def run_command_parser(program: str) -> argparse.ArgumentParser:
         help="time that processes have to end by themselves when they must; default: %(default)s",
     )
     parser.add_argument(
+        "--python", type=local_path, metavar="PATH", help="the Python of the job, such as .venv/bin/python"
+    )
+    parser.add_argument(
+        "--debugpy",
+        type=_count,
+        metavar="PORT",
+        help="the job's Python waits on this port of 127.0.0.1 for a debugger; in a pipeline with --debug NODE",
+    )
+    parser.add_argument(
         "--keep-working-directory", action="store_true", help="keep it after a success too, not only after a failure"
     )
     components = parser.add_argument_group("components only")
@@ -92,6 +102,9 @@ def run_command_parser(program: str) -> argparse.ArgumentParser:
         metavar="FAULT",
         help="what is to go wrong, to test the component: kill-after=SECONDS, kill-at-write=N, small-shm=64m, "
         "read-only-output=NAME, full-output=NAME:SIZE, slow-open=MILLISECONDS, flaky-open=RATE[:SEED], no-network",
+    )
+    components.add_argument(
+        "--foreground", action="store_true", help="give the job the terminal, so that `breakpoint()` works"
     )
     components.add_argument(
         "--rerun",
@@ -118,6 +131,11 @@ def run_command_parser(program: str) -> argparse.ArgumentParser:
         pipelines.add_argument(
             option, dest=name, action="append", default=[], metavar="NODE", help=f"{meaning}; may be repeated"
         )
+    pipelines.add_argument(
+        "--debug",
+        metavar="NODE",
+        help="run this node alone, as --only does, and in the foreground, so that `breakpoint()` works",
+    )
     pipelines.add_argument(
         "--explain-reuse", action="store_true", help="say of each node what has changed since its result was kept"
     )
@@ -166,6 +184,8 @@ def run_command(arguments: Sequence[str], program: str) -> int:
 def _job_request(parser: argparse.ArgumentParser, options: argparse.Namespace, spec: CommandSpec) -> JobRequest:
     inputs = _unique(parser, "--input and --param", [*options.input, *options.param])
     experiment = options.experiment or DEFAULT_EXPERIMENT
+    python = JobPython(options.python, options.debugpy)
+    python.check()
     check_values(spec, inputs)  # before anything is created, the MLflow database included
     return JobRequest(
         spec=spec,
@@ -180,18 +200,22 @@ def _job_request(parser: argparse.ArgumentParser, options: argparse.Namespace, s
         grace_seconds=options.grace_seconds,
         keep_working_directory=options.keep_working_directory,
         faults=parse_faults(options.fault),
+        python=python,
+        is_in_foreground=options.foreground,
     )
 
 
 def _pipeline_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> PipelineCommandOptions:
     from pytorch_designer.cli.commands.pipeline_command import PipelineCommandOptions
 
-    if options.fault or options.rerun:
-        parser.error("--fault and --rerun are for components only")
+    if options.fault or options.rerun or options.foreground:
+        parser.error("--fault, --rerun and --foreground are for components only")
     if options.env:
         parser.error("--env is for components; a node of a pipeline has its environment_variables")
-    if sum(map(bool, (options.only, options.start_from, options.up_to))) > 1:
-        parser.error("--only, --from and --to exclude each other")
+    if sum(map(bool, (options.only, options.start_from, options.up_to, options.debug))) > 1:
+        parser.error("--only, --from, --to and --debug exclude each other")
+    if options.debugpy and not options.debug:
+        parser.error("--debugpy needs --debug NODE in a pipeline")
     if options.watch and (options.dry_run or options.force_rerun):
         parser.error("--watch excludes --dry-run and --force-rerun")
     return PipelineCommandOptions(
@@ -204,14 +228,16 @@ def _pipeline_options(parser: argparse.ArgumentParser, options: argparse.Namespa
         experiment=options.experiment,
         has_mlflow=not options.no_mlflow,
         max_parallel=options.max_parallel,
-        force_rerun=options.force_rerun,
+        force_rerun=options.force_rerun or bool(options.debug),
         grace_seconds=options.grace_seconds,
         keep_working_directory=options.keep_working_directory,
-        only=options.only,
+        only=[options.debug] if options.debug else options.only,
         start_from=options.start_from,
         up_to=options.up_to,
         explains=options.explain_reuse,
         is_dry=options.dry_run,
+        python=JobPython(options.python, options.debugpy),
+        is_in_foreground=bool(options.debug) and not options.debugpy,
     )
 
 
@@ -270,7 +296,7 @@ def _header(request: JobRequest) -> list[str]:
     version = f" {spec.version}" if spec.version else ""
     lines = [
         on_one_line(f"Component   {spec.label} ({spec.name}{version}), {spec.source}"),
-        f"Python      {sys.executable}; the component's own environment is not built locally",
+        f"Python      {request.python.executable or sys.executable}; the component's own environment is not built",
     ]
     if spec.num_processes > 1:
         nodes = spec.resources.instance_count

@@ -192,6 +192,8 @@ class _PipelineRun:
             keep_working_directory=request.keep_working_directory,
             kept=self._selection.kept,
             explains=request.explains,
+            python=request.python,
+            is_in_foreground=request.is_in_foreground,
         )
 
     def _run_nodes(self, runner: NodeRunner) -> None:

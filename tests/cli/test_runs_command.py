@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -187,3 +188,18 @@ def test_a_watched_pipeline_runs_again_when_a_file_changes(tmp_path: Path, pipel
         process.stdout.close()
     assert process.returncode == 0, "that of the last run"
     assert not any("Traceback" in line for line in lines)
+
+
+def test_the_faults_of_a_pipeline_are_written_down_for_programs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_pipeline(
+        tmp_path, {"a": {**node("true"), "inputs": {"x": "${{parent.inputs.gone}}"}}, "b": {"type": "spark"}}
+    )
+
+    assert main(["run", "pipeline.yaml", "--no-mlflow"]) == 1
+
+    faults = json.loads(text_of(tmp_path / "outputs" / "error_info.json"))["faults"]
+    found = [(fault["node"], fault["port"], fault["class"], fault["line"] > 0) for fault in faults]
+    assert ("b", None, "UnsupportedLocallyError", True) in found
+    assert {"file", "column", "keys", "message", "advice"} <= faults[0].keys()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _REFRESHES_PER_SECOND = 4
 _WIDTH = 80
 _MAX_NAME = 36
+_MAX_LIVE_NAME = 28
 _INDENT = "      "
 _MEBIBYTE = 1 << 20
 _THOUSAND = 1000
@@ -131,7 +132,7 @@ class LiveView:
         from rich.text import Text
 
         table = Table(box=None, padding=(0, 2, 0, 0), expand=True)
-        table.add_column("Node", no_wrap=True, overflow="ellipsis", max_width=_MAX_NAME)
+        table.add_column("Node", no_wrap=True)
         table.add_column("State", no_wrap=True)
         table.add_column("Time", no_wrap=True, justify="right")
         table.add_column("Memory", no_wrap=True, justify="right")
@@ -140,8 +141,9 @@ class LiveView:
             state = NodeState.WAITING if node is None else node.state
             line = self._lines.get(name, "") if node is None or node.error is None else node.error.splitlines()[0]
             memory = self._memory.get(name) if node is None or state is NodeState.RUNNING else node.peak_memory_bytes
+            shown = name if len(name) <= _MAX_LIVE_NAME else f"...{name[3 - _MAX_LIVE_NAME :]}"
             table.add_row(
-                name, Text(state.value, style=_COLORS[state]), time_of(node), size_of(memory), Text(program_line(line))
+                shown, Text(state.value, style=_COLORS[state]), time_of(node), size_of(memory), Text(program_line(line))
             )
         return table
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.errors import DesignerError, InvalidSpecError, UnsupportedLocallyError
 
@@ -92,6 +92,21 @@ class SpecFault:
     def __str__(self) -> str:
         """Place, message and advice on one line."""
         return f"{self.place}: {self.message} {self.advice}".rstrip()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fault as plain data."""
+        place = self.place
+        return {
+            "file": place.file,
+            "line": place.line,
+            "column": place.column,
+            "keys": list(place.keys),
+            "node": place.node,
+            "port": place.port,
+            "class": self.kind,
+            "message": self.message,
+            "advice": self.advice,
+        }
 
     def error(self) -> DesignerError:
         """The named error for this fault: what cannot run here, or what is invalid."""

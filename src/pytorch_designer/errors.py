@@ -22,6 +22,7 @@
     ├── InvalidSpecError                   P004  an Azure ML YAML file is wrong
     ├── UnsupportedLocallyError            P005  a feature of Azure ML that has no local counterpart
     ├── InputChangedError                  P006  a job wrote into one of its inputs
+    ├── TimeLimitError                     P016  a job ran longer than its limit
     ├── MissingExtraError                  P010  an optional part of this program is not installed
     └── CloudError                         P011  Azure refused a request, or could not be reached
         ├── CloudLoginError                P012  there is no login to Azure, or it is not accepted
@@ -121,6 +122,7 @@ class DesignerError(Exception):
 
     def to_dict(self) -> dict[str, Any]:
         """The error as plain data, the content of `error_info.json`."""
+        faults = {"faults": [fault.to_dict() for fault in self.faults]} if self.faults else {}
         return {
             "name": self.name,
             "code": self.code,
@@ -131,6 +133,7 @@ class DesignerError(Exception):
             "advice": self.advice,
             "reason": self.reason,
             "message": str(self),
+            **faults,
         }
 
 
@@ -291,6 +294,13 @@ class InputChangedError(DesignerError):
 
     code = "P006"
     default_advice = "Make the component write only to its outputs, ./outputs or a temporary folder."
+
+
+class TimeLimitError(DesignerError):
+    """A job ran longer than its limit, and was ended with all its processes."""
+
+    code = "P016"
+    default_advice = "Raise `limits.timeout` of the node or job, or give it less to do."
 
 
 class MissingExtraError(DesignerError):

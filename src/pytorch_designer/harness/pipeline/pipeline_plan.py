@@ -267,6 +267,7 @@ def _check_command(spec: CommandSpec, inputs: Mapping[str, Source]) -> None:
 def _with_overrides(node: NodeSpec, component: CommandSpec, scope: Scope) -> CommandSpec:
     resources = _known(scope, node.resources, node.place)
     distribution = _known(scope, node.distribution, node.place)
+    limits = _known(scope, node.limits, node.place)
     count = "instance_count"
     per_node = distribution.get("process_count_per_instance", distribution.get("process_count_per_node", "1"))
     return replace(
@@ -282,6 +283,9 @@ def _with_overrides(node: NodeSpec, component: CommandSpec, scope: Scope) -> Com
         )
         if distribution
         else component.distribution,
+        timeout_seconds=_count(limits["timeout"], "timeout", node)
+        if limits.get("timeout")
+        else component.timeout_seconds,
         environment=component.environment if node.environment is None else node.environment,
         outputs={
             name: replace(port, mode=node.output_modes.get(name, port.mode)) for name, port in component.outputs.items()

@@ -233,6 +233,7 @@ def _node(name: str, value: Value, component: CommandSpec | PipelineSpec) -> Nod
         environment_variables=fields.texts("environment_variables"),
         resources=fields.texts("resources"),
         distribution=fields.texts("distribution"),
+        limits=fields.texts("limits"),
         environment=None if environment is None else environment.plain,
         compute=fields.text("compute"),
     )

@@ -40,6 +40,7 @@ class NodeRunner:
         experiment: The MLflow experiment's name.
         grace_seconds: See `job.JobRequest`.
         keep_working_directory: Likewise.
+        max_parallel: Maximum number of processes at a time, of the trials of a sweep too.
     """
 
     folder: Path
@@ -50,6 +51,7 @@ class NodeRunner:
     experiment: str
     grace_seconds: float
     keep_working_directory: bool
+    max_parallel: int
 
     def run(
         self,
@@ -71,6 +73,8 @@ class NodeRunner:
         Raises:
             DesignerError: As `job.run_job` raises it.
         """
+        if node.sweep is not None:
+            return run_sweep(SweepRequest(self, node, node.sweep, start, paths, self.max_parallel), on_line, stop)
         start = replace(start, key=None if self.reuse is None else self.reuse.key(node, paths))
         is_continued = self._is_continued(start)
         if not is_continued:

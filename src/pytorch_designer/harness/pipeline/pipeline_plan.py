@@ -13,6 +13,10 @@ from pytorch_designer.harness.job.job_processes import process_places
 from pytorch_designer.harness.job.node import PlannedNode
 from pytorch_designer.harness.job.rendering import render_command
 from pytorch_designer.harness.job.snapshot import code_snapshot
+from pytorch_designer.harness.node_kinds.control_flow import read_controls
+from pytorch_designer.harness.node_kinds.parallel_command import parallel_command
+from pytorch_designer.harness.node_kinds.sweep_settings import check_search_space, read_sweep, sweep_trial
+from pytorch_designer.harness.pipeline.control_plan import conditions_by_node
 from pytorch_designer.harness.schema.assets import Assets, is_reference
 from pytorch_designer.harness.schema.binding_scope import Scope, Source, leaf_output
 from pytorch_designer.harness.schema.pipeline_specification import Given, PipelineSpec
@@ -22,8 +26,10 @@ from pytorch_designer.harness.schema.values import check_names, check_values, de
 from pytorch_designer.harness.schema.vocabulary import FILE_TYPES, FOLDER_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
+    from pytorch_designer.harness.job.node import Condition
+    from pytorch_designer.harness.node_kinds.sweep_settings import SweepSettings
     from pytorch_designer.harness.schema.pipeline_specification import NodeSpec
 
 _NO_PATHS: dict[tuple[str, str], Path] = {}
@@ -109,10 +115,25 @@ class _Planner:
         return values
 
     def add_pipeline(
-        self, pipeline: PipelineSpec, prefix: str, values: Mapping[str, Source | None], exports: Mapping[str, str]
+        self,
+        pipeline: PipelineSpec,
+        prefix: str,
+        values: Mapping[str, Source | None],
+        exports: Mapping[str, str],
+        conditions: tuple[Condition, ...] = (),
     ) -> None:
-        """Add the nodes of a pipeline; `exports` maps its outputs to those of the whole pipeline."""
+        """Add the nodes of a pipeline.
+
+        Args:
+            pipeline: The pipeline.
+            prefix: Prefix of the names of its nodes.
+            values: The values of its inputs.
+            exports: The output of the whole pipeline that each of its outputs is, if it is one.
+            conditions: What all its nodes depend on.
+        """
         scope = Scope(pipeline, prefix, values, self._assets)
+        branches, loops = read_controls(pipeline.controls, self._faults)
+        conditions_of = conditions_by_node(pipeline, branches, scope, self._faults)
         writers: dict[str, str] = {}
         for node in pipeline.nodes.values():
             for port, name in node.bound_outputs.items():
@@ -125,17 +146,26 @@ class _Planner:
                     self._faults.add(f"{writers[name]} and {node.name} both write the output {name}.", place)
                 writers[name] = node.name
             bound = {port: exports[name] for port, name in node.bound_outputs.items() if name in exports}
+            own = (*conditions, *conditions_of.get(node.name, ()))
             with self._faults.collecting():
                 if isinstance(node.component, PipelineSpec):
                     inner = self.input_values(node.component, node.inputs, scope, node.place)
-                    self.add_pipeline(node.component, f"{prefix}{node.name}.", inner, bound)
+                    self.add_pipeline(node.component, f"{prefix}{node.name}.", inner, bound, own)
                 else:
-                    self._add_command(node, node.component, prefix, scope, bound)
+                    self._add_job(node, node.component, prefix, scope, bound, own)
 
-    def _add_command(
-        self, node: NodeSpec, component: CommandSpec, prefix: str, scope: Scope, bound: Mapping[str, str]
+    def _add_job(
+        self,
+        node: NodeSpec,
+        component: CommandSpec,
+        prefix: str,
+        scope: Scope,
+        bound: Mapping[str, str],
+        conditions: tuple[Condition, ...],
     ) -> None:
-        spec = _with_overrides(node, component, scope)
+        """Add a node that runs a job, or several of the same component: a command, parallel or sweep node."""
+        spec, sweep = self._kind_of(node, _with_overrides(node, component, scope))
+        searched = frozenset() if sweep is None else sweep.names
         inputs: dict[str, Source] = {}
         for name, given in node.inputs.items():
             if name not in spec.inputs:
@@ -152,7 +182,7 @@ class _Planner:
                 with self._faults.collecting(place):
                     inputs[name] = _checked(spec.inputs[name], source, node.name, place)
         for name, port in spec.inputs.items():
-            if port.is_required and name not in node.inputs:
+            if port.is_required and name not in node.inputs and name not in searched:
                 place = node.place.below("inputs", name)
                 self._faults.add(f"The input {name} of {node.name} has no value.", place)
         variables = {}
@@ -164,10 +194,30 @@ class _Planner:
         with self._faults.collecting(node.place):
             process_places(spec)
         with self._faults.collecting(node.place):
-            _check_command(spec, inputs)
-        sources = (*inputs.values(), *variables.values())
-        needs = frozenset(output.node for source in sources for output in source.outputs)
-        self.nodes[f"{prefix}{node.name}"] = PlannedNode(f"{prefix}{node.name}", spec, inputs, variables, bound, needs)
+            _check_command(spec, {*inputs, *searched})
+        sources = (*inputs.values(), *variables.values(), *(condition.source for condition in conditions))
+        self.nodes[f"{prefix}{node.name}"] = PlannedNode(
+            name=f"{prefix}{node.name}",
+            spec=spec,
+            inputs=inputs,
+            environment_variables=variables,
+            pipeline_outputs=bound,
+            needs=frozenset(output.node for source in sources for output in source.outputs),
+            sweep=sweep,
+            conditions=conditions,
+        )
+
+    def _kind_of(self, node: NodeSpec, spec: CommandSpec) -> tuple[CommandSpec, SweepSettings | None]:
+        """What the node runs, and how a sweep chooses its trials."""
+        if node.kind == "parallel":
+            return parallel_command(node, spec, self._faults), None
+        if node.kind != "sweep" or node.definition is None:
+            return spec, None
+        sweep = read_sweep(node.definition, self._faults)
+        if sweep is None:
+            return spec, None
+        check_search_space(spec, node.definition, sweep, self._faults)
+        return sweep_trial(spec, sweep), sweep
 
 
 def _given(pipeline: PipelineSpec, inputs: Mapping[str, object]) -> dict[str, Given]:
@@ -224,7 +274,7 @@ def _spec_with(port: InputSpec) -> CommandSpec:
     return CommandSpec(name=port.name, command="", source=Path(), inputs={port.name: port})
 
 
-def _check_command(spec: CommandSpec, inputs: Mapping[str, Source]) -> None:
+def _check_command(spec: CommandSpec, inputs: Collection[str]) -> None:
     shown: dict[str, str | Path] = {name: "" for name, port in spec.inputs.items() if port.default is not None}
     shown.update(dict.fromkeys(inputs, ""))
     required = {name: "" for name, port in spec.inputs.items() if port.is_required}  # reported where they are missing

@@ -13,7 +13,7 @@ import logging
 import time
 import uuid
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -28,6 +28,7 @@ from pytorch_designer.system.resources import available_memory_bytes
 from pytorch_designer.system.stop_requests import StopRequest, stop_on_signals
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from typing_extensions import Unpack
@@ -159,6 +160,7 @@ class _PipelineRun:
             experiment=request.experiment,
             grace_seconds=request.grace_seconds,
             keep_working_directory=request.keep_working_directory,
+            max_parallel=request.max_parallel,
         )
 
     def _reuse(self, cache: ReuseCache) -> Reuse | None:
@@ -179,8 +181,9 @@ class _PipelineRun:
                 while self._waiting or self._running:
                     self._pass_on_stop()
                     self._skip_lost()
+                    self._bypass()
                     for name in self._ready():
-                        if self._has_room(self._plan.nodes[name].spec.num_processes):
+                        if self._has_room(self._plan.nodes[name].num_processes):
                             self._start(name, runner, threads)
                     for future in wait(self._running, _POLL_SECONDS, FIRST_COMPLETED).done:
                         self._change(self._ended(self._running.pop(future), future))
@@ -204,9 +207,30 @@ class _PipelineRun:
             states = {needed: self._result.nodes[needed].state for needed in node.needs}
             lost = sorted(needed for needed, state in states.items() if state.has_ended and not state.has_succeeded)
             if lost:
-                del self._waiting[name]
-                error = f"It needs {', '.join(lost)}."
-                self._change(replace(self._result.nodes[name], state=NodeState.SKIPPED, error=error))
+                is_bypassed = all(states[needed] is NodeState.BYPASSED for needed in lost)
+                state = NodeState.BYPASSED if is_bypassed else NodeState.SKIPPED
+                self._drop(name, state, f"It needs {', '.join(lost)}.")
+
+    def _bypass(self) -> None:
+        """End what the conditions of `if_else` nodes leave out."""
+        for name in self._ready():
+            with self._failing(name):
+                unmet = [condition for condition in self._waiting[name].conditions if not condition.is_met(self._paths)]
+                if unmet:
+                    what = f"The condition of {unmet[0].name} is {unmet[0].source.text(self._paths)}."
+                    self._drop(name, NodeState.BYPASSED, what)
+
+    @contextmanager
+    def _failing(self, name: str) -> Iterator[None]:
+        """Let a node that waits fail where something raises a named error."""
+        try:
+            yield
+        except DesignerError as error:
+            self._drop(name, NodeState.FAILED, str(error))
+
+    def _drop(self, name: str, state: NodeState, why: str) -> None:
+        del self._waiting[name]
+        self._change(replace(self._result.nodes[name], state=state, error=why))
 
     def _ready(self) -> list[str]:
         done = {name for name, node in self._result.nodes.items() if node.state.has_succeeded}
@@ -215,7 +239,7 @@ class _PipelineRun:
     def _has_room(self, num_processes: int) -> bool:
         if not self._running:
             return True
-        running = sum(self._plan.nodes[name].spec.num_processes for name in self._running.values())
+        running = sum(self._plan.nodes[name].num_processes for name in self._running.values())
         if running + num_processes > self._request.max_parallel:
             return False
         return available_memory_bytes() >= MIN_FREE_BYTES
@@ -249,8 +273,7 @@ class _PipelineRun:
 
     def _cancel_waiting(self, why: str) -> None:
         for name in list(self._waiting):
-            del self._waiting[name]
-            self._change(replace(self._result.nodes[name], state=NodeState.CANCELED, error=why))
+            self._drop(name, NodeState.CANCELED, why)
 
     def _change(self, node: NodeResult) -> None:
         self._result = self._result.with_node(node)

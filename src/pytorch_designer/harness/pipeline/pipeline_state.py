@@ -21,6 +21,7 @@ from filelock import Timeout
 
 from pytorch_designer.errors import FailedToWriteOutputsError
 from pytorch_designer.harness.job.folder_mark import FolderKind, foreign_entries
+from pytorch_designer.harness.job.node import NodeState
 from pytorch_designer.harness.job.run_folder import NODES_FOLDER, PIPELINE_FILE
 from pytorch_designer.storage.locking import held_lock
 from pytorch_designer.storage.output import write_atomically, writing_errors
@@ -58,8 +59,8 @@ class PipelineResult:
 
     @property
     def has_succeeded(self) -> bool:
-        """Whether every node has its outputs."""
-        return all(node.state.has_succeeded for node in self.nodes.values())
+        """Whether every node has its outputs, but for those that a condition has bypassed."""
+        return all(node.state.has_succeeded or node.state is NodeState.BYPASSED for node in self.nodes.values())
 
     @property
     def exit_code(self) -> int:

@@ -14,12 +14,19 @@ from typing import TYPE_CHECKING
 from pytorch_designer.errors import DesignerError, InvalidSpecError, shorten
 from pytorch_designer.harness.schema.assets import Assets, is_reference
 from pytorch_designer.harness.schema.bindings import NodePort, ParentInput, is_binding, parse_output, parse_text
-from pytorch_designer.harness.schema.component_file import command_at, command_spec, inline_command
+from pytorch_designer.harness.schema.component_file import (
+    command_at,
+    command_spec,
+    inline_command,
+    inline_parallel,
+    parallel_at,
+)
 from pytorch_designer.harness.schema.interface import given_value, read_input, read_output
 from pytorch_designer.harness.schema.pipeline_size import check_size
 from pytorch_designer.harness.schema.pipeline_specification import Given, NodeSpec, PipelineSettings, PipelineSpec
 from pytorch_designer.harness.schema.spec_faults import FaultCollector, SpecPlace
 from pytorch_designer.harness.schema.specification import CommandSpec, InputSpec, OutputSpec
+from pytorch_designer.harness.schema.vocabulary import CONTROL_KINDS, NODE_KINDS
 from pytorch_designer.harness.schema.yaml_fields import Fields
 from pytorch_designer.harness.schema.yaml_tree import Value, YamlDocument, read_yaml
 
@@ -41,10 +48,11 @@ def read_pipeline(path: Path, assets: Assets | None = None) -> PipelineSpec:
 
 
 def pipeline_spec(document: YamlDocument, assets: Assets | None = None) -> PipelineSpec:
-    """The pipeline in a YAML document; raises as `read_pipeline` does."""
+    """The pipeline in a YAML document, or the one node of a sweep job; raises as `read_pipeline` does."""
     faults = FaultCollector()
     check_size(document.mapping(), partial(_open_component, assets or Assets()))
-    spec = _Reader(assets or Assets(), faults).pipeline(document)
+    reader = _Reader(assets or Assets(), faults)
+    spec = reader.sweep_job(document) if is_sweep_job(document) else reader.pipeline(document)
     faults.raise_any(SpecPlace(str(document.path)))
     return spec
 
@@ -55,10 +63,20 @@ def is_pipeline(document: YamlDocument) -> bool:
     return (kind is not None and str(kind.plain).lower() == "pipeline") or "jobs" in document.root.children
 
 
+def is_sweep_job(document: YamlDocument) -> bool:
+    """Whether a YAML document is a sweep job that stands alone."""
+    return _kind_of(document.root) == "sweep"
+
+
 def read_component_file(path: Path, assets: Assets) -> CommandSpec | PipelineSpec:
-    """Read a command component or a pipeline component; raises as `read_pipeline` does."""
+    """Read a command, parallel or pipeline component; raises as `read_pipeline` does."""
     document = read_yaml(path)
-    return pipeline_spec(document, assets) if is_pipeline(document) else command_spec(document)
+    return pipeline_spec(document, assets) if is_pipeline(document) else _job_component(document)
+
+
+def _job_component(document: YamlDocument) -> CommandSpec:
+    is_parallel = _kind_of(document.mapping()) == "parallel"
+    return parallel_at(document.root, document.path.stem) if is_parallel else command_spec(document)
 
 
 def _open_component(assets: Assets, component: Value) -> YamlDocument | None:
@@ -100,7 +118,37 @@ class _Reader:
         )
         if "jobs" not in top.mapping.children and "component" in top.mapping.children:
             return self._of_component(top, spec)
-        return replace(spec, nodes=self._nodes(top.entries("jobs"), spec))
+        jobs = top.entries("jobs")
+        controls = {name: value for name, value in jobs.items() if _kind_of(value) in CONTROL_KINDS}
+        jobs = {name: value for name, value in jobs.items() if name not in controls}
+        return replace(spec, nodes=self._nodes(jobs, spec), controls=controls)
+
+    def sweep_job(self, document: YamlDocument) -> PipelineSpec:
+        """A sweep that stands alone, as a pipeline of one node."""
+        top = Fields(document.mapping())
+        name = "sweep"
+        trial = top.fields("trial")
+        if trial is None:
+            raise top.mapping.place.error("The sweep job has no trial.", "Write the command of a trial at `trial`.")
+        spec = replace(self.pipeline(document), name=top.text("name") or document.path.stem)
+        component = (
+            command_at(trial.mapping, name)
+            if "inputs" in trial.mapping.children
+            else replace(inline_command(trial.mapping, name), inputs=spec.inputs, outputs=spec.outputs)
+        )
+        node = NodeSpec(
+            name=name,
+            component=component,
+            place=top.mapping.place,
+            inputs={port: Given(f"${{{{parent.inputs.{port}}}}}") for port in spec.inputs},
+            bound_outputs={port: port for port in spec.outputs},
+            environment_variables=trial.texts("environment_variables"),
+            resources=top.texts("resources") or trial.texts("resources"),
+            distribution=trial.texts("distribution"),
+            kind="sweep",
+            definition=top.mapping,
+        )
+        return replace(spec, nodes={name: node})
 
     def _of_component(self, top: Fields, job: PipelineSpec) -> PipelineSpec:
         """A job that only runs a pipeline component."""
@@ -140,30 +188,32 @@ class _Reader:
                         f"'{shorten(name, 80)}' is not a name for a node; use letters, digits and _."
                     )
                 _check_kind(name, value)
-                is_inline = "component" not in value.children
-                component = _inline_command(name, value, pipeline) if is_inline else self._component(name, value)
+                component = (
+                    _inline_component(name, value, pipeline) if _is_inline(value) else self._component(name, value)
+                )
                 nodes[name] = _node(name, value, component)
         # The types of an inline command's inputs are those of what it is given, such as outputs of other nodes.
         for name, node in nodes.items():
-            if "component" not in jobs[name].children:
+            if _is_inline(jobs[name]):
                 nodes[name] = _with_inferred_inputs(node, jobs[name], replace(pipeline, nodes=nodes))
         return nodes
 
     def _component(self, name: str, node: Value) -> CommandSpec | PipelineSpec:
-        value = node.children["component"]
+        key = _component_key(node)
+        value = node.children[key]
         if value.is_mapping:
             _check_kind(name, value)
-            return command_at(value, name)
-        return self._component_file(Fields(node))
+            return parallel_at(value, name) if _kind_of(node) == "parallel" else command_at(value, name)
+        return self._component_file(Fields(node), key)
 
-    def _component_file(self, fields: Fields) -> CommandSpec | PipelineSpec:
-        fields.required_text("component")
-        value = fields.mapping.children["component"]
+    def _component_file(self, fields: Fields, key: str = "component") -> CommandSpec | PipelineSpec:
+        fields.required_text(key)
+        value = fields.mapping.children[key]
         path = _component_path(value, self._assets)
         if not path.is_file():
             raise value.key_place.error(f"There is no component file {path}.")
         document = read_yaml(path)
-        return self.pipeline(document) if is_pipeline(document) else command_spec(document)
+        return self.pipeline(document) if is_pipeline(document) else _job_component(document)
 
 
 def _node(name: str, value: Value, component: CommandSpec | PipelineSpec) -> NodeSpec:
@@ -181,6 +231,7 @@ def _node(name: str, value: Value, component: CommandSpec | PipelineSpec) -> Nod
         if mode is not None:
             modes[port] = mode
     environment = value.get("environment") if "component" in value.children else None
+    kind = "pipeline" if isinstance(component, PipelineSpec) else _kind_of(value)
     return NodeSpec(
         name=name,
         component=component,
@@ -193,6 +244,8 @@ def _node(name: str, value: Value, component: CommandSpec | PipelineSpec) -> Nod
         distribution=fields.texts("distribution"),
         environment=None if environment is None else environment.plain,
         compute=fields.text("compute"),
+        kind=kind,
+        definition=value if kind in {"sweep", "parallel"} else None,
     )
 
 
@@ -239,26 +292,43 @@ def _settings(fields: Fields | None) -> PipelineSettings:
     )
 
 
-def _check_kind(name: str, value: Value) -> None:
+def _kind_of(value: Value) -> str:
     kind = value.get("type")
-    if kind is not None and str(kind.plain).lower() not in {"command", "pipeline"}:
-        raise kind.key_place.unsupported(
-            f"The node {name} is a {str(kind.plain).lower()} node; only command and pipeline nodes can run here."
+    return "command" if kind is None else str(kind.plain).lower()
+
+
+def _component_key(node: Value) -> str:
+    return "trial" if _kind_of(node) == "sweep" else "component"
+
+
+def _is_inline(node: Value) -> bool:
+    """Whether a node says itself what it runs, so that the types of its inputs are those of what it is given."""
+    return _component_key(node) not in node.children
+
+
+def _check_kind(name: str, value: Value) -> None:
+    if _kind_of(value) not in NODE_KINDS:
+        raise value.children["type"].key_place.unsupported(
+            f"The node {name} is a {_kind_of(value)} node; only {', '.join(sorted(NODE_KINDS | CONTROL_KINDS))} "
+            "nodes can run here."
         )
 
 
-def _inline_command(name: str, value: Value, pipeline: PipelineSpec) -> CommandSpec:
+def _inline_component(name: str, value: Value, pipeline: PipelineSpec) -> CommandSpec:
     """The command of a node without a component; `_with_inferred_inputs` fills in its inputs."""
-    if "command" not in value.children:
-        raise value.key_place.error(f"The node {name} has neither a component nor a command.")
+    kind = _kind_of(value)
+    if kind == "sweep" or (kind == "command" and "command" not in value.children):
+        missing = "no trial" if kind == "sweep" else "neither a component nor a command"
+        raise value.key_place.error(f"The node {name} has {missing}.")
     outputs = {}
     for port, entry in Fields(value).ports("outputs").items():
         target = given_value(entry)
         text = None if target is None else target.text
         bound = None if text is None else pipeline.outputs.get(parse_output(text, entry.key_place))
-        kind = Fields(entry).text("type") or (_FOLDER if bound is None else bound.type)
-        outputs[port] = OutputSpec(port, kind)
-    return replace(inline_command(value, name), outputs=outputs)
+        output_type = Fields(entry).text("type") or (_FOLDER if bound is None else bound.type)
+        outputs[port] = OutputSpec(port, output_type)
+    command = inline_parallel(value, name) if kind == "parallel" else inline_command(value, name)
+    return replace(command, outputs=outputs)
 
 
 def _with_inferred_inputs(node: NodeSpec, value: Value, pipeline: PipelineSpec) -> NodeSpec:

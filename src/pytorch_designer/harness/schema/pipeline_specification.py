@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from pytorch_designer.harness.schema.spec_faults import SpecPlace
     from pytorch_designer.harness.schema.specification import CommandSpec, InputSpec, OutputSpec
+    from pytorch_designer.harness.schema.yaml_tree import Value
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ class NodeSpec:
 
     Attributes:
         name: Its key among the jobs of the pipeline.
-        component: Its component, without what the node overrides.
+        component: Its component, without what the node overrides. That of a sweep is its trial; that of a parallel
+            node has no command, since `node_kinds` makes it.
         place: Where it is defined.
         inputs: Given values by input; inputs of a group are called `group.name`.
         bound_outputs: The pipeline output that each output is bound to.
@@ -63,6 +65,8 @@ class NodeSpec:
         distribution: Likewise.
         environment: The environment instead of the component's, or None.
         compute: Compute on Azure ML. It has no meaning locally.
+        kind: `command`, `pipeline`, `sweep` or `parallel`.
+        definition: The mapping of a sweep or parallel node, which `node_kinds` reads; else None.
     """
 
     name: str
@@ -76,6 +80,8 @@ class NodeSpec:
     distribution: Mapping[str, str] = field(default_factory=dict)
     environment: object = None
     compute: str | None = None
+    kind: str = "command"
+    definition: Value | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,7 @@ class PipelineSpec:
     Attributes:
         source: The file it was read from, or the base folder of an object, absolute.
         nodes: By name, in the order in which they were written.
+        controls: The mappings of its `if_else` and `do_while` nodes by name; see `node_kinds.control_flow`.
         inputs: Its inputs. Literals of a job have the type `string`; the inputs that get them check them.
         outputs: Its outputs.
         given: Values that a job gives to its inputs.
@@ -102,6 +109,7 @@ class PipelineSpec:
     settings: PipelineSettings = field(default_factory=PipelineSettings)
     display_name: str | None = None
     experiment_name: str | None = None
+    controls: Mapping[str, Value] = field(default_factory=dict, compare=False)
 
     @property
     def label(self) -> str:

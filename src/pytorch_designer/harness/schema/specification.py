@@ -14,6 +14,8 @@ from pytorch_designer.harness.schema.vocabulary import FILE_TYPES, PARAMETER_TYP
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pytorch_designer.harness.schema.yaml_tree import Value
+
 Scalar = bool | int | float | str
 InputValue = Path | Scalar
 
@@ -134,6 +136,7 @@ class CommandSpec:
             node, so a job gets only those of its `JobRequest`.
         is_deterministic: Whether equal inputs give equal outputs, so that a result may be reused.
         source: The file it was read from, or the base folder of an object, absolute.
+        definition: The mapping of a parallel component, of which `node_kinds` makes the command; else None.
     """
 
     name: str
@@ -151,6 +154,7 @@ class CommandSpec:
     inputs: Mapping[str, InputSpec] = field(default_factory=dict)
     outputs: Mapping[str, OutputSpec] = field(default_factory=dict)
     is_deterministic: bool = True
+    definition: Value | None = field(default=None, compare=False)
 
     @property
     def label(self) -> str:

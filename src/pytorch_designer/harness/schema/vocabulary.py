@@ -91,5 +91,9 @@ INLINE_COMMAND_KEYS = _JOB | _RUNS_COMMAND | _words("parent_job_name parameters"
 CONTROL_FLOW_TYPES = _words("do_while if_else parallel_for")
 NODE_TYPES = CONTROL_FLOW_TYPES | _words("command pipeline sweep parallel automl spark import data_transfer")
 
+NODE_KINDS = _words("command pipeline sweep parallel")
+CONTROL_KINDS = _words("if_else do_while")
+"""The nodes that run jobs here, and those that decide about them."""
+
 RESERVED_INPUT_NAMES = _words("path ld_library_path user logname home pwd shell")
 AWKWARD_INPUT_NAMES = _words("name class")

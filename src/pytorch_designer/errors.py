@@ -21,6 +21,7 @@
     ├── InvalidSpecError                   P004  an Azure ML YAML file is wrong
     ├── UnsupportedLocallyError            P005  a feature of Azure ML that has no local counterpart
     ├── InputChangedError                  P006  a job wrote into one of its inputs
+    ├── TimeLimitError                     P015  a job ran longer than its limit
     ├── MissingExtraError                  P010  an optional part of this program is not installed
     └── CloudError                         P011  Azure refused a request, or could not be reached
         ├── CloudLoginError                P012  there is no login to Azure, or it is not accepted
@@ -283,6 +284,13 @@ class InputChangedError(DesignerError):
 
     code = "P006"
     default_advice = "Make the component write only to its outputs, ./outputs or a temporary folder."
+
+
+class TimeLimitError(DesignerError):
+    """A job ran longer than its limit, and was ended with all its processes."""
+
+    code = "P015"
+    default_advice = "Raise `limits.timeout` of the node or job, or give it less to do."
 
 
 class MissingExtraError(DesignerError):

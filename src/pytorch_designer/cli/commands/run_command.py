@@ -18,7 +18,7 @@ from pytorch_designer.harness.job.job_run import GRACE_SECONDS, JobRequest, run_
 from pytorch_designer.harness.job.leftover_processes import adopted_orphans
 from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT, RunStore, open_run_store
 from pytorch_designer.harness.schema.component_file import command_spec
-from pytorch_designer.harness.schema.pipeline_file import is_pipeline
+from pytorch_designer.harness.schema.pipeline_file import is_pipeline, is_sweep_job
 from pytorch_designer.harness.schema.values import check_values
 from pytorch_designer.harness.schema.yaml_tree import read_yaml
 from pytorch_designer.mlflow_database import DATABASE_FILE
@@ -112,7 +112,7 @@ def run_command(arguments: Sequence[str], program: str) -> int:
     parser = run_command_parser(program)
     options = parser.parse_args(arguments)
     document = read_yaml(options.file)
-    if is_pipeline(document):
+    if is_pipeline(document) or is_sweep_job(document):
         from pytorch_designer.cli.commands.pipeline_command import run_pipeline_file
 
         with adopted_orphans():

@@ -38,6 +38,9 @@ LineReceiver = Callable[[int, str], None]
 KillReceiver = Callable[[Callable[[], None]], None]
 """Takes a function that kills all processes at once, without a grace period; it may be called until they have ended."""
 
+MemoryReceiver = Callable[[int], None]
+"""Takes the memory that all processes of a job use at the moment, in bytes, ten times a second (Linux)."""
+
 READER_NAME = "job-output"
 _FIRST_POLL_SECONDS = 0.005
 _POLL_SECONDS = 0.1
@@ -74,6 +77,7 @@ class Outcome:
         exit_code: 0, or that of the process that failed first; 128 + n if signal n ended it.
         failed_rank: The process that failed first, or None.
         was_stopped: Whether they were ended by a stop request.
+        was_timed_out: Whether they were ended because their time was over.
         peak_memory_bytes: Peak memory of all processes together, sampled every tenth of a second (Linux), or the peak
             of the largest process (macOS). None if the platform does not tell, or the job was too short.
     """
@@ -83,6 +87,7 @@ class Outcome:
     was_stopped: bool
     seconds: float
     peak_memory_bytes: int | None
+    was_timed_out: bool = False
 
 
 def run_children(
@@ -91,11 +96,14 @@ def run_children(
     stop: StopRequest,
     grace_seconds: float,
     on_start: KillReceiver | None = None,
+    *,
+    on_memory: MemoryReceiver | None = None,
+    timeout_seconds: float | None = None,
 ) -> Outcome:
     """Start all `children` and wait until all have ended.
 
-    When one fails, or `stop` is requested, the others get SIGTERM, and SIGKILL `grace_seconds` later. No process is
-    left when this returns or raises.
+    When one fails, `stop` is requested, or the time is over, the others get SIGTERM, and SIGKILL `grace_seconds`
+    later. No process is left when this returns or raises.
 
     Args:
         children: By rank.
@@ -103,6 +111,8 @@ def run_children(
         stop: Ends the processes.
         grace_seconds: Time between SIGTERM and SIGKILL.
         on_start: Is called once, when all have been started.
+        on_memory: Is called by the thread that calls this.
+        timeout_seconds: How long they may run; None: without end.
 
     Raises:
         OSError: A process could not be started.
@@ -112,7 +122,8 @@ def run_children(
     endings: queue.SimpleQueue[_Running] = queue.SimpleQueue()
     receive = _one_at_a_time(on_line)
     leftovers = LeftoverProcesses()
-    watch = _Watch(running, endings, stop, leftovers)
+    deadline = None if timeout_seconds is None else started + timeout_seconds
+    watch = _Watch(running, endings, stop, leftovers, on_memory=on_memory, deadline=deadline)
     with OrphanWatch(leftovers.token) as orphans:
         try:
             for rank, child in enumerate(children):
@@ -136,7 +147,8 @@ def run_children(
     return Outcome(
         exit_code=0 if first_failure is None else first_failure.exit_code,
         failed_rank=None if first_failure is None else first_failure.rank,
-        was_stopped=has_running and first_failure is None,
+        was_stopped=has_running and first_failure is None and not watch.is_timed_out,
+        was_timed_out=has_running and first_failure is None and watch.is_timed_out,
         seconds=time.monotonic() - started,
         peak_memory_bytes=watch.peak_memory_bytes(),
     )
@@ -297,7 +309,13 @@ class _Watch:
         endings: queue.SimpleQueue[_Running],
         stop: StopRequest,
         leftovers: LeftoverProcesses,
+        *,
+        on_memory: MemoryReceiver | None,
+        deadline: float | None,
     ) -> None:
+        self.is_timed_out = False
+        self._on_memory = on_memory
+        self._deadline = deadline
         self._running = running
         self._endings = endings
         self._stop = stop
@@ -311,8 +329,11 @@ class _Watch:
         return len(self._ended) < len(self._running)
 
     def until_failure_or_end(self) -> _Running | None:
-        """The first process that fails, or None when all have ended well or a stop was requested."""
+        """The first process that fails; None when all have ended well, a stop was requested, or the time is over."""
         while self.has_running() and self._stop.signal_number is None:
+            if self._deadline is not None and time.monotonic() >= self._deadline:
+                self.is_timed_out = True
+                return None
             ended = self._next_ending()
             if ended is not None and ended.exit_code != 0:
                 return ended
@@ -337,7 +358,10 @@ class _Watch:
             if self._can_sample:
                 pids = descendants(process.pid for process in self._running if process not in self._ended)
                 self._leftovers.remember(pids)
-                self._peak = max(memory_bytes(pids), self._peak or 0)
+                memory = memory_bytes(pids)
+                self._peak = max(memory, self._peak or 0)
+                if self._on_memory is not None:
+                    self._on_memory(memory)
             return None
         self._ended.append(ended)
         return ended

@@ -18,6 +18,8 @@ interface. Their environment, in which later lines take precedence:
     MLFLOW_TRACKING_URI, MLFLOW_RUN_ID, MLFLOW_EXPERIMENT_NAME
                             where the job is tracked; see `run_store`
     MASTER_ADDR ...         the place of the process; the caller's are removed if the job has no distribution
+    OMPI_COMM_WORLD_RANK ...
+                            likewise for MPI, which runs with one process: nothing is launched by `mpirun`
     the request's own       `--env`, or the node's environment_variables
 
 The variables that name a workspace (AZUREML_ARM_*, AZUREML_RUN_TOKEN, service endpoints) are not set: there is no
@@ -42,7 +44,10 @@ if TYPE_CHECKING:
     from pytorch_designer.harness.schema.specification import CommandSpec, InputValue
 
 LOOPBACK = "127.0.0.1"
-DISTRIBUTION_VARIABLES = ("MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "RANK", "LOCAL_RANK", "NODE_RANK")
+DISTRIBUTION_VARIABLES = (
+    *("MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "RANK", "LOCAL_RANK", "NODE_RANK", "AZ_BATCH_MASTER_NODE"),
+    *(f"OMPI_COMM_WORLD_{name}" for name in ("SIZE", "RANK", "LOCAL_SIZE", "LOCAL_RANK")),
+)
 
 
 @dataclass(frozen=True)
@@ -96,8 +101,17 @@ def callers_variables() -> dict[str, str]:
 
 
 def distribution_variables(spec: CommandSpec, place: Place, port: int) -> dict[str, str]:
-    """The variables that Azure ML sets for `distribution: pytorch`, even for one process; else none."""
-    if spec.distribution is None or spec.distribution.type != "pytorch":
+    """The variables that Azure ML sets for PyTorch's and MPI's distribution, even for one process; else none."""
+    kind = None if spec.distribution is None else spec.distribution.type
+    if kind == "mpi":
+        return {
+            "AZ_BATCH_MASTER_NODE": f"{LOOPBACK}:{port}",
+            "OMPI_COMM_WORLD_SIZE": "1",
+            "OMPI_COMM_WORLD_RANK": "0",
+            "OMPI_COMM_WORLD_LOCAL_SIZE": "1",
+            "OMPI_COMM_WORLD_LOCAL_RANK": "0",
+        }
+    if kind != "pytorch":
         return {}
     return {
         "MASTER_ADDR": LOOPBACK,

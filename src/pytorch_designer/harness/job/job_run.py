@@ -8,7 +8,7 @@ Everything that can be refused is refused before a process starts. Differences f
 * The environment (Docker, conda) is not built; `python` is the one that runs the harness.
 * Inputs are not mounted read-only, but compared afterwards (`read_only`).
 * All nodes are on this machine (`job_processes`).
-* Only a fault limits /dev/shm, and timeouts are ignored.
+* Only a fault limits /dev/shm.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ from typing import TYPE_CHECKING
 from pytorch_designer.errors import (
     InterruptedRunError,
     InvalidSpecError,
+    TimeLimitError,
     UnsupportedEnvironmentError,
     UnsupportedLocallyError,
 )
 from pytorch_designer.harness.fault_injection.injected_faults import NO_FAULTS, InjectedFaults
 from pytorch_designer.harness.fault_injection.injection import Injection, check_possible
-from pytorch_designer.harness.job.child_processes import Child, LineReceiver, Outcome, run_children
+from pytorch_designer.harness.job.child_processes import Child, LineReceiver, MemoryReceiver, Outcome, run_children
 from pytorch_designer.harness.job.job_data import JobData
 from pytorch_designer.harness.job.job_processes import (
     callers_variables,
@@ -125,13 +126,19 @@ class JobResult:
         return self.exit_code == 0
 
 
-def run_job(request: JobRequest, on_line: LineReceiver | None = None, stop: StopRequest | None = None) -> JobResult:
+def run_job(
+    request: JobRequest,
+    on_line: LineReceiver | None = None,
+    stop: StopRequest | None = None,
+    on_memory: MemoryReceiver | None = None,
+) -> JobResult:
     """Run a job and wait for its end.
 
     Args:
         request: What to run.
         on_line: Receives the rank and text of each line of output, from one other thread at a time.
         stop: Ends the job from outside; see `stop_requests`.
+        on_memory: Receives the memory in use.
 
     Returns:
         How it ended, which may be with an exit code other than 0.
@@ -141,10 +148,11 @@ def run_job(request: JobRequest, on_line: LineReceiver | None = None, stop: Stop
         InvalidSpecError: The component cannot be run as it is written. Nothing was started.
         UnsupportedLocallyError: It needs what this machine cannot give. Nothing was started.
         FailedToWriteOutputsError: The run folder or an output cannot be written.
+        TimeLimitError: It ran longer than its limit; all processes have ended.
         InputChangedError: The job succeeded but wrote into an input.
         InterruptedRunError: `stop` was requested; all processes have ended.
     """
-    return _JobRun(request).run(on_line or _ignore, stop or StopRequest())
+    return _JobRun(request).run(on_line or _ignore, stop or StopRequest(), on_memory)
 
 
 class _JobRun:
@@ -170,7 +178,7 @@ class _JobRun:
         self._command = render_command(spec, self._data.inputs, written)
         check_texts(spec, self._command, request.environment_variables)
 
-    def run(self, on_line: LineReceiver, stop: StopRequest) -> JobResult:
+    def run(self, on_line: LineReceiver, stop: StopRequest, on_memory: MemoryReceiver | None) -> JobResult:
         self._data.list_inputs()
         self._folder.prepare(self._data.outputs.values())
         self._data.prepare_outputs()
@@ -179,7 +187,7 @@ class _JobRun:
         record = self._record(run_id)
         try:
             self._folder.write_record(record)
-            outcome = self._run_processes(run_id, on_line, stop)
+            outcome = self._run_processes(run_id, on_line, stop, on_memory)
             self._collect(outcome)
         except BaseException as error:
             is_canceled = isinstance(error, (InterruptedRunError, KeyboardInterrupt))
@@ -252,10 +260,25 @@ class _JobRun:
             started=time.time(),
         )
 
-    def _run_processes(self, run_id: str, on_line: LineReceiver, stop: StopRequest) -> Outcome:
-        grace_seconds = self._request.grace_seconds
+    def _run_processes(
+        self, run_id: str, on_line: LineReceiver, stop: StopRequest, on_memory: MemoryReceiver | None
+    ) -> Outcome:
         with self._injection as injection:
-            outcome = run_children(self._children(run_id), on_line, stop, grace_seconds, injection.on_start)
+            outcome = run_children(
+                self._children(run_id),
+                on_line,
+                stop,
+                self._request.grace_seconds,
+                injection.on_start,
+                on_memory=on_memory,
+                timeout_seconds=self._spec.timeout_seconds,
+            )
+        if outcome.was_timed_out:
+            self._folder.collect(self._spec.resources.instance_count)
+            raise TimeLimitError(
+                f"{self._spec.name} ran longer than its limit of {self._spec.timeout_seconds} s and was ended.",
+                where=self._folder.path,
+            )
         if outcome.was_stopped:
             self._folder.collect(self._spec.resources.instance_count)
             raise InterruptedRunError(

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from pytorch_designer.errors import DesignerError
     from pytorch_designer.harness.node_kinds.sweep_settings import SweepSettings
     from pytorch_designer.harness.schema.binding_scope import Source
     from pytorch_designer.harness.schema.specification import CommandSpec
@@ -65,7 +66,11 @@ class PlannedNode:
 
 
 class NodeState(str, Enum):
-    """State of a node, by the words of the state file."""
+    """State of a node, by the words of the state file.
+
+    `interrupted`: the program that ran it has died; only who reads the state later finds that. `left out`: it was not
+    asked for (`run --only`).
+    """
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -75,6 +80,8 @@ class NodeState(str, Enum):
     SKIPPED = "skipped"
     CANCELED = "canceled"
     BYPASSED = "bypassed"  # a condition was not met
+    INTERRUPTED = "interrupted"
+    LEFT_OUT = "left out"
 
     @property
     def has_succeeded(self) -> bool:
@@ -85,6 +92,34 @@ class NodeState(str, Enum):
     def has_ended(self) -> bool:
         """Whether nothing more happens to it."""
         return self not in {NodeState.WAITING, NodeState.RUNNING}
+
+
+@dataclass(frozen=True)
+class NodeFault:
+    """Named error that ended a node: of the harness, or of the component, which wrote it to ./outputs.
+
+    Attributes:
+        name: The error's class.
+        code: Its code, or None.
+        what: One sentence: what is wrong.
+        where: The path, port or parameter at fault, or None.
+        advice: What to do about it, or empty.
+        examples: Offending items.
+        reason: A stable word for programs, or None.
+    """
+
+    name: str
+    what: str
+    code: str | None = None
+    where: str | None = None
+    advice: str = ""
+    examples: tuple[str, ...] = ()
+    reason: str | None = None
+
+    @classmethod
+    def of(cls, error: DesignerError) -> NodeFault:
+        """The fault that a named error is."""
+        return cls(error.name, error.what, error.code, error.where, error.advice, error.examples, error.reason)
 
 
 @dataclass(frozen=True)
@@ -103,6 +138,8 @@ class NodeResult:
         reused_from: When the result that it reuses was made, in seconds since 1970, or None.
         key: See `reuse_key`; None where it is not deterministic.
         log_files: The log of every process, by rank.
+        reason: Why it ran although results are kept, where that was asked for, or None.
+        fault: The named error that ended it, or None.
     """
 
     name: str
@@ -118,3 +155,5 @@ class NodeResult:
     reused_from: float | None = None
     key: str | None = None
     log_files: tuple[Path, ...] = ()
+    reason: str | None = None
+    fault: NodeFault | None = None

@@ -116,9 +116,7 @@ def _loop(name: str, fields: Fields) -> Loop:
     mapping: dict[str, str] = {}
     for key, targets in fields.entries("mapping").items():
         for target in targets.entries or [targets]:
-            mapping[_port(target.text, body, "inputs", target.place)] = _port(
-                key, body, "outputs", targets.key_place
-            )
+            mapping[_port(target.text, body, "inputs", target.place)] = _port(key, body, "outputs", targets.key_place)
     limits = fields.fields("limits")
     if limits is None or limits.get("max_iteration_count") is None:
         raise fields.mapping.key_place.error(
@@ -149,7 +147,7 @@ def _entries(fields: Fields, key: str) -> list[Value]:
 def _node(value: Value, owner: str) -> str:
     """The node in `${{parent.jobs.NODE}}`."""
     binding = lone_binding(value.text or "")
-    if binding is None or binding.parts[:2] != ("parent", "jobs") or len(binding.parts) != 3:  # noqa: PLR2004
+    if binding is None or binding.parts[:2] != ("parent", "jobs") or len(binding.parts) != 3:
         raise value.place.error(f"{value.shown_text} in {owner} is not a node.", "Write ${{parent.jobs.NODE}}.")
     return binding.parts[2]
 

@@ -161,7 +161,7 @@ def _continuous(name: str, kind: str, fields: Fields, base: float) -> Hyperparam
             raise fields.mapping.children[key].place.error(f"{key} of {name} is not finite.")
         numbers.append(number)
     first, second = numbers[:2]
-    q = numbers[2] if len(numbers) > 2 else None  # noqa: PLR2004
+    q = numbers[2] if len(numbers) > 2 else None
     if "uniform" in kind and first >= second:
         raise fields.mapping.children["max_value"].place.error(
             f"max_value of {name} is {second:g}, which is not above min_value, {first:g}."

@@ -206,8 +206,8 @@ def _check_can_sample(sampling: Sampling, parameter: Hyperparameter, sweep: Valu
         )
     if sampling.type == "bayesian" and parameter.type not in _BAYESIAN_TYPES:
         raise place.error(
-            f"Azure ML's Bayesian sampling takes {', '.join(sorted(_BAYESIAN_TYPES))} alone, and {parameter.name} is of "
-            f"type {parameter.type}.",
+            f"Azure ML's Bayesian sampling takes choice, quniform and uniform alone, and {parameter.name} is of type "
+            f"{parameter.type}.",
             "Use one of these, or random sampling.",
         )
 

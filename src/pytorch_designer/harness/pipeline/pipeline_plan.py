@@ -24,6 +24,7 @@ from pytorch_designer.harness.schema.spec_faults import FaultCollector, SpecPlac
 from pytorch_designer.harness.schema.specification import CommandSpec, Distribution, InputSpec, Resources
 from pytorch_designer.harness.schema.values import check_names, check_values, default_value, parse_literal
 from pytorch_designer.harness.schema.vocabulary import FILE_TYPES, FOLDER_TYPES
+from pytorch_designer.harness.sweep.sampling import needs_optuna
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -132,7 +133,7 @@ class _Planner:
             conditions: What all its nodes depend on.
         """
         scope = Scope(pipeline, prefix, values, self._assets)
-        branches, loops = read_controls(pipeline.controls, self._faults)
+        branches, _loops = read_controls(pipeline.controls, self._faults)
         conditions_of = conditions_by_node(pipeline, branches, scope, self._faults)
         writers: dict[str, str] = {}
         for node in pipeline.nodes.values():
@@ -152,7 +153,7 @@ class _Planner:
                     inner = self.input_values(node.component, node.inputs, scope, node.place)
                     self.add_pipeline(node.component, f"{prefix}{node.name}.", inner, bound, own)
                 else:
-                    self._add_job(node, node.component, prefix, scope, bound, own)
+                    self._add_job(node, node.component, prefix, scope, bound=bound, conditions=own)
 
     def _add_job(
         self,
@@ -160,6 +161,7 @@ class _Planner:
         component: CommandSpec,
         prefix: str,
         scope: Scope,
+        *,
         bound: Mapping[str, str],
         conditions: tuple[Condition, ...],
     ) -> None:
@@ -216,6 +218,12 @@ class _Planner:
         sweep = read_sweep(node.definition, self._faults)
         if sweep is None:
             return spec, None
+        if needs_optuna(sweep):
+            with self._faults.collecting():
+                raise node.place.unsupported(
+                    f"The sweep {node.name} needs Optuna, which is not installed.",
+                    "Install it with pip install 'pytorch-designer[sweep]'.",
+                )
         check_search_space(spec, node.definition, sweep, self._faults)
         return sweep_trial(spec, sweep), sweep
 
@@ -284,6 +292,7 @@ def _check_command(spec: CommandSpec, inputs: Collection[str]) -> None:
 def _with_overrides(node: NodeSpec, component: CommandSpec, scope: Scope) -> CommandSpec:
     resources = {name: _plain(scope, text, node.place) for name, text in node.resources.items()}
     distribution = {name: _plain(scope, text, node.place) for name, text in node.distribution.items()}
+    limits = {name: _plain(scope, text, node.place) for name, text in node.limits.items()}
     count = "instance_count"
     per_node = distribution.get("process_count_per_instance", distribution.get("process_count_per_node", "1"))
     return replace(
@@ -299,6 +308,9 @@ def _with_overrides(node: NodeSpec, component: CommandSpec, scope: Scope) -> Com
         )
         if distribution
         else component.distribution,
+        timeout_seconds=_count(limits["timeout"], "timeout", node)
+        if limits.get("timeout")
+        else component.timeout_seconds,
         environment=component.environment if node.environment is None else node.environment,
         outputs={
             name: replace(port, mode=node.output_modes.get(name, port.mode)) for name, port in component.outputs.items()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from pytorch_designer.errors import FailedToWriteOutputsError
 from pytorch_designer.harness.job.job_run import GRACE_SECONDS
 from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT
+from pytorch_designer.harness.pipeline.node_selection import select_nodes
 from pytorch_designer.harness.pipeline.pipeline_plan import plan_pipeline
 from pytorch_designer.harness.schema.assets import Assets, read_assets
 from pytorch_designer.harness.schema.azure_objects import pipeline_job
@@ -19,7 +20,7 @@ from pytorch_designer.harness.schema.values import check_names
 from pytorch_designer.system.resources import usable_cores
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from typing_extensions import Unpack
 
@@ -41,6 +42,10 @@ class PipelineOptions(TypedDict, total=False):
         store: MLflow store of the runs: one for the pipeline, and one below it per node. None: no tracking.
         grace_seconds: Time between SIGTERM and SIGKILL when processes must end.
         keep_working_directory: Whether working directories of successful nodes are kept too.
+        only: The nodes that run; what they need is taken from the cache, or the last run beside this run folder.
+        start_from: Run these nodes and all that need them, likewise.
+        up_to: Run these nodes and all that they need.
+        explains: Whether each node that runs says why, in `NodeResult.reason`.
     """
 
     inputs: Mapping[str, object] | None
@@ -52,6 +57,10 @@ class PipelineOptions(TypedDict, total=False):
     store: RunStore | None
     grace_seconds: float
     keep_working_directory: bool
+    only: Collection[str]
+    start_from: Collection[str]
+    up_to: Collection[str]
+    explains: bool
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,7 @@ class PipelineRequest:
     Attributes:
         outputs: Where each output of the pipeline goes that was given a place.
         experiment: The MLflow experiment that the pipeline names, or the default one.
+        chosen: The nodes that run; None: all.
     """
 
     plan: Plan
@@ -73,6 +83,8 @@ class PipelineRequest:
     store: RunStore | None
     grace_seconds: float
     keep_working_directory: bool
+    chosen: frozenset[str] | None
+    explains: bool
 
 
 def prepare_pipeline(
@@ -98,6 +110,13 @@ def prepare_pipeline(
         store=options.get("store"),
         grace_seconds=options.get("grace_seconds", GRACE_SECONDS),
         keep_working_directory=options.get("keep_working_directory", False),
+        chosen=select_nodes(
+            plan.nodes,
+            only=options.get("only", ()),
+            start_from=options.get("start_from", ()),
+            up_to=options.get("up_to", ()),
+        ),
+        explains=options.get("explains", False),
     )
 
 

@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import sys
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,19 +30,50 @@ _FORMAT = 1
 _METADATA = (".dist-info", ".egg-info")
 
 
-def reuse_key(
+@dataclass(frozen=True)
+class KeyParts:
+    """What a key is the hash of, by its parts, so that two keys can be compared.
+
+    Attributes:
+        content: What is hashed.
+        data_inputs: The names of the inputs whose value is a content hash.
+        code_files: The content hash of each file of the code.
+    """
+
+    content: Mapping[str, Any]
+    data_inputs: tuple[str, ...]
+    code_files: Mapping[str, str]
+
+    @property
+    def key(self) -> str:
+        """The key."""
+        return hashlib.sha256(json.dumps(self.content, sort_keys=True, default=str).encode()).hexdigest()
+
+    def record(self) -> dict[str, Any]:
+        """The parts as plain data to be kept. Values of environment variables may be secrets: only their hashes are."""
+        variables = self.content["environment_variables"]
+        hashes = {name: hashlib.sha256(value.encode()).hexdigest() for name, value in variables.items()}
+        content = {**self.content, "environment_variables": hashes}
+        plain = {"content": content, "data_inputs": self.data_inputs, "code_files": self.code_files}
+        found: dict[str, Any] = json.loads(json.dumps(plain, default=str))
+        return found
+
+
+def key_parts(
     spec: CommandSpec,
     *,
     code: str,
+    code_files: Mapping[str, str],
     inputs: Mapping[str, InputValue],
     contents: Mapping[str, str],
     environment_variables: Mapping[str, str],
-) -> str:
-    """The key of a job.
+) -> KeyParts:
+    """The parts of a job's key.
 
     Args:
         spec: What it runs.
         code: Hash of the code snapshot.
+        code_files: The hash of each of its files.
         inputs: The checked values of its inputs.
         contents: The content hash of each data input.
         environment_variables: Those of the node.
@@ -61,7 +93,7 @@ def reuse_key(
         "distribution": None if spec.distribution is None else spec.distribution.type,
         "processes": (spec.num_processes, spec.resources.instance_count),
     }
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+    return KeyParts(content, tuple(contents), dict(code_files))
 
 
 def _environment(spec: CommandSpec) -> Any:

@@ -187,6 +187,7 @@ class _PipelineReader:
             distribution=_texts(_fields(node.distribution, ("type", "process_count_per_instance")))
             if is_command
             else {},
+            limits=_texts(_fields(getattr(node, "limits", None), ("timeout",))) if is_command else {},
             environment=_environment(node.environment) if is_command else None,
             compute=_text(node.compute),
             kind=kind,

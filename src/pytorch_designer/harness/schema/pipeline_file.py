@@ -242,6 +242,7 @@ def _node(name: str, value: Value, component: CommandSpec | PipelineSpec) -> Nod
         environment_variables=fields.texts("environment_variables"),
         resources=fields.texts("resources"),
         distribution=fields.texts("distribution"),
+        limits=fields.texts("limits") if kind == "command" else {},
         environment=None if environment is None else environment.plain,
         compute=fields.text("compute"),
         kind=kind,

@@ -63,6 +63,7 @@ class NodeSpec:
         environment_variables: Values with bindings.
         resources: Overrides by name; values are texts with bindings.
         distribution: Likewise.
+        limits: Likewise; `timeout` is in seconds.
         environment: The environment instead of the component's, or None.
         compute: Compute on Azure ML. It has no meaning locally.
         kind: `command`, `pipeline`, `sweep` or `parallel`.
@@ -78,6 +79,7 @@ class NodeSpec:
     environment_variables: Mapping[str, str] = field(default_factory=dict)
     resources: Mapping[str, str] = field(default_factory=dict)
     distribution: Mapping[str, str] = field(default_factory=dict)
+    limits: Mapping[str, str] = field(default_factory=dict)
     environment: object = None
     compute: str | None = None
     kind: str = "command"

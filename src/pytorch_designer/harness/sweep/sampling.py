@@ -1,7 +1,7 @@
 """Sampling of hyperparameters: random numbers, Sobol's sequence and Bayesian search by Optuna, and the grid itself.
 
 With the same seed and results the same values are drawn in the same order, so that a sweep that is started again finds
-its trials kept. Bayesian search looks at the results of earlier trials in the order of their numbers, not of their ends.
+its trials kept. Bayesian search learns the results of earlier trials in the order of their numbers, not of their ends.
 """
 
 from __future__ import annotations
@@ -108,6 +108,4 @@ def _study(settings: SweepSettings) -> Study:
             sampler = optuna.samplers.QMCSampler(qmc_type="sobol", scramble=True, seed=seed)
         else:
             sampler = optuna.samplers.RandomSampler(seed=seed)
-        return optuna.create_study(
-            sampler=sampler, direction="maximize" if settings.is_maximized else "minimize"
-        )
+        return optuna.create_study(sampler=sampler, direction="maximize" if settings.is_maximized else "minimize")

@@ -1,6 +1,6 @@
 """Run of a sweep: trials in turn or side by side, the best trial's outputs as those of the sweep.
 
-    draw values -> run or reuse the trial -> read its metric, end it if it is poor -> the best trial's outputs are copied
+    draw values -> run or reuse the trial -> read its metric, end it if it is poor -> copy the best trial's outputs
 
 RUN/nodes/NAME/trials/trial_0/     the run folder of each trial, with its outputs
 RUN/nodes/NAME/trials.json         all trials: values, state, metric
@@ -14,14 +14,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from pytorch_designer.errors import DesignerError, InterruptedRunError, MetricNotFoundError, TrialsFailedError
+from pytorch_designer.errors import DesignerError, InterruptedRunError, InvalidSpecError, TimeLimitError
 from pytorch_designer.harness.job.node import NodeResult, NodeState
-from pytorch_designer.harness.job.run_folder import RunFolder
 from pytorch_designer.harness.reuse.file_trees import copy_entries, list_tree
 from pytorch_designer.harness.schema.binding_scope import Source
 from pytorch_designer.harness.sweep.early_termination import reason_to_end
 from pytorch_designer.harness.sweep.sampling import open_sampler
-from pytorch_designer.harness.sweep.sweep_report import shown_value, trial_line, trial_table, write_report
+from pytorch_designer.harness.sweep.sweep_report import PAGE_FILE, shown_value, trial_line, trial_table, write_report
 from pytorch_designer.harness.sweep.trial import TrialResult, TrialState, best_of
 from pytorch_designer.harness.sweep.trial_metrics import keep_metrics, kept_metrics, logged_metrics
 from pytorch_designer.storage.output import writing_errors
@@ -30,7 +29,6 @@ from pytorch_designer.system.stop_requests import StopRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from pytorch_designer.harness.job.child_processes import LineReceiver
     from pytorch_designer.harness.job.node import PlannedNode
@@ -46,7 +44,7 @@ class TrialRunner(Protocol):
 
     def __call__(
         self,
-        node: PlannedNode,
+        trial: PlannedNode,
         start: NodeResult,
         on_line: LineReceiver,
         stop: StopRequest,
@@ -87,8 +85,8 @@ def run_sweep(request: SweepRequest, on_line: LineReceiver, stop: StopRequest) -
         stop: Ends the sweep and its trials from outside.
 
     Raises:
-        TrialsFailedError: No trial has succeeded, or the time for the sweep is over.
-        MetricNotFoundError: The trials do not log the primary metric.
+        TimeLimitError: The time for the sweep is over.
+        InvalidSpecError: The trials do not log the primary metric.
         InterruptedRunError: `stop` was requested; all processes have ended.
         DesignerError: As `job.run_job` raises it, where a trial cannot be started.
     """
@@ -138,14 +136,17 @@ class _SweepRun:
             )
         for line in trial_table(settings, list(self._trials.values())):
             self._say(line)
-        best = self._best_trial()
-        self._say(f"Best: trial {best.number}. All trials: {self._folder / 'sweep.html'}")
-        self._deliver(best)
-        is_reused = all(trial.state is TrialState.REUSED for trial in self._trials.values())
+        self._say(f"All trials: {self._folder / PAGE_FILE}")
+        if self._error is not None:
+            raise self._error
+        best = best_of(self._trials.values(), is_maximized=settings.is_maximized)
+        if best is not None:
+            self._deliver(best)
+            self._say(f"The outputs are those of trial {best.number}.")
         return replace(
             self._request.start,
-            state=NodeState.COMPLETED,
-            exit_code=None if is_reused else 0,
+            state=NodeState.FAILED if best is None else NodeState.COMPLETED,
+            error=self._no_trial() if best is None else None,
             seconds=time.monotonic() - started,
             run_id=self._request.run_id,
             log_files=(self._log,),
@@ -173,11 +174,10 @@ class _SweepRun:
             self._end_running(TrialState.CANCELED, "The sweep was stopped.", number)
         limit = self._settings.timeout_seconds
         if limit is not None and self._error is None and time.monotonic() - started > limit:
-            self._error = TrialsFailedError(
-                f"The sweep has reached its timeout of {limit} s.",
+            self._error = TimeLimitError(
+                f"The sweep ran longer than its limit of {limit} s and was ended.",
                 where=self._request.node.name,
                 advice="Raise limits.timeout; trials that have succeeded are reused in the next run.",
-                reason="timeout",
             )
         if self._error is not None:
             self._end_running(TrialState.CANCELED, self._error.what)
@@ -220,7 +220,7 @@ class _SweepRun:
         has_ranks = node.spec.num_processes > 1
 
         def on_line(rank: int, line: str) -> None:
-            self._on_line(0, f"trial {trial.number} | [{rank}] {line}" if has_ranks else f"trial {trial.number} | {line}")
+            self._on_line(0, f"trial {trial.number} | {f'[{rank}] ' if has_ranks else ''}{line}")
 
         def keep() -> None:
             with writing_errors(trial.folder):
@@ -289,27 +289,17 @@ class _SweepRun:
         for number in self._running.values():
             self._end_trial(number, state, why, signal_number)
 
-    def _best_trial(self) -> TrialResult:
-        if self._error is not None:
-            raise self._error
-        best = best_of(self._trials.values(), is_maximized=self._settings.is_maximized)
-        if best is not None:
-            return best
-        raise TrialsFailedError(
-            f"None of the {len(self._trials)} trials has succeeded.",
-            where=self._request.node.name,
-            examples=[f"trial {trial.number}: {trial.error}" for trial in self._trials.values()],
-            advice=f"Their logs are in {self._folder / 'trials'}.",
-            reason="no_trial",
-        )
+    def _no_trial(self) -> str:
+        return f"None of the {len(self._trials)} trials has succeeded; their logs are in {self._folder / 'trials'}."
 
     def _metric_not_found(self, trial: TrialResult) -> DesignerError:
         logged = ", ".join(trial.metrics) or "none"
-        return MetricNotFoundError(
+        return InvalidSpecError(
             f"Trial {trial.number} has not logged the primary metric {self._settings.primary_metric!r}.",
             where=self._request.node.name,
-            advice=f"The metrics that it has logged are: {logged}. Name one of them at objective.primary_metric, or log "
-            "this one with mlflow.log_metric.",
+            advice=f"It has logged these metrics: {logged}. Name one of them at objective.primary_metric, or log this "
+            "one with mlflow.log_metric.",
+            reason="no_metric",
         )
 
     def _deliver(self, best: TrialResult) -> None:
@@ -320,7 +310,10 @@ class _SweepRun:
                     copy_entries(list_tree(source), path)
                 elif source.exists():
                     copy_entries([replace(list_tree(source)[0], name=path.name)], path.parent)
-        RunFolder(self._folder).adopt_files(RunFolder(best.folder))
+        for name in ("outputs", "logs"):
+            with writing_errors(self._folder):
+                if (best.folder / name).is_dir():
+                    copy_entries(list_tree(best.folder / name), self._folder / name)
         if best.run_id is not None:
             self._request.store.copy_values(best.run_id, self._request.run_id)
 

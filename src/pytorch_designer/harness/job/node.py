@@ -47,6 +47,7 @@ class PlannedNode:
         pipeline_outputs: The output of the whole pipeline that each output is, if it is one.
         needs: The names of the nodes whose outputs it needs.
         sweep: How its trials are chosen, if it is a sweep; else it is one job.
+        num_workers: Number of processes that a parallel job starts itself.
         conditions: All must be met, or it is bypassed.
     """
 
@@ -57,12 +58,14 @@ class PlannedNode:
     pipeline_outputs: Mapping[str, str]
     needs: frozenset[str]
     sweep: SweepSettings | None = None
+    num_workers: int = 1
     conditions: tuple[Condition, ...] = ()
 
     @property
     def num_processes(self) -> int:
-        """Number of processes at a time, with those of all trials that may run side by side."""
-        return self.spec.num_processes * (1 if self.sweep is None else self.sweep.max_concurrent_trials)
+        """Number of processes at a time, with workers, and all trials that may run side by side."""
+        at_a_time = self.num_workers if self.sweep is None else self.sweep.max_concurrent_trials
+        return self.spec.num_processes * at_a_time
 
 
 class NodeState(str, Enum):

@@ -14,7 +14,7 @@ from pytorch_designer.harness.job.node import PlannedNode
 from pytorch_designer.harness.job.rendering import render_command
 from pytorch_designer.harness.job.snapshot import code_snapshot
 from pytorch_designer.harness.node_kinds.control_flow import read_controls
-from pytorch_designer.harness.node_kinds.parallel_command import parallel_command
+from pytorch_designer.harness.node_kinds.parallel_command import parallel_command, read_parallel
 from pytorch_designer.harness.node_kinds.sweep_settings import check_search_space, read_sweep, sweep_trial
 from pytorch_designer.harness.pipeline.control_plan import conditions_by_node
 from pytorch_designer.harness.schema.assets import Assets, is_reference
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from pytorch_designer.harness.job.node import Condition
+    from pytorch_designer.harness.node_kinds.parallel_command import ParallelSettings
     from pytorch_designer.harness.node_kinds.sweep_settings import SweepSettings
     from pytorch_designer.harness.schema.pipeline_specification import NodeSpec
 
@@ -166,7 +167,7 @@ class _Planner:
         conditions: tuple[Condition, ...],
     ) -> None:
         """Add a node that runs a job, or several of the same component: a command, parallel or sweep node."""
-        spec, sweep = self._kind_of(node, _with_overrides(node, component, scope))
+        spec, sweep, num_workers = self._kind_of(node, _with_overrides(node, component, scope))
         searched = frozenset() if sweep is None else sweep.names
         inputs: dict[str, Source] = {}
         for name, given in node.inputs.items():
@@ -206,18 +207,21 @@ class _Planner:
             pipeline_outputs=bound,
             needs=frozenset(output.node for source in sources for output in source.outputs),
             sweep=sweep,
+            num_workers=num_workers,
             conditions=conditions,
         )
 
-    def _kind_of(self, node: NodeSpec, spec: CommandSpec) -> tuple[CommandSpec, SweepSettings | None]:
-        """What the node runs, and how a sweep chooses its trials."""
+    def _kind_of(self, node: NodeSpec, spec: CommandSpec) -> tuple[CommandSpec, SweepSettings | None, int]:
+        """What the node runs, how a sweep chooses its trials, and the number of workers of a parallel job."""
+        if node.definition is None:
+            return spec, None, 1
         if node.kind == "parallel":
-            return parallel_command(node, spec, self._faults), None
-        if node.kind != "sweep" or node.definition is None:
-            return spec, None
+            owners = [owner for owner in (node.definition, spec.definition) if owner is not None]
+            parallel = read_parallel(owners, spec, self._faults)
+            return (spec, None, 1) if parallel is None else _parallel(spec, parallel)
         sweep = read_sweep(node.definition, self._faults)
         if sweep is None:
-            return spec, None
+            return spec, None, 1
         if needs_optuna(sweep):
             with self._faults.collecting():
                 raise node.place.unsupported(
@@ -225,7 +229,12 @@ class _Planner:
                     "Install it with pip install 'pytorch-designer[sweep]'.",
                 )
         check_search_space(spec, node.definition, sweep, self._faults)
-        return sweep_trial(spec, sweep), sweep
+        return sweep_trial(spec, sweep), sweep, 1
+
+
+def _parallel(spec: CommandSpec, settings: ParallelSettings) -> tuple[CommandSpec, None, int]:
+    command, num_workers = parallel_command(spec, settings)
+    return command, None, num_workers
 
 
 def _given(pipeline: PipelineSpec, inputs: Mapping[str, object]) -> dict[str, Given]:

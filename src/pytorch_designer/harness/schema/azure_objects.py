@@ -171,7 +171,7 @@ class _PipelineReader:
         definition = _definition(node, place, own) if kind in {"sweep", "parallel"} else None
         return NodeSpec(
             name=name,
-            component=self._component(name, node.component, place, definition),
+            component=self._component(name, node.trial if kind == "sweep" else node.component, place, definition),
             place=place,
             inputs=_given_inputs(node, own),
             bound_outputs={

@@ -86,6 +86,11 @@ NODE_KEYS = {
         "trial search_space sampling_algorithm objective limits early_termination compute queue_settings resources"
         " identity"
     ),
+    "parallel": _NODE
+    | _words(
+        "compute environment_variables error_threshold identity input_data logging_level max_concurrency_per_instance"
+        " mini_batch_error_threshold mini_batch_size partition_keys resources retry_settings task"
+    ),
 }
 INLINE_COMMAND_KEYS = _JOB | _RUNS_COMMAND | _words("parent_job_name parameters")
 CONTROL_FLOW_TYPES = _words("do_while if_else parallel_for")

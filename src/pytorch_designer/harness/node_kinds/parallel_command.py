@@ -71,7 +71,7 @@ def read_parallel(owners: Collection[Value], spec: CommandSpec, faults: FaultCol
         found = default
         with faults.collecting():
             found = read()
-        return found
+        return found  # noqa: RET504 (the default, if reading raised)
 
     task = collected(settings.task, None)
     found = ParallelSettings(

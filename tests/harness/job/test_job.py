@@ -105,7 +105,7 @@ def test_the_working_directory_is_a_copy_of_the_code(tmp_path: Path, make_reques
 
     result = run_job(request)
 
-    assert _log(result.run_folder) == "from the code\nmain.py\n"
+    assert _log(result.run_folder) == "from the code\nlogs\nmain.py\noutputs\n"
     assert (code / "main.py").read_text(encoding="utf-8") == "print('from the code')"
     assert not (result.run_folder / "work").exists()
 
@@ -139,13 +139,38 @@ def test_the_exit_code_is_passed_on(make_request: MakeRequest, command: str, exi
 
 
 def test_what_a_job_leaves_in_outputs_and_logs_is_collected(make_request: MakeRequest) -> None:
-    request = make_request("mkdir -p outputs/deep logs; echo m > outputs/deep/m.txt; echo l > logs/l.txt; exit 3")
+    request = make_request("mkdir outputs/deep; echo m > outputs/deep/m.txt; echo l > ./logs/l.txt; exit 3")
 
     result = run_job(request)
 
     assert (result.run_folder / "outputs" / "deep" / "m.txt").read_text(encoding="utf-8") == "m\n"
     assert (result.run_folder / "logs" / "l.txt").read_text(encoding="utf-8") == "l\n"
     assert (result.run_folder / "work" / "node_0").is_dir()  # kept after a failure
+
+
+def test_a_file_of_the_code_may_be_called_outputs(tmp_path: Path, make_request: MakeRequest) -> None:
+    _folder(tmp_path / "code", outputs="mine")
+    result = run_job(make_request("cat outputs; test -d logs", spec={"code": "../code"}))
+    assert (result.exit_code, _log(result.run_folder)) == (0, "mine")
+
+
+@pytest.mark.parametrize("name", ["artifacts", "default"])
+def test_an_output_for_what_is_collected_holds_it(make_request: MakeRequest, name: str) -> None:
+    outputs = {"outputs": {name: FOLDER, "other": FOLDER}}
+    command = "echo m > outputs/m.txt; echo l > logs/l.txt; touch ${{outputs.other}}/x"
+
+    result = run_job(make_request(command, spec=outputs))
+
+    found = sorted(str(path.relative_to(result.outputs[name])) for path in result.outputs[name].rglob("*.txt"))
+    assert found == ["logs/l.txt", "outputs/m.txt"]
+    assert [path.name for path in result.outputs["other"].iterdir()] == ["x"]
+    assert (result.run_folder / "outputs" / "m.txt").exists()
+
+
+def test_an_output_that_the_command_writes_itself_is_its_own(make_request: MakeRequest) -> None:
+    outputs = {"outputs": {"artifacts": FOLDER}}
+    result = run_job(make_request("echo m > outputs/m; touch ${{outputs.artifacts}}/x", spec=outputs))
+    assert [path.name for path in result.outputs["artifacts"].iterdir()] == ["x"]
 
 
 def test_the_record_says_what_ran_and_how_it_ended(tmp_path: Path, make_request: MakeRequest) -> None:
@@ -188,8 +213,17 @@ def test_a_job_sees_the_variables_of_the_platform(
     monkeypatch.setenv("RANK", "7")  # of a launcher that the harness itself runs under
     request = make_request(
         "env",
-        spec={"inputs": {"data": FOLDER}, "outputs": {"model": FOLDER}, "environment_variables": {"DROPPED": "1"}},
-        inputs={"data": _folder(tmp_path / "data")},
+        spec={
+            "inputs": {
+                "data": FOLDER,
+                "rate": {"type": "number", "default": 1},
+                "note": {"type": "string"},
+                "none": {"type": "integer", "optional": True},
+            },
+            "outputs": {"model": FOLDER},
+            "environment_variables": {"DROPPED": "1"},
+        },
+        inputs={"data": _folder(tmp_path / "data"), "note": "two words"},
         environment_variables={"LEVEL": "3"},
         experiment="pets",
         parent_run_id="parent",
@@ -204,11 +238,13 @@ def test_a_job_sees_the_variables_of_the_platform(
         "AZUREML_EXPERIMENT_NAME": "pets",
         "AZURE_ML_INPUT_data": str(tmp_path / "data"),
         "AZURE_ML_OUTPUT_model": str(result.outputs["model"]),
+        "AZUREML_PARAMETER_rate": "1.0",
+        "AZUREML_PARAMETER_note": "two words",
         "LEVEL": "3",
         "SECRET_OF_CALLER": "hush",
     }
     assert {name: variables.get(name) for name in expected} == expected
-    assert not {"RANK", "DROPPED", "MLFLOW_RUN_ID"} & variables.keys()
+    assert not {"RANK", "DROPPED", "MLFLOW_RUN_ID", "AZUREML_PARAMETER_none"} & variables.keys()
 
 
 def test_processes_are_told_their_places_and_have_a_log_each(make_request: MakeRequest) -> None:

@@ -54,7 +54,7 @@ MISTAKES = [
     ("value-out-of-range", "epochs: 3", "epochs: 11", "11"),
     ("value-not-in-enum", "optimizer: adam", "optimizer: lion", "lion"),
     ("type-mismatch", IMAGES, "images: ${{parent.jobs.prepare.outputs.listing}}", "${{parent.jobs.prepare.outputs.l"),
-    ("type-mismatch", RAW, "raw: ${{parent.inputs.epochs}}", "${{parent.inputs.epochs}}"),
+    ("data-mismatch", RAW, "raw: ${{parent.inputs.epochs}}", "${{parent.inputs.epochs}}"),
     ("unused-pipeline-input", RAW, "raw: ./data", "raw:"),
     ("unbound-pipeline-output", "    outputs:\n      model: ${{parent.outputs.model}}\n", "", "model:\n    type"),
     ("undeclared-input", "ls ${{inputs.model}}", "ls ${{inputs.models}}", "${{inputs.models}}"),

@@ -93,5 +93,5 @@ def test_a_value_is_no_data(tmp_path: Path) -> None:
         "first": node("echo 1 > ${{outputs.v}}", outputs={"v": {"type": "integer"}}),
         "second": {"type": "command", "component": consumer, "inputs": {"d": VALUE_OF_FIRST}},
     }
-    with pytest.raises(InvalidSpecError, match="is a uri_folder and was given the integer that first writes to v"):
+    with pytest.raises(InvalidSpecError, match="v is integer, and d expects uri_folder"):
         run_pipeline(write_pipeline(tmp_path, jobs), run_folder=tmp_path / "run")

@@ -200,7 +200,9 @@ def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
     with pytest.raises(InvalidSpecError, match="3 faults") as caught:
         read_pipeline(path)
 
-    assert [example.split(": ")[0] for example in caught.value.examples] == [f"{path}:{line}" for line in (3, 6, 8)]
+    assert [example.split(": ")[0] for example in caught.value.examples] == [
+        f"{path.name}:{line}" for line in (3, 6, 8)
+    ]
 
 
 class TestAssets:

@@ -162,15 +162,12 @@ def test_a_data_port_gets_an_absolute_path(tmp_path: Path, monkeypatch: pytest.M
     ("kind", "path", "error"),
     [
         ("uri_folder", "missing", NullOrEmptyError),
-        ("uri_folder", "file", ParameterParsingError),
-        ("mltable", "file", ParameterParsingError),
-        ("uri_file", "folder", ParameterParsingError),
         ("uri_file", "", ParameterParsingError),
         ("uri_folder", "azureml:pets:3", UnsupportedLocallyError),
         ("uri_folder", "https://storage/pets", UnsupportedLocallyError),
     ],
 )
-def test_a_path_that_does_not_fit_its_port_is_refused(
+def test_a_path_that_cannot_be_used_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, path: str, error: type[DesignerError]
 ) -> None:
     monkeypatch.chdir(tmp_path)

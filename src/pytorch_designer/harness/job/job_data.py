@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from pytorch_designer.errors import FailedToWriteOutputsError, UnsupportedLocallyError
 from pytorch_designer.harness.job.read_only import check_unchanged, input_holding, input_in, list_entries
 from pytorch_designer.harness.job.run_folder import move_into
+from pytorch_designer.harness.schema.bindings import bindings_in
 from pytorch_designer.harness.schema.values import check_names, check_values, read_output_value
+from pytorch_designer.harness.schema.vocabulary import COLLECTED_OUTPUTS
 from pytorch_designer.storage.output import writing_errors
 
 if TYPE_CHECKING:
@@ -61,6 +63,13 @@ class JobData:
     def input_paths(self) -> dict[str, Path]:
         """The path of each input that is a file or folder."""
         return {name: value for name, value in self.inputs.items() if isinstance(value, Path)}
+
+    @property
+    def collected_outputs(self) -> list[Path]:
+        """The outputs that stand for ./outputs and ./logs, as Azure ML fills them where the command does not."""
+        named = {binding.parts[1] for binding in bindings_in(self._spec.command) if binding.parts[:1] == ("outputs",)}
+        names = self.outputs.keys() & COLLECTED_OUTPUTS - named
+        return [self.written_outputs[name] for name in sorted(names) if not self._spec.outputs[name].is_file]
 
     def check_apart(self, what: str, path: Path) -> None:
         """Refuse a place below an input: what the harness writes there would look like the job's doing.

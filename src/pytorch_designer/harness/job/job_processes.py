@@ -15,6 +15,8 @@ interface. Their environment, in which later lines take precedence:
                             the run; its root is that of the pipeline, if the job is a node of one
     AZURE_ML_INPUT_<name>, AZURE_ML_OUTPUT_<name>
                             the path of each data port
+    AZUREML_PARAMETER_<name>
+                            the value of each parameter, as the command gets it
     MLFLOW_TRACKING_URI, MLFLOW_RUN_ID, MLFLOW_EXPERIMENT_NAME
                             where the job is tracked; see `run_store`
     MASTER_ADDR ...         the place of the process; the caller's are removed if the job has no distribution
@@ -36,6 +38,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorch_designer.errors import UnsupportedLocallyError
+from pytorch_designer.harness.schema.values import render_value
 from pytorch_designer.system.openmp import bound_spinning
 
 if TYPE_CHECKING:
@@ -87,6 +90,11 @@ def platform_variables(
         "AZUREML_EXPERIMENT_NAME": experiment,
         **{f"AZURE_ML_INPUT_{name}": str(value) for name, value in inputs.items() if isinstance(value, Path)},
         **{f"AZURE_ML_OUTPUT_{name}": str(path) for name, path in outputs.items()},
+        **{
+            f"AZUREML_PARAMETER_{name}": render_value(value)
+            for name, value in inputs.items()
+            if not isinstance(value, Path)
+        },
     }
 
 

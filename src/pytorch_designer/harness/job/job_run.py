@@ -176,7 +176,7 @@ class _JobRun:
         own = () if request.store is None else request.store.own_paths
         self._snapshot = code_snapshot(spec, excluded=(self._folder.path, *own))
         self._command = render_command(spec, self._data.inputs, written)
-        check_texts(spec, self._command, request.environment_variables)
+        check_texts(spec, self._command, self._data.inputs, request.environment_variables)
 
     def run(self, on_line: LineReceiver, stop: StopRequest, on_memory: MemoryReceiver | None) -> JobResult:
         self._data.list_inputs()
@@ -234,6 +234,7 @@ class _JobRun:
                     raise InvalidSpecError(
                         "A file of the code vanished while it was copied.", where=error.filename
                     ) from error
+        self._folder.make_collected(self._spec.resources.instance_count)
 
     def _start_run(self) -> str:
         if self._request.store is None:
@@ -320,6 +321,8 @@ class _JobRun:
         self._folder.collect(self._spec.resources.instance_count)
         if outcome.exit_code != 0:
             return
+        for path in self._data.collected_outputs:
+            self._folder.copy_collected(path)
         self._data.deliver_outputs()
         self._data.check_inputs()
         if not self._request.keep_working_directory:

@@ -55,19 +55,22 @@ def render_command(spec: CommandSpec, inputs: Mapping[str, InputValue], outputs:
     return replace_bindings(replace_blocks(spec.command, block), value)
 
 
-def check_texts(spec: CommandSpec, command: str, environment_variables: Mapping[str, str]) -> None:
+def check_texts(
+    spec: CommandSpec, command: str, inputs: Mapping[str, InputValue], environment_variables: Mapping[str, str]
+) -> None:
     """Refuse what no process can be given: NUL characters, and names of variables that are none.
 
     Args:
         spec: The component.
         command: The rendered command.
+        inputs: The checked values, which are variables of the job too.
         environment_variables: Those of the job.
 
     Raises:
         InvalidSpecError: The command or a variable has one.
     """
-    if "\0" in command:
-        raise InvalidSpecError("The command, or a value in it, has a NUL character.", where=spec.source)
+    if "\0" in command or any("\0" in render_value(value) for value in inputs.values()):
+        raise InvalidSpecError("The command, or the value of an input, has a NUL character.", where=spec.source)
     for name, value in environment_variables.items():
         if not name or "=" in name or "\0" in name + value:
             raise InvalidSpecError(

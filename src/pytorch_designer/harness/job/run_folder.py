@@ -119,6 +119,19 @@ class RunFolder:
         """Working directory of a node."""
         return self.path / _WORK / f"node_{node_rank}"
 
+    def make_collected(self, num_nodes: int) -> None:
+        """Make ./outputs and ./logs in each node's working directory, where a job finds them on Azure ML.
+
+        Raises:
+            FailedToWriteOutputsError: One cannot be made.
+        """
+        for node_rank in range(num_nodes):
+            for name in _COLLECTED:
+                folder = self.working_directory(node_rank) / name
+                if not folder.is_file():  # a file of the code; the job then has no such folder
+                    with writing_errors(folder):
+                        folder.mkdir(exist_ok=True)
+
     def default_output(self, name: str) -> Path:
         """Default folder of an output."""
         return self.path / "named-outputs" / name
@@ -138,6 +151,16 @@ class RunFolder:
                 (self.path / name).mkdir(exist_ok=True)
                 for node_rank in range(num_nodes):
                     move_into(self.working_directory(node_rank) / name, self.path / name)
+
+    def copy_collected(self, folder: Path) -> None:
+        """Copy what was collected into an output that stands for it; see `vocabulary.COLLECTED_OUTPUTS`.
+
+        Raises:
+            FailedToWriteOutputsError: A file cannot be copied.
+        """
+        with writing_errors(folder):
+            for name in _COLLECTED:
+                shutil.copytree(self.path / name, folder / name, symlinks=True, dirs_exist_ok=True)
 
     def remove_working_directories(self) -> None:
         """Remove the nodes' working directories, and what was staged there, where that is possible."""

@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytorch_designer.harness.lint.findings import did_you_mean
 from pytorch_designer.harness.schema.bindings import (
     Binding,
     OptionalBlock,
@@ -14,6 +13,8 @@ from pytorch_designer.harness.schema.bindings import (
     half_bindings_in,
     optional_blocks_in,
 )
+from pytorch_designer.harness.schema.spec_faults import did_you_mean
+from pytorch_designer.harness.schema.vocabulary import COLLECTED_OUTPUTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
 # The platform also passes ports in environment variables, which a command or its program may read.
 _VARIABLE = re.compile(r"AZURE_?ML_(?:INPUT|OUTPUT|PARAMETER)_(\w+)", re.IGNORECASE)
-
-# The platform collects ./outputs and ./logs in outputs of these names; no command names them.
-_COLLECTED_OUTPUTS = frozenset({"artifacts", "default"})
 
 _NOT_SETTINGS = frozenset({"command", "inputs", "outputs", "description", "tags"})
 
@@ -151,7 +149,7 @@ def _check_unused(report: Report, command: _Command, bindings: Sequence[Binding]
     variables = {match.lower() for text in texts for match in _VARIABLE.findall(text)}
     for section, names, rule_id in (
         ("inputs", command.interface.inputs, "unused-input"),
-        ("outputs", command.interface.outputs.keys() - _COLLECTED_OUTPUTS, "unused-output"),
+        ("outputs", command.interface.outputs.keys() - COLLECTED_OUTPUTS, "unused-output"),
     ):
         for name in names:
             declared = command.owner.get(section, name)

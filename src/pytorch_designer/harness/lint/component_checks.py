@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from pytorch_designer.errors import GreaterThanOrEqualToError, LessThanOrEqualToError, ParameterError
 from pytorch_designer.harness.lint.command_checks import check_command
-from pytorch_designer.harness.lint.findings import closest
 from pytorch_designer.harness.lint.job_settings_checks import check_job_settings
 from pytorch_designer.harness.lint.keys import check_keys, check_required_keys, check_tags, check_texts, mapping_at
 from pytorch_designer.harness.schema.interface import read_interface
+from pytorch_designer.harness.schema.spec_faults import closest
 from pytorch_designer.harness.schema.values import NOT_A_CHOICE, parse_literal
 from pytorch_designer.harness.schema.vocabulary import (
     AWKWARD_INPUT_NAMES,

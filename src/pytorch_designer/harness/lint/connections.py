@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytorch_designer.harness.lint.command_checks import is_declared
-from pytorch_designer.harness.lint.findings import did_you_mean
 from pytorch_designer.harness.schema.bindings import (
     PIPELINE_FORMS,
     Binding,
@@ -16,8 +15,10 @@ from pytorch_designer.harness.schema.bindings import (
     bindings_in,
     half_bindings_in,
 )
+from pytorch_designer.harness.schema.interface import type_mismatch, types_fit, unbound_output
+from pytorch_designer.harness.schema.spec_faults import did_you_mean
 from pytorch_designer.harness.schema.specification import InputSpec, OutputSpec
-from pytorch_designer.harness.schema.vocabulary import CONTROL_FLOW_TYPES, FOLDER_TYPES, PARAMETER_TYPES
+from pytorch_designer.harness.schema.vocabulary import CONTROL_FLOW_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -165,22 +166,9 @@ def _check_fit(
 
 
 def _check_types(report: Report, at: SpecPlace, source: InputSpec | OutputSpec, target: InputSpec | OutputSpec) -> None:
-    given, wanted = source.type, target.type
-    if not given or not wanted or _types_fit(given, wanted):
-        return
-    advice = (
-        "Write the input as {type: ..., path: ...}." if given in PARAMETER_TYPES else "Change one of the two types."
-    )
-    report.add("type-mismatch", at, f"{source.name} is {given}, and {target.name} expects {wanted}.", advice)
-
-
-def _types_fit(given: str, wanted: str) -> bool:
-    if wanted in {given, "string"} or (given, wanted) == ("integer", "number"):
-        return True
-    if given in PARAMETER_TYPES or wanted in PARAMETER_TYPES:
-        return False
-    # custom_model and path may be either a file or a folder.
-    return {given, wanted} - FOLDER_TYPES != {"uri_file"}
+    if not types_fit(source.type, target.type):
+        rule, message, advice = type_mismatch(source.name, source.type, target.name, target.type)
+        report.add(rule, at, message, advice)
 
 
 def _holds_fit(given: str, wanted: str) -> bool:
@@ -223,9 +211,8 @@ def _check_outputs_bound(report: Report, pipeline: Pipeline) -> None:
                     report.add("output-bound-twice", text.place, message, "Give each an output of its own.")
                 writers.setdefault(name, node.name)
     for name in pipeline.interface.outputs.keys() - writers.keys():
-        advice = f"Bind an output of a node to ${{{{parent.outputs.{name}}}}}, or remove it."
         at = pipeline.root.children["outputs"].children[name].key_place
-        report.add("unbound-pipeline-output", at, f"No node writes the pipeline output {name}.", advice)
+        report.add("unbound-pipeline-output", at, *unbound_output(name))
 
 
 def _check_inputs_used(report: Report, pipeline: Pipeline) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,8 +9,6 @@ from pytorch_designer.harness.lint.rules import RULES
 from pytorch_designer.harness.schema.spec_faults import SpecFault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from pytorch_designer.harness.schema.spec_faults import SpecPlace
 
 
@@ -34,19 +31,3 @@ class Report:
     def findings(self) -> list[SpecFault]:
         """All findings, by line. Their kinds are keys of `RULES`."""
         return sorted(self._findings)
-
-
-def closest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that `name` is most likely a misspelling of."""
-    folded = {candidate.lower(): candidate for candidate in known}
-    matches = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.8)
-    return folded[matches[0]] if matches else None
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Advice with the closest known name; if there is none, with all of them if they are few."""
-    names = sorted(known)
-    match = closest(name, names)
-    if match is not None:
-        return f"Did you mean {match}?"
-    return f"There are: {', '.join(names)}." if 0 < len(names) <= 12 else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytorch_designer.harness.lint.findings import closest, did_you_mean
+from pytorch_designer.harness.schema.spec_faults import closest, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

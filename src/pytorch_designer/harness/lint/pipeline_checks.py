@@ -16,13 +16,14 @@ from pytorch_designer.harness.lint.component_checks import (
 )
 from pytorch_designer.harness.lint.connections import check_connections
 from pytorch_designer.harness.lint.documents import Kind
-from pytorch_designer.harness.lint.findings import did_you_mean
 from pytorch_designer.harness.lint.job_settings_checks import check_job_settings, check_local_path
 from pytorch_designer.harness.lint.keys import check_keys, check_required_keys, check_tags, check_texts, mapping_at
 from pytorch_designer.harness.lint.node_kind_checks import check_controls, check_node_kind
 from pytorch_designer.harness.lint.pipeline_model import children_at, literal_of, read_node, read_pipeline
 from pytorch_designer.harness.schema.bindings import ParentInput, lone_binding
+from pytorch_designer.harness.schema.interface import unknown_input
 from pytorch_designer.harness.schema.pipeline_size import check_size
+from pytorch_designer.harness.schema.spec_faults import did_you_mean
 from pytorch_designer.harness.schema.vocabulary import (
     DATA_TYPES,
     INLINE_COMMAND_KEYS,
@@ -193,8 +194,7 @@ def _check_given_ports(report: Report, pipeline: Pipeline, node: Node, interface
     for name, value in {**node.inputs, **searched}.items():
         port = interface.inputs.get(name)
         if port is None:
-            message = f"The component of {node.name} has no input {name}."
-            report.add("unknown-node-input", value.key_place, message, did_you_mean(name, interface.inputs))
+            report.add("unknown-node-input", value.key_place, *unknown_input(node.name, name, interface.inputs))
     for name, value in node.inputs.items():
         port = interface.inputs.get(name)
         if port is not None and not port.is_data:

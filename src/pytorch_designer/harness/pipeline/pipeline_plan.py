@@ -9,30 +9,35 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytorch_designer.errors import shorten
 from pytorch_designer.harness.job.job_processes import process_places
 from pytorch_designer.harness.job.node import PlannedNode
 from pytorch_designer.harness.job.rendering import render_command
 from pytorch_designer.harness.job.snapshot import code_snapshot
 from pytorch_designer.harness.node_kinds.control_flow import read_controls
-from pytorch_designer.harness.node_kinds.parallel_command import parallel_command, read_parallel
-from pytorch_designer.harness.node_kinds.sweep_settings import check_search_space, read_sweep, sweep_trial
 from pytorch_designer.harness.pipeline.control_plan import conditions_by_node
+from pytorch_designer.harness.pipeline.kind_plan import plan_kind
 from pytorch_designer.harness.schema.assets import Assets, is_reference
-from pytorch_designer.harness.schema.binding_scope import Scope, Source, leaf_output
+from pytorch_designer.harness.schema.binding_scope import UNKNOWN, OutputOf, Scope, Source, leaf_output
+from pytorch_designer.harness.schema.bindings import is_binding
+from pytorch_designer.harness.schema.interface import (
+    kind_mismatch,
+    type_mismatch,
+    types_fit,
+    unbound_output,
+    unknown_input,
+)
 from pytorch_designer.harness.schema.pipeline_specification import Given, PipelineSpec
 from pytorch_designer.harness.schema.spec_faults import FaultCollector, SpecPlace
 from pytorch_designer.harness.schema.specification import CommandSpec, Distribution, InputSpec, Resources
 from pytorch_designer.harness.schema.values import check_names, check_values, default_value, parse_literal
-from pytorch_designer.harness.schema.vocabulary import FILE_TYPES, FOLDER_TYPES
-from pytorch_designer.harness.sweep.sampling import needs_optuna
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from pytorch_designer.harness.job.node import Condition
-    from pytorch_designer.harness.node_kinds.parallel_command import ParallelSettings
-    from pytorch_designer.harness.node_kinds.sweep_settings import SweepSettings
     from pytorch_designer.harness.schema.pipeline_specification import NodeSpec
+    from pytorch_designer.harness.schema.spec_faults import SpecFault
 
 _NO_PATHS: dict[tuple[str, str], Path] = {}
 
@@ -46,12 +51,14 @@ class Plan:
         nodes: By name; each after those that it needs.
         outputs: Node and port that each output of the pipeline is bound to.
         inputs: Value of each input of the pipeline as text; inputs without a value are absent.
+        warnings: What Azure ML passes although it is suspicious, as the linter says it too.
     """
 
     pipeline: PipelineSpec
     nodes: Mapping[str, PlannedNode]
     outputs: Mapping[str, tuple[str, str]]
     inputs: Mapping[str, str]
+    warnings: tuple[SpecFault, ...] = ()
 
 
 def plan_pipeline(
@@ -77,16 +84,20 @@ def plan_pipeline(
     planner = _Planner(assets or Assets(), faults)
     given = {**pipeline.given, **_given(pipeline, inputs or {})}
     outer = Scope(pipeline, "", {}, assets or Assets())
-    values = planner.input_values(pipeline, given, outer, place)
+    values = planner.input_values(pipeline, given, outer, pipeline.label, place)
     planner.add_pipeline(pipeline, "", values, {name: name for name in pipeline.outputs})
     outputs = {}
     for name in pipeline.outputs:
         with faults.collecting():
-            outputs[name] = _pipeline_output(pipeline, name)
+            output = _pipeline_output(pipeline, name)
+            if output is None:
+                _warn_of_unbound_output(faults, pipeline, name)
+            else:
+                outputs[name] = output
     nodes = _in_order(planner.nodes, faults, place)
     faults.raise_any(place)
     texts = {name: source.text(_NO_PATHS) for name, source in values.items() if source is not None}
-    return Plan(pipeline, nodes, outputs, texts)
+    return Plan(pipeline, nodes, outputs, texts, tuple(faults.warnings))
 
 
 class _Planner:
@@ -98,22 +109,26 @@ class _Planner:
         self._faults = faults
 
     def input_values(
-        self, pipeline: PipelineSpec, given: Mapping[str, Given], outer: Scope, place: SpecPlace
+        self, pipeline: PipelineSpec, given: Mapping[str, Given], outer: Scope, owner: str, place: SpecPlace
     ) -> dict[str, Source | None]:
-        """Values of the inputs of a pipeline, which are given in the scope around it."""
+        """Values of the inputs of a pipeline, which are given in the scope around it; `owner` is its name there."""
         values: dict[str, Source | None] = dict.fromkeys(pipeline.inputs)
-        for name in given:
-            if name not in pipeline.inputs:
-                self._faults.add(f"{pipeline.label} has no input {name}.", place.below("inputs", name))
+        self._warn_of_unknown_inputs(owner, given, pipeline.inputs, place)
         for name, port in pipeline.inputs.items():
-            source = None
+            source: Source | None = UNKNOWN
             with self._faults.collecting(given[name].place if name in given else None):
                 source = (outer.resolve(given[name], place) if name in given else None) or _default(port)
                 if source is None and not port.is_optional:
-                    self._faults.add(f"The input {name} of {pipeline.label} has no value.", place.below("inputs", name))
-            if source is not None:
+                    self._faults.add(f"The input {name} of {owner} has no value.", place.below("inputs", name))
+                    source = UNKNOWN
+            values[name] = source
+            if source is not None and source is not UNKNOWN:
+                values[name] = UNKNOWN
+                if name in given:
+                    at = given[name].place or place.below("inputs", name)
+                    self._check_fit(port, source, given[name], outer.declared(given[name]), at)
                 with self._faults.collecting(source.place):
-                    values[name] = _checked(port, source, pipeline.name, source.place or place)
+                    values[name] = _checked(port, source)
         return values
 
     def add_pipeline(
@@ -151,7 +166,7 @@ class _Planner:
             own = (*conditions, *conditions_of.get(node.name, ()))
             with self._faults.collecting():
                 if isinstance(node.component, PipelineSpec):
-                    inner = self.input_values(node.component, node.inputs, scope, node.place)
+                    inner = self.input_values(node.component, node.inputs, scope, node.name, node.place)
                     self.add_pipeline(node.component, f"{prefix}{node.name}.", inner, bound, own)
                 else:
                     self._add_job(node, node.component, prefix, scope, bound=bound, conditions=own)
@@ -167,23 +182,25 @@ class _Planner:
         conditions: tuple[Condition, ...],
     ) -> None:
         """Add a node that runs a job, or several of the same component: a command, parallel or sweep node."""
-        spec, sweep, num_workers = self._kind_of(node, _with_overrides(node, component, scope))
+        spec, sweep, num_workers = plan_kind(node, _with_overrides(node, component, scope), self._faults)
         searched = frozenset() if sweep is None else sweep.names
         inputs: dict[str, Source] = {}
+        self._warn_of_unknown_inputs(node.name, node.inputs, spec.inputs, node.place)
         for name, given in node.inputs.items():
             if name not in spec.inputs:
-                self._faults.add(f"The node {node.name} has no input {name}.", node.place.below("inputs", name))
                 continue
             place = given.place or node.place.below("inputs", name)
-            source = None
+            source: Source | None = UNKNOWN
             with self._faults.collecting(place):
                 source = scope.resolve(given, place)
                 if source is None and spec.inputs[name].is_required:
                     self._faults.add(f"The input {name} of {node.name} has no value.", place)
             if source is not None:
-                place = source.place or place
-                with self._faults.collecting(place):
-                    inputs[name] = _checked(spec.inputs[name], source, node.name, place)
+                inputs[name] = source
+                if source is not UNKNOWN:
+                    self._check_fit(spec.inputs[name], source, given, scope.declared(given), place)
+                    with self._faults.collecting(source.place or place):
+                        inputs[name] = _checked(spec.inputs[name], source)
         for name, port in spec.inputs.items():
             if port.is_required and name not in node.inputs and name not in searched:
                 place = node.place.below("inputs", name)
@@ -211,30 +228,34 @@ class _Planner:
             conditions=conditions,
         )
 
-    def _kind_of(self, node: NodeSpec, spec: CommandSpec) -> tuple[CommandSpec, SweepSettings | None, int]:
-        """What the node runs, how a sweep chooses its trials, and the number of workers of a parallel job."""
-        if node.definition is None:
-            return spec, None, 1
-        if node.kind == "parallel":
-            owners = [owner for owner in (node.definition, spec.definition) if owner is not None]
-            parallel = read_parallel(owners, spec, self._faults)
-            return (spec, None, 1) if parallel is None else _parallel(spec, parallel)
-        sweep = read_sweep(node.definition, self._faults)
-        if sweep is None:
-            return spec, None, 1
-        if needs_optuna(sweep):
-            with self._faults.collecting():
-                raise node.place.unsupported(
-                    f"The sweep {node.name} needs Optuna, which is not installed.",
-                    "Install it with pip install 'pytorch-designer[sweep]'.",
-                )
-        check_search_space(spec, node.definition, sweep, self._faults)
-        return sweep_trial(spec, sweep), sweep, 1
+    def _warn_of_unknown_inputs(
+        self, owner: str, given: Mapping[str, Given], inputs: Mapping[str, InputSpec], place: SpecPlace
+    ) -> None:
+        for name, value in given.items():
+            if name not in inputs:
+                at = value.key_place or place.below("inputs", name)
+                self._faults.warn("unknown-node-input", at, *unknown_input(owner, name, inputs))
 
-
-def _parallel(spec: CommandSpec, settings: ParallelSettings) -> tuple[CommandSpec, None, int]:
-    command, num_workers = parallel_command(spec, settings)
-    return command, None, num_workers
+    def _check_fit(
+        self, port: InputSpec, source: Source, given: Given, declared: InputSpec | None, at: SpecPlace
+    ) -> None:
+        """Check the type of what is bound to `port`: an output, or the input of the pipeline that is `declared`."""
+        bound: InputSpec | OutputOf | None = declared
+        if source.outputs and len(source.parts) == 1:
+            bound = source.outputs[0]
+        if bound is not None and not types_fit(bound.type, port.type):
+            rule, message, advice = type_mismatch(bound.name, bound.type, port.name, port.type)
+            if rule == "data-mismatch":
+                self._faults.add(message, at, advice)
+            elif port.is_data or isinstance(bound, OutputOf):  # a known literal is checked itself
+                self._faults.warn(rule, at, message, advice)
+        elif port.is_data and not source.is_path:
+            message = f"{port.name} is a {port.type} and was given {shorten(given.text, 80)!r}."
+            self._faults.add(message, at, "Write it as {type: ..., path: ...}.")
+        elif given.is_path and not is_binding(given.text):
+            mismatch = kind_mismatch(port, source.path(_NO_PATHS))
+            if mismatch is not None:
+                self._faults.warn("type-mismatch", at, *mismatch)
 
 
 def _given(pipeline: PipelineSpec, inputs: Mapping[str, object]) -> dict[str, Given]:
@@ -250,25 +271,12 @@ def _given(pipeline: PipelineSpec, inputs: Mapping[str, object]) -> dict[str, Gi
     return given
 
 
-def _checked(port: InputSpec, source: Source, owner: str, place: SpecPlace) -> Source:
-    """`source` as a value of `port`: a literal is parsed and rendered by the port's type."""
-    if port.is_data:
-        if source.outputs and not source.is_path:
-            raise place.error(
-                f"The input {port.name} of {owner} is a {port.type} and was given the {source.outputs[0].type} that "
-                f"{source.outputs[0].node} writes to {source.outputs[0].name}.",
-                "Give the output a data type, for instance uri_file, or declare the input with its type.",
-            )
-        if not source.is_path:
-            raise place.error(
-                f"The input {port.name} of {owner} is a {port.type} and was given {source.text(_NO_PATHS)!r}.",
-                "Write it as {type: ..., path: ...}.",
-            )
-        _check_data(port, source, owner, place)
+def _checked(port: InputSpec, source: Source) -> Source:
+    """`source` as a value of `port`: a literal is parsed and rendered by the port's type; data must exist."""
+    if source.outputs or (source.is_path and not port.is_data):  # values of nodes are checked when they are there
         return source
-    if source.is_path and port.type != "string":
-        raise place.error(f"The input {port.name} of {owner} is a {port.type} and was given data.")
-    if source.is_path or source.outputs:  # values that nodes write are checked when they are there
+    if port.is_data:
+        check_values(_spec_with(port), {port.name: source.path(_NO_PATHS)})
         return source
     return replace(source, parts=(str(parse_literal(port, source.text(_NO_PATHS))),))
 
@@ -278,13 +286,9 @@ def _default(port: InputSpec) -> Source | None:
     return None if default is None else Source((str(default),))
 
 
-def _check_data(port: InputSpec, source: Source, owner: str, place: SpecPlace) -> None:
-    if not source.outputs:
-        check_values(_spec_with(port), {port.name: source.text(_NO_PATHS)})
-    elif len(source.parts) == 1:
-        kinds = (port.type, source.outputs[0].type)
-        if any(kind in FILE_TYPES for kind in kinds) and any(kind in FOLDER_TYPES for kind in kinds):
-            raise place.error(f"The input {port.name} of {owner} is a {kinds[0]} and was given a {kinds[1]}.")
+def _warn_of_unbound_output(faults: FaultCollector, pipeline: PipelineSpec, name: str) -> None:
+    place = pipeline.output_places.get(name) or SpecPlace(str(pipeline.source), keys=("outputs", name))
+    faults.warn("unbound-pipeline-output", place, *unbound_output(name))
 
 
 def _spec_with(port: InputSpec) -> CommandSpec:
@@ -299,9 +303,9 @@ def _check_command(spec: CommandSpec, inputs: Collection[str]) -> None:
 
 
 def _with_overrides(node: NodeSpec, component: CommandSpec, scope: Scope) -> CommandSpec:
-    resources = {name: _plain(scope, text, node.place) for name, text in node.resources.items()}
-    distribution = {name: _plain(scope, text, node.place) for name, text in node.distribution.items()}
-    limits = {name: _plain(scope, text, node.place) for name, text in node.limits.items()}
+    resources = _known(scope, node.resources, node.place)
+    distribution = _known(scope, node.distribution, node.place)
+    limits = _known(scope, node.limits, node.place)
     count = "instance_count"
     per_node = distribution.get("process_count_per_instance", distribution.get("process_count_per_node", "1"))
     return replace(
@@ -327,11 +331,16 @@ def _with_overrides(node: NodeSpec, component: CommandSpec, scope: Scope) -> Com
     )
 
 
-def _plain(scope: Scope, text: str, place: SpecPlace) -> str:
-    source = scope.resolve(Given(text), place)
-    if source is None or source.outputs:
-        raise place.error(f"{text} has no value before the pipeline runs.")
-    return source.text(_NO_PATHS)
+def _known(scope: Scope, texts: Mapping[str, str], place: SpecPlace) -> dict[str, str]:
+    """The values of settings, which must be known before the pipeline runs; those at fault are left out."""
+    known = {}
+    for name, text in texts.items():
+        source = scope.resolve(Given(text), place)
+        if source is None or source.outputs:
+            raise place.error(f"{text} has no value before the pipeline runs.")
+        if source is not UNKNOWN:
+            known[name] = source.text(_NO_PATHS)
+    return known
 
 
 def _count(text: str, name: str, node: NodeSpec) -> int:
@@ -339,15 +348,12 @@ def _count(text: str, name: str, node: NodeSpec) -> int:
     return int(parse_literal(port, text))
 
 
-def _pipeline_output(pipeline: PipelineSpec, name: str) -> tuple[str, str]:
+def _pipeline_output(pipeline: PipelineSpec, name: str) -> tuple[str, str] | None:
     for node in pipeline.nodes.values():
         for port, bound in node.bound_outputs.items():
             if bound == name:
                 return leaf_output(node, port, "", node.place).port
-    raise SpecPlace(str(pipeline.source), keys=("outputs", name)).error(
-        f"No node writes the output {name} of the pipeline.",
-        f"Bind an output of a node to ${{{{parent.outputs.{name}}}}}, or remove it.",
-    )
+    return None
 
 
 def _in_order(nodes: Mapping[str, PlannedNode], faults: FaultCollector, place: SpecPlace) -> dict[str, PlannedNode]:

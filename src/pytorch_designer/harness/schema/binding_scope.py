@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorch_designer.harness.schema.assets import is_reference
-from pytorch_designer.harness.schema.bindings import NodePort, ParentInput, parse_text
+from pytorch_designer.harness.schema.bindings import NodePort, ParentInput, lone_binding, parse_text
 from pytorch_designer.harness.schema.pipeline_specification import PipelineSpec
 from pytorch_designer.harness.schema.specification import OutputSpec
 from pytorch_designer.harness.schema.values import read_output_value
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pytorch_designer.harness.schema.bindings import Part
     from pytorch_designer.harness.schema.pipeline_specification import Given, NodeSpec
     from pytorch_designer.harness.schema.spec_faults import SpecPlace
-    from pytorch_designer.harness.schema.specification import Scalar
+    from pytorch_designer.harness.schema.specification import InputSpec, Scalar
 
 
 @dataclass(frozen=True)
@@ -83,13 +83,16 @@ class Source:
         return Path(self.text(paths))
 
 
+UNKNOWN = Source(("",))  # a value that is at fault; what is bound to it is not
+
+
 class Scope:
     """Scope of one pipeline, with the values of its inputs.
 
     Args:
         pipeline: The pipeline.
         prefix: Prefix of the names of its nodes.
-        values: By input; None for an optional input without a value.
+        values: By input; None for an optional input without a value, `UNKNOWN` for one that is at fault.
         assets: Where registered data is.
     """
 
@@ -102,13 +105,19 @@ class Scope:
         self._assets = assets
 
     def resolve(self, given: Given, place: SpecPlace) -> Source | None:
-        """The value of `given`; None if it is bound to an optional input without a value.
+        """The value of `given`; None if it is bound to an optional input without a value, `UNKNOWN` to one at fault.
 
         Raises:
             InvalidSpecError: A binding is malformed, or refers to what does not exist.
             UnsupportedLocallyError: It is registered data that is not on this machine.
         """
         return self._resolve(given, place, ())
+
+    def declared(self, given: Given) -> InputSpec | None:
+        """The input of the pipeline that `given` is bound to, and nothing else; else None."""
+        binding = lone_binding(given.text)
+        reference = None if binding is None else binding.reference
+        return self._pipeline.inputs.get(reference.name) if isinstance(reference, ParentInput) else None
 
     def _resolve(self, given: Given, place: SpecPlace, visited: tuple[NodePort, ...]) -> Source | None:
         parts = parse_text(given.text, place)
@@ -122,6 +131,8 @@ class Scope:
                     return None
                 raise place.error(f"{given.text} is bound to an optional input without a value.")
             sources.append(source)
+        if any(source is UNKNOWN for source in sources):
+            return UNKNOWN
         return Source(
             tuple(part for source in sources for part in source.parts),
             is_path=given.is_path or any(source.is_path for source in sources),

@@ -1,14 +1,21 @@
-"""Interface of a component: its inputs and outputs, read from YAML."""
+"""Interface of a component: its inputs and outputs, read from YAML, and what is to be said of their connections.
+
+`run` and `lint` find the same faults in different ways; what they say of them is the same.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytorch_designer.harness.schema.spec_faults import did_you_mean
 from pytorch_designer.harness.schema.specification import InputSpec, Interface, OutputSpec
-from pytorch_designer.harness.schema.vocabulary import DATA_TYPES, PARAMETER_TYPES
+from pytorch_designer.harness.schema.vocabulary import DATA_TYPES, FILE_TYPES, FOLDER_TYPES, PARAMETER_TYPES
 from pytorch_designer.harness.schema.yaml_fields import Fields
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
     from pytorch_designer.harness.schema.yaml_tree import Value
 
 
@@ -68,6 +75,46 @@ def read_output(
         description=fields.text("description") or "",
         holds=holds,
     )
+
+
+def types_fit(given: str, wanted: str) -> bool:
+    """Whether what has the type `given` is right for a port of the type `wanted`; an unknown type, empty, always is."""
+    if not given or not wanted or wanted in {given, "string"} or (given, wanted) == ("integer", "number"):
+        return True
+    if given in PARAMETER_TYPES or wanted in PARAMETER_TYPES:
+        return False
+    # custom_model and path may be either a file or a folder.
+    return {given, wanted} - FOLDER_TYPES != FILE_TYPES
+
+
+def type_mismatch(name: str, given: str, target: str, wanted: str) -> tuple[str, str, str]:
+    """Rule, message and advice for two connected ports whose types do not fit."""
+    is_of_values = (given in PARAMETER_TYPES, wanted in PARAMETER_TYPES)
+    rule = "type-mismatch" if len(set(is_of_values)) == 1 else "data-mismatch"
+    advice = "Change one of the two types."
+    if is_of_values[0] and rule == "data-mismatch":
+        advice = f"Give the input {target} a {{type: ..., path: ...}}, or change one of the two types."
+    return rule, f"{name} is {given}, and {target} expects {wanted}.", advice
+
+
+def kind_mismatch(port: InputSpec, path: Path) -> tuple[str, str] | None:
+    """Message and advice for the rule `type-mismatch` if an existing path is a file and should be a folder, or not."""
+    if port.type in FOLDER_TYPES and path.is_file():
+        return f"{port.name} is a {port.type}, but {path} is a file.", "Give it a folder, or declare it as uri_file."
+    if port.type in FILE_TYPES and path.is_dir():
+        return f"{port.name} is a {port.type}, but {path} is a folder.", "Give it a file, or declare it as uri_folder."
+    return None
+
+
+def unknown_input(owner: str, name: str, known: Iterable[str]) -> tuple[str, str]:
+    """Message and advice for the rule `unknown-node-input`."""
+    return f"The component of {owner} has no input {name}; Azure ML leaves it out.", did_you_mean(name, known)
+
+
+def unbound_output(name: str) -> tuple[str, str]:
+    """Message and advice for the rule `unbound-pipeline-output`."""
+    advice = f"Bind an output of a node to ${{{{parent.outputs.{name}}}}}, or remove it."
+    return f"No node writes the pipeline output {name}.", advice
 
 
 def given_value(entry: Value) -> Value | None:

@@ -110,6 +110,7 @@ class _Reader:
             nodes={},
             inputs=inputs,
             outputs=outputs,
+            output_places={name: entry.key_place for name, entry in top.entries("outputs").items()},
             given=given,
             given_outputs=given_outputs,
             settings=_settings(top.fields("settings")),
@@ -218,7 +219,10 @@ class _Reader:
 
 def _node(name: str, value: Value, component: CommandSpec | PipelineSpec) -> NodeSpec:
     fields = Fields(value)
-    given = {port: _given(entry) for port, entry in _flat(fields.ports("inputs")).items()}
+    given = {
+        port: _for_port(component.inputs.get(port), _given(entry), entry)
+        for port, entry in _flat(fields.ports("inputs")).items()
+    }
     bound: dict[str, str] = {}
     modes: dict[str, str] = {}
     for port, entry in fields.ports("outputs").items():
@@ -268,13 +272,21 @@ def _given(entry: Value) -> Given | None:
     if path is not None:
         if not is_binding(path) and not is_reference(path):
             path = str((entry.folder / path).resolve())
-        return Given(path, is_path=True, place=entry.children["path"].place)
+        return Given(path, is_path=True, place=entry.children["path"].place, key_place=entry.key_place)
     value = given_value(entry)
     if value is None or value.plain is None:
         return None
     if not isinstance(value.plain, (bool, int, float, str)):
         raise entry.key_place.error(f"The value must be a single value, not {value.shown}.")
-    return Given(str(value.plain), place=value.place)
+    return Given(str(value.plain), place=value.place, key_place=entry.key_place)
+
+
+def _for_port(port: InputSpec | None, given: Given | None, entry: Value) -> Given | None:
+    """What is given to a port; the SDK takes a text that is given to a data port for a path."""
+    if port is None or given is None or not port.is_data or given.is_path or is_binding(given.text):
+        return given
+    text = given.text if is_reference(given.text) else str((entry.folder / given.text).resolve())
+    return replace(given, text=text, is_path=True)
 
 
 def _pipeline_input(name: str, entry: Value, given: Given | None) -> InputSpec:

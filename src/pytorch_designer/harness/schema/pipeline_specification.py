@@ -26,11 +26,13 @@ class Given:
             absolute.
         is_path: Whether it was written as a path of data, not as a literal.
         place: Where it is written, or None if that is not known.
+        key_place: Where its name is written, likewise.
     """
 
     text: str
     is_path: bool = False
     place: SpecPlace | None = field(default=None, compare=False)
+    key_place: SpecPlace | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ class PipelineSpec:
         controls: The mappings of its `if_else` and `do_while` nodes by name; see `node_kinds.control_flow`.
         inputs: Its inputs. Literals of a job have the type `string`; the inputs that get them check them.
         outputs: Its outputs.
+        output_places: Where they are declared.
         given: Values that a job gives to its inputs.
         given_outputs: Local folders that a job names for its outputs, absolute.
         experiment_name: The MLflow experiment, or None.
@@ -106,6 +109,7 @@ class PipelineSpec:
     nodes: Mapping[str, NodeSpec]
     inputs: Mapping[str, InputSpec] = field(default_factory=dict)
     outputs: Mapping[str, OutputSpec] = field(default_factory=dict)
+    output_places: Mapping[str, SpecPlace] = field(default_factory=dict)
     given: Mapping[str, Given] = field(default_factory=dict)
     given_outputs: Mapping[str, Path] = field(default_factory=dict)
     settings: PipelineSettings = field(default_factory=PipelineSettings)

@@ -5,16 +5,19 @@ The findings of the linter and the named errors of the harness are made from the
 
 from __future__ import annotations
 
+import difflib
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorch_designer.errors import DesignerError, InvalidSpecError, UnsupportedLocallyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
+_EACH = "Each line says what to do about it; then run again."
 TOO_LARGE = "too_large"  # the reason of the one fault after which no other is looked for
 
 
@@ -93,6 +96,11 @@ class SpecFault:
         """Place, message and advice on one line."""
         return f"{self.place}: {self.message} {self.advice}".rstrip()
 
+    def shown_in(self, file: str) -> str:
+        """The same, with the name alone of the file that is named in full beside it: long paths would hide the end."""
+        place = replace(self.place, file=Path(file).name) if self.place.file == file and self.place.line else self.place
+        return f"{place}: {self.message} {self.advice}".rstrip()
+
     def error(self) -> DesignerError:
         """The named error for this fault: what cannot run here, or what is invalid."""
         is_unsupported = self.kind == UnsupportedLocallyError.__name__
@@ -107,16 +115,22 @@ class FaultCollector:
 
     Attributes:
         faults: The faults found so far.
+        warnings: What Azure ML passes although it is suspicious; their kinds are rules of the linter.
     """
 
     def __init__(self) -> None:
         self.faults: list[SpecFault] = []
+        self.warnings: list[SpecFault] = []
         self._errors: list[DesignerError] = []
 
-    def add(self, message: str, place: SpecPlace) -> None:
+    def add(self, message: str, place: SpecPlace, advice: str = "") -> None:
         """Add a fault."""
         with self.collecting():
-            raise place.error(message)
+            raise place.error(message, advice)
+
+    def warn(self, rule_id: str, place: SpecPlace, message: str, advice: str = "") -> None:
+        """Add a warning."""
+        self.warnings.append(SpecFault(place, rule_id, message, advice))
 
     @contextmanager
     def collecting(self, place: SpecPlace | None = None) -> Iterator[None]:
@@ -149,14 +163,31 @@ class FaultCollector:
         if len(self._errors) == 1:
             raise self._errors[0]
         error: DesignerError
+        shown = [fault.shown_in(place.file) for fault in self.faults]
         if all(isinstance(error, UnsupportedLocallyError) for error in self._errors):
             what = f"{len(self.faults)} parts of the pipeline cannot run on this machine."
-            error = UnsupportedLocallyError(what, where=str(place), examples=self.faults)
+            error = UnsupportedLocallyError(what, where=str(place), examples=shown, advice=_EACH)
         else:
             what = f"The pipeline has {len(self.faults)} faults."
-            error = InvalidSpecError(what, where=str(place), examples=self.faults)
+            error = InvalidSpecError(what, where=str(place), examples=shown, advice=_EACH)
         error.faults = tuple(self.faults)
         raise error
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that `name` is most likely a misspelling of."""
+    folded = {candidate.lower(): candidate for candidate in known}
+    matches = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.8)
+    return folded[matches[0]] if matches else None
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Advice with the closest known name; if there is none, with all of them if they are few."""
+    names = sorted(known)
+    match = closest(name, names)
+    if match is not None:
+        return f"Did you mean {match}?"
+    return f"There are: {', '.join(names)}." if 0 < len(names) <= 12 else ""
 
 
 def _fault_at(place: SpecPlace, error: DesignerError) -> SpecFault:

@@ -21,7 +21,6 @@ from pytorch_designer.errors import (
 )
 from pytorch_designer.harness.schema.assets import is_reference
 from pytorch_designer.harness.schema.specification import InputSpec
-from pytorch_designer.harness.schema.vocabulary import FILE_TYPES, FOLDER_TYPES
 from pytorch_designer.system.special_files import special_kind
 from pytorch_designer.wording import bounds_in_words, within_bounds
 
@@ -242,13 +241,5 @@ def _existing_path(port: InputSpec, value: object) -> Path:
             where=port.name,
             advice="Give it a regular file or a folder.",
             reason="special_file",
-        )
-    if port.type in FOLDER_TYPES and not path.is_dir():
-        raise ParameterParsingError(
-            f"Input {port.name} is a {port.type}, but {path} is a file.", where=port.name, advice="Give it a folder."
-        )
-    if port.type in FILE_TYPES and not path.is_file():
-        raise ParameterParsingError(
-            f"Input {port.name} is a {port.type}, but {path} is a folder.", where=port.name, advice="Give it a file."
         )
     return path

@@ -17,6 +17,7 @@ PARAMETER_TYPES = _words("boolean integer number string")
 FILE_TYPES = _words("uri_file")
 FOLDER_TYPES = _words("uri_folder mltable mlflow_model triton_model")
 DATA_TYPES = FILE_TYPES | FOLDER_TYPES | _words("custom_model path")  # the last two are a file or a folder
+COLLECTED_OUTPUTS = _words("artifacts default")  # hold what the job writes to ./outputs and ./logs
 MODES = _words("direct download eval_download eval_mount mount ro_mount rw_mount upload link")
 TYPE_ALIASES = {
     "int": "integer",

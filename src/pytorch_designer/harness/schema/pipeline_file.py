@@ -235,7 +235,7 @@ def _node(name: str, value: Value, component: CommandSpec | PipelineSpec) -> Nod
         if mode is not None:
             modes[port] = mode
     environment = value.get("environment") if "component" in value.children else None
-    kind = "pipeline" if isinstance(component, PipelineSpec) else _kind_of(value)
+    kind = _kind_of_node(name, value, component)
     return NodeSpec(
         name=name,
         component=component,
@@ -308,6 +308,19 @@ def _settings(fields: Fields | None) -> PipelineSettings:
 def _kind_of(value: Value) -> str:
     kind = value.get("type")
     return "command" if kind is None else str(kind.plain).lower()
+
+
+def _kind_of_node(name: str, node: Value, component: CommandSpec | PipelineSpec) -> str:
+    """The kind of a node, which is that of its component where it names no type."""
+    if isinstance(component, PipelineSpec):
+        return "pipeline"
+    found = "command" if component.definition is None else "parallel"
+    kind = _kind_of(node) if "type" in node.children else found
+    if (kind == "parallel") is not (found == "parallel"):
+        raise node.children["type"].key_place.error(
+            f"The node {name} is of type {kind}, its component of type {found}.", f"Write type: {found}."
+        )
+    return kind
 
 
 def _component_key(node: Value) -> str:

@@ -11,7 +11,7 @@ BEST = [0.5, 0.8]
 
 
 def _ends(policy: Termination, own: list[float], *others: list[float], is_maximized: bool = True) -> bool:
-    histories = {0: own, **{number: history for number, history in enumerate(others, start=1)}}
+    histories = dict(enumerate((own, *others)))
     return reason_to_end(policy, 0, histories, is_maximized=is_maximized) is not None
 
 

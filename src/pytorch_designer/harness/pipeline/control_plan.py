@@ -9,14 +9,14 @@ from pytorch_designer.harness.job.node import Condition
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytorch_designer.harness.node_kinds.control_flow import Branch
+    from pytorch_designer.harness.node_kinds.control_flow import Branch, Loop
     from pytorch_designer.harness.schema.binding_scope import Scope, Source
     from pytorch_designer.harness.schema.pipeline_specification import PipelineSpec
     from pytorch_designer.harness.schema.spec_faults import FaultCollector
 
 
 def conditions_by_node(
-    pipeline: PipelineSpec, branches: Sequence[Branch], scope: Scope, faults: FaultCollector
+    pipeline: PipelineSpec, branches: Sequence[Branch], loops: Sequence[Loop], scope: Scope, faults: FaultCollector
 ) -> dict[str, tuple[Condition, ...]]:
     """The conditions of `if_else` nodes by the nodes of the pipeline that depend on them; faults are collected."""
     members: dict[str, list[tuple[Branch, bool]]] = {}
@@ -25,6 +25,8 @@ def conditions_by_node(
             if name not in pipeline.nodes and name not in pipeline.controls:
                 faults.add(f"{branch.name} names {name}, which is no node of the pipeline.", branch.place)
             members.setdefault(name, []).append((branch, expected))
+    for loop in loops:  # a block that names a loop is about its body
+        members.setdefault(loop.body, []).extend(members.get(loop.name, ()))
     conditions = {}
     for branch in branches:
         with faults.collecting():

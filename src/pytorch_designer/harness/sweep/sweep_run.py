@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pytorch_designer.errors import DesignerError, InterruptedRunError, InvalidSpecError, TimeLimitError
 from pytorch_designer.harness.job.node import NodeResult, NodeState
-from pytorch_designer.harness.reuse.file_trees import copy_entries, list_tree
+from pytorch_designer.harness.reuse.file_trees import copy_to
 from pytorch_designer.harness.schema.binding_scope import Source
 from pytorch_designer.harness.sweep.early_termination import reason_to_end
 from pytorch_designer.harness.sweep.sampling import open_sampler
@@ -306,14 +306,12 @@ class _SweepRun:
         for port, path in self._request.start.outputs.items():
             source = best.outputs[port]
             with writing_errors(path):
-                if source.is_dir():
-                    copy_entries(list_tree(source), path)
-                elif source.exists():
-                    copy_entries([replace(list_tree(source)[0], name=path.name)], path.parent)
+                if source.exists():
+                    copy_to(source, path)
         for name in ("outputs", "logs"):
             with writing_errors(self._folder):
                 if (best.folder / name).is_dir():
-                    copy_entries(list_tree(best.folder / name), self._folder / name)
+                    copy_to(best.folder / name, self._folder / name)
         if best.run_id is not None:
             self._request.store.copy_values(best.run_id, self._request.run_id)
 

@@ -11,7 +11,7 @@ from pytorch_designer.errors import DesignerError
 from pytorch_designer.harness.pipeline.pipeline_plan import plan_pipeline
 from pytorch_designer.harness.pipeline.pipeline_run import run_pipeline
 from pytorch_designer.harness.schema.pipeline_file import read_pipeline
-from tests.harness.pipeline_files import FOLDER, node, write_pipeline, write_yaml
+from tests.harness.pipeline_files import FOLDER, component, node, write_pipeline, write_yaml
 
 CHECK = node("echo ${{inputs.value}} > ${{outputs.is_good}}", inputs={"value": "${{parent.inputs.value}}"})
 CHECK["outputs"] = {"is_good": {"type": "boolean", "is_control": True}}
@@ -103,14 +103,15 @@ def test_a_value_that_was_not_written_fails_its_node(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.usefixtures("azure_sdk")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_conditions_of_the_sdk_are_read(tmp_path: Path) -> None:
-    from azure.ai.ml import Output, command, dsl
+    from azure.ai.ml import command, dsl, load_component
     from azure.ai.ml.dsl._condition import condition
 
-    check = command(
-        command="echo False > ${{outputs.good}}",
-        environment="azureml:e:1",
-        outputs={"good": Output(type="boolean", is_control=True)},
+    outputs = {"good": {"type": "boolean", "is_control": True}}
+    check = load_component(
+        write_yaml(tmp_path / "c.yaml", component("echo False > ${{outputs.good}}", outputs=outputs))
     )
     step = command(command="true", environment="azureml:e:1")
 

@@ -85,7 +85,7 @@ def test_the_body_runs_until_the_condition_is_false(tmp_path: Path, is_nested: b
 
 @pytest.mark.parametrize("has_condition", [True, False])
 def test_there_are_no_more_rounds_than_the_limit(tmp_path: Path, has_condition: bool) -> None:
-    keys = {} if has_condition else {"condition": None}
+    keys: dict[str, Any] = {} if has_condition else {"condition": None}
     path = write_pipeline(tmp_path, _jobs(tmp_path, limits={"max_iteration_count": 2}, **keys))
 
     result = run_pipeline(path, run_folder=tmp_path / "run")
@@ -124,24 +124,19 @@ def test_a_round_that_fails_ends_the_loop(tmp_path: Path) -> None:
     assert result.nodes["step"].run_folder.name == "step.round_3"
 
 
+@pytest.mark.usefixtures("azure_sdk")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_loops_of_the_sdk_run(tmp_path: Path) -> None:
-    from azure.ai.ml import Input, Output, command, dsl
+    from azure.ai.ml import Input, dsl, load_component
     from azure.ai.ml.dsl._do_while import do_while
 
-    step = command(
-        command="echo $(( ${{inputs.x}} + 1 )) > ${{outputs.next}};"
-        " if [ ${{inputs.x}} -lt 3 ]; then echo True; else echo False; fi > ${{outputs.again}}",
-        environment="azureml:e:1",
-        inputs={"x": Input(type="integer")},
-        outputs={
-            "next": Output(type="integer", is_control=True),
-            "again": Output(type="boolean", is_control=True),
-        },
-    )
+    make_folder(tmp_path / "start", **{"log.txt": "start\n"})
+    inputs = {"x": {"type": "integer"}, "log": {**FOLDER, "mode": "ro_mount"}}
+    step = load_component(write_yaml(tmp_path / "step.yaml", {**STEP, "inputs": inputs}))
 
     @dsl.pipeline()  # type: ignore[untyped-decorator]
     def pipeline() -> None:
-        body = step(x=0)
+        body = step(x=0, log=Input(type="uri_folder", path=str(tmp_path / "start")))
         do_while(
             body=body,
             condition=body.outputs.again,
@@ -167,7 +162,10 @@ def test_loops_of_the_sdk_run(tmp_path: Path) -> None:
         ({"condition": "${{parent.jobs.step.outputs.log}}"}, "is data, a uri_folder"),
         ({"condition": "${{parent.jobs.show.outputs.seen}}"}, "not one of the outputs of the body"),
         ({"mapping": {"${{parent.jobs.step.outputs.next}}": "gone"}}, "has no input gone"),
-        ({"mapping": {"${{parent.jobs.step.outputs.next}}": "log"}}, "maps next, a integer, to the input log"),
+        (
+            {"mapping": {"${{parent.jobs.step.outputs.next}}": "log"}},
+            "maps next (integer) to the input log",
+        ),
         ({"until": "x"}, "has no until"),
     ],
 )
@@ -182,7 +180,7 @@ def test_every_wrong_field_is_named_before_anything_starts(tmp_path: Path, keys:
 
 
 def test_a_body_that_is_no_node_is_named(tmp_path: Path) -> None:
-    keys = {"body": "${{parent.jobs.gone}}", "condition": None, "mapping": {}}
+    keys: dict[str, Any] = {"body": "${{parent.jobs.gone}}", "condition": None, "mapping": {}}
 
     with pytest.raises(DesignerError, match="gone, which is no node"):
         plan_pipeline(read_pipeline(write_pipeline(tmp_path, _jobs(tmp_path, **keys))))

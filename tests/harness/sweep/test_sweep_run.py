@@ -230,6 +230,8 @@ def test_a_sweep_job_that_stands_alone_is_a_pipeline_of_one_node(tmp_path: Path)
     assert record["inputs"]["note"] == "hello"
 
 
+@pytest.mark.usefixtures("azure_sdk")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 @pytest.mark.parametrize("is_alone", [True, False])
 def test_sweeps_of_the_sdk_run(tmp_path: Path, is_alone: bool) -> None:
     from azure.ai.ml import Input, Output, command, dsl
@@ -246,13 +248,14 @@ def test_sweeps_of_the_sdk_run(tmp_path: Path, is_alone: bool) -> None:
     )
     options = {"primary_metric": "score", "goal": "Minimize", "sampling_algorithm": GridSamplingAlgorithm()}
 
+    data = Input(type="uri_folder", path=str(tmp_path / "data"))
+
     @dsl.pipeline()  # type: ignore[untyped-decorator]
-    def pipeline(data: Input) -> Any:
+    def pipeline() -> Any:
         tune = trial(x=Choice([3, 4]), data=data).sweep(**options, max_total_trials=5)
         return {"model": tune.outputs.model}
 
-    data = Input(type="uri_folder", path=str(tmp_path / "data"))
-    job = trial(x=Choice([3, 4]), data=data).sweep(**options, max_total_trials=5) if is_alone else pipeline(data)
+    job = trial(x=Choice([3, 4]), data=data).sweep(**options, max_total_trials=5) if is_alone else pipeline()
     result = run_pipeline(job, run_folder=tmp_path / "run")
 
     assert result.has_succeeded, [node.error for node in result.nodes.values()]

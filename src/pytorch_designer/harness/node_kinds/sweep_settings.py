@@ -91,11 +91,6 @@ class SweepSettings:
     trial_timeout_seconds: int | None = None
 
     @property
-    def names(self) -> frozenset[str]:
-        """The inputs of the trial that are searched."""
-        return frozenset(parameter.name for parameter in self.search_space)
-
-    @property
     def num_trials(self) -> int:
         """The number of trials, which is that of the combinations of a smaller grid."""
         if self.sampling.type != "grid":

@@ -55,6 +55,12 @@ def plan_kind(
     return sweep_trial(spec, sweep), sweep, 1
 
 
+def searched_names(node: NodeSpec) -> frozenset[str]:
+    """The inputs of the trial that a sweep gives values, also where its search space has faults; else none."""
+    space = None if node.kind != "sweep" or node.definition is None else node.definition.get("search_space")
+    return frozenset() if space is None else frozenset(space.children)
+
+
 def with_overrides(node: NodeSpec, component: CommandSpec, scope: Scope) -> CommandSpec:
     """The component of a node with what the node says instead.
 

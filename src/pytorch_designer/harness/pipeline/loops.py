@@ -56,7 +56,10 @@ def mapped_inputs(loop: Loop, body: NodeSpec, prefix: str, faults: FaultCollecto
             leaf = leaf_output(body, output, prefix, loop.place)
             port = body.component.inputs[name]
             if port.is_data is leaf.is_value:
-                raise loop.place.error(f"{loop.name} maps {output}, a {leaf.type}, to the input {name}, a {port.type}.")
+                raise loop.place.error(
+                    f"{loop.name} maps {output} ({leaf.type}) to the input {name} ({port.type}): one is data, "
+                    "the other a single value."
+                )
             found[name] = Source((replace(leaf, node=f"{leaf.node}{LAST}"),), is_path=not leaf.is_value)
     return found
 
@@ -76,9 +79,7 @@ def check_body(loop: Loop, body: NodeSpec | None) -> NodeSpec:
         if isinstance(component, PipelineSpec):
             for value in component.controls.values():
                 if str(value.children["type"].plain).lower() == "do_while":
-                    raise loop.place.unsupported(
-                        f"The body of {loop.name} has a loop of its own, which cannot run here."
-                    )
+                    raise loop.place.unsupported(f"The body of {loop.name} has a loop in it, which cannot run here.")
             pending += component.nodes.values()
     return body
 

@@ -16,7 +16,7 @@ from pytorch_designer.harness.job.rendering import render_command
 from pytorch_designer.harness.job.snapshot import code_snapshot
 from pytorch_designer.harness.node_kinds.control_flow import read_controls
 from pytorch_designer.harness.pipeline.control_plan import conditions_by_node
-from pytorch_designer.harness.pipeline.kind_plan import plan_kind, with_overrides
+from pytorch_designer.harness.pipeline.kind_plan import plan_kind, searched_names, with_overrides
 from pytorch_designer.harness.pipeline.loops import (
     PlannedLoop,
     check_body,
@@ -246,7 +246,7 @@ class _Planner:
     ) -> None:
         """Add a node that runs a job, or several of the same component: a command, parallel or sweep node."""
         spec, sweep, num_workers = plan_kind(node, with_overrides(node, component, scope), self._faults)
-        searched = frozenset() if sweep is None else sweep.names
+        searched = searched_names(node)
         inputs: dict[str, Source] = {}
         self._warn_of_unknown_inputs(node.name, node.inputs, spec.inputs, node.place)
         for name, given in node.inputs.items():

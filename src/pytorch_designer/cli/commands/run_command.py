@@ -27,7 +27,7 @@ from pytorch_designer.harness.pipeline.command_job import command_job_request
 from pytorch_designer.harness.schema.assets import Assets, read_assets
 from pytorch_designer.harness.schema.component_file import Kind, command_spec, kind_of
 from pytorch_designer.harness.schema.interface import kind_mismatch
-from pytorch_designer.harness.schema.pipeline_file import is_pipeline, pipeline_spec
+from pytorch_designer.harness.schema.pipeline_file import is_pipeline, is_sweep_job, pipeline_spec
 from pytorch_designer.harness.schema.spec_faults import SpecFault, SpecPlace
 from pytorch_designer.harness.schema.values import check_values
 from pytorch_designer.harness.schema.yaml_tree import read_yaml
@@ -166,7 +166,7 @@ def run_command(arguments: Sequence[str], program: str) -> int:
     parser = run_command_parser(program)
     options = parser.parse_args(arguments)
     document = read_yaml(options.file)
-    if is_pipeline(document):
+    if is_pipeline(document) or is_sweep_job(document):
         from pytorch_designer.cli.commands.pipeline_command import run_pipeline_file
         from pytorch_designer.cli.commands.pipeline_watch import watch_pipeline_file
 

@@ -1,4 +1,4 @@
-"""A command node of a pipeline: what it runs, its state and its result."""
+"""Node of a flat pipeline: what it runs, on which conditions, its state and its result."""
 
 from __future__ import annotations
 
@@ -11,21 +11,44 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytorch_designer.errors import DesignerError
+    from pytorch_designer.harness.node_kinds.sweep_settings import SweepSettings
     from pytorch_designer.harness.schema.binding_scope import Source
     from pytorch_designer.harness.schema.specification import CommandSpec
 
 
 @dataclass(frozen=True)
+class Condition:
+    """Condition of an `if_else` node on the nodes in its blocks.
+
+    Attributes:
+        name: The name of the `if_else` node.
+        source: The value that decides.
+        expected: Whether the nodes run where the value is true, or where it is not.
+    """
+
+    name: str
+    source: Source
+    expected: bool
+
+    def is_met(self, paths: Mapping[tuple[str, str], Path]) -> bool:
+        """Whether the nodes run, given the paths of the outputs that the value needs."""
+        return (self.source.text(paths).strip().lower() == "true") is self.expected
+
+
+@dataclass(frozen=True)
 class PlannedNode:
-    """Command node of a flat pipeline, which can run once the outputs that it needs exist.
+    """Node of a flat pipeline, which can run once the outputs that it needs exist.
 
     Attributes:
         name: Its name, after those of the nodes around it: `outer.inner`.
-        spec: Its component, with the node's overrides.
+        spec: Its component, with the node's overrides; that of a sweep is its trial.
         inputs: Given values by input; others have their defaults.
         environment_variables: By name.
         pipeline_outputs: The output of the whole pipeline that each output is, if it is one.
         needs: The names of the nodes whose outputs it needs.
+        sweep: How its trials are chosen, if it is a sweep; else it is one job.
+        num_workers: Number of processes that a parallel job starts itself.
+        conditions: All must be met, or it is bypassed.
     """
 
     name: str
@@ -34,6 +57,15 @@ class PlannedNode:
     environment_variables: Mapping[str, Source]
     pipeline_outputs: Mapping[str, str]
     needs: frozenset[str]
+    sweep: SweepSettings | None = None
+    num_workers: int = 1
+    conditions: tuple[Condition, ...] = ()
+
+    @property
+    def num_processes(self) -> int:
+        """Number of processes at a time, with workers, and all trials that may run side by side."""
+        at_a_time = self.num_workers if self.sweep is None else self.sweep.max_concurrent_trials
+        return self.spec.num_processes * at_a_time
 
 
 class NodeState(str, Enum):
@@ -50,6 +82,7 @@ class NodeState(str, Enum):
     FAILED = "failed"
     SKIPPED = "skipped"
     CANCELED = "canceled"
+    BYPASSED = "bypassed"  # a condition was not met
     INTERRUPTED = "interrupted"
     LEFT_OUT = "left out"
 

@@ -11,12 +11,16 @@ from pytorch_designer.errors import DesignerError, FailedToWriteOutputsError, In
 from pytorch_designer.harness.job.folder_mark import remove_own
 from pytorch_designer.harness.job.job_run import JobRequest, run_job
 from pytorch_designer.harness.job.node import NodeFault, NodeResult, NodeState
+from pytorch_designer.harness.job.run_folder import RunFolder
+from pytorch_designer.harness.job.run_store import open_run_store
 from pytorch_designer.harness.pipeline.reuse_forecast import REUSE_IS_OFF
 from pytorch_designer.harness.reuse.reuse_cache import is_empty
+from pytorch_designer.harness.sweep.sweep_run import SweepRequest, run_sweep
+from pytorch_designer.mlflow_database import DATABASE_FILE
 from pytorch_designer.storage.output import writing_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from pytorch_designer.harness.job.child_processes import LineReceiver, MemoryReceiver
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from pytorch_designer.harness.job.job_run import JobResult
     from pytorch_designer.harness.job.node import PlannedNode
     from pytorch_designer.harness.job.run_store import RunStore
+    from pytorch_designer.harness.node_kinds.sweep_settings import SweepSettings
     from pytorch_designer.harness.reuse.node_reuse import Reuse
     from pytorch_designer.system.stop_requests import StopRequest
 
@@ -45,6 +50,7 @@ class NodeRunner:
         experiment: The MLflow experiment's name.
         grace_seconds: See `job.JobRequest`.
         keep_working_directory: Likewise.
+        max_parallel: Maximum number of processes at a time, of the trials of a sweep too.
         kept: Nodes whose kept results are wanted: they are restored, or fail.
         explains: Whether nodes say why they run.
         python: The Python of the jobs.
@@ -59,6 +65,7 @@ class NodeRunner:
     experiment: str
     grace_seconds: float
     keep_working_directory: bool
+    max_parallel: int
     kept: frozenset[str]
     explains: bool
     python: JobPython
@@ -73,6 +80,7 @@ class NodeRunner:
         stop: StopRequest,
         *,
         on_memory: MemoryReceiver | None = None,
+        before_keeping: Callable[[], None] | None = None,
     ) -> NodeResult:
         """Run a node to its end.
 
@@ -83,10 +91,13 @@ class NodeRunner:
             on_line: See `job.run_job`.
             stop: Likewise.
             on_memory: Likewise.
+            before_keeping: Is called when its job has run, before its result is kept for reuse.
 
         Raises:
             DesignerError: As `job.run_job` raises it.
         """
+        if node.sweep is not None:
+            return _run_sweep(self._sweep_request(node, node.sweep, start, paths), on_line, stop)
         parts = None if self.reuse is None else self.reuse.parts(node, paths)
         start = replace(start, key=None if parts is None else parts.key)
         is_continued = self._is_continued(start)
@@ -123,6 +134,8 @@ class NodeRunner:
             is_in_foreground=self.is_in_foreground,
         )
         result = self._run_job(request, start, on_line, stop, on_memory)
+        if before_keeping is not None:
+            before_keeping()
         if result.has_succeeded and self.reuse is not None and parts is not None and is_fresh and not is_debugged:
             self.reuse.keep(node, parts, result)
         return replace(
@@ -136,6 +149,27 @@ class NodeRunner:
             log_files=result.log_files,
             fault=None if result.has_succeeded else reported_fault(result.run_folder),
         )
+
+    def _sweep_request(
+        self, node: PlannedNode, settings: SweepSettings, start: NodeResult, paths: Mapping[tuple[str, str], Path]
+    ) -> SweepRequest:
+        self._remove_old_outputs(start.outputs)
+        RunFolder(start.run_folder).prepare(start.outputs.values())
+        # Trials are compared by their metrics, so that they are tracked even where nobody asked for it.
+        store = self.store or open_run_store(start.run_folder / DATABASE_FILE, self.experiment)
+        run_id = store.start_run(node.name, parent_run_id=self.parent_run_id)
+        runner = replace(self, store=store, parent_run_id=run_id, kept=frozenset())
+
+        def run_trial(
+            trial: PlannedNode,
+            start: NodeResult,
+            on_line: LineReceiver,
+            stop: StopRequest,
+            before_keeping: Callable[[], None],
+        ) -> NodeResult:
+            return runner.run(trial, start, paths, on_line, stop, before_keeping=before_keeping)
+
+        return SweepRequest(node, settings, start, run_trial, store, run_id, self.max_parallel)
 
     def _is_continued(self, start: NodeResult) -> bool:
         """Whether its outputs are those of an equal job that was interrupted or killed, and may go on from them."""
@@ -188,6 +222,20 @@ class NodeRunner:
         self.store.copy_values(reused.run_id, run_id)
         self.store.end_run(run_id, "FINISHED")
         return run_id
+
+
+def _run_sweep(request: SweepRequest, on_line: LineReceiver, stop: StopRequest) -> NodeResult:
+    """Run a sweep, and end its MLflow run."""
+    status = "FAILED"
+    try:
+        result = run_sweep(request, on_line, stop)
+        status = "FINISHED" if result.state.has_succeeded else "FAILED"
+    except InterruptedRunError:
+        status = "KILLED"
+        raise
+    finally:
+        request.store.end_run(request.run_id, status)
+    return result
 
 
 def reported_fault(run_folder: Path) -> NodeFault | None:

@@ -13,13 +13,14 @@ import signal
 import time
 import uuid
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.errors import DesignerError, InterruptedRunError
 from pytorch_designer.harness.job.node import NodeFault, NodeResult, NodeState
 from pytorch_designer.harness.job.run_folder import NODES_FOLDER
+from pytorch_designer.harness.pipeline.loops import LoopRounds
 from pytorch_designer.harness.pipeline.node_run import NodeRunner
 from pytorch_designer.harness.pipeline.pipeline_reading import read_result
 from pytorch_designer.harness.pipeline.pipeline_request import prepare_pipeline
@@ -31,6 +32,7 @@ from pytorch_designer.system.resources import available_memory_bytes
 from pytorch_designer.system.stop_requests import StopRequest, stop_on_signals
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from typing_extensions import Unpack
@@ -95,6 +97,8 @@ class _PipelineRun:
         self._stops: dict[str, StopRequest] = {}
         self._memory: dict[str, int] = {}
         self._paths: dict[tuple[str, str], Path] = {}
+        self._loops = [LoopRounds(loop) for loop in request.plan.loops]
+        self._nodes = dict(request.plan.nodes)
         first = PipelineResult(
             name=request.plan.pipeline.label,
             state="running",
@@ -189,6 +193,7 @@ class _PipelineRun:
             experiment=request.experiment,
             grace_seconds=request.grace_seconds,
             keep_working_directory=request.keep_working_directory,
+            max_parallel=request.max_parallel,
             kept=self._selection.kept,
             explains=request.explains,
             python=request.python,
@@ -198,12 +203,14 @@ class _PipelineRun:
     def _run_nodes(self, runner: NodeRunner) -> None:
         with ThreadPoolExecutor(max_workers=max(len(self._plan.nodes), 1)) as threads:
             try:
-                while self._waiting or self._running:
+                while self._waiting or self._running or any(rounds.is_open for rounds in self._loops):
                     self._read_requests()
                     self._pass_on_stop()
                     self._skip_lost()
+                    self._bypass()
+                    self._go_round()
                     for name in self._ready():
-                        if self._has_room(self._plan.nodes[name].spec.num_processes):
+                        if self._has_room(self._nodes[name].num_processes):
                             self._start(name, runner, threads)
                     for future in wait(self._running, _POLL_SECONDS, FIRST_COMPLETED).done:
                         self._change(self._ended(self._running.pop(future), future))
@@ -235,8 +242,7 @@ class _PipelineRun:
             self._stop.request()
         for name in nodes:
             if name in self._waiting:
-                del self._waiting[name]
-                self._change(replace(self._result.nodes[name], state=NodeState.CANCELED, error=_CANCELED))
+                self._drop(name, NodeState.CANCELED, _CANCELED)
             elif name in self._running.values():
                 self._stops[name].request()
 
@@ -251,20 +257,64 @@ class _PipelineRun:
             states = {needed: self._result.nodes[needed].state for needed in node.needs}
             lost = sorted(needed for needed, state in states.items() if state.has_ended and not state.has_succeeded)
             if lost and name not in self._selection.kept:
-                del self._waiting[name]
-                error = f"It needs {', '.join(lost)}."
-                is_canceled = all(states[needed] is NodeState.CANCELED for needed in lost)
-                state = NodeState.CANCELED if is_canceled else NodeState.SKIPPED
-                self._change(replace(self._result.nodes[name], state=state, error=error))
+                why = {states[needed] for needed in lost}
+                is_alike = why in ({NodeState.BYPASSED}, {NodeState.CANCELED})
+                state = why.pop() if is_alike else NodeState.SKIPPED
+                self._drop(name, state, f"It needs {', '.join(lost)}.")
+
+    def _go_round(self) -> None:
+        """Start the next round of loops whose round has ended, or end them."""
+        for rounds in self._loops:
+            if not rounds.has_round_ended(self._result.nodes):
+                continue
+            first = next(iter(rounds.loop.body))
+            try:
+                if rounds.end_round(self._result.nodes, self._paths):
+                    for name, node in rounds.loop.body.items():
+                        self._nodes[name] = self._waiting[name] = node
+                        self._change(self._first_state(name, rounds.number))
+                else:
+                    rounds.deliver(self._paths, self._place_of_output)
+            except DesignerError as error:
+                self._change(self._failed(first, NodeState.FAILED, error))
+
+    def _bypass(self) -> None:
+        """End what the conditions of `if_else` nodes leave out."""
+        if not any(node.conditions for node in self._waiting.values()):
+            return
+        paths = {**self._selection.paths, **self._paths}
+        for name in self._ready():
+            with self._failing(name):
+                unmet = [condition for condition in self._waiting[name].conditions if not condition.is_met(paths)]
+                if unmet and name not in self._selection.kept:
+                    what = f"The condition of {unmet[0].name} is {unmet[0].source.text(paths)}."
+                    self._drop(name, NodeState.BYPASSED, what)
+
+    @contextmanager
+    def _failing(self, name: str) -> Iterator[None]:
+        """Let a node that waits fail where something raises a named error."""
+        try:
+            yield
+        except DesignerError as error:
+            self._drop(name, NodeState.FAILED, str(error))
+
+    def _drop(self, name: str, state: NodeState, why: str) -> None:
+        del self._waiting[name]
+        self._change(replace(self._result.nodes[name], state=state, error=why))
 
     def _ready(self) -> list[str]:
         done = {name for name, node in self._result.nodes.items() if node.state.has_succeeded}
-        return [name for name, node in self._waiting.items() if node.needs <= done or name in self._selection.kept]
+        kept = self._selection.kept
+        return [
+            name
+            for name, node in self._waiting.items()
+            if name in kept or (node.needs <= done and not any(rounds.holds(name, node) for rounds in self._loops))
+        ]
 
     def _has_room(self, num_processes: int) -> bool:
         if not self._running:
             return True
-        running = sum(self._plan.nodes[name].spec.num_processes for name in self._running.values())
+        running = sum(self._nodes[name].num_processes for name in self._running.values())
         if running + num_processes > self._request.max_parallel:
             return False
         return available_memory_bytes() >= MIN_FREE_BYTES
@@ -300,8 +350,7 @@ class _PipelineRun:
 
     def _cancel_waiting(self, why: str) -> None:
         for name in list(self._waiting):
-            del self._waiting[name]
-            self._change(replace(self._result.nodes[name], state=NodeState.CANCELED, error=why))
+            self._drop(name, NodeState.CANCELED, why)
 
     def _change(self, node: NodeResult) -> None:
         self._recorder.change(node)
@@ -315,9 +364,15 @@ class _PipelineRun:
         if self._request.store is not None:
             self._request.store.end_run(self._result.run_id, status)
 
-    def _first_state(self, name: str) -> NodeResult:
-        node = self._plan.nodes[name]
-        folder = self._request.run_folder / NODES_FOLDER / name
+    def _place_of_output(self, name: str, source: Path) -> Path:
+        """Where an output of the pipeline goes that is the file or folder `source`."""
+        place = self._request.run_folder / OUTPUTS_FOLDER / name
+        return self._request.outputs.get(name) or (place if source.is_dir() else place / source.name)
+
+    def _first_state(self, name: str, number: int = 1) -> NodeResult:
+        """The state of a node that waits, in a round of its loop."""
+        node = self._nodes[name]
+        folder = self._request.run_folder / NODES_FOLDER / (name if number == 1 else f"{name}.round_{number}")
         outputs = {}
         for port, spec in node.spec.outputs.items():
             pipeline_output = node.pipeline_outputs.get(port)

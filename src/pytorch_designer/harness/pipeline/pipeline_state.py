@@ -68,8 +68,9 @@ class PipelineResult:
 
     @property
     def has_succeeded(self) -> bool:
-        """Whether every node that was asked for has its outputs."""
-        return all(node.state.has_succeeded or node.state is NodeState.LEFT_OUT for node in self.nodes.values())
+        """Whether every node has its outputs that was asked for and that no condition has bypassed."""
+        fine = {NodeState.LEFT_OUT, NodeState.BYPASSED}
+        return all(node.state.has_succeeded or node.state in fine for node in self.nodes.values())
 
     @property
     def exit_code(self) -> int:

@@ -77,13 +77,13 @@ class Reuse:
         self._lock = threading.Lock()
 
     def parts(self, node: PlannedNode, paths: Mapping[tuple[str, str], Path]) -> KeyParts | None:
-        """The parts of a node's key; None where it is not deterministic, or something cannot be read.
+        """The parts of a node's key; None where it is a sweep or not deterministic, or something cannot be read.
 
         Args:
             node: The node.
             paths: The outputs of the nodes that have run, by node and port.
         """
-        if not node.spec.is_deterministic:
+        if node.sweep is not None or not node.spec.is_deterministic:
             return None
         try:
             code, code_files = self._code_hashes(node.spec)

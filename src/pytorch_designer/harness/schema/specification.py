@@ -14,6 +14,8 @@ from pytorch_designer.harness.schema.vocabulary import FILE_TYPES, PARAMETER_TYP
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pytorch_designer.harness.schema.yaml_tree import Value
+
 Scalar = bool | int | float | str
 InputValue = Path | Scalar
 
@@ -135,6 +137,7 @@ class CommandSpec:
         timeout_seconds: How long a job may run, or None. Azure ML knows limits of nodes and jobs, not of components.
         is_deterministic: Whether equal inputs give equal outputs, so that a result may be reused.
         source: The file it was read from, or the base folder of an object, absolute.
+        definition: The mapping of a parallel component, of which `node_kinds` makes the command; else None.
     """
 
     name: str
@@ -153,6 +156,7 @@ class CommandSpec:
     outputs: Mapping[str, OutputSpec] = field(default_factory=dict)
     is_deterministic: bool = True
     timeout_seconds: int | None = None
+    definition: Value | None = field(default=None, compare=False)
 
     @property
     def label(self) -> str:

@@ -67,6 +67,11 @@ def type_of(root: Value) -> str:
     return closest(name, ("command", "pipeline")) or name
 
 
+def is_sweep_job(document: YamlDocument) -> bool:
+    """Whether a YAML document is a sweep job that stands alone."""
+    return type_of(document.root) == "sweep"
+
+
 def _pipeline_kind(root: Value, schema: str) -> Kind:
     keys = root.children.keys()
     if _COMPONENT_ONLY_KEYS & keys:  # also where $schema says otherwise: the SDK does not look at it

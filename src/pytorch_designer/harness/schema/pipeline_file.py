@@ -20,6 +20,7 @@ from pytorch_designer.harness.schema.component_file import (
     command_spec,
     inline_command,
     inline_parallel,
+    is_sweep_job,
     kind_of,
     parallel_at,
     type_of,
@@ -79,16 +80,13 @@ def is_pipeline(document: YamlDocument) -> bool:
     return kind is not None and kind.is_pipeline
 
 
-def is_sweep_job(document: YamlDocument) -> bool:
-    """Whether a YAML document is a sweep job that stands alone."""
-    return type_of(document.root) == "sweep"
-
-
 def read_component_file(path: Path, assets: Assets) -> CommandSpec | PipelineSpec:
     """Read a command, parallel or pipeline component; raises as `read_pipeline` does."""
     document = read_yaml(path)
-    if is_pipeline(document):
-        return pipeline_spec(document, assets)
+    return pipeline_spec(document, assets) if is_pipeline(document) else _job_component(document)
+
+
+def _job_component(document: YamlDocument) -> CommandSpec:
     is_parallel = type_of(document.mapping()) == "parallel"
     return parallel_at(document.root, document.path.stem) if is_parallel else command_spec(document)
 

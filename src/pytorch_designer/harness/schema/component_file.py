@@ -122,7 +122,8 @@ def command_spec(document: YamlDocument) -> CommandSpec:
     is_command = kind in {Kind.COMMAND_COMPONENT, Kind.COMMAND_JOB}
     if is_command or (kind is None and not {"type", "jobs"} & root.children.keys()):
         return command_at(root, name=document.path.stem)
-    name = f"{type_of(root)} component or job" if kind is None else kind.value
+    other = type_of(root) or ("pipeline" if "jobs" in root.children else "unknown")
+    name = f"{other} component or job" if kind is None else kind.value
     raise (root.get("type") or root).key_place.unsupported(
         f"The file holds a {name}; only a command component can be used here.",
         "Name the YAML file of a command component.",

@@ -138,7 +138,8 @@ def test_a_command_job_is_sent_with_its_values_and_variables(
 
     assert run_submit([str(tmp_path / "job.yaml"), *OPTIONS], "pytorch-designer", connected=connected) == 0
 
-    job = job_of(service, "fixed")
+    [request] = service.of("PUT", r"/workspaces/ws/jobs/fixed")
+    job = request.json["properties"]
     assert (job["jobType"], job["environmentVariables"]) == ("Command", {"LEVEL": "3"})
     assert job["inputs"]["rate"] == {"jobInputType": "literal", "value": "0.5"}
     assert job["inputs"]["data"]["jobInputType"] == "uri_folder"

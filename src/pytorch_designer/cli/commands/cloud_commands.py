@@ -81,9 +81,7 @@ def _register_parser(program: str) -> argparse.ArgumentParser:
 
 
 def _submit_parser(program: str) -> argparse.ArgumentParser:
-    parser = CommandParser(
-        prog=f"{program} submit", description="Submits a pipeline job or command job to an Azure ML workspace."
-    )
+    parser = CommandParser(prog=f"{program} submit", description="Submits a job to an Azure ML workspace.")
     parser.add_argument("file", type=local_path, metavar="FILE", help="the job's YAML file")
     _add_workspace_options(parser)
     parser.add_argument("--experiment", help="the experiment of the job")

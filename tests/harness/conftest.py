@@ -34,6 +34,13 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 
 
 @pytest.fixture
+def azure_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test needs azure-ai-ml, which sets a variable for the whole process."""
+    pytest.importorskip("azure.ai.ml", exc_type=ImportError)
+    monkeypatch.setenv("AZUREML_CURRENT_CLOUD", "AzureCloud")
+
+
+@pytest.fixture
 def write_component(tmp_path: Path) -> WriteComponent:
     """Writes a component's YAML file with the given command and keys, and returns its path."""
 

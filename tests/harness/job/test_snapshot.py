@@ -134,7 +134,7 @@ def test_what_the_harness_writes_is_left_out(tmp_path: Path) -> None:
 
 def test_the_hash_is_that_of_names_and_contents(tmp_path: Path) -> None:
     def hashed(name: str, **texts: str) -> str:
-        return code_snapshot(_spec(_write(tmp_path / name, **texts))).content_hash()
+        return code_snapshot(_spec(_write(tmp_path / name, **texts))).content_hashes()[0]
 
     first = hashed("one", **{"a.py": "1", "b.py": "2"})
 

@@ -59,7 +59,7 @@ def test_tables_of_keys_are_those_of_the_sdk() -> None:
     )
     from azure.ai.ml._schema.job.input_output_entry import DataInputSchema, InputLiteralValueSchema, OutputSchema
     from azure.ai.ml._schema.job_resource_configuration import JobResourceConfigurationSchema
-    from azure.ai.ml._schema.pipeline.component_job import CommandSchema, SweepSchema
+    from azure.ai.ml._schema.pipeline.component_job import CommandSchema, ParallelSchema, SweepSchema
     from azure.ai.ml._schema.pipeline.pipeline_command_job import PipelineCommandJobSchema
     from azure.ai.ml._schema.pipeline.pipeline_component import PipelineComponentSchema, PipelineSchema
     from azure.ai.ml._schema.pipeline.pipeline_job import PipelineJobSchema
@@ -87,6 +87,7 @@ def test_tables_of_keys_are_those_of_the_sdk() -> None:
     assert sdk_keys(CommandSchema) | extra == vocabulary.NODE_KEYS["command"]
     assert sdk_keys(PipelineSchema) | extra == vocabulary.NODE_KEYS["pipeline"]
     assert sdk_keys(SweepSchema) | extra | {"identity"} == vocabulary.NODE_KEYS["sweep"]
+    assert sdk_keys(ParallelSchema) | extra == vocabulary.NODE_KEYS["parallel"]
 
 
 def test_types_and_modes_are_those_of_the_sdk() -> None:

@@ -234,19 +234,7 @@ def test_a_job_may_do_no_more_than_run_a_registered_pipeline_component(tmp_path:
     assert list(plan.nodes) == ["x", "y"]
 
 
-def test_other_nodes_and_jobs_are_refused_by_name(tmp_path: Path) -> None:
-    sweep = {
-        "type": "sweep",
-        "trial": component("echo ${{inputs.x}}", inputs={"x": {"type": "number"}}),
-        "search_space": {"x": {"type": "uniform", "min_value": 0, "max_value": 1}},
-        "objective": {"goal": "maximize", "primary_metric": "m"},
-        "sampling_algorithm": "random",
-        "limits": {"max_total_trials": 1},
-    }
-    job = load_job(write_pipeline(tmp_path, {"s": sweep}))
-
-    with pytest.raises(UnsupportedLocallyError, match="s is a sweep node"):
-        pipeline_job(job)
+def test_other_jobs_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedLocallyError, match="is not a pipeline job"):
         pipeline_job(load_component(write_yaml(tmp_path / "c.yaml", component("echo"))))
 

@@ -157,19 +157,29 @@ def test_members_of_a_group_are_flat(tmp_path: Path) -> None:
     assert pipeline.inputs["training.rate"].default == 0.1
 
 
-@pytest.mark.parametrize(
-    "kind", ["sweep", "automl", "parallel", "spark", "do_while", "if_else", "parallel_for", "import"]
-)
+@pytest.mark.parametrize("kind", ["automl", "spark", "parallel_for", "import"])
 def test_other_kinds_of_nodes_are_refused_by_name(tmp_path: Path, kind: str) -> None:
     with pytest.raises(UnsupportedLocallyError, match=f"n is a {kind} node"):
         read_pipeline(write_pipeline(tmp_path, {"n": {"type": kind}}))
 
 
 def test_a_component_file_of_another_kind_is_refused_by_name(tmp_path: Path) -> None:
-    write_yaml(tmp_path / "c.yaml", {"type": "parallel", "name": "c"})
+    write_yaml(tmp_path / "c.yaml", {"type": "spark", "name": "c"})
 
-    with pytest.raises(UnsupportedLocallyError, match="parallel"):
+    with pytest.raises(UnsupportedLocallyError, match="spark"):
         read_pipeline(write_pipeline(tmp_path, {"n": {"component": "c.yaml"}}))
+
+
+def test_a_node_has_the_kind_of_its_component(tmp_path: Path) -> None:
+    write_yaml(tmp_path / "parallel.yaml", {"type": "parallel", "name": "c", "task": {"type": "run_function"}})
+
+    pipeline = read_pipeline(write_pipeline(tmp_path, {"n": {"component": "parallel.yaml"}}))
+
+    assert pipeline.nodes["n"].kind == "parallel"
+    with pytest.raises(InvalidSpecError, match="is of type command, its component of type parallel"):
+        read_pipeline(write_pipeline(tmp_path, {"n": {"type": "command", "component": "parallel.yaml"}}))
+    with pytest.raises(InvalidSpecError, match="is of type parallel, its component of type command"):
+        read_pipeline(write_pipeline(tmp_path, {"n": {"type": "parallel", "component": component("true")}}))
 
 
 @pytest.mark.parametrize(
@@ -195,7 +205,7 @@ def test_a_fault_names_its_file_and_line(tmp_path: Path, jobs: dict[str, Any], m
 
 
 def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
-    path = write_pipeline(tmp_path, {"a": {"type": "command"}, "b": {"component": "gone.yaml"}, "c": {"type": "sweep"}})
+    path = write_pipeline(tmp_path, {"a": {"type": "command"}, "b": {"component": "gone.yaml"}, "c": {"type": "spark"}})
 
     with pytest.raises(InvalidSpecError, match="3 faults") as caught:
         read_pipeline(path)

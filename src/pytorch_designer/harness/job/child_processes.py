@@ -38,6 +38,9 @@ LineReceiver = Callable[[int, str], None]
 KillReceiver = Callable[[Callable[[], None]], None]
 """Takes a function that kills all processes at once, without a grace period; it may be called until they have ended."""
 
+MemoryReceiver = Callable[[int], None]
+"""Takes the memory that all processes of a job use at the moment, in bytes, ten times a second (Linux)."""
+
 READER_NAME = "job-output"
 _FIRST_POLL_SECONDS = 0.005
 _POLL_SECONDS = 0.1
@@ -57,6 +60,7 @@ class Child:
     Attributes:
         log_file: Receives standard output and standard error, byte for byte.
         descriptors: Files that the process inherits beside those (not on Windows).
+        is_in_foreground: Whether it reads from, and writes to, the terminal of the harness; the log is then empty.
     """
 
     arguments: Sequence[str]
@@ -64,6 +68,7 @@ class Child:
     environment: Mapping[str, str]
     log_file: Path
     descriptors: tuple[int, ...] = ()
+    is_in_foreground: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,7 @@ class Outcome:
         exit_code: 0, or that of the process that failed first; 128 + n if signal n ended it.
         failed_rank: The process that failed first, or None.
         was_stopped: Whether they were ended by a stop request.
+        was_timed_out: Whether they were ended because their time was over.
         peak_memory_bytes: Peak memory of all processes together, sampled every tenth of a second (Linux), or the peak
             of the largest process (macOS). None if the platform does not tell, or the job was too short.
     """
@@ -83,6 +89,7 @@ class Outcome:
     was_stopped: bool
     seconds: float
     peak_memory_bytes: int | None
+    was_timed_out: bool = False
 
 
 def run_children(
@@ -91,11 +98,14 @@ def run_children(
     stop: StopRequest,
     grace_seconds: float,
     on_start: KillReceiver | None = None,
+    *,
+    on_memory: MemoryReceiver | None = None,
+    timeout_seconds: float | None = None,
 ) -> Outcome:
     """Start all `children` and wait until all have ended.
 
-    When one fails, or `stop` is requested, the others get SIGTERM, and SIGKILL `grace_seconds` later. No process is
-    left when this returns or raises.
+    When one fails, `stop` is requested, or the time is over, the others get SIGTERM, and SIGKILL `grace_seconds`
+    later. No process is left when this returns or raises.
 
     Args:
         children: By rank.
@@ -103,6 +113,8 @@ def run_children(
         stop: Ends the processes.
         grace_seconds: Time between SIGTERM and SIGKILL.
         on_start: Is called once, when all have been started.
+        on_memory: Is called by the thread that calls this.
+        timeout_seconds: How long they may run; None: without end.
 
     Raises:
         OSError: A process could not be started.
@@ -112,7 +124,8 @@ def run_children(
     endings: queue.SimpleQueue[_Running] = queue.SimpleQueue()
     receive = _one_at_a_time(on_line)
     leftovers = LeftoverProcesses()
-    watch = _Watch(running, endings, stop, leftovers)
+    deadline = None if timeout_seconds is None else started + timeout_seconds
+    watch = _Watch(running, endings, stop, leftovers, on_memory=on_memory, deadline=deadline)
     with OrphanWatch(leftovers.token) as orphans:
         try:
             for rank, child in enumerate(children):
@@ -136,7 +149,8 @@ def run_children(
     return Outcome(
         exit_code=0 if first_failure is None else first_failure.exit_code,
         failed_rank=None if first_failure is None else first_failure.rank,
-        was_stopped=has_running and first_failure is None,
+        was_stopped=has_running and first_failure is None and not watch.is_timed_out,
+        was_timed_out=has_running and first_failure is None and watch.is_timed_out,
         seconds=time.monotonic() - started,
         peak_memory_bytes=watch.peak_memory_bytes(),
     )
@@ -166,9 +180,9 @@ class _Running:
             child.arguments,
             cwd=child.working_directory,
             env=dict(child.environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stdin=None if child.is_in_foreground else subprocess.DEVNULL,
+            stdout=None if child.is_in_foreground else subprocess.PIPE,
+            stderr=None if child.is_in_foreground else subprocess.STDOUT,
             start_new_session=True,
             pass_fds=child.descriptors,
         )
@@ -251,7 +265,9 @@ class _Running:
         return True
 
     def _read(self, log: RawIOBase, receive: LineReceiver) -> None:
-        assert self._popen.stdout is not None  # noqa: S101
+        if self._popen.stdout is None:  # in the foreground
+            log.close()
+            return
         with self._popen.stdout as output:
             try:
                 self._follow(output.fileno(), log, receive)
@@ -297,7 +313,13 @@ class _Watch:
         endings: queue.SimpleQueue[_Running],
         stop: StopRequest,
         leftovers: LeftoverProcesses,
+        *,
+        on_memory: MemoryReceiver | None,
+        deadline: float | None,
     ) -> None:
+        self.is_timed_out = False
+        self._on_memory = on_memory
+        self._deadline = deadline
         self._running = running
         self._endings = endings
         self._stop = stop
@@ -311,8 +333,11 @@ class _Watch:
         return len(self._ended) < len(self._running)
 
     def until_failure_or_end(self) -> _Running | None:
-        """The first process that fails, or None when all have ended well or a stop was requested."""
+        """The first process that fails; None when all have ended well, a stop was requested, or the time is over."""
         while self.has_running() and self._stop.signal_number is None:
+            if self._deadline is not None and time.monotonic() >= self._deadline:
+                self.is_timed_out = True
+                return None
             ended = self._next_ending()
             if ended is not None and ended.exit_code != 0:
                 return ended
@@ -337,7 +362,10 @@ class _Watch:
             if self._can_sample:
                 pids = descendants(process.pid for process in self._running if process not in self._ended)
                 self._leftovers.remember(pids)
-                self._peak = max(memory_bytes(pids), self._peak or 0)
+                memory = memory_bytes(pids)
+                self._peak = max(memory, self._peak or 0)
+                if self._on_memory is not None:
+                    self._on_memory(memory)
             return None
         self._ended.append(ended)
         return ended

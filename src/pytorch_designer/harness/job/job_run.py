@@ -5,10 +5,10 @@
 
 Everything that can be refused is refused before a process starts. Differences from Azure ML:
 
-* The environment (Docker, conda) is not built; `python` is the one that runs the harness.
+* The environment (Docker, conda) is not built; `python` is the one that runs the harness, or another (`job_python`).
 * Inputs are not mounted read-only, but compared afterwards (`read_only`).
 * All nodes are on this machine (`job_processes`).
-* Only a fault limits /dev/shm, and timeouts are ignored.
+* Only a fault limits /dev/shm.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ from typing import TYPE_CHECKING
 from pytorch_designer.errors import (
     InterruptedRunError,
     InvalidSpecError,
+    TimeLimitError,
     UnsupportedEnvironmentError,
     UnsupportedLocallyError,
 )
 from pytorch_designer.harness.fault_injection.injected_faults import NO_FAULTS, InjectedFaults
 from pytorch_designer.harness.fault_injection.injection import Injection, check_possible
-from pytorch_designer.harness.job.child_processes import Child, LineReceiver, Outcome, run_children
+from pytorch_designer.harness.job.child_processes import Child, LineReceiver, MemoryReceiver, Outcome, run_children
 from pytorch_designer.harness.job.job_data import JobData
 from pytorch_designer.harness.job.job_processes import (
     callers_variables,
@@ -37,6 +38,7 @@ from pytorch_designer.harness.job.job_processes import (
     platform_variables,
     process_places,
 )
+from pytorch_designer.harness.job.job_python import OWN_PYTHON, JobPython
 from pytorch_designer.harness.job.rendering import check_texts, render_command
 from pytorch_designer.harness.job.run_folder import RunFolder, RunRecord
 from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT
@@ -72,6 +74,8 @@ class JobRequest:
         grace_seconds: Time between SIGTERM and SIGKILL when the processes must end.
         keep_working_directory: Whether it is kept after a success too.
         faults: Faults to inject.
+        python: The Python that its command finds.
+        is_in_foreground: Whether the job has the terminal, so that `breakpoint()` works. Its log is then empty.
     """
 
     spec: CommandSpec
@@ -86,6 +90,8 @@ class JobRequest:
     grace_seconds: float = GRACE_SECONDS
     keep_working_directory: bool = False
     faults: InjectedFaults = NO_FAULTS
+    python: JobPython = OWN_PYTHON
+    is_in_foreground: bool = False
 
     def without_faults(self, result: JobResult) -> JobRequest:
         """The same job on the outputs of `result`, as a preempted job is restarted, in a run folder of its own."""
@@ -125,13 +131,19 @@ class JobResult:
         return self.exit_code == 0
 
 
-def run_job(request: JobRequest, on_line: LineReceiver | None = None, stop: StopRequest | None = None) -> JobResult:
+def run_job(
+    request: JobRequest,
+    on_line: LineReceiver | None = None,
+    stop: StopRequest | None = None,
+    on_memory: MemoryReceiver | None = None,
+) -> JobResult:
     """Run a job and wait for its end.
 
     Args:
         request: What to run.
         on_line: Receives the rank and text of each line of output, from one other thread at a time.
         stop: Ends the job from outside; see `stop_requests`.
+        on_memory: Receives the memory in use.
 
     Returns:
         How it ended, which may be with an exit code other than 0.
@@ -141,10 +153,11 @@ def run_job(request: JobRequest, on_line: LineReceiver | None = None, stop: Stop
         InvalidSpecError: The component cannot be run as it is written. Nothing was started.
         UnsupportedLocallyError: It needs what this machine cannot give. Nothing was started.
         FailedToWriteOutputsError: The run folder or an output cannot be written.
+        TimeLimitError: It ran longer than its limit; all processes have ended.
         InputChangedError: The job succeeded but wrote into an input.
         InterruptedRunError: `stop` was requested; all processes have ended.
     """
-    return _JobRun(request).run(on_line or _ignore, stop or StopRequest())
+    return _JobRun(request).run(on_line or _ignore, stop or StopRequest(), on_memory)
 
 
 class _JobRun:
@@ -162,6 +175,12 @@ class _JobRun:
             self._data.check_apart("The MLflow database", request.store.database)
         self._folder.check_own(self._data.outputs.values())
         self._check_faults()
+        if request.is_in_foreground and len(self._places) > 1:
+            raise UnsupportedLocallyError(
+                f"{spec.name} has {len(self._places)} processes, which cannot share the terminal.",
+                where=spec.source,
+                advice="Give it one process to debug it.",
+            )
         written = self._data.written_outputs
         self._injection = Injection(request.faults, self._data.input_paths.values(), written)
         self._shell = _shell()
@@ -170,7 +189,11 @@ class _JobRun:
         self._command = render_command(spec, self._data.inputs, written)
         check_texts(spec, self._command, self._data.inputs, request.environment_variables)
 
-    def run(self, on_line: LineReceiver, stop: StopRequest) -> JobResult:
+    def run(self, on_line: LineReceiver, stop: StopRequest, on_memory: MemoryReceiver | None) -> JobResult:
+        with self._folder.held(self._data.outputs.values()):
+            return self._run(on_line, stop, on_memory)
+
+    def _run(self, on_line: LineReceiver, stop: StopRequest, on_memory: MemoryReceiver | None) -> JobResult:
         self._data.list_inputs()
         self._folder.prepare(self._data.outputs.values())
         self._data.prepare_outputs()
@@ -179,7 +202,7 @@ class _JobRun:
         record = self._record(run_id)
         try:
             self._folder.write_record(record)
-            outcome = self._run_processes(run_id, on_line, stop)
+            outcome = self._run_processes(run_id, on_line, stop, on_memory)
             self._collect(outcome)
         except BaseException as error:
             is_canceled = isinstance(error, (InterruptedRunError, KeyboardInterrupt))
@@ -251,12 +274,28 @@ class _JobRun:
             outputs={name: str(path) for name, path in self._data.outputs.items()},
             environment_variables=tuple(self._request.environment_variables),
             started=time.time(),
+            database=None if self._request.store is None else str(self._request.store.database),
         )
 
-    def _run_processes(self, run_id: str, on_line: LineReceiver, stop: StopRequest) -> Outcome:
-        grace_seconds = self._request.grace_seconds
+    def _run_processes(
+        self, run_id: str, on_line: LineReceiver, stop: StopRequest, on_memory: MemoryReceiver | None
+    ) -> Outcome:
         with self._injection as injection:
-            outcome = run_children(self._children(run_id), on_line, stop, grace_seconds, injection.on_start)
+            outcome = run_children(
+                self._children(run_id),
+                on_line,
+                stop,
+                self._request.grace_seconds,
+                injection.on_start,
+                on_memory=on_memory,
+                timeout_seconds=self._spec.timeout_seconds,
+            )
+        if outcome.was_timed_out:
+            self._folder.collect(self._spec.resources.instance_count)
+            raise TimeLimitError(
+                f"{self._spec.name} ran longer than its limit of {self._spec.timeout_seconds} s and was ended.",
+                where=self._folder.path,
+            )
         if outcome.was_stopped:
             self._folder.collect(self._spec.resources.instance_count)
             raise InterruptedRunError(
@@ -268,7 +307,9 @@ class _JobRun:
         return outcome
 
     def _children(self, run_id: str) -> list[Child]:
-        environment = callers_variables() | platform_variables(
+        place = self._folder.working_directory(0).with_name("python")
+        folders = self._request.python.folders(place, self._command, self._snapshot.files.values())
+        environment = callers_variables(folders) | platform_variables(
             run_id=run_id,
             root_run_id=self._request.parent_run_id or run_id,
             experiment=self._request.store.experiment if self._request.store else self._request.experiment,
@@ -292,6 +333,7 @@ class _JobRun:
             environment=environment | dict(self._request.environment_variables),
             log_file=log_file,
             descriptors=descriptors,
+            is_in_foreground=self._request.is_in_foreground,
         )
 
     def _collect(self, outcome: Outcome) -> None:

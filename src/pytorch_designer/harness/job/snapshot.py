@@ -70,19 +70,25 @@ class Snapshot:
         for name, files in self.zipped.items():
             (folder / name).write_bytes(_zip_file(files))
 
-    def content_hash(self) -> str:
-        """SHA-256 over the names and contents of all files, as hexadecimal text; times and modes do not matter.
+    def content_hashes(self) -> tuple[str, dict[str, str]]:
+        """SHA-256 over the names and contents of all files, and of each file's content; as hexadecimal text.
+
+        Times and modes do not matter.
 
         Raises:
             OSError: A file cannot be read.
         """
         digest = hashlib.sha256()
+        files = {}
         for name, source in (*self.files.items(), *_zip_entries(self.zipped)):
             digest.update(f"{name}\0{source.stat().st_size}\0".encode("utf-8", "surrogateescape"))
+            own = hashlib.sha256()
             with source.open("rb") as stream:
                 while chunk := stream.read(_CHUNK_BYTES):
                     digest.update(chunk)
-        return digest.hexdigest()
+                    own.update(chunk)
+            files[name] = own.hexdigest()
+        return digest.hexdigest(), files
 
 
 def code_snapshot(spec: CommandSpec, *, excluded: Collection[Path] = ()) -> Snapshot:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pytorch_designer.errors import InvalidSpecError
@@ -16,6 +17,7 @@ from pytorch_designer.harness.lint.component_checks import (
 from pytorch_designer.harness.lint.connections import check_connections
 from pytorch_designer.harness.lint.job_settings_checks import check_job_settings, check_local_path
 from pytorch_designer.harness.lint.keys import check_keys, check_required_keys, check_tags, check_texts, mapping_at
+from pytorch_designer.harness.lint.node_kind_checks import check_controls, check_node_kind
 from pytorch_designer.harness.lint.pipeline_model import children_at, literal_of, read_node, read_pipeline
 from pytorch_designer.harness.schema.bindings import ParentInput, lone_binding
 from pytorch_designer.harness.schema.component_file import Kind
@@ -66,6 +68,8 @@ def check_pipeline(report: Report, root: Value, kind: Kind, library: Library) ->
     pipeline = read_pipeline(root, library, is_job=kind is Kind.PIPELINE_JOB)
     for node in pipeline.nodes.values():
         _check_node(report, pipeline, node)
+        check_node_kind(report, node, _component_of(node, library))
+    check_controls(report, children_at(root, "jobs"))
     if "jobs" in root.children:
         check_connections(report, pipeline)
     elif "component" in root.children:  # a job that only runs a pipeline component
@@ -83,6 +87,16 @@ def check_command_job(report: Report, root: Value, library: Library) -> None:
     interface = read_node("job", root, library).interface
     if interface is not None:
         check_command(report, root, interface)
+
+
+def _component_of(node: Node, library: Library) -> Value | None:
+    """The mapping of a node's component, if it can be read here."""
+    component = node.value.get(node.component_key)
+    if component is None or component.is_mapping:
+        return component
+    with suppress(InvalidSpecError):
+        return None if node.component_file is None else library.open(node.component_file).root
+    return None
 
 
 def _check_size(report: Report, root: Value, library: Library) -> None:

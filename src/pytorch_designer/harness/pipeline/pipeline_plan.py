@@ -7,13 +7,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.errors import shorten
 from pytorch_designer.harness.job.job_processes import process_places
 from pytorch_designer.harness.job.node import PlannedNode
 from pytorch_designer.harness.job.rendering import render_command
 from pytorch_designer.harness.job.snapshot import code_snapshot
+from pytorch_designer.harness.node_kinds.control_flow import read_controls
+from pytorch_designer.harness.pipeline.control_plan import conditions_by_node
+from pytorch_designer.harness.pipeline.kind_plan import plan_kind, searched_names, with_overrides
+from pytorch_designer.harness.pipeline.loops import (
+    PlannedLoop,
+    check_body,
+    loop_condition,
+    mapped_inputs,
+    with_inputs,
+    without_last,
+)
 from pytorch_designer.harness.schema.assets import Assets, is_reference
 from pytorch_designer.harness.schema.binding_scope import UNKNOWN, OutputOf, Scope, Source, leaf_output
 from pytorch_designer.harness.schema.bindings import is_binding
@@ -26,16 +37,19 @@ from pytorch_designer.harness.schema.interface import (
 )
 from pytorch_designer.harness.schema.pipeline_specification import Given, PipelineSpec
 from pytorch_designer.harness.schema.spec_faults import FaultCollector, SpecPlace
-from pytorch_designer.harness.schema.specification import CommandSpec, Distribution, InputSpec, Resources
+from pytorch_designer.harness.schema.specification import CommandSpec, InputSpec
 from pytorch_designer.harness.schema.values import check_names, check_values, default_value, parse_literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
+    from pytorch_designer.harness.job.node import Condition
+    from pytorch_designer.harness.node_kinds.control_flow import Loop
     from pytorch_designer.harness.schema.pipeline_specification import NodeSpec
     from pytorch_designer.harness.schema.spec_faults import SpecFault
 
 _NO_PATHS: dict[tuple[str, str], Path] = {}
+_NOTHING: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -55,6 +69,7 @@ class Plan:
     outputs: Mapping[str, tuple[str, str]]
     inputs: Mapping[str, str]
     warnings: tuple[SpecFault, ...] = ()
+    loops: tuple[PlannedLoop, ...] = ()
 
 
 def plan_pipeline(
@@ -93,7 +108,7 @@ def plan_pipeline(
     nodes = _in_order(planner.nodes, faults, place)
     faults.raise_any(place)
     texts = {name: source.text(_NO_PATHS) for name, source in values.items() if source is not None}
-    return Plan(pipeline, nodes, outputs, texts, tuple(faults.warnings))
+    return Plan(pipeline, nodes, outputs, texts, tuple(faults.warnings), tuple(planner.loops))
 
 
 class _Planner:
@@ -101,6 +116,7 @@ class _Planner:
 
     def __init__(self, assets: Assets, faults: FaultCollector) -> None:
         self.nodes: dict[str, PlannedNode] = {}
+        self.loops: list[PlannedLoop] = []
         self._assets = assets
         self._faults = faults
 
@@ -129,10 +145,26 @@ class _Planner:
         return values
 
     def add_pipeline(
-        self, pipeline: PipelineSpec, prefix: str, values: Mapping[str, Source | None], exports: Mapping[str, str]
+        self,
+        pipeline: PipelineSpec,
+        prefix: str,
+        values: Mapping[str, Source | None],
+        exports: Mapping[str, str],
+        conditions: tuple[Condition, ...] = (),
     ) -> None:
-        """Add the nodes of a pipeline; `exports` maps its outputs to those of the whole pipeline."""
+        """Add the nodes of a pipeline.
+
+        Args:
+            pipeline: The pipeline.
+            prefix: Prefix of the names of its nodes.
+            values: The values of its inputs.
+            exports: The output of the whole pipeline that each of its outputs is, if it is one.
+            conditions: What all its nodes depend on.
+        """
         scope = Scope(pipeline, prefix, values, self._assets)
+        branches, loops = read_controls(pipeline.controls, self._faults)
+        loop_of = {loop.body: loop for loop in loops}
+        conditions_of = conditions_by_node(pipeline, branches, loops, scope, self._faults)
         writers: dict[str, str] = {}
         for node in pipeline.nodes.values():
             for port, name in node.bound_outputs.items():
@@ -145,17 +177,77 @@ class _Planner:
                     self._faults.add(f"{writers[name]} and {node.name} both write the output {name}.", place)
                 writers[name] = node.name
             bound = {port: exports[name] for port, name in node.bound_outputs.items() if name in exports}
+            own = (*conditions, *conditions_of.get(node.name, ()))
             with self._faults.collecting():
-                if isinstance(node.component, PipelineSpec):
-                    inner = self.input_values(node.component, node.inputs, scope, node.name, node.place)
-                    self.add_pipeline(node.component, f"{prefix}{node.name}.", inner, bound)
+                if node.name in loop_of:
+                    self._add_loop(loop_of[node.name], node, prefix, scope, bound=bound, conditions=own)
                 else:
-                    self._add_command(node, node.component, prefix, scope, bound)
+                    self._add_node(node, prefix, scope, bound=bound, conditions=own)
+        for loop in loops:
+            with self._faults.collecting():
+                check_body(loop, pipeline.nodes.get(loop.body))
 
-    def _add_command(
-        self, node: NodeSpec, component: CommandSpec, prefix: str, scope: Scope, bound: Mapping[str, str]
+    def _add_node(
+        self,
+        node: NodeSpec,
+        prefix: str,
+        scope: Scope,
+        *,
+        bound: Mapping[str, str],
+        conditions: tuple[Condition, ...],
+        mapped: Mapping[str, Source] = _NOTHING,
     ) -> None:
-        spec = _with_overrides(node, component, scope)
+        """Add a node; `mapped` is given to its inputs instead of what it says."""
+        if isinstance(node.component, PipelineSpec):
+            inner = self.input_values(node.component, node.inputs, scope, node.name, node.place)
+            self.add_pipeline(node.component, f"{prefix}{node.name}.", {**inner, **mapped}, bound, conditions)
+            return
+        self._add_job(node, node.component, prefix, scope, bound=bound, conditions=conditions)
+        if mapped:
+            name = f"{prefix}{node.name}"
+            self.nodes[name] = with_inputs(self.nodes[name], mapped)
+
+    def _add_loop(
+        self,
+        loop: Loop,
+        node: NodeSpec,
+        prefix: str,
+        scope: Scope,
+        *,
+        bound: Mapping[str, str],
+        conditions: tuple[Condition, ...],
+    ) -> None:
+        """Add the body of a loop, as it runs first and as it runs again."""
+        check_body(loop, node)
+        mapped = mapped_inputs(loop, node, prefix, self._faults)
+        condition = loop_condition(loop, node, prefix)
+        known = set(self.nodes)
+        self._add_node(node, prefix, scope, bound=_NOTHING, conditions=conditions)
+        again = _Planner(self._assets, FaultCollector())  # which would find the same faults a second time
+        again._add_node(node, prefix, scope, bound=_NOTHING, conditions=conditions, mapped=mapped)
+        self.loops.append(
+            PlannedLoop(
+                name=f"{prefix}{loop.name}",
+                body={name: without_last(again.nodes[name]) for name in self.nodes if name not in known},
+                condition=condition,
+                max_rounds=loop.max_iterations,
+                exports={leaf_output(node, port, prefix, loop.place).port: name for port, name in bound.items()},
+            )
+        )
+
+    def _add_job(
+        self,
+        node: NodeSpec,
+        component: CommandSpec,
+        prefix: str,
+        scope: Scope,
+        *,
+        bound: Mapping[str, str],
+        conditions: tuple[Condition, ...],
+    ) -> None:
+        """Add a node that runs a job, or several of the same component: a command, parallel or sweep node."""
+        spec, sweep, num_workers = plan_kind(node, with_overrides(node, component, scope), self._faults)
+        searched = searched_names(node)
         inputs: dict[str, Source] = {}
         self._warn_of_unknown_inputs(node.name, node.inputs, spec.inputs, node.place)
         for name, given in node.inputs.items():
@@ -174,7 +266,7 @@ class _Planner:
                     with self._faults.collecting(source.place or place):
                         inputs[name] = _checked(spec.inputs[name], source)
         for name, port in spec.inputs.items():
-            if port.is_required and name not in node.inputs:
+            if port.is_required and name not in node.inputs and name not in searched:
                 place = node.place.below("inputs", name)
                 self._faults.add(f"The input {name} of {node.name} has no value.", place)
         variables = {}
@@ -186,10 +278,19 @@ class _Planner:
         with self._faults.collecting(node.place):
             process_places(spec)
         with self._faults.collecting(node.place):
-            _check_command(spec, inputs)
-        sources = (*inputs.values(), *variables.values())
-        needs = frozenset(output.node for source in sources for output in source.outputs)
-        self.nodes[f"{prefix}{node.name}"] = PlannedNode(f"{prefix}{node.name}", spec, inputs, variables, bound, needs)
+            _check_command(spec, {*inputs, *searched})
+        sources = (*inputs.values(), *variables.values(), *(condition.source for condition in conditions))
+        self.nodes[f"{prefix}{node.name}"] = PlannedNode(
+            name=f"{prefix}{node.name}",
+            spec=spec,
+            inputs=inputs,
+            environment_variables=variables,
+            pipeline_outputs=bound,
+            needs=frozenset(output.node for source in sources for output in source.outputs),
+            sweep=sweep,
+            num_workers=num_workers,
+            conditions=conditions,
+        )
 
     def _warn_of_unknown_inputs(
         self, owner: str, given: Mapping[str, Given], inputs: Mapping[str, InputSpec], place: SpecPlace
@@ -258,53 +359,11 @@ def _spec_with(port: InputSpec) -> CommandSpec:
     return CommandSpec(name=port.name, command="", source=Path(), inputs={port.name: port})
 
 
-def _check_command(spec: CommandSpec, inputs: Mapping[str, Source]) -> None:
+def _check_command(spec: CommandSpec, inputs: Collection[str]) -> None:
     shown: dict[str, str | Path] = {name: "" for name, port in spec.inputs.items() if port.default is not None}
     shown.update(dict.fromkeys(inputs, ""))
     required = {name: "" for name, port in spec.inputs.items() if port.is_required}  # reported where they are missing
     render_command(spec, {**required, **shown}, {name: Path(name) for name in spec.outputs})
-
-
-def _with_overrides(node: NodeSpec, component: CommandSpec, scope: Scope) -> CommandSpec:
-    resources = _known(scope, node.resources, node.place)
-    distribution = _known(scope, node.distribution, node.place)
-    count = "instance_count"
-    per_node = distribution.get("process_count_per_instance", distribution.get("process_count_per_node", "1"))
-    return replace(
-        component,
-        resources=Resources(
-            instance_count=_count(resources[count], count, node)
-            if count in resources
-            else component.resources.instance_count,
-            shm_size=resources.get("shm_size", component.resources.shm_size),
-        ),
-        distribution=Distribution(
-            distribution.get("type", "").lower(), _count(per_node, "process_count_per_instance", node)
-        )
-        if distribution
-        else component.distribution,
-        environment=component.environment if node.environment is None else node.environment,
-        outputs={
-            name: replace(port, mode=node.output_modes.get(name, port.mode)) for name, port in component.outputs.items()
-        },
-    )
-
-
-def _known(scope: Scope, texts: Mapping[str, str], place: SpecPlace) -> dict[str, str]:
-    """The values of settings, which must be known before the pipeline runs; those at fault are left out."""
-    known = {}
-    for name, text in texts.items():
-        source = scope.resolve(Given(text), place)
-        if source is None or source.outputs:
-            raise place.error(f"{text} has no value before the pipeline runs.")
-        if source is not UNKNOWN:
-            known[name] = source.text(_NO_PATHS)
-    return known
-
-
-def _count(text: str, name: str, node: NodeSpec) -> int:
-    port = InputSpec(name, "integer", minimum=1)
-    return int(parse_literal(port, text))
 
 
 def _pipeline_output(pipeline: PipelineSpec, name: str) -> tuple[str, str] | None:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from pytorch_designer.errors import FailedToWriteOutputsError
+from pytorch_designer.harness.job.job_python import OWN_PYTHON, JobPython
 from pytorch_designer.harness.job.job_run import GRACE_SECONDS
 from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT
+from pytorch_designer.harness.pipeline.node_selection import select_nodes
 from pytorch_designer.harness.pipeline.pipeline_plan import plan_pipeline
 from pytorch_designer.harness.schema.assets import Assets, read_assets
 from pytorch_designer.harness.schema.azure_objects import pipeline_job
@@ -19,7 +21,7 @@ from pytorch_designer.harness.schema.values import check_names
 from pytorch_designer.system.resources import usable_cores
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from typing_extensions import Unpack
 
@@ -41,6 +43,13 @@ class PipelineOptions(TypedDict, total=False):
         store: MLflow store of the runs: one for the pipeline, and one below it per node. None: no tracking.
         grace_seconds: Time between SIGTERM and SIGKILL when processes must end.
         keep_working_directory: Whether working directories of successful nodes are kept too.
+        only: The nodes that run; what they need is taken from the cache, or the last run beside this run folder.
+        start_from: Run these nodes and all that need them, likewise.
+        up_to: Run these nodes and all that they need.
+        explains: Whether each node that runs says why, in `NodeResult.reason`.
+        python: The Python of the jobs.
+        is_in_foreground: Whether jobs have the terminal, so that `breakpoint()` works; one node at a time. Like what
+            ran under a debugger, their results are not kept.
     """
 
     inputs: Mapping[str, object] | None
@@ -52,6 +61,12 @@ class PipelineOptions(TypedDict, total=False):
     store: RunStore | None
     grace_seconds: float
     keep_working_directory: bool
+    only: Collection[str]
+    start_from: Collection[str]
+    up_to: Collection[str]
+    explains: bool
+    python: JobPython
+    is_in_foreground: bool
 
 
 @dataclass(frozen=True)
@@ -61,6 +76,7 @@ class PipelineRequest:
     Attributes:
         outputs: Where each output of the pipeline goes that was given a place.
         experiment: The MLflow experiment that the pipeline names, or the default one.
+        chosen: The nodes that run; None: all.
     """
 
     plan: Plan
@@ -73,6 +89,10 @@ class PipelineRequest:
     store: RunStore | None
     grace_seconds: float
     keep_working_directory: bool
+    chosen: frozenset[str] | None
+    explains: bool
+    python: JobPython
+    is_in_foreground: bool
 
 
 def prepare_pipeline(
@@ -87,6 +107,8 @@ def prepare_pipeline(
     assets = given if isinstance(given, Assets) else Assets() if given is None else read_assets(Path(given))
     pipeline = _read_job(job, assets)
     plan = plan_pipeline(pipeline, options.get("inputs"), assets)
+    python, is_in_foreground = options.get("python", OWN_PYTHON), options.get("is_in_foreground", False)
+    python.check()
     return PipelineRequest(
         plan=plan,
         run_folder=Path(run_folder).absolute(),
@@ -94,10 +116,19 @@ def prepare_pipeline(
         experiment=pipeline.experiment_name or DEFAULT_EXPERIMENT,
         cache=options.get("cache"),
         is_forced=options.get("force_rerun", False) or pipeline.settings.force_rerun,
-        max_parallel=options.get("max_parallel") or usable_cores(),
+        max_parallel=1 if is_in_foreground else options.get("max_parallel") or usable_cores(),
         store=options.get("store"),
         grace_seconds=options.get("grace_seconds", GRACE_SECONDS),
         keep_working_directory=options.get("keep_working_directory", False),
+        chosen=select_nodes(
+            plan.nodes,
+            only=options.get("only", ()),
+            start_from=options.get("start_from", ()),
+            up_to=options.get("up_to", ()),
+        ),
+        explains=options.get("explains", False),
+        python=python,
+        is_in_foreground=is_in_foreground,
     )
 
 

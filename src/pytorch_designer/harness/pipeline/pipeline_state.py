@@ -2,6 +2,9 @@
 
 RUN/.pytorch-designer       the mark; see `folder_mark`
 RUN/pipeline.json           the state of the pipeline and of each node, replaced at once on every change
+RUN/pipeline.source.yaml    the text of the pipeline, where it was read from a file
+RUN/events.jsonl            what happened, numbered; see `event_log`
+RUN/requests/               requests to the run; see `run_requests`
 RUN/.lock                   held while the pipeline runs
 RUN/nodes/NAME/             the run folder of each node; see `run_folder`
 RUN/nodes/NAME.key          key of a node that runs or was interrupted; see `reuse_key`
@@ -14,14 +17,15 @@ import json
 import os
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from filelock import Timeout
 
 from pytorch_designer.errors import FailedToWriteOutputsError
 from pytorch_designer.harness.job.folder_mark import FolderKind, foreign_entries
-from pytorch_designer.harness.job.run_folder import NODES_FOLDER, PIPELINE_FILE
+from pytorch_designer.harness.job.node import NodeResult, NodeState
+from pytorch_designer.harness.job.run_folder import LOCK_FILE, LOCK_SECONDS, NODES_FOLDER, PIPELINE_FILE
 from pytorch_designer.storage.locking import held_lock
 from pytorch_designer.storage.output import write_atomically, writing_errors
 
@@ -29,9 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
-    from pytorch_designer.harness.job.node import NodeResult
 
-_LOCK = ".lock"
+SOURCE_FILE = "pipeline.source.yaml"
 
 
 @dataclass(frozen=True)
@@ -39,12 +42,16 @@ class PipelineResult:
     """Result of a pipeline.
 
     Attributes:
-        state: `completed`, `failed` (a node has failed), or, in the state file, `running` or `canceled`.
+        state: `completed`, `failed` (a node has failed), `canceled` (a node was, and none has failed), or, in the
+            state file, `running`.
         nodes: By name, in an order in which each comes after those that it needs.
         outputs: The path of each output of the pipeline whose node has succeeded.
         run_folder: The run folder.
         run_id: The parent of the nodes' runs, also in MLflow.
         seconds: Duration.
+        source: The file that it was read from, or the base folder of an object.
+        inputs: Values of the pipeline's inputs, as text.
+        database: The MLflow database, or None.
     """
 
     name: str
@@ -55,11 +62,15 @@ class PipelineResult:
     run_id: str
     started: float
     seconds: float | None = None
+    source: Path | None = None
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    database: Path | None = None
 
     @property
     def has_succeeded(self) -> bool:
-        """Whether every node has its outputs."""
-        return all(node.state.has_succeeded for node in self.nodes.values())
+        """Whether every node has its outputs that was asked for and that no condition has bypassed."""
+        fine = {NodeState.LEFT_OUT, NodeState.BYPASSED}
+        return all(node.state.has_succeeded or node.state in fine for node in self.nodes.values())
 
     @property
     def exit_code(self) -> int:
@@ -130,30 +141,33 @@ def _refuse_foreign(path: Path, outputs: Collection[Path]) -> None:
 
 def _acquire(lock: ExitStack, path: Path) -> None:
     try:
-        lock.enter_context(held_lock(path / _LOCK, timeout_seconds=0))
+        lock.enter_context(held_lock(path / LOCK_FILE, timeout_seconds=LOCK_SECONDS))
     except Timeout:
         raise FailedToWriteOutputsError(
             "Another run of a pipeline uses this run folder.", where=path, advice="Wait for it, or name another folder."
         ) from None
 
 
-def _plain(result: PipelineResult) -> dict[str, Any]:
-    nodes = {
-        name: {
-            "state": node.state.value,
-            "exit_code": node.exit_code,
-            "started": node.started,
-            "seconds": node.seconds,
-            "peak_memory_bytes": node.peak_memory_bytes,
-            "run_id": node.run_id,
-            "error": node.error,
-            "reused_from": node.reused_from,
-            "key": node.key,
-            "run_folder": str(node.run_folder),
-            "outputs": {port: str(path) for port, path in node.outputs.items()},
-        }
-        for name, node in result.nodes.items()
+def plain_node(node: NodeResult) -> dict[str, Any]:
+    """A node as the state file and the events have it."""
+    return {
+        "state": node.state.value,
+        "exit_code": node.exit_code,
+        "started": node.started,
+        "seconds": node.seconds,
+        "peak_memory_bytes": node.peak_memory_bytes,
+        "run_id": node.run_id,
+        "error": node.error,
+        "fault": None if node.fault is None else asdict(node.fault),
+        "reused_from": node.reused_from,
+        "reason": node.reason,
+        "key": node.key,
+        "run_folder": str(node.run_folder),
+        "outputs": {port: str(path) for port, path in node.outputs.items()},
     }
+
+
+def _plain(result: PipelineResult) -> dict[str, Any]:
     return {
         "pipeline": result.name,
         "state": result.state,
@@ -162,5 +176,8 @@ def _plain(result: PipelineResult) -> dict[str, Any]:
         "started": result.started,
         "seconds": result.seconds,
         "outputs": {name: str(path) for name, path in result.outputs.items()},
-        "nodes": nodes,
+        "source": None if result.source is None else str(result.source),
+        "inputs": dict(result.inputs),
+        "database": None if result.database is None else str(result.database),
+        "nodes": {name: plain_node(node) for name, node in result.nodes.items()},
     }

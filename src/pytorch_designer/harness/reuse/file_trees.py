@@ -19,7 +19,7 @@ import sys
 import time
 import uuid
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -142,6 +142,19 @@ def copy_entries(entries: list[FileEntry], target: Path) -> None:
         else:
             place.parent.mkdir(parents=True, exist_ok=True)
             _copy_file(entry.path, place)
+
+
+def copy_to(source: Path, target: Path) -> None:
+    """Copy the file or folder `source` to the path `target`; what is in a folder there stays.
+
+    Raises:
+        OSError: Something cannot be read or written.
+    """
+    entries = list_tree(source)
+    if source.is_dir():
+        copy_entries(entries, target)
+    else:
+        copy_entries([replace(entries[0], name=target.name)], target.parent)
 
 
 def _read(memo: Path) -> dict[str, str]:

@@ -18,7 +18,14 @@ from pytorch_designer.harness.job.run_folder import RECORD_FILE, RunFolder
 from pytorch_designer.harness.job.snapshot import code_snapshot
 from pytorch_designer.harness.reuse.file_trees import HashMemory
 from pytorch_designer.harness.reuse.reuse_cache import is_empty
-from pytorch_designer.harness.reuse.reuse_key import reuse_key
+from pytorch_designer.harness.reuse.reuse_explanation import (
+    FORCED,
+    NOT_DETERMINISTIC,
+    NOTHING_KEPT,
+    UNREADABLE,
+    changes,
+)
+from pytorch_designer.harness.reuse.reuse_key import KeyParts, key_parts
 from pytorch_designer.harness.schema.values import check_values
 from pytorch_designer.storage.output import write_atomically
 
@@ -36,6 +43,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_MAX_COMPARED = 10
+
 
 class Reuse:
     """Reuse cache as one pipeline run sees it; thread-safe.
@@ -44,33 +53,44 @@ class Reuse:
         cache: Where results are kept.
         is_forced: Whether every node runs even if its result is kept.
         not_code: Paths that runs write to; inside a code folder they are not part of the code.
-        stop: Ends `key` and `restore` with an InterruptedRunError while they read large inputs.
+        python: The interpreter of jobs; None: the one that runs the harness.
+        stop: Ends `parts` and `restore` with an InterruptedRunError while they read large inputs.
     """
 
     def __init__(
-        self, cache: ReuseCache, *, stop: StopRequest, is_forced: bool = False, not_code: tuple[Path, ...] = ()
+        self,
+        cache: ReuseCache,
+        *,
+        stop: StopRequest,
+        is_forced: bool = False,
+        not_code: tuple[Path, ...] = (),
+        python: Path | None = None,
     ) -> None:
         self._cache = cache
         self._not_code = not_code
+        self._python = python
         self._is_forced = is_forced
         self._hashes = HashMemory(cache.hashes, partial(stop.check, "reading the content of the inputs"))
         self._known: dict[Path, str] = {}
-        self._code: dict[tuple[object, ...], str] = {}
+        self._code: dict[tuple[object, ...], tuple[str, dict[str, str]]] = {}
+        self._entries: list[Entry] | None = None
         self._lock = threading.Lock()
 
-    def key(self, node: PlannedNode, paths: Mapping[tuple[str, str], Path]) -> str | None:
-        """The key of a node; None where it is not deterministic, or something cannot be read.
+    def parts(self, node: PlannedNode, paths: Mapping[tuple[str, str], Path]) -> KeyParts | None:
+        """The parts of a node's key; None where it is a sweep or not deterministic, or something cannot be read.
 
         Args:
             node: The node.
             paths: The outputs of the nodes that have run, by node and port.
         """
-        if not node.spec.is_deterministic:
+        if node.sweep is not None or not node.spec.is_deterministic:
             return None
         try:
-            return reuse_key(
+            code, code_files = self._code_hashes(node.spec)
+            return key_parts(
                 node.spec,
-                code=self._code_hash(node.spec),
+                code=code,
+                code_files=code_files,
                 inputs=check_values(node.spec, {name: source.text(paths) for name, source in node.inputs.items()}),
                 contents={
                     name: self._content(source.path(paths)) for name, source in node.inputs.items() if source.is_path
@@ -78,27 +98,71 @@ class Reuse:
                 environment_variables={
                     name: self._shown(source, paths) for name, source in node.environment_variables.items()
                 },
+                python=self._python,
             )
         except OSError as error:
             _log.warning("%s is neither reused nor kept: %s", node.name, error)
             return None
 
-    def restore(self, node: PlannedNode, start: NodeResult) -> NodeResult | None:
+    def find(self, parts: KeyParts) -> Entry | None:
+        """The kept result of a node with this key, or None.
+
+        Raises:
+            OSError: The cache cannot be read.
+        """
+        return self._cache.find(parts.key)
+
+    def output_paths(self, entry: Entry) -> dict[str, Path]:
+        """Where the outputs of a kept result are, to be read."""
+        paths = {name: self._cache.output_path(entry, name) for name in entry.contents}
+        self._remember(entry.contents, entry.is_file, paths)
+        return paths
+
+    def why_it_runs(self, node: PlannedNode, parts: KeyParts | None) -> str:
+        """Why a node runs although results are kept, in one phrase: what has changed since the most similar one."""
+        if self._is_forced:
+            return FORCED
+        if parts is None:
+            return UNREADABLE if node.spec.is_deterministic else NOT_DETERMINISTIC
+        now = parts.record()
+        found: list[tuple[str, ...]] = []
+        for entry in self._alike(node):
+            before = self._cache.parts_of(entry)
+            if before is not None and entry.key != parts.key:
+                found.append(changes(before, now))
+        fewest = min(found, key=len, default=(NOTHING_KEPT,))
+        return "; ".join(fewest)
+
+    def _alike(self, node: PlannedNode) -> list[Entry]:
+        """The latest kept results of this node in earlier runs."""
+        with self._lock:
+            if self._entries is None:
+                try:
+                    self._entries = self._cache.entries()
+                except OSError:
+                    self._entries = []
+        alike = [entry for entry in self._entries if (entry.node, entry.component) == (node.name, node.spec.name)]
+        return alike[:_MAX_COMPARED]
+
+    def restore(self, node: PlannedNode, start: NodeResult, *, is_wanted: bool = False) -> NodeResult | None:
         """The result of a node out of the cache; None where there is none that can be used.
 
         Args:
             node: The node.
             start: Its state, with its key and the paths of its outputs.
+            is_wanted: Whether it is restored although every node runs.
         """
-        if start.key is None or self._is_forced:
+        if start.key is None or (self._is_forced and not is_wanted):
             return None
         try:
             entry = self._cache.find(start.key)
             if entry is None:
                 return None
-            wanted = self._outputs_to_fill(node, entry, start.outputs)
-            if wanted is None:
+            occupied = self.occupied(entry, start.outputs)
+            if occupied is not None:
+                _log.warning("%s is not reused: its output folder is not empty: %s", node.name, occupied)
                 return None
+            wanted = {name: path for name, path in start.outputs.items() if is_empty(path)}
             folder = RunFolder(start.run_folder)
             folder.prepare(start.outputs.values())
             if not self._cache.restore(entry, wanted, folder.path):
@@ -117,33 +181,35 @@ class Reuse:
             log_files=tuple(sorted((start.run_folder / "user_logs").glob("std_log*.txt"))),
         )
 
-    def keep(self, node: PlannedNode, key: str, result: JobResult) -> None:
+    def keep(self, node: PlannedNode, parts: KeyParts, result: JobResult) -> None:
         """Keep the result of a job that succeeded."""
         is_file = {name: port.is_file for name, port in node.spec.outputs.items()}
         try:
-            entry = self._cache.store(result, key, node.name, node.spec.name, is_file)
+            entry = self._cache.store(result, parts.key, node.name, node.spec.name, is_file, parts=parts.record())
         except OSError as error:
             _log.warning("The result of %s is not kept for reuse: %s", node.name, error)
             return
         if entry is not None:
             self._remember(entry.contents, entry.is_file, result.outputs)
 
-    def _outputs_to_fill(self, node: PlannedNode, entry: Entry, outputs: Mapping[str, Path]) -> dict[str, Path] | None:
-        """The outputs that are empty; None where one holds something other than what is kept."""
-        wanted = {}
+    def occupied(self, entry: Entry, outputs: Mapping[str, Path]) -> Path | None:
+        """The first output that holds something other than what is kept, or None.
+
+        Raises:
+            OSError: One cannot be read.
+        """
         for name, path in outputs.items():
             if is_empty(path):
-                wanted[name] = path
-            elif entry.is_file[name] or self._hashes.hash_of(path) != entry.contents[name]:
-                _log.warning("%s is not reused: its output folder is not empty: %s", node.name, path)
-                return None
-        return wanted
+                continue
+            if entry.is_file[name] or self._hashes.hash_of(path) != entry.contents[name]:
+                return path
+        return None
 
-    def _code_hash(self, spec: CommandSpec) -> str:
+    def _code_hashes(self, spec: CommandSpec) -> tuple[str, dict[str, str]]:
         place = (spec.code, spec.additional_includes)
         with self._lock:  # of nodes that start together, and share their code, one reads it
             if place not in self._code:
-                self._code[place] = code_snapshot(spec, excluded=self._not_code).content_hash()
+                self._code[place] = code_snapshot(spec, excluded=self._not_code).content_hashes()
             return self._code[place]
 
     def _content(self, path: Path) -> str:

@@ -4,6 +4,7 @@
     CACHE/entries/KEY/entry.json     what it is; see `Entry`
     CACHE/entries/KEY/ports/NAME/    the content of each output; a `uri_file` is a folder with that file
     CACHE/entries/KEY/run/           user_logs, outputs, logs and run.json of the job
+    CACHE/entries/KEY/parts.json     what its key is the hash of, and where it ran; absent in those of older releases
     CACHE/entries/KEY/last_used      its time is that of the last use
     CACHE/partial/                   entries that are being written
     CACHE/hashes/                    see `file_trees.HashMemory`
@@ -17,15 +18,16 @@ cache.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
 import time
 import uuid
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pytorch_designer.errors import FailedToWriteOutputsError, UnsupportedEnvironmentError
+from pytorch_designer.errors import FailedToWriteOutputsError
 from pytorch_designer.harness.job.folder_mark import FolderKind, foreign_entries
 from pytorch_designer.harness.job.run_folder import RECORD_FILE
 from pytorch_designer.harness.reuse.cache_entry import (
@@ -53,6 +55,8 @@ _log = logging.getLogger(__name__)
 
 _RUN_PARTS = ("user_logs", "outputs", "logs")
 _LAST_USED = "last_used"
+_PARTS = "parts.json"
+_MAX_PARTS_BYTES = 16 << 20
 _ABANDONED_SECONDS = 24 * 60 * 60
 
 
@@ -118,6 +122,20 @@ class ReuseCache:
             self._remove_damaged([path])
         return None
 
+    def parts_of(self, entry: Entry) -> dict[str, Any] | None:
+        """What `store` was given as the parts of an entry; None where there is nothing that can be read."""
+        path = self._entries / entry.key / _PARTS
+        with suppress(OSError, ValueError, RecursionError):
+            if path.stat().st_size <= _MAX_PARTS_BYTES:
+                parts = json.loads(path.read_bytes())
+                return parts if isinstance(parts, dict) else None
+        return None
+
+    def output_path(self, entry: Entry, name: str) -> Path:
+        """Where an output is kept, to be read: nobody writes there."""
+        folder = self._entries / entry.key / PORTS_FOLDER / name
+        return next(folder.iterdir(), folder) if entry.is_file[name] else folder
+
     def restore(self, entry: Entry, outputs: Mapping[str, Path], run_folder: Path) -> bool:
         """Copy an entry to where its job would have written.
 
@@ -149,7 +167,14 @@ class ReuseCache:
         return has_all
 
     def store(
-        self, result: JobResult, key: str, node: str, component: str, is_file: Mapping[str, bool]
+        self,
+        result: JobResult,
+        key: str,
+        node: str,
+        component: str,
+        is_file: Mapping[str, bool],
+        *,
+        parts: Mapping[str, Any] | None = None,
     ) -> Entry | None:
         """Keep the result of a successful job instead of an older one.
 
@@ -159,6 +184,7 @@ class ReuseCache:
             node: The node that it is of.
             component: What it ran.
             is_file: Whether each output is a single file.
+            parts: What the key is the hash of, as plain data.
 
         Returns:
             The entry; None if an output is missing or larger than the whole cache.
@@ -187,6 +213,9 @@ class ReuseCache:
                 is_file=dict(is_file),
                 listing=hash_files(partial),
                 num_bytes=_num_bytes(partial),
+            )
+            (partial / _PARTS).write_text(
+                json.dumps({**(parts or {}), "run_folder": str(result.run_folder)}), encoding="utf-8"
             )
             write_entry(partial, entry)
             self._commit(partial, key)
@@ -286,14 +315,7 @@ def open_cache(folder: Path | None, max_bytes: int) -> ReuseCache:
     """
     if folder is not None:
         return ReuseCache(folder, max_bytes)
-    try:
-        return ReuseCache(user_cache_folder() / "reuse", max_bytes, is_private=True)
-    except RuntimeError as error:  # platformdirs found neither HOME nor an entry of the user
-        raise UnsupportedEnvironmentError(
-            "There is no folder to keep results in: this user has no home folder.",
-            advice="Set HOME, or PYTORCH_DESIGNER_REUSE_CACHE to a folder.",
-            reason="no_home",
-        ) from error
+    return ReuseCache(user_cache_folder() / "reuse", max_bytes, is_private=True)
 
 
 def is_empty(path: Path) -> bool:

@@ -13,10 +13,12 @@ import json
 import os
 import platform
 import sys
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytorch_designer.harness.job.job_python import about_python
 from pytorch_designer.harness.reuse.file_trees import content_hash, list_tree
 from pytorch_designer.harness.schema.values import render_value
 
@@ -29,22 +31,55 @@ _FORMAT = 1
 _METADATA = (".dist-info", ".egg-info")
 
 
-def reuse_key(
+@dataclass(frozen=True)
+class KeyParts:
+    """What a key is the hash of, by its parts, so that two keys can be compared.
+
+    Attributes:
+        content: What is hashed.
+        data_inputs: The names of the inputs whose value is a content hash.
+        code_files: The content hash of each file of the code.
+    """
+
+    content: Mapping[str, Any]
+    data_inputs: tuple[str, ...]
+    code_files: Mapping[str, str]
+
+    @property
+    def key(self) -> str:
+        """The key."""
+        return hashlib.sha256(json.dumps(self.content, sort_keys=True, default=str).encode()).hexdigest()
+
+    def record(self) -> dict[str, Any]:
+        """The parts as plain data to be kept. Values of environment variables may be secrets: only their hashes are."""
+        variables = self.content["environment_variables"]
+        hashes = {name: hashlib.sha256(value.encode()).hexdigest() for name, value in variables.items()}
+        content = {**self.content, "environment_variables": hashes}
+        plain = {"content": content, "data_inputs": self.data_inputs, "code_files": self.code_files}
+        found: dict[str, Any] = json.loads(json.dumps(plain, default=str))
+        return found
+
+
+def key_parts(
     spec: CommandSpec,
     *,
     code: str,
+    code_files: Mapping[str, str],
     inputs: Mapping[str, InputValue],
     contents: Mapping[str, str],
     environment_variables: Mapping[str, str],
-) -> str:
-    """The key of a job.
+    python: Path | None = None,
+) -> KeyParts:
+    """The parts of a job's key.
 
     Args:
         spec: What it runs.
         code: Hash of the code snapshot.
+        code_files: The hash of each of its files.
         inputs: The checked values of its inputs.
         contents: The content hash of each data input.
         environment_variables: Those of the node.
+        python: The interpreter of jobs; None: the one that runs the harness.
 
     Raises:
         OSError: A file that the environment names cannot be read.
@@ -54,14 +89,14 @@ def reuse_key(
         "command": spec.command,
         "code": code,
         "environment": _environment(spec),
-        "machine": _machine(),
+        "machine": _machine(python),
         "inputs": {name: contents.get(name) or render_value(value) for name, value in inputs.items()},
         "outputs": {name: (port.type, port.mode) for name, port in spec.outputs.items()},
         "environment_variables": dict(environment_variables),
         "distribution": None if spec.distribution is None else spec.distribution.type,
         "processes": (spec.num_processes, spec.resources.instance_count),
     }
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+    return KeyParts(content, tuple(contents), dict(code_files))
 
 
 def _environment(spec: CommandSpec) -> Any:
@@ -80,11 +115,19 @@ def _environment(spec: CommandSpec) -> Any:
     return resolved
 
 
-@lru_cache(maxsize=1)
-def _machine() -> list[str]:
+@lru_cache(maxsize=8)
+def _machine(python: Path | None) -> list[str]:
     """The Python that jobs run with. Reading each package's metadata would take a second; their folders say enough."""
+    about: dict[str, Any] = {
+        "version": sys.version,
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "path": sys.path,
+    }
+    if python is not None:
+        about |= about_python(python)
     packages = set()
-    for entry in sys.path:
+    for entry in about["path"]:
         if entry and Path(entry).is_dir():
             packages |= {name for name in os.listdir(entry) if name.endswith(_METADATA)}  # noqa: PTH208 (much faster)
-    return [sys.version, platform.machine(), platform.system(), *sorted(packages)]
+    return [about["version"], about["machine"], about["system"], *sorted(packages)]

@@ -21,7 +21,8 @@ import yaml
 from pytorch_designer.errors import shorten
 from pytorch_designer.harness.schema.assets import Assets, is_reference
 from pytorch_designer.harness.schema.bindings import is_binding, local_command, parse_output
-from pytorch_designer.harness.schema.pipeline_file import read_component_file
+from pytorch_designer.harness.schema.component_file import parallel_at
+from pytorch_designer.harness.schema.pipeline_file import pipeline_spec, read_component_file
 from pytorch_designer.harness.schema.pipeline_size import check_num_nodes
 from pytorch_designer.harness.schema.pipeline_specification import (
     COMMAND_JOB_NODE,
@@ -33,11 +34,13 @@ from pytorch_designer.harness.schema.pipeline_specification import (
 )
 from pytorch_designer.harness.schema.spec_faults import FaultCollector, SpecPlace
 from pytorch_designer.harness.schema.specification import CommandSpec, Distribution, InputSpec, OutputSpec, Resources
-from pytorch_designer.harness.schema.vocabulary import PORT_NAME
+from pytorch_designer.harness.schema.vocabulary import CONTROL_KINDS, NODE_KINDS, PORT_NAME
 from pytorch_designer.harness.schema.yaml_tree import YamlDocument, parse_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from pytorch_designer.harness.schema.yaml_tree import Value
 
 _MODES = {"Upload": "upload", "ReadWriteMount": "rw_mount", "Direct": "direct"}
 _ANONYMOUS = "CliV2AnonymousEnvironment"
@@ -92,6 +95,8 @@ def pipeline_job(job: Any, assets: Assets | None = None) -> PipelineSpec:
     """
     base = _base_path(job)
     place = SpecPlace(str(base))
+    if getattr(job, "type", None) == "sweep":
+        return pipeline_spec(_sweep_document(job, base), assets)
     assets, faults = assets or Assets(), FaultCollector()
     if is_command_job(job):
         return _command_job(job, base, _PipelineReader(assets, faults))
@@ -104,6 +109,7 @@ def pipeline_job(job: Any, assets: Assets | None = None) -> PipelineSpec:
         name=job.name or "pipeline" if name in {None, _ANONYMOUS_COMPONENT} else name,
         source=base,
         nodes=_PipelineReader(assets, faults).nodes(job.jobs, base),
+        controls=_controls(job.jobs, base),
         inputs=inputs or {name: _job_input(job, name, value) for name, value in given.items()},
         outputs={name: _pipeline_output(_checked_name(name, place), port) for name, port in job.outputs.items()},
         given=given,
@@ -179,23 +185,26 @@ class _PipelineReader:
         self._num_nodes += len(jobs)
         check_num_nodes(self._num_nodes, SpecPlace(str(base)))
         for name, node in jobs.items():
-            with self._faults.collecting():
-                nodes[name] = self.node(name, node, base)
+            if node.type not in CONTROL_KINDS:
+                with self._faults.collecting():
+                    nodes[name] = self.node(name, node, base)
         return nodes
 
     def node(self, name: str, node: Any, base: Path) -> NodeSpec:
         place = SpecPlace(str(base), keys=("jobs", name))
         kind = getattr(node, "type", type(node).__name__)
-        if kind not in {"command", "pipeline"}:
-            raise place.unsupported(f"The node {name} is a {kind} node; only command and pipeline nodes can run here.")
+        if kind not in NODE_KINDS:
+            known = ", ".join(sorted(NODE_KINDS | CONTROL_KINDS))
+            raise place.unsupported(f"The node {name} is a {kind} node; only {known} nodes can run here.")
         _checked_name(name, place)
         own = Path(getattr(node, "base_path", None) or base).resolve()
         outputs = node._to_rest_outputs()
         targets = {port: value.get("value", value.get("uri")) for port, value in outputs.items()}
         is_command = kind == "command"
+        definition = _definition(node, place, own) if kind in {"sweep", "parallel"} else None
         return NodeSpec(
             name=name,
-            component=self._component(name, node.component, place),
+            component=self._component(name, node.trial if kind == "sweep" else node.component, place, definition),
             place=place,
             inputs=_given_inputs(node, own),
             bound_outputs={
@@ -206,18 +215,25 @@ class _PipelineReader:
             output_modes={
                 port: _MODES[value["mode"]] for port, value in outputs.items() if value.get("mode") in _MODES
             },
-            environment_variables=_texts(node.environment_variables) if is_command else {},
-            resources=_texts(_fields(node.resources, ("instance_count", "shm_size"))) if is_command else {},
+            environment_variables=_texts(getattr(node, "environment_variables", None)),
+            resources=_texts(_fields(getattr(node, "resources", None), ("instance_count", "shm_size"))),
             distribution=_texts(_fields(node.distribution, ("type", "process_count_per_instance")))
             if is_command
             else {},
+            limits=_texts(_fields(getattr(node, "limits", None), ("timeout",))) if is_command else {},
             environment=_environment(node.environment) if is_command else None,
             compute=_text(node.compute),
+            kind=kind,
+            definition=definition,
         )
 
-    def _component(self, name: str, component: Any, place: SpecPlace) -> CommandSpec | PipelineSpec:
+    def _component(
+        self, name: str, component: Any, place: SpecPlace, definition: Value | None
+    ) -> CommandSpec | PipelineSpec:
         if isinstance(component, str):
             return read_component_file(self._assets.find(component, place), self._assets)
+        if definition is not None and component.type == "parallel":
+            return parallel_at(definition.children["component"], name)
         if getattr(component, "type", None) != "pipeline":
             spec = command_component(component)
             return replace(spec, name=name, version=None) if spec.name == _ANONYMOUS_COMPONENT else spec
@@ -226,10 +242,36 @@ class _PipelineReader:
             name=name if component.name in {None, _ANONYMOUS_COMPONENT} else component.name,
             source=base,
             nodes=self.nodes(component.jobs, base),
+            controls=_controls(component.jobs, base),
             inputs=_flat_inputs(component.inputs),
             outputs={name: _pipeline_output(name, port) for name, port in component.outputs.items()},
             display_name=component.display_name,
         )
+
+
+def _definition(node: Any, place: SpecPlace, base: Path) -> Value:
+    """The mapping that a sweep or parallel node would have in YAML."""
+    text = yaml.safe_dump(json.loads(json.dumps(node._to_dict(), default=str)), sort_keys=False)
+    return parse_yaml(text, base / "object", has_lines=False, keys=place.keys).root
+
+
+def _controls(jobs: Any, base: Path) -> dict[str, Value]:
+    """The mappings that `if_else` and `do_while` nodes would have in YAML, but that ports of a loop have bare names."""
+    controls = {}
+    for name, node in jobs.items():
+        if node.type in CONTROL_KINDS:
+            text = yaml.safe_dump(json.loads(json.dumps(node._to_rest_object(), default=str)), sort_keys=False)
+            controls[name] = parse_yaml(text, base / "object", has_lines=False, keys=("jobs", name)).root
+    return controls
+
+
+def _sweep_document(job: Any, base: Path) -> YamlDocument:
+    """The YAML of a sweep that stands alone, with the paths of its inputs, which the SDK takes for registered names."""
+    plain = json.loads(json.dumps(job._to_dict(), default=str))
+    for name, given in (plain.get("inputs") or {}).items():
+        if isinstance(given, dict) and "path" in given:
+            given["path"] = str(job.inputs[name].path)
+    return parse_yaml(yaml.safe_dump(plain, sort_keys=False), base / "object", has_lines=False)
 
 
 def distribution(value: Any) -> Distribution | None:

@@ -162,6 +162,33 @@ def inline_command(value: Value, name: str) -> CommandSpec:
     )
 
 
+def parallel_at(value: Value, name: str) -> CommandSpec:
+    """The parallel component in a mapping, without its command, which `node_kinds` makes."""
+    interface = read_interface(value)
+    return replace(inline_parallel(value, name), inputs=interface.inputs, outputs=interface.outputs)
+
+
+def inline_parallel(value: Value, name: str) -> CommandSpec:
+    """What a parallel component and a parallel node that has none say alike: the code of the task, its environment."""
+    fields = Fields(value)
+    task = fields.fields("task")
+    environment = value.get("task", "environment")
+    return CommandSpec(
+        name=fields.text("name") or name,
+        version=fields.text("version"),
+        display_name=fields.text("display_name"),
+        description=fields.text("description") or "",
+        command="",
+        code=None if task is None else task.path("code"),
+        environment=None if environment is None else environment.plain,
+        environment_variables=fields.texts("environment_variables"),
+        is_deterministic=fields.flag("is_deterministic", default=True),
+        resources=_resources(fields.fields("resources")),
+        source=value.source.path,
+        definition=value,
+    )
+
+
 def _distribution(fields: Fields | None) -> Distribution | None:
     if fields is None or not fields.mapping.children:
         return None

@@ -11,15 +11,18 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pytorch_designer.errors import DesignerError, InvalidSpecError, shorten
+from pytorch_designer.errors import DesignerError, shorten
 from pytorch_designer.harness.schema.assets import Assets, is_reference
-from pytorch_designer.harness.schema.bindings import NodePort, ParentInput, is_binding, parse_output, parse_text
+from pytorch_designer.harness.schema.bindings import is_binding, parse_output
 from pytorch_designer.harness.schema.component_file import (
     Kind,
     command_at,
     command_spec,
     inline_command,
+    inline_parallel,
     kind_of,
+    parallel_at,
+    type_of,
 )
 from pytorch_designer.harness.schema.interface import given_value, read_input, read_output
 from pytorch_designer.harness.schema.pipeline_size import check_size
@@ -29,10 +32,12 @@ from pytorch_designer.harness.schema.pipeline_specification import (
     NodeSpec,
     PipelineSettings,
     PipelineSpec,
+    inferred_input,
     one_node_pipeline,
 )
 from pytorch_designer.harness.schema.spec_faults import FaultCollector, SpecPlace
 from pytorch_designer.harness.schema.specification import CommandSpec, InputSpec, OutputSpec
+from pytorch_designer.harness.schema.vocabulary import CONTROL_KINDS, NODE_KINDS
 from pytorch_designer.harness.schema.yaml_fields import Fields
 from pytorch_designer.harness.schema.yaml_tree import Value, YamlDocument, read_yaml
 
@@ -54,12 +59,16 @@ def read_pipeline(path: Path, assets: Assets | None = None) -> PipelineSpec:
 
 
 def pipeline_spec(document: YamlDocument, assets: Assets | None = None) -> PipelineSpec:
-    """The pipeline in a YAML document; raises as `read_pipeline` does."""
+    """The pipeline in a YAML document, or the one node of a sweep job; raises as `read_pipeline` does."""
     faults = FaultCollector()
     check_size(document.mapping(), partial(_open_component, assets or Assets()))
     reader = _Reader(assets or Assets(), faults)
-    is_command_job = kind_of(document.root) is Kind.COMMAND_JOB
-    spec = reader.command_job(document) if is_command_job else reader.pipeline(document)
+    if is_sweep_job(document):
+        spec = reader.sweep_job(document)
+    elif kind_of(document.root) is Kind.COMMAND_JOB:
+        spec = reader.command_job(document)
+    else:
+        spec = reader.pipeline(document)
     faults.raise_any(SpecPlace(str(document.path)))
     return spec
 
@@ -70,10 +79,18 @@ def is_pipeline(document: YamlDocument) -> bool:
     return kind is not None and kind.is_pipeline
 
 
+def is_sweep_job(document: YamlDocument) -> bool:
+    """Whether a YAML document is a sweep job that stands alone."""
+    return type_of(document.root) == "sweep"
+
+
 def read_component_file(path: Path, assets: Assets) -> CommandSpec | PipelineSpec:
-    """Read a command component or a pipeline component; raises as `read_pipeline` does."""
+    """Read a command, parallel or pipeline component; raises as `read_pipeline` does."""
     document = read_yaml(path)
-    return pipeline_spec(document, assets) if is_pipeline(document) else command_spec(document)
+    if is_pipeline(document):
+        return pipeline_spec(document, assets)
+    is_parallel = type_of(document.mapping()) == "parallel"
+    return parallel_at(document.root, document.path.stem) if is_parallel else command_spec(document)
 
 
 def _open_component(assets: Assets, component: Value) -> YamlDocument | None:
@@ -99,9 +116,55 @@ class _Reader:
 
     def pipeline(self, document: YamlDocument) -> PipelineSpec:
         top = Fields(document.mapping())
+        spec = self._without_nodes(document)
+        if "jobs" not in top.mapping.children and "component" in top.mapping.children:
+            return self._of_component(top, spec)
+        if "jobs" not in top.mapping.children:
+            raise top.mapping.key_place.error("A pipeline needs the key jobs.", "Its nodes are listed there by name.")
+        jobs = top.entries("jobs")
+        controls = {name: value for name, value in jobs.items() if _kind_of(value) in CONTROL_KINDS}
+        jobs = {name: value for name, value in jobs.items() if name not in controls}
+        return replace(spec, nodes=self._nodes(jobs, spec), controls=controls)
+
+    def sweep_job(self, document: YamlDocument) -> PipelineSpec:
+        """A sweep that stands alone, as a pipeline of one node."""
+        top = Fields(document.mapping())
+        name = "sweep"
+        trial = top.fields("trial")
+        if trial is None:
+            raise top.mapping.place.error("The sweep job has no trial.", "Write the command of a trial at `trial`.")
+        spec = self._without_nodes(document)
+        component = (
+            command_at(trial.mapping, name)
+            if "inputs" in trial.mapping.children
+            else replace(inline_command(trial.mapping, name), inputs=spec.inputs, outputs=spec.outputs)
+        )
+        node = NodeSpec(
+            name=name,
+            component=component,
+            place=top.mapping.place,
+            inputs={port: Given(f"${{{{parent.inputs.{port}}}}}") for port in spec.inputs},
+            bound_outputs={port: port for port in spec.outputs},
+            environment_variables=trial.texts("environment_variables"),
+            resources=top.texts("resources") or trial.texts("resources"),
+            distribution=trial.texts("distribution"),
+            kind="sweep",
+            definition=top.mapping,
+        )
+        return replace(spec, nodes={name: node})
+
+    def command_job(self, document: YamlDocument) -> PipelineSpec:
+        """A command job as a pipeline of one node, whose ports are those of the pipeline."""
+        root = document.mapping()
+        spec = self._without_nodes(document)
+        component = replace(_inline_component(spec.name, root, spec), display_name=spec.display_name)
+        return one_node_pipeline(spec, _with_inferred_inputs(_node(COMMAND_JOB_NODE, root, component), root, spec))
+
+    def _without_nodes(self, document: YamlDocument) -> PipelineSpec:
+        top = Fields(document.mapping())
         inputs, given = self._inputs(top)
         outputs, given_outputs = self._outputs(top)
-        spec = PipelineSpec(
+        return PipelineSpec(
             name=top.text("name") or document.path.stem,
             source=document.path,
             nodes={},
@@ -114,32 +177,6 @@ class _Reader:
             display_name=top.text("display_name"),
             experiment_name=top.text("experiment_name"),
         )
-        if "jobs" not in top.mapping.children and "component" in top.mapping.children:
-            return self._of_component(top, spec)
-        if "jobs" not in top.mapping.children:
-            raise top.mapping.key_place.error("A pipeline needs the key jobs.", "Its nodes are listed there by name.")
-        return replace(spec, nodes=self._nodes(top.entries("jobs"), spec))
-
-    def command_job(self, document: YamlDocument) -> PipelineSpec:
-        """A command job as a pipeline of one node, whose ports are those of the pipeline."""
-        root = document.mapping()
-        top = Fields(root)
-        inputs, given = self._inputs(top)
-        outputs, given_outputs = self._outputs(top)
-        spec = PipelineSpec(
-            name=top.text("name") or document.path.stem,
-            source=document.path,
-            nodes={},
-            inputs=inputs,
-            outputs=outputs,
-            given=given,
-            given_outputs=given_outputs,
-            places=_places(top),
-            display_name=top.text("display_name"),
-            experiment_name=top.text("experiment_name"),
-        )
-        component = replace(_inline_command(spec.name, root, spec), display_name=spec.display_name)
-        return one_node_pipeline(spec, _with_inferred_inputs(_node(COMMAND_JOB_NODE, root, component), root, spec))
 
     def _of_component(self, top: Fields, job: PipelineSpec) -> PipelineSpec:
         """A job that only runs a pipeline component."""
@@ -179,30 +216,32 @@ class _Reader:
                         f"'{shorten(name, 80)}' is not a name for a node; use letters, digits and _."
                     )
                 _check_kind(name, value)
-                is_inline = "component" not in value.children
-                component = _inline_command(name, value, pipeline) if is_inline else self._component(name, value)
+                component = (
+                    _inline_component(name, value, pipeline) if _is_inline(value) else self._component(name, value)
+                )
                 nodes[name] = _node(name, value, component)
         # The types of an inline command's inputs are those of what it is given, such as outputs of other nodes.
         for name, node in nodes.items():
-            if "component" not in jobs[name].children:
+            if _is_inline(jobs[name]):
                 nodes[name] = _with_inferred_inputs(node, jobs[name], replace(pipeline, nodes=nodes))
         return nodes
 
     def _component(self, name: str, node: Value) -> CommandSpec | PipelineSpec:
-        value = node.children["component"]
+        key = _component_key(node)
+        value = node.children[key]
         if value.is_mapping:
             _check_kind(name, value)
-            return command_at(value, name)
-        return self._component_file(Fields(node))
+            return parallel_at(value, name) if _kind_of(node) == "parallel" else command_at(value, name)
+        return self._component_file(Fields(node), key)
 
-    def _component_file(self, fields: Fields) -> CommandSpec | PipelineSpec:
-        fields.required_text("component")
-        value = fields.mapping.children["component"]
+    def _component_file(self, fields: Fields, key: str = "component") -> CommandSpec | PipelineSpec:
+        fields.required_text(key)
+        value = fields.mapping.children[key]
         path = _component_path(value, self._assets)
         if not path.is_file():
             raise value.key_place.error(f"There is no component file {path}.")
         document = read_yaml(path)
-        return self.pipeline(document) if is_pipeline(document) else command_spec(document)
+        return self.pipeline(document) if is_pipeline(document) else _job_component(document)
 
 
 def _node(name: str, value: Value, component: CommandSpec | PipelineSpec) -> NodeSpec:
@@ -223,6 +262,7 @@ def _node(name: str, value: Value, component: CommandSpec | PipelineSpec) -> Nod
         if mode is not None:
             modes[port] = mode
     environment = value.get("environment") if "component" in value.children else None
+    kind = _kind_of_node(name, value, component)
     return NodeSpec(
         name=name,
         component=component,
@@ -233,8 +273,11 @@ def _node(name: str, value: Value, component: CommandSpec | PipelineSpec) -> Nod
         environment_variables=fields.texts("environment_variables"),
         resources=fields.texts("resources"),
         distribution=fields.texts("distribution"),
+        limits=fields.texts("limits") if kind == "command" else {},
         environment=None if environment is None else environment.plain,
         compute=fields.text("compute"),
+        kind=kind,
+        definition=value if kind in {"sweep", "parallel"} else None,
     )
 
 
@@ -297,26 +340,55 @@ def _settings(fields: Fields | None) -> PipelineSettings:
     )
 
 
+def _kind_of(value: Value) -> str:
+    return type_of(value) or "command"
+
+
+def _kind_of_node(name: str, node: Value, component: CommandSpec | PipelineSpec) -> str:
+    """The kind of a node, which is that of its component where it names no type."""
+    if isinstance(component, PipelineSpec):
+        return "pipeline"
+    found = "command" if component.definition is None else "parallel"
+    kind = _kind_of(node) if "type" in node.children else found
+    if (kind == "parallel") is not (found == "parallel"):
+        raise node.children["type"].key_place.error(
+            f"The node {name} is of type {kind}, its component of type {found}.", f"Write type: {found}."
+        )
+    return kind
+
+
+def _component_key(node: Value) -> str:
+    return "trial" if _kind_of(node) == "sweep" else "component"
+
+
+def _is_inline(node: Value) -> bool:
+    """Whether a node says itself what it runs, so that the types of its inputs are those of what it is given."""
+    return _component_key(node) not in node.children
+
+
 def _check_kind(name: str, value: Value) -> None:
-    kind = value.get("type")
-    if kind is not None and str(kind.plain).lower() not in {"command", "pipeline"}:
-        raise kind.key_place.unsupported(
-            f"The node {name} is a {str(kind.plain).lower()} node; only command and pipeline nodes can run here."
+    if _kind_of(value) not in NODE_KINDS:
+        raise value.children["type"].key_place.unsupported(
+            f"The node {name} is a {_kind_of(value)} node; only {', '.join(sorted(NODE_KINDS | CONTROL_KINDS))} "
+            "nodes can run here."
         )
 
 
-def _inline_command(name: str, value: Value, pipeline: PipelineSpec) -> CommandSpec:
+def _inline_component(name: str, value: Value, pipeline: PipelineSpec) -> CommandSpec:
     """The command of a node without a component; `_with_inferred_inputs` fills in its inputs."""
-    if "command" not in value.children:
-        raise value.key_place.error(f"The node {name} has neither a component nor a command.")
+    kind = type_of(value)
+    if kind == "sweep" or (kind == "command" and "command" not in value.children):
+        missing = "no trial" if kind == "sweep" else "neither a component nor a command"
+        raise value.key_place.error(f"The node {name} has {missing}.")
     outputs = {}
     for port, entry in Fields(value).ports("outputs").items():
         target = given_value(entry)
         text = None if target is None else target.text
         bound = None if text is None else pipeline.outputs.get(parse_output(text, entry.key_place))
-        kind = Fields(entry).text("type") or (_FOLDER if bound is None else bound.type)
-        outputs[port] = OutputSpec(port, kind)
-    return replace(inline_command(value, name), outputs=outputs)
+        output_type = Fields(entry).text("type") or (_FOLDER if bound is None else bound.type)
+        outputs[port] = OutputSpec(port, output_type)
+    command = inline_parallel(value, name) if kind == "parallel" else inline_command(value, name)
+    return replace(command, outputs=outputs)
 
 
 def _with_inferred_inputs(node: NodeSpec, value: Value, pipeline: PipelineSpec) -> NodeSpec:
@@ -324,29 +396,6 @@ def _with_inferred_inputs(node: NodeSpec, value: Value, pipeline: PipelineSpec) 
     inputs = {}
     for port, given in node.inputs.items():
         declared = Fields(entries[port]).text("type") if port in entries else None
-        inputs[port] = _inferred_input(port, given, node, pipeline) if declared is None else InputSpec(port, declared)
+        inputs[port] = inferred_input(port, given, node, pipeline) if declared is None else InputSpec(port, declared)
     assert isinstance(node.component, CommandSpec)  # noqa: S101
     return replace(node, component=replace(node.component, inputs=inputs))
-
-
-def _inferred_input(port: str, given: Given, node: NodeSpec, pipeline: PipelineSpec) -> InputSpec:
-    try:
-        parts = parse_text(given.text, node.place)
-    except InvalidSpecError:  # reported when the bindings are resolved
-        return InputSpec(port, "string")
-    source = _source_of(parts[0], pipeline) if parts else None
-    if source is None or (isinstance(source, InputSpec) and not source.is_data and len(parts) > 1):
-        return InputSpec(port, "path" if given.is_path else "string")
-    if len(parts) > 1:  # a part of a folder, which may be a file
-        return InputSpec(port, "path")
-    is_optional = isinstance(source, InputSpec) and not source.is_required
-    return InputSpec(port, source.type, is_optional=is_optional)
-
-
-def _source_of(part: object, pipeline: PipelineSpec) -> InputSpec | OutputSpec | None:
-    if isinstance(part, ParentInput):
-        return pipeline.inputs.get(part.name)
-    if isinstance(part, NodePort) and part.node in pipeline.nodes:
-        component = pipeline.nodes[part.node].component
-        return component.outputs.get(part.name) if part.is_output else component.inputs.get(part.name)
-    return None

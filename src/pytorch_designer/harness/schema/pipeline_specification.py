@@ -8,13 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from pytorch_designer.errors import InvalidSpecError
+from pytorch_designer.harness.schema.bindings import NodePort, ParentInput, parse_text
 from pytorch_designer.harness.schema.spec_faults import SpecPlace
+from pytorch_designer.harness.schema.specification import InputSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from pytorch_designer.harness.schema.specification import CommandSpec, InputSpec, OutputSpec
+    from pytorch_designer.harness.schema.specification import CommandSpec, OutputSpec
+    from pytorch_designer.harness.schema.yaml_tree import Value
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,8 @@ class NodeSpec:
 
     Attributes:
         name: Its key among the jobs of the pipeline.
-        component: Its component, without what the node overrides.
+        component: Its component, without what the node overrides. That of a sweep is its trial; that of a parallel
+            node has no command, since `node_kinds` makes it.
         place: Where it is defined.
         inputs: Given values by input; inputs of a group are called `group.name`.
         bound_outputs: The pipeline output that each output is bound to.
@@ -64,8 +69,11 @@ class NodeSpec:
         environment_variables: Values with bindings.
         resources: Overrides by name; values are texts with bindings.
         distribution: Likewise.
+        limits: Likewise; `timeout` is in seconds.
         environment: The environment instead of the component's, or None.
         compute: Compute on Azure ML. It has no meaning locally.
+        kind: `command`, `pipeline`, `sweep` or `parallel`.
+        definition: The mapping of a sweep or parallel node, which `node_kinds` reads; else None.
     """
 
     name: str
@@ -77,8 +85,11 @@ class NodeSpec:
     environment_variables: Mapping[str, str] = field(default_factory=dict)
     resources: Mapping[str, str] = field(default_factory=dict)
     distribution: Mapping[str, str] = field(default_factory=dict)
+    limits: Mapping[str, str] = field(default_factory=dict)
     environment: object = None
     compute: str | None = None
+    kind: str = "command"
+    definition: Value | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -88,6 +99,7 @@ class PipelineSpec:
     Attributes:
         source: The file it was read from, or the base folder of an object, absolute.
         nodes: By name, in the order in which they were written.
+        controls: The mappings of its `if_else` and `do_while` nodes by name; see `node_kinds.control_flow`.
         inputs: Its inputs. Literals of a job have the type `string`; the inputs that get them check them.
         outputs: Its outputs.
         places: Where its inputs and outputs are declared, by `("inputs", name)` and `("outputs", name)`.
@@ -107,6 +119,7 @@ class PipelineSpec:
     settings: PipelineSettings = field(default_factory=PipelineSettings)
     display_name: str | None = None
     experiment_name: str | None = None
+    controls: Mapping[str, Value] = field(default_factory=dict, compare=False)
 
     @property
     def label(self) -> str:
@@ -141,3 +154,27 @@ def one_node_pipeline(job: PipelineSpec, node: NodeSpec) -> PipelineSpec:
     return replace(
         job, nodes={node.name: replace(node, inputs=bound, bound_outputs={name: name for name in job.outputs})}
     )
+
+
+def inferred_input(port: str, given: Given, node: NodeSpec, pipeline: PipelineSpec) -> InputSpec:
+    """The input of a node without a component: what it is given says its type."""
+    try:
+        parts = parse_text(given.text, node.place)
+    except InvalidSpecError:  # reported when the bindings are resolved
+        return InputSpec(port, "string")
+    source = _source_of(parts[0], pipeline) if parts else None
+    if source is None or (isinstance(source, InputSpec) and not source.is_data and len(parts) > 1):
+        return InputSpec(port, "path" if given.is_path else "string")
+    if len(parts) > 1:  # a part of a folder, which may be a file
+        return InputSpec(port, "path")
+    is_optional = isinstance(source, InputSpec) and not source.is_required
+    return InputSpec(port, source.type, is_optional=is_optional)
+
+
+def _source_of(part: object, pipeline: PipelineSpec) -> InputSpec | OutputSpec | None:
+    if isinstance(part, ParentInput):
+        return pipeline.inputs.get(part.name)
+    if isinstance(part, NodePort) and part.node in pipeline.nodes:
+        component = pipeline.nodes[part.node].component
+        return component.outputs.get(part.name) if part.is_output else component.inputs.get(part.name)
+    return None

@@ -14,6 +14,8 @@ from pytorch_designer.harness.schema.vocabulary import FILE_TYPES, PARAMETER_TYP
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pytorch_designer.harness.schema.yaml_tree import Value
+
 Scalar = bool | int | float | str
 InputValue = Path | Scalar
 
@@ -132,8 +134,10 @@ class CommandSpec:
         environment: As written in the file. It is not built locally.
         environment_variables: As written in the file. Azure ML drops those of a component and honours those of a
             node, so a job gets only those of its `JobRequest`.
+        timeout_seconds: How long a job may run, or None. Azure ML knows limits of nodes and jobs, not of components.
         is_deterministic: Whether equal inputs give equal outputs, so that a result may be reused.
         source: The file it was read from, or the base folder of an object, absolute.
+        definition: The mapping of a parallel component, of which `node_kinds` makes the command; else None.
     """
 
     name: str
@@ -151,6 +155,8 @@ class CommandSpec:
     inputs: Mapping[str, InputSpec] = field(default_factory=dict)
     outputs: Mapping[str, OutputSpec] = field(default_factory=dict)
     is_deterministic: bool = True
+    timeout_seconds: int | None = None
+    definition: Value | None = field(default=None, compare=False)
 
     @property
     def label(self) -> str:

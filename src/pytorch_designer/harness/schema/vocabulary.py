@@ -87,10 +87,19 @@ NODE_KEYS = {
         "trial search_space sampling_algorithm objective limits early_termination compute queue_settings resources"
         " identity"
     ),
+    "parallel": _NODE
+    | _words(
+        "compute environment_variables error_threshold identity input_data logging_level max_concurrency_per_instance"
+        " mini_batch_error_threshold mini_batch_size partition_keys resources retry_settings task"
+    ),
 }
 INLINE_COMMAND_KEYS = _JOB | _RUNS_COMMAND | _words("parent_job_name parameters")  # those of a command job too
 CONTROL_FLOW_TYPES = _words("do_while if_else parallel_for")
 NODE_TYPES = CONTROL_FLOW_TYPES | _words("command pipeline sweep parallel automl spark import data_transfer")
+
+NODE_KINDS = _words("command pipeline sweep parallel")
+CONTROL_KINDS = _words("if_else do_while")
+"""The nodes that run jobs here, and those that decide about them."""
 
 RESERVED_INPUT_NAMES = _words("path ld_library_path user logname home pwd shell")
 AWKWARD_INPUT_NAMES = _words("name class")

@@ -257,13 +257,14 @@ def read_yaml(path: Path) -> YamlDocument:
     return parse_yaml(text, path)
 
 
-def parse_yaml(text: str, path: Path, *, has_lines: bool = True) -> YamlDocument:
+def parse_yaml(text: str, path: Path, *, has_lines: bool = True, keys: tuple[str, ...] = ()) -> YamlDocument:
     """Parse the text of a YAML document.
 
     Args:
         text: The text.
         path: The file that relative paths in it are next to; it need not exist.
         has_lines: Whether places have lines.
+        keys: The keys that lead to it, of a part of a larger document.
 
     Raises:
         InvalidSpecError: It is not one valid YAML document.
@@ -281,7 +282,7 @@ def parse_yaml(text: str, path: Path, *, has_lines: bool = True) -> YamlDocument
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # a control character; a date such as 2026-13-40
         problem = str(error).splitlines()[0]
         raise SpecPlace(str(source.path)).error(f"The file is not valid YAML: {problem}.", _ADVICE) from error
-    return YamlDocument(source.path, Value(node, source), tuple(repeated))
+    return YamlDocument(source.path, Value(node, source, keys), tuple(repeated))
 
 
 def _check_unfolded_size(root: yaml.Node) -> None:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pytorch_designer.harness.job.node import NodeResult
+    from pytorch_designer.harness.pipeline.pipeline_state import PipelineResult
 
 RunComponent = Callable[..., ComponentRun]
 """Type of the fixture `run_component`; see `Runner.run_component`."""
@@ -85,7 +86,7 @@ class Runner:
             DesignerError: The job cannot be run, or it wrote into an input.
             TimeoutError: It did not end in time.
         """
-        request = _job_request(
+        request = job_request(
             component,
             self._new_folder(),
             inputs={**(inputs or {}), **(parameters or {})},
@@ -93,7 +94,7 @@ class Runner:
             environment_variables=environment or {},
         )
         store = self._store() if has_mlflow else None
-        return _run_component(replace(request, store=store, faults=parse_faults(faults)), timeout_seconds)
+        return run_to_its_end(replace(request, store=store, faults=parse_faults(faults)), timeout_seconds)
 
     def run_pipeline(
         self,
@@ -121,17 +122,11 @@ class Runner:
         """
         folder = self._new_folder()
         store = self._store() if has_mlflow else None
-        with _time_limit(timeout_seconds, folder) as stop:
+        with time_limit(timeout_seconds, folder) as stop:
             result = run_pipeline(
                 pipeline, run_folder=folder, inputs=inputs, outputs=outputs, assets=assets, store=store, stop=stop
             )
-        return PipelineRun(
-            name=result.name,
-            nodes={name: _node_run(node, store) for name, node in result.nodes.items()},
-            outputs=result.outputs,
-            run_folder=folder,
-            seconds=result.seconds or 0.0,
-        )
+        return ended_pipeline(result, store)
 
     def _new_folder(self) -> Path:
         return self._folder / str(next(self._numbers))
@@ -140,7 +135,8 @@ class Runner:
         return open_run_store(self._folder / DATABASE_FILE)
 
 
-def _job_request(component: str | Path | Any, run_folder: Path, **given: Any) -> JobRequest:
+def job_request(component: str | Path | Any, run_folder: Path, **given: Any) -> JobRequest:
+    """The request to run a command component or job: its YAML file, or what azure-ai-ml made."""
     if isinstance(component, (str, Path)):
         document = read_yaml(Path(component))
         if kind_of(document.root) is not Kind.COMMAND_JOB:
@@ -154,8 +150,9 @@ def _job_request(component: str | Path | Any, run_folder: Path, **given: Any) ->
     return request
 
 
-def _run_component(request: JobRequest, timeout_seconds: float) -> ComponentRun:
-    with _time_limit(timeout_seconds, request.run_folder) as stop:
+def run_to_its_end(request: JobRequest, timeout_seconds: float | None) -> ComponentRun:
+    """Run a job until it ends or its time is over; raises as `Runner.run_component` does."""
+    with time_limit(timeout_seconds, request.run_folder) as stop:
         result = run_job(request, stop=stop)
     database = None if request.store is None else request.store.database
     return ComponentRun(
@@ -169,7 +166,18 @@ def _run_component(request: JobRequest, timeout_seconds: float) -> ComponentRun:
         error_info=read_error_info(result.run_folder),
         seconds=result.seconds,
         fault_notes=result.fault_notes,
-        rerun=lambda: _run_component(request.without_faults(result), timeout_seconds),
+        rerun=lambda: run_to_its_end(request.without_faults(result), timeout_seconds),
+    )
+
+
+def ended_pipeline(result: PipelineResult, store: RunStore | None) -> PipelineRun:
+    """A pipeline that has ended, with the logs and metrics of its nodes."""
+    return PipelineRun(
+        name=result.name,
+        nodes={name: _node_run(node, store) for name, node in result.nodes.items()},
+        outputs=result.outputs,
+        run_folder=result.run_folder,
+        seconds=result.seconds or 0.0,
     )
 
 
@@ -190,8 +198,13 @@ def _node_run(node: NodeResult, store: RunStore | None) -> NodeRun:
 
 
 @contextmanager
-def _time_limit(seconds: float, run_folder: Path) -> Iterator[StopRequest]:
-    """A request that ends the processes at the time limit and on Ctrl-C, which still ends the tests."""
+def time_limit(seconds: float | None, run_folder: Path) -> Iterator[StopRequest]:
+    """A request that ends the processes at the time limit, if there is one, and on Ctrl-C, which still ends the tests.
+
+    Raises:
+        TimeoutError: The time is over.
+        KeyboardInterrupt: After Ctrl-C.
+    """
     with stop_on_signals() as stop:
         has_expired = threading.Event()
 
@@ -199,9 +212,10 @@ def _time_limit(seconds: float, run_folder: Path) -> Iterator[StopRequest]:
             has_expired.set()
             stop.request()
 
-        timer = threading.Timer(seconds, expire)
+        timer = threading.Timer(0 if seconds is None else seconds, expire)
         timer.daemon = True
-        timer.start()
+        if seconds is not None:
+            timer.start()
         try:
             yield stop
         except InterruptedRunError as error:
@@ -213,4 +227,5 @@ def _time_limit(seconds: float, run_folder: Path) -> Iterator[StopRequest]:
             raise
         finally:
             timer.cancel()
-            timer.join()
+            if seconds is not None:
+                timer.join()

@@ -1,0 +1,228 @@
+"""Forecast of a pipeline run: which nodes would be reused, which would run, and why. Nothing is run or copied.
+
+A node after one that would run has no forecast: whether it is reused depends on what that one will write.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from pytorch_designer.errors import DesignerError, NullOrEmptyError
+from pytorch_designer.harness.job.node import NodeResult, NodeState
+from pytorch_designer.harness.job.run_folder import PIPELINE_FILE
+from pytorch_designer.harness.pipeline.pipeline_reading import read_result
+from pytorch_designer.harness.reuse.node_reuse import Reuse
+from pytorch_designer.harness.reuse.reuse_explanation import FORCED, NOT_EMPTY, NOTHING_KEPT
+from pytorch_designer.system.stop_requests import StopRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pytorch_designer.harness.job.node import PlannedNode
+    from pytorch_designer.harness.pipeline.pipeline_request import PipelineRequest
+    from pytorch_designer.harness.pipeline.pipeline_state import PipelineResult
+
+_log = logging.getLogger(__name__)
+
+REUSE_IS_OFF = "nothing is reused in this run"
+
+
+@dataclass(frozen=True)
+class NodeForecast:
+    """What a run would do with a node.
+
+    Attributes:
+        node: Its name.
+        is_reused: True or False; None where that depends on a node that runs.
+        reason: Why it runs, in one phrase; empty if it is reused.
+        reused_from: When the result was made, in seconds since 1970, or None.
+    """
+
+    node: str
+    is_reused: bool | None
+    reason: str = ""
+    reused_from: float | None = None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a run of some nodes takes from earlier runs.
+
+    Attributes:
+        kept: Nodes whose results are put into the run folder out of the cache.
+        taken: Results of earlier runs, which are read where they are.
+        paths: Outputs that the keys of `kept` depend on, by node and port.
+    """
+
+    kept: frozenset[str] = frozenset()
+    taken: Mapping[str, NodeResult] = field(default_factory=dict)
+    paths: Mapping[tuple[str, str], Path] = field(default_factory=dict)
+
+
+def forecast(request: PipelineRequest, stop: StopRequest | None = None) -> dict[str, NodeForecast]:
+    """What a run of `request` would do with each node that it would run.
+
+    Raises:
+        InterruptedRunError: `stop` was requested while large inputs were read.
+    """
+    reuse = open_reuse(request, stop or StopRequest())
+    paths: dict[tuple[str, str], Path] = {}
+    found = {}
+    for name, node in request.plan.nodes.items():
+        if request.chosen is None or name in request.chosen:
+            found[name] = _forecast(node, reuse, paths, request)
+    return found
+
+
+def select_results(request: PipelineRequest, reuse: Reuse | None) -> Selection:
+    """Find what the chosen nodes need of those that are not: kept results, else those of the last run that has them.
+
+    Raises:
+        NullOrEmptyError: There is no result of a node that is needed.
+    """
+    if request.chosen is None:
+        return Selection()
+    nodes, chosen = request.plan.nodes, request.chosen
+    needed = {need for name in chosen for need in nodes[name].needs} - chosen
+    earlier = _EarlierRuns(request)
+    paths: dict[tuple[str, str], Path] = {}
+    kept, taken, missing = set(), {}, []
+    for name, node in nodes.items():
+        if name in chosen or not (needed & _with_all_after(name, nodes)):
+            continue
+        if reuse is not None and _is_kept(node, reuse, paths):
+            if name in needed:
+                kept.add(name)
+            continue
+        result = earlier.find(name)
+        if result is not None:
+            paths |= {(name, port): path for port, path in result.outputs.items()}
+        if name in needed and result is None:
+            missing.append(name)
+        elif name in needed and result is not None:
+            _warn_of_change(node, result, reuse, paths)
+            taken[name] = result
+    if missing:
+        raise _missing(missing, nodes, chosen)
+    return Selection(frozenset(kept), taken, paths)
+
+
+def open_reuse(request: PipelineRequest, stop: StopRequest) -> Reuse | None:
+    """The cache as the run sees it; None where there is none, or it cannot be written."""
+    cache = request.cache
+    if cache is None:
+        return None
+    try:
+        cache.claim()
+    except OSError as error:
+        advice = "PYTORCH_DESIGNER_REUSE_CACHE can name another folder"
+        _log.warning("Nothing is reused or kept, because the cache cannot be written (%s): %s", advice, error)
+        return None
+    own = () if request.store is None else request.store.own_paths
+    not_code = (*own, cache.folder, *request.outputs.values())
+    return Reuse(cache, stop=stop, is_forced=request.is_forced, not_code=not_code, python=request.python.executable)
+
+
+def _forecast(
+    node: PlannedNode, reuse: Reuse | None, paths: dict[tuple[str, str], Path], request: PipelineRequest
+) -> NodeForecast:
+    if reuse is None:
+        return NodeForecast(node.name, is_reused=False, reason=REUSE_IS_OFF)
+    unknown = sorted(name for name in node.needs if not any(owner == name for owner, _ in paths))
+    if unknown and node.spec.is_deterministic and not request.is_forced:
+        return NodeForecast(node.name, is_reused=None, reason=f"depends on what {', '.join(unknown)} will write")
+    try:
+        parts = None if unknown else reuse.parts(node, paths)
+        entry = None if parts is None or request.is_forced else reuse.find(parts)
+    except (OSError, DesignerError) as error:
+        return NodeForecast(node.name, is_reused=False, reason=str(error).splitlines()[0])
+    if entry is None:
+        return NodeForecast(node.name, is_reused=False, reason=reuse.why_it_runs(node, parts))
+    named = {
+        port: request.outputs[output] for port, output in node.pipeline_outputs.items() if output in request.outputs
+    }
+    if reuse.occupied(entry, named):
+        return NodeForecast(node.name, is_reused=False, reason=NOT_EMPTY)
+    paths |= {(node.name, port): path for port, path in reuse.output_paths(entry).items()}
+    return NodeForecast(node.name, is_reused=True, reused_from=entry.stored)
+
+
+def _is_kept(node: PlannedNode, reuse: Reuse, paths: dict[tuple[str, str], Path]) -> bool:
+    known = {owner for owner, _ in paths}
+    if not node.needs <= known:
+        return False
+    try:
+        parts = reuse.parts(node, paths)
+        entry = None if parts is None else reuse.find(parts)
+    except (OSError, DesignerError):
+        return False
+    if entry is None:
+        return False
+    paths |= {(node.name, port): path for port, path in reuse.output_paths(entry).items()}
+    return True
+
+
+def _warn_of_change(
+    node: PlannedNode, result: NodeResult, reuse: Reuse | None, paths: Mapping[tuple[str, str], Path]
+) -> None:
+    known = {owner for owner, _ in paths}
+    if reuse is None or result.key is None or not node.needs <= known:
+        return
+    parts = reuse.parts(node, paths)
+    if parts is not None and parts.key != result.key:
+        why = reuse.why_it_runs(node, parts)
+        shown = "what it depends on has changed since" if why in {NOTHING_KEPT, FORCED} else f"changed since: {why}"
+        _log.warning("%s is taken from %s; %s", node.name, result.run_folder, shown)
+
+
+def _with_all_after(name: str, nodes: Mapping[str, PlannedNode]) -> set[str]:
+    found = {name}
+    for other, node in nodes.items():
+        if node.needs & found:
+            found.add(other)
+    return found
+
+
+def _missing(missing: list[str], nodes: Mapping[str, PlannedNode], chosen: frozenset[str]) -> NullOrEmptyError:
+    users = sorted(name for name in chosen if nodes[name].needs & {*missing})
+    names = ", ".join(missing)
+    return NullOrEmptyError(
+        f"{', '.join(users)} cannot run alone: there is no result of {names}, neither kept nor of an earlier run.",
+        where=names,
+        advice=f"Run from there (`--from {missing[0]}`), or the whole pipeline once.",
+        reason="no_result",
+    )
+
+
+class _EarlierRuns:
+    """Runs of the same pipeline, the latest first: that of the run folder, and those beside it."""
+
+    def __init__(self, request: PipelineRequest) -> None:
+        self._request = request
+        self._runs: list[PipelineResult] | None = None
+
+    def find(self, name: str) -> NodeResult | None:
+        """The node's last result whose outputs are there."""
+        if self._runs is None:
+            self._runs = self._read()
+        for run in self._runs:
+            node = run.nodes.get(name)
+            if node is not None and node.state.has_succeeded and all(path.exists() for path in node.outputs.values()):
+                made = node.reused_from or node.started or run.started
+                return replace(node, state=NodeState.REUSED, reused_from=made, reason=None)
+        return None
+
+    def _read(self) -> list[PipelineResult]:
+        folder = self._request.run_folder
+        runs = []
+        for place in {folder, *(path.parent for path in folder.parent.glob(f"*/{PIPELINE_FILE}"))}:
+            try:
+                run = read_result(place)
+            except DesignerError:  # none, or damaged
+                continue
+            if run.source == self._request.plan.pipeline.source:
+                runs.append(run)
+        return sorted(runs, key=lambda run: run.started, reverse=True)

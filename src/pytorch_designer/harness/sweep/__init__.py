@@ -1,0 +1,1 @@
+"""Sweeps: trials of one job with different values, compared by a metric."""

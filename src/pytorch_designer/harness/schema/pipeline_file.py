@@ -87,8 +87,10 @@ def is_sweep_job(document: YamlDocument) -> bool:
 def read_component_file(path: Path, assets: Assets) -> CommandSpec | PipelineSpec:
     """Read a command, parallel or pipeline component; raises as `read_pipeline` does."""
     document = read_yaml(path)
-    if is_pipeline(document):
-        return pipeline_spec(document, assets)
+    return pipeline_spec(document, assets) if is_pipeline(document) else _job_component(document)
+
+
+def _job_component(document: YamlDocument) -> CommandSpec:
     is_parallel = type_of(document.mapping()) == "parallel"
     return parallel_at(document.root, document.path.stem) if is_parallel else command_spec(document)
 

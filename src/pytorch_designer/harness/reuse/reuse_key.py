@@ -118,7 +118,12 @@ def _environment(spec: CommandSpec) -> Any:
 @lru_cache(maxsize=8)
 def _machine(python: Path | None) -> list[str]:
     """The Python that jobs run with. Reading each package's metadata would take a second; their folders say enough."""
-    about = {"version": sys.version, "machine": platform.machine(), "system": platform.system(), "path": sys.path}
+    about: dict[str, Any] = {
+        "version": sys.version,
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "path": sys.path,
+    }
     if python is not None:
         about |= about_python(python)
     packages = set()

@@ -134,6 +134,11 @@ def _write_into_input(folder: Path) -> None:
     run_job(JobRequest(spec=spec, run_folder=folder / "run", inputs={"data": folder / "input"}))
 
 
+def _take_too_long(folder: Path) -> None:
+    spec = read_component(_component(folder, command="sleep 60", environment="azureml:e:1"))
+    run_job(JobRequest(spec=replace(spec, timeout_seconds=1), run_folder=folder / "run", grace_seconds=1))
+
+
 def _miss_an_extra(folder: Path) -> None:
     import sys
 
@@ -206,6 +211,7 @@ PROVOKE: dict[str, Callable[[Path], object]] = {
     "InvalidSpecError": lambda folder: read_component(_component(folder, inputs=[1])),
     "UnsupportedLocallyError": lambda folder: read_component(_component(folder, type="spark")),
     "InputChangedError": _write_into_input,
+    "TimeLimitError": _take_too_long,
     "MissingExtraError": _miss_an_extra,
     "CloudError": _azure_answers(500),
     "CloudLoginError": _azure_answers(401),

@@ -51,12 +51,13 @@ def address_error(text: str, *, name: str | None = None) -> UnsupportedLocallyEr
     return UnsupportedLocallyError(
         f"{shown} is an address, not a path on this machine.",
         where=shown if name is None else name,
-        advice=_advice(text),
+        advice=address_advice(text),
         reason="address",
     )
 
 
-def _advice(text: str) -> str:
+def address_advice(text: str) -> str:
+    """How to get what is at an address."""
     if text.lower().startswith(_ASSET):
         return (
             "It is an asset or a datastore of Azure ML. Use it in a job that runs there, or download it and give the "

@@ -121,6 +121,7 @@ class DesignerError(Exception):
 
     def to_dict(self) -> dict[str, Any]:
         """The error as plain data, the content of `error_info.json`."""
+        faults = {"faults": [fault.to_dict() for fault in self.faults]} if self.faults else {}
         return {
             "name": self.name,
             "code": self.code,
@@ -131,6 +132,7 @@ class DesignerError(Exception):
             "advice": self.advice,
             "reason": self.reason,
             "message": str(self),
+            **faults,
         }
 
 

@@ -107,6 +107,8 @@ def _write_error_info(content: dict[str, Any]) -> Path | None:
 def _without_secrets(value: object) -> object:
     if isinstance(value, list):
         return [_without_secrets(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _without_secrets(item) for name, item in value.items()}
     return redacted(value) if isinstance(value, str) else value
 
 

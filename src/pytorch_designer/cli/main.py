@@ -41,6 +41,12 @@ def _run(arguments: Sequence[str]) -> int | None:
     return run_command(arguments, PROGRAM)
 
 
+def _runs(arguments: Sequence[str]) -> int | None:
+    from pytorch_designer.cli.commands.runs_command import run_runs
+
+    return run_runs(arguments, PROGRAM)
+
+
 def _cache(arguments: Sequence[str]) -> int | None:
     from pytorch_designer.cli.commands.cache_command import run_cache
 
@@ -76,6 +82,7 @@ _OTHER_COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int | None], str]] = 
     "train": (_train, "Trains a model on a folder of images with one command, without the other components."),
     "inspect": (_inspect, "Shows what is in a folder of images: classes, sizes, unreadable files, duplicates."),
     "run": (_run, "Runs the YAML file of a component or pipeline on this machine, as Azure ML would."),
+    "runs": (_runs, "Lists, shows and compares runs that `run` has made, and ends those that go on."),
     "cache": (_cache, "Lists or clears the results of pipeline nodes that `run` keeps for reuse."),
     "lint": (_lint, "Checks components and pipelines for errors that Azure ML does not report."),
     "register": (_register, "Registers components in an Azure ML workspace or registry."),

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytorch_designer.cli.commands.pipeline_view import LiveView, PlainView, describe
+from pytorch_designer.cli.commands.pipeline_view import LiveView, PlainView, date_of, node_table
 from pytorch_designer.harness.job.node import NodeState
 from pytorch_designer.harness.job.run_store import open_run_store
 from pytorch_designer.harness.pipeline.pipeline_request import PipelineRequest, prepare_pipeline
 from pytorch_designer.harness.pipeline.pipeline_run import run_plan
+from pytorch_designer.harness.pipeline.reuse_forecast import forecast
 from pytorch_designer.harness.reuse.reuse_cache import open_cache
 from pytorch_designer.harness.schema.assets import Assets, read_assets
 from pytorch_designer.harness.schema.pipeline_file import pipeline_spec
@@ -21,13 +22,16 @@ from pytorch_designer.shown_text import on_one_line
 from pytorch_designer.system.stop_requests import stop_on_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from pytorch_designer.cli.commands.pipeline_view import OpenView
+    from pytorch_designer.harness.job.job_python import JobPython
     from pytorch_designer.harness.pipeline.pipeline_state import PipelineResult
     from pytorch_designer.harness.schema.yaml_tree import YamlDocument
+    from pytorch_designer.system.stop_requests import StopRequest
 
 _TAIL_LINES = 20
+_MAX_NAME = 36
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,13 @@ class PipelineCommandOptions:
     force_rerun: bool
     grace_seconds: float
     keep_working_directory: bool
+    only: Sequence[str]
+    start_from: Sequence[str]
+    up_to: Sequence[str]
+    explains: bool
+    is_dry: bool
+    python: JobPython
+    is_in_foreground: bool
 
 
 def run_pipeline_file(
@@ -62,15 +73,32 @@ def run_pipeline_file(
     Raises:
         DesignerError: Any named error.
     """
-    request = _request(document, options)
+    with stop_on_signals() as stop:
+        return run_request(pipeline_request(document, options), options, show, stop)
+
+
+def run_request(
+    request: PipelineRequest, options: PipelineCommandOptions, show: Callable[[list[str]], None], stop: StopRequest
+) -> int:
+    """Run a checked pipeline as `run_pipeline_file` does, until `stop` ends it."""
     show(_header(request))
-    with stop_on_signals() as stop, _view(request, show) as view:
+    if options.is_dry or options.explains:
+        show(_forecast(request, stop))
+    if options.is_dry:
+        show(["Nothing was run, because of --dry-run."])
+        return 0
+    with _view(request, show) as view:
         result = run_plan(request, view, stop)
     show(_summary(result, request))
     return result.exit_code
 
 
-def _request(document: YamlDocument, options: PipelineCommandOptions) -> PipelineRequest:
+def pipeline_request(document: YamlDocument, options: PipelineCommandOptions) -> PipelineRequest:
+    """Read and check a pipeline.
+
+    Raises:
+        DesignerError: Any named error.
+    """
     assets = Assets() if options.assets is None else read_assets(options.assets)
     chosen = settings()
     request = prepare_pipeline(
@@ -84,15 +112,21 @@ def _request(document: YamlDocument, options: PipelineCommandOptions) -> Pipelin
         max_parallel=options.max_parallel,
         grace_seconds=options.grace_seconds,
         keep_working_directory=options.keep_working_directory,
+        only=options.only,
+        start_from=options.start_from,
+        up_to=options.up_to,
+        explains=options.explains,
+        python=options.python,
+        is_in_foreground=options.is_in_foreground,
     )
-    if not options.has_mlflow:
+    if not options.has_mlflow or options.is_dry:
         return request
     # Only now, so that a pipeline that is refused leaves no database.
     return replace(request, store=open_run_store(Path(DATABASE_FILE), options.experiment or request.experiment))
 
 
 def _view(request: PipelineRequest, show: Callable[[list[str]], None]) -> OpenView:
-    progress = settings().progress
+    progress = "plain" if request.is_in_foreground else settings().progress
     if sys.stdout.isatty() if progress == "auto" else progress == "live":
         return LiveView(request.plan.nodes)
     return PlainView({name: node.spec.num_processes for name, node in request.plan.nodes.items()}, show)
@@ -103,8 +137,8 @@ def _header(request: PipelineRequest) -> list[str]:
     cache = "off" if request.cache is None else str(request.cache.folder)
     return [
         on_one_line(f"Pipeline    {pipeline.label}, {pipeline.source}"),
-        f"Python      {sys.executable}; the components' own environments are not built locally",
-        f"Nodes       {len(request.plan.nodes)}, at most {request.max_parallel} at a time",
+        f"Python      {request.python.executable or sys.executable}; the components' own environments are not built",
+        f"Nodes       {_chosen(request)}, at most {request.max_parallel} at a time",
         f"Reuse       {cache}{', but every node runs' if request.is_forced and request.cache else ''}",
         *(f"Input       {name} = {on_one_line(value)}" for name, value in request.plan.inputs.items()),
         f"Run folder  {request.run_folder}",
@@ -112,14 +146,30 @@ def _header(request: PipelineRequest) -> list[str]:
     ]
 
 
+def _chosen(request: PipelineRequest) -> str:
+    num_nodes = len(request.plan.nodes)
+    return str(num_nodes) if request.chosen is None else f"{len(request.chosen)} of {num_nodes}"
+
+
+def _forecast(request: PipelineRequest, stop: StopRequest) -> list[str]:
+    """A line for each node that says whether it will be reused, and why not."""
+    found = forecast(request, stop)
+    width = min(_MAX_NAME, max((len(name) for name in found), default=0))
+    lines = ["Forecast of the nodes:"]
+    for name, node in found.items():
+        if node.is_reused and node.reused_from is not None:
+            text = f"reused, from {date_of(node.reused_from)}"
+        else:
+            text = f"{'runs' if node.is_reused is False else 'open'}: {node.reason}"
+        lines += [f"  {name:<{width}}  {text}"] if len(name) <= width else [f"  {name}", f"  {'':<{width}}  {text}"]
+    return [*lines, ""]
+
+
 def _summary(result: PipelineResult, request: PipelineRequest) -> list[str]:
     states = [node.state for node in result.nodes.values()]
     counts = ", ".join(f"{states.count(state)} {state.value}" for state in NodeState if state in states)
     lines = ["", f"{result.state.capitalize()} after {result.seconds or 0:.1f} s: {counts}"]
-    width = max((len(name) for name in result.nodes), default=0)
-    for name, node in result.nodes.items():
-        first, *rest = describe(node).splitlines()
-        lines += [f"  {name:<{width}}  {first}", *(f"  {'':<{width}}  {line}" for line in rest)]
+    lines += node_table(result.nodes.values())
     for node in result.nodes.values():
         if node.state is NodeState.FAILED:
             for log in node.log_files:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import threading
 import time
 from typing import TYPE_CHECKING, Protocol
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
     from pytorch_designer.harness.job.node import NodeResult
 
 _REFRESHES_PER_SECOND = 4
+_WIDTH = 80
+_MAX_NAME = 36
+_MAX_LIVE_NAME = 28
+_INDENT = "      "
+_MEBIBYTE = 1 << 20
+_THOUSAND = 1000
 _COLORS = {
     NodeState.WAITING: "dim",
     NodeState.RUNNING: "cyan",
@@ -28,6 +35,8 @@ _COLORS = {
     NodeState.FAILED: "bold red",
     NodeState.SKIPPED: "yellow",
     NodeState.CANCELED: "yellow",
+    NodeState.INTERRUPTED: "yellow",
+    NodeState.LEFT_OUT: "dim",
 }
 
 
@@ -92,6 +101,7 @@ class LiveView:
 
         self._nodes: dict[str, NodeResult | None] = dict.fromkeys(nodes)
         self._lines: dict[str, str] = {}
+        self._memory: dict[str, int] = {}
         self._live = Live(get_renderable=self.table, refresh_per_second=_REFRESHES_PER_SECOND, transient=True)
 
     def __enter__(self) -> Self:
@@ -112,34 +122,88 @@ class LiveView:
         if line.strip():
             self._lines[node] = line
 
+    def memory_sampled(self, node: str, num_bytes: int) -> None:
+        """Show what the node uses, until its end tells the peak."""
+        self._memory[node] = num_bytes
+
     def table(self) -> Table:
         """The table as it is now."""
         from rich.table import Table
         from rich.text import Text
 
         table = Table(box=None, padding=(0, 2, 0, 0), expand=True)
-        for title in ("Node", "State", "Time"):
-            table.add_column(title, no_wrap=True)
+        table.add_column("Node", no_wrap=True)
+        table.add_column("State", no_wrap=True)
+        table.add_column("Time", no_wrap=True, justify="right")
+        table.add_column("Memory", no_wrap=True, justify="right")
         table.add_column("Last line", no_wrap=True, overflow="ellipsis", ratio=1)
         for name, node in list(self._nodes.items()):
             state = NodeState.WAITING if node is None else node.state
             line = self._lines.get(name, "") if node is None or node.error is None else node.error.splitlines()[0]
-            table.add_row(name, Text(state.value, style=_COLORS[state]), _time_of(node), Text(program_line(line)))
+            memory = self._memory.get(name) if node is None or state is NodeState.RUNNING else node.peak_memory_bytes
+            shown = name if len(name) <= _MAX_LIVE_NAME else f"...{name[3 - _MAX_LIVE_NAME :]}"
+            table.add_row(
+                shown, Text(state.value, style=_COLORS[state]), time_of(node), size_of(memory), Text(program_line(line))
+            )
         return table
 
 
 def describe(node: NodeResult) -> str:
     """A node's state in words."""
     if node.state is NodeState.REUSED and node.reused_from is not None:
-        made = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(node.reused_from))
-        return f"reused, from {made}"
+        return f"reused, from {date_of(node.reused_from)}"
     if node.error is not None:
         return f"{node.state.value}: {node.error}"
     took = "" if node.seconds is None else f" after {node.seconds:.1f} s"
     return f"{node.state.value}{took}"
 
 
-def _time_of(node: NodeResult | None) -> str:
+def node_table(nodes: Iterable[NodeResult]) -> list[str]:
+    """Lines of a table of nodes with state, time, peak memory and what there is to say, 80 columns wide."""
+    shown = list(nodes)
+    width = max(4, min(_MAX_NAME, max((len(node.name) for node in shown), default=0)))
+    lines = [f"  {'Node':<{width}}  {'State':<11}  {'Time':>8}  {'Memory':>9}"]
+    for node in shown:
+        memory = "" if node.state is NodeState.REUSED else size_of(node.peak_memory_bytes)
+        row = f"{node.state.value:<11}  {time_of(node):>8}  {memory:>9}"
+        if len(node.name) > width:
+            lines.append(f"  {node.name}")
+        line = f"  {node.name if len(node.name) <= width else '':<{width}}  {row}".rstrip()
+        notes = _notes(node)
+        if len(notes) == 1 and len(line) + 2 + len(notes[0]) <= _WIDTH:
+            line, notes = f"{line}  {notes[0]}", []
+        lines += [line, *(f"{_INDENT}{text}" for note in notes for text in _wrapped(note))]
+    return lines
+
+
+def time_of(node: NodeResult | None) -> str:
+    """How long a node took, or has taken so far; empty where nothing of it ran."""
     if node is None or node.started is None or node.state is NodeState.REUSED:
         return ""
+    if node.seconds is None and node.state is not NodeState.RUNNING:
+        return ""
     return format_duration(time.time() - node.started if node.seconds is None else node.seconds)
+
+
+def size_of(num_bytes: int | None) -> str:
+    """A size in MiB or GiB; empty where it is not known."""
+    if num_bytes is None:
+        return ""
+    mebibytes = num_bytes / _MEBIBYTE
+    return f"{mebibytes:.0f} MiB" if mebibytes < _THOUSAND else f"{mebibytes / 1024:.1f} GiB"
+
+
+def date_of(seconds: float) -> str:
+    """A point in time, in seconds since 1970, as people write it."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def _notes(node: NodeResult) -> list[str]:
+    if node.state is NodeState.REUSED and node.reused_from is not None:
+        return [f"from {date_of(node.reused_from)}"]
+    ran = [] if node.reason is None else [f"ran because: {node.reason}"]
+    return ran + ([] if node.error is None else node.error.splitlines())
+
+
+def _wrapped(note: str) -> list[str]:
+    return textwrap.wrap(note, _WIDTH - len(_INDENT), break_long_words=False, break_on_hyphens=False) or [""]

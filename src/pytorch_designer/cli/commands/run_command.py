@@ -7,15 +7,18 @@ import itertools
 import re
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorch_designer.addresses import local_path
 from pytorch_designer.cli.command_parser import CommandParser
+from pytorch_designer.errors import DesignerError
 from pytorch_designer.harness.fault_injection.injected_faults import parse_faults
+from pytorch_designer.harness.job.job_python import JobPython
 from pytorch_designer.harness.job.job_run import GRACE_SECONDS, JobRequest, run_job
 from pytorch_designer.harness.job.leftover_processes import adopted_orphans
+from pytorch_designer.harness.job.run_folder import RUNS_FOLDER
 from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT, RunStore, open_run_store
 from pytorch_designer.harness.schema.component_file import command_spec
 from pytorch_designer.harness.schema.pipeline_file import is_pipeline, is_sweep_job
@@ -27,7 +30,7 @@ from pytorch_designer.storage.output import writing_errors
 from pytorch_designer.system.stop_requests import stop_on_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from pytorch_designer.cli.commands.pipeline_command import PipelineCommandOptions
     from pytorch_designer.harness.job.job_run import JobResult
@@ -36,6 +39,11 @@ if TYPE_CHECKING:
 _MEBIBYTE = 1 << 20
 _NOT_IN_NAMES = re.compile(r"[^\w.-]|^\.")
 _MAX_NAME = 60
+_PIPELINE_NAMES = {"--from": "start_from", "--to": "up_to"}
+_PIPELINE_OPTIONS = (
+    *("--assets", "--max-parallel", "--force-rerun", "--only", "--from", "--to"),
+    *("--explain-reuse", "--dry-run", "--watch", "--debug"),
+)
 
 
 def run_command_parser(program: str) -> argparse.ArgumentParser:
@@ -75,6 +83,15 @@ def run_command_parser(program: str) -> argparse.ArgumentParser:
         help="time that processes have to end by themselves when they must; default: %(default)s",
     )
     parser.add_argument(
+        "--python", type=local_path, metavar="PATH", help="the Python of the job, such as .venv/bin/python"
+    )
+    parser.add_argument(
+        "--debugpy",
+        type=_count,
+        metavar="PORT",
+        help="the job's Python waits on this port of 127.0.0.1 for a debugger; in a pipeline with --debug NODE",
+    )
+    parser.add_argument(
         "--keep-working-directory", action="store_true", help="keep it after a success too, not only after a failure"
     )
     components = parser.add_argument_group("components only")
@@ -85,6 +102,9 @@ def run_command_parser(program: str) -> argparse.ArgumentParser:
         metavar="FAULT",
         help="what is to go wrong, to test the component: kill-after=SECONDS, kill-at-write=N, small-shm=64m, "
         "read-only-output=NAME, full-output=NAME:SIZE, slow-open=MILLISECONDS, flaky-open=RATE[:SEED], no-network",
+    )
+    components.add_argument(
+        "--foreground", action="store_true", help="give the job the terminal, so that `breakpoint()` works"
     )
     components.add_argument(
         "--rerun",
@@ -99,6 +119,32 @@ def run_command_parser(program: str) -> argparse.ArgumentParser:
         "--max-parallel", type=_count, metavar="N", help="most processes at a time; default: the number of cores"
     )
     pipelines.add_argument("--force-rerun", action="store_true", help="run every node, reuse none")
+    for option, name, meaning in (
+        (
+            "--only",
+            "only",
+            "run this node alone; what it needs is taken from the cache, or the last run in ./runs",
+        ),
+        ("--from", "start_from", "run this node and all that need it, likewise"),
+        ("--to", "up_to", "run this node and all that it needs"),
+    ):
+        pipelines.add_argument(
+            option, dest=name, action="append", default=[], metavar="NODE", help=f"{meaning}; may be repeated"
+        )
+    pipelines.add_argument(
+        "--debug",
+        metavar="NODE",
+        help="run this node alone, as --only does, and in the foreground, so that `breakpoint()` works",
+    )
+    pipelines.add_argument(
+        "--explain-reuse", action="store_true", help="say of each node what has changed since its result was kept"
+    )
+    pipelines.add_argument(
+        "--dry-run", action="store_true", help="check everything, say which nodes would run and why, and run nothing"
+    )
+    pipelines.add_argument(
+        "--watch", action="store_true", help="when files change, run again what depends on them, until Ctrl-C"
+    )
     return parser
 
 
@@ -114,12 +160,14 @@ def run_command(arguments: Sequence[str], program: str) -> int:
     document = read_yaml(options.file)
     if is_pipeline(document) or is_sweep_job(document):
         from pytorch_designer.cli.commands.pipeline_command import run_pipeline_file
+        from pytorch_designer.cli.commands.pipeline_watch import watch_pipeline_file
 
-        with adopted_orphans():
-            return run_pipeline_file(document, _pipeline_options(parser, options), _show)
-    for name in ("assets", "max_parallel", "force_rerun"):
-        if getattr(options, name):
-            parser.error(f"--{name.replace('_', '-')} is for pipelines only")
+        run = watch_pipeline_file if options.watch else run_pipeline_file
+        with adopted_orphans(), _no_empty_folder(pipeline := _pipeline_options(parser, options)):
+            return run(document, pipeline, _show)
+    for option in _PIPELINE_OPTIONS:
+        if getattr(options, _PIPELINE_NAMES.get(option, option[2:].replace("-", "_"))):
+            parser.error(f"{option} is for pipelines only")
     request = _job_request(parser, options, command_spec(document))
     _show(_header(request))
     with adopted_orphans(), stop_on_signals() as stop:
@@ -136,6 +184,8 @@ def run_command(arguments: Sequence[str], program: str) -> int:
 def _job_request(parser: argparse.ArgumentParser, options: argparse.Namespace, spec: CommandSpec) -> JobRequest:
     inputs = _unique(parser, "--input and --param", [*options.input, *options.param])
     experiment = options.experiment or DEFAULT_EXPERIMENT
+    python = JobPython(options.python, options.debugpy)
+    python.check()
     check_values(spec, inputs)  # before anything is created, the MLflow database included
     return JobRequest(
         spec=spec,
@@ -150,30 +200,61 @@ def _job_request(parser: argparse.ArgumentParser, options: argparse.Namespace, s
         grace_seconds=options.grace_seconds,
         keep_working_directory=options.keep_working_directory,
         faults=parse_faults(options.fault),
+        python=python,
+        is_in_foreground=options.foreground,
     )
 
 
 def _pipeline_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> PipelineCommandOptions:
     from pytorch_designer.cli.commands.pipeline_command import PipelineCommandOptions
 
-    if options.fault or options.rerun:
-        parser.error("--fault and --rerun are for components only")
+    if options.fault or options.rerun or options.foreground:
+        parser.error("--fault, --rerun and --foreground are for components only")
     if options.env:
         parser.error("--env is for components; a node of a pipeline has its environment_variables")
+    if sum(map(bool, (options.only, options.start_from, options.up_to, options.debug))) > 1:
+        parser.error("--only, --from, --to and --debug exclude each other")
+    if options.debugpy and not options.debug:
+        parser.error("--debugpy needs --debug NODE in a pipeline")
+    if options.watch and (options.dry_run or options.force_rerun):
+        parser.error("--watch excludes --dry-run and --force-rerun")
     return PipelineCommandOptions(
         inputs=_unique(parser, "--input and --param", [*options.input, *options.param]),
         outputs={
             name: local_path(path, name=name) for name, path in _unique(parser, "--output", options.output).items()
         },
-        run_folder=options.run_folder or _new_run_folder(options.file.stem),
+        run_folder=options.run_folder or _run_folder(options),
         assets=options.assets,
         experiment=options.experiment,
         has_mlflow=not options.no_mlflow,
         max_parallel=options.max_parallel,
-        force_rerun=options.force_rerun,
+        force_rerun=options.force_rerun or bool(options.debug),
         grace_seconds=options.grace_seconds,
         keep_working_directory=options.keep_working_directory,
+        only=[options.debug] if options.debug else options.only,
+        start_from=options.start_from,
+        up_to=options.up_to,
+        explains=options.explain_reuse,
+        is_dry=options.dry_run,
+        python=JobPython(options.python, options.debugpy),
+        is_in_foreground=bool(options.debug) and not options.debugpy,
     )
+
+
+@contextmanager
+def _no_empty_folder(options: PipelineCommandOptions) -> Iterator[None]:
+    """Remove the run folder of a pipeline that was refused before anything was written."""
+    try:
+        yield
+    except DesignerError:
+        with suppress(OSError):
+            options.run_folder.rmdir()
+        raise
+
+
+def _run_folder(options: argparse.Namespace) -> Path:
+    name = options.file.stem
+    return Path(RUNS_FOLDER, name).absolute() if options.dry_run else _new_run_folder(name)
 
 
 def _count(text: str) -> int:
@@ -198,7 +279,7 @@ def _unique(parser: argparse.ArgumentParser, option: str, pairs: list[tuple[str,
 
 
 def _new_run_folder(label: str) -> Path:
-    runs = Path("runs").absolute()
+    runs = Path(RUNS_FOLDER).absolute()
     name = f"{_NOT_IN_NAMES.sub('_', label)[:_MAX_NAME]}-{time.strftime('%Y%m%d-%H%M%S')}"
     with writing_errors(runs):
         runs.mkdir(exist_ok=True)
@@ -215,7 +296,7 @@ def _header(request: JobRequest) -> list[str]:
     version = f" {spec.version}" if spec.version else ""
     lines = [
         on_one_line(f"Component   {spec.label} ({spec.name}{version}), {spec.source}"),
-        f"Python      {sys.executable}; the component's own environment is not built locally",
+        f"Python      {request.python.executable or sys.executable}; the component's own environment is not built",
     ]
     if spec.num_processes > 1:
         nodes = spec.resources.instance_count

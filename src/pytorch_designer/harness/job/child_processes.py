@@ -60,6 +60,7 @@ class Child:
     Attributes:
         log_file: Receives standard output and standard error, byte for byte.
         descriptors: Files that the process inherits beside those (not on Windows).
+        is_in_foreground: Whether it reads from, and writes to, the terminal of the harness; the log is then empty.
     """
 
     arguments: Sequence[str]
@@ -67,6 +68,7 @@ class Child:
     environment: Mapping[str, str]
     log_file: Path
     descriptors: tuple[int, ...] = ()
+    is_in_foreground: bool = False
 
 
 @dataclass(frozen=True)
@@ -178,9 +180,9 @@ class _Running:
             child.arguments,
             cwd=child.working_directory,
             env=dict(child.environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stdin=None if child.is_in_foreground else subprocess.DEVNULL,
+            stdout=None if child.is_in_foreground else subprocess.PIPE,
+            stderr=None if child.is_in_foreground else subprocess.STDOUT,
             start_new_session=True,
             pass_fds=child.descriptors,
         )
@@ -263,7 +265,9 @@ class _Running:
         return True
 
     def _read(self, log: RawIOBase, receive: LineReceiver) -> None:
-        assert self._popen.stdout is not None  # noqa: S101
+        if self._popen.stdout is None:  # in the foreground
+            log.close()
+            return
         with self._popen.stdout as output:
             try:
                 self._follow(output.fileno(), log, receive)

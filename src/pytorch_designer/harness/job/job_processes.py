@@ -5,8 +5,8 @@ machine: each simulated node has its own working directory, and all processes me
 interface. Their environment, in which later lines take precedence:
 
     the caller's own        all variables, secrets included, which are never shown
-    PATH                    begins with the folder of the Python that runs the harness, so that `python` in a command
-                            is that one: environments (Docker, conda) are not built locally
+    PATH                    begins with the folder of the Python that runs the harness, or of the one that was asked
+                            for (`job_python`): environments (Docker, conda) are not built locally
     PYTHONUNBUFFERED=1      for live output, unless the caller has set it
     DESIGNER_HARNESS_JOB    token of the job; see `leftover_processes`
     GOMP_SPINCOUNT          how long OpenMP's threads spin, bounded: nodes share this machine. Unless the caller has set
@@ -42,7 +42,7 @@ from pytorch_designer.harness.schema.values import render_value
 from pytorch_designer.system.openmp import bound_spinning
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pytorch_designer.harness.schema.specification import CommandSpec, InputValue
 
@@ -98,11 +98,18 @@ def platform_variables(
     }
 
 
-def callers_variables() -> dict[str, str]:
-    """The environment of this process as a job inherits it."""
+def callers_variables(python_folders: Sequence[Path] = ()) -> dict[str, str]:
+    """The environment of this process as a job inherits it.
+
+    Args:
+        python_folders: First on its PATH, that of its Python the last; empty: that of the running Python.
+    """
     inherited = {name: value for name, value in os.environ.items() if name not in DISTRIBUTION_VARIABLES}
-    python_folder = str(Path(sys.executable).parent)
-    inherited["PATH"] = os.pathsep.join([python_folder, *filter(None, [inherited.get("PATH")])])
+    own = Path(sys.executable).parent
+    folders = list(python_folders) or [own]
+    inherited["PATH"] = os.pathsep.join([*map(str, folders), *filter(None, [inherited.get("PATH")])])
+    if folders[-1] != own and (folders[-1].parent / "pyvenv.cfg").exists():
+        inherited["VIRTUAL_ENV"] = str(folders[-1].parent)  # for uv, which looks nowhere else
     inherited.setdefault("PYTHONUNBUFFERED", "1")
     bound_spinning(inherited)  # the processes of a pipeline share this machine
     return inherited

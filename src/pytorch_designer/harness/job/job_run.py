@@ -5,7 +5,7 @@
 
 Everything that can be refused is refused before a process starts. Differences from Azure ML:
 
-* The environment (Docker, conda) is not built; `python` is the one that runs the harness.
+* The environment (Docker, conda) is not built; `python` is the one that runs the harness, or another (`job_python`).
 * Inputs are not mounted read-only, but compared afterwards (`read_only`).
 * All nodes are on this machine (`job_processes`).
 * Only a fault limits /dev/shm.
@@ -38,6 +38,7 @@ from pytorch_designer.harness.job.job_processes import (
     platform_variables,
     process_places,
 )
+from pytorch_designer.harness.job.job_python import OWN_PYTHON, JobPython
 from pytorch_designer.harness.job.rendering import check_texts, render_command
 from pytorch_designer.harness.job.run_folder import RunFolder, RunRecord
 from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT
@@ -73,6 +74,8 @@ class JobRequest:
         grace_seconds: Time between SIGTERM and SIGKILL when the processes must end.
         keep_working_directory: Whether it is kept after a success too.
         faults: Faults to inject.
+        python: The Python that its command finds.
+        is_in_foreground: Whether the job has the terminal, so that `breakpoint()` works. Its log is then empty.
     """
 
     spec: CommandSpec
@@ -87,6 +90,8 @@ class JobRequest:
     grace_seconds: float = GRACE_SECONDS
     keep_working_directory: bool = False
     faults: InjectedFaults = NO_FAULTS
+    python: JobPython = OWN_PYTHON
+    is_in_foreground: bool = False
 
     def without_faults(self, result: JobResult) -> JobRequest:
         """The same job on the outputs of `result`, as a preempted job is restarted, in a run folder of its own."""
@@ -170,6 +175,12 @@ class _JobRun:
             self._data.check_apart("The MLflow database", request.store.database)
         self._folder.check_own(self._data.outputs.values())
         self._check_faults()
+        if request.is_in_foreground and len(self._places) > 1:
+            raise UnsupportedLocallyError(
+                f"{spec.name} has {len(self._places)} processes, which cannot share the terminal.",
+                where=spec.source,
+                advice="Give it one process to debug it.",
+            )
         written = self._data.written_outputs
         self._injection = Injection(request.faults, self._data.input_paths.values(), written)
         self._shell = _shell()
@@ -179,6 +190,10 @@ class _JobRun:
         check_texts(spec, self._command, self._data.inputs, request.environment_variables)
 
     def run(self, on_line: LineReceiver, stop: StopRequest, on_memory: MemoryReceiver | None) -> JobResult:
+        with self._folder.held(self._data.outputs.values()):
+            return self._run(on_line, stop, on_memory)
+
+    def _run(self, on_line: LineReceiver, stop: StopRequest, on_memory: MemoryReceiver | None) -> JobResult:
         self._data.list_inputs()
         self._folder.prepare(self._data.outputs.values())
         self._data.prepare_outputs()
@@ -259,6 +274,7 @@ class _JobRun:
             outputs={name: str(path) for name, path in self._data.outputs.items()},
             environment_variables=tuple(self._request.environment_variables),
             started=time.time(),
+            database=None if self._request.store is None else str(self._request.store.database),
         )
 
     def _run_processes(
@@ -291,7 +307,9 @@ class _JobRun:
         return outcome
 
     def _children(self, run_id: str) -> list[Child]:
-        environment = callers_variables() | platform_variables(
+        place = self._folder.working_directory(0).with_name("python")
+        folders = self._request.python.folders(place, self._command, self._snapshot.files.values())
+        environment = callers_variables(folders) | platform_variables(
             run_id=run_id,
             root_run_id=self._request.parent_run_id or run_id,
             experiment=self._request.store.experiment if self._request.store else self._request.experiment,
@@ -315,6 +333,7 @@ class _JobRun:
             environment=environment | dict(self._request.environment_variables),
             log_file=log_file,
             descriptors=descriptors,
+            is_in_foreground=self._request.is_in_foreground,
         )
 
     def _collect(self, outcome: Outcome) -> None:

@@ -1,6 +1,7 @@
 """Run folder of a job, laid out like what `az ml job download --all` fetches.
 
 RUN/.pytorch-designer                the mark; see `folder_mark`
+RUN/.lock                            held while the job runs
 RUN/run.json                         what ran, with which values, and how it ended; see `RunRecord`
 RUN/user_logs/std_log.txt            output of the process; std_log_process_00.txt ... where there are several
 RUN/outputs/, RUN/logs/              what the job wrote to ./outputs and ./logs
@@ -13,20 +14,27 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from filelock import Timeout
+
 from pytorch_designer.errors import FailedToWriteOutputsError
 from pytorch_designer.harness.job.folder_mark import FolderKind, foreign_entries, remove_own
+from pytorch_designer.storage.locking import held_lock
 from pytorch_designer.storage.output import write_atomically, writing_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
+RUNS_FOLDER = "runs"  # in the working directory: the run folders of those who name none
 RECORD_FILE = "run.json"
 PIPELINE_FILE = "pipeline.json"
 NODES_FOLDER = "nodes"
+LOCK_FILE = ".lock"
+LOCK_SECONDS = 0.5  # who asks whether a run goes on holds the lock for a moment
 _COLLECTED = ("outputs", "logs")
 _LOGS = "user_logs"
 _WORK = "work"
@@ -42,6 +50,7 @@ class RunRecord:
         started: Seconds since 1970.
         exit_code: That of the job; None while it runs, or where it was canceled.
         error: The named error that ended it, as a message, or None.
+        database: The MLflow database that the run is in, or None.
     """
 
     state: str
@@ -58,6 +67,7 @@ class RunRecord:
     exit_code: int | None = None
     peak_memory_bytes: int | None = None
     error: str | None = None
+    database: str | None = None
 
     def ended(self, state: str, **fields: Any) -> RunRecord:
         """This record with the outcome of the run; `fields` are the other fields to change."""
@@ -89,6 +99,32 @@ class RunFolder:
             for name in (*_COLLECTED, _LOGS, _WORK, _STAGED, RECORD_FILE):
                 remove_own(self.path / name)
             (self.path / _LOGS).mkdir()
+
+    @contextmanager
+    def held(self, outputs: Collection[Path] = ()) -> Iterator[None]:
+        """Create and mark the folder, and keep a second job out of it while the context lasts.
+
+        Args:
+            outputs: As for `prepare`.
+
+        Raises:
+            FailedToWriteOutputsError: As `prepare` says, or another job runs in it.
+        """
+        with ExitStack() as lock:
+            with writing_errors(self.path):
+                self.path.mkdir(parents=True, exist_ok=True)
+                self.check_own(outputs)
+                FolderKind.JOB.mark(self.path)
+                try:
+                    lock.enter_context(held_lock(self.path / LOCK_FILE, timeout_seconds=LOCK_SECONDS))
+                except Timeout:
+                    raise FailedToWriteOutputsError(
+                        "Another run uses this run folder.",
+                        where=self.path,
+                        advice="Wait for it, or name another folder.",
+                        reason="in_use",
+                    ) from None
+            yield
 
     def check_own(self, outputs: Collection[Path] = ()) -> None:
         """Refuse a folder that `prepare` would refuse; changes nothing.
@@ -180,6 +216,20 @@ class RunFolder:
 def is_run_folder(path: Path) -> bool:
     """Whether `path` is the folder of an earlier or running run, of a component or pipeline."""
     return FolderKind.JOB.marks(path) or FolderKind.PIPELINE.marks(path)
+
+
+def is_held(run_folder: Path) -> bool:
+    """Whether a program runs a job or pipeline in this folder at the moment: its lock dies with it."""
+    lock = run_folder / LOCK_FILE
+    if not lock.exists():
+        return False
+    try:
+        with held_lock(lock, timeout_seconds=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # a folder that cannot be written: nobody runs anything in it
+        return False
 
 
 def move_into(source: Path, target: Path, *, replaces: bool = False) -> None:

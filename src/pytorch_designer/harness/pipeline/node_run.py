@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytorch_designer.harness.job.child_processes import LineReceiver, MemoryReceiver
+    from pytorch_designer.harness.job.job_python import JobPython
     from pytorch_designer.harness.job.job_run import JobResult
     from pytorch_designer.harness.job.node import PlannedNode
     from pytorch_designer.harness.job.run_store import RunStore
@@ -52,6 +53,8 @@ class NodeRunner:
         max_parallel: Maximum number of processes at a time, of the trials of a sweep too.
         kept: Nodes whose kept results are wanted: they are restored, or fail.
         explains: Whether nodes say why they run.
+        python: The Python of the jobs.
+        is_in_foreground: See `job.JobRequest`.
     """
 
     folder: Path
@@ -65,6 +68,8 @@ class NodeRunner:
     max_parallel: int
     kept: frozenset[str]
     explains: bool
+    python: JobPython
+    is_in_foreground: bool
 
     def run(
         self,
@@ -111,6 +116,7 @@ class NodeRunner:
         if self.explains:
             reason = REUSE_IS_OFF if self.reuse is None else self.reuse.why_it_runs(node, parts)
             start = replace(start, reason=reason)
+        is_debugged = self.is_in_foreground or self.python.debugpy_port is not None  # whoever did may have changed it
         is_fresh = is_continued or all(is_empty(path) for path in start.outputs.values())
         request = JobRequest(
             spec=node.spec,
@@ -124,11 +130,13 @@ class NodeRunner:
             run_name=node.name,
             grace_seconds=self.grace_seconds,
             keep_working_directory=self.keep_working_directory,
+            python=self.python,
+            is_in_foreground=self.is_in_foreground,
         )
         result = self._run_job(request, start, on_line, stop, on_memory)
         if before_keeping is not None:
             before_keeping()
-        if result.has_succeeded and self.reuse is not None and parts is not None and is_fresh:
+        if result.has_succeeded and self.reuse is not None and parts is not None and is_fresh and not is_debugged:
             self.reuse.keep(node, parts, result)
         return replace(
             start,

@@ -11,13 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import Timeout
-
 from pytorch_designer.errors import UnknownNameError
 from pytorch_designer.harness.job.node import NodeFault, NodeResult, NodeState
-from pytorch_designer.harness.job.run_folder import PIPELINE_FILE
-from pytorch_designer.harness.pipeline.pipeline_state import LOCK_FILE, PipelineResult
-from pytorch_designer.storage.locking import held_lock
+from pytorch_designer.harness.job.run_folder import PIPELINE_FILE, is_held
+from pytorch_designer.harness.pipeline.pipeline_state import PipelineResult
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,24 +35,10 @@ def read_result(run_folder: Path) -> PipelineResult:
         UnknownNameError: The folder is not the run folder of a pipeline, or its state cannot be read.
     """
     result = _read(run_folder)
-    if result.state != _RUNNING or is_running(run_folder):
+    if result.state != _RUNNING or is_held(run_folder):
         return result
     result = _read(run_folder)  # it may have ended between the first look at the file and that at the lock
     return result if result.state != _RUNNING else _interrupted(result)
-
-
-def is_running(run_folder: Path) -> bool:
-    """Whether a program runs a pipeline in this folder at the moment."""
-    lock = run_folder / LOCK_FILE
-    if not lock.exists():
-        return False
-    try:
-        with held_lock(lock, timeout_seconds=0):
-            return False
-    except Timeout:
-        return True
-    except OSError:  # a folder that cannot be written: nobody runs anything in it
-        return False
 
 
 def _interrupted(result: PipelineResult) -> PipelineResult:

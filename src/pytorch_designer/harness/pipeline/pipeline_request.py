@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from pytorch_designer.errors import FailedToWriteOutputsError
+from pytorch_designer.harness.job.job_python import OWN_PYTHON, JobPython
 from pytorch_designer.harness.job.job_run import GRACE_SECONDS
 from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT
 from pytorch_designer.harness.pipeline.node_selection import select_nodes
@@ -46,6 +47,9 @@ class PipelineOptions(TypedDict, total=False):
         start_from: Run these nodes and all that need them, likewise.
         up_to: Run these nodes and all that they need.
         explains: Whether each node that runs says why, in `NodeResult.reason`.
+        python: The Python of the jobs.
+        is_in_foreground: Whether jobs have the terminal, so that `breakpoint()` works; one node at a time. Like what
+            ran under a debugger, their results are not kept.
     """
 
     inputs: Mapping[str, object] | None
@@ -61,6 +65,8 @@ class PipelineOptions(TypedDict, total=False):
     start_from: Collection[str]
     up_to: Collection[str]
     explains: bool
+    python: JobPython
+    is_in_foreground: bool
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,8 @@ class PipelineRequest:
     keep_working_directory: bool
     chosen: frozenset[str] | None
     explains: bool
+    python: JobPython
+    is_in_foreground: bool
 
 
 def prepare_pipeline(
@@ -99,6 +107,8 @@ def prepare_pipeline(
     assets = given if isinstance(given, Assets) else Assets() if given is None else read_assets(Path(given))
     pipeline = _read_job(job, assets)
     plan = plan_pipeline(pipeline, options.get("inputs"), assets)
+    python, is_in_foreground = options.get("python", OWN_PYTHON), options.get("is_in_foreground", False)
+    python.check()
     return PipelineRequest(
         plan=plan,
         run_folder=Path(run_folder).absolute(),
@@ -106,7 +116,7 @@ def prepare_pipeline(
         experiment=pipeline.experiment_name or DEFAULT_EXPERIMENT,
         cache=options.get("cache"),
         is_forced=options.get("force_rerun", False) or pipeline.settings.force_rerun,
-        max_parallel=options.get("max_parallel") or usable_cores(),
+        max_parallel=1 if is_in_foreground else options.get("max_parallel") or usable_cores(),
         store=options.get("store"),
         grace_seconds=options.get("grace_seconds", GRACE_SECONDS),
         keep_working_directory=options.get("keep_working_directory", False),
@@ -117,6 +127,8 @@ def prepare_pipeline(
             up_to=options.get("up_to", ()),
         ),
         explains=options.get("explains", False),
+        python=python,
+        is_in_foreground=is_in_foreground,
     )
 
 

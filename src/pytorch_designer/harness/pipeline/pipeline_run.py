@@ -196,6 +196,8 @@ class _PipelineRun:
             max_parallel=request.max_parallel,
             kept=self._selection.kept,
             explains=request.explains,
+            python=request.python,
+            is_in_foreground=request.is_in_foreground,
         )
 
     def _run_nodes(self, runner: NodeRunner) -> None:

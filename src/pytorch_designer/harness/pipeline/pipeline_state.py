@@ -25,7 +25,7 @@ from filelock import Timeout
 from pytorch_designer.errors import FailedToWriteOutputsError
 from pytorch_designer.harness.job.folder_mark import FolderKind, foreign_entries
 from pytorch_designer.harness.job.node import NodeResult, NodeState
-from pytorch_designer.harness.job.run_folder import NODES_FOLDER, PIPELINE_FILE
+from pytorch_designer.harness.job.run_folder import LOCK_FILE, LOCK_SECONDS, NODES_FOLDER, PIPELINE_FILE
 from pytorch_designer.storage.locking import held_lock
 from pytorch_designer.storage.output import write_atomically, writing_errors
 
@@ -34,9 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-LOCK_FILE = ".lock"
 SOURCE_FILE = "pipeline.source.yaml"
-_LOCK_SECONDS = 0.5  # who asks whether a run goes on holds the lock for a moment
 
 
 @dataclass(frozen=True)
@@ -143,7 +141,7 @@ def _refuse_foreign(path: Path, outputs: Collection[Path]) -> None:
 
 def _acquire(lock: ExitStack, path: Path) -> None:
     try:
-        lock.enter_context(held_lock(path / LOCK_FILE, timeout_seconds=_LOCK_SECONDS))
+        lock.enter_context(held_lock(path / LOCK_FILE, timeout_seconds=LOCK_SECONDS))
     except Timeout:
         raise FailedToWriteOutputsError(
             "Another run of a pipeline uses this run folder.", where=path, advice="Wait for it, or name another folder."

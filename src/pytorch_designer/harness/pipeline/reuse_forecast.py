@@ -14,7 +14,7 @@ from pytorch_designer.harness.job.node import NodeResult, NodeState
 from pytorch_designer.harness.job.run_folder import PIPELINE_FILE
 from pytorch_designer.harness.pipeline.pipeline_reading import read_result
 from pytorch_designer.harness.reuse.node_reuse import Reuse
-from pytorch_designer.harness.reuse.reuse_explanation import NOT_EMPTY
+from pytorch_designer.harness.reuse.reuse_explanation import FORCED, NOT_EMPTY, NOTHING_KEPT
 from pytorch_designer.system.stop_requests import StopRequest
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def open_reuse(request: PipelineRequest, stop: StopRequest) -> Reuse | None:
         return None
     own = () if request.store is None else request.store.own_paths
     not_code = (*own, cache.folder, *request.outputs.values())
-    return Reuse(cache, stop=stop, is_forced=request.is_forced, not_code=not_code)
+    return Reuse(cache, stop=stop, is_forced=request.is_forced, not_code=not_code, python=request.python.executable)
 
 
 def _forecast(
@@ -173,12 +173,9 @@ def _warn_of_change(
         return
     parts = reuse.parts(node, paths)
     if parts is not None and parts.key != result.key:
-        _log.warning(
-            "%s is taken from %s, although it has changed since (%s)",
-            node.name,
-            result.run_folder,
-            reuse.why_it_runs(node, parts),
-        )
+        why = reuse.why_it_runs(node, parts)
+        shown = "what it depends on has changed since" if why in {NOTHING_KEPT, FORCED} else f"changed since: {why}"
+        _log.warning("%s is taken from %s; %s", node.name, result.run_folder, shown)
 
 
 def _with_all_after(name: str, nodes: Mapping[str, PlannedNode]) -> set[str]:

@@ -11,7 +11,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pytorch_designer.errors import UnknownNameError
-from pytorch_designer.harness.pipeline.pipeline_reading import is_running, read_result
+from pytorch_designer.harness.job.run_folder import is_held
+from pytorch_designer.harness.pipeline.pipeline_reading import read_result
 from pytorch_designer.storage.output import writing_errors
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class RequestInbox:
 
 def _request(run_folder: Path, name: str) -> bool:
     read_result(run_folder)
-    if not is_running(run_folder):
+    if not is_held(run_folder):
         return False
     path = run_folder / _FOLDER / name
     with writing_errors(path):

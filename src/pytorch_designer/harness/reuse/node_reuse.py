@@ -53,14 +53,22 @@ class Reuse:
         cache: Where results are kept.
         is_forced: Whether every node runs even if its result is kept.
         not_code: Paths that runs write to; inside a code folder they are not part of the code.
+        python: The interpreter of jobs; None: the one that runs the harness.
         stop: Ends `parts` and `restore` with an InterruptedRunError while they read large inputs.
     """
 
     def __init__(
-        self, cache: ReuseCache, *, stop: StopRequest, is_forced: bool = False, not_code: tuple[Path, ...] = ()
+        self,
+        cache: ReuseCache,
+        *,
+        stop: StopRequest,
+        is_forced: bool = False,
+        not_code: tuple[Path, ...] = (),
+        python: Path | None = None,
     ) -> None:
         self._cache = cache
         self._not_code = not_code
+        self._python = python
         self._is_forced = is_forced
         self._hashes = HashMemory(cache.hashes, partial(stop.check, "reading the content of the inputs"))
         self._known: dict[Path, str] = {}
@@ -90,6 +98,7 @@ class Reuse:
                 environment_variables={
                     name: self._shown(source, paths) for name, source in node.environment_variables.items()
                 },
+                python=self._python,
             )
         except OSError as error:
             _log.warning("%s is neither reused nor kept: %s", node.name, error)

@@ -18,6 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytorch_designer.harness.job.job_python import about_python
 from pytorch_designer.harness.reuse.file_trees import content_hash, list_tree
 from pytorch_designer.harness.schema.values import render_value
 
@@ -67,6 +68,7 @@ def key_parts(
     inputs: Mapping[str, InputValue],
     contents: Mapping[str, str],
     environment_variables: Mapping[str, str],
+    python: Path | None = None,
 ) -> KeyParts:
     """The parts of a job's key.
 
@@ -77,6 +79,7 @@ def key_parts(
         inputs: The checked values of its inputs.
         contents: The content hash of each data input.
         environment_variables: Those of the node.
+        python: The interpreter of jobs; None: the one that runs the harness.
 
     Raises:
         OSError: A file that the environment names cannot be read.
@@ -86,7 +89,7 @@ def key_parts(
         "command": spec.command,
         "code": code,
         "environment": _environment(spec),
-        "machine": _machine(),
+        "machine": _machine(python),
         "inputs": {name: contents.get(name) or render_value(value) for name, value in inputs.items()},
         "outputs": {name: (port.type, port.mode) for name, port in spec.outputs.items()},
         "environment_variables": dict(environment_variables),
@@ -112,11 +115,19 @@ def _environment(spec: CommandSpec) -> Any:
     return resolved
 
 
-@lru_cache(maxsize=1)
-def _machine() -> list[str]:
+@lru_cache(maxsize=8)
+def _machine(python: Path | None) -> list[str]:
     """The Python that jobs run with. Reading each package's metadata would take a second; their folders say enough."""
+    about: dict[str, Any] = {
+        "version": sys.version,
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "path": sys.path,
+    }
+    if python is not None:
+        about |= about_python(python)
     packages = set()
-    for entry in sys.path:
+    for entry in about["path"]:
         if entry and Path(entry).is_dir():
             packages |= {name for name in os.listdir(entry) if name.endswith(_METADATA)}  # noqa: PTH208 (much faster)
-    return [sys.version, platform.machine(), platform.system(), *sorted(packages)]
+    return [about["version"], about["machine"], about["system"], *sorted(packages)]

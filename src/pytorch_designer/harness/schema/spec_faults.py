@@ -9,7 +9,7 @@ import difflib
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.errors import DesignerError, InvalidSpecError, UnsupportedLocallyError
 
@@ -100,6 +100,21 @@ class SpecFault:
         """The same, with the name alone of the file that is named in full beside it: long paths would hide the end."""
         place = replace(self.place, file=Path(file).name) if self.place.file == file and self.place.line else self.place
         return f"{place}: {self.message} {self.advice}".rstrip()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fault as plain data."""
+        place = self.place
+        return {
+            "file": place.file,
+            "line": place.line,
+            "column": place.column,
+            "keys": list(place.keys),
+            "node": place.node,
+            "port": place.port,
+            "class": self.kind,
+            "message": self.message,
+            "advice": self.advice,
+        }
 
     def error(self) -> DesignerError:
         """The named error for this fault: what cannot run here, or what is invalid."""

@@ -1,0 +1,181 @@
+"""Python of a job: which interpreter `python` is, a debugger in front of it, and a place for what the job installs.
+
+RUN/work/python/         first on the job's PATH, where one of these is needed; removed with the working directories
+
+A job that installs packages gets a virtual environment of its own, in which all packages of the interpreter are found:
+`pip install` changes that one and never the Python that runs the harness. Whether a job installs is seen in its command
+and in the shell scripts and Python files of its code.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytorch_designer.errors import UnsupportedEnvironmentError
+from pytorch_designer.storage.output import writing_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_INSTALLS = re.compile(r"\b(pip3?|uv)\b['\", \t]+(?:[\w=.-]+['\", \t]+)*?install\b")
+_SCRIPTS = (".sh", ".bash", ".py")
+_MAX_SCRIPT_BYTES = 1 << 18
+_NAMES = ("python", "python3")
+_GUARD = "DESIGNER_HARNESS_DEBUGPY"
+_ABOUT = (
+    "import json, platform, site, sys;"
+    "print(json.dumps({'version': sys.version, 'machine': platform.machine(), 'system': platform.system(),"
+    " 'path': [entry for entry in sys.path if entry], 'is_virtual': sys.prefix != sys.base_prefix,"
+    " 'packages': site.getsitepackages()}))"
+)
+
+
+@dataclass(frozen=True)
+class JobPython:
+    """Python of a job.
+
+    Attributes:
+        executable: The interpreter; None: the one that runs the harness.
+        debugpy_port: The port of the loopback interface on which the job's first Python waits for a debugger, or None.
+    """
+
+    executable: Path | None = None
+    debugpy_port: int | None = None
+
+    def check(self) -> None:
+        """Refuse an interpreter that cannot be used; starts it once.
+
+        Raises:
+            UnsupportedEnvironmentError: It does not run, or has no debugpy where that is asked for.
+        """
+        if self.executable is not None:
+            about_python(self.executable)
+        if self.debugpy_port is not None and not _runs(self._path, "import debugpy"):
+            raise UnsupportedEnvironmentError(
+                f"{self._path} has no debugpy.", where="--debugpy", advice="Install it: pip install debugpy"
+            )
+
+    def folders(self, place: Path, command: str, scripts: Iterable[Path]) -> list[Path]:
+        """What comes first on the PATH of a job.
+
+        Args:
+            place: A folder of the job, which is made where it is needed.
+            command: Its command.
+            scripts: The files of its code.
+
+        Raises:
+            FailedToWriteOutputsError: The folder cannot be written.
+            UnsupportedEnvironmentError: The interpreter cannot make a virtual environment.
+        """
+        path = self._path
+        if _installs(command, scripts):
+            path = _overlay(path, place / "environment")
+        if self.debugpy_port is not None:
+            return [_launchers(place / "debugger", path, self.debugpy_port), path.parent]
+        if self.executable is not None and path == self._path and not _is_found(path):
+            return [_launchers(place / "launchers", path), path.parent]
+        return [path.parent]
+
+    @property
+    def _path(self) -> Path:
+        return Path(sys.executable) if self.executable is None else self.executable.absolute()
+
+
+OWN_PYTHON = JobPython()
+
+
+@lru_cache(maxsize=8)
+def about_python(executable: Path) -> dict[str, Any]:
+    """What an interpreter says of itself: version, machine, system, path, packages.
+
+    Raises:
+        UnsupportedEnvironmentError: It is not a Python that runs.
+    """
+    try:
+        done = subprocess.run([executable, "-c", _ABOUT], capture_output=True, text=True, check=True, timeout=60)
+        about: dict[str, Any] = json.loads(done.stdout)
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        raise UnsupportedEnvironmentError(
+            f"{executable} is not a Python that runs here.",
+            where="--python",
+            advice="Name the interpreter of a virtual environment, such as .venv/bin/python.",
+        ) from error
+    return about
+
+
+def _runs(executable: Path, program: str) -> bool:
+    done = subprocess.run([executable, "-c", program], capture_output=True, check=False, timeout=60)
+    return done.returncode == 0
+
+
+def _installs(command: str, scripts: Iterable[Path]) -> bool:
+    if _INSTALLS.search(command):
+        return True
+    for path in scripts:
+        try:
+            if path.suffix not in _SCRIPTS or path.stat().st_size > _MAX_SCRIPT_BYTES:
+                continue
+            data = path.read_bytes()
+        except OSError:  # the copy of the code will name it
+            continue
+        if b"install" in data and b"pip" in data and _INSTALLS.search(data.decode("utf-8", "replace")):
+            return True
+    return False
+
+
+def _overlay(executable: Path, place: Path) -> Path:
+    """Make a virtual environment in which the packages of `executable` are found, and return its interpreter."""
+    about = about_python(executable)
+    options = ["--without-pip", *(() if about["is_virtual"] else ("--system-site-packages",))]
+    done = subprocess.run([executable, "-m", "venv", *options, place], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise UnsupportedEnvironmentError(
+            "The job installs packages, and no virtual environment can be made for them.",
+            where=executable,
+            examples=done.stderr.splitlines()[-1:] or done.stdout.splitlines()[-1:],
+            advice="Leave `pip install` out of the command, or install Python's module venv.",
+            reason="no_overlay",
+        )
+    inner = place / ("bin" if os.name == "posix" else "Scripts") / "python"
+    with writing_errors(place):
+        lines = [f"import site; site.addsitedir({folder!r})\n" for folder in about["packages"]]
+        for packages in place.glob("[lL]ib/**/site-packages"):
+            (packages / "_packages_of_the_harness.pth").write_text("".join(lines), encoding="utf-8")
+        for name in ("pip", "pip3"):
+            _write_script(inner.with_name(name), f'exec {shlex.quote(str(inner))} -m pip "$@"')
+    return inner
+
+
+def _launchers(place: Path, executable: Path, debugpy_port: int | None = None) -> Path:
+    """Make a folder in which `python` starts `executable`, the first time under a debugger if there is a port."""
+    run = f'exec {shlex.quote(str(executable))} "$@"'
+    if debugpy_port is not None:
+        listen = f"-m debugpy --listen 127.0.0.1:{debugpy_port} --wait-for-client"
+        debug = f'export {_GUARD}=1\nexec {shlex.quote(str(executable))} {listen} "$@"'
+        run = f'[ -n "${_GUARD}" ] && {run}\n{debug}'
+    with writing_errors(place):
+        place.mkdir(parents=True, exist_ok=True)
+        for name in _NAMES:
+            _write_script(place / name, run)
+    return place
+
+
+def _write_script(path: Path, text: str) -> None:
+    path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+    path.chmod(0o755)
+
+
+def _is_found(executable: Path) -> bool:
+    """Whether `python` and `python3` in the folder of an interpreter are that interpreter."""
+    return all(
+        (executable.parent / name).exists() and (executable.parent / name).samefile(executable) for name in _NAMES
+    )

@@ -30,7 +30,9 @@ OTHERWISE_TESTED = {
 
 
 def test_every_rule_has_a_test_and_a_line_in_the_reference() -> None:
-    tested = {mistake.rule_id for mistake in COMPONENT_MISTAKES} | {mistake[0] for mistake in [*PIPELINE_MISTAKES, *KIND_MISTAKES]}
+    tested = {mistake.rule_id for mistake in COMPONENT_MISTAKES} | {
+        mistake[0] for mistake in [*PIPELINE_MISTAKES, *KIND_MISTAKES]
+    }
     assert tested | OTHERWISE_TESTED == set(RULES)
     assert all(f"| `{rule_id}` |" in rules_page() for rule_id in RULES)
 

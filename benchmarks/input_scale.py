@@ -2,7 +2,7 @@
 
 Each number comes from a process of its own, or from as many processes as there are threads, in which nothing runs but
 loops that decode, resize and crop photos from memory. Rates are of all loops together; a page fault is a page of
-memory that the kernel has to give to the process. docs/benchmarks.md says what to conclude.
+memory that the kernel has to give to the process. docs/benchmarks_log.md says what to conclude.
 """
 
 from __future__ import annotations

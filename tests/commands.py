@@ -1,11 +1,24 @@
-"""This program's commands, run as a user would: in a separate process."""
+"""This program's commands, run as a user would: in a separate process.
+
+Most of a short command's time is the import of torch and MLflow. `run` and `succeed` therefore fork their processes
+from a server that has imported them; `start` and `run_fresh` start a new interpreter, as a shell does.
+"""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+
+CAN_FORK = "forkserver" in multiprocessing.get_all_start_methods()
+_PRELOADED = ("torch", "torchvision", "mlflow.models", "matplotlib.figure", "sklearn.metrics", "pyarrow.parquet")
+_SECONDS = 300
 
 
 def start(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.Popen[str]:
@@ -13,22 +26,74 @@ def start(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.P
     return subprocess.Popen(
         [sys.executable, "-m", "pytorch_designer", *map(str, arguments)],
         cwd=cwd,
-        env={**os.environ, "PYTORCH_DESIGNER_TRACKING": "off", **environment},
+        env=_complete(environment),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
 
 
+def run_fresh(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end in a new interpreter, whatever its exit code."""
+    with start(*arguments, cwd=cwd, **environment) as process:
+        stdout, stderr = process.communicate(timeout=_SECONDS)
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+
 def run(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, whatever its exit code."""
-    with start(*arguments, cwd=cwd, **environment) as process:
-        stdout, stderr = process.communicate(timeout=300)
-    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+    if not CAN_FORK:
+        return run_fresh(*arguments, cwd=cwd, **environment)
+    with forked(*arguments, cwd=cwd, **environment) as (process, streams):
+        process.join(_SECONDS)
+        if process.exitcode is None:
+            raise subprocess.TimeoutExpired(arguments, _SECONDS)
+        stdout, stderr = (path.read_text(encoding="utf-8") for path in streams)
+        return subprocess.CompletedProcess(arguments, process.exitcode, stdout, stderr)
+
+
+@contextmanager
+def forked(*arguments: str | Path, cwd: Path, **environment: str) -> Iterator[tuple[BaseProcess, tuple[Path, Path]]]:
+    """The process of a command, and the files of its standard output and standard error; killed at the end."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(_PRELOADED))
+    with tempfile.TemporaryDirectory() as folder:
+        streams = (Path(folder, "stdout"), Path(folder, "stderr"))
+        command = ([str(argument) for argument in arguments], cwd, _complete(environment), streams)
+        process = context.Process(target=_be_command, args=command)
+        process.start()
+        try:
+            yield process, streams
+        finally:
+            process.kill()
+            process.join()
 
 
 def succeed(*arguments: str | Path, cwd: Path, **environment: str) -> str:
     """Run a command that must succeed; returns its standard output."""
-    done = run(*arguments, cwd=cwd, **environment)
+    return succeeded(run(*arguments, cwd=cwd, **environment))
+
+
+def succeeded(done: subprocess.CompletedProcess[str]) -> str:
+    """The standard output of a command that must have succeeded."""
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def _complete(environment: dict[str, str]) -> dict[str, str]:
+    return {**os.environ, "PYTORCH_DESIGNER_TRACKING": "off", **environment}
+
+
+def _be_command(arguments: list[str], cwd: Path, environment: dict[str, str], streams: tuple[Path, Path]) -> None:
+    """Make this process what `pytorch-designer` would be: its folder, variables, streams and command line."""
+    from pytorch_designer.cli.main import main
+
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(environment)
+    for number, path in enumerate(streams, start=1):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 (a descriptor, for good)
+    sys.stderr = open(2, "w", encoding="utf-8", closefd=False, errors="backslashreplace")  # noqa: SIM115
+    sys.argv = ["pytorch-designer", *arguments]
+    sys.exit(main())

@@ -18,10 +18,11 @@
     ├── NonFiniteLossError                 P001  training diverged
     ├── UnsupportedEnvironmentError        P002  this machine or job setting cannot do what was asked
     ├── InterruptedRunError                P003  the run was stopped from outside and can be continued
+    │   └── InterruptedCallError           P015  the same in Python: Ctrl-C is a KeyboardInterrupt, too
     ├── InvalidSpecError                   P004  an Azure ML YAML file is wrong
     ├── UnsupportedLocallyError            P005  a feature of Azure ML that has no local counterpart
     ├── InputChangedError                  P006  a job wrote into one of its inputs
-    ├── TimeLimitError                     P015  a job ran longer than its limit
+    ├── TimeLimitError                     P016  a job ran longer than its limit
     ├── MissingExtraError                  P010  an optional part of this program is not installed
     └── CloudError                         P011  Azure refused a request, or could not be reached
         ├── CloudLoginError                P012  there is no login to Azure, or it is not accepted
@@ -265,6 +266,13 @@ class InterruptedRunError(DesignerError):
         self.signal_number = signal_number
 
 
+class InterruptedCallError(InterruptedRunError, KeyboardInterrupt):
+    """A call of the Python API was told to stop (Ctrl-C, or a notebook's button). Its progress is in the checkpoint."""
+
+    code = "P015"
+    default_advice = "Call the function again with the same arguments: it continues where it stopped."
+
+
 class InvalidSpecError(DesignerError):
     """An Azure ML YAML file cannot be used. `where` is `file:line` if a line is at fault."""
 
@@ -291,7 +299,7 @@ class InputChangedError(DesignerError):
 class TimeLimitError(DesignerError):
     """A job ran longer than its limit, and was ended with all its processes."""
 
-    code = "P015"
+    code = "P016"
     default_advice = "Raise `limits.timeout` of the node or job, or give it less to do."
 
 
@@ -299,7 +307,7 @@ class MissingExtraError(DesignerError):
     """An optional part of this program is needed and not installed."""
 
     code = "P010"
-    default_advice = "Install it with pip install 'pytorch-designer[all]'."
+    default_advice = "Install the packages that the message names with pip."
 
 
 class CloudError(DesignerError):

@@ -44,6 +44,7 @@ def test_no_port_takes_an_address_for_a_folder(component: Any, port: Any, tmp_pa
         ("inspect", "ADDRESS"),
         ("inspect", "photos", "--against", "ADDRESS"),
         ("lint", "ADDRESS"),
+        ("components", "ADDRESS"),
         ("register", "ADDRESS"),
         ("submit", "ADDRESS"),
         ("demo", "--output", "ADDRESS"),

@@ -141,6 +141,7 @@ def test_many_classes_are_cut_short(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert table[26] == "... 10 more (all in --json)"
 
 
+@pytest.mark.slow
 def test_nothing_heavy_is_imported_for_files_that_are_whole(digits: Path, tmp_path: Path) -> None:
     program = (
         "import sys\nfrom pytorch_designer.cli.main import main\n"

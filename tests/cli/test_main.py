@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from pytorch_designer.cli.main import main
 from pytorch_designer.components.registry import COMPONENTS
 from pytorch_designer.components.train_pytorch_model import COMPONENT as TRAIN
 from pytorch_designer.errors import NullOrEmptyError
+from pytorch_designer.spec.component import Component
 
 
 def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -61,28 +63,15 @@ def test_help_and_parameter_errors_import_nothing_heavy(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("train-pytorch-model", "--untrained-model", "x", "--training-dataset", "x", "--validation-dataset", "x"),
-        ("score-image-model", "--trained-model", "x", "--dataset", "x"),
-        ("apply-image-transformation", "--input-image-transformation", "x", "--input-image-directory", "x"),
-        ("convert-to-image-directory", "--input-dataset", "x"),
-        ("evaluate-model", "--scored-dataset", "x"),
-    ],
-    ids=lambda arguments: arguments[0],
-)
-def test_missing_input_is_reported_before_torch_is_imported(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    assert "There is no such" in refused_without_torch(tmp_path, arguments)
+def test_missing_input_is_reported_before_torch_is_imported(tmp_path: Path) -> None:
+    commands = [
+        arguments_of(component, {port.name: "x" for port in component.inputs}, "out")
+        for component in COMPONENTS.values()
+        if component.inputs
+    ]
+    shown = refused_without_torch(tmp_path, commands)
+    assert shown.count("There is no such") == len(commands)
     assert not (tmp_path / "out").exists()
-
-
-def test_an_occupied_output_is_refused_before_torch_is_imported(tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "mine.txt").write_text("mine")
-    shown = refused_without_torch(tmp_path, ("score-image-model", "--trained-model", "x", "--dataset", "x"))
-    assert "FailedToWriteOutputsError" in shown
-    assert "mine.txt" in shown
 
 
 def _leave_file(output: Path) -> None:
@@ -94,42 +83,38 @@ def _leave_result(output: Path) -> None:
 
 
 @pytest.mark.parametrize("leave", [_leave_file, _leave_result])
-@pytest.mark.parametrize("command", [*(component.command for component in COMPONENTS.values()), "train"])
 def test_every_command_refuses_an_occupied_output_before_torch_is_imported(
-    tmp_path: Path, command: str, leave: Callable[[Path], None]
+    tmp_path: Path, leave: Callable[[Path], None]
 ) -> None:
     (tmp_path / "out").mkdir()
     leave(tmp_path / "out")
-    if command == "train":
-        arguments = ["train", "in", "--output", "out"]
-    else:
-        component = next(item for item in COMPONENTS.values() if item.command == command)
-        outputs = [port.name for port in component.outputs]
-        folders = {port.name: "in" for port in component.inputs} | dict.fromkeys(outputs, "other") | {outputs[0]: "out"}
-        arguments = [command, *(f"--{name.replace('_', '-')}={folder}" for name, folder in folders.items())]
-    program = (
-        "import sys; from pytorch_designer.cli.main import main; "
-        f"code = main({arguments!r}); print(code, 'torch' in sys.modules)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60
-    )
-    assert done.stdout.splitlines()[-1] == "1 False", done.stderr
-    assert "The output folder is not empty; nothing in it was changed." in done.stderr
+    commands = [
+        arguments_of(component, {port.name: "in" for port in component.inputs}, "out")
+        for component in COMPONENTS.values()
+    ]
+    shown = refused_without_torch(tmp_path, [*commands, ["train", "in", "--output", "out"]])
+    found = [line for line in shown.splitlines() if line.startswith("FailedToWriteOutputsError (0160): ")]
+    assert len(found) == len(commands) + 1
+    assert all("The output folder is not empty; nothing in it was changed." in line for line in found)
+    assert (leave is _leave_file) == ("mine.txt" in shown)
 
 
-def refused_without_torch(folder: Path, arguments: tuple[str, ...]) -> str:
-    """Standard error of a component that fails with the output `out` in `folder`, in a process without torch."""
-    component = next(item for item in COMPONENTS.values() if item.command == arguments[0])
-    output = f"--{component.outputs[0].name.replace('_', '-')}=out"
+def arguments_of(component: Component[Any], inputs: dict[str, str], first_output: str) -> list[str]:
+    first, *others = [port.name for port in component.outputs]
+    folders = inputs | dict.fromkeys(others, "other") | {first: first_output}
+    return [component.command, *(f"--{name.replace('_', '-')}={folder}" for name, folder in folders.items())]
+
+
+def refused_without_torch(folder: Path, commands: list[list[str]]) -> str:
+    """Standard error of commands that fail one after the other, in a process that does not import torch."""
     program = (
         "import sys; from pytorch_designer.cli.main import main; "
-        f"code = main({[*arguments, output]!r}); print(code, 'torch' in sys.modules)"
+        f"codes = [main(arguments) for arguments in {commands!r}]; print(codes, 'torch' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=True, timeout=60
     )
-    assert done.stdout.splitlines()[-1] == "1 False", done.stderr
+    assert done.stdout.splitlines()[-1] == f"{[1] * len(commands)} False", done.stderr
     return done.stderr
 
 

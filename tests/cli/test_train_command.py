@@ -16,6 +16,8 @@ from sklearn.datasets import load_sample_images
 from tests.commands import run, start, succeed
 from tests.images.digits import write_digits
 
+pytestmark = pytest.mark.slow
+
 SMALL = ("--model-name", "shufflenet_v2_x0_5", "--pretrained", "False", "--epochs", "1")
 
 
@@ -25,7 +27,6 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.slow
 def test_folder_is_split_and_trained_on_without_being_copied(photos: Path) -> None:
     log = succeed("train", "photos", *SMALL, "--fraction", "0.8", cwd=photos)
     assert "48 images in 3 classes" in log
@@ -35,7 +36,6 @@ def test_folder_is_split_and_trained_on_without_being_copied(photos: Path) -> No
     assert {path.name for path in photos.iterdir()} == {"photos", "trained"}
 
 
-@pytest.mark.slow
 def test_validation_images_can_be_given(photos: Path) -> None:
     write_digits(photos / "others", classes=3, per_class=5, skip=20)
     log = succeed("train", "photos", *SMALL, "--validation", "others", "--output", "model", cwd=photos)
@@ -43,7 +43,6 @@ def test_validation_images_can_be_given(photos: Path) -> None:
     assert (photos / "model/_meta.yaml").is_file()
 
 
-@pytest.mark.slow
 def test_same_images_for_both_are_warned_of(photos: Path) -> None:
     assert "use the same images" in succeed("train", "photos", *SMALL, "--validation", "photos", cwd=photos)
 
@@ -53,7 +52,7 @@ def test_same_images_for_both_are_warned_of(photos: Path) -> None:
     [
         (("missing",), "InvalidDatasetError (0018)"),
         (("photos/0",), "NotLabeledDatasetError (0024)"),
-        pytest.param(("photos", "--model-name", "resnet_18"), "resnet18", marks=pytest.mark.slow),
+        (("photos", "--model-name", "resnet_18"), "resnet18"),
         (("photos", "--fraction", "1"), "LessThanOrEqualToError (0007)"),
         (("photos", "--epochs", "0"), "GreaterThanOrEqualToError (0005)"),
         (("photos", "--learning-rate", "0"), "must be greater than zero"),
@@ -92,7 +91,6 @@ def weights(model: Path) -> bytes:
     return (model / "model.safetensors").read_bytes()
 
 
-@pytest.mark.slow
 def test_a_trained_model_is_fine_tuned_then_replaced_and_never_by_accident(photos: Path) -> None:
     succeed("train", "photos", *SMALL, cwd=photos)
     first = weights(photos / "trained")
@@ -114,7 +112,6 @@ def test_a_trained_model_is_fine_tuned_then_replaced_and_never_by_accident(photo
     assert "notes.txt" in refused.stderr
 
 
-@pytest.mark.slow
 def test_augmentation_is_what_the_components_do_with_their_defaults(tmp_path: Path) -> None:
     write_photos(tmp_path / "photos")
     write_photos(tmp_path / "others", offset=40)
@@ -134,7 +131,6 @@ def test_augmentation_is_what_the_components_do_with_their_defaults(tmp_path: Pa
     assert line_of(applied, "Augmentation") == line_of(augmented, "Augmentation")
 
 
-@pytest.mark.slow
 def test_splits_are_used_as_they_are_and_the_next_steps_work_as_printed(tmp_path: Path) -> None:
     for name, skip in (("train", 0), ("valid", 20), ("test", 40)):
         write_digits(tmp_path / "my pets" / name, classes=3, per_class=20 if name == "train" else 5, skip=skip)
@@ -164,7 +160,6 @@ def test_splits_are_used_as_they_are_and_the_next_steps_work_as_printed(tmp_path
     assert "nothing is left to do" in succeed("train", "my pets", *SMALL, "--output", "a model", cwd=tmp_path)
 
 
-@pytest.mark.slow
 def test_a_split_without_labels_is_scored_and_one_for_validation_is_not_needed(tmp_path: Path) -> None:
     write_digits(tmp_path / "data" / "train", classes=2, per_class=20)
     write_digits(tmp_path / "made", classes=1, per_class=6, skip=30)
@@ -176,7 +171,6 @@ def test_a_split_without_labels_is_scored_and_one_for_validation_is_not_needed(t
     assert not (tmp_path / "trained/test/evaluation").exists()
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_a_stopped_run_that_overwrites_continues_without_the_option(photos: Path) -> None:
     arguments = ("train", "photos", *SMALL[:-1], "1000", "--patience", "1000", "--overwrite")

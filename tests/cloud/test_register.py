@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+import pytorch_designer
 from pytorch_designer import __version__
 from pytorch_designer.cli.commands.cloud_commands import run_register
-from pytorch_designer.cloud.register import Registration, component_files, register
+from pytorch_designer.cloud.register import Registration, register
+from pytorch_designer.components.registry import COMPONENTS
 from pytorch_designer.errors import (
     CloudAccessError,
     CloudError,
@@ -20,6 +22,7 @@ from tests.cloud.azure_service import SIGNATURE, Answer, AzureService, Login
 from tests.cloud.conftest import REPOSITORY, SUBSCRIPTION
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+PACKAGE = Path(pytorch_designer.__file__).parent
 SCOPE = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.MachineLearningServices/workspaces/ws"
 
 
@@ -76,14 +79,21 @@ def test_version_option_replaces_the_file_s(client: Any, service: AzureService, 
 
 
 @pytest.mark.slow
-def test_all_components_of_the_checkout_are_registered_by_default(
+def test_all_components_are_registered_by_default_with_their_code_and_environment(
     connected: Callable[..., Any], service: AzureService
 ) -> None:
-    names = ["train_pytorch_model", *(path.stem for path in (REPOSITORY / "components").glob("*.yaml"))]
+    names = list(COMPONENTS)
     arguments = ["--workspace", "ws", "--resource-group", "rg", "--subscription", SUBSCRIPTION]
     assert run_register(arguments, "pytorch-designer", connected=connected) == 0
     created = [r.path.split("/components/")[1] for r in service.of("PUT", r"/components/.*")]
     assert sorted(created) == sorted(f"{name}/versions/{__version__}" for name in names)
+    uploaded = {r.path: r.body for r in service.requests if r.host == "account.blob.core.windows.net" and r.body}
+    files = [path for path in PACKAGE.rglob("*") if path.is_file() and path.parent.name != "__pycache__"]
+    code = {f"/uploads/src/{path.relative_to(PACKAGE.parent).as_posix()}": path.read_bytes() for path in files}
+    sent = {path: body for path, body in uploaded.items() if path.startswith("/uploads/src/")}
+    assert sent == {path: body for path, body in code.items() if body}
+    environment = (REPOSITORY / "environment" / "requirements.txt").read_bytes()
+    assert environment in [body for path, body in uploaded.items() if path.endswith("/requirements.txt")]
 
 
 def test_registry_gets_the_component_in_its_own_region(
@@ -150,11 +160,6 @@ def test_secrets_are_neither_logged_nor_in_errors(
     assert "sig=***" in shown
     assert SIGNATURE not in shown
     assert token not in shown
-
-
-def test_folder_without_components_is_a_named_error(tmp_path: Path) -> None:
-    with pytest.raises(InvalidSpecError, match="no component files"):
-        component_files(tmp_path)
 
 
 @pytest.mark.parametrize("arguments", [["gone.yaml"], ["--registry", "r", "--workspace", "w"]])

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
 import sys
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 
 from pytorch_designer.cloud.register import register
 from pytorch_designer.cloud.workspace import Target, choose_target, connect
@@ -126,5 +130,10 @@ def test_missing_extra_says_what_to_install(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "MissingExtraError (P010)" in done.stderr
-    assert "pip install 'pytorch-designer[azure]'" in done.stderr
+    advised = re.search("`pip install (.*)`", done.stderr)
+    assert advised is not None
+    declared = {item.name: item.specifier for item in map(Requirement, requires("pytorch-designer") or [])}
+    assert {item.name: item.specifier for item in map(Requirement, shlex.split(advised[1]))} == {
+        name: declared[name] for name in ("azure-ai-ml", "azure-identity")
+    }
     assert "Traceback" not in done.stderr

@@ -17,6 +17,7 @@ from pytorch_designer.components.train_pytorch_model import COMPONENT as TRAIN
 from pytorch_designer.spec.component import Component, dashed
 
 TOP = Path(__file__).parent.parent.parent
+FOLDERS = ("components", "environment")
 ALL = [pytest.param(component, id=component.name) for component in COMPONENTS.values()]
 
 
@@ -39,9 +40,9 @@ def test_committed_file_is_what_the_definitions_generate(name: str) -> None:
     assert (TOP / name).read_text(encoding="utf-8") == generated_files()[name], "run `make generate`"
 
 
-def test_no_generated_file_of_a_component_that_is_gone_is_left() -> None:
-    present = {path.relative_to(TOP).as_posix() for path in (TOP / "components").glob("*")}
-    assert present == {name for name in generated_files() if name.startswith("components/")}
+def test_no_generated_file_is_left_over() -> None:
+    present = {path.relative_to(TOP).as_posix() for name in FOLDERS for path in (TOP / name).glob("*")}
+    assert present == {name for name in generated_files() if name.partition("/")[0] in FOLDERS}
 
 
 def test_train_pytorch_model_keeps_the_contract_of_the_old_module() -> None:

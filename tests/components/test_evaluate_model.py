@@ -14,10 +14,13 @@ import pytest
 import yaml
 
 from pytorch_designer.directories.data_frame_directory import ScoredImagesWriter
+from tests.commands import run, run_fresh, succeeded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+pytestmark = pytest.mark.slow
 
 NAN = [float("nan")] * 3
 CLASSES = ["cat", "caf\udce9", "<b>\N{CAT FACE}, a\nb"]
@@ -35,8 +38,7 @@ def write_scores(folder: Path, rows: Sequence[Sequence[float]] = ROWS, labels: S
 
 
 def evaluate_model(tmp_path: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytorch_designer", "evaluate-model", *map(str, arguments)]
-    return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, encoding="utf-8", check=False)
+    return run("evaluate-model", *map(str, arguments), cwd=tmp_path)
 
 
 def metrics_of(folder: Path) -> Any:
@@ -87,7 +89,6 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return root / "out", done.stdout
 
 
-@pytest.mark.slow
 def test_metrics_are_those_of_the_images_with_scores(evaluated: tuple[Path, str]) -> None:
     metrics = metrics_of(evaluated[0])["scored_dataset"]
 
@@ -143,7 +144,6 @@ def test_the_console_says_the_result_in_a_line(evaluated: tuple[Path, str]) -> N
     assert "index.html" in output
 
 
-@pytest.mark.slow
 def test_two_datasets_are_compared_image_by_image(compared: tuple[Path, str]) -> None:
     metrics = metrics_of(compared[0])
 
@@ -170,7 +170,6 @@ def test_the_page_of_two_datasets_shows_both_side_by_side(compared: tuple[Path, 
     assert "Second: accuracy 100%" in compared[1]
 
 
-@pytest.mark.slow
 def test_other_images_are_reported_as_not_comparable(tmp_path: Path) -> None:
     first, second = write_scores(tmp_path / "a"), write_scores(tmp_path / "b", ROWS[:2], LABELS[:2])
     ports = ("--scored-dataset", first, "--scored-dataset-to-compare", second, "--evaluation-results", tmp_path / "o")
@@ -182,15 +181,12 @@ def test_other_images_are_reported_as_not_comparable(tmp_path: Path) -> None:
     assert "do not hold the same images" in _Page(tmp_path / "o" / "index.html").text
 
 
-@pytest.mark.slow
 def test_the_same_scores_give_the_same_bytes(tmp_path: Path) -> None:
     scores = write_scores(tmp_path / "scores")
-    outputs = [tmp_path / "a", tmp_path / "b"]
-    for output in outputs:
-        done = evaluate_model(tmp_path, "--scored-dataset", scores, "--evaluation-results", output)
-        assert done.returncode == 0, done.stderr
-
-    first, second = ({path.name: path.read_bytes() for path in output.iterdir()} for output in outputs)
+    for run_command, output in ((run, "a"), (run_fresh, "b")):
+        ports = ("--scored-dataset", scores, "--evaluation-results", output)
+        succeeded(run_command("evaluate-model", *ports, cwd=tmp_path))
+    first, second = ({path.name: path.read_bytes() for path in (tmp_path / output).iterdir()} for output in "ab")
     assert first == second
 
 
@@ -241,7 +237,6 @@ def test_an_image_directory_on_the_port_is_refused_by_its_type(tmp_path: Path) -
     assert info["reason"] == "wrong_type"
 
 
-@pytest.mark.slow
 def test_neither_torch_nor_mlflow_is_imported(tmp_path: Path) -> None:
     scores = write_scores(tmp_path / "scores")
     program = (

@@ -27,6 +27,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("component", [name for name, case in CASES.items() if case.inputs])
 def test_nothing_is_written_into_an_input(inputs: Path, component: str, tmp_path: Path) -> None:
     before = hashes(inputs)
@@ -45,6 +46,7 @@ def test_an_output_inside_an_input_is_refused(inputs: Path, component: str, port
     assert hashes(inputs) == before
 
 
+@pytest.mark.slow
 def test_what_a_kill_after_the_last_rename_left_is_removed_by_the_same_command(inputs: Path, tmp_path: Path) -> None:
     TRAIN.run(inputs, tmp_path)
     finished = outcome(tmp_path)

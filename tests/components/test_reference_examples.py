@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +14,7 @@ from pytorch_designer.cli.commands.component_command import component_parser, gi
 from pytorch_designer.components.registry import COMPONENTS
 from pytorch_designer.spec.component import Component
 from pytorch_designer.spec.parameters import parse_parameters
-from tests.commands import succeed
+from tests.commands import run, succeed
 from tests.images.digits import write_digits
 
 PAGES = Path(__file__).parents[2] / "docs" / "reference"
@@ -93,19 +90,13 @@ def test_an_example_runs_as_it_is_printed(
 ) -> None:
     for port in component.inputs:
         MAKERS[port.directory_type.value](tmp_path / port.name)
-    command = example(component).replace("pytorch-designer", f"{shlex.quote(sys.executable)} -m pytorch_designer", 1)
-    environment = {**os.environ, **no_weights, "PYTORCH_DESIGNER_TRACKING": "off"}
-
-    def run_in_shell(text: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["sh", "-c", text], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-        )
-
-    done = run_in_shell(command)
+    _, *words = shlex.split(example(component).replace("\\\n", ""))
+    done = run(*words, cwd=tmp_path, **no_weights)
     if any(spec.name == "pretrained" for spec in component.parameter_specs):
         # It is understood, and gets as far as a machine without a network can.
         assert "FailedToDownloadFilesError" in done.stderr
         assert "`--pretrained False`" in done.stderr
-        done = run_in_shell(command.replace("--pretrained True", "--pretrained False"))
+        words[words.index("--pretrained") + 1] = "False"
+        done = run(*words, cwd=tmp_path, **no_weights)
     assert done.returncode == 0, done.stdout + done.stderr
     assert all((tmp_path / port.name).is_dir() for port in component.outputs)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pytorch_designer.directories.scored_dataset import open_scored_dataset
-from tests.commands import run, succeed
+from tests.commands import run, run_fresh, succeed, succeeded
 from tests.images.digits import write_digits
 
 pytestmark = pytest.mark.slow
@@ -75,7 +75,7 @@ def test_output_holds_its_files_and_the_log_says_where(scored: Path, workspace: 
 
 
 def test_fresh_process_with_other_threads_gives_equal_bytes(scored: Path, workspace: Path) -> None:
-    succeed(*score_arguments("again"), cwd=workspace, PYTORCH_DESIGNER_READ_THREADS="1")
+    succeeded(run_fresh(*score_arguments("again"), cwd=workspace, PYTORCH_DESIGNER_READ_THREADS="1"))
     for name in ("_data.csv", "_data.parquet"):
         assert (workspace / "again" / name).read_bytes() == (scored / name).read_bytes()
 

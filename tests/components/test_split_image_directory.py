@@ -10,6 +10,8 @@ from pytorch_designer.directories.image_directory import open_image_directory
 from tests.commands import run, succeed
 from tests.images.digits import write_digits
 
+pytestmark = pytest.mark.slow
+
 
 def split_arguments(*parameters: str) -> list[str]:
     ports = ("--input-image-directory=digits", "--output-image-directory1=one", "--output-image-directory2=two")

@@ -21,7 +21,7 @@ from pytorch_designer.inference.predictor import Predictor, inference_batch_size
 from pytorch_designer.models.loading import load_model
 from pytorch_designer.settings import Settings
 from pytorch_designer.training.history import MetricSums
-from tests.commands import run, start, succeed
+from tests.commands import run, run_fresh, start, succeed, succeeded
 from tests.images.digits import write_digits
 
 pytestmark = pytest.mark.slow
@@ -114,7 +114,7 @@ def test_scoring_the_validation_images_gives_exactly_the_best_epochs_metrics(tra
 
 def test_fresh_process_with_other_threads_and_no_cache_gives_equal_bytes(trained: Path, workspace: Path) -> None:
     environment = {"PYTORCH_DESIGNER_READ_THREADS": "1", "PYTORCH_DESIGNER_CACHE_BYTES": "0"}
-    succeed(*train_arguments("again"), cwd=workspace, **environment)
+    succeeded(run_fresh(*train_arguments("again"), cwd=workspace, **environment))
     assert weights_hash(workspace / "again") == weights_hash(trained)
 
 

@@ -174,8 +174,10 @@ def test_any_class_name_survives_conversion(tmp_path_factory: pytest.TempPathFac
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTORCH_DESIGNER_LAYOUT", "class-folders")  # `Train` alone would be a split
         runtime_settings.cache_clear()
-        written = convert(folder / "source", folder / "output")
-    runtime_settings.cache_clear()
+        try:
+            written = convert(folder / "source", folder / "output")
+        finally:
+            runtime_settings.cache_clear()
     assert written.classes == tuple(sorted(names))
     assert written.labels is not None
     assert written.labels.tolist() == list(range(len(names)))

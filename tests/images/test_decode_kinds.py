@@ -138,7 +138,7 @@ def test_heic_is_read_by_its_content() -> None:
 
 def test_heic_without_its_extra_is_named_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    assert "pip install 'pytorch-designer[heif]'" in reason(HEIC_START + bytes(100))
+    assert "pip install pillow-heif" in reason(HEIC_START + bytes(100))
 
 
 def test_a_message_of_libtiff_is_the_reason_and_is_not_printed(capfd: pytest.CaptureFixture[str]) -> None:

@@ -141,9 +141,15 @@ def test_no_network_is_a_named_error() -> None:
         verified_file(f"http://127.0.0.1:{port}/{NAME}")
 
 
-def test_mirror_address_takes_the_place_of_the_published_one(server: _Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    _set_mirror(monkeypatch, server.url + "/")
+@pytest.mark.parametrize(
+    ("end", "query"), [("", ""), ("/", ""), ("?sv=1&sig=a%2Fb", "?sv=1&sig=a%2Fb"), ("/?sv=1", "?sv=1")]
+)
+def test_mirror_address_takes_the_place_of_the_published_one(
+    server: _Server, monkeypatch: pytest.MonkeyPatch, end: str, query: str
+) -> None:
+    _set_mirror(monkeypatch, server.url + end)
     assert verified_file(f"http://published.invalid/{NAME}").read_bytes() == CONTENT
+    assert server.requested == [f"/models/{NAME}{query}"]
 
 
 @pytest.mark.parametrize("as_mirror", [str, Path.as_uri], ids=["path", "file address"])

@@ -25,11 +25,12 @@ from pytorch_designer.directories.scored_dataset import open_scored_dataset
 from pytorch_designer.errors import FailedToWriteOutputsError, InvalidDatasetError, InvalidModelDirectoryError
 from pytorch_designer.images.augmentation import apply_transforms
 from pytorch_designer.images.decode import decode_image
+from pytorch_designer.inference.compute import choose_model_compute
 from pytorch_designer.inference.single_pixel import multiply_single_pixels
 from pytorch_designer.models.architectures import Architecture
 from pytorch_designer.models.loading import load_model
 from pytorch_designer.models.saving import write_trained_model, write_untrained_model
-from pytorch_designer.scoring.scoring_run import choose_model_compute
+from pytorch_designer.settings import settings
 from pytorch_designer.transforms.registrations import parse_transforms
 from tests.images.digits import write_digits
 from tests.scoring.conftest import CLASSES, score
@@ -136,7 +137,7 @@ def test_old_model_is_computed_in_single_precision_whatever_the_image_size(
 ) -> None:
     monkeypatch.setattr("pytorch_designer.inference.compute._cpu_computes_bf16", lambda: True)
     monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda **_: True)
-    assert choose_model_compute(load_model(open_trained_model_directory(old_model))).precision == "fp32"
+    assert choose_model_compute(load_model(open_trained_model_directory(old_model)), settings()).precision == "fp32"
 
 
 def test_plain_folder_of_any_images_has_no_label_column(model: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.commands import start, succeed
+from tests.commands import forked, run_fresh, succeed, succeeded
 from tests.images.digits import write_digits
 
 pytestmark = [
@@ -48,14 +48,15 @@ def arguments(inputs: Path, output: str = "trained") -> list[str]:
 def kill_at(position: int, number: int, inputs: Path, folder: Path) -> None:
     """Start a training, and send it a signal once its checkpoint of this position is there."""
     checkpoint = folder / "trained" / ".checkpoint" / f"{position:08d}.json"
-    with start(*arguments(inputs), cwd=folder, **TRACKED) as process:
+    with forked(*arguments(inputs), cwd=folder, **TRACKED) as (process, (_, errors)):
         deadline = time.monotonic() + 120
         while not checkpoint.exists() and time.monotonic() < deadline:
-            assert process.poll() is None, process.communicate()
+            assert process.is_alive(), errors.read_text()
             time.sleep(0.005)
-        process.send_signal(number)
-        process.communicate(timeout=60)
-    assert process.returncode != 0
+        assert process.pid is not None
+        os.kill(process.pid, number)
+        process.join(60)
+        assert process.exitcode
 
 
 def rows(folder: Path, query: str) -> list[tuple[Any, ...]]:
@@ -110,7 +111,7 @@ def test_where_the_store_is_another_one_the_new_run_has_all_epochs(inputs: Path,
 
 def test_a_run_lasts_as_long_as_its_training_and_leads_to_its_model(inputs: Path, tmp_path: Path) -> None:
     started = time.time()
-    succeed(*arguments(inputs), cwd=tmp_path, **TRACKED)
+    succeeded(run_fresh(*arguments(inputs), cwd=tmp_path, **TRACKED))
     seconds = time.time() - started
     ((run_id, start, end),) = rows(tmp_path, "select run_uuid, start_time, end_time from runs")
     assert (end - start) / 1000 > 0.4 * seconds

@@ -1,6 +1,7 @@
 """Generator of all files that are derived from definitions: `make generate`.
 
-component.yaml, components/*.yaml, and docs/reference/ (a page per component, the settings, the errors, the lint rules).
+component.yaml, components/*.yaml and environment/, and docs/reference/ (a page per component, the settings, the errors,
+the lint rules).
 """
 
 from __future__ import annotations
@@ -8,30 +9,22 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from pytorch_designer import __version__
 from pytorch_designer.cli.reference import error_page, settings_page
+from pytorch_designer.components.azure_files import component_texts, environment_texts
 from pytorch_designer.components.registry import COMPONENTS
 from pytorch_designer.harness.lint.formats import rules_page
-from pytorch_designer.spec.azure_yaml import component_yaml
 from pytorch_designer.spec.reference_page import reference_page
-
-TOP_LEVEL_COMPONENT = "train_pytorch_model"
 
 
 def generated_files() -> dict[str, str]:
     """The text of every generated file, by its path relative to the repository."""
-    files = {
+    pages = {
         "docs/reference/settings.md": settings_page(),
         "docs/reference/errors.md": error_page(),
         "docs/reference/lint_rules.md": rules_page(),
     }
-    for component in COMPONENTS.values():
-        if component.name == TOP_LEVEL_COMPONENT:
-            files["component.yaml"] = component_yaml(component, version=__version__, root=".")
-        else:
-            files[f"components/{component.name}.yaml"] = component_yaml(component, version=__version__, root="..")
-        files[f"docs/reference/{component.name}.md"] = reference_page(component)
-    return files
+    pages |= {f"docs/reference/{component.name}.md": reference_page(component) for component in COMPONENTS.values()}
+    return component_texts() | environment_texts() | pages
 
 
 def main() -> int:

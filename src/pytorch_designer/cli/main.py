@@ -65,6 +65,12 @@ def _register(arguments: Sequence[str]) -> int | None:
     return run_register(arguments, PROGRAM)
 
 
+def _components(arguments: Sequence[str]) -> int | None:
+    from pytorch_designer.cli.commands.cloud_commands import run_components
+
+    return run_components(arguments, PROGRAM)
+
+
 def _submit(arguments: Sequence[str]) -> int | None:
     from pytorch_designer.cli.commands.cloud_commands import run_submit
 
@@ -85,6 +91,7 @@ _OTHER_COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int | None], str]] = 
     "runs": (_runs, "Lists, shows and compares runs that `run` has made, and ends those that go on."),
     "cache": (_cache, "Lists or clears the results of pipeline nodes that `run` keeps for reuse."),
     "lint": (_lint, "Checks components and pipelines for errors that Azure ML does not report."),
+    "components": (_components, "Writes the YAML files of all components into a folder, with environment and code."),
     "register": (_register, "Registers components in an Azure ML workspace or registry."),
     "submit": (_submit, "Submits a pipeline job to an Azure ML workspace."),
     "demo": (_demo, "Trains a model on handwritten digits with the components above, in a few minutes."),

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytorch_designer.cloud.cloud_errors import named_faults, named_load_faults
-from pytorch_designer.errors import InvalidSpecError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,23 +31,6 @@ class Registration:
     path: Path
     name: str
     version: str
-
-
-def component_files(repository: Path) -> list[Path]:
-    """The YAML files of all components in a checkout of this project.
-
-    Raises:
-        InvalidSpecError: The folder contains no component files.
-    """
-    top = repository / "component.yaml"
-    paths = [path for path in (top, *sorted((repository / "components").glob("*.yaml"))) if path.is_file()]
-    if not paths:
-        raise InvalidSpecError(
-            "There are no component files next to the installed package.",
-            where=repository,
-            advice="Name the files, or run from a checkout that was installed with `pip install -e .`.",
-        )
-    return paths
 
 
 def register(

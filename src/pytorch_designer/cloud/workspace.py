@@ -148,7 +148,7 @@ def _client_class() -> type[Any]:
     except ImportError as error:
         raise MissingExtraError(
             "azure-ai-ml and azure-identity are not installed.",
-            advice="Install them with pip install 'pytorch-designer[azure]'",
+            advice="Install them with `pip install 'azure-ai-ml>=1.35,<1.36' 'azure-identity>=1.19'`.",
         ) from error
     return client_class  # type: ignore[no-any-return]
 

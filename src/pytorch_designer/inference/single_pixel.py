@@ -2,7 +2,7 @@
 
 For images of 32 pixels, a network made for 224 pixels ends with feature maps of one pixel. There, eight of the nine
 weights of a 3 x 3 kernel only meet padding. A convolution library multiplies by them anyway, forward and backward, and
-is slower than a matrix library at the rest (docs/benchmarks.md, "Training beside other libraries"). Leaving them out
+is slower than a matrix library at the rest (docs/benchmarks_log.md, "Training speed"). Leaving them out
 changes only the order of a sum: their gradient is zero either way.
 """
 

@@ -1,6 +1,6 @@
 """Inspection of a dataset: the facts about all of its images as columns, and its unreadable files.
 
-100,000 small images on a local disk take 6 to 19 seconds on two busy cores: docs/benchmarks.md, Scale.
+100,000 small images on a local disk take 6 to 19 seconds on two busy cores: docs/benchmarks_log.md, "Scale".
 """
 
 from __future__ import annotations

@@ -245,7 +245,7 @@ def _check_timm_name(name: str, error: type[DesignerError], where: Path | str | 
         raise error(
             f"The model {shorten(name, 80)!r} needs timm, which is not installed.",
             where=where,
-            advice='Install it with pip install "pytorch-designer[timm]".',
+            advice="Install it with `pip install timm`.",
             reason="no_timm",
         )
     from timm.models import is_model, is_model_pretrained, list_models

@@ -87,8 +87,7 @@ def verified_file(url: str) -> Path:
     folder = None if mirror is None else _as_folder(mirror)
     if folder is not None:
         return _from_folder(folder / name, cache)
-    source = url if mirror is None else f"{mirror.rstrip('/')}/{name}"
-    _download(source, cached)
+    _download(url if mirror is None else _below(mirror, name), cached)
     return cached
 
 
@@ -163,6 +162,12 @@ def _as_folder(mirror: str) -> Path | None:
         return Path(urllib.request.url2pathname(parts.path))
     is_path = len(parts.scheme) <= 1  # a single letter is a Windows drive
     return Path(mirror) if is_path else None
+
+
+def _below(address: str, name: str) -> str:
+    """The address of a file in the folder at `address`, whose query (a token, for instance) is kept."""
+    parts = urllib.parse.urlsplit(address)
+    return urllib.parse.urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{name}"))
 
 
 def _failure(source: str, name: str, cache: Path, reason: str) -> FailedToDownloadFilesError:

@@ -37,7 +37,7 @@ def open_zstandard(raw: IO[bytes], path: Path) -> IO[bytes]:
         raise MissingExtraError(
             "Archives that are compressed with Zstandard (.tar.zst) need the package zstandard.",
             where=path,
-            advice="Install it with pip install 'pytorch-designer[zstd]', or pack the archive as .tar.gz or .zip.",
+            advice="Install it with `pip install zstandard`, or pack the archive as .tar.gz or .zip.",
         ) from None
     decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW_BYTES)
     return _buffered(decompressor.stream_reader(raw, read_across_frames=True), zstandard.ZstdError)

@@ -89,6 +89,7 @@ def lax_component(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "value", "error"),
     [

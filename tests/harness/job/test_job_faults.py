@@ -14,7 +14,7 @@ from pytorch_designer.errors import UnknownNameError, UnsupportedLocallyError
 from pytorch_designer.harness.fault_injection import namespace, system_call_watch
 from pytorch_designer.harness.fault_injection.injected_faults import parse_faults
 from pytorch_designer.harness.job.job_run import JobResult, run_job
-from tests.commands import run
+from tests.commands import run_fresh
 from tests.harness.fault_injection.availability import needs_namespace, needs_system_call_watch
 
 if TYPE_CHECKING:
@@ -304,7 +304,7 @@ def test_nothing_is_left_behind(run_with: Callable[..., JobResult]) -> None:
 def test_command_line_kills_and_runs_again(write_component: WriteComponent, data: Path, tmp_path: Path) -> None:
     path = write_component("cd ${{outputs.out}}; mkdir -p a; mkdir -p b; echo done", **PORTS)
     arguments = ("run", path, "--input", f"data={data}", "--no-mlflow", "--run-folder", "first")
-    done = run(*arguments, "--fault", "kill-at-write=2", "--rerun", cwd=tmp_path)
+    done = run_fresh(*arguments, "--fault", "kill-at-write=2", "--rerun", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Fault       kill-at-write=2\n" in done.stdout
     assert "Failed with exit code 137" in done.stdout

@@ -69,6 +69,7 @@ def command(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return f"{daemon}\nwhile [ ! -e {mark} ]; do sleep 0.02; done; sleep 0.3"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", DAEMONS, indirect=True)
 @pytest.mark.parametrize("exit_code", [0, 3])
 def test_a_daemon_ends_with_its_job(tmp_path: Path, make_request: MakeRequest, command: str, exit_code: int) -> None:
@@ -78,6 +79,7 @@ def test_a_daemon_ends_with_its_job(tmp_path: Path, make_request: MakeRequest, c
     assert _end(_wait_for(tmp_path / "pid"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["own session", "deaf", "double fork"], indirect=True)
 def test_a_daemon_ends_with_a_job_that_is_stopped(tmp_path: Path, make_request: MakeRequest, command: str) -> None:
     stop = StopRequest()
@@ -91,6 +93,7 @@ def test_a_daemon_ends_with_a_job_that_is_stopped(tmp_path: Path, make_request: 
     assert _end(_wait_for(tmp_path / "pid"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["own session", "deaf", "double fork"], indirect=True)
 def test_a_daemon_ends_with_a_harness_that_is_killed(tmp_path: Path, command: str) -> None:
     program = f"""

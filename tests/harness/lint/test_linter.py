@@ -12,7 +12,7 @@ from pytorch_designer.cli.commands.lint_command import run_lint
 from pytorch_designer.harness.lint.formats import rules_page
 from pytorch_designer.harness.lint.linter import lint
 from pytorch_designer.harness.lint.rules import RULES
-from tests.harness.lint.lint_files import COMPONENT
+from tests.harness.lint.lint_files import COMPONENT, PIPELINE_COMPONENT
 from tests.harness.lint.test_component_rules import MISTAKES as COMPONENT_MISTAKES
 from tests.harness.lint.test_node_kind_rules import MISTAKES as KIND_MISTAKES
 from tests.harness.lint.test_pipeline_rules import MISTAKES as PIPELINE_MISTAKES
@@ -21,6 +21,8 @@ REPOSITORY = Path(__file__).parents[3]
 OTHERWISE_TESTED = {
     "yaml-syntax",
     "not-a-spec",
+    "nothing-checked",
+    "missing-input-value",
     "literal-continuation",
     "optional-to-required",
     "port-tag-mismatch",
@@ -156,3 +158,103 @@ def test_linting_our_specs_is_quick_and_imports_neither_torch_nor_azure() -> Non
     started = time.perf_counter()
     subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True, timeout=60)
     assert time.perf_counter() - started < 5  # 0.3 s alone on a quiet machine; room for a busy one
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        (
+            "job",
+            "$schema: x/commandJob.schema.json\ncommand: ls ${{inputs.a}}\nenvironment: azureml:e:1\ninputs: {a: 1}\n",
+            [],
+        ),
+        (
+            "misspelled",
+            "type: command\ncommand: ls\nenviroment: azureml:e:1\nname: c\n",
+            ["missing-key", "misspelled-key"],
+        ),
+        ("untyped", "command: ls\nenviroment: azureml:e:1\nname: c\n", ["missing-key", "misspelled-key"]),
+        ("comand", "comand: ls\nenvironment: azureml:e:1\nname: c\n", ["missing-key", "misspelled-key"]),
+        ("type", "type: pipline\njobs:\n  a: {command: ls, environment: 'azureml:e:1'}\n", ["unknown-type"]),
+        ("jobs", "type: pipeline\njob: {}\n", ["missing-key", "refused-key"]),
+        (
+            "no value",
+            "type: pipeline\nsettings: {}\ninputs:\n  d: {type: uri_folder}\njobs: {}\n",
+            ["missing-input-value", "unused-pipeline-input"],
+        ),
+    ],
+)
+def test_what_looks_like_a_component_or_job_is_checked_as_one(
+    tmp_path: Path, name: str, text: str, found: list[str]
+) -> None:
+    (tmp_path / "x.yaml").write_text(text, encoding="utf-8")
+    for path in (tmp_path, tmp_path / "x.yaml"):
+        result = lint([path])
+        assert sorted(finding.kind for finding in result.findings) == found, name
+        assert result.num_files == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "$schema: https://azuremlschemas.azureedge.net/latest/pipelineComponentBatchDeployment.schema.json\n"
+        "type: pipeline\ncomponent: x.yaml\n",
+        "inputs: {a: {type: list}}\noutputs: {}\nnodes: []\nenvironment: {}\n",
+        "on: push\njobs:\n  test: {runs-on: x, steps: [{run: ls}]}\n",
+        "name: action\ninputs: {a: {default: 1}}\noutputs: {}\nruns: {using: node20}\n",
+        "services: {web: {command: ls}}\n",
+    ],
+)
+def test_nothing_checked_is_said_and_fails(tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "other.yaml").write_text(text, encoding="utf-8")
+
+    assert run_lint([str(tmp_path)], "designer") == 1
+
+    shown = capsys.readouterr().out
+    assert f"{tmp_path}: error [nothing-checked] No YAML file in this folder is a component or job" in shown
+    assert "0 files checked: 1 error" in shown
+    assert [finding.kind for finding in lint([tmp_path / "other.yaml"]).findings] == ["not-a-spec"]
+
+
+def test_components_that_a_pipeline_names_are_checked_too(folder: Path) -> None:
+    component = COMPONENT.replace("type: boolean", "type: bool")
+    (folder / "component.yaml").write_text(component, encoding="utf-8")
+
+    result = lint([folder / "pipeline.yaml"])
+
+    assert [(finding.kind, finding.place.file) for finding in result.findings] == [
+        ("unknown-type", str(folder / "component.yaml"))
+    ]
+    assert result.num_files == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "inputs:\n  data: {type: uri_folder, path: <path to the data>}\n",
+        "inputs:\n  data: {type: uri_folder, path: data}\nenvironment: <name>\ncode: ./<CODE>\n",
+        "inputs:\n  data: {type: uri_folder, path: '{{ data }}'}\n",
+    ],
+)
+def test_placeholders_are_no_faults(tmp_path: Path, text: str) -> None:
+    environment = "" if "environment" in text else "environment: azureml:e:1\n"
+    (tmp_path / "data").mkdir()
+    (tmp_path / "x.yaml").write_text(
+        f"type: command\ncommand: ls ${{{{inputs.data}}}}\n{environment}{text}", encoding="utf-8"
+    )
+    assert lint([tmp_path / "x.yaml"]).findings == ()
+
+
+def test_inputs_for_order_and_blocks_without_input_are_no_faults(folder: Path) -> None:
+    text = (
+        "type: pipeline\nexperiment_name: x\njobs:\n  a:\n    component: prepare.yaml\n    inputs: {raw: data}\n"
+        "  b:\n    command: echo $[[--flag 'true']]\n    environment: azureml:e:1\n"
+        "    inputs: {after: '${{parent.jobs.a.outputs.images}}'}\n"
+    )
+    (folder / "pipeline.yaml").write_text(text, encoding="utf-8")
+    assert lint([folder / "pipeline.yaml"]).findings == ()
+
+
+def test_settings_of_a_pipeline_component_are_no_fault(folder: Path) -> None:
+    (folder / "both.yaml").write_text(f"{PIPELINE_COMPONENT}settings:\n  force_rerun: true\n", encoding="utf-8")
+    assert lint([folder / "both.yaml"]).findings == ()

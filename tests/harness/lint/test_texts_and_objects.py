@@ -29,7 +29,7 @@ class TestText:
 
         result = lint_text(text, folder=folder, name=str(path))
 
-        assert result == lint([path])
+        assert result.findings == lint([path]).findings
         assert shown(result) == [
             ("value-out-of-range", None, "epochs", "inputs.epochs"),
             ("value-not-in-enum", "train", "optimizer", "jobs.train.inputs.optimizer"),

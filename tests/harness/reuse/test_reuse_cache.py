@@ -14,9 +14,7 @@ from typing import Any
 
 import pytest
 
-from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.harness.job.job_run import JobResult
-from pytorch_designer.harness.reuse import reuse_cache
 from pytorch_designer.harness.reuse.cache_entry import Entry
 from pytorch_designer.harness.reuse.reuse_cache import ReuseCache, open_cache
 from tests.harness.pipeline_files import make_folder, text_of
@@ -320,16 +318,3 @@ def test_an_entry_with_a_pipe_in_it_is_not_waited_for(tmp_path: Path, cache: Reu
     os.mkfifo(path)
 
     assert (cache.find(KEY) is None) == (place != "last_used")
-
-
-def test_without_a_home_the_message_names_the_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_home() -> Path:
-        raise RuntimeError("could not determine the home directory")
-
-    monkeypatch.setattr(reuse_cache, "user_cache_folder", no_home)
-
-    with pytest.raises(UnsupportedEnvironmentError) as caught:
-        open_cache(None, LARGE)
-
-    assert caught.value.reason == "no_home"
-    assert "PYTORCH_DESIGNER_REUSE_CACHE" in caught.value.advice

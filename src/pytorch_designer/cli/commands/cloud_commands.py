@@ -1,16 +1,18 @@
-"""Commands `register` and `submit`."""
+"""Commands `register`, `submit` and `components`: this project's files and the user's for Azure ML."""
 
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorch_designer.addresses import local_path
 from pytorch_designer.cli.command_parser import CommandParser
-from pytorch_designer.cloud.register import component_files, register
+from pytorch_designer.cloud.register import register
 from pytorch_designer.cloud.submit import submit
 from pytorch_designer.cloud.workspace import Target, choose_target, connect
+from pytorch_designer.errors import FailedToWriteOutputsError
 from pytorch_designer.harness.lint.formats import as_text
 from pytorch_designer.harness.lint.linter import lint
 
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 
     from azure.ai.ml import MLClient
 
-_REPOSITORY = Path(__file__).parents[4]
 _FOUND = 1
 
 
@@ -38,12 +39,10 @@ def run_register(arguments: Sequence[str], program: str, *, connected: Callable[
     options = parser.parse_args(arguments)
     if options.registry and (options.workspace or options.resource_group or options.subscription):
         parser.error("give either a workspace or a registry")
-    paths = _existing(parser, options.files) or component_files(_REPOSITORY)
-    if not options.skip_lint and not _is_clean(paths):
-        return _FOUND
-    target = choose_target(_target(options, registry=options.registry))
-    register(connected(target), paths, version=options.version, target=target)
-    return 0
+    if options.files:
+        return _register(_existing(parser, options.files), options, connected)
+    with tempfile.TemporaryDirectory() as folder:
+        return _register(_write_components(Path(folder)), options, connected)
 
 
 def run_submit(arguments: Sequence[str], program: str, *, connected: Callable[[Target], MLClient] = connect) -> int:
@@ -63,6 +62,44 @@ def run_submit(arguments: Sequence[str], program: str, *, connected: Callable[[T
         return _FOUND
     target = choose_target(_target(options))
     submit(connected(target), path, experiment=options.experiment, should_stream=options.stream, target=target)
+    return 0
+
+
+def run_components(arguments: Sequence[str], program: str) -> int:
+    """Write all components into a folder: their YAML files, and the environment and code that those name.
+
+    Raises:
+        SystemExit: The command line is wrong, or the folder is not empty (code 2), or help is asked for (code 0).
+        FailedToWriteOutputsError: A file cannot be written.
+    """
+    parser = CommandParser(
+        prog=f"{program} components",
+        description="Writes the YAML files of all components into a folder, with the environment and code that they "
+        f"name: for pipelines, the Azure ML SDK (load_component), az ml and {program} run.",
+    )
+    parser.add_argument("folder", type=local_path, metavar="DIR", help="a new or empty folder")
+    folder: Path = parser.parse_args(arguments).folder
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        parser.error(f"{folder} is not an empty folder")
+    for path in _write_components(folder):
+        sys.stdout.write(f"{path}\n")
+    return 0
+
+
+def _write_components(folder: Path) -> list[Path]:
+    from pytorch_designer.components.azure_files import write_azure_files
+
+    try:
+        return write_azure_files(folder)
+    except OSError as error:
+        raise FailedToWriteOutputsError(f"The components' files cannot be written: {error}.", where=folder) from error
+
+
+def _register(paths: Sequence[Path], options: argparse.Namespace, connected: Callable[[Target], MLClient]) -> int:
+    if not options.skip_lint and not _is_clean(paths):
+        return _FOUND
+    target = choose_target(_target(options, registry=options.registry))
+    register(connected(target), paths, version=options.version, target=target)
     return 0
 
 

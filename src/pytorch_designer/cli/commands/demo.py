@@ -160,7 +160,7 @@ What to try next:
   your own images      pytorch-designer train FOLDER_OF_CLASS_FOLDERS
   the runs in MLflow   mlflow ui --backend-store-uri sqlite:///mlflow.db
   another network      pytorch-designer image-model --help
-  on Azure ML          docs/azure.md""",
+  on Azure ML          pytorch-designer register --help""",
         flush=True,
     )
 

@@ -12,6 +12,7 @@ from pytorch_designer.cli.command_parser import CommandParser
 from pytorch_designer.harness.lint.formats import FORMATS
 from pytorch_designer.harness.lint.linter import lint
 from pytorch_designer.harness.lint.rules import RULES
+from pytorch_designer.wording import nearest_name
 
 if TYPE_CHECKING:
     import argparse
@@ -36,7 +37,8 @@ def run_lint(arguments: Sequence[str], program: str) -> int:
             parser.error(f"there is no file or folder {path}")
     for rule_id in options.ignore:
         if rule_id not in RULES:
-            parser.error(f"there is no rule {rule_id}; see docs/reference/lint_rules.md")
+            nearest = nearest_name(rule_id, RULES)
+            parser.error(f"there is no rule {rule_id}" + (f"; did you mean {nearest}?" if nearest else ""))
     result = lint(options.paths, ignored_rules=frozenset(options.ignore))
     text = FORMATS[options.format](result)
     if text:
@@ -48,7 +50,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser = CommandParser(
         prog=f"{program} lint",
         description="Checks Azure ML components and pipeline jobs for errors that the SDK does not report.",
-        epilog="Exit code: 0 no errors, 1 errors, 2 wrong usage. Rules: docs/reference/lint_rules.md.",
+        epilog="Exit code: 0 no errors, 1 errors, 2 wrong usage. Each finding has the name of its rule.",
     )
     parser.add_argument(
         "paths", nargs="+", type=local_path, metavar="FILE", help="YAML files, or folders to search for them"

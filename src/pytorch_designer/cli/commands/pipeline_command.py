@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorch_designer.cli.commands.pipeline_view import LiveView, PlainView, date_of, node_table
+from pytorch_designer.cli.commands.run_findings import warning_lines
 from pytorch_designer.harness.job.node import NodeState
 from pytorch_designer.harness.job.run_store import open_run_store
+from pytorch_designer.harness.lint.linter import findings_for_run
 from pytorch_designer.harness.pipeline.pipeline_request import PipelineRequest, prepare_pipeline
 from pytorch_designer.harness.pipeline.pipeline_run import run_plan
 from pytorch_designer.harness.pipeline.reuse_forecast import forecast
@@ -94,14 +96,26 @@ def run_request(
 
 
 def pipeline_request(document: YamlDocument, options: PipelineCommandOptions) -> PipelineRequest:
-    """Read and check a pipeline.
+    """Read and check a pipeline; what the linter warns of is among the warnings of its plan.
 
     Raises:
         DesignerError: Any named error.
     """
+    findings = findings_for_run(document)
+    with findings.joined():
+        request = _checked_request(document, options)
+    plan = replace(request.plan, warnings=(*findings.warnings, *request.plan.warnings))
+    request = replace(request, plan=plan)
+    if not options.has_mlflow or options.is_dry:
+        return request
+    # Only now, so that a pipeline that is refused leaves no database.
+    return replace(request, store=open_run_store(Path(DATABASE_FILE), options.experiment or request.experiment))
+
+
+def _checked_request(document: YamlDocument, options: PipelineCommandOptions) -> PipelineRequest:
     assets = Assets() if options.assets is None else read_assets(options.assets)
     chosen = settings()
-    request = prepare_pipeline(
+    return prepare_pipeline(
         pipeline_spec(document, assets),
         run_folder=options.run_folder,
         inputs=options.inputs,
@@ -119,10 +133,6 @@ def pipeline_request(document: YamlDocument, options: PipelineCommandOptions) ->
         python=options.python,
         is_in_foreground=options.is_in_foreground,
     )
-    if not options.has_mlflow or options.is_dry:
-        return request
-    # Only now, so that a pipeline that is refused leaves no database.
-    return replace(request, store=open_run_store(Path(DATABASE_FILE), options.experiment or request.experiment))
 
 
 def _view(request: PipelineRequest, show: Callable[[list[str]], None]) -> OpenView:
@@ -141,6 +151,7 @@ def _header(request: PipelineRequest) -> list[str]:
         f"Nodes       {_chosen(request)}, at most {request.max_parallel} at a time",
         f"Reuse       {cache}{', but every node runs' if request.is_forced and request.cache else ''}",
         *(f"Input       {name} = {on_one_line(value)}" for name, value in request.plan.inputs.items()),
+        *warning_lines(request.plan.warnings),
         f"Run folder  {request.run_folder}",
         "",
     ]

@@ -1,4 +1,4 @@
-"""`pytorch-designer run`: a component or a pipeline on this machine, as Azure ML would run it."""
+"""`pytorch-designer run`: a component, a job or a pipeline on this machine, as Azure ML would run it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import re
 import sys
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorch_designer.addresses import local_path
 from pytorch_designer.cli.command_parser import CommandParser
+from pytorch_designer.cli.commands.run_findings import warning_lines
 from pytorch_designer.errors import DesignerError
 from pytorch_designer.harness.fault_injection.injected_faults import parse_faults
 from pytorch_designer.harness.job.job_python import JobPython
@@ -20,8 +22,13 @@ from pytorch_designer.harness.job.job_run import GRACE_SECONDS, JobRequest, run_
 from pytorch_designer.harness.job.leftover_processes import adopted_orphans
 from pytorch_designer.harness.job.run_folder import RUNS_FOLDER
 from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT, RunStore, open_run_store
-from pytorch_designer.harness.schema.component_file import command_spec
-from pytorch_designer.harness.schema.pipeline_file import is_pipeline, is_sweep_job
+from pytorch_designer.harness.lint.linter import findings_for_run
+from pytorch_designer.harness.pipeline.command_job import command_job_request
+from pytorch_designer.harness.schema.assets import Assets, read_assets
+from pytorch_designer.harness.schema.component_file import Kind, command_spec, kind_of
+from pytorch_designer.harness.schema.interface import kind_mismatch
+from pytorch_designer.harness.schema.pipeline_file import is_pipeline, is_sweep_job, pipeline_spec
+from pytorch_designer.harness.schema.spec_faults import SpecFault, SpecPlace
 from pytorch_designer.harness.schema.values import check_values
 from pytorch_designer.harness.schema.yaml_tree import read_yaml
 from pytorch_designer.mlflow_database import DATABASE_FILE
@@ -35,13 +42,14 @@ if TYPE_CHECKING:
     from pytorch_designer.cli.commands.pipeline_command import PipelineCommandOptions
     from pytorch_designer.harness.job.job_run import JobResult
     from pytorch_designer.harness.schema.specification import CommandSpec
+    from pytorch_designer.harness.schema.yaml_tree import YamlDocument
 
 _MEBIBYTE = 1 << 20
 _NOT_IN_NAMES = re.compile(r"[^\w.-]|^\.")
 _MAX_NAME = 60
 _PIPELINE_NAMES = {"--from": "start_from", "--to": "up_to"}
 _PIPELINE_OPTIONS = (
-    *("--assets", "--max-parallel", "--force-rerun", "--only", "--from", "--to"),
+    *("--max-parallel", "--force-rerun", "--only", "--from", "--to"),
     *("--explain-reuse", "--dry-run", "--watch", "--debug"),
 )
 
@@ -50,12 +58,12 @@ def run_command_parser(program: str) -> argparse.ArgumentParser:
     """The options of `run`."""
     parser = CommandParser(
         prog=f"{program} run",
-        description="Runs a command component or a pipeline on this machine, as Azure ML would: a copy of the code as "
-        "working directory, inputs, outputs, variables and logs. The exit code is that of the component; 1 where a "
-        "node of a pipeline failed.",
+        description="Runs a command component, a command job or a pipeline on this machine, as Azure ML would: a copy "
+        "of the code as working directory, inputs, outputs, variables and logs. The exit code is that of the "
+        "component; 1 where a node of a pipeline failed.",
         epilog="A component's environment is not built: its `python` is the one that runs this program.",
     )
-    parser.add_argument("file", type=local_path, metavar="FILE", help="YAML file of a component or pipeline")
+    parser.add_argument("file", type=local_path, metavar="FILE", help="YAML file of a component or job")
     for option, metavar, meaning in (
         ("--input", "NAME=PATH", "folder or file of an input port"),
         ("--param", "NAME=VALUE", "value of a parameter; those left out have their defaults"),
@@ -94,7 +102,7 @@ def run_command_parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--keep-working-directory", action="store_true", help="keep it after a success too, not only after a failure"
     )
-    components = parser.add_argument_group("components only")
+    components = parser.add_argument_group("components and command jobs only")
     components.add_argument(
         "--fault",
         action="append",
@@ -168,8 +176,11 @@ def run_command(arguments: Sequence[str], program: str) -> int:
     for option in _PIPELINE_OPTIONS:
         if getattr(options, _PIPELINE_NAMES.get(option, option[2:].replace("-", "_"))):
             parser.error(f"{option} is for pipelines only")
-    request = _job_request(parser, options, command_spec(document))
-    _show(_header(request))
+    findings = findings_for_run(document)
+    with findings.joined():
+        request, warnings = _job_request(parser, options, document)
+    request = _with_places(request, options)
+    _show(_header(request, (*findings.warnings, *warnings)))
     with adopted_orphans(), stop_on_signals() as stop:
         result = run_job(request, _printer(request.spec), stop)
         _show(_summary(result, request.store))
@@ -181,20 +192,36 @@ def run_command(arguments: Sequence[str], program: str) -> int:
     return result.exit_code
 
 
-def _job_request(parser: argparse.ArgumentParser, options: argparse.Namespace, spec: CommandSpec) -> JobRequest:
+def _job_request(
+    parser: argparse.ArgumentParser, options: argparse.Namespace, document: YamlDocument
+) -> tuple[JobRequest, tuple[SpecFault, ...]]:
     inputs = _unique(parser, "--input and --param", [*options.input, *options.param])
-    experiment = options.experiment or DEFAULT_EXPERIMENT
+    outputs = {name: local_path(path, name=name) for name, path in _unique(parser, "--output", options.output).items()}
+    variables = _unique(parser, "--env", options.env)
+    warnings: tuple[SpecFault, ...] = ()
+    if kind_of(document.root) is Kind.COMMAND_JOB:
+        assets = Assets() if options.assets is None else read_assets(options.assets)
+        job = pipeline_spec(document, assets)
+        request, warnings = command_job_request(
+            job, Path(), inputs=inputs, outputs=outputs, environment_variables=variables, assets=assets
+        )
+    elif options.assets:
+        parser.error("--assets is for pipelines and command jobs; a component is given its data with --input")
+    else:
+        request = JobRequest(command_spec(document), Path(), inputs, outputs, variables)
+        warnings = _kind_warnings(request)
+    return request, warnings
+
+
+def _with_places(request: JobRequest, options: argparse.Namespace) -> JobRequest:
+    """The request with its run folder and MLflow database, which are created."""
+    experiment = options.experiment or request.experiment
     python = JobPython(options.python, options.debugpy)
     python.check()
-    check_values(spec, inputs)  # before anything is created, the MLflow database included
-    return JobRequest(
-        spec=spec,
-        inputs=inputs,
-        outputs={
-            name: local_path(path, name=name) for name, path in _unique(parser, "--output", options.output).items()
-        },
-        run_folder=options.run_folder or _new_run_folder(spec.name),
-        environment_variables=_unique(parser, "--env", options.env),
+    check_values(request.spec, request.inputs)  # before anything is created, the MLflow database included
+    return replace(
+        request,
+        run_folder=options.run_folder or _new_run_folder(request.spec.name),
         store=None if options.no_mlflow else open_run_store(Path(DATABASE_FILE), experiment),
         experiment=experiment,
         grace_seconds=options.grace_seconds,
@@ -205,11 +232,23 @@ def _job_request(parser: argparse.ArgumentParser, options: argparse.Namespace, s
     )
 
 
+def _kind_warnings(request: JobRequest) -> tuple[SpecFault, ...]:
+    """Warnings of files given to folders' inputs, and the reverse. Nothing has been created yet; a bad value raises."""
+    spec = request.spec
+    values = check_values(spec, request.inputs)
+    paths = {name: value for name, value in values.items() if isinstance(value, Path)}
+    mismatches = {name: kind_mismatch(spec.inputs[name], path) for name, path in paths.items()}
+    place = SpecPlace(str(spec.source))
+    return tuple(
+        SpecFault(place, "type-mismatch", *mismatch) for mismatch in mismatches.values() if mismatch is not None
+    )
+
+
 def _pipeline_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> PipelineCommandOptions:
     from pytorch_designer.cli.commands.pipeline_command import PipelineCommandOptions
 
     if options.fault or options.rerun or options.foreground:
-        parser.error("--fault, --rerun and --foreground are for components only")
+        parser.error("--fault, --rerun and --foreground are for components and command jobs only")
     if options.env:
         parser.error("--env is for components; a node of a pipeline has its environment_variables")
     if sum(map(bool, (options.only, options.start_from, options.up_to, options.debug))) > 1:
@@ -291,7 +330,7 @@ def _new_run_folder(label: str) -> Path:
     return folder
 
 
-def _header(request: JobRequest) -> list[str]:
+def _header(request: JobRequest, warnings: Sequence[SpecFault] = ()) -> list[str]:
     spec = request.spec
     version = f" {spec.version}" if spec.version else ""
     lines = [
@@ -303,9 +342,7 @@ def _header(request: JobRequest) -> list[str]:
         lines.append(f"Processes   {spec.num_processes}" + (f" on {nodes} simulated nodes" if nodes > 1 else ""))
     values = check_values(spec, request.inputs)
     lines += [f"Input       {name} = {on_one_line(str(value))}" for name, value in values.items()]
-    if spec.environment_variables:
-        names = on_one_line(", ".join(spec.environment_variables))
-        lines.append(f"Warning     environment_variables of a component are dropped by Azure ML: {names}; use --env")
+    lines += warning_lines(warnings)
     lines += [f"Fault       {text}" for text in request.faults.texts]
     lines += [f"Run folder  {request.run_folder}", ""]
     return lines

@@ -17,7 +17,7 @@ from pytorch_designer.harness.schema.spec_faults import did_you_mean
 from pytorch_designer.harness.schema.vocabulary import COLLECTED_OUTPUTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pytorch_designer.harness.lint.findings import Report
     from pytorch_designer.harness.schema.specification import InputSpec, Interface
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # The platform also passes ports in environment variables, which a command or its program may read.
 _VARIABLE = re.compile(r"AZURE_?ML_(?:INPUT|OUTPUT|PARAMETER)_(\w+)", re.IGNORECASE)
 
+_NAMES_A_PORT = re.compile(r"\b(inputs|outputs)\.\w")
 _NOT_SETTINGS = frozenset({"command", "inputs", "outputs", "description", "tags"})
 
 
@@ -109,11 +110,10 @@ def _check_optional_inputs(report: Report, command: _Command, bindings: Sequence
 
 def _check_block(report: Report, command: _Command, block: OptionalBlock, inside: Sequence[Binding]) -> None:
     at = command.value.locate(block.written)
-    if not inside:
+    if not inside and _NAMES_A_PORT.search(block.content):  # without one, the block is never left out
         report.add(
             "bad-binding", at, f"{_short(block.written)} contains no binding.", "Write $[[--name ${{inputs.name}}]]."
         )
-        return
     ports = [port for port in (command.input(binding) for binding in inside) if port is not None]
     if ports and not any(port.is_optional for port in ports):
         report.add(
@@ -155,8 +155,20 @@ def _check_unused(report: Report, command: _Command, bindings: Sequence[Binding]
             declared = command.owner.get(section, name)
             if (section, name.split(".")[0]) in used or name.lower() in variables or declared is None:
                 continue
+            if section == "inputs" and _may_be_for_order(command.interface.inputs[name], declared):
+                continue
             message = f"The command does not use the {section[:-1]} {name}."
             report.add(rule_id, declared.key_place, message, f"Pass ${{{{{section}.{name}}}}} on, or remove it.")
+
+
+def _may_be_for_order(port: InputSpec, declared: Value) -> bool:
+    """Whether an input may be there for nothing but to wait for the node that writes it."""
+    return port.is_data or "jobs" in {part for text in declared.texts() for part in _parts(text)}
+
+
+def _parts(value: Value) -> Iterator[str]:
+    for binding in bindings_in(value.text or ""):
+        yield from binding.parts[1:2]
 
 
 def _short(text: str) -> str:

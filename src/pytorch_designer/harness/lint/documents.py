@@ -1,20 +1,21 @@
-"""Files on disk: which of them are Azure ML components and pipeline jobs."""
+"""Files on disk: which of them are Azure ML components and jobs."""
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
-from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorch_designer.errors import InvalidSpecError
 from pytorch_designer.harness.schema.assets import is_reference
+from pytorch_designer.harness.schema.component_file import Kind, kind_of, type_of
 from pytorch_designer.harness.schema.interface import read_interface
 from pytorch_designer.harness.schema.pipeline_file import is_pipeline
 from pytorch_designer.harness.schema.yaml_tree import YamlDocument, read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from pytorch_designer.harness.schema.specification import Interface
     from pytorch_designer.harness.schema.yaml_tree import Value
@@ -22,24 +23,15 @@ if TYPE_CHECKING:
 _LOOKED_AT_CHARACTERS = 1 << 20
 SUFFIXES = frozenset({".yml", ".yaml"})
 _SKIPPED_FOLDERS = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", ".ipynb_checkpoints"})
-_JOB_ONLY_KEYS = frozenset({"compute", "experiment_name", "settings", "identity", "services", "limits"})
-_COMPONENT_ONLY_KEYS = frozenset({"version", "is_deterministic"})
+_SCHEMAS = ("commandComponent", "commandJob", "pipelineComponent", "pipelineJob")
 _OTHER_COMPONENTS = frozenset({"parallel", "spark", "import", "data_transfer", "automl"})
-
-
-class Kind(Enum):
-    """Kind of a document that can be checked."""
-
-    COMMAND_COMPONENT = "command component"
-    PIPELINE_COMPONENT = "pipeline component"
-    PIPELINE_JOB = "pipeline job"
 
 
 class Library:
     """Cache of YAML files, each of which is read once."""
 
-    def __init__(self) -> None:
-        self._documents: dict[Path, YamlDocument] = {}
+    def __init__(self, *documents: YamlDocument) -> None:
+        self._documents = {document.path.resolve(): document for document in documents}
 
     def open(self, path: Path) -> YamlDocument:
         """The document in a file.
@@ -69,29 +61,27 @@ class Library:
         return None
 
 
+def named_components(root: Value, folder: Path) -> list[Path]:
+    """The local files of the components that the nodes of a pipeline name, or a job that runs one component.
+
+    Args:
+        root: The pipeline.
+        folder: The folder of its file, as the user has named it.
+    """
+    jobs = root.get("jobs")
+    owners = [root, *(jobs.children.values() if jobs is not None else ())]
+    named = [owner.get(key) for owner in owners for key in ("component", "trial")]
+    files = [component_file(component) for component in named if component is not None]
+    paths = [Path(os.path.normpath(folder / file.relative_to(root.folder))) for file in files if file is not None]
+    return [path for path in paths if path.is_file()]
+
+
 def component_file(component: Value) -> Path | None:
     """The local file that a `component` names, whether or not it exists; None where it names something else."""
     if component.text is None:
         return None
     name = component.text.removeprefix("file:")
     return None if is_reference(name) or "${{" in name else component.folder / name
-
-
-def kind_of(root: Value) -> Kind | None:
-    """The kind of a document by its `$schema`, `type` and keys; None if it cannot be checked."""
-    schema, type_name = _word(root, "$schema"), _word(root, "type")
-    if "/sdk-2-0/" in schema:
-        return None
-    if type_name == "pipeline" or (not type_name and "pipeline" in schema):
-        return _pipeline_kind(root, schema)
-    if type_name not in {"", "command"}:
-        return None
-    if "commandcomponent" in schema:
-        return Kind.COMMAND_COMPONENT
-    looks_like_component = {"command", "name", "environment"} <= root.children.keys()
-    if not schema and looks_like_component and not _JOB_ONLY_KEYS & root.children.keys():
-        return Kind.COMMAND_COMPONENT
-    return None
 
 
 def yaml_files(folder: Path) -> Iterator[Path]:
@@ -110,29 +100,9 @@ def looks_like_azure_ml(path: Path) -> bool:
         return False
     with path.open(encoding="utf-8", errors="replace") as stream:
         text = stream.read(_LOOKED_AT_CHARACTERS)
-    return any(f"{name}.schema.json" in text for name in ("commandComponent", "pipelineComponent", "pipelineJob"))
-
-
-def _pipeline_kind(root: Value, schema: str) -> Kind | None:
-    keys = root.children.keys()
-    if "batchdeployment" in schema:
-        return None
-    if _COMPONENT_ONLY_KEYS & keys:  # also where $schema says otherwise: the SDK does not look at it
-        return Kind.PIPELINE_COMPONENT
-    if "pipelinejob" in schema or ("jobs" in keys and _JOB_ONLY_KEYS & keys):
-        return Kind.PIPELINE_JOB
-    if "pipelinecomponent" in schema:
-        return Kind.PIPELINE_COMPONENT
-    return Kind.PIPELINE_JOB if {"jobs", "component"} & keys else None
+    return any(f"{name}.schema.json" in text for name in _SCHEMAS)
 
 
 def _is_component(root: Value) -> bool:
-    if "/sdk-2-0/" in _word(root, "$schema"):
-        return False
-    type_name = _word(root, "type")
-    return type_name in {"command", "pipeline", *_OTHER_COMPONENTS} or (not type_name and "command" in root.children)
-
-
-def _word(root: Value, key: str) -> str:
-    value = root.get(key)
-    return "" if value is None else (value.text or "").strip().lower()
+    """Whether a document has the ports of a component; one of a kind that cannot be checked has them too."""
+    return kind_of(root) in {Kind.COMMAND_COMPONENT, Kind.PIPELINE_COMPONENT} or type_of(root) in _OTHER_COMPONENTS

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from pytorch_designer.harness.schema.spec_faults import SpecFault
 
 
+_RULES_HEAD = ("| rule | severity | what is found | what Azure ML does | `run` |", "|---|---|---|---|---|")
+
+
 def as_text(result: LintResult) -> str:
     """`file:line:column: severity rule message`, with the hint below, and a summary."""
     lines = []
@@ -54,16 +57,17 @@ def rules_page() -> str:
         "Checked against azure-ai-ml 1.35. An *error* is refused by Azure ML, or does something else than the file "
         "says; a *warning* is suspicious, or has no effect. The exit code is 1 if there is an error, else 0; "
         "`--ignore RULE` switches a rule off.",
+        "`pytorch-designer run` says the same of a file before it starts: it refuses what Azure ML refuses, and warns "
+        "of the rest. What depends on the values that are given to it, it checks itself.",
     ]
     for title, rules in RULE_GROUPS.items():
         rows = [
-            f"| `{rule.rule_id}` | {rule.severity.value} | {_cell(rule.meaning)} | {_cell(rule.consequence)} |"
+            f"| `{rule.rule_id}` | {rule.severity.value} | {_cell(rule.meaning)} | {_cell(rule.consequence)} "
+            f"| {rule.in_run.value} |"
             for rule in rules
         ]
         sections.append(f"## {title}")
-        sections.append(
-            "\n".join(["| rule | severity | what is found | what Azure ML does |", "|---|---|---|---|", *rows])
-        )
+        sections.append("\n".join([*_RULES_HEAD, *rows]))
     return "\n\n".join(sections) + "\n"
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pytorch_designer.harness.schema.yaml_tree import Value
 
 _SHARED_MEMORY = re.compile(r"^\d+[bkmg]", re.IGNORECASE)
+_PLACEHOLDER = re.compile(r"<[^<>\n]+>|\{\{[^{}\n]*\}\}")  # also that of a template
 _UNVERSIONED = re.compile(r"^azureml:[^/:@]+$")
 
 
@@ -35,7 +36,7 @@ def check_local_path(report: Report, value: Value | None, *, what: str, rule_id:
     if value is None or value.text is None:
         return None
     text = value.text.strip()
-    if is_reference(text) or "${{" in text or text.startswith(("~", "file:")):
+    if is_reference(text) or "${{" in text or text.startswith(("~", "file:")) or is_placeholder(text):
         return None
     path = value.folder / text
     if path.exists():
@@ -43,6 +44,11 @@ def check_local_path(report: Report, value: Value | None, *, what: str, rule_id:
     advice = "Write it with forward slashes." if "\\" in text else "Paths start from the folder of this file."
     report.add(rule_id, value.place, f"The {what} {text} does not exist.", advice)
     return None
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether a text stands for one that its reader is to fill in, such as `<path to the data>`."""
+    return _PLACEHOLDER.search(text) is not None
 
 
 def _check_code(report: Report, owner: Value) -> None:
@@ -67,7 +73,7 @@ def _check_environment(report: Report, environment: Value | None) -> None:
         if text.startswith("file:"):
             if not (environment.folder / text.removeprefix("file:")).exists():
                 report.add("missing-path", environment.place, f"The environment file {text[5:]} does not exist.")
-        elif not text.startswith("azureml:") and "${{" not in text:
+        elif not text.startswith("azureml:") and "${{" not in text and not is_placeholder(text):
             report.add("wrong-value", environment.place, f"{text} is not an environment.", "Write azureml:name:1.")
         elif _UNVERSIONED.match(text):
             advice = f"Write {text}@latest or {text}:1."

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytorch_designer.harness.lint.findings import Report
+    from pytorch_designer.harness.schema.component_file import Kind
     from pytorch_designer.harness.schema.yaml_tree import Value, YamlDocument
 
 
@@ -56,6 +57,14 @@ def check_texts(report: Report, mapping: Value, names: Iterable[str]) -> None:
         value = mapping.get(name)
         if value is not None and value.text is None:
             report.add("wrong-value", value.place, f"{name} must be text.", "Put it in quotes.")
+
+
+def check_type_of(report: Report, root: Value, kind: Kind) -> None:
+    """Report a `type` that is not quite that of the document's kind, such as `comand`."""
+    value, wanted = root.get("type"), "pipeline" if kind.is_pipeline else "command"
+    if value is not None and str(value.plain).lower() != wanted:
+        message = f"{value.shown_text} is not the type of a {kind.value}."
+        report.add("unknown-type", value.place, message, f"Write {wanted}.")
 
 
 def check_tags(report: Report, mapping: Value) -> None:

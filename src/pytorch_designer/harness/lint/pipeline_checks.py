@@ -15,15 +15,16 @@ from pytorch_designer.harness.lint.component_checks import (
     check_type,
 )
 from pytorch_designer.harness.lint.connections import check_connections
-from pytorch_designer.harness.lint.documents import Kind
 from pytorch_designer.harness.lint.job_settings_checks import check_job_settings, check_local_path
 from pytorch_designer.harness.lint.keys import check_keys, check_required_keys, check_tags, check_texts, mapping_at
 from pytorch_designer.harness.lint.node_kind_checks import check_controls, check_node_kind
 from pytorch_designer.harness.lint.pipeline_model import children_at, literal_of, read_node, read_pipeline
 from pytorch_designer.harness.schema.bindings import ParentInput, lone_binding
-from pytorch_designer.harness.schema.interface import unknown_input
+from pytorch_designer.harness.schema.component_file import Kind
+from pytorch_designer.harness.schema.interface import kind_mismatch, unknown_input
 from pytorch_designer.harness.schema.pipeline_size import check_size
 from pytorch_designer.harness.schema.spec_faults import did_you_mean
+from pytorch_designer.harness.schema.specification import InputSpec
 from pytorch_designer.harness.schema.vocabulary import (
     DATA_TYPES,
     INLINE_COMMAND_KEYS,
@@ -57,8 +58,11 @@ def check_pipeline(report: Report, root: Value, kind: Kind, library: Library) ->
         if settings is not None:
             check_keys(report, settings, SETTINGS_KEYS, owner="the settings of a pipeline job")
     else:
-        check_keys(report, root, PIPELINE_COMPONENT_KEYS, owner="a pipeline component")
+        known = PIPELINE_COMPONENT_KEYS | {"settings"}  # of the job that it may be run as
+        check_keys(report, root, known, owner="a pipeline component")
         check_component(report, root)
+    if "component" not in root.children or kind is Kind.PIPELINE_COMPONENT:
+        check_required_keys(report, root, ("jobs",), owner=f"a {kind.value}")
     mapping_at(report, root, "jobs")
     _check_size(report, root, library)
     pipeline = read_pipeline(root, library, is_job=kind is Kind.PIPELINE_JOB)
@@ -70,6 +74,19 @@ def check_pipeline(report: Report, root: Value, kind: Kind, library: Library) ->
         check_connections(report, pipeline)
     elif "component" in root.children:  # a job that only runs a pipeline component
         _check_node(report, pipeline, read_node("pipeline", root, library))
+
+
+def check_command_job(report: Report, root: Value, library: Library) -> None:
+    """Check a command job: a job of its own, which gives its inputs values."""
+    check_keys(report, root, INLINE_COMMAND_KEYS, owner="a command job", are_refused=True)
+    check_required_keys(report, root, ("command", "environment"), owner="a command job")
+    check_texts(report, root, ("display_name", "description", "experiment_name", "command"))
+    check_tags(report, root)
+    _check_job_ports(report, root)
+    check_job_settings(report, root, owner="a command job")
+    interface = read_node("job", root, library).interface
+    if interface is not None:
+        check_command(report, root, interface)
 
 
 def _component_of(node: Node, library: Library) -> Value | None:
@@ -99,9 +116,17 @@ def _check_job_ports(report: Report, root: Value) -> None:
                 if value.get("type") is not None:
                     check_type(report, value, DATA_TYPES)
                 if section == "inputs":
-                    check_local_path(report, value.get("path"), what="data path", rule_id="missing-data")
+                    _check_given(report, name, value)
             elif value.plain is None and section == "inputs":
                 report.add("wrong-value", value.key_place, f"The input {name} has no value.", "Give it one.")
+
+
+def _check_given(report: Report, name: str, value: Value) -> None:
+    kind = value.get("type")
+    port = InputSpec(name, "" if kind is None else kind.text or "")
+    _check_data(report, port, value)
+    if value.get("path") is None and value.get("value") is None and port.type != "group":
+        report.add("missing-input-value", value.key_place, f"The input {name} has no value.", "Give it a path.")
 
 
 def _check_node(report: Report, pipeline: Pipeline, node: Node) -> None:
@@ -202,7 +227,9 @@ def _check_given_ports(report: Report, pipeline: Pipeline, node: Node, interface
             if literal is not None:
                 check_literal(report, port, literal)
         elif port is not None:
-            _check_data(report, value)
+            if value.is_mapping:
+                check_keys(report, value, JOB_INPUT_KEYS, owner="an input", are_refused=True)
+            _check_data(report, port, value)
     for name, port in interface.inputs.items():
         if port.is_required and name not in node.inputs and name not in searched:
             message = f"The node {node.name} leaves out {name}, which its component requires."
@@ -221,8 +248,9 @@ def _literal_given(pipeline: Pipeline, value: Value) -> Value | None:
     return pipeline.literals.get(binding.reference.name) if isinstance(binding.reference, ParentInput) else None
 
 
-def _check_data(report: Report, value: Value) -> None:
-    path = value.get("path") if value.is_mapping else value
-    if value.is_mapping:
-        check_keys(report, value, JOB_INPUT_KEYS, owner="an input", are_refused=True)
-    check_local_path(report, path, what="data path", rule_id="missing-data")
+def _check_data(report: Report, port: InputSpec, value: Value) -> None:
+    given = value.get("path") if value.is_mapping else value
+    path = check_local_path(report, given, what="data path", rule_id="missing-data")
+    mismatch = None if path is None else kind_mismatch(port, path.resolve())
+    if mismatch is not None and given is not None:
+        report.add("type-mismatch", given.place, *mismatch)

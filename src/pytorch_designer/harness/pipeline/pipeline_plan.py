@@ -131,7 +131,8 @@ class _Planner:
             with self._faults.collecting(given[name].place if name in given else None):
                 source = (outer.resolve(given[name], place) if name in given else None) or _default(port)
                 if source is None and not port.is_optional:
-                    self._faults.add(f"The input {name} of {owner} has no value.", place.below("inputs", name))
+                    at = place.below("inputs", name) if place.node else pipeline.place_of("inputs", name)
+                    self._faults.add(f"The input {name} of {owner} has no value.", at)
                     source = UNKNOWN
             values[name] = source
             if source is not None and source is not UNKNOWN:
@@ -350,8 +351,7 @@ def _default(port: InputSpec) -> Source | None:
 
 
 def _warn_of_unbound_output(faults: FaultCollector, pipeline: PipelineSpec, name: str) -> None:
-    place = pipeline.output_places.get(name) or SpecPlace(str(pipeline.source), keys=("outputs", name))
-    faults.warn("unbound-pipeline-output", place, *unbound_output(name))
+    faults.warn("unbound-pipeline-output", pipeline.place_of("outputs", name), *unbound_output(name))
 
 
 def _spec_with(port: InputSpec) -> CommandSpec:

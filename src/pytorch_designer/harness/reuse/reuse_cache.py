@@ -27,7 +27,7 @@ import uuid
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from pytorch_designer.errors import FailedToWriteOutputsError, UnsupportedEnvironmentError
+from pytorch_designer.errors import FailedToWriteOutputsError
 from pytorch_designer.harness.job.folder_mark import FolderKind, foreign_entries
 from pytorch_designer.harness.job.run_folder import RECORD_FILE
 from pytorch_designer.harness.reuse.cache_entry import (
@@ -315,14 +315,7 @@ def open_cache(folder: Path | None, max_bytes: int) -> ReuseCache:
     """
     if folder is not None:
         return ReuseCache(folder, max_bytes)
-    try:
-        return ReuseCache(user_cache_folder() / "reuse", max_bytes, is_private=True)
-    except RuntimeError as error:  # platformdirs found neither HOME nor an entry of the user
-        raise UnsupportedEnvironmentError(
-            "There is no folder to keep results in: this user has no home folder.",
-            advice="Set HOME, or PYTORCH_DESIGNER_REUSE_CACHE to a folder.",
-            reason="no_home",
-        ) from error
+    return ReuseCache(user_cache_folder() / "reuse", max_bytes, is_private=True)
 
 
 def is_empty(path: Path) -> bool:

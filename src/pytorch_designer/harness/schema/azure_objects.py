@@ -20,11 +20,18 @@ import yaml
 
 from pytorch_designer.errors import shorten
 from pytorch_designer.harness.schema.assets import Assets, is_reference
-from pytorch_designer.harness.schema.bindings import is_binding, parse_output
+from pytorch_designer.harness.schema.bindings import is_binding, local_command, parse_output
 from pytorch_designer.harness.schema.component_file import parallel_at
 from pytorch_designer.harness.schema.pipeline_file import pipeline_spec, read_component_file
 from pytorch_designer.harness.schema.pipeline_size import check_num_nodes
-from pytorch_designer.harness.schema.pipeline_specification import Given, NodeSpec, PipelineSettings, PipelineSpec
+from pytorch_designer.harness.schema.pipeline_specification import (
+    COMMAND_JOB_NODE,
+    Given,
+    NodeSpec,
+    PipelineSettings,
+    PipelineSpec,
+    one_node_pipeline,
+)
 from pytorch_designer.harness.schema.spec_faults import FaultCollector, SpecPlace
 from pytorch_designer.harness.schema.specification import CommandSpec, Distribution, InputSpec, OutputSpec, Resources
 from pytorch_designer.harness.schema.vocabulary import CONTROL_KINDS, NODE_KINDS, PORT_NAME
@@ -61,7 +68,7 @@ def command_component(component: Any) -> CommandSpec:
         version=None if component.version is None else str(component.version),
         display_name=component.display_name,
         description=component.description or "",
-        command=component.command,
+        command=local_command(component.command),
         code=None if component.code is None else _local_path(base, component.code),
         additional_includes=tuple(_local_path(base, entry) for entry in component.additional_includes or ()),
         environment=_environment(component.environment),
@@ -76,10 +83,10 @@ def command_component(component: Any) -> CommandSpec:
 
 
 def pipeline_job(job: Any, assets: Assets | None = None) -> PipelineSpec:
-    """What a `@dsl.pipeline` function or `azure.ai.ml.load_job` gave, as a `PipelineSpec`.
+    """What a `@dsl.pipeline` function, `azure.ai.ml.command` or `load_job` gave, as a `PipelineSpec`.
 
     Args:
-        job: A `PipelineJob`.
+        job: A `PipelineJob`, or a command job, which becomes a pipeline of one node.
         assets: Where registered components are.
 
     Raises:
@@ -90,9 +97,11 @@ def pipeline_job(job: Any, assets: Assets | None = None) -> PipelineSpec:
     place = SpecPlace(str(base))
     if getattr(job, "type", None) == "sweep":
         return pipeline_spec(_sweep_document(job, base), assets)
-    if getattr(job, "type", None) != "pipeline" or not hasattr(job, "jobs"):
-        raise place.unsupported(f"{type(job).__name__} is not a pipeline job.")
     assets, faults = assets or Assets(), FaultCollector()
+    if is_command_job(job):
+        return _command_job(job, base, _PipelineReader(assets, faults))
+    if getattr(job, "type", None) != "pipeline" or not hasattr(job, "jobs"):
+        raise place.unsupported(f"{type(job).__name__} is not a pipeline job or command job.")
     given = _given_inputs(job, base)
     inputs = _flat_inputs(getattr(job.component, "inputs", None) or {})
     name = getattr(job.component, "name", None)
@@ -116,6 +125,30 @@ def pipeline_job(job: Any, assets: Assets | None = None) -> PipelineSpec:
     if not isinstance(component, PipelineSpec):
         raise place.error(f"{job.component} is not a pipeline component.")
     return component.run_by(spec)
+
+
+def is_command_job(job: Any) -> bool:
+    """Whether an object is a command with values, as opposed to a component."""
+    return getattr(job, "type", None) == "command" and hasattr(job, "component") and hasattr(job, "_to_rest_inputs")
+
+
+def _command_job(job: Any, base: Path, reader: _PipelineReader) -> PipelineSpec:
+    node = reader.node(COMMAND_JOB_NODE, job, base)
+    name = job.name or job.display_name or node.component.name
+    component = node.component
+    spec = PipelineSpec(
+        name=name,
+        source=base,
+        nodes={},
+        inputs=component.inputs,
+        outputs=component.outputs,
+        given=node.inputs,
+        given_outputs=_given_outputs(job, base),
+        display_name=job.display_name,
+        experiment_name=job.experiment_name,
+    )
+    named = replace(component, name=name, display_name=job.display_name)
+    return one_node_pipeline(spec, replace(node, component=named))
 
 
 def object_document(job_or_component: Any) -> YamlDocument:
@@ -154,10 +187,10 @@ class _PipelineReader:
         for name, node in jobs.items():
             if node.type not in CONTROL_KINDS:
                 with self._faults.collecting():
-                    nodes[name] = self._node(name, node, base)
+                    nodes[name] = self.node(name, node, base)
         return nodes
 
-    def _node(self, name: str, node: Any, base: Path) -> NodeSpec:
+    def node(self, name: str, node: Any, base: Path) -> NodeSpec:
         place = SpecPlace(str(base), keys=("jobs", name))
         kind = getattr(node, "type", type(node).__name__)
         if kind not in NODE_KINDS:
@@ -263,7 +296,7 @@ def _base_path(owner: Any) -> Path:
 def _input(name: str, port: Any, tags: Mapping[str, str]) -> InputSpec:
     return InputSpec(
         name=name,
-        type=port.type,
+        type=port.type or "string",  # a parameter without annotation takes literals and data alike, as text does
         is_optional=bool(port.optional),
         default=port.default,
         minimum=port.min,

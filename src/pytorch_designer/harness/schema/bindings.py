@@ -30,6 +30,23 @@ _HALF_BINDINGS = (
     (re.compile(r"\$\{\{(?![^}]*\}\})[^}\s]*\}?"), "The closing braces are missing."),
     (re.compile(r"\$\[\[(?!.*?\]\])", re.DOTALL), "The closing brackets are missing."),
 )
+_EXPRESSION = "mldesigner execute --source expression_component.py --name expression_func "
+_EVALUATION = """\
+python - <<'END_OF_PROGRAM'
+import os, sys, types
+sys.modules["mldesigner"] = types.SimpleNamespace(
+    command_component=lambda **settings: lambda function: function, Output=lambda **settings: None
+)
+from expression_component import expression_func
+kinds = {name: kind for name, kind in expression_func.__annotations__.items() if name != "return"}
+texts = {name: os.environ["AZUREML_PARAMETER_" + name] for name in kinds}
+values = {name: texts[name] == "True" if kind is bool else kind(texts[name]) for name, kind in kinds.items()}
+result = expression_func(**values)
+print(", ".join(f"{name} = {value!r}" for name, value in values.items()), "->", repr(result))
+with open(os.environ["AZURE_ML_OUTPUT_output"], "w") as stream:
+    stream.write(str(result))
+END_OF_PROGRAM
+"""
 PIPELINE_FORMS = "Use ${{parent.inputs.NAME}} or ${{parent.jobs.NODE.outputs.NAME}}."
 
 
@@ -127,6 +144,14 @@ def replace_bindings(text: str, value: Callable[[Binding], str]) -> str:
 def replace_blocks(text: str, value: Callable[[OptionalBlock], str]) -> str:
     """`text` with the value of each optional block."""
     return _BLOCK.sub(lambda match: value(_block(match)), text)
+
+
+def local_command(command: str) -> str:
+    """`command` as it can run here: that of an expression (`epochs * 2` in a pipeline function) without mldesigner.
+
+    azure-ai-ml turns an expression of parameters and values into a node whose code is one Python function.
+    """
+    return _EVALUATION if command.startswith(_EXPRESSION) else command
 
 
 def is_binding(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Command component YAML files (schema commandComponent, SDK v2) as `CommandSpec`.
+"""Component and job YAML files of SDK v2: their kind, and command components as `CommandSpec`.
 
 What azure-ai-ml refuses is refused here. What it accepts silently although it is wrong is left to the linter, unless
 a job could not run.
@@ -7,9 +7,12 @@ a job could not run.
 from __future__ import annotations
 
 from dataclasses import replace
+from enum import Enum
 from typing import TYPE_CHECKING
 
+from pytorch_designer.harness.schema.bindings import local_command
 from pytorch_designer.harness.schema.interface import read_interface
+from pytorch_designer.harness.schema.spec_faults import closest
 from pytorch_designer.harness.schema.specification import CommandSpec, Distribution, Resources
 from pytorch_designer.harness.schema.yaml_fields import Fields, local_path
 from pytorch_designer.harness.schema.yaml_tree import YamlDocument, read_yaml
@@ -18,6 +21,87 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytorch_designer.harness.schema.yaml_tree import Value
+
+
+_JOB_ONLY_KEYS = frozenset({"compute", "experiment_name", "settings", "identity", "services", "limits"})
+_COMPONENT_ONLY_KEYS = frozenset({"version", "is_deterministic"})
+_COMMAND_KEYS = frozenset({"command", "environment", "code", "inputs", "outputs"})
+_GIVEN_KEYS = frozenset({"path", "value"})
+
+
+class Kind(Enum):
+    """Kind of a document that can be checked and run."""
+
+    COMMAND_COMPONENT = "command component"
+    COMMAND_JOB = "command job"
+    PIPELINE_COMPONENT = "pipeline component"
+    PIPELINE_JOB = "pipeline job"
+
+    @property
+    def is_pipeline(self) -> bool:
+        """Whether it consists of nodes."""
+        return self in {Kind.PIPELINE_COMPONENT, Kind.PIPELINE_JOB}
+
+
+def kind_of(root: Value) -> Kind | None:
+    """The kind of a document by its `$schema`, `type` and keys; None if it is something else.
+
+    A document that looks like a component or job is one, also where a key of it is misspelled.
+    """
+    schema, type_name = _word(root, "$schema"), type_of(root)
+    if "/sdk-2-0/" in schema or "deployment" in schema:
+        return None
+    is_bare = not schema and not type_name
+    if type_name == "pipeline" or (not type_name and "pipeline" in schema) or (is_bare and _has_nodes(root)):
+        return _pipeline_kind(root, schema)
+    if "commandcomponent" in schema or "commandjob" in schema:
+        return Kind.COMMAND_JOB if "commandjob" in schema else Kind.COMMAND_COMPONENT
+    if type_name == "command" or (is_bare and _looks_like_command(root)):
+        return _command_kind(root)
+    return None
+
+
+def type_of(root: Value) -> str:
+    """The `type` of a document in lower case; empty if it has none. A misspelled one is the known one."""
+    name = _word(root, "type")
+    return closest(name, ("command", "pipeline")) or name
+
+
+def _pipeline_kind(root: Value, schema: str) -> Kind:
+    keys = root.children.keys()
+    if _COMPONENT_ONLY_KEYS & keys:  # also where $schema says otherwise: the SDK does not look at it
+        return Kind.PIPELINE_COMPONENT
+    is_job = "pipelinejob" in schema or "pipelinecomponent" not in schema or ("jobs" in keys and _JOB_ONLY_KEYS & keys)
+    return Kind.PIPELINE_JOB if is_job else Kind.PIPELINE_COMPONENT
+
+
+def _command_kind(root: Value) -> Kind:
+    """A component declares its inputs; a job gives them values, or has keys that only jobs have."""
+    keys, inputs = root.children.keys(), root.get("inputs")
+    entries = [] if inputs is None else [entry for entry in inputs.children.values() if entry.plain is not None]
+    gives_values = any(not entry.is_mapping or _GIVEN_KEYS & entry.children.keys() for entry in entries)
+    has_job_keys = _JOB_ONLY_KEYS & keys or ("environment_variables" in keys and "name" not in keys)
+    if gives_values or (has_job_keys and not entries and not _COMPONENT_ONLY_KEYS & keys):
+        return Kind.COMMAND_JOB
+    return Kind.COMMAND_COMPONENT
+
+
+def _looks_like_command(root: Value) -> bool:
+    """Whether there is a command and what goes with it, also where one of the keys is misspelled."""
+    known = {closest(key, _COMMAND_KEYS) for key in root.children}
+    return "command" in known and len(known - {None}) > 1
+
+
+def _has_nodes(root: Value) -> bool:
+    """Whether `jobs` are nodes; workflows of GitHub and Azure DevOps have jobs with `steps`."""
+    jobs = root.get("jobs")
+    nodes = [] if jobs is None else list(jobs.children.values())
+    return any({"component", "command", "trial"} & node.children.keys() for node in nodes)
+
+
+def _word(root: Value, key: str) -> str:
+    value = root.get(key)
+    return "" if value is None else (value.text or "").strip().lower()
 
 
 def read_component(path: Path) -> CommandSpec:
@@ -33,14 +117,16 @@ def read_component(path: Path) -> CommandSpec:
 def command_spec(document: YamlDocument) -> CommandSpec:
     """The command component in a YAML document; raises as `read_component` does."""
     root = document.mapping()
-    kind = root.get("type")
-    name = str(kind.plain) if kind is not None else "pipeline" if "jobs" in root.children else "command"
-    if name != "command":
-        raise (root if kind is None else kind).key_place.unsupported(
-            f"The file holds a {name} component or job; only command components can run here.",
-            "Name the YAML file of a command component.",
-        )
-    return command_at(root, name=document.path.stem)
+    kind = kind_of(root)
+    # The SDK reads any file of a command that is named as a component as one.
+    is_command = kind in {Kind.COMMAND_COMPONENT, Kind.COMMAND_JOB}
+    if is_command or (kind is None and not {"type", "jobs"} & root.children.keys()):
+        return command_at(root, name=document.path.stem)
+    name = f"{type_of(root)} component or job" if kind is None else kind.value
+    raise (root.get("type") or root).key_place.unsupported(
+        f"The file holds a {name}; only a command component can be used here.",
+        "Name the YAML file of a command component.",
+    )
 
 
 def command_at(value: Value, name: str) -> CommandSpec:
@@ -66,7 +152,7 @@ def inline_command(value: Value, name: str) -> CommandSpec:
         name=name,
         version=fields.text("version"),
         description=fields.text("description") or "",
-        command=fields.required_text("command"),
+        command=local_command(fields.required_text("command")),
         code=fields.path("code"),
         additional_includes=tuple(_included(entry) for entry in fields.items("additional_includes")),
         environment=None if environment is None else environment.plain,

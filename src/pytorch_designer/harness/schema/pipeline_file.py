@@ -1,4 +1,4 @@
-"""Pipeline YAML files (schemas pipelineJob and pipelineComponent, SDK v2) as `PipelineSpec`.
+"""Pipeline YAML files (schemas pipelineJob and pipelineComponent, SDK v2) as `PipelineSpec`; command jobs too.
 
 Component files are found at the paths in it, which are relative to its folder, and registered components through the
 assets file. All faults are collected and raised at once.
@@ -11,19 +11,30 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pytorch_designer.errors import DesignerError, InvalidSpecError, shorten
+from pytorch_designer.errors import DesignerError, shorten
 from pytorch_designer.harness.schema.assets import Assets, is_reference
-from pytorch_designer.harness.schema.bindings import NodePort, ParentInput, is_binding, parse_output, parse_text
+from pytorch_designer.harness.schema.bindings import is_binding, parse_output
 from pytorch_designer.harness.schema.component_file import (
+    Kind,
     command_at,
     command_spec,
     inline_command,
     inline_parallel,
+    kind_of,
     parallel_at,
+    type_of,
 )
 from pytorch_designer.harness.schema.interface import given_value, read_input, read_output
 from pytorch_designer.harness.schema.pipeline_size import check_size
-from pytorch_designer.harness.schema.pipeline_specification import Given, NodeSpec, PipelineSettings, PipelineSpec
+from pytorch_designer.harness.schema.pipeline_specification import (
+    COMMAND_JOB_NODE,
+    Given,
+    NodeSpec,
+    PipelineSettings,
+    PipelineSpec,
+    inferred_input,
+    one_node_pipeline,
+)
 from pytorch_designer.harness.schema.spec_faults import FaultCollector, SpecPlace
 from pytorch_designer.harness.schema.specification import CommandSpec, InputSpec, OutputSpec
 from pytorch_designer.harness.schema.vocabulary import CONTROL_KINDS, NODE_KINDS
@@ -37,7 +48,7 @@ _FOLDER = "uri_folder"
 
 
 def read_pipeline(path: Path, assets: Assets | None = None) -> PipelineSpec:
-    """Read the pipeline job or pipeline component in the YAML file `path`.
+    """Read the pipeline job, pipeline component or command job in the YAML file `path`.
 
     Raises:
         InvalidSpecError: The file, or one that it names, is missing or not usable.
@@ -52,30 +63,33 @@ def pipeline_spec(document: YamlDocument, assets: Assets | None = None) -> Pipel
     faults = FaultCollector()
     check_size(document.mapping(), partial(_open_component, assets or Assets()))
     reader = _Reader(assets or Assets(), faults)
-    spec = reader.sweep_job(document) if is_sweep_job(document) else reader.pipeline(document)
+    if is_sweep_job(document):
+        spec = reader.sweep_job(document)
+    elif kind_of(document.root) is Kind.COMMAND_JOB:
+        spec = reader.command_job(document)
+    else:
+        spec = reader.pipeline(document)
     faults.raise_any(SpecPlace(str(document.path)))
     return spec
 
 
 def is_pipeline(document: YamlDocument) -> bool:
     """Whether a YAML document is a pipeline, not a command component."""
-    kind = document.root.get("type")
-    return (kind is not None and str(kind.plain).lower() == "pipeline") or "jobs" in document.root.children
+    kind = kind_of(document.root)
+    return kind is not None and kind.is_pipeline
 
 
 def is_sweep_job(document: YamlDocument) -> bool:
     """Whether a YAML document is a sweep job that stands alone."""
-    return _kind_of(document.root) == "sweep"
+    return type_of(document.root) == "sweep"
 
 
 def read_component_file(path: Path, assets: Assets) -> CommandSpec | PipelineSpec:
     """Read a command, parallel or pipeline component; raises as `read_pipeline` does."""
     document = read_yaml(path)
-    return pipeline_spec(document, assets) if is_pipeline(document) else _job_component(document)
-
-
-def _job_component(document: YamlDocument) -> CommandSpec:
-    is_parallel = _kind_of(document.mapping()) == "parallel"
+    if is_pipeline(document):
+        return pipeline_spec(document, assets)
+    is_parallel = type_of(document.mapping()) == "parallel"
     return parallel_at(document.root, document.path.stem) if is_parallel else command_spec(document)
 
 
@@ -102,23 +116,11 @@ class _Reader:
 
     def pipeline(self, document: YamlDocument) -> PipelineSpec:
         top = Fields(document.mapping())
-        inputs, given = self._inputs(top)
-        outputs, given_outputs = self._outputs(top)
-        spec = PipelineSpec(
-            name=top.text("name") or document.path.stem,
-            source=document.path,
-            nodes={},
-            inputs=inputs,
-            outputs=outputs,
-            output_places={name: entry.key_place for name, entry in top.entries("outputs").items()},
-            given=given,
-            given_outputs=given_outputs,
-            settings=_settings(top.fields("settings")),
-            display_name=top.text("display_name"),
-            experiment_name=top.text("experiment_name"),
-        )
+        spec = self._without_nodes(document)
         if "jobs" not in top.mapping.children and "component" in top.mapping.children:
             return self._of_component(top, spec)
+        if "jobs" not in top.mapping.children:
+            raise top.mapping.key_place.error("A pipeline needs the key jobs.", "Its nodes are listed there by name.")
         jobs = top.entries("jobs")
         controls = {name: value for name, value in jobs.items() if _kind_of(value) in CONTROL_KINDS}
         jobs = {name: value for name, value in jobs.items() if name not in controls}
@@ -131,7 +133,7 @@ class _Reader:
         trial = top.fields("trial")
         if trial is None:
             raise top.mapping.place.error("The sweep job has no trial.", "Write the command of a trial at `trial`.")
-        spec = replace(self.pipeline(document), name=top.text("name") or document.path.stem)
+        spec = self._without_nodes(document)
         component = (
             command_at(trial.mapping, name)
             if "inputs" in trial.mapping.children
@@ -150,6 +152,31 @@ class _Reader:
             definition=top.mapping,
         )
         return replace(spec, nodes={name: node})
+
+    def command_job(self, document: YamlDocument) -> PipelineSpec:
+        """A command job as a pipeline of one node, whose ports are those of the pipeline."""
+        root = document.mapping()
+        spec = self._without_nodes(document)
+        component = replace(_inline_component(spec.name, root, spec), display_name=spec.display_name)
+        return one_node_pipeline(spec, _with_inferred_inputs(_node(COMMAND_JOB_NODE, root, component), root, spec))
+
+    def _without_nodes(self, document: YamlDocument) -> PipelineSpec:
+        top = Fields(document.mapping())
+        inputs, given = self._inputs(top)
+        outputs, given_outputs = self._outputs(top)
+        return PipelineSpec(
+            name=top.text("name") or document.path.stem,
+            source=document.path,
+            nodes={},
+            inputs=inputs,
+            outputs=outputs,
+            places=_places(top),
+            given=given,
+            given_outputs=given_outputs,
+            settings=_settings(top.fields("settings")),
+            display_name=top.text("display_name"),
+            experiment_name=top.text("experiment_name"),
+        )
 
     def _of_component(self, top: Fields, job: PipelineSpec) -> PipelineSpec:
         """A job that only runs a pipeline component."""
@@ -254,6 +281,14 @@ def _node(name: str, value: Value, component: CommandSpec | PipelineSpec) -> Nod
     )
 
 
+def _places(top: Fields) -> dict[tuple[str, str], SpecPlace]:
+    return {
+        (section, name): entry.key_place
+        for section in ("inputs", "outputs")
+        for name, entry in _flat(top.entries(section)).items()
+    }
+
+
 def _flat(entries: dict[str, Value]) -> dict[str, Value]:
     """Inputs with the members of a group as `group.name`."""
     flat: dict[str, Value] = {}
@@ -306,8 +341,7 @@ def _settings(fields: Fields | None) -> PipelineSettings:
 
 
 def _kind_of(value: Value) -> str:
-    kind = value.get("type")
-    return "command" if kind is None else str(kind.plain).lower()
+    return type_of(value) or "command"
 
 
 def _kind_of_node(name: str, node: Value, component: CommandSpec | PipelineSpec) -> str:
@@ -342,7 +376,7 @@ def _check_kind(name: str, value: Value) -> None:
 
 def _inline_component(name: str, value: Value, pipeline: PipelineSpec) -> CommandSpec:
     """The command of a node without a component; `_with_inferred_inputs` fills in its inputs."""
-    kind = _kind_of(value)
+    kind = type_of(value)
     if kind == "sweep" or (kind == "command" and "command" not in value.children):
         missing = "no trial" if kind == "sweep" else "neither a component nor a command"
         raise value.key_place.error(f"The node {name} has {missing}.")
@@ -362,29 +396,6 @@ def _with_inferred_inputs(node: NodeSpec, value: Value, pipeline: PipelineSpec) 
     inputs = {}
     for port, given in node.inputs.items():
         declared = Fields(entries[port]).text("type") if port in entries else None
-        inputs[port] = _inferred_input(port, given, node, pipeline) if declared is None else InputSpec(port, declared)
+        inputs[port] = inferred_input(port, given, node, pipeline) if declared is None else InputSpec(port, declared)
     assert isinstance(node.component, CommandSpec)  # noqa: S101
     return replace(node, component=replace(node.component, inputs=inputs))
-
-
-def _inferred_input(port: str, given: Given, node: NodeSpec, pipeline: PipelineSpec) -> InputSpec:
-    try:
-        parts = parse_text(given.text, node.place)
-    except InvalidSpecError:  # reported when the bindings are resolved
-        return InputSpec(port, "string")
-    source = _source_of(parts[0], pipeline) if parts else None
-    if source is None or (isinstance(source, InputSpec) and not source.is_data and len(parts) > 1):
-        return InputSpec(port, "path" if given.is_path else "string")
-    if len(parts) > 1:  # a part of a folder, which may be a file
-        return InputSpec(port, "path")
-    is_optional = isinstance(source, InputSpec) and not source.is_required
-    return InputSpec(port, source.type, is_optional=is_optional)
-
-
-def _source_of(part: object, pipeline: PipelineSpec) -> InputSpec | OutputSpec | None:
-    if isinstance(part, ParentInput):
-        return pipeline.inputs.get(part.name)
-    if isinstance(part, NodePort) and part.node in pipeline.nodes:
-        component = pipeline.nodes[part.node].component
-        return component.outputs.get(part.name) if part.is_output else component.inputs.get(part.name)
-    return None

@@ -8,12 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from pytorch_designer.errors import InvalidSpecError
+from pytorch_designer.harness.schema.bindings import NodePort, ParentInput, parse_text
+from pytorch_designer.harness.schema.spec_faults import SpecPlace
+from pytorch_designer.harness.schema.specification import InputSpec
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from pytorch_designer.harness.schema.spec_faults import SpecPlace
-    from pytorch_designer.harness.schema.specification import CommandSpec, InputSpec, OutputSpec
+    from pytorch_designer.harness.schema.specification import CommandSpec, OutputSpec
     from pytorch_designer.harness.schema.yaml_tree import Value
 
 
@@ -98,7 +102,7 @@ class PipelineSpec:
         controls: The mappings of its `if_else` and `do_while` nodes by name; see `node_kinds.control_flow`.
         inputs: Its inputs. Literals of a job have the type `string`; the inputs that get them check them.
         outputs: Its outputs.
-        output_places: Where they are declared.
+        places: Where its inputs and outputs are declared, by `("inputs", name)` and `("outputs", name)`.
         given: Values that a job gives to its inputs.
         given_outputs: Local folders that a job names for its outputs, absolute.
         experiment_name: The MLflow experiment, or None.
@@ -109,7 +113,7 @@ class PipelineSpec:
     nodes: Mapping[str, NodeSpec]
     inputs: Mapping[str, InputSpec] = field(default_factory=dict)
     outputs: Mapping[str, OutputSpec] = field(default_factory=dict)
-    output_places: Mapping[str, SpecPlace] = field(default_factory=dict)
+    places: Mapping[tuple[str, str], SpecPlace] = field(default_factory=dict)
     given: Mapping[str, Given] = field(default_factory=dict)
     given_outputs: Mapping[str, Path] = field(default_factory=dict)
     settings: PipelineSettings = field(default_factory=PipelineSettings)
@@ -122,6 +126,10 @@ class PipelineSpec:
         """Name for people: the display name, else the name."""
         return self.display_name or self.name
 
+    def place_of(self, section: str, name: str) -> SpecPlace:
+        """Where an input or output is declared; without a line where that is not known."""
+        return self.places.get((section, name)) or SpecPlace(str(self.source), keys=(section, name))
+
     def run_by(self, job: PipelineSpec) -> PipelineSpec:
         """This component as the pipeline of a job that does no more than run it."""
         return replace(
@@ -132,3 +140,41 @@ class PipelineSpec:
             display_name=job.display_name or self.display_name,
             experiment_name=job.experiment_name,
         )
+
+
+COMMAND_JOB_NODE = "job"
+
+
+def one_node_pipeline(job: PipelineSpec, node: NodeSpec) -> PipelineSpec:
+    """A command job as a pipeline of one node: the ports of both are the same."""
+    bound = {
+        name: Given(f"${{{{parent.inputs.{name}}}}}", place=given.place, key_place=given.key_place)
+        for name, given in node.inputs.items()
+    }
+    return replace(
+        job, nodes={node.name: replace(node, inputs=bound, bound_outputs={name: name for name in job.outputs})}
+    )
+
+
+def inferred_input(port: str, given: Given, node: NodeSpec, pipeline: PipelineSpec) -> InputSpec:
+    """The input of a node without a component: what it is given says its type."""
+    try:
+        parts = parse_text(given.text, node.place)
+    except InvalidSpecError:  # reported when the bindings are resolved
+        return InputSpec(port, "string")
+    source = _source_of(parts[0], pipeline) if parts else None
+    if source is None or (isinstance(source, InputSpec) and not source.is_data and len(parts) > 1):
+        return InputSpec(port, "path" if given.is_path else "string")
+    if len(parts) > 1:  # a part of a folder, which may be a file
+        return InputSpec(port, "path")
+    is_optional = isinstance(source, InputSpec) and not source.is_required
+    return InputSpec(port, source.type, is_optional=is_optional)
+
+
+def _source_of(part: object, pipeline: PipelineSpec) -> InputSpec | OutputSpec | None:
+    if isinstance(part, ParentInput):
+        return pipeline.inputs.get(part.name)
+    if isinstance(part, NodePort) and part.node in pipeline.nodes:
+        component = pipeline.nodes[part.node].component
+        return component.outputs.get(part.name) if part.is_output else component.inputs.get(part.name)
+    return None

@@ -93,7 +93,7 @@ NODE_KEYS = {
         " mini_batch_error_threshold mini_batch_size partition_keys resources retry_settings task"
     ),
 }
-INLINE_COMMAND_KEYS = _JOB | _RUNS_COMMAND | _words("parent_job_name parameters")
+INLINE_COMMAND_KEYS = _JOB | _RUNS_COMMAND | _words("parent_job_name parameters")  # those of a command job too
 CONTROL_FLOW_TYPES = _words("do_while if_else parallel_for")
 NODE_TYPES = CONTROL_FLOW_TYPES | _words("command pipeline sweep parallel automl spark import data_transfer")
 

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,12 @@ from pytorch_designer.errors import InterruptedRunError
 from pytorch_designer.harness.fault_injection.injected_faults import parse_faults
 from pytorch_designer.harness.job.job_run import JobRequest, run_job
 from pytorch_designer.harness.job.run_store import RunStore, open_run_store
+from pytorch_designer.harness.pipeline.command_job import command_job_request
 from pytorch_designer.harness.pipeline.pipeline_run import run_pipeline
-from pytorch_designer.harness.schema.azure_objects import command_component
-from pytorch_designer.harness.schema.component_file import read_component
+from pytorch_designer.harness.schema.azure_objects import command_component, is_command_job, pipeline_job
+from pytorch_designer.harness.schema.component_file import Kind, command_spec, kind_of
+from pytorch_designer.harness.schema.pipeline_file import pipeline_spec
+from pytorch_designer.harness.schema.yaml_tree import read_yaml
 from pytorch_designer.harness.testing.runs import (
     ComponentRun,
     NodeRun,
@@ -33,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pytorch_designer.harness.job.node import NodeResult
-    from pytorch_designer.harness.schema.specification import CommandSpec
+    from pytorch_designer.harness.pipeline.pipeline_state import PipelineResult
 
 RunComponent = Callable[..., ComponentRun]
 """Type of the fixture `run_component`; see `Runner.run_component`."""
@@ -66,12 +70,12 @@ class Runner:
         has_mlflow: bool = True,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> ComponentRun:
-        """Run a command component to its end, whatever its exit code.
+        """Run a command component or command job to its end, whatever its exit code.
 
         Args:
-            component: Its YAML file, or what `azure.ai.ml.load_component` returned.
+            component: Its YAML file, or what `load_component`, `load_job` or `command()` of azure-ai-ml returned.
             inputs: The path of each data port.
-            parameters: Values; those left out have their defaults.
+            parameters: Values; those left out have their defaults, or those of the job.
             outputs: Where to write; outputs left out get a folder of the test's.
             environment: Variables of the job, beside those of this process and of the platform.
             faults: What is to go wrong, as `pytorch-designer run --fault` takes it, for instance `kill-at-write=3`.
@@ -82,17 +86,15 @@ class Runner:
             DesignerError: The job cannot be run, or it wrote into an input.
             TimeoutError: It did not end in time.
         """
-        folder = self._new_folder()
-        request = JobRequest(
-            spec=_command_spec(component),
-            run_folder=folder,
+        request = job_request(
+            component,
+            self._new_folder(),
             inputs={**(inputs or {}), **(parameters or {})},
             outputs={name: Path(path) for name, path in (outputs or {}).items()},
             environment_variables=environment or {},
-            store=self._store() if has_mlflow else None,
-            faults=parse_faults(faults),
         )
-        return _run_component(request, timeout_seconds)
+        store = self._store() if has_mlflow else None
+        return run_to_its_end(replace(request, store=store, faults=parse_faults(faults)), timeout_seconds)
 
     def run_pipeline(
         self,
@@ -120,17 +122,11 @@ class Runner:
         """
         folder = self._new_folder()
         store = self._store() if has_mlflow else None
-        with _time_limit(timeout_seconds, folder) as stop:
+        with time_limit(timeout_seconds, folder) as stop:
             result = run_pipeline(
                 pipeline, run_folder=folder, inputs=inputs, outputs=outputs, assets=assets, store=store, stop=stop
             )
-        return PipelineRun(
-            name=result.name,
-            nodes={name: _node_run(node, store) for name, node in result.nodes.items()},
-            outputs=result.outputs,
-            run_folder=folder,
-            seconds=result.seconds or 0.0,
-        )
+        return ended_pipeline(result, store)
 
     def _new_folder(self) -> Path:
         return self._folder / str(next(self._numbers))
@@ -139,12 +135,24 @@ class Runner:
         return open_run_store(self._folder / DATABASE_FILE)
 
 
-def _command_spec(component: str | Path | Any) -> CommandSpec:
-    return read_component(Path(component)) if isinstance(component, (str, Path)) else command_component(component)
+def job_request(component: str | Path | Any, run_folder: Path, **given: Any) -> JobRequest:
+    """The request to run a command component or job: its YAML file, or what azure-ai-ml made."""
+    if isinstance(component, (str, Path)):
+        document = read_yaml(Path(component))
+        if kind_of(document.root) is not Kind.COMMAND_JOB:
+            return JobRequest(command_spec(document), run_folder, **given)
+        job = pipeline_spec(document)
+    elif is_command_job(component):
+        job = pipeline_job(component)
+    else:
+        return JobRequest(command_component(component), run_folder, **given)
+    request, _warnings = command_job_request(job, run_folder, **given)
+    return request
 
 
-def _run_component(request: JobRequest, timeout_seconds: float) -> ComponentRun:
-    with _time_limit(timeout_seconds, request.run_folder) as stop:
+def run_to_its_end(request: JobRequest, timeout_seconds: float | None) -> ComponentRun:
+    """Run a job until it ends or its time is over; raises as `Runner.run_component` does."""
+    with time_limit(timeout_seconds, request.run_folder) as stop:
         result = run_job(request, stop=stop)
     database = None if request.store is None else request.store.database
     return ComponentRun(
@@ -158,7 +166,18 @@ def _run_component(request: JobRequest, timeout_seconds: float) -> ComponentRun:
         error_info=read_error_info(result.run_folder),
         seconds=result.seconds,
         fault_notes=result.fault_notes,
-        rerun=lambda: _run_component(request.without_faults(result), timeout_seconds),
+        rerun=lambda: run_to_its_end(request.without_faults(result), timeout_seconds),
+    )
+
+
+def ended_pipeline(result: PipelineResult, store: RunStore | None) -> PipelineRun:
+    """A pipeline that has ended, with the logs and metrics of its nodes."""
+    return PipelineRun(
+        name=result.name,
+        nodes={name: _node_run(node, store) for name, node in result.nodes.items()},
+        outputs=result.outputs,
+        run_folder=result.run_folder,
+        seconds=result.seconds or 0.0,
     )
 
 
@@ -179,8 +198,13 @@ def _node_run(node: NodeResult, store: RunStore | None) -> NodeRun:
 
 
 @contextmanager
-def _time_limit(seconds: float, run_folder: Path) -> Iterator[StopRequest]:
-    """A request that ends the processes at the time limit and on Ctrl-C, which still ends the tests."""
+def time_limit(seconds: float | None, run_folder: Path) -> Iterator[StopRequest]:
+    """A request that ends the processes at the time limit, if there is one, and on Ctrl-C, which still ends the tests.
+
+    Raises:
+        TimeoutError: The time is over.
+        KeyboardInterrupt: After Ctrl-C.
+    """
     with stop_on_signals() as stop:
         has_expired = threading.Event()
 
@@ -188,9 +212,10 @@ def _time_limit(seconds: float, run_folder: Path) -> Iterator[StopRequest]:
             has_expired.set()
             stop.request()
 
-        timer = threading.Timer(seconds, expire)
+        timer = threading.Timer(0 if seconds is None else seconds, expire)
         timer.daemon = True
-        timer.start()
+        if seconds is not None:
+            timer.start()
         try:
             yield stop
         except InterruptedRunError as error:
@@ -202,4 +227,5 @@ def _time_limit(seconds: float, run_folder: Path) -> Iterator[StopRequest]:
             raise
         finally:
             timer.cancel()
-            timer.join()
+            if seconds is not None:
+                timer.join()

@@ -1,0 +1,18 @@
+"""What the linter says of a file that `run` is about to run: lines of the header."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytorch_designer.shown_text import on_one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytorch_designer.harness.schema.spec_faults import SpecFault
+
+
+def warning_lines(warnings: Iterable[SpecFault]) -> list[str]:
+    """A line per warning, by place; one that the linter and the plan have both found is shown once."""
+    shown = {(fault.place.file, fault.place.line, fault.place.key, fault.kind): fault for fault in sorted(warnings)}
+    return [on_one_line(f"Warning     {fault}") for fault in shown.values()]

@@ -87,8 +87,10 @@ def is_sweep_job(document: YamlDocument) -> bool:
 def read_component_file(path: Path, assets: Assets) -> CommandSpec | PipelineSpec:
     """Read a command, parallel or pipeline component; raises as `read_pipeline` does."""
     document = read_yaml(path)
-    if is_pipeline(document):
-        return pipeline_spec(document, assets)
+    return pipeline_spec(document, assets) if is_pipeline(document) else _job_component(document)
+
+
+def _job_component(document: YamlDocument) -> CommandSpec:
     is_parallel = type_of(document.mapping()) == "parallel"
     return parallel_at(document.root, document.path.stem) if is_parallel else command_spec(document)
 
@@ -122,7 +124,7 @@ class _Reader:
         if "jobs" not in top.mapping.children:
             raise top.mapping.key_place.error("A pipeline needs the key jobs.", "Its nodes are listed there by name.")
         jobs = top.entries("jobs")
-        controls = {name: value for name, value in jobs.items() if _kind_of(value) in CONTROL_KINDS}
+        controls = {name: value for name, value in jobs.items() if type_of(value) in CONTROL_KINDS}
         jobs = {name: value for name, value in jobs.items() if name not in controls}
         return replace(spec, nodes=self._nodes(jobs, spec), controls=controls)
 
@@ -231,7 +233,7 @@ class _Reader:
         value = node.children[key]
         if value.is_mapping:
             _check_kind(name, value)
-            return parallel_at(value, name) if _kind_of(node) == "parallel" else command_at(value, name)
+            return parallel_at(value, name) if type_of(node) == "parallel" else command_at(value, name)
         return self._component_file(Fields(node), key)
 
     def _component_file(self, fields: Fields, key: str = "component") -> CommandSpec | PipelineSpec:
@@ -340,16 +342,12 @@ def _settings(fields: Fields | None) -> PipelineSettings:
     )
 
 
-def _kind_of(value: Value) -> str:
-    return type_of(value) or "command"
-
-
 def _kind_of_node(name: str, node: Value, component: CommandSpec | PipelineSpec) -> str:
     """The kind of a node, which is that of its component where it names no type."""
     if isinstance(component, PipelineSpec):
         return "pipeline"
     found = "command" if component.definition is None else "parallel"
-    kind = _kind_of(node) if "type" in node.children else found
+    kind = type_of(node) or found
     if (kind == "parallel") is not (found == "parallel"):
         raise node.children["type"].key_place.error(
             f"The node {name} is of type {kind}, its component of type {found}.", f"Write type: {found}."
@@ -358,7 +356,7 @@ def _kind_of_node(name: str, node: Value, component: CommandSpec | PipelineSpec)
 
 
 def _component_key(node: Value) -> str:
-    return "trial" if _kind_of(node) == "sweep" else "component"
+    return "trial" if type_of(node) == "sweep" else "component"
 
 
 def _is_inline(node: Value) -> bool:
@@ -367,10 +365,11 @@ def _is_inline(node: Value) -> bool:
 
 
 def _check_kind(name: str, value: Value) -> None:
-    if _kind_of(value) not in NODE_KINDS:
+    kind = type_of(value) or "command"
+    if kind not in NODE_KINDS:
+        known = ", ".join(sorted(NODE_KINDS | CONTROL_KINDS))
         raise value.children["type"].key_place.unsupported(
-            f"The node {name} is a {_kind_of(value)} node; only {', '.join(sorted(NODE_KINDS | CONTROL_KINDS))} "
-            "nodes can run here."
+            f"The node {name} is a {kind} node; only {known} nodes can run here."
         )
 
 

@@ -130,11 +130,10 @@ class _Reader:
 
     def sweep_job(self, document: YamlDocument) -> PipelineSpec:
         """A sweep that stands alone, as a pipeline of one node."""
-        top = Fields(document.mapping())
-        name = "sweep"
+        top, name = Fields(document.mapping()), "sweep"
         trial = top.fields("trial")
         if trial is None:
-            raise top.mapping.place.error("The sweep job has no trial.", "Write the command of a trial at `trial`.")
+            raise top.mapping.place.error("The sweep job has no trial.", "Write its command at `trial`.")
         spec = self._without_nodes(document)
         component = (
             command_at(trial.mapping, name)
@@ -233,7 +232,8 @@ class _Reader:
         value = node.children[key]
         if value.is_mapping:
             _check_kind(name, value)
-            return parallel_at(value, name) if type_of(node) == "parallel" else command_at(value, name)
+            kind = type_of(value) or type_of(node)
+            return parallel_at(value, name) if kind == "parallel" else command_at(value, name)
         return self._component_file(Fields(node), key)
 
     def _component_file(self, fields: Fields, key: str = "component") -> CommandSpec | PipelineSpec:

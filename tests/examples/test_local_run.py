@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,30 @@ def test_the_example_runs_and_its_sdk_form_reuses_every_node(tmp_path: Path, mon
     assert first.outputs.keys() == second.outputs.keys() == {"trained_model", "evaluation_results"}
     for name in first.outputs:
         assert _contents(first.outputs[name]) == _contents(second.outputs[name])
+
+
+@pytest.mark.slow
+def test_the_sweep_of_learning_rates_runs(tmp_path: Path) -> None:
+    text = (EXAMPLES / "sweep.yaml").read_text(encoding="utf-8")
+    for old, new in (
+        ("../component", f"{EXAMPLES.parent}/component"),
+        ("images/", f"{EXAMPLES}/images/"),
+        ("max_total_trials: 4", "max_total_trials: 2"),
+        ("epochs: 3", "epochs: 1"),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    (tmp_path / "sweep.yaml").write_text(text, encoding="utf-8")
+
+    result = run_pipeline(tmp_path / "sweep.yaml", run_folder=tmp_path / "run")
+
+    assert {name: node.error for name, node in result.nodes.items()} == dict.fromkeys(result.nodes)
+    trials = json.loads((result.nodes["tune"].run_folder / "trials.json").read_text(encoding="utf-8"))["trials"]
+    assert len({trial["values"]["learning_rate"] for trial in trials}) == 2
+    assert all(0.0001 < trial["values"]["learning_rate"] < 0.11 for trial in trials)
+    best = min(trials, key=lambda trial: trial["objective"])
+    best_model = Path(best["run_folder"], "named-outputs", "trained_model")
+    assert _contents(result.outputs["best_model"]) == _contents(best_model)
 
 
 def _contents(folder: Path) -> dict[str, bytes]:

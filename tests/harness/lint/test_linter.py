@@ -14,6 +14,7 @@ from pytorch_designer.harness.lint.linter import lint
 from pytorch_designer.harness.lint.rules import RULES
 from tests.harness.lint.lint_files import COMPONENT, PIPELINE_COMPONENT
 from tests.harness.lint.test_component_rules import MISTAKES as COMPONENT_MISTAKES
+from tests.harness.lint.test_node_kind_rules import MISTAKES as KIND_MISTAKES
 from tests.harness.lint.test_pipeline_rules import MISTAKES as PIPELINE_MISTAKES
 
 REPOSITORY = Path(__file__).parents[3]
@@ -31,7 +32,9 @@ OTHERWISE_TESTED = {
 
 
 def test_every_rule_has_a_test_and_a_line_in_the_reference() -> None:
-    tested = {mistake.rule_id for mistake in COMPONENT_MISTAKES} | {mistake[0] for mistake in PIPELINE_MISTAKES}
+    tested = {mistake.rule_id for mistake in COMPONENT_MISTAKES} | {
+        mistake[0] for mistake in [*PIPELINE_MISTAKES, *KIND_MISTAKES]
+    }
     assert tested | OTHERWISE_TESTED == set(RULES)
     assert all(f"| `{rule_id}` |" in rules_page() for rule_id in RULES)
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import os
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytorch_designer.errors import DesignerError
+from pytorch_designer.errors import DesignerError, InterruptedRunError
 from pytorch_designer.harness.job.node import NodeState
-from pytorch_designer.harness.mini_batches.splitting import InputError, MiniBatch, parse_size, split
+from pytorch_designer.harness.mini_batches.input_splitting import InputError, MiniBatch, parse_size, split
 from pytorch_designer.harness.pipeline.pipeline_plan import plan_pipeline
 from pytorch_designer.harness.pipeline.pipeline_run import run_pipeline
 from pytorch_designer.harness.pipeline.pipeline_state import PipelineResult
+from pytorch_designer.harness.reuse.reuse_cache import open_cache
 from pytorch_designer.harness.schema.pipeline_file import read_pipeline
+from pytorch_designer.system.stop_requests import StopRequest
 from tests.harness.pipeline_files import ENVIRONMENT, FOLDER, make_folder, text_of, write_pipeline, write_yaml
 
 SCRIPT = """
@@ -136,7 +139,7 @@ class TestSplitting:
             (("uri_folder", "empty", "1", []), "no file"),
             (("uri_folder", "data", "many", []), "mini_batch_size is"),
             (("uri_folder", "data", "0", []), "mini_batch_size is"),
-            (("uri_folder", "data", "1", ["a"]), "need a table"),
+            (("uri_folder", "data", "1", ["a"]), "needs a table"),
             (("uri_file", "data/f1.bin", "1kb", []), "is none: CSV"),
             (("uri_file", "t.csv", "", ["shop"]), "no column 'shop'"),
             (("uri_file", "none.csv", "1kb", []), "no rows"),
@@ -307,8 +310,6 @@ class TestJobs:
             plan_pipeline(read_pipeline(path))
 
     def test_the_result_is_reused(self, tmp_path: Path) -> None:
-        from pytorch_designer.harness.reuse.reuse_cache import open_cache
-
         node = _node(tmp_path, SCRIPT.format(body=""))
         path = write_pipeline(tmp_path, {"score": node}, outputs={"rows": {"type": "uri_file"}})
         for number, state in enumerate((NodeState.COMPLETED, NodeState.REUSED)):
@@ -316,15 +317,9 @@ class TestJobs:
             assert result.nodes["score"].state is state
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="reads /proc")
 @pytest.mark.usefixtures("data")
 def test_nothing_outlives_a_stopped_job(tmp_path: Path) -> None:
-    import threading
-    import time
-
-    from pytorch_designer.errors import InterruptedRunError
-    from pytorch_designer.system.stop_requests import StopRequest
-
     body = f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\n    import time; time.sleep(60)"
     path = write_pipeline(
         tmp_path, {"score": _node(tmp_path, SCRIPT.format(body=body))}, outputs={"rows": {"type": "uri_file"}}
@@ -341,5 +336,5 @@ def test_nothing_outlives_a_stopped_job(tmp_path: Path) -> None:
     with pytest.raises(InterruptedRunError):
         run_pipeline(path, run_folder=tmp_path / "run", stop=stop, grace_seconds=0.5)
     asker.join()
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(text_of(tmp_path / "pid")), 0)
+    status = Path("/proc", text_of(tmp_path / "pid"), "status")
+    assert not status.exists() or "State:\tZ" in text_of(status)  # nobody has waited for it yet

@@ -11,9 +11,9 @@ from pytorch_designer.harness.lint.component_checks import check_command_compone
 from pytorch_designer.harness.lint.documents import Library, looks_like_azure_ml, named_components, yaml_files
 from pytorch_designer.harness.lint.findings import Report
 from pytorch_designer.harness.lint.keys import check_repeated_keys, check_type_of
+from pytorch_designer.harness.lint.object_documents import object_document
 from pytorch_designer.harness.lint.pipeline_checks import check_command_job, check_pipeline
 from pytorch_designer.harness.lint.rules import RULES, InRun, Severity
-from pytorch_designer.harness.schema.azure_objects import object_document
 from pytorch_designer.harness.schema.component_file import Kind, kind_of
 from pytorch_designer.harness.schema.spec_faults import FaultCollector, SpecPlace
 from pytorch_designer.harness.schema.yaml_tree import YamlDocument, parse_yaml
@@ -170,6 +170,8 @@ def _lint_file(path: Path, library: Library, reports: dict[Path, Report], *, is_
         return
     reports[key] = report
     _check(report, document, library)
+    if any(finding.kind == "nested-pipelines" for finding in report.findings()):
+        return  # what it names may be named without end
     for component in named_components(document.root, path.parent):
         _lint_file(component, library, reports, is_named=False)
 

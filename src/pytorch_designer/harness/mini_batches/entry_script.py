@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from .splitting import MiniBatch
+    from .input_splitting import MiniBatch
 
 _NAME = "entry_script_of_parallel_job"
 

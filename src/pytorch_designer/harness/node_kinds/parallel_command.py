@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import pytorch_designer.harness.mini_batches
-from pytorch_designer.harness.mini_batches.splitting import InputError, parse_size
+from pytorch_designer.harness.mini_batches.input_splitting import InputError, parse_size
 from pytorch_designer.harness.schema.bindings import lone_binding
 from pytorch_designer.harness.schema.specification import Resources
 from pytorch_designer.harness.schema.yaml_fields import Fields
@@ -95,7 +95,7 @@ def parallel_command(spec: CommandSpec, settings: ParallelSettings) -> tuple[Com
     """The command that runs a parallel job, and the number of its workers; `spec` says ports, code and instances."""
     num_workers = settings.max_concurrency * spec.resources.instance_count
     words = [
-        "python -u -m mini_batches",
+        "python -u -m mini_batches.parallel_run",
         f'--input "${{{{inputs.{settings.input_data}}}}}"',
         f"--input-type {spec.inputs[settings.input_data].type}",
         f"--entry-script {shlex.quote(settings.entry_script)}",

@@ -15,16 +15,16 @@ from pytorch_designer.harness.job.node import PlannedNode
 from pytorch_designer.harness.job.rendering import render_command
 from pytorch_designer.harness.job.snapshot import code_snapshot
 from pytorch_designer.harness.node_kinds.control_flow import read_controls
-from pytorch_designer.harness.pipeline.control_plan import conditions_by_node
-from pytorch_designer.harness.pipeline.kind_plan import plan_kind, searched_names, with_overrides
-from pytorch_designer.harness.pipeline.loops import (
+from pytorch_designer.harness.pipeline.control_plan import (
     PlannedLoop,
     check_body,
+    conditions_by_node,
     loop_condition,
     mapped_inputs,
     with_inputs,
     without_last,
 )
+from pytorch_designer.harness.pipeline.kind_plan import plan_kind, searched_names, with_overrides
 from pytorch_designer.harness.schema.assets import Assets, is_reference
 from pytorch_designer.harness.schema.binding_scope import UNKNOWN, OutputOf, Scope, Source, leaf_output
 from pytorch_designer.harness.schema.bindings import is_binding
@@ -310,7 +310,8 @@ class _Planner:
         if bound is not None and not types_fit(bound.type, port.type):
             rule, message, advice = type_mismatch(bound.name, bound.type, port.name, port.type)
             if rule == "data-mismatch":
-                self._faults.add(message, at, advice)
+                if not (port.is_data and source.is_path):  # a parameter without annotation may hold a path
+                    self._faults.add(message, at, advice)
             elif port.is_data or isinstance(bound, OutputOf):  # a known literal is checked itself
                 self._faults.warn(rule, at, message, advice)
         elif port.is_data and not source.is_path:

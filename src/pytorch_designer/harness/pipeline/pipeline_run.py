@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from pytorch_designer.errors import DesignerError, InterruptedRunError
 from pytorch_designer.harness.job.node import NodeFault, NodeResult, NodeState
 from pytorch_designer.harness.job.run_folder import NODES_FOLDER
-from pytorch_designer.harness.pipeline.loops import LoopRounds
+from pytorch_designer.harness.pipeline.control_plan import LoopRounds
 from pytorch_designer.harness.pipeline.node_run import NodeRunner
 from pytorch_designer.harness.pipeline.pipeline_reading import read_result
 from pytorch_designer.harness.pipeline.pipeline_request import prepare_pipeline

@@ -55,7 +55,7 @@ def command_component(component: Any) -> CommandSpec:
         UnsupportedLocallyError: It is another kind of component, or its code is not on this machine.
         InvalidSpecError: It has no command.
     """
-    base = _base_path(component)
+    base = base_path(component)
     place = SpecPlace(str(base))
     kind = getattr(component, "type", None)
     if kind != "command":
@@ -93,7 +93,7 @@ def pipeline_job(job: Any, assets: Assets | None = None) -> PipelineSpec:
         UnsupportedLocallyError: It is another kind of job, or has nodes that cannot run here.
         InvalidSpecError: It cannot be used.
     """
-    base = _base_path(job)
+    base = base_path(job)
     place = SpecPlace(str(base))
     if getattr(job, "type", None) == "sweep":
         return pipeline_spec(_sweep_document(job, base), assets)
@@ -151,27 +151,6 @@ def _command_job(job: Any, base: Path, reader: _PipelineReader) -> PipelineSpec:
     return one_node_pipeline(spec, replace(node, component=named))
 
 
-def object_document(job_or_component: Any) -> YamlDocument:
-    """The YAML that the SDK would write for a component or job. Its places have keys but no lines."""
-    plain = json.loads(json.dumps(job_or_component._to_dict(), default=str))
-    _restore_booleans(plain, job_or_component)
-    path = _base_path(job_or_component) / str(job_or_component.name or job_or_component.display_name or "object")
-    return parse_yaml(yaml.safe_dump(plain, sort_keys=False), path, has_lines=False)
-
-
-def _restore_booleans(plain: dict[str, Any], owner: Any) -> None:
-    """Put back the booleans that are given to inputs, which `_to_dict()` turns into 0 and 1."""
-    given = plain.get("inputs") or {}
-    for name, value in owner._to_rest_inputs().items() if hasattr(owner, "_to_rest_inputs") else ():
-        if name in given and value.get("value") in {"True", "False"}:
-            given[name] = value["value"]
-    for name, node in (getattr(owner, "jobs", None) or {}).items():
-        inner = plain["jobs"].get(name, {})
-        _restore_booleans(inner, node)
-        if isinstance(inner.get("component"), dict):
-            _restore_booleans(inner["component"], node.component)
-
-
 class _PipelineReader:
     """Reader of the nodes of a pipeline and of those nested in it."""
 
@@ -201,7 +180,8 @@ class _PipelineReader:
         outputs = node._to_rest_outputs()
         targets = {port: value.get("value", value.get("uri")) for port, value in outputs.items()}
         is_command = kind == "command"
-        definition = _definition(node, place, own) if kind in {"sweep", "parallel"} else None
+        has_settings = kind in {"sweep", "parallel"}
+        definition = plain_document(node._to_dict(), own / name, place.keys).root if has_settings else None
         return NodeSpec(
             name=name,
             component=self._component(name, node.trial if kind == "sweep" else node.component, place, definition),
@@ -237,7 +217,7 @@ class _PipelineReader:
         if getattr(component, "type", None) != "pipeline":
             spec = command_component(component)
             return replace(spec, name=name, version=None) if spec.name == _ANONYMOUS_COMPONENT else spec
-        base = _base_path(component)
+        base = base_path(component)
         return PipelineSpec(
             name=name if component.name in {None, _ANONYMOUS_COMPONENT} else component.name,
             source=base,
@@ -249,29 +229,28 @@ class _PipelineReader:
         )
 
 
-def _definition(node: Any, place: SpecPlace, base: Path) -> Value:
-    """The mapping that a sweep or parallel node would have in YAML."""
-    text = yaml.safe_dump(json.loads(json.dumps(node._to_dict(), default=str)), sort_keys=False)
-    return parse_yaml(text, base / "object", has_lines=False, keys=place.keys).root
+def plain_document(plain: Any, path: Path, keys: tuple[str, ...] = ()) -> YamlDocument:
+    """Plain data that the SDK would write as YAML, or a part of it; its places have no lines."""
+    text = yaml.safe_dump(json.loads(json.dumps(plain, default=str)), sort_keys=False)
+    return parse_yaml(text, path, has_lines=False, keys=keys)
 
 
 def _controls(jobs: Any, base: Path) -> dict[str, Value]:
     """The mappings that `if_else` and `do_while` nodes would have in YAML, but that ports of a loop have bare names."""
-    controls = {}
-    for name, node in jobs.items():
-        if node.type in CONTROL_KINDS:
-            text = yaml.safe_dump(json.loads(json.dumps(node._to_rest_object(), default=str)), sort_keys=False)
-            controls[name] = parse_yaml(text, base / "object", has_lines=False, keys=("jobs", name)).root
-    return controls
+    controls = {name: node for name, node in jobs.items() if node.type in CONTROL_KINDS}
+    return {
+        name: plain_document(node._to_rest_object(), base / name, ("jobs", name)).root
+        for name, node in controls.items()
+    }
 
 
 def _sweep_document(job: Any, base: Path) -> YamlDocument:
     """The YAML of a sweep that stands alone, with the paths of its inputs, which the SDK takes for registered names."""
-    plain = json.loads(json.dumps(job._to_dict(), default=str))
+    plain = job._to_dict()
     for name, given in (plain.get("inputs") or {}).items():
         if isinstance(given, dict) and "path" in given:
             given["path"] = str(job.inputs[name].path)
-    return parse_yaml(yaml.safe_dump(plain, sort_keys=False), base / "object", has_lines=False)
+    return plain_document(plain, base / "sweep")
 
 
 def distribution(value: Any) -> Distribution | None:
@@ -289,7 +268,8 @@ def resources(value: Any) -> Resources:
     return Resources(int(_attribute(value, "instance_count") or 1), _attribute(value, "shm_size"))
 
 
-def _base_path(owner: Any) -> Path:
+def base_path(owner: Any) -> Path:
+    """The folder that relative paths in a component or job start from, absolute."""
     return Path(getattr(owner, "base_path", None) or Path.cwd()).resolve()
 
 
@@ -382,7 +362,9 @@ def _flat_inputs(ports: Any, prefix: str = "") -> dict[str, InputSpec]:
         if port.type == "group":
             flat |= _flat_inputs(port.values, f"{prefix}{name}.")
         else:
-            flat[f"{prefix}{name}"] = _input(f"{prefix}{name}", port, {})
+            spec = _input(f"{prefix}{name}", port, {})
+            # As in the SDK, an input of a pipeline that is not said to be required is so if a node requires it.
+            flat[spec.name] = replace(spec, is_optional=port.optional is not False and port.default is None)
     return flat
 
 

@@ -120,17 +120,16 @@ class _Reader:
         if "jobs" not in top.mapping.children:
             raise top.mapping.key_place.error("A pipeline needs the key jobs.", "Its nodes are listed there by name.")
         jobs = top.entries("jobs")
-        controls = {name: value for name, value in jobs.items() if _kind_of(value) in CONTROL_KINDS}
+        controls = {name: value for name, value in jobs.items() if type_of(value) in CONTROL_KINDS}
         jobs = {name: value for name, value in jobs.items() if name not in controls}
         return replace(spec, nodes=self._nodes(jobs, spec), controls=controls)
 
     def sweep_job(self, document: YamlDocument) -> PipelineSpec:
         """A sweep that stands alone, as a pipeline of one node."""
-        top = Fields(document.mapping())
-        name = "sweep"
+        top, name = Fields(document.mapping()), "sweep"
         trial = top.fields("trial")
         if trial is None:
-            raise top.mapping.place.error("The sweep job has no trial.", "Write the command of a trial at `trial`.")
+            raise top.mapping.place.error("The sweep job has no trial.", "Write its command at `trial`.")
         spec = self._without_nodes(document)
         component = (
             command_at(trial.mapping, name)
@@ -229,7 +228,8 @@ class _Reader:
         value = node.children[key]
         if value.is_mapping:
             _check_kind(name, value)
-            return parallel_at(value, name) if _kind_of(node) == "parallel" else command_at(value, name)
+            kind = type_of(value) or type_of(node)
+            return parallel_at(value, name) if kind == "parallel" else command_at(value, name)
         return self._component_file(Fields(node), key)
 
     def _component_file(self, fields: Fields, key: str = "component") -> CommandSpec | PipelineSpec:
@@ -338,16 +338,12 @@ def _settings(fields: Fields | None) -> PipelineSettings:
     )
 
 
-def _kind_of(value: Value) -> str:
-    return type_of(value) or "command"
-
-
 def _kind_of_node(name: str, node: Value, component: CommandSpec | PipelineSpec) -> str:
     """The kind of a node, which is that of its component where it names no type."""
     if isinstance(component, PipelineSpec):
         return "pipeline"
     found = "command" if component.definition is None else "parallel"
-    kind = _kind_of(node) if "type" in node.children else found
+    kind = type_of(node) or found
     if (kind == "parallel") is not (found == "parallel"):
         raise node.children["type"].key_place.error(
             f"The node {name} is of type {kind}, its component of type {found}.", f"Write type: {found}."
@@ -356,7 +352,7 @@ def _kind_of_node(name: str, node: Value, component: CommandSpec | PipelineSpec)
 
 
 def _component_key(node: Value) -> str:
-    return "trial" if _kind_of(node) == "sweep" else "component"
+    return "trial" if type_of(node) == "sweep" else "component"
 
 
 def _is_inline(node: Value) -> bool:
@@ -365,10 +361,11 @@ def _is_inline(node: Value) -> bool:
 
 
 def _check_kind(name: str, value: Value) -> None:
-    if _kind_of(value) not in NODE_KINDS:
+    kind = type_of(value) or "command"
+    if kind not in NODE_KINDS:
+        known = ", ".join(sorted(NODE_KINDS | CONTROL_KINDS))
         raise value.children["type"].key_place.unsupported(
-            f"The node {name} is a {_kind_of(value)} node; only {', '.join(sorted(NODE_KINDS | CONTROL_KINDS))} "
-            "nodes can run here."
+            f"The node {name} is a {kind} node; only {known} nodes can run here."
         )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .entry_script import work
-from .splitting import InputError, MiniBatch, split
+from .input_splitting import InputError, MiniBatch, split
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 ENVIRONMENT_PREFIX = "PYTORCH_DESIGNER_"
 
+_JOB_VARIABLE = "AZUREML_RUN_ID"
 _DEVICE = re.compile(r"auto|cpu|gpu|cuda(:\d{1,3})?|mps")
 _OWN_TEXT = "values"  # key of a field's accepted values, where its type does not tell them
 _SMALLEST_POSITIVE = 5e-324
@@ -118,6 +119,11 @@ class Settings(BaseSettings):
         "instead of torchvision's URL.",
         json_schema_extra={_OWN_TEXT: "a folder or an address"},
     )
+    report_images: Literal["on", "off"] = Field(
+        "on",
+        description="`off` leaves pictures out of reports and scored datasets, for instance where images are "
+        "confidential. `on`: the pages of Train PyTorch Model and Evaluate Model hold small copies of some images.",
+    )
     progress: Literal["auto", "live", "plain"] = Field(
         "auto", description="`live`: progress bar and table; `plain`: log lines. `auto`: live on a terminal."
     )
@@ -159,6 +165,11 @@ class Settings(BaseSettings):
         if not _DEVICE.fullmatch(value):
             raise ValueError("no such device")
         return value
+
+
+def runs_as_job() -> bool:
+    """Whether Azure ML, or the harness in its place, runs this process as a job."""
+    return _JOB_VARIABLE in os.environ
 
 
 @lru_cache(maxsize=1)

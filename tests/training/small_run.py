@@ -25,7 +25,7 @@ COMPUTE = Compute(
     num_threads=1,
     is_deterministic=True,
 )
-EXTENT = RunExtent(num_epochs=10, num_steps=1000, num_classes=3)
+EXTENT = RunExtent(num_epochs=10, num_steps=1000, num_classes=3, num_validated=12)
 HYPERPARAMETERS = Hyperparameters(num_epochs=3, batch_size=8, learning_rate=0.05, random_seed=7, patience=3)
 
 

@@ -1,7 +1,7 @@
 """Scored images as a DataFrameDirectory, written batch by batch.
 
     DIRECTORY/_meta.yaml            type: DataFrameDirectory; format: Parquet; data: _data.parquet;
-                                    schema: schema/_schema.json
+                                    schema: schema/_schema.json; extension.scored_by: model, weights
     DIRECTORY/_data.parquet         one row per image: id, file, category (of labeled images),
                                     Scored Probabilities_<class> for each class, Scored Labels
     DIRECTORY/_data.csv             the same, to look at; what looks like a formula has a `'` first
@@ -36,7 +36,7 @@ from pytorch_designer.directories.meta import write_meta
 from pytorch_designer.shown_text import FORMULA_STARTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -61,7 +61,15 @@ class ScoredImagesWriter:
     removes what was written when something goes wrong.
     """
 
-    def __init__(self, folder: Path, *, class_names: Sequence[str], has_labels: bool, has_text_ids: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        class_names: Sequence[str],
+        has_labels: bool,
+        has_text_ids: bool,
+        scored_by: Mapping[str, str] | None = None,
+    ) -> None:
         """Write into `folder`, which exists.
 
         Args:
@@ -69,11 +77,13 @@ class ScoredImagesWriter:
             class_names: Names by class index; any text. A repeated name is numbered.
             has_labels: Whether there is a column of true labels.
             has_text_ids: Whether ids are strings, and not whole numbers.
+            scored_by: What tells the model apart: its `model` and `weights`.
         """
         self._folder = folder
         self._class_names = distinct_names(class_names)
         self._has_labels = has_labels
         self._has_text_ids = has_text_ids
+        self._extension = {} if scored_by is None else {"scored_by": dict(scored_by)}
         self._rows_per_group = max(1, min(_MAX_ROWS_PER_GROUP, _NUMBERS_PER_GROUP // max(1, len(class_names))))
         self._waiting: list[Any] = []
         self._num_waiting = 0
@@ -187,7 +197,8 @@ class ScoredImagesWriter:
         path = self._folder / SCHEMA_FILE
         path.parent.mkdir()
         path.write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        write_meta(self._folder, DATA_FRAME_DIRECTORY, format=PARQUET_FORMAT, data=DATA_FILE, schema=SCHEMA_FILE)
+        keys = {"format": PARQUET_FORMAT, "data": DATA_FILE, "schema": SCHEMA_FILE}
+        write_meta(self._folder, DATA_FRAME_DIRECTORY, extension=self._extension, **keys)
 
 
 def _for_people(rows: Any) -> Any:

@@ -7,7 +7,7 @@ Which columns hold what is read from the schema, and guessed from their names wh
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from pytorch_designer.directories.data_frame_schema import (
     unescape,
 )
 from pytorch_designer.directories.meta import read_meta
-from pytorch_designer.errors import InvalidDatasetError, NotScoredDatasetError
+from pytorch_designer.errors import InvalidDatasetError, NotScoredDatasetError, shorten
 from pytorch_designer.storage.paths import reading_errors, resolve_inside
 from pytorch_designer.storage.retrying import is_file, open_retrying
 from pytorch_designer.storage.string_column import StringColumn
@@ -39,6 +39,7 @@ UNLABELED = -1
 _ROWS_AT_ONCE = 1 << 16
 _BYTES_PER_SCORE = 16  # a float64, and a copy of it
 _BYTES_PER_ROW = 100
+_MAX_MODEL, _MAX_WEIGHTS = 80, 20
 _TOLERANCE = 1e-6  # of float32 sums, by which a probability may leave 0 to 1
 
 
@@ -55,6 +56,7 @@ class ScoredDataset:
         predicted: int64 [n]: index of the predicted class in `class_names`, `UNSCORED` for images without scores.
         ids: The `id` of each image, int64 [n] or strings; None when there is no such column.
         files: What the user knows each image by, as `escape` wrote it; None when there is no such column.
+        scored_by: What tells the model apart: "resnet18 (weights 3f9a2c1b0d7e)"; "" where it is not recorded.
     """
 
     class_names: tuple[str, ...]
@@ -64,6 +66,7 @@ class ScoredDataset:
     predicted: NDArray[np.int64]
     ids: NDArray[np.int64] | tuple[str, ...] | None
     files: StringColumn | None = None
+    scored_by: str = ""
 
     @property
     def is_scored(self) -> NDArray[np.bool_]:
@@ -106,13 +109,24 @@ def open_scored_dataset(path: Path) -> ScoredDataset:
             _check_scored(roles, path)
             # As dictionaries, because a text that each of a million rows repeats takes its bytes once in the file.
             file = parquet.ParquetFile(stream, metadata=file.metadata, read_dictionary=_text_columns(file, roles))
-            return _read(file, roles, data_path)
+            return replace(_read(file, roles, data_path), scored_by=_scored_by(meta))
         except (pa.ArrowException, UnicodeDecodeError) as error:
             raise InvalidDatasetError(
                 f"The data is not what a Parquet file of scored images holds: {error}",
                 where=data_path,
                 reason="malformed_data",
             ) from error
+
+
+def _scored_by(meta: dict[str, Any]) -> str:
+    extension = meta.get("extension")
+    recorded = extension.get("scored_by") if isinstance(extension, dict) else None
+    if not isinstance(recorded, dict):  # written by an earlier release, or by the old designer
+        return ""
+    model, weights = (recorded.get(key) for key in ("model", "weights"))
+    if not isinstance(model, str) or not isinstance(weights, str):
+        return ""
+    return f"{shorten(model, _MAX_MODEL)} (weights {shorten(weights, _MAX_WEIGHTS)})"
 
 
 def _file_of(root: Path, meta: dict[str, Any], key: str) -> Path:

@@ -85,14 +85,10 @@ def compare(first: ScoredDataset, second: ScoredDataset) -> PairedTest | NotPair
     They are matched by their files where both datasets name the same ones, and by their ids otherwise. Images without
     scores or without a label in either dataset are left out.
     """
-    second_rows = None
-    if first.files is not None and second.files is not None:
-        second_rows = _matching_rows(first.files, second.files)
+    second_rows = matched_rows(first, second)
     if second_rows is None:
         if first.ids is None or second.ids is None:
             return NotPaired("There is no column `id` to match the images by.")
-        second_rows = _matching_rows(first.ids, second.ids)
-    if second_rows is None:
         return NotPaired("The two datasets do not hold the same images: their ids differ, or repeat.")
     first_labels, second_labels = _common_labels(first, second)
     second_labels = second_labels[second_rows]
@@ -111,6 +107,16 @@ def compare(first: ScoredDataset, second: ScoredDataset) -> PairedTest | NotPair
         num_only_second=int((is_second & ~is_first).sum()),
         num_neither=int((~is_first & ~is_second).sum()),
     )
+
+
+def matched_rows(first: ScoredDataset, second: ScoredDataset) -> NDArray[np.int64] | None:
+    """For each image of the first dataset its row in the second, int64 [n]; None where they do not match."""
+    second_rows = None
+    if first.files is not None and second.files is not None:
+        second_rows = _matching_rows(first.files, second.files)
+    if second_rows is None and first.ids is not None and second.ids is not None:
+        second_rows = _matching_rows(first.ids, second.ids)
+    return second_rows
 
 
 def _matching_rows(first: Iterable[Hashable], second: Iterable[Hashable]) -> NDArray[np.int64] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,9 +16,10 @@ from pytorch_designer.reporting.page import render_page
 from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from pytorch_designer.evaluation.comparison import NotPaired
+    from pytorch_designer.evaluation.evaluation_images import DifferentImages, EvaluationImages
     from pytorch_designer.evaluation.evaluation_metrics import Evaluation
 
 _MAX_MATRIX_CLASSES = 20
@@ -37,6 +38,23 @@ class _ComparedMetric:
     second: str
     difference: str
     better: str
+
+
+@dataclass(frozen=True)
+class EvaluatedDataset:
+    """What is shown of a dataset.
+
+    Attributes:
+        evaluation: Its metrics.
+        images: Its images; None leaves them out.
+        model: What tells the model apart that scored it; "" where it is not known.
+        charts: The charts of `draw_charts`.
+    """
+
+    evaluation: Evaluation
+    images: EvaluationImages | None = None
+    model: str = ""
+    charts: Mapping[str, Chart] = field(default_factory=dict)
 
 
 def draw_charts(evaluation: Evaluation) -> dict[str, Chart]:
@@ -58,11 +76,12 @@ def draw_charts(evaluation: Evaluation) -> dict[str, Chart]:
     return charts
 
 
-def evaluation_page(evaluation: Evaluation, charts: dict[str, Chart]) -> str:
-    """The page of one dataset, as HTML, with the charts of `draw_charts`."""
+def evaluation_page(side: EvaluatedDataset) -> str:
+    """The page of one dataset, as HTML."""
+    evaluation = side.evaluation
     return render_page(
         "evaluation.html",
-        **_values("", evaluation, charts),
+        **_values("", side),
         interval=accuracy_interval(evaluation.accuracy, evaluation.num_images),
         # A class without images and predictions has no F1 (NaN, which does not sort) and goes last.
         classes=sorted(
@@ -73,32 +92,34 @@ def evaluation_page(evaluation: Evaluation, charts: dict[str, Chart]) -> str:
 
 
 def comparison_page(
-    first: Evaluation,
-    first_charts: dict[str, Chart],
-    second: Evaluation,
-    second_charts: dict[str, Chart],
+    first: EvaluatedDataset,
+    second: EvaluatedDataset,
     comparison: PairedTest | NotPaired,
+    different: DifferentImages | None,
 ) -> str:
-    """The page of two datasets, as HTML, with the charts of `draw_charts` of each."""
+    """The page of two datasets, as HTML, with the images that only one of the models gets right."""
     averages = [
-        _mean_roc(name, evaluation)
-        for name, evaluation in (("First", first), ("Second", second))
-        if math.isfinite(evaluation.roc_auc)
+        _mean_roc(name, side.evaluation)
+        for name, side in (("First", first), ("Second", second))
+        if math.isfinite(side.evaluation.roc_auc)
     ]
     return render_page(
         "comparison.html",
-        first=_values("First", first, first_charts),
-        second=_values("Second", second, second_charts),
+        first=_values("First", first),
+        second=_values("Second", second),
+        different=different,
+        is_same_model=bool(first.model) and first.model == second.model,
         paired=comparison if isinstance(comparison, PairedTest) else None,
         verdict=_verdict(comparison),
-        metrics=_compared_metrics(first, second),
-        classes=_compared_classes(first, second),
+        metrics=_compared_metrics(first.evaluation, second.evaluation),
+        classes=_compared_classes(first.evaluation, second.evaluation),
         roc=roc_chart("roc", averages) if len(averages) == 2 else None,
     )
 
 
-def _values(name: str, evaluation: Evaluation, charts: dict[str, Chart]) -> dict[str, Any]:
+def _values(name: str, side: EvaluatedDataset) -> dict[str, Any]:
     """What both pages show of a dataset."""
+    evaluation = side.evaluation
     classes = count(len(evaluation.classes), "class", "classes")
     images = f"{count(evaluation.num_correct)} of {count(evaluation.num_images, 'image')}"
     return {
@@ -107,7 +128,9 @@ def _values(name: str, evaluation: Evaluation, charts: dict[str, Chart]) -> dict
         "summary": f"{images} of {classes} are predicted correctly.",
         "remarks": _remarks(evaluation),
         "confused": most_confused(evaluation.confusion, evaluation.classes, _MAX_PAIRS),
-        "charts": charts,
+        "charts": side.charts,
+        "images": side.images,
+        "model": side.model,
     }
 
 

@@ -5,6 +5,7 @@
     DIRECTORY/per_class.csv          one row per class
     DIRECTORY/confusion_matrix.csv   a row per true class, a column per predicted class
     DIRECTORY/calibration.csv        one row per bin of confidence
+    DIRECTORY/mistakes.csv           the images that were taken for another class, the surest mistake first
     DIRECTORY/*.svg                  charts
     DIRECTORY/to_compare/...         tables and charts of the second dataset, if there is one
     DIRECTORY/index.html             page; it needs none of the other files
@@ -18,14 +19,14 @@ from __future__ import annotations
 import csv
 import io
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.directories.data_frame_schema import escape
 from pytorch_designer.directories.meta import write_meta
 from pytorch_designer.evaluation.comparison import PairedTest
-from pytorch_designer.evaluation.evaluation_page import comparison_page, draw_charts, evaluation_page
+from pytorch_designer.evaluation.evaluation_page import EvaluatedDataset, comparison_page, draw_charts, evaluation_page
 from pytorch_designer.reporting.classification import accuracy_interval
 from pytorch_designer.reporting.page import page_or_reason
 from pytorch_designer.reporting.strict_json import dumps
@@ -36,9 +37,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytorch_designer.evaluation.comparison import NotPaired
+    from pytorch_designer.evaluation.evaluation_images import DifferentImages
     from pytorch_designer.evaluation.evaluation_metrics import Evaluation
     from pytorch_designer.reporting.classification import ClassScore
-    from pytorch_designer.reporting.figures import Chart
 
 EVALUATION_DIRECTORY = "EvaluationDirectory"
 PAGE_FILE = "index.html"
@@ -47,39 +48,53 @@ COMPARED_FOLDER = "to_compare"
 
 
 def write_evaluation(
-    folder: Path, first: Evaluation, second: Evaluation | None = None, comparison: PairedTest | NotPaired | None = None
+    folder: Path,
+    first: EvaluatedDataset,
+    second: EvaluatedDataset | None = None,
+    comparison: PairedTest | NotPaired | None = None,
+    different: DifferentImages | None = None,
 ) -> None:
     """Write the evaluation of one dataset, or of two with their comparison, into `folder`, which exists.
 
     The same arguments give the same bytes.
 
+    Args:
+        folder: Where the files go.
+        first: The dataset.
+        second: The one to compare with.
+        comparison: What came out of comparing the two image by image.
+        different: Images that only one of the two models gets right; None leaves them out.
+
     Raises:
         OSError: A file could not be written.
     """
-    metrics = {"scored_dataset": _metrics(first)}
+    metrics = {"scored_dataset": _metrics(first.evaluation)}
     if second is not None and comparison is not None:
-        metrics |= {"scored_dataset_to_compare": _metrics(second), "comparison": _comparison(comparison)}
+        metrics |= {"scored_dataset_to_compare": _metrics(second.evaluation), "comparison": _comparison(comparison)}
     _write_text(folder / METRICS_FILE, dumps(metrics))
-    charts = _write_tables_and_charts(folder, first)
+    one = _write_tables_and_charts(folder, first)
     if second is None or comparison is None:
-        page = page_or_reason(partial(evaluation_page, first, charts))
+        page = page_or_reason(partial(evaluation_page, one))
     else:
-        second_charts = _write_tables_and_charts(folder / COMPARED_FOLDER, second)
-        page = page_or_reason(partial(comparison_page, first, charts, second, second_charts, comparison))
+        other = _write_tables_and_charts(folder / COMPARED_FOLDER, second)
+        page = page_or_reason(partial(comparison_page, one, other, comparison, different))
     _write_text(folder / PAGE_FILE, page)
     write_meta(folder, EVALUATION_DIRECTORY, visualization=[{"type": "html", "path": PAGE_FILE}], metrics=METRICS_FILE)
 
 
-def _write_tables_and_charts(folder: Path, evaluation: Evaluation) -> dict[str, Chart]:
-    """Write them and return the charts, by name."""
+def _write_tables_and_charts(folder: Path, side: EvaluatedDataset) -> EvaluatedDataset:
+    """Write them, and return what the page shows."""
+    evaluation = side.evaluation
     folder.mkdir(exist_ok=True)
+    if side.images is not None:
+        _write_text(folder / "mistakes.csv", side.images.mistakes_csv)
     _write_text(folder / "per_class.csv", _per_class(evaluation))
     _write_text(folder / "confusion_matrix.csv", _confusion_matrix(evaluation))
     _write_text(folder / "calibration.csv", _calibration(evaluation))
     charts = draw_charts(evaluation)
     for name, chart in charts.items():
         _write_text(folder / f"{name}.svg", chart.svg)
-    return charts
+    return replace(side, charts=charts)
 
 
 def _metrics(evaluation: Evaluation) -> dict[str, Any]:

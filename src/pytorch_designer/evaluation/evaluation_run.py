@@ -6,10 +6,15 @@ import logging
 from typing import TYPE_CHECKING
 
 from pytorch_designer.directories.scored_dataset import open_scored_dataset
+from pytorch_designer.directories.thumbnail_file import load_thumbnails
 from pytorch_designer.evaluation.comparison import PairedTest, compare
+from pytorch_designer.evaluation.evaluation_images import different_images, evaluation_images
 from pytorch_designer.evaluation.evaluation_metrics import evaluate
+from pytorch_designer.evaluation.evaluation_page import EvaluatedDataset
 from pytorch_designer.evaluation.evaluation_report import PAGE_FILE, write_evaluation
 from pytorch_designer.reporting.numbers import decimal, percent, points, probability
+from pytorch_designer.reporting.page import copy_page_for_studio
+from pytorch_designer.settings import settings
 from pytorch_designer.storage.output import open_output
 from pytorch_designer.wording import count
 
@@ -19,6 +24,7 @@ if TYPE_CHECKING:
     from pytorch_designer.evaluation.comparison import NotPaired
     from pytorch_designer.evaluation.evaluation_metrics import Evaluation
 
+_STUDIO_PAGE = "evaluation.html"
 _logger = logging.getLogger(__name__)
 
 
@@ -37,19 +43,35 @@ def evaluate_model(
     if scored_dataset_to_compare is not None:
         inputs["the scored dataset to compare"] = scored_dataset_to_compare
     with open_output(evaluation_results, apart_from=inputs) as output:
-        dataset = open_scored_dataset(scored_dataset)
-        first = evaluate(dataset, scored_dataset)
-        second, comparison = None, None
-        _log(first, "First" if scored_dataset_to_compare else "")
+        first = _Side(scored_dataset)
+        second, comparison, different = None, None, None
+        _log(first.evaluation, "First" if scored_dataset_to_compare else "")
         if scored_dataset_to_compare is not None:
-            other = open_scored_dataset(scored_dataset_to_compare)
-            second = evaluate(other, scored_dataset_to_compare)
-            comparison = compare(dataset, other)
-            _log(second, "Second")
+            second = _Side(scored_dataset_to_compare)
+            comparison = compare(first.dataset, second.dataset)
+            _log(second.evaluation, "Second")
             _log_comparison(comparison)
+            if isinstance(comparison, PairedTest):
+                different = different_images(first.dataset, first.thumbnails, second.dataset, second.thumbnails)
         with output.stage() as folder:
-            write_evaluation(folder, first, second, comparison)
+            shown = None if second is None else second.shown()
+            write_evaluation(folder, first.shown(), shown, comparison, different)
+    copy_page_for_studio(evaluation_results / PAGE_FILE, _STUDIO_PAGE)
     _logger.info("The page: %s", evaluation_results / PAGE_FILE)
+
+
+class _Side:
+    """A scored dataset, opened and evaluated, with its thumbnails."""
+
+    def __init__(self, path: Path) -> None:
+        self.dataset = open_scored_dataset(path)
+        self.evaluation = evaluate(self.dataset, path)
+        self.thumbnails = load_thumbnails(path) if settings().report_images == "on" else {}
+
+    def shown(self) -> EvaluatedDataset:
+        """What the page shows of it."""
+        images = evaluation_images(self.dataset, self.thumbnails)
+        return EvaluatedDataset(self.evaluation, images, self.dataset.scored_by)
 
 
 def _log(evaluation: Evaluation, name: str) -> None:

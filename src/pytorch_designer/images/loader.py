@@ -156,6 +156,11 @@ class ImageLoader:
     def __len__(self) -> int:
         return len(self._dataset)
 
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """The labels of all images, int64 [n]; -1 for an image without a label."""
+        return self._labels
+
     def batches(self, batch_indices: Iterable[NDArray[np.int64]], *, epoch: int = 0) -> Iterator[Batch]:
         """Yield one batch for each array of rows, in that order.
 

@@ -33,7 +33,8 @@ DEFAULT_RESIZE = 256
 DEFAULT_CROP = 224
 
 _INTERPOLATIONS = {mode.value: mode for mode in InterpolationMode}
-_MAX_SAMPLE = 256
+MAX_SAMPLE = 256
+"""Files of a dataset whose headers are read for their sizes."""
 _HEADER_THREADS = 16  # a cloud mount takes 5 to 30 ms to open a file, whatever is read of it
 _MAX_RESIZED_PIXELS = 2**26
 
@@ -115,7 +116,7 @@ def _statistics(
 def sample_sizes(dataset: ImageDirectory) -> set[tuple[int, int]]:
     """The different sizes (height, width) in pixels of at most 256 images, from their headers."""
     num_images = len(dataset)
-    rows = np.unique(np.linspace(0, max(num_images - 1, 0), min(num_images, _MAX_SAMPLE)).round().astype(int))
+    rows = np.unique(np.linspace(0, max(num_images - 1, 0), min(num_images, MAX_SAMPLE)).round().astype(int))
     with ThreadPoolExecutor(_HEADER_THREADS) as threads:
         return {size for size in threads.map(_size_or_none, [dataset.path(int(row)) for row in rows]) if size}
 

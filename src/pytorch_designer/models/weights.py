@@ -6,6 +6,7 @@ restricted unpickler, which refuses everything except tensors and plain containe
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import pickle
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _NUMPY_TYPES = frozenset({torch.float32, torch.float64, torch.int64})
 _END_OF_ZIP = b"PK\x05\x06"
 _END_OF_ZIP_BYTES = 22
+_FINGERPRINT_DIGITS = 12
 _MAX_PICKLE_BYTES = 4 << 20  # the names and shapes of some thousand tensors take a tenth
 _NAMING_OPCODES = frozenset({"GLOBAL", "STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4"})
 _TENSOR_NAME = re.compile(r"torch(\.\w+)* \w+|collections OrderedDict")  # of which torch knows the harmless ones
@@ -116,6 +118,15 @@ def write_safetensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
     stored = {name: _as_stored(tensor) for name, tensor in tensors.items()}
     path.write_bytes(safetensors.torch.save(stored, metadata={"format": "pt"}))
+
+
+def weights_fingerprint(tensors: Mapping[str, Tensor]) -> str:
+    """Twelve hexadecimal digits by which people tell models apart: a hash of names and numbers, as they are stored."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(_as_stored(tensors[name]).reshape(-1).numpy()).data.cast("B"))
+    return digest.hexdigest()[:_FINGERPRINT_DIGITS]
 
 
 def read_state_dict(path: Path, error: type[DesignerError] = InvalidModelDirectoryError) -> dict[str, Tensor]:

@@ -18,6 +18,15 @@ def percent(share: float) -> str:
     return "< 0.1%" if 0 < share < 0.0005 else f"{share:.1%}"
 
 
+def whole_percent(share: float) -> str:
+    """A share of 0 to 1 without decimals, for running text: "98 %"; only a whole reads 100 %, only nothing 0 %."""
+    if not math.isfinite(share):
+        return _MISSING
+    if 0.995 <= share < 1:
+        return "> 99 %"
+    return "< 1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
+
+
 def points(difference: float, unit: str = " points") -> str:
     """The difference of two shares of 0 to 1 in percentage points, with its sign and one decimal."""
     if not math.isfinite(difference):

@@ -10,11 +10,13 @@ import functools
 import html
 import logging
 import math
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.errors import shorten
 from pytorch_designer.reporting import numbers
+from pytorch_designer.settings import runs_as_job
 from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _MAX_TEXT = 200
+_STUDIO_FOLDER = Path("outputs")
 
 
 def render_page(template: str, **values: Any) -> str:
@@ -42,6 +45,20 @@ def page_or_reason(build: Callable[[], str]) -> str:
         _log.warning("The page of the report could not be made: %s", reason)
         text = f"This page could not be made. {reason}. The numbers are in the files beside it."
         return f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><p>{html.escape(text)}</p></html>\n'
+
+
+def copy_page_for_studio(page: Path, name: str) -> None:
+    """Copy a page to ./outputs, where Azure ML's studio shows it, as `name`; outside a job nothing is done.
+
+    Whatever fails is a line in the log.
+    """
+    if not runs_as_job():
+        return
+    try:
+        _STUDIO_FOLDER.mkdir(exist_ok=True)
+        shutil.copyfile(page, _STUDIO_FOLDER / name)
+    except OSError as error:
+        _log.warning("The page could not be copied to ./%s: %s", _STUDIO_FOLDER, error.strerror or error)
 
 
 @functools.cache
@@ -69,6 +86,7 @@ def _environment() -> Environment:
         "probability": numbers.probability,
         "rate": numbers.rate,
         "text": _text,
+        "whole_percent": numbers.whole_percent,
     }
     return environment
 

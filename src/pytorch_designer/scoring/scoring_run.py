@@ -18,11 +18,15 @@ import numpy as np
 
 from pytorch_designer.directories.data_frame_directory import ScoredImagesWriter
 from pytorch_designer.directories.image_directory import UNLABELED
+from pytorch_designer.directories.thumbnail_file import write_thumbnails
 from pytorch_designer.errors import InvalidDatasetError, shorten
+from pytorch_designer.images.thumbnails import read_thumbnails
 from pytorch_designer.inference.compute import Compute, choose_compute, environment_info
 from pytorch_designer.inference.forward_memory import check_forward_memory
 from pytorch_designer.inference.predictor import Predictor, inference_batch_size
+from pytorch_designer.models.weights import weights_fingerprint
 from pytorch_designer.progress import Pace, log_header, open_progress_line
+from pytorch_designer.reporting.outcomes import Outcomes, select
 from pytorch_designer.scoring.image_batches import (
     DATASET_PORT,
     IMAGE_SIZE_ADVICE,
@@ -41,6 +45,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from numpy.typing import NDArray
     from typing_extensions import Self
 
     from pytorch_designer.directories.image_directory import ImageDirectory
@@ -88,9 +93,12 @@ def score_images(directory: ModelDirectory, images: ImageDirectory, output: Outp
             check_forward_memory(model.network, model.preprocessing, compute, batch_size, where=where, advice=advice)
         _log_start(model, images, source, compute)
         with output.stage() as folder:
-            unscored = _score(model, images, source, compute, folder)
+            unscored, outcomes = _score(model, images, source, compute, folder)
             _check_scored(images, unscored)
             _write_unscored(folder, images, unscored)
+            if settings().report_images == "on":
+                rows = select(outcomes).rows
+                write_thumbnails(folder, read_thumbnails(images, rows, model.preprocessing, port=DATASET_PORT))
     _log_end(images, unscored, output.path)
 
 
@@ -107,19 +115,24 @@ def choose_model_compute(model: LoadedModel) -> Compute:
 
 def _score(
     model: LoadedModel, images: ImageDirectory, source: ScoringImages, compute: Compute, folder: Path
-) -> list[UnscoredImage]:
+) -> tuple[list[UnscoredImage], Outcomes]:
     classes = model.classes or ()
     writer = ScoredImagesWriter(
         folder,
         class_names=classes,
         has_labels=images.labels is not None,
         has_text_ids=isinstance(images.ids, StringColumn),
+        scored_by={
+            "model": model.architecture.name,
+            "weights": weights_fingerprint(model.network.state_dict()),
+        },
     )
     # The images have their sizes: only the mean and the standard deviation of the preprocessing are left to apply.
     predictor = Predictor(model.network, model.preprocessing_for(1, 1), compute)
     pieces = row_probabilities(
         source.batches(), predictor, num_rows=len(images), num_classes=len(classes), port=DATASET_PORT
     )
+    outcomes = Outcomes.blank(_model_labels(model, images))
     unscored_rows: list[int] = []
     pace = Pace(len(images))
     with open_progress_line(settings()) as line, writer, _Background() as background:
@@ -132,11 +145,12 @@ def _score(
                 probabilities=probabilities,
             )
             background.run(write)
+            outcomes.record(np.arange(rows.start, rows.stop), probabilities)
             unscored_rows += (rows.start + np.flatnonzero(np.isnan(probabilities).any(axis=1))).tolist()
             pace.add(len(probabilities))
             line.show("scoring", rows.stop, len(images), "images", pace.describe())
     reasons = {bad.index: bad.reason for bad in source.bad_files}
-    return [UnscoredImage(row, reasons.get(row, _NOT_FINITE)) for row in unscored_rows]
+    return [UnscoredImage(row, reasons.get(row, _NOT_FINITE)) for row in unscored_rows], outcomes
 
 
 class _Background:
@@ -175,6 +189,17 @@ def _labels(images: ImageDirectory, rows: slice) -> list[str | None] | None:
         return None
     names: Sequence[str | None] = (*images.classes, None)  # the last one is that of UNLABELED, -1
     return [names[label] for label in images.labels[rows].tolist()]
+
+
+def _model_labels(model: LoadedModel, images: ImageDirectory) -> NDArray[np.int64]:
+    """The labels in the numbering of the model's classes, int64 [n], followed by those that it does not know."""
+    if images.labels is None:
+        return np.full(len(images), UNLABELED, dtype=np.int64)
+    known = model.classes or ()
+    unknown = sorted(set(images.classes) - set(known))
+    index_of = {name: index for index, name in reversed(list(enumerate((*known, *unknown))))}
+    indices = np.array([*(index_of[name] for name in images.classes), UNLABELED], dtype=np.int64)
+    return indices[images.labels]  # UNLABELED, -1, is the last element
 
 
 def _check_scored(images: ImageDirectory, unscored: list[UnscoredImage]) -> None:

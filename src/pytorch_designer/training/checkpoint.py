@@ -1,6 +1,6 @@
 """Checkpoints: the training state on disk, from which a killed run continues (docs/decisions/0011-resume.md).
 
-    OUTPUT/.checkpoint/00000042.safetensors   network.*, momentum.*, best.*, confusion
+    OUTPUT/.checkpoint/00000042.safetensors   network.*, momentum.*, best.*, confusion, outcomes.*
     OUTPUT/.checkpoint/00000042.json          position, history, fingerprint, MLflow's run, SHA-256 of all this;
                                               written last
     OUTPUT/.checkpoint/*.partial              a file that a kill left half written; the next save removes it
@@ -29,6 +29,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 
 from pytorch_designer.errors import FailedToWriteOutputsError
+from pytorch_designer.reporting.outcomes import Outcomes
 from pytorch_designer.storage.output import CHECKPOINT_FOLDER, sync_folder, write_atomically, writing_errors
 from pytorch_designer.storage.regular_files import open_regular
 from pytorch_designer.tracking.destination import RunReference
@@ -37,6 +38,7 @@ from pytorch_designer.training.checkpoint_checks import (
     CONFUSION,
     MOMENTUM,
     NETWORK,
+    OUTCOMES,
     RunExtent,
     check_position,
     check_tensors,
@@ -71,7 +73,7 @@ class CheckpointStore:
     Attributes:
         output: The output folder of the run.
         fingerprint: Hash of everything that determines the result; a checkpoint of another run is not used.
-        extent: Epochs, steps and classes of the run; a checkpoint with others is not one of it.
+        extent: Epochs, steps, classes and validation images of the run; a checkpoint with others is not one of it.
     """
 
     output: Path
@@ -158,7 +160,7 @@ class CheckpointStore:
             tensors: dict[str, Tensor] = load(data)
         except SafetensorError as error:
             raise ValueError(f"its tensors cannot be read: {error}") from error
-        check_tensors(content, tensors, state, num_classes=self.extent.num_classes)
+        check_tensors(content, tensors, state, self.extent)
         return tensors
 
     def _own_files(self) -> list[Path]:
@@ -226,6 +228,9 @@ def _tensors(state: TrainingState) -> dict[str, Tensor]:
     if state.best is not None:
         tensors |= {BEST + name: tensor for name, tensor in state.best.weights.items()}
         tensors[CONFUSION] = state.best.confusion
+        if state.best.outcomes is not None:
+            columns = vars(state.best.outcomes)
+            tensors |= {OUTCOMES + name: torch.from_numpy(column) for name, column in columns.items()}
     return tensors
 
 
@@ -252,7 +257,9 @@ def _restore(state: TrainingState, content: dict[str, Any], tensors: dict[str, T
     state.seconds = content["seconds"]
     state.tracked_run = RunReference.from_dict(content.get("tracked_run"))  # checkpoints of earlier releases have none
     if content["best_epoch"] is not None:
-        state.best = BestEpoch(content["best_epoch"], _with_prefix(tensors, BEST), tensors[CONFUSION])
+        columns = {name: tensor.numpy() for name, tensor in _with_prefix(tensors, OUTCOMES).items()}
+        outcomes = Outcomes(**columns) if columns else None
+        state.best = BestEpoch(content["best_epoch"], _with_prefix(tensors, BEST), tensors[CONFUSION], outcomes)
 
 
 def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

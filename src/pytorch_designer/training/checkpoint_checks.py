@@ -22,11 +22,19 @@ if TYPE_CHECKING:
 
     from pytorch_designer.training.state import TrainingState
 
-NETWORK, MOMENTUM, BEST, CONFUSION = "network.", "momentum.", "best.", "confusion"
+NETWORK, MOMENTUM, BEST, OUTCOMES, CONFUSION = "network.", "momentum.", "best.", "outcomes.", "confusion"
 """Names of the tensors of a checkpoint; all but the last are the beginnings of names."""
 
 _HEADER_BYTES_PER_TENSOR = 512
 _HEADER_BYTES = 1 << 16
+_OUTCOME_TYPES = {
+    "labels": torch.int64,
+    "predicted": torch.int32,
+    "confidence": torch.float64,
+    "label_probability": torch.float64,
+}
+_BYTES_PER_OUTCOME = sum(dtype.itemsize for dtype in _OUTCOME_TYPES.values())
+_ROUNDING = 1e-9  # by which a softmax of float64 may exceed 1
 _MAX_COUNT = 2**53  # beyond which a float is not exact
 
 
@@ -38,11 +46,13 @@ class RunExtent:
         num_epochs: Epochs of the whole run.
         num_steps: Steps of one epoch.
         num_classes: Number of classes.
+        num_validated: Number of validation images.
     """
 
     num_epochs: int
     num_steps: int
     num_classes: int
+    num_validated: int
 
 
 def max_tensor_bytes(state: TrainingState, extent: RunExtent) -> int:
@@ -50,7 +60,8 @@ def max_tensor_bytes(state: TrainingState, extent: RunExtent) -> int:
     tensors = state.network.state_dict().values()
     num_bytes: int = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
     header = _HEADER_BYTES + 3 * _HEADER_BYTES_PER_TENSOR * len(tensors)
-    return 3 * num_bytes + 8 * extent.num_classes * extent.num_classes + header
+    outcomes = _BYTES_PER_OUTCOME * extent.num_validated
+    return 3 * num_bytes + 8 * extent.num_classes * extent.num_classes + outcomes + header
 
 
 def check_position(content: Mapping[str, Any], extent: RunExtent) -> None:
@@ -77,7 +88,7 @@ def check_position(content: Mapping[str, Any], extent: RunExtent) -> None:
 
 
 def check_tensors(
-    content: Mapping[str, Any], tensors: Mapping[str, Tensor], state: TrainingState, *, num_classes: int
+    content: Mapping[str, Any], tensors: Mapping[str, Tensor], state: TrainingState, extent: RunExtent
 ) -> None:
     """Check the tensors of a checkpoint against the network of the run.
 
@@ -86,9 +97,15 @@ def check_tensors(
     """
     weights, parameters = state.network.state_dict(), dict(state.network.named_parameters())
     expected = {NETWORK + name: tensor for name, tensor in weights.items()}
+    num_classes = extent.num_classes
     if content["best_epoch"] is not None:
         expected |= {BEST + name: tensor for name, tensor in weights.items()}
         expected[CONFUSION] = torch.empty(num_classes, num_classes, dtype=torch.int64, device="meta")
+        if any(name.startswith(OUTCOMES) for name in tensors):  # checkpoints of earlier releases have none
+            expected |= {
+                OUTCOMES + name: torch.empty(extent.num_validated, dtype=dtype, device="meta")
+                for name, dtype in _OUTCOME_TYPES.items()
+            }
     optional = {MOMENTUM + name: tensor for name, tensor in parameters.items()}
     if not expected.keys() <= tensors.keys() <= (expected | optional).keys():
         raise ValueError("the tensors are not those of this network")
@@ -98,6 +115,18 @@ def check_tensors(
             raise ValueError(f"the tensor {name} has another shape or type than in this network")
     if CONFUSION in tensors and bool((tensors[CONFUSION] < 0).any()):
         raise ValueError("the confusion matrix counts fewer than no images")
+    if OUTCOMES + "labels" in tensors:
+        _check_outcomes({name: tensors[OUTCOMES + name] for name in _OUTCOME_TYPES}, num_classes)
+
+
+def _check_outcomes(outcomes: Mapping[str, Tensor], num_classes: int) -> None:
+    predicted, labels = outcomes["predicted"], outcomes["labels"]
+    if any(bool(((classes < -1) | (classes >= num_classes)).any()) for classes in (predicted, labels)):
+        raise ValueError("an image is of a class that is none")
+    for values in (outcomes["confidence"], outcomes["label_probability"]):
+        is_probability = (values >= 0) & (values <= 1 + _ROUNDING)
+        if not bool((is_probability | (values.isnan() & ((predicted == -1) | (labels == -1)))).all()):
+            raise ValueError("a number that is no probability stands for one")
 
 
 def _check_fields(record: object, kind: type) -> None:

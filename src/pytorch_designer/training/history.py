@@ -161,6 +161,23 @@ class BadFileRecord:
 
 
 @dataclass(frozen=True)
+class DatasetRecord:
+    """A dataset of a run.
+
+    Attributes:
+        name: "Training" or "Validation".
+        num_images: Images, bad files included.
+        class_sizes: Images of each class, by index.
+        sizes: Sizes of the files in pixels, as a text; "" where none could be read.
+    """
+
+    name: str
+    num_images: int
+    class_sizes: tuple[int, ...]
+    sizes: str
+
+
+@dataclass(frozen=True)
 class RunSummary:
     """The result of a run, as the report shows it.
 
@@ -175,6 +192,7 @@ class RunSummary:
         data: Number of images and their size and the like, by label.
         bad_files: Files that were left out.
         fingerprint: Hash of everything that determines the result.
+        datasets: The training and the validation images; () where an earlier release did not record them.
     """
 
     history: tuple[EpochRecord, ...]
@@ -187,6 +205,7 @@ class RunSummary:
     data: dict[str, str]
     fingerprint: str
     bad_files: tuple[BadFileRecord, ...] = field(default=())
+    datasets: tuple[DatasetRecord, ...] = field(default=())
 
     @property
     def best(self) -> EpochRecord:

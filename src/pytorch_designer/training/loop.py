@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from pytorch_designer.errors import InterruptedRunError, NonFiniteLossError
 from pytorch_designer.images.order import batch_slices, epoch_order
 from pytorch_designer.inference.predictor import Predictor, inference_batch_size
 from pytorch_designer.reporting.classification import balanced_accuracy
+from pytorch_designer.reporting.outcomes import Outcomes
 from pytorch_designer.seeds import derive_seed
 from pytorch_designer.training.gpu_steps import GpuStepper
 from pytorch_designer.training.history import EpochRecord, Metrics, MetricSums
@@ -69,8 +70,8 @@ def train(run: TrainingRun, state: TrainingState, checkpoints: CheckpointPolicy)
                 learner.save()
             raise
         state.seconds = before + time.perf_counter() - started
-        validation, confusion = _validate(run, state.epoch, learner)
-        _end_epoch(run, state, validation, confusion, before + time.perf_counter() - started)
+        validation = _validate(run, state.epoch, learner)
+        _end_epoch(run, state, validation, before + time.perf_counter() - started)
         learner.save_if_due(is_epoch_end=True)
     if state.best is None:
         raise NonFiniteLossError(
@@ -197,9 +198,17 @@ def _remaining_batches(run: TrainingRun, state: TrainingState) -> Iterator[Batch
     return run.training.batches((order[part] for part in run.training_slices[state.step :]), epoch=state.epoch)
 
 
-def _validate(run: TrainingRun, epoch: int, learner: _Learner) -> tuple[Metrics, Tensor]:
-    """Exact validation metrics, and the confusion matrix int64 [true class, predicted class]."""
+class _Validation(NamedTuple):
+    """Exact metrics, the confusion matrix, int64 [true class, predicted class], and what each image was taken for."""
+
+    metrics: Metrics
+    confusion: Tensor
+    outcomes: Outcomes
+
+
+def _validate(run: TrainingRun, epoch: int, learner: _Learner) -> _Validation:
     sums = MetricSums()
+    outcomes = Outcomes.blank(run.validation.labels)
     confusion = torch.zeros(run.num_classes, run.num_classes, dtype=torch.int64)
     order = np.arange(len(run.validation))
     slices = batch_slices(len(order), inference_batch_size(run.predictor.preprocessing), fold_single=False)
@@ -208,25 +217,27 @@ def _validate(run: TrainingRun, epoch: int, learner: _Learner) -> tuple[Metrics,
         sums.add(logits_nk, batch.labels)
         ones = torch.ones(len(batch.labels), dtype=torch.int64)
         confusion.index_put_((batch.labels, logits_nk.argmax(1)), ones, accumulate=True)
+        outcomes.record(batch.indices, logits_nk.double().softmax(1).numpy())
         run.display.validated(epoch=epoch, num_images=sums.num_images)
         learner.stop_if_requested()
-    return sums.metrics(), confusion
+    return _Validation(sums.metrics(), confusion, outcomes)
 
 
-def _end_epoch(run: TrainingRun, state: TrainingState, validation: Metrics, confusion: Tensor, seconds: float) -> None:
+def _end_epoch(run: TrainingRun, state: TrainingState, validation: _Validation, seconds: float) -> None:
     best = None if state.best is None else state.history[state.best.epoch - 1].validation
-    is_best = is_better(validation, best)
+    is_best = is_better(validation.metrics, best)
     if is_best:
-        state.best = BestEpoch(state.epoch, copy_weights(run.predictor.network), confusion)
+        weights = copy_weights(run.predictor.network)
+        state.best = BestEpoch(state.epoch, weights, validation.confusion, validation.outcomes)
     record = EpochRecord(
         epoch=state.epoch,
         training=state.sums.metrics(),
-        validation=validation,
+        validation=validation.metrics,
         learning_rate=run.learning_rate(state.epoch, len(run.training_slices) - 1),
         images_per_second=state.sums.num_images / state.seconds,
         seconds=seconds,
         is_best=is_best,
-        balanced_accuracy=balanced_accuracy(confusion.numpy()),
+        balanced_accuracy=balanced_accuracy(validation.confusion.numpy()),
     )
     state.end_epoch(record)
     run.display.epoch_ended(record)

@@ -19,8 +19,11 @@ import torch
 import torchvision
 
 from pytorch_designer import __version__
+from pytorch_designer.images.preprocess import MAX_SAMPLE, sample_sizes
+from pytorch_designer.models.weights import weights_fingerprint
 from pytorch_designer.storage.retrying import retrying
 from pytorch_designer.tracking.tracker import TrackedDataset
+from pytorch_designer.training.history import DatasetRecord
 from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
@@ -34,10 +37,10 @@ if TYPE_CHECKING:
     from pytorch_designer.directories.image_directory import ImageDirectory
     from pytorch_designer.images.loader import ImageLoader
     from pytorch_designer.inference.compute import Compute
+    from pytorch_designer.training.datasets import LabeledDatasets
     from pytorch_designer.training.inputs import TrainingInputs
     from pytorch_designer.training.recipe import Hyperparameters
 
-_MAX_SAMPLE = 256
 _STAT_THREADS = 16
 
 
@@ -46,6 +49,11 @@ def model_info(inputs: TrainingInputs, network: nn.Module) -> dict[str, str]:
     model, origin = inputs.model, _origin(inputs)
     num_parameters = sum(parameter.numel() for parameter in network.parameters())
     return {"Model": f"{model.architecture.name}, {origin}, {num_parameters / 1e6:.1f} million parameters"}
+
+
+def weights_info(weights: Mapping[str, Tensor]) -> dict[str, str]:
+    """What tells the trained model apart from others, by label; scored datasets name it too."""
+    return {"Weights": weights_fingerprint(weights)}
 
 
 def data_info(inputs: TrainingInputs, training: ImageLoader, validation: ImageLoader) -> dict[str, str]:
@@ -62,6 +70,33 @@ def data_info(inputs: TrainingInputs, training: ImageLoader, validation: ImageLo
         "Validation": f"{count(len(datasets.validation), 'image')} ({validation.cache.describe()})",
         "Image size": preprocessing.describe_size(),
     } | {label: text for label, text in transforms.items() if text}
+
+
+def dataset_records(datasets: LabeledDatasets) -> tuple[DatasetRecord, DatasetRecord]:
+    """The training and the validation images, for the report; the headers of at most 256 files of each are read."""
+    training, num_classes = datasets.training, len(datasets.training.classes)
+    validation_sizes = np.bincount(datasets.validation_labels, minlength=num_classes)
+    return (
+        DatasetRecord("Training", len(training), tuple(training.class_sizes.tolist()), _file_sizes(training)),
+        DatasetRecord(
+            "Validation",
+            len(datasets.validation),
+            tuple(validation_sizes.tolist()),
+            _file_sizes(datasets.validation),
+        ),
+    )
+
+
+def _file_sizes(dataset: ImageDirectory) -> str:
+    sizes = sample_sizes(dataset)
+    if not sizes:
+        return ""
+    heights, widths = zip(*sizes, strict=True)
+    if len(sizes) == 1:
+        text = f"{widths[0]:,} x {heights[0]:,} pixels"
+    else:
+        text = f"{min(widths):,} to {max(widths):,} pixels wide, {min(heights):,} to {max(heights):,} high"
+    return text if len(dataset) <= MAX_SAMPLE else f"{text} (of {MAX_SAMPLE} files)"
 
 
 def fingerprinted_settings(
@@ -182,7 +217,7 @@ def _identity(dataset: ImageDirectory) -> Iterator[Buffer]:
 
 
 def _sampled_file_sizes(dataset: ImageDirectory) -> list[int]:
-    rows = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), _MAX_SAMPLE)).round().astype(np.int64))
+    rows = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), MAX_SAMPLE)).round().astype(np.int64))
     parts = np.array_split(rows, min(_STAT_THREADS, len(rows)))
     with ThreadPoolExecutor(_STAT_THREADS) as threads:  # a cloud mount takes milliseconds for each
         return list(chain.from_iterable(threads.map(partial(_sizes_or_nothing, dataset), parts)))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pytorch_designer.images.augmentation import Augmentation
     from pytorch_designer.images.loader import ImageLoader
     from pytorch_designer.inference.predictor import Predictor
+    from pytorch_designer.reporting.outcomes import Outcomes
     from pytorch_designer.system.stop_requests import StopRequest
     from pytorch_designer.tracking.destination import RunReference
     from pytorch_designer.training.history import EpochRecord
@@ -34,11 +35,14 @@ class BestEpoch:
         epoch: Its number, from 1.
         weights: An exact copy of the network's state at its end, on the CPU.
         confusion: Validation images at its end, int64 [true class, predicted class].
+        outcomes: What each validation image was taken for at its end; None where a checkpoint of an earlier release
+            lacks it.
     """
 
     epoch: int
     weights: dict[str, Tensor]
     confusion: Tensor
+    outcomes: Outcomes | None = None
 
 
 @dataclass

@@ -6,7 +6,7 @@ import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,6 +20,7 @@ from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.models.loading import check_forward, network_for_classes
 from pytorch_designer.models.saving import write_trained_model
 from pytorch_designer.progress import log_header
+from pytorch_designer.reporting.page import copy_page_for_studio
 from pytorch_designer.seeds import derive_seed
 from pytorch_designer.settings import settings
 from pytorch_designer.storage.output import Output, open_output
@@ -35,15 +36,18 @@ from pytorch_designer.training.loop import train
 from pytorch_designer.training.recipe import Hyperparameters, build_optimizer
 from pytorch_designer.training.repeatability import check_repeatability
 from pytorch_designer.training.report.earlier_result import REPORT_FOLDER, recorded_run
-from pytorch_designer.training.report.training_report import write_report
+from pytorch_designer.training.report.report_images import gather_images
+from pytorch_designer.training.report.training_report import PAGE_FILE, write_report
 from pytorch_designer.training.run_info import (
     data_info,
+    dataset_records,
     fingerprinted_settings,
     model_info,
     run_fingerprint,
     tracked_datasets,
     tracked_parameters,
     tracked_tags,
+    weights_info,
 )
 from pytorch_designer.training.state import BestEpoch, TrainingRun, TrainingState, training_slices
 
@@ -56,6 +60,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_STUDIO_PAGE = "training_report.html"
 _IMAGE_SIZE_ADVICE = (
     "Use a smaller batch_size, smaller images (Init Image Transformation resizes them), or a machine with more memory."
 )
@@ -126,6 +131,7 @@ def train_model(
         )
         if output.is_finished:
             _log.info("%s already holds the result of this very run: nothing is left to do.", trained_model)
+            copy_page_for_studio(trained_model / REPORT_FOLDER / PAGE_FILE, _STUDIO_PAGE)
             return
         training, validation = _open_loaders(stack, job)
         _train(job, output, training, validation, stop_request=stop_request, open_tracker=open_tracker)
@@ -266,6 +272,7 @@ def _train(
             data=data,
             fingerprint=job.fingerprint,
             bad_files=_bad_files(training, TRAINING_PORT) + _bad_files(validation, VALIDATION_PORT),
+            datasets=dataset_records(job.inputs.datasets),
         )
         tracker.log_metrics(summary.tracked_metrics(), len(summary.history))
         _write(job, output, summary, state.best)
@@ -293,6 +300,7 @@ def _extent(job: _Job) -> RunExtent:
         num_epochs=parameters.num_epochs,
         num_steps=len(training_slices(len(datasets.training), parameters.batch_size)),
         num_classes=len(datasets.training.classes),
+        num_validated=len(datasets.validation),
     )
 
 
@@ -308,16 +316,18 @@ def _write(job: _Job, output: Output, summary: RunSummary, best: BestEpoch) -> N
             state_dict=best.weights,
             classes=job.inputs.datasets.training.classes,
             preprocessing=job.inputs.preprocessing,
-            meta={"visualization": [{"type": "html", "path": f"{REPORT_FOLDER}/index.html"}]},
+            meta={"visualization": [{"type": "html", "path": f"{REPORT_FOLDER}/{PAGE_FILE}"}]},
         )
-        _write_report(folder / REPORT_FOLDER, summary)
-    log_result(summary, model=output.path, report=output.path / REPORT_FOLDER / "index.html")
+        _write_report(folder / REPORT_FOLDER, summary, job.inputs, best)
+    copy_page_for_studio(output.path / REPORT_FOLDER / PAGE_FILE, _STUDIO_PAGE)
+    log_result(summary, model=output.path, report=output.path / REPORT_FOLDER / PAGE_FILE)
 
 
-def _write_report(folder: Path, summary: RunSummary) -> None:
+def _write_report(folder: Path, summary: RunSummary, inputs: TrainingInputs, best: BestEpoch) -> None:
     """Write the report; where it cannot be made, the model is written without it."""
     try:
-        write_report(folder, summary)
+        images = None if best.outcomes is None else gather_images(inputs.datasets, inputs.preprocessing, best.outcomes)
+        write_report(folder, replace(summary, data=summary.data | weights_info(best.weights)), images)
     except OSError:  # the disk is full: the run ends by name, and can be repeated
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, the trained model is worth more

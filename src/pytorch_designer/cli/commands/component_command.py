@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pytorch_designer.addresses import local_path
 from pytorch_designer.cli.command_parser import CommandParser, joined_options
 from pytorch_designer.errors import DesignerError, NullOrEmptyError
+from pytorch_designer.settings import runs_as_job
 from pytorch_designer.spec.component import Component, Port, dashed
 from pytorch_designer.spec.parameters import FROM_STANDARD_INPUT, parse_parameters
 from pytorch_designer.storage.output import check_outputs
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pytorch_designer.spec.parameters import ParameterSpec
 
 _MAX_TEXT = 1 << 20
-_JOB_VARIABLE = "AZUREML_RUN_ID"
 
 
 def component_parser(component: Component[Any], program: str) -> CommandParser:
@@ -79,7 +78,7 @@ def options_in_advice(specs: Sequence[ParameterSpec]) -> Iterator[None]:
     try:
         yield
     except DesignerError as error:
-        if _JOB_VARIABLE not in os.environ:
+        if not runs_as_job():
             error.advice = _with_options(error.advice, specs)
         raise
 

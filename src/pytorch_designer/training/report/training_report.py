@@ -3,6 +3,7 @@
 history.csv    one row per epoch
 metrics.json   metrics of the saved weights, overall and per class
 run.json       everything that was measured; `read_summary` reads it back
+mistakes.csv   validation images that were taken for another class, the surest mistake first
 *.svg          charts
 index.html     page; it needs none of the other files
 """
@@ -23,7 +24,7 @@ from pytorch_designer.reporting.classification import ClassScore, accuracy_inter
 from pytorch_designer.reporting.figures import Chart, Line, heat_map, line_chart
 from pytorch_designer.reporting.page import page_or_reason, render_page
 from pytorch_designer.reporting.strict_json import dumps
-from pytorch_designer.training.history import BadFileRecord, EpochRecord, RunSummary
+from pytorch_designer.training.history import BadFileRecord, DatasetRecord, EpochRecord, RunSummary
 from pytorch_designer.training.report.advice import hints
 from pytorch_designer.training.report.earlier_result import RUN_FILE
 
@@ -31,15 +32,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from pytorch_designer.training.report.report_images import ReportImages
+
 PAGE_FILE = "index.html"
 HISTORY_FILE = "history.csv"
 METRICS_FILE = "metrics.json"
+MISTAKES_FILE = "mistakes.csv"
 _MAX_MATRIX_CLASSES = 20
 _MAX_PAIRS = 10
 
 
-def write_report(folder: Path, summary: RunSummary) -> None:
-    """Write the report of a run into `folder`, which is created. The same summary gives the same bytes.
+def write_report(folder: Path, summary: RunSummary, images: ReportImages | None = None) -> None:
+    """Write the report of a run into `folder`, which is created. The same arguments give the same bytes.
+
+    Args:
+        folder: Where the files go.
+        summary: What was measured.
+        images: What is shown of single images; None leaves it out.
 
     Raises:
         OSError: A file could not be written.
@@ -50,10 +59,12 @@ def write_report(folder: Path, summary: RunSummary) -> None:
         METRICS_FILE: dumps(_metrics(summary)),
         RUN_FILE: _one_line_per_key(_with_texts(_run(summary))),
     }
+    if images is not None:
+        numbers[MISTAKES_FILE] = images.mistakes_csv
     _write(folder, numbers)  # before the charts, which depend on much that may be missing or broken
     charts = _charts(summary)
     _write(folder, {f"{name}.svg": chart.svg for name, chart in charts.items()})
-    _write(folder, {PAGE_FILE: page_or_reason(partial(_page, summary, charts))})
+    _write(folder, {PAGE_FILE: page_or_reason(partial(_page, summary, charts, images))})
 
 
 def _write(folder: Path, contents: Mapping[str, str]) -> None:
@@ -81,6 +92,10 @@ def read_summary(folder: Path) -> RunSummary:
             data=run["data"],
             fingerprint=run["fingerprint"],
             bad_files=tuple(BadFileRecord(**file) for file in run["bad_files"]),
+            datasets=tuple(
+                DatasetRecord(**(dataset | {"class_sizes": tuple(dataset["class_sizes"])}))
+                for dataset in run.get("datasets", ())  # reports of earlier releases have none
+            ),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{folder / RUN_FILE} is not the record of a run: {error}") from error
@@ -104,11 +119,13 @@ def _charts(summary: RunSummary) -> dict[str, Chart]:
     return charts
 
 
-def _page(summary: RunSummary, charts: dict[str, Chart]) -> str:
+def _page(summary: RunSummary, charts: dict[str, Chart], images: ReportImages | None) -> str:
     speeds = sorted(record.images_per_second for record in summary.history)
     return render_page(
         "training.html",
         summary=summary,
+        images=images,
+        class_counts=_class_counts(summary),
         interval=accuracy_interval(summary.best.validation.top1, summary.best.validation.num_images),
         seconds=sum(record.seconds for record in summary.history),
         images_per_second=speeds[len(speeds) // 2],
@@ -121,6 +138,13 @@ def _page(summary: RunSummary, charts: dict[str, Chart]) -> str:
         ),
         confused=most_confused(summary.confusion, summary.classes, _MAX_PAIRS),
     )
+
+
+def _class_counts(summary: RunSummary) -> list[tuple[str, list[int]]]:
+    """Each class with its images in each dataset, the smallest class first; [] where they are not recorded."""
+    sizes = [dataset.class_sizes for dataset in summary.datasets]
+    counts = [(name, list(numbers)) for name, numbers in zip(summary.classes, zip(*sizes, strict=True), strict=False)]
+    return sorted(counts, key=lambda pair: sum(pair[1]))
 
 
 def _history_csv(history: Iterable[EpochRecord]) -> str:
@@ -178,6 +202,7 @@ def _run(summary: RunSummary) -> dict[str, Any]:
         "stop_reason": summary.stop_reason,
         "history": [record.to_dict() for record in summary.history],
         "bad_files": [asdict(file) for file in summary.bad_files],
+        "datasets": [asdict(dataset) for dataset in summary.datasets],
         "classes": list(summary.classes),
         "confusion": summary.confusion.tolist(),
     }

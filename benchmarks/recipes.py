@@ -252,7 +252,7 @@ def run(
                     reduce_norms(network, forward_loss)
                 scale_convolutions(network, forward_loss, len(labels), learning_rate)
             loss = cross_entropy(network(training[0][rows]), training[1][rows], label_smoothing=recipe.label_smoothing)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             of_batch = statistics_of(norms)

@@ -154,7 +154,7 @@ class MlflowTracker:
             self._num_dropped += 1
 
     def _write(self, worker: subprocess.Popen[bytes]) -> None:
-        assert worker.stdin is not None  # noqa: S101
+        assert worker.stdin is not None
         with suppress(OSError):  # the worker has ended, and the reader thread knows
             while True:
                 message = self._outgoing.get()

@@ -43,7 +43,7 @@ class WorkerState:
 
     def follow(self, worker: subprocess.Popen[bytes]) -> None:
         """Take in the worker's lines until it ends."""
-        assert worker.stdout is not None  # noqa: S101
+        assert worker.stdout is not None
         for line in worker.stdout:
             with suppress(ValueError):  # half a line of a worker that was killed
                 reply = json.loads(line)

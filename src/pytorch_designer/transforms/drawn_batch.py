@@ -254,6 +254,6 @@ def _part(transforms: Sequence[Transform], sizes: Sequence[ImageSize], drawn: Se
     for index, transform in enumerate(transforms):
         function = transform.batch(sizes[index])
         if isinstance(function, OneByOne):
-            raise ValueError(f"{transform} is not applied to batches: {function.reason}")  # noqa: TRY004
+            raise ValueError(f"{transform} is not applied to batches: {function.reason}")
         operations.append(function([each[index] for each in drawn]))
     return BatchPart(len(drawn), tuple(chain.from_iterable(operations)))

@@ -251,7 +251,7 @@ class _Running:
         return True
 
     def _read(self, log: RawIOBase, receive: LineReceiver) -> None:
-        assert self._popen.stdout is not None  # noqa: S101
+        assert self._popen.stdout is not None
         with self._popen.stdout as output:
             try:
                 self._follow(output.fileno(), log, receive)

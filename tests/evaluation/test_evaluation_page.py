@@ -28,10 +28,8 @@ def rendered(evaluation: Evaluation) -> Outline:
 
 
 def compared(first: ScoredDataset, second: ScoredDataset) -> Outline:
-    one, other = (
-        EvaluatedDataset(evaluation, charts=draw_charts(evaluation))
-        for evaluation in (evaluated(first), evaluated(second))
-    )
+    evaluations = [evaluated(first), evaluated(second)]
+    one, other = (EvaluatedDataset(each, charts=draw_charts(each)) for each in evaluations)
     return Outline(comparison_page(one, other, compare(first, second), None))
 
 

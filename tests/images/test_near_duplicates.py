@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
@@ -55,14 +56,10 @@ def test_images_of_one_color_are_not_taken_for_each_other(tmp_path: Path) -> Non
     assert (found.pairs, found.num_first, found.num_second) == ((), 0, 0)
 
 
-def test_large_datasets_are_compared_in_part(tmp_path: Path, monkeypatch: object) -> None:
+def test_large_datasets_are_compared_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for part, seed in (("training", 1), ("validation", 2)):
         _crops(tmp_path / part, 12, seed)
-    near_duplicates_limit = near_duplicates.MAX_IMAGES
-    near_duplicates.MAX_IMAGES = 8
-    try:
-        found = find_near_duplicates(*(open_image_directory(tmp_path / part) for part in ("training", "validation")))
-    finally:
-        near_duplicates.MAX_IMAGES = near_duplicates_limit
+    monkeypatch.setattr(near_duplicates, "MAX_IMAGES", 8)
+    found = find_near_duplicates(*(open_image_directory(tmp_path / part) for part in ("training", "validation")))
     assert not found.is_complete
     assert (found.num_first, found.num_second) == (6, 2)

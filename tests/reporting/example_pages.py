@@ -47,9 +47,7 @@ def thumbnails(num_images: int) -> dict[int, bytes]:
     for row in range(num_images):
         photo = photos[row % 2]
         height, width = (int(rng.integers(150, 400)) for _ in range(2))
-        top, left = (
-            int(rng.integers(0, size - part)) for size, part in zip(photo.shape, (height, width), strict=False)
-        )
+        top, left = int(rng.integers(0, photo.shape[0] - height)), int(rng.integers(0, photo.shape[1] - width))
         crops[row] = as_thumbnail(photo[top : top + height, left : left + width])
     return crops
 
@@ -97,7 +95,7 @@ def training_page(
         fingerprint="0123456789abcdef" * 4,
         bad_files=(BadFileRecord("training_dataset", "cat/IMG_7.jpg", "truncated JPEG: 100 bytes are missing"),),
         datasets=(
-            DatasetRecord("Training", 200, tuple(range(20, 20 + len(classes))), "320 to 640 pixels wide, 240 to 480 high"),
+            DatasetRecord("Training", 200, tuple(range(20, 20 + len(classes))), "320 to 640 pixels wide, 240 high"),
             DatasetRecord("Validation", len(labels), (6,) * len(classes), "500 x 375 pixels"),
         ),
     )  # fmt: skip

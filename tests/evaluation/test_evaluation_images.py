@@ -14,6 +14,7 @@ from pytorch_designer.evaluation.evaluation_images import different_images, eval
 from pytorch_designer.evaluation.evaluation_metrics import evaluate
 from pytorch_designer.evaluation.evaluation_page import EvaluatedDataset
 from pytorch_designer.evaluation.evaluation_report import write_evaluation
+from pytorch_designer.images.thumbnails import MAX_THUMBNAIL_BYTES
 from pytorch_designer.settings import settings
 from tests.evaluation.scored_rows import scored
 from tests.reporting.outline import Outline
@@ -114,3 +115,24 @@ def test_a_dataset_that_does_not_record_its_model_is_compared_all_the_same(tmp_p
     write_evaluation(tmp_path, side, side, compare(_dataset(), _dataset()))
     page = Outline((tmp_path / "index.html").read_text(encoding="utf-8"))
     assert page.texts.count("not recorded in the scored dataset") == 2
+
+
+@pytest.mark.parametrize("is_compared", [False, True])
+def test_a_page_is_small_whatever_the_number_of_classes_and_their_names(tmp_path: Path, is_compared: bool) -> None:
+    for num_classes in (20, 600):
+        names = tuple(f'{number}"{"<" * 300}' for number in range(num_classes))
+        rng = np.random.default_rng(0)
+        scores = rng.dirichlet(np.ones(num_classes), size=10 * num_classes)
+        labels = [names[row % num_classes] for row in range(len(scores))]
+        dataset = scored(scores, labels, names, files=[f'{row}"{"<" * 300}' for row in range(len(scores))])
+        copies = dict.fromkeys(range(len(scores)), b"\xff" * MAX_THUMBNAIL_BYTES)
+        side = EvaluatedDataset(evaluate(dataset, tmp_path), evaluation_images(dataset, copies), "x" * 100)
+        folder = tmp_path / str(num_classes)
+        folder.mkdir()
+        if is_compared:
+            different = different_images(dataset, copies, dataset, copies)
+            write_evaluation(folder, side, side, compare(dataset, dataset), different)
+        else:
+            write_evaluation(folder, side)
+
+        assert (folder / "index.html").stat().st_size < 1_500_000

@@ -283,7 +283,7 @@ def run(
 
 
 def epochs_with_patience(by_epoch: list[tuple[float, float]]) -> int:
-    """How many epochs are trained before `PATIENCE` of them in a row had no lower loss."""
+    """Number of epochs that are trained before `PATIENCE` of them in a row had no lower loss."""
     lowest = 0
     for epoch, (_, negative_loss) in enumerate(by_epoch):
         if negative_loss > by_epoch[lowest][1]:

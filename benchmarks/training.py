@@ -59,7 +59,7 @@ SMALL_SIZE = 32
 
 @dataclass(frozen=True)
 class Workload:
-    """What is trained, and on how many images."""
+    """The network that is trained, and on how many images."""
 
     task: Task
     num_training: int
@@ -239,7 +239,7 @@ def captured_floor(predictor: Predictor, optimizer: torch.optim.SGD, batches: li
 
 
 def bare_step(predictor: Predictor, optimizer: torch.optim.SGD, inputs_nchw: Tensor, labels_n: Tensor) -> None:
-    """What any training loop has to compute."""
+    """Bare training loop: what any has to compute."""
     predictor.network.train()
     with predictor.compute.autocast():
         logits_nk = predictor.network(inputs_nchw)

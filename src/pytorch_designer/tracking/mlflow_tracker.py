@@ -96,7 +96,7 @@ class MlflowTracker:
 
     @property
     def description(self) -> str:
-        """Where the run is tracked, as one line without secrets."""
+        """Place where the run is tracked, as one line without secrets."""
         return self._destination.description
 
     def log_parameters(self, parameters: Mapping[str, str | int | float]) -> None:

@@ -26,7 +26,7 @@ _FORCED_ENVIRONMENT = {**QUIET_ENVIRONMENT, "OMP_NUM_THREADS": "1"}
 
 
 class WorkerState:
-    """What the worker has said so far, shared between the reader thread and `close`.
+    """Messages of the worker so far, shared between the reader thread and `close`.
 
     Args:
         take: Called with each line of the worker.

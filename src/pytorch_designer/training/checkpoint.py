@@ -82,7 +82,7 @@ class CheckpointStore:
 
     @property
     def folder(self) -> Path:
-        """Where the checkpoints are."""
+        """Folder of the checkpoints."""
         return self.output / CHECKPOINT_FOLDER
 
     def save(self, state: TrainingState, position: int) -> None:

@@ -27,11 +27,12 @@ from measuring import print_table, time_in_turn
 from pytorch_designer.components.score_image_model import COMPONENT, ScoreImageModelParameters
 from pytorch_designer.directories.model_directory import open_trained_model_directory
 from pytorch_designer.directories.preprocessing import Preprocessing
+from pytorch_designer.inference.compute import choose_model_compute
 from pytorch_designer.inference.predictor import Predictor, inference_batch_size
 from pytorch_designer.models.architectures import Architecture, build_network
 from pytorch_designer.models.loading import load_model
 from pytorch_designer.models.saving import write_trained_model
-from pytorch_designer.scoring.scoring_run import choose_model_compute
+from pytorch_designer.settings import settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +84,7 @@ def measure(top: Path, num_images: int, num_runs: int) -> None:
     """Run both ways once to warm up and then `num_runs` times in turn."""
     model = load_model(open_trained_model_directory(top / "model"))
     assert model.preprocessing is not None
-    compute = choose_model_compute(model)
+    compute = choose_model_compute(model, settings())
     compute.activate()
     predictor = Predictor(model.network, model.preprocessing, compute)
     batch_size = inference_batch_size(model.preprocessing)

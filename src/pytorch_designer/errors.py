@@ -18,6 +18,7 @@
     ├── NonFiniteLossError                 P001  training diverged
     ├── UnsupportedEnvironmentError        P002  this machine or job setting cannot do what was asked
     ├── InterruptedRunError                P003  the run was stopped from outside and can be continued
+    │   └── InterruptedCallError           P015  the same in Python: Ctrl-C is a KeyboardInterrupt, too
     ├── InvalidSpecError                   P004  an Azure ML YAML file is wrong
     ├── UnsupportedLocallyError            P005  a feature of Azure ML that has no local counterpart
     ├── InputChangedError                  P006  a job wrote into one of its inputs
@@ -260,6 +261,13 @@ class InterruptedRunError(DesignerError):
     ) -> None:
         super().__init__(what, where=where, advice=advice)
         self.signal_number = signal_number
+
+
+class InterruptedCallError(InterruptedRunError, KeyboardInterrupt):
+    """A call of the Python API was told to stop (Ctrl-C, or a notebook's button). Its progress is in the checkpoint."""
+
+    code = "P015"
+    default_advice = "Call the function again with the same arguments: it continues where it stopped."
 
 
 class InvalidSpecError(DesignerError):

@@ -1,7 +1,7 @@
 """Progress display: a header, and a progress bar or periodic log lines.
 
 On a terminal, a bar at the bottom advances while log lines scroll above it. Elsewhere, a log line appears every half
-minute.
+minute. The Python API shows progress in places of its own (`shown_by`).
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
     from typing_extensions import Self
@@ -46,6 +48,9 @@ class ProgressLine(Protocol):
             unit: What is counted: images, steps.
             details: Additional text.
         """
+
+    def keep(self, text: str) -> None:
+        """Show a line that stays, where the log, which has it too, is not seen."""
 
 
 class LiveLine:
@@ -81,6 +86,9 @@ class LiveLine:
         shown = details or f"{num_done} of {total} {unit}"
         self._progress.update(self._task, description=description, completed=num_done, total=total, details=shown)
 
+    def keep(self, text: str) -> None:
+        """Show nothing: the log scrolls above the bar."""
+
 
 class PlainLine:
     """Periodic log lines."""
@@ -102,6 +110,27 @@ class PlainLine:
             return
         _log.info("%s: %d of %d %s%s", description, num_done, total, unit, f", {details}" if details else "")
         self._logged_at = time.monotonic()
+
+    def keep(self, text: str) -> None:
+        """Show nothing: the log has it."""
+
+
+class SilentLine:
+    """Progress that is not shown."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return
+
+    def show(self, description: str, num_done: int, total: int, unit: str, details: str = "") -> None:
+        """Show nothing."""
+
+    def keep(self, text: str) -> None:
+        """Show nothing."""
 
 
 class Pace:
@@ -137,8 +166,26 @@ class Pace:
         return f"{self.images_per_second:.0f} images/s, {format_duration(self.seconds_left)} left"
 
 
+_opener: ContextVar[Callable[[], ProgressLine] | None] = ContextVar("opener", default=None)
+
+
+@contextmanager
+def shown_by(opener: Callable[[], ProgressLine]) -> Iterator[None]:
+    """Let `open_progress_line` open what `opener` opens, in this thread and while the context lasts."""
+    token = _opener.set(opener)
+    try:
+        yield
+    finally:
+        _opener.reset(token)
+
+
 def open_progress_line(settings: Settings) -> ProgressLine:
     """The progress display for this process's standard output, unless the setting `progress` names one."""
+    opener = _opener.get()
+    if settings.progress == "off":
+        return SilentLine()
+    if opener is not None and settings.progress != "plain":
+        return opener()
     is_live = sys.stdout.isatty() if settings.progress == "auto" else settings.progress == "live"
     return LiveLine() if is_live else PlainLine()
 

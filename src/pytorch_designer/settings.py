@@ -10,6 +10,7 @@ import difflib
 import logging
 import os
 import re
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
@@ -22,7 +23,7 @@ from pytorch_designer.errors import ParameterParsingError, UnsupportedEnvironmen
 from pytorch_designer.wording import nearest_name, within_bounds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable, Iterator
 
     from pydantic.fields import FieldInfo
 
@@ -34,6 +35,8 @@ _OWN_TEXT = "values"  # key of a field's accepted values, where its type does no
 _SMALLEST_POSITIVE = 5e-324
 _LIKENESS_UNDER_ANOTHER_PREFIX = 0.9
 _log = logging.getLogger(__name__)
+
+_given: dict[str, Any] = {}  # see `given_settings`
 
 
 class Settings(BaseSettings):
@@ -124,8 +127,10 @@ class Settings(BaseSettings):
         description="`off` leaves pictures out of reports and scored datasets, for instance where images are "
         "confidential. `on`: the pages of Train PyTorch Model and Evaluate Model hold small copies of some images.",
     )
-    progress: Literal["auto", "live", "plain"] = Field(
-        "auto", description="`live`: progress bar and table; `plain`: log lines. `auto`: live on a terminal."
+    progress: Literal["auto", "live", "plain", "off"] = Field(
+        "auto",
+        description="`live`: progress bar and table; `plain`: log lines; `off`: none. `auto`: live on a terminal, and "
+        "in a notebook that uses the Python API.",
     )
     layout: Literal["auto", "class-folders", "unlabeled"] = Field(
         "auto",
@@ -180,12 +185,46 @@ def settings() -> Settings:
         ParameterParsingError: A variable's value has the wrong type or is out of range.
     """
     try:
-        found = Settings()
+        found = Settings(**_given)
     except ValidationError as error:
-        raise _bad_values(error) from error
+        raise _bad_values(error, _given) from error
     for sentence in misspelled(os.environ):
         _log.warning("%s", sentence)
     return found
+
+
+def settings_with(**given: object) -> Settings:
+    """The settings of this process, with those that are given in the place of the environment's; None: not given.
+
+    Raises:
+        ParameterParsingError: A value has the wrong type or is out of range.
+    """
+    present = {name: value for name, value in given.items() if value is not None}
+    try:
+        return settings() if not present else Settings(**(settings().model_dump() | present))
+    except ValidationError as error:
+        raise _bad_values(error, present) from error
+
+
+@contextmanager
+def given_settings(**given: object) -> Iterator[None]:
+    """Let values take the place of the environment's, which is read anew, while the context lasts; None: not given.
+
+    They count for all threads of the process, so that there may be one such context at a time.
+
+    Raises:
+        ParameterParsingError: A value has the wrong type or is out of range.
+    """
+    before = dict(_given)
+    _given.update({name: value for name, value in given.items() if value is not None})
+    settings.cache_clear()
+    try:
+        settings()
+        yield
+    finally:
+        _given.clear()
+        _given.update(before)
+        settings.cache_clear()
 
 
 def accepted_values(field: FieldInfo) -> str:
@@ -248,17 +287,19 @@ def user_cache_folder() -> Path:
     return folder
 
 
-def _bad_values(error: ValidationError) -> ParameterParsingError:
-    """The first bad value by name, with what the setting takes."""
+def _bad_values(error: ValidationError, given: Container[str] = ()) -> ParameterParsingError:
+    """The first bad value by name, with what the setting takes; `given`: names of arguments instead of variables."""
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][0])
     variable = ENVIRONMENT_PREFIX + name.upper()
+    noun, where = ("argument", name) if name in given else ("environment variable", variable)
     values = accepted_values(Settings.model_fields[name])
     return ParameterParsingError(
-        f"The environment variable {variable} has the value {shorten(repr(first['input']), 60)}. "
+        f"The {noun} {where} has the value {shorten(repr(first['input']), 60)}. "
         f"It takes {'one of ' if values.startswith('`') else ''}{values.replace('`', '')}.",
-        where=variable,
-        advice=f"{_meant(first['input'], values)}Correct the variable or leave it unset for the automatic choice.",
+        where=where,
+        advice=f"{_meant(first['input'], values)}Correct the {noun.split()[-1]} or leave it "
+        f"{'out' if name in given else 'unset'} for the automatic choice.",
     )
 
 

@@ -26,6 +26,7 @@ from pytorch_designer.directories.thumbnail_file import load_thumbnails
 from pytorch_designer.errors import FailedToWriteOutputsError, InvalidDatasetError, InvalidModelDirectoryError
 from pytorch_designer.images.augmentation import apply_transforms
 from pytorch_designer.images.decode import decode_image
+from pytorch_designer.inference.compute import choose_model_compute
 from pytorch_designer.inference.single_pixel import multiply_single_pixels
 from pytorch_designer.models.architectures import Architecture
 from pytorch_designer.models.loading import load_model
@@ -139,7 +140,7 @@ def test_old_model_is_computed_in_single_precision_whatever_the_image_size(
 ) -> None:
     monkeypatch.setattr("pytorch_designer.inference.compute._cpu_computes_bf16", lambda: True)
     monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda **_: True)
-    assert choose_model_compute(load_model(open_trained_model_directory(old_model))).precision == "fp32"
+    assert choose_model_compute(load_model(open_trained_model_directory(old_model)), settings()).precision == "fp32"
 
 
 def test_plain_folder_of_any_images_has_no_label_column(model: Path, tmp_path: Path) -> None:

@@ -148,11 +148,18 @@ def open_image_directory(path: Path, *, takes_other_tasks: bool = False) -> Imag
 
 
 @contextmanager
-def open_image_source(path: Path, *, takes_other_tasks: bool = False) -> Iterator[ImageDirectory]:
+def open_image_source(
+    path: Path, *, takes_other_tasks: bool = False, removed_by_signals: bool = True
+) -> Iterator[ImageDirectory]:
     """`open_image_directory`, for archives too.
 
     An archive, or the one archive in a folder without images, is extracted into a temporary folder that is removed when
     the context ends.
+
+    Args:
+        path: The source.
+        takes_other_tasks: As in `open_image_directory`.
+        removed_by_signals: As in `extracted_archive`.
 
     Raises:
         InvalidDatasetError: As `open_image_directory`, or the archive is damaged or unsafe.
@@ -165,7 +172,7 @@ def open_image_source(path: Path, *, takes_other_tasks: bool = False) -> Iterato
         if archive is None:
             yield _open_folder(path, listing, takes_other_tasks=takes_other_tasks)
             return
-    with extracted_archive(archive) as folder:
+    with extracted_archive(archive, removed_by_signals=removed_by_signals) as folder:
         listing = _list_untyped(folder)
         refuse_inner_archive(folder, listing)
         yield replace(_open_folder(folder, listing, takes_other_tasks=takes_other_tasks), source=archive)

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -104,6 +104,33 @@ def decode_image_as_stored(data: bytes | bytearray | memoryview, *, max_pixels: 
     are clipped at 255. Otherwise as `decode_image`.
     """
     return _decode(data, max_pixels, _to_rgb_as_stored)[0]
+
+
+def pixels_of_pillow_image(image: Image.Image, *, as_stored: bool = False) -> torch.Tensor:
+    """An image that Pillow has opened, as `decode_image` (or `decode_image_as_stored`) would make it of its file.
+
+    What the caller has changed in it counts. The orientation is that of the metadata that it still has.
+
+    Returns:
+        uint8 [3, height, width].
+
+    Raises:
+        UndecodableImageError: Its file is damaged, its pixels have no fixed range, or it is too large.
+    """
+    width, height = image.size
+    _check_size(width, height, settings().max_image_pixels)
+    if min(width, height) < 1:
+        raise UndecodableImageError("an image without pixels")
+
+    def load() -> NDArray[np.uint8]:
+        with _room_for(width, height, BYTES_PER_PIXEL):
+            image.load()
+            return _to_rgb_as_stored(image) if as_stored else _colors_over_background(image)
+
+    name = cast("ImageFormat", image.format or "image")
+    pixels = with_named_errors(name, bytearray(), load)
+    orientation = UPRIGHT if as_stored else _orientation_left(image)
+    return turn_upright(torch.from_numpy(pixels).permute(2, 0, 1), orientation)
 
 
 def read_image_file(path: Path, *, max_pixels: int | None = None) -> bytearray:
@@ -282,12 +309,14 @@ def _over_background(image: Image.Image) -> NDArray[np.uint8]:
 
 
 def _pillow_orientation(name: ImageFormat, content: bytearray, image: Image.Image) -> int:
-    if name == "JPEG":
-        return parse_jpeg_header(content).orientation
+    return parse_jpeg_header(content).orientation if name == "JPEG" else _orientation_left(image)
+
+
+def _orientation_left(image: Image.Image) -> int:
     # Pillow has turned TIFF by now, and pillow-heif HEIC. Of AVIF, XMP does not count: its own properties do.
-    if name in {"TIFF", "HEIC"}:
+    if image.format in {"TIFF", "HEIF"}:
         return UPRIGHT
-    return orientation_in({"exif": image.info.get("exif")} if name == "AVIF" else image.info)
+    return orientation_in({"exif": image.info.get("exif")} if image.format == "AVIF" else image.info)
 
 
 def _upright_size(content: bytearray) -> tuple[int, int]:

@@ -24,6 +24,7 @@ from pytorch_designer.system.resources import usable_cores
 from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
+    from pytorch_designer.models.loading import LoadedModel
     from pytorch_designer.settings import Settings
 
 # Below this many pixels an image's layers are too small for bf16 to gain on a CPU (ResNet-18, 2 cores, avx512_bf16:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _FEWEST_PIXELS_FOR_CPU_BF16 = 48 * 48
 
 # Of cuBLAS; with another one its matrix products may be summed in a different order each time.
+CUBLAS_VARIABLE = "CUBLAS_WORKSPACE_CONFIG"
 _REPEATABLE_WORKSPACES = (":4096:8", ":16:8")
 
 # The names of malloc.h.
@@ -85,8 +87,8 @@ class Compute:
             torch.cuda.set_device(self.device)
         torch.backends.cudnn.benchmark = False  # picks kernels by timing: not repeatable
         torch.set_float32_matmul_precision("high")  # TF32, as convolutions have it by default
-        if self.is_deterministic and os.environ.get("CUBLAS_WORKSPACE_CONFIG") not in _REPEATABLE_WORKSPACES:
-            os.environ["CUBLAS_WORKSPACE_CONFIG"] = _REPEATABLE_WORKSPACES[0]
+        if self.is_deterministic and os.environ.get(CUBLAS_VARIABLE) not in _REPEATABLE_WORKSPACES:
+            os.environ[CUBLAS_VARIABLE] = _REPEATABLE_WORKSPACES[0]
         # Not only as warnings: attention would then sum its gradients in no fixed order, although it can do otherwise.
         torch.use_deterministic_algorithms(self.is_deterministic)
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
@@ -116,6 +118,20 @@ def choose_compute(settings: Settings, *, height: int, width: int) -> Compute:
     )
 
 
+def choose_model_compute(model: LoadedModel, settings: Settings) -> Compute:
+    """The choice for a trained model: that of its validation, or fp32 for an old model, which was trained in it.
+
+    Raises:
+        UnsupportedEnvironmentError: As in `choose_compute`.
+    """
+    if model.preprocessing is not None:
+        size = model.preprocessing
+        return choose_compute(settings, height=size.crop_height, width=size.crop_width)
+    if settings.precision == "auto":
+        settings = settings.model_copy(update={"precision": "fp32"})
+    return choose_compute(settings, height=1, width=1)  # a size decides the precision only, which is decided
+
+
 def environment_info(compute: Compute) -> dict[str, str]:
     """Versions and hardware, by label. Of the environment only how OpenMP waits: other variables hold secrets."""
     versions = f"pytorch-designer {__version__}, torch {torch.__version__}, torchvision {torchvision.__version__}"
@@ -142,15 +158,32 @@ def keep_freed_memory() -> bool:
     Returns:
         Whether it was done.
     """
-    if not sys.platform.startswith("linux") or any(name in os.environ for name in _USER_SETTINGS):
-        return False
-    set_option = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries than glibc have none
+    set_option = _function_of_allocator("mallopt")
     if set_option is None:
         return False
     is_set = any(
         set_option(_M_MMAP_THRESHOLD, size) for size in (_LARGEST_KEPT_BYTES, _LARGEST_KEPT_BYTES_BEFORE_GLIBC_2_35)
     )
     return is_set and bool(set_option(_M_TRIM_THRESHOLD, _NEVER_TRIM))
+
+
+def return_freed_memory() -> None:
+    """Undo `keep_freed_memory`: return what is free, and keep no more than glibc does by itself.
+
+    glibc cannot be asked for its options. They become those that its own adjustment to large blocks ends at.
+    """
+    set_option, trim = _function_of_allocator("mallopt"), _function_of_allocator("malloc_trim")
+    if set_option is not None and trim is not None:
+        set_option(_M_MMAP_THRESHOLD, _LARGEST_KEPT_BYTES_BEFORE_GLIBC_2_35)
+        set_option(_M_TRIM_THRESHOLD, 2 * _LARGEST_KEPT_BYTES_BEFORE_GLIBC_2_35)
+        trim(0)
+
+
+def _function_of_allocator(name: str) -> Any:
+    """A function of glibc; None for other C libraries, and where the environment configures the allocator."""
+    if not sys.platform.startswith("linux") or any(name in os.environ for name in _USER_SETTINGS):
+        return None
+    return getattr(ctypes.CDLL(None), name, None)
 
 
 def _device(name: str) -> torch.device:

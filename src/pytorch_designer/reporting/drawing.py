@@ -11,7 +11,7 @@ import logging
 import os
 import sys
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,19 @@ def drawing_settings(settings: Any) -> Iterator[None]:
             mpl.rcdefaults()
             mpl.rcParams.update(settings)
             yield
+
+
+def obey_settings_of_user() -> None:
+    """Give matplotlib, which this module has imported, what its import would have read: for the program around this.
+
+    A notebook's plots appear in it through the backend that MPLBACKEND names.
+    """
+    import matplotlib as mpl
+
+    with _without_complaints(), suppress(Exception):  # whatever is wrong with them, it is the program's to find out
+        mpl.rcParams.update(mpl.rc_params_from_file(mpl.matplotlib_fname(), use_default_template=True))
+        if os.environ.get(_BACKEND_VARIABLE):
+            mpl.rcParams["backend"] = os.environ[_BACKEND_VARIABLE]
 
 
 @contextmanager

@@ -9,19 +9,19 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import torch
 
 from pytorch_designer.directories.model_spec import LegacyNetwork
-from pytorch_designer.images.bad_files import BadFile, BadFiles, BadImageError
+from pytorch_designer.images.bad_files import BadFile, BadFiles
 from pytorch_designer.images.budgets import check_batch_memory, default_read_threads
 from pytorch_designer.images.decode import decode_image_as_stored, read_image_file
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.images.order import batch_slices
 from pytorch_designer.images.prefetch import PendingImages, Prefetcher
 from pytorch_designer.inference.compute import choose_compute
+from pytorch_designer.inference.image_batches import ImageBatch, check_own_size, own_size_batches
 from pytorch_designer.inference.predictor import inference_batch_size
 from pytorch_designer.models.architectures import minimum_image_size
 from pytorch_designer.models.loading import LoadedModel, load_model
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
     from types import TracebackType
 
-    from numpy.typing import NDArray
     from torch import Tensor
     from typing_extensions import Self
 
@@ -50,18 +49,6 @@ _MAX_OWN_SIZE_THREADS = 8
 _READS_AHEAD_PER_THREAD = 2
 _FIRST_AHEAD = 2
 _MAX_BYTES_AHEAD = 2**28
-
-
-class ImageBatch(NamedTuple):
-    """Images of one size, at least one.
-
-    Attributes:
-        rows: int64 [n], rising: the images' rows in the dataset. The row of a bad file is in no batch.
-        images_nchw: uint8 [n, 3, height, width], RGB.
-    """
-
-    rows: NDArray[np.int64]
-    images_nchw: Tensor
 
 
 class ScoringImages(Protocol):
@@ -188,7 +175,7 @@ class OwnSizeImages:
         """
         self._dataset = dataset
         self._model = model
-        self._least_height, self._least_width = minimum_image_size(model.architecture)
+        self._least_size = minimum_image_size(model.architecture)
         num_threads = min(num_threads, _MAX_OWN_SIZE_THREADS)
         self._num_ahead = _READS_AHEAD_PER_THREAD * num_threads
         self._max_pixels = settings().max_image_pixels
@@ -197,17 +184,7 @@ class OwnSizeImages:
 
     def batches(self) -> Iterator[ImageBatch]:
         """See `ScoringImages`."""
-        rows: list[int] = []
-        images: list[Tensor] = []
-        for row, image in self._images():
-            # Counted in rows, bad ones included, so that the rows which a batch spans are bounded too.
-            if images and (image.shape != images[0].shape or row - rows[0] >= self._batch_size(image)):
-                yield ImageBatch(np.array(rows, dtype=np.int64), torch.stack(images))
-                rows, images = [], []
-            rows.append(row)
-            images.append(image)
-        if images:
-            yield ImageBatch(np.array(rows, dtype=np.int64), torch.stack(images))
+        yield from own_size_batches(self._images(), self._model)
 
     @property
     def bad_files(self) -> list[BadFile]:
@@ -229,9 +206,6 @@ class OwnSizeImages:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def _batch_size(self, image: Tensor) -> int:
-        return inference_batch_size(self._model.preprocessing_for(*image.shape[1:]))
 
     def _images(self) -> Iterator[tuple[int, Tensor]]:
         """The usable images with their rows."""
@@ -263,10 +237,5 @@ class OwnSizeImages:
 
     def _decode(self, content: bytearray) -> Tensor:
         image = decode_image_as_stored(content, max_pixels=self._max_pixels)
-        height, width = image.shape[1:]
-        if height < self._least_height or width < self._least_width:
-            raise BadImageError(
-                f"{width}x{height} pixels are fewer than the {self._least_width}x{self._least_height} that the network "
-                "needs"
-            )
+        check_own_size(image, self._least_size)
         return image

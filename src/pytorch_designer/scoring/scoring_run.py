@@ -21,9 +21,11 @@ from pytorch_designer.directories.image_directory import UNLABELED
 from pytorch_designer.directories.thumbnail_file import write_thumbnails
 from pytorch_designer.errors import InvalidDatasetError, shorten
 from pytorch_designer.images.thumbnails import read_thumbnails
-from pytorch_designer.inference.compute import Compute, choose_compute, environment_info
+from pytorch_designer.inference.compute import choose_model_compute, environment_info
 from pytorch_designer.inference.forward_memory import check_forward_memory
 from pytorch_designer.inference.predictor import Predictor, inference_batch_size
+from pytorch_designer.inference.probabilities import NOT_FINITE, row_probabilities
+from pytorch_designer.inference.torch_state import kept_torch_state
 from pytorch_designer.models.weights import weights_fingerprint
 from pytorch_designer.progress import Pace, log_header, open_progress_line
 from pytorch_designer.reporting.outcomes import Outcomes, select
@@ -34,7 +36,6 @@ from pytorch_designer.scoring.image_batches import (
     ScoringImages,
     open_model_and_images,
 )
-from pytorch_designer.scoring.probabilities import row_probabilities
 from pytorch_designer.settings import settings
 from pytorch_designer.shown_text import spreadsheet_text
 from pytorch_designer.storage.string_column import StringColumn
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 
     from pytorch_designer.directories.image_directory import ImageDirectory
     from pytorch_designer.directories.model_directory import ModelDirectory
+    from pytorch_designer.inference.compute import Compute
     from pytorch_designer.models.loading import LoadedModel
     from pytorch_designer.storage.output import Output
 
@@ -58,7 +60,6 @@ _log = logging.getLogger(__name__)
 UNSCORED_FILE = "_unscored.csv"
 """Table of the images without scores, if there are any: id, file and reason of each."""
 
-_NOT_FINITE = "the network's output is not a finite number"
 _MAX_NAMED = 5
 
 
@@ -72,6 +73,8 @@ class UnscoredImage(NamedTuple):
 def score_images(directory: ModelDirectory, images: ImageDirectory, output: Output) -> None:
     """Score all images of a dataset; see docs/reference/score_image_model.md.
 
+    Settings of torch that belong to the process are those of before afterwards.
+
     Args:
         directory: A trained model of the old or the new layout.
         images: Labeled or not.
@@ -83,9 +86,9 @@ def score_images(directory: ModelDirectory, images: ImageDirectory, output: Outp
         ModuleOutOfMemoryError: The device has too little memory.
         FailedToWriteOutputsError: The output cannot be written.
     """
-    with ExitStack() as stack:
+    with kept_torch_state(), ExitStack() as stack:
         model, source = open_model_and_images(stack, directory, images)
-        compute = choose_model_compute(model)
+        compute = choose_model_compute(model, settings())
         compute.activate()
         if model.preprocessing is not None:
             batch_size = inference_batch_size(model.preprocessing)
@@ -100,17 +103,6 @@ def score_images(directory: ModelDirectory, images: ImageDirectory, output: Outp
                 rows = select(outcomes).rows
                 write_thumbnails(folder, read_thumbnails(images, rows, model.preprocessing, port=DATASET_PORT))
     _log_end(images, unscored, output.path)
-
-
-def choose_model_compute(model: LoadedModel) -> Compute:
-    """Device and precision: those of the model's validation, or fp32 for an old model, which was trained in it."""
-    chosen = settings()
-    if model.preprocessing is not None:
-        size = model.preprocessing
-        return choose_compute(chosen, height=size.crop_height, width=size.crop_width)
-    if chosen.precision == "auto":
-        chosen = chosen.model_copy(update={"precision": "fp32"})
-    return choose_compute(chosen, height=1, width=1)  # a size decides the precision only, which is decided
 
 
 def _score(
@@ -150,7 +142,7 @@ def _score(
             pace.add(len(probabilities))
             line.show("scoring", rows.stop, len(images), "images", pace.describe())
     reasons = {bad.index: bad.reason for bad in source.bad_files}
-    return [UnscoredImage(row, reasons.get(row, _NOT_FINITE)) for row in unscored_rows], outcomes
+    return [UnscoredImage(row, reasons.get(row, NOT_FINITE)) for row in unscored_rows], outcomes
 
 
 class _Background:

@@ -24,7 +24,7 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -93,11 +93,15 @@ def is_archive(path: Path) -> bool:
 
 
 @contextmanager
-def extracted_archive(archive: Path) -> Iterator[Path]:
+def extracted_archive(archive: Path, *, removed_by_signals: bool = True) -> Iterator[Path]:
     """A temporary folder with the content of `archive`, removed when the context ends, by SIGTERM too.
 
     Named errors that are raised in the context and name the folder, or what is in it, name the archive instead and the
     member.
+
+    Args:
+        archive: The archive.
+        removed_by_signals: Whether SIGTERM removes the folder; it has a handler of this program's meanwhile.
 
     Raises:
         InvalidDatasetError: The archive is unsafe or damaged; see the module's docstring.
@@ -109,7 +113,7 @@ def extracted_archive(archive: Path) -> Iterator[Path]:
     check_temporary_folder()
     with (
         tempfile.TemporaryDirectory(prefix="pytorch-designer-", ignore_cleanup_errors=True) as folder,
-        removed_when_stopped(Path(folder)),
+        removed_when_stopped(Path(folder)) if removed_by_signals else nullcontext(),
     ):
         try:
             extract_archive(archive, Path(folder))

@@ -144,10 +144,11 @@ class RunDisplay:
 
     def epoch_ended(self, record: EpochRecord) -> None:
         """Log the epoch's row, and the header before the first."""
-        if not self._has_header:
-            _log.info("%s", self._table.header())
-            self._has_header = True
-        _log.info("%s", self._table.row(record))
+        lines = [self._table.row(record)] if self._has_header else [self._table.header(), self._table.row(record)]
+        self._has_header = True
+        for line in lines:
+            _log.info("%s", line)
+            self._line.keep(line)
 
 
 def open_display(hyperparameters: Hyperparameters, datasets: LabeledDatasets, state: TrainingState) -> RunDisplay:

@@ -17,6 +17,7 @@ from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.inference.compute import Compute, choose_compute, environment_info
 from pytorch_designer.inference.forward_memory import check_forward_memory
 from pytorch_designer.inference.predictor import Predictor
+from pytorch_designer.inference.torch_state import kept_torch_state
 from pytorch_designer.models.loading import check_forward, network_for_classes
 from pytorch_designer.models.saving import write_trained_model
 from pytorch_designer.progress import log_header
@@ -97,7 +98,7 @@ def train_model(
     """Train a model and write it to `trained_model`; see docs/reference/train_pytorch_model.md.
 
     A run that was stopped continues from its checkpoint below `trained_model`. A run that had already ended there with
-    the same inputs is left as it is.
+    the same inputs is left as it is. Settings of torch that belong to the process are those of before afterwards.
 
     Args:
         model: Untrained or trained model, of the old or the new layout.
@@ -117,7 +118,7 @@ def train_model(
         "the training dataset": datasets.training.root,
         "the validation dataset": datasets.validation.root,
     }
-    with ExitStack() as stack:
+    with kept_torch_state(), ExitStack() as stack:
         stop_request = stack.enter_context(stop_on_signals(interrupts_when_urgent=True))
         inputs = load_inputs(model, datasets, random_seed=hyperparameters.random_seed)
         job = _prepare(inputs, hyperparameters)

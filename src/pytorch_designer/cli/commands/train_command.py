@@ -1,88 +1,25 @@
-"""`pytorch-designer train IMAGES`: from a folder of images to a trained model in one command.
-
-Does the work of Split Image Directory, Init and Apply Image Transformation, Image Model and Train PyTorch Model without
-copying images, and that of Score Image Model and Evaluate Model where IMAGES has a test split:
-
-    IMAGES/train, valid, test   used as they are
-    OUTPUT/                     the trained model, and NEXT_STEPS.md
-    OUTPUT/test/                scores and evaluation of the test split
-"""
+"""`pytorch-designer train IMAGES`: from a folder of images to a trained model in one command."""
 
 from __future__ import annotations
 
-import logging
-import tempfile
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from pydantic import Field
+from typing import TYPE_CHECKING
 
 from pytorch_designer.addresses import local_path
+from pytorch_designer.api.folder_training import FolderTrainingParameters, TrainRequest, train_folder
 from pytorch_designer.cli.command_parser import CommandParser, joined_options
 from pytorch_designer.cli.commands.component_command import add_parameters, given_parameters, options_in_advice
-from pytorch_designer.cli.commands.next_steps import write_next_steps
-from pytorch_designer.components.image_model import ImageModelParameters
 from pytorch_designer.components.init_image_transformation import InitImageTransformationParameters, chosen_transforms
-from pytorch_designer.components.train_pytorch_model import TrainPyTorchModelParameters
-from pytorch_designer.directories.image_directory import open_image_source, require_labels
-from pytorch_designer.directories.model_directory import open_model_directory, open_trained_model_directory
-from pytorch_designer.directories.sources.splits import find_splits
-from pytorch_designer.directories.splitting import split_rows
-from pytorch_designer.directories.summary import log_summary
 from pytorch_designer.errors import DesignerError, InterruptedRunError
 from pytorch_designer.spec.parameters import parameter_specs, parse_parameters
-from pytorch_designer.storage.output import META_FILE, check_outputs, open_output
-from pytorch_designer.system.places import check_temporary_folder
-from pytorch_designer.training.datasets import TRAINING_PORT, VALIDATION_PORT, check_datasets
-from pytorch_designer.training.report.earlier_result import TEST_FOLDER, refuse_other_result, replaceable_entries
-from pytorch_designer.transforms.registrations import parse_transforms
+from pytorch_designer.training.datasets import TRAINING_PORT, VALIDATION_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pytorch_designer.directories.image_directory import ImageDirectory
-    from pytorch_designer.directories.model_directory import ModelDirectory
-    from pytorch_designer.directories.sources.splits import Splits
-    from pytorch_designer.training.datasets import LabeledDatasets
-
-_log = logging.getLogger(__name__)
-
 _NETWORK_OPTIONS = ("model_name", "pretrained")
 _PORTS = {TRAINING_PORT: "IMAGES", VALIDATION_PORT: "--validation"}
-
-
-class TrainCommandParameters(TrainPyTorchModelParameters, ImageModelParameters):
-    """The parameters of the components that the command combines."""
-
-    model_name: str = Field("resnet18", description="The network: any classifier of torchvision by name.")
-    fraction: float = Field(
-        0.9, ge=0, le=1, description="Share of the images to train on, where no validation images are given."
-    )
-
-
-@dataclass(frozen=True)
-class TrainRequest:
-    """A command line of `train`.
-
-    Attributes:
-        images: Images to train on: anything that Train PyTorch Model takes, or a folder of splits.
-        validation: Images to validate with; None for a split of `images`, or a part of them.
-        model: Model to train: untrained, or a trained one to fine-tune; None for the one of `parameters.model_name`.
-        output: Where the trained model goes.
-        is_augmented: Whether training uses the transforms that Init Image Transformation lists by default.
-        is_overwriting: Whether an earlier result in `output` is replaced, and a stopped run there not continued.
-        parameters: The parameters.
-    """
-
-    images: Path
-    validation: Path | None
-    model: Path | None
-    output: Path
-    is_augmented: bool
-    is_overwriting: bool
-    parameters: TrainCommandParameters
 
 
 def run_train(arguments: Sequence[str], program: str) -> None:
@@ -94,7 +31,7 @@ def run_train(arguments: Sequence[str], program: str) -> None:
     """
     parser = train_parser(program)
     given = vars(parser.parse_args(joined_options(arguments, parser.flags)))
-    specs = parameter_specs(TrainCommandParameters)
+    specs = parameter_specs(FolderTrainingParameters)
     with options_in_advice(specs):
         texts = given_parameters(specs, given)
         unused = [f"--{name.replace('_', '-')}" for name in _NETWORK_OPTIONS if name in texts]
@@ -107,10 +44,10 @@ def run_train(arguments: Sequence[str], program: str) -> None:
             output=given["output"],
             is_augmented=given["augment"],
             is_overwriting=given["overwrite"],
-            parameters=parse_parameters(TrainCommandParameters, texts),
+            parameters=parse_parameters(FolderTrainingParameters, texts),
         )
         with _named_as_options():
-            _train(request, program)
+            train_folder(request, program=program)
 
 
 def train_parser(program: str) -> CommandParser:
@@ -148,132 +85,8 @@ def train_parser(program: str) -> CommandParser:
     parser.add_argument(
         "--overwrite", action="store_true", help="Start over: replace the earlier result, or stopped run, in --output."
     )
-    add_parameters(parser, parameter_specs(TrainCommandParameters))
+    add_parameters(parser, parameter_specs(FolderTrainingParameters))
     return parser
-
-
-def _train(request: TrainRequest, program: str) -> None:
-    from pytorch_designer.components.train_pytorch_model import hyperparameters
-    from pytorch_designer.tracking.tracker import prepared_tracking
-
-    check_temporary_folder()
-    replaced = _check_output(request)
-    with ExitStack() as stack:
-        # Faults of the inputs show here, before torch is imported, which takes seconds.
-        data = _open_datasets(stack, request)
-        model = None if request.model is None else open_model_directory(request.model)
-        open_tracker = stack.enter_context(prepared_tracking())
-        if model is None:
-            model = _new_model(stack, request.parameters)
-        from pytorch_designer.training.training_run import train_model
-
-        train_model(
-            model=model,
-            datasets=data.datasets,
-            trained_model=request.output,
-            hyperparameters=hyperparameters(request.parameters),
-            open_tracker=open_tracker,
-            replaced=replaced,
-        )
-        if data.test is not None:
-            _test(request.output, data.test)
-    steps = write_next_steps(request.output, scorable=data.scorable, trainable=request.images, program=program)
-    _log.info("%s", steps)
-
-
-def _check_output(request: TrainRequest) -> frozenset[str] | None:
-    """Refuse an output that cannot be used; the entries of the earlier result that is replaced, or None."""
-    optional = {"model": request.model, "validation images": request.validation}
-    inputs = {"images": request.images} | {name: path for name, path in optional.items() if path is not None}
-    check_outputs({"output": request.output}, inputs, keeps_results=True)
-    if request.is_overwriting:
-        return replaceable_entries(request.output)
-    parameters = request.parameters.model_dump(include=set(TrainPyTorchModelParameters.model_fields))
-    refuse_other_result(request.output, parameters)
-    return None
-
-
-@dataclass(frozen=True)
-class _Data:
-    """The opened images of a run.
-
-    Attributes:
-        datasets: Training and validation images, checked.
-        test: Test images, if there are any.
-        scorable: The folder that commands which score images may name.
-    """
-
-    datasets: LabeledDatasets
-    test: ImageDirectory | None
-    scorable: Path
-
-
-def _open_datasets(stack: ExitStack, request: TrainRequest) -> _Data:
-    splits = find_splits(request.images) if request.images.is_dir() else None
-    training_path, validation_path, test = request.images, request.validation, None
-    if splits is not None:
-        training_path, validation_path = splits.train, validation_path or splits.validation
-        test = None if splits.test is None else stack.enter_context(open_image_source(splits.test))
-        _log.info("%s", _describe(splits, validation_path))
-        if test is not None:
-            log_summary(test, "Test")
-    dataset = stack.enter_context(open_image_source(training_path))
-    log_summary(dataset, "" if validation_path is None else "Training", trains=True)
-    require_labels(dataset, TRAINING_PORT)
-    if validation_path is None:
-        parts = split_rows(dataset, fraction=request.parameters.fraction, seed=request.parameters.random_seed)
-        training, validation = dataset.take(parts[0]), dataset.take(parts[1])
-    else:
-        training, validation = dataset, stack.enter_context(open_image_source(validation_path))
-        log_summary(validation, "Validation")
-    datasets = check_datasets(_augmented(training, request), validation)
-    scorable = test.source if test is not None else validation_path or training_path
-    return _Data(datasets, test, scorable)
-
-
-def _describe(splits: Splits, validation: Path | None) -> str:
-    parts = [f"training on {splits.train}"]
-    parts.append("validating with a part of it" if validation is None else f"validating with {validation}")
-    if splits.test is not None:
-        parts.append(f"testing with {splits.test} at the end")
-    unused = f" Not used: {', '.join(splits.others)}." if splits.others else ""
-    return f"Splits: {', '.join(parts)}.{unused}"
-
-
-def _augmented(dataset: ImageDirectory, request: TrainRequest) -> ImageDirectory:
-    """The dataset as Apply Image Transformation would record it, with the images as they are."""
-    if not request.is_augmented:
-        return dataset
-    transforms = parse_transforms(chosen_transforms(InitImageTransformationParameters()))
-    pairs: tuple[tuple[str, Any], ...] = tuple((op, args) for op, args in (item.to_pair() for item in transforms))
-    return replace(dataset, transforms=dataset.transforms + pairs)
-
-
-def _new_model(stack: ExitStack, parameters: TrainCommandParameters) -> ModelDirectory:
-    from pytorch_designer.components import image_model
-
-    untrained = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "untrained_model"
-    chosen = ImageModelParameters(model_name=parameters.model_name, pretrained=parameters.pretrained)
-    image_model.run({}, {"untrained_model": untrained}, chosen)
-    return open_model_directory(untrained)
-
-
-def _test(trained_model: Path, images: ImageDirectory) -> None:
-    """Score and evaluate the test images below the model; what an earlier start has completed is kept."""
-    scores, evaluation = (trained_model / TEST_FOLDER / name for name in ("scores", "evaluation"))
-    if not (scores / META_FILE).exists():
-        from pytorch_designer.scoring.scoring_run import score_images
-
-        _log.info("Scoring the test images.")
-        with open_output(scores, apart_from={"the test images": images.source}) as output:
-            score_images(open_trained_model_directory(trained_model), images, output)
-    if images.labels is None:
-        _log.info("The test images have no labels: they are scored, and not evaluated.")
-    elif not (evaluation / META_FILE).exists():
-        from pytorch_designer.evaluation.evaluation_run import evaluate_model
-
-        _log.info("Evaluating the scores of the test images.")
-        evaluate_model(scored_dataset=scores, evaluation_results=evaluation)
 
 
 @contextmanager

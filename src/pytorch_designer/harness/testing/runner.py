@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pytorch_designer.harness.job.node import NodeResult
+    from pytorch_designer.harness.pipeline.pipeline_state import PipelineResult
     from pytorch_designer.harness.schema.specification import CommandSpec
 
 RunComponent = Callable[..., ComponentRun]
@@ -84,7 +85,7 @@ class Runner:
         """
         folder = self._new_folder()
         request = JobRequest(
-            spec=_command_spec(component),
+            spec=command_spec_of(component),
             run_folder=folder,
             inputs={**(inputs or {}), **(parameters or {})},
             outputs={name: Path(path) for name, path in (outputs or {}).items()},
@@ -92,7 +93,7 @@ class Runner:
             store=self._store() if has_mlflow else None,
             faults=parse_faults(faults),
         )
-        return _run_component(request, timeout_seconds)
+        return run_to_its_end(request, timeout_seconds)
 
     def run_pipeline(
         self,
@@ -120,17 +121,11 @@ class Runner:
         """
         folder = self._new_folder()
         store = self._store() if has_mlflow else None
-        with _time_limit(timeout_seconds, folder) as stop:
+        with time_limit(timeout_seconds, folder) as stop:
             result = run_pipeline(
                 pipeline, run_folder=folder, inputs=inputs, outputs=outputs, assets=assets, store=store, stop=stop
             )
-        return PipelineRun(
-            name=result.name,
-            nodes={name: _node_run(node, store) for name, node in result.nodes.items()},
-            outputs=result.outputs,
-            run_folder=folder,
-            seconds=result.seconds or 0.0,
-        )
+        return ended_pipeline(result, store)
 
     def _new_folder(self) -> Path:
         return self._folder / str(next(self._numbers))
@@ -139,12 +134,14 @@ class Runner:
         return open_run_store(self._folder / DATABASE_FILE)
 
 
-def _command_spec(component: str | Path | Any) -> CommandSpec:
+def command_spec_of(component: str | Path | Any) -> CommandSpec:
+    """The command component in a YAML file, or that `azure.ai.ml.load_component` returned."""
     return read_component(Path(component)) if isinstance(component, (str, Path)) else command_component(component)
 
 
-def _run_component(request: JobRequest, timeout_seconds: float) -> ComponentRun:
-    with _time_limit(timeout_seconds, request.run_folder) as stop:
+def run_to_its_end(request: JobRequest, timeout_seconds: float | None) -> ComponentRun:
+    """Run a job until it ends or its time is over; raises as `Runner.run_component` does."""
+    with time_limit(timeout_seconds, request.run_folder) as stop:
         result = run_job(request, stop=stop)
     database = None if request.store is None else request.store.database
     return ComponentRun(
@@ -158,7 +155,18 @@ def _run_component(request: JobRequest, timeout_seconds: float) -> ComponentRun:
         error_info=read_error_info(result.run_folder),
         seconds=result.seconds,
         fault_notes=result.fault_notes,
-        rerun=lambda: _run_component(request.without_faults(result), timeout_seconds),
+        rerun=lambda: run_to_its_end(request.without_faults(result), timeout_seconds),
+    )
+
+
+def ended_pipeline(result: PipelineResult, store: RunStore | None) -> PipelineRun:
+    """A pipeline that has ended, with the logs and metrics of its nodes."""
+    return PipelineRun(
+        name=result.name,
+        nodes={name: _node_run(node, store) for name, node in result.nodes.items()},
+        outputs=result.outputs,
+        run_folder=result.run_folder,
+        seconds=result.seconds or 0.0,
     )
 
 
@@ -179,8 +187,13 @@ def _node_run(node: NodeResult, store: RunStore | None) -> NodeRun:
 
 
 @contextmanager
-def _time_limit(seconds: float, run_folder: Path) -> Iterator[StopRequest]:
-    """A request that ends the processes at the time limit and on Ctrl-C, which still ends the tests."""
+def time_limit(seconds: float | None, run_folder: Path) -> Iterator[StopRequest]:
+    """A request that ends the processes at the time limit, if there is one, and on Ctrl-C, which still ends the tests.
+
+    Raises:
+        TimeoutError: The time is over.
+        KeyboardInterrupt: After Ctrl-C.
+    """
     with stop_on_signals() as stop:
         has_expired = threading.Event()
 
@@ -188,9 +201,10 @@ def _time_limit(seconds: float, run_folder: Path) -> Iterator[StopRequest]:
             has_expired.set()
             stop.request()
 
-        timer = threading.Timer(seconds, expire)
+        timer = threading.Timer(0 if seconds is None else seconds, expire)
         timer.daemon = True
-        timer.start()
+        if seconds is not None:
+            timer.start()
         try:
             yield stop
         except InterruptedRunError as error:
@@ -202,4 +216,5 @@ def _time_limit(seconds: float, run_folder: Path) -> Iterator[StopRequest]:
             raise
         finally:
             timer.cancel()
-            timer.join()
+            if seconds is not None:
+                timer.join()

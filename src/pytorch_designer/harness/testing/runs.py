@@ -41,6 +41,11 @@ class Run:
     parameters: Mapping[str, str]
     error_info: Mapping[str, Any] | None
 
+    @property
+    def has_succeeded(self) -> bool:
+        """Whether the exit code is 0."""
+        return self.exit_code == 0
+
     def assert_succeeded(self) -> None:
         """Fail the test, with the end of the log, unless the exit code is 0."""
         assert self.exit_code == 0, self._story(f"ended with exit code {self.exit_code}")
@@ -109,6 +114,11 @@ class PipelineRun:
     outputs: Mapping[str, Path]
     run_folder: Path
     seconds: float
+
+    @property
+    def has_succeeded(self) -> bool:
+        """Whether all nodes have succeeded; one that was reused has."""
+        return all(node.exit_code == 0 for node in self.nodes.values())
 
     def assert_succeeded(self) -> None:
         """Fail the test, with the end of the log of each node that failed, unless all have succeeded."""

@@ -49,7 +49,7 @@ _READERS: dict[ImageFormat, type[ImageFile]] = {
     "PPM": PpmImagePlugin.PpmImageFile,
 }
 _PILLOW_MODULES = r"PIL\."
-_PILLOW_FILTER = ("ignore", None, Warning, re.compile(_PILLOW_MODULES), 0)  # as the warnings module stores it
+PILLOW_FILTER = ("ignore", None, Warning, re.compile(_PILLOW_MODULES), 0)  # as the warnings module stores it
 # What Pillow raises on damaged files, by experience; it documents no common class.
 _PILLOW_ERRORS = (
     OSError,
@@ -186,5 +186,5 @@ def _silence_pillow() -> None:
 
     The filter stays: `warnings.catch_warnings` swaps the filters of the whole process, which threads must not do.
     """
-    if _PILLOW_FILTER not in warnings.filters:
+    if PILLOW_FILTER not in warnings.filters:
         warnings.filterwarnings("ignore", module=_PILLOW_MODULES)

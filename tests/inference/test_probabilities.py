@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.errors import InvalidDatasetError, ModuleOutOfMemoryError
 from pytorch_designer.inference.compute import Compute
+from pytorch_designer.inference.image_batches import ImageBatch
 from pytorch_designer.inference.predictor import Predictor
-from pytorch_designer.scoring.image_batches import ImageBatch
-from pytorch_designer.scoring.probabilities import row_probabilities
+from pytorch_designer.inference.probabilities import row_probabilities
 
 PLAN = Compute(torch.device("cpu"), "fp32", torch.contiguous_format, num_threads=1, is_deterministic=True)
 PREPROCESSING = Preprocessing(crop_height=1, crop_width=1, mean=(0, 0, 0), std=(1, 1, 1))

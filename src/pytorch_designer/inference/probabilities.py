@@ -1,4 +1,4 @@
-"""Class probabilities of every row of a dataset, in its order."""
+"""Class probabilities of a batch of images, and of every row of a dataset in its order."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
+    from pytorch_designer.inference.image_batches import ImageBatch
     from pytorch_designer.inference.predictor import Predictor
-    from pytorch_designer.scoring.image_batches import ImageBatch
+
+NOT_FINITE = "the network's output is not a finite number"
+"""Why an image that was read has no probabilities."""
 
 _MAX_BLANK_ROWS = 256
 _MEMORY_ADVICE = "Use a machine or a GPU with more memory, or end other programs that use it."
@@ -44,22 +47,45 @@ def row_probabilities(
         InvalidDatasetError: The network does not take images of this size.
     """
     done = 0
-
-    @contextmanager
-    def naming_errors(images_nchw: Tensor) -> Iterator[None]:
-        memory = torch_errors(len(images_nchw), where=port, advice=_MEMORY_ADVICE)
-        with _size_errors(predictor.network, images_nchw), memory:
-            yield
-
-    in_turn = predictor.logits_in_turn(batches, lambda batch: batch.images_nchw, errors=naming_errors)
+    in_turn = predictor.logits_in_turn(
+        batches, lambda batch: batch.images_nchw, errors=lambda images: _named_errors(predictor, images, port)
+    )
     for batch, logits_nk in in_turn:
         start, end = int(batch.rows[0]), int(batch.rows[-1]) + 1
         yield from _blank_pieces(done, start, num_classes)
         probabilities = _blank(end - start, num_classes)
-        probabilities[batch.rows - start] = logits_nk.double().softmax(dim=1).numpy()
+        probabilities[batch.rows - start] = _softmax(logits_nk)
         yield slice(start, end), probabilities
         done = end
     yield from _blank_pieces(done, num_rows, num_classes)
+
+
+def batch_probabilities(images_nchw: Tensor, predictor: Predictor, *, port: str) -> NDArray[np.float64]:
+    """Probabilities of one batch, float64 [n, k], as `row_probabilities` computes them; NaN as there.
+
+    Args:
+        images_nchw: uint8 [n, 3, height, width], at least one image.
+        predictor: The network.
+        port: Where the images come from, in messages.
+
+    Raises:
+        ModuleOutOfMemoryError: The device has too little memory for the batch.
+        InvalidDatasetError: The network does not take images of this size.
+    """
+    with _named_errors(predictor, images_nchw, port):
+        return _softmax(predictor.logits(images_nchw))
+
+
+def _softmax(logits_nk: Tensor) -> NDArray[np.float64]:
+    probabilities_nk: NDArray[np.float64] = logits_nk.double().softmax(dim=1).numpy()
+    return probabilities_nk
+
+
+@contextmanager
+def _named_errors(predictor: Predictor, images_nchw: Tensor, port: str) -> Iterator[None]:
+    memory = torch_errors(len(images_nchw), where=port, advice=_MEMORY_ADVICE)
+    with _size_errors(predictor.network, images_nchw), memory:
+        yield
 
 
 @contextmanager

@@ -1,0 +1,206 @@
+"""Components and pipelines on this machine, and the linter, with the defaults of the commands `run` and `lint`.
+
+    from pytorch_designer import lint, run_component, run_pipeline
+
+    run = run_pipeline("pipeline.yaml", inputs={"epochs": 3})
+    assert run.has_succeeded, run.nodes["train"].log
+
+They know no component of this project, and load neither torch nor MLflow.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytorch_designer.api.library_calls import path_argument
+from pytorch_designer.errors import InvalidSpecError, UnknownNameError
+from pytorch_designer.harness.fault_injection.injected_faults import parse_faults
+from pytorch_designer.harness.job.job_run import JobRequest
+from pytorch_designer.harness.job.run_store import open_run_store
+from pytorch_designer.harness.lint.linter import lint as lint_paths
+from pytorch_designer.harness.lint.linter import lint_object
+from pytorch_designer.harness.lint.rules import RULES
+from pytorch_designer.harness.pipeline.pipeline_run import run_pipeline as run_planned
+from pytorch_designer.harness.reuse.reuse_cache import open_cache
+from pytorch_designer.harness.schema.values import check_values
+from pytorch_designer.harness.testing.runner import command_spec_of, ended_pipeline, run_to_its_end, time_limit
+from pytorch_designer.mlflow_database import DATABASE_FILE
+from pytorch_designer.settings import settings
+from pytorch_designer.storage.output import writing_errors
+from pytorch_designer.wording import nearest_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pytorch_designer.harness.job.run_store import RunStore
+    from pytorch_designer.harness.lint.linter import LintResult
+    from pytorch_designer.harness.reuse.reuse_cache import ReuseCache
+    from pytorch_designer.harness.testing.runs import ComponentRun, PipelineRun
+
+_NOT_IN_NAMES = re.compile(r"[^\w.-]|^\.")
+_MAX_NAME = 60
+
+
+def run_component(
+    component: str | os.PathLike[str] | Any,
+    *,
+    inputs: Mapping[str, str | os.PathLike[str]] | None = None,
+    parameters: Mapping[str, object] | None = None,
+    outputs: Mapping[str, str | os.PathLike[str]] | None = None,
+    environment: Mapping[str, str] | None = None,
+    faults: Iterable[str] = (),
+    run_folder: str | os.PathLike[str] | None = None,
+    has_mlflow: bool = False,
+    timeout_seconds: float | None = None,
+) -> ComponentRun:
+    """Run a command component on this machine, as Azure ML would, to its end, whatever its exit code.
+
+    Args:
+        component: Its YAML file, or what `azure.ai.ml.load_component` returned.
+        inputs: The path of each data port.
+        parameters: Values; those left out have their defaults.
+        outputs: Where to write; outputs left out are in the run folder.
+        environment: Variables of the job, beside those of this process and of the platform.
+        faults: What is to go wrong, as `pytorch-designer run --fault` takes it, for instance "kill-at-write=3".
+        run_folder: Logs, ./outputs and run.json; None: a new folder in ./runs.
+        has_mlflow: Whether the job has an MLflow run in ./mlflow.db; without, it has no metrics.
+        timeout_seconds: When to stop it; None: never.
+
+    Returns:
+        Exit code, outputs, log, metrics and more; see docs/testing_components.md.
+
+    Raises:
+        DesignerError: The job cannot be run, or it wrote into an input.
+        TimeoutError: It did not end in time.
+        KeyboardInterrupt: After Ctrl-C, when its processes have ended.
+    """
+    spec = command_spec_of(os.fspath(component) if isinstance(component, os.PathLike) else component)
+    values = {**{name: str(os.fspath(path)) for name, path in (inputs or {}).items()}, **(parameters or {})}
+    check_values(spec, values)  # before anything is created
+    request = JobRequest(
+        spec=spec,
+        run_folder=_run_folder(run_folder, spec.name),
+        inputs=values,
+        outputs={name: path_argument(path, name) for name, path in (outputs or {}).items()},
+        environment_variables=environment or {},
+        store=_store() if has_mlflow else None,
+        faults=parse_faults(faults),
+    )
+    return run_to_its_end(request, timeout_seconds)
+
+
+def run_pipeline(
+    pipeline: str | os.PathLike[str] | Any,
+    *,
+    inputs: Mapping[str, object] | None = None,
+    outputs: Mapping[str, str | os.PathLike[str]] | None = None,
+    assets: str | os.PathLike[str] | None = None,
+    reuse: bool = True,
+    max_parallel: int | None = None,
+    run_folder: str | os.PathLike[str] | None = None,
+    has_mlflow: bool = False,
+    timeout_seconds: float | None = None,
+) -> PipelineRun:
+    """Run a pipeline on this machine, as Azure ML would, to its end, whatever becomes of its nodes.
+
+    Args:
+        pipeline: Its YAML file, or a pipeline job of azure-ai-ml.
+        inputs: Values for inputs of the pipeline, instead of its own.
+        outputs: Where outputs of the pipeline go; those left out are in the run folder.
+        assets: YAML file that says where registered components and data are.
+        reuse: Whether nodes whose code and inputs are unchanged are taken from the cache of results, where
+            PYTORCH_DESIGNER_REUSE_CACHE and PYTORCH_DESIGNER_REUSE_CACHE_BYTES say, or in the user's cache folder.
+        max_parallel: Most processes at a time; None: the number of cores.
+        run_folder: Logs and state; None: a new folder in ./runs.
+        has_mlflow: Whether the pipeline and its nodes have MLflow runs in ./mlflow.db; without, they have no metrics.
+        timeout_seconds: When to stop it; None: never.
+
+    Returns:
+        Outputs, and state, log and metrics of each node; see docs/testing_components.md.
+
+    Raises:
+        DesignerError: The pipeline cannot be run as it is; `faults` lists everything that is wrong with it.
+        TimeoutError: It did not end in time.
+        KeyboardInterrupt: After Ctrl-C, when its processes have ended.
+    """
+    source = path_argument(pipeline, "pipeline") if isinstance(pipeline, str | os.PathLike) else pipeline
+    label = source.stem if isinstance(source, Path) else str(getattr(source, "display_name", None) or "pipeline")
+    folder = _run_folder(run_folder, label)
+    store = _store() if has_mlflow else None
+    with time_limit(timeout_seconds, folder) as stop:
+        result = run_planned(
+            source,
+            run_folder=folder,
+            inputs=inputs,
+            outputs={name: path_argument(path, name) for name, path in (outputs or {}).items()},
+            assets=None if assets is None else path_argument(assets, "assets"),
+            cache=_cache() if reuse else None,
+            max_parallel=max_parallel,
+            store=store,
+            stop=stop,
+        )
+    return ended_pipeline(result, store)
+
+
+def lint(*specifications: str | os.PathLike[str] | Any, ignored_rules: Iterable[str] = ()) -> LintResult:
+    """Check components and pipeline jobs for errors that the SDK does not report.
+
+        result = pytorch_designer.lint("components", "pipeline.yaml")
+        result.num_errors, [finding.message for finding in result.findings]
+
+    Args:
+        specifications: YAML files, folders of them, and objects of azure-ai-ml.
+        ignored_rules: Ids of rules that are switched off; docs/reference/lint_rules.md lists them.
+
+    Raises:
+        InvalidSpecError: There is no such file or folder.
+        UnknownNameError: There is no such rule.
+    """
+    ignored = frozenset(ignored_rules)
+    for rule in sorted(ignored - set(RULES)):
+        near = nearest_name(rule, RULES)
+        raise UnknownNameError(
+            f"There is no rule {rule}.",
+            where="ignored_rules",
+            advice=f"Did you mean {near}?" if near else "docs/reference/lint_rules.md lists the rules.",
+        )
+    paths = [path_argument(item, "specifications") for item in specifications if isinstance(item, str | os.PathLike)]
+    for path in paths:
+        if not path.exists():
+            raise InvalidSpecError("There is no such file or folder.", where=path, advice="Correct the path.")
+    results = [lint_paths(paths, ignored_rules=ignored)]
+    others = (item for item in specifications if not isinstance(item, str | os.PathLike))
+    results += [lint_object(item, ignored_rules=ignored) for item in others]
+    return type(results[0])(
+        tuple(finding for result in results for finding in result.findings), sum(result.num_files for result in results)
+    )
+
+
+def _run_folder(given: str | os.PathLike[str] | None, label: str) -> Path:
+    if given is not None:
+        return path_argument(given, "run_folder")
+    runs = Path("runs").absolute()
+    name = f"{_NOT_IN_NAMES.sub('_', label)[:_MAX_NAME]}-{time.strftime('%Y%m%d-%H%M%S')}"
+    with writing_errors(runs):
+        runs.mkdir(exist_ok=True)
+        for number in itertools.count(1):
+            folder = runs / (name if number == 1 else f"{name}-{number}")
+            with suppress(FileExistsError):  # of another run that was started in the same second
+                folder.mkdir()
+                break
+    return folder
+
+
+def _cache() -> ReuseCache | None:
+    chosen = settings()
+    return open_cache(chosen.reuse_cache, chosen.reuse_cache_bytes) if chosen.reuse_cache_bytes else None
+
+
+def _store() -> RunStore:
+    return open_run_store(Path(DATABASE_FILE))

@@ -1,0 +1,122 @@
+"""Snapshot of all that belongs to a process, before and after each call of the Python API; run as a program.
+
+Usage: `python -m tests.api.process_snapshot FOLDER MODEL`, in a new process; prints what differs.
+"""
+
+from __future__ import annotations
+
+import csv
+import gc
+import locale
+import logging
+import os
+import random
+import signal
+import sys
+import tempfile
+import threading
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import torch
+
+import pytorch_designer
+
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
+
+
+def snapshot() -> dict[str, Any]:
+    """Everything by name; values can be compared."""
+    state: Any = np.random.get_state()  # noqa: NPY002 - the state of the process
+    utilities: Any = torch.utils.deterministic
+    return {
+        "threads": torch.get_num_threads(),
+        "interop threads": torch.get_num_interop_threads(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "warn only": torch.is_deterministic_algorithms_warn_only_enabled(),
+        "fill": utilities.fill_uninitialized_memory,
+        "matmul": torch.get_float32_matmul_precision(),
+        "cudnn": [getattr(torch.backends.cudnn, name) for name in ("benchmark", "deterministic", "enabled")],
+        "dtype": torch.get_default_dtype(),
+        "grad": [torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.is_autocast_enabled("cpu")],
+        "torch random": torch.get_rng_state().tolist(),
+        "seed": torch.initial_seed(),
+        "gpu random": [item.tolist() for item in torch.cuda.get_rng_state_all()] if torch.cuda.is_available() else [],
+        "gpu": torch.cuda.current_device() if torch.cuda.is_available() else None,
+        "numpy random": [state[0], state[1].tolist(), *state[2:]],
+        "random": random.getstate(),
+        "environment": dict(os.environ),
+        "folder": os.getcwd(),  # noqa: PTH109
+        "files": sorted(os.listdir()),  # noqa: PTH208
+        "signals": [signal.getsignal(getattr(signal, name)) for name in SIGNALS],
+        "root handlers": list(logging.getLogger().handlers),
+        "root level": logging.getLogger().level,
+        "loggers": [
+            (logging.getLogger(name).level, list(logging.getLogger(name).handlers), logging.getLogger(name).propagate)
+            for name in ("pytorch_designer", "matplotlib", "PIL", "mlflow")
+        ],
+        "filters": list(warnings.filters),
+        "csv": csv.field_size_limit(),
+        "gc": [gc.isenabled(), gc.get_threshold(), gc.get_freeze_count()],
+        "path": list(sys.path),
+        "hooks": [sys.excepthook, threading.excepthook, sys.unraisablehook, sys.stdout, sys.stderr],
+        "python threads": sorted(thread.name for thread in threading.enumerate()),
+        "temporary": sorted(name for name in os.listdir(tempfile.gettempdir()) if "designer" in name),  # noqa: PTH208
+        "locale": locale.setlocale(locale.LC_ALL),
+        "drawing": dict(mpl.rcParams),
+        "recursion": sys.getrecursionlimit(),
+        "printing": np.get_printoptions(),
+    }
+
+
+def main(folder: Path, model: Path) -> None:
+    """Print the names of what each call has changed, one line per call."""
+    torch.manual_seed(7)
+    torch.set_num_threads(2)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_float32_matmul_precision("medium")
+    torch.backends.cudnn.benchmark = True
+    mpl.rcParams["font.size"] = 13
+    images = str(folder / "photos" / "train")
+    loaded = pytorch_designer.load_model(model, device="cpu")
+    loaded.predict(pytorch_designer.open_images(images)[0])
+    network = {"model_name": "shufflenet_v2_x0_5", "pretrained": False}
+    outputs = folder / "outputs"
+    run = pytorch_designer.train(images, epochs=1, output=outputs / "a", **network)  # type: ignore[arg-type]
+    scores = pytorch_designer.score(model, images)
+    evaluation = pytorch_designer.evaluate(scores)
+    calls: dict[str, Callable[[], object]] = {
+        "train": lambda: pytorch_designer.train(images, epochs=1, output=outputs / "b", **network),  # type: ignore[arg-type]
+        "refused": lambda: pytorch_designer.train(images, epochs=0),
+        "diverged": lambda: pytorch_designer.train(
+            images,
+            epochs=2,
+            learning_rate=1e30,
+            output=outputs / "c",
+            **network,  # type: ignore[arg-type]
+        ),
+        "load_model": lambda: pytorch_designer.load_model(model, device="cpu") and None,
+        "predict": lambda: loaded.predict(pytorch_designer.open_images(images)[0]),
+        "predict_frame": lambda: loaded.predict_frame(images),
+        "score": lambda: pytorch_designer.score(model, images).frame,
+        "evaluate": lambda: pytorch_designer.evaluate(scores).metrics,
+        "open_images": lambda: list(pytorch_designer.open_images(images)),
+        "show": lambda: [item._repr_html_() for item in (run, scores, evaluation)],
+    }
+    for name, call in calls.items():
+        before = snapshot()
+        try:
+            call()
+        except pytorch_designer.errors.DesignerError as error:
+            print(type(error).__name__)
+        gc.collect()
+        after = snapshot()
+        print(name, [key for key in before if str(before[key]) != str(after[key])])
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -32,7 +32,6 @@ from pytorch_designer.models.architectures import Architecture
 from pytorch_designer.models.loading import load_model
 from pytorch_designer.models.saving import write_trained_model, write_untrained_model
 from pytorch_designer.models.weights import weights_fingerprint
-from pytorch_designer.scoring.scoring_run import choose_model_compute
 from pytorch_designer.settings import settings
 from pytorch_designer.transforms.registrations import parse_transforms
 from tests.images.digits import write_digits

@@ -392,5 +392,5 @@ def _with_inferred_inputs(node: NodeSpec, value: Value, pipeline: PipelineSpec) 
     for port, given in node.inputs.items():
         declared = Fields(entries[port]).text("type") if port in entries else None
         inputs[port] = inferred_input(port, given, node, pipeline) if declared is None else InputSpec(port, declared)
-    assert isinstance(node.component, CommandSpec)  # noqa: S101
+    assert isinstance(node.component, CommandSpec)
     return replace(node, component=replace(node.component, inputs=inputs))

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from pytorch_designer.directories.scored_dataset import ScoredDataset
+from pytorch_designer.directories.thumbnail_file import MAX_THUMBNAIL_BYTES
 from pytorch_designer.evaluation.comparison import compare
 from pytorch_designer.evaluation.evaluation_images import different_images, evaluation_images
 from pytorch_designer.evaluation.evaluation_metrics import evaluate
 from pytorch_designer.evaluation.evaluation_page import EvaluatedDataset
 from pytorch_designer.evaluation.evaluation_report import write_evaluation
-from pytorch_designer.images.thumbnails import MAX_THUMBNAIL_BYTES
 from pytorch_designer.settings import settings
 from tests.evaluation.scored_rows import scored
 from tests.reporting.outline import Outline

@@ -98,11 +98,11 @@ def test_the_two_models_are_named_and_the_images_that_one_alone_gets_right(tmp_p
     second = scored([[0.9, 0.1, 0], [0.3, 0.7, 0], [0.6, 0.2, 0.2]][::-1], ["cow", "dog", "cat"], files=files[::-1])
     different = different_images(first, {}, second, {2: JPEG})
     models = ("resnet18 (weights 3f9a2c1b0d7e)", "densenet121 (weights 77ab03c1d2e4)")
-    sides = [
+    one, other = (
         EvaluatedDataset(evaluate(dataset, tmp_path), evaluation_images(dataset, {}), model)
         for dataset, model in zip((first, second), models, strict=True)
-    ]
-    write_evaluation(tmp_path, *sides, compare(first, second), different)
+    )
+    write_evaluation(tmp_path, one, other, compare(first, second), different)
     page = Outline((tmp_path / "index.html").read_text(encoding="utf-8"))
 
     assert [(picture.file, picture.predicted) for picture in different.only_first] == [("c.jpg", "cat")]

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from pytorch_designer.directories.scored_dataset import ScoredDataset
+from pytorch_designer.directories.thumbnail_file import MAX_THUMBNAIL_BYTES
 from pytorch_designer.evaluation.comparison import compare
 from pytorch_designer.evaluation.evaluation_images import different_images, evaluation_images
 from pytorch_designer.evaluation.evaluation_metrics import evaluate
 from pytorch_designer.evaluation.evaluation_page import EvaluatedDataset
 from pytorch_designer.evaluation.evaluation_report import write_evaluation
-from pytorch_designer.images.thumbnails import MAX_THUMBNAIL_BYTES
 from pytorch_designer.settings import settings
 from tests.evaluation.scored_rows import scored
 from tests.reporting.outline import Outline
@@ -98,11 +98,11 @@ def test_the_two_models_are_named_and_the_images_that_one_alone_gets_right(tmp_p
     second = scored([[0.9, 0.1, 0], [0.3, 0.7, 0], [0.6, 0.2, 0.2]][::-1], ["cow", "dog", "cat"], files=files[::-1])
     different = different_images(first, {}, second, {2: JPEG})
     models = ("resnet18 (weights 3f9a2c1b0d7e)", "densenet121 (weights 77ab03c1d2e4)")
-    sides = [
+    one, other = (
         EvaluatedDataset(evaluate(dataset, tmp_path), evaluation_images(dataset, {}), model)
         for dataset, model in zip((first, second), models, strict=True)
-    ]
-    write_evaluation(tmp_path, *sides, compare(first, second), different)
+    )
+    write_evaluation(tmp_path, one, other, compare(first, second), different)
     page = Outline((tmp_path / "index.html").read_text(encoding="utf-8"))
 
     assert [(picture.file, picture.predicted) for picture in different.only_first] == [("c.jpg", "cat")]

@@ -262,8 +262,8 @@ def test_parameters_without_annotation_and_expressions_run(tmp_path: Path) -> No
         )
     )
 
-    @dsl.pipeline
-    def whole(k: int, bare, folder, name: str = "it is", missing: str = None):  # type: ignore[no-untyped-def]  # noqa: RUF013
+    @dsl.pipeline  # type: ignore[untyped-decorator]
+    def whole(k: int, bare, folder, name: str = "it is", missing: str = None):  # type: ignore[no-untyped-def, assignment]  # noqa: RUF013
         plain = step(n=bare, rate=bare, text=bare, folder=folder)
         calculated = step(n=k + 1, rate=k / 8, flag=k > 3, text=name + "_x")
         last = step(n=(calculated.outputs.size * 2 + k) // 2, text=missing)
@@ -286,8 +286,8 @@ def test_an_input_that_a_node_requires_needs_a_value(tmp_path: Path) -> None:
         write_yaml(tmp_path / "c.yaml", component("echo ${{inputs.n}}", name="c", inputs={"n": {"type": "integer"}}))
     )
 
-    @dsl.pipeline
-    def whole(n: int = None):  # type: ignore[no-untyped-def]  # noqa: RUF013
+    @dsl.pipeline  # type: ignore[untyped-decorator]
+    def whole(n: int = None):  # type: ignore[no-untyped-def, assignment]  # noqa: RUF013
         step(n=n)
 
     with pytest.raises(DesignerError, match="input n of c has no value"):

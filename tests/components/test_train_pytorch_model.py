@@ -75,6 +75,8 @@ def test_output_is_a_model_directory_an_mlflow_model_and_a_report(trained: Path)
         "requirements.txt",
         "conda.yaml",
         "python_env.yaml",
+        "input_example.json",
+        "code/pytorch_designer/serving/mlflow_model.py",
         "report/index.html",
         "report/history.csv",
         "report/metrics.json",

@@ -90,6 +90,10 @@ def test_one_image_without_a_list(server: ScoringServer, scores: dict[int, list[
         assert server.post(body).predictions == scores[1]
 
 
+def test_the_log_names_device_and_precision(server: ScoringServer) -> None:
+    assert "The model computes on cpu, 1 thread, fp32, contiguous." in server.log.read_text(errors="replace")
+
+
 def test_the_models_own_example_is_answered(server: ScoringServer, model: Path) -> None:
     body = (model / "serving_input_example.json").read_bytes()
     assert len(server.post(body).predictions) == 1

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from pytorch_designer.serving.classifier import Classification, ImageClassifier
 
 _log = logging.getLogger(__name__)
+_mlflow_log = logging.getLogger("mlflow.pytorch_designer")  # of whose messages MLflow's server shows more than warnings
 
 TOP_LABELS_COLUMN, TOP_PROBABILITIES_COLUMN = "Top Labels", "Top Probabilities"
 ERROR_COLUMN = "Error"
@@ -147,7 +148,7 @@ def _load_pyfunc(data_path: str) -> ServedModel:
             advice="Connect it to Train PyTorch Model as the untrained model; the fine-tuned model can be served.",
         )
     answer_bad_requests()
-    _log.info("Serving on %s.", classifier.compute.describe())
+    _mlflow_log.info("The model computes on %s.", classifier.compute.describe())
     return ServedModel(classifier)
 
 

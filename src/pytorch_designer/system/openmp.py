@@ -2,8 +2,8 @@
 
 torch computes with the threads of GNU OpenMP. After each operation they spin for some milliseconds, in case the next
 one follows at once, and sleep after that. On a core that other programs use too, a spinning thread takes the time of
-the thread that it waits for. With a bound of a tenth of a millisecond the speed on a quiet machine stays the same, and
-that beside other work is several times higher (docs/decisions/0030-waiting-threads.md).
+the thread that it waits for. With a bound of about a tenth of a millisecond a quiet machine loses a few percent at 32
+pixels, and the speed beside other work is up to several times higher (docs/decisions/0030-waiting-threads.md).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
 _SPIN_VARIABLE = "GOMP_SPINCOUNT"
-_SPIN_COUNT = 10_000
+_SPIN_COUNT = 3_000
 _USER_VARIABLES = (_SPIN_VARIABLE, "OMP_WAIT_POLICY")
 
 
@@ -34,5 +34,5 @@ def bound_spinning(environment: MutableMapping[str, str] | None = None) -> None:
 
 
 def describe_waiting() -> str:
-    """The variables that say how threads wait, for a log: `GOMP_SPINCOUNT=10000`; "" where none is set."""
+    """The variables that say how threads wait, for a log: `GOMP_SPINCOUNT=3000`; "" where none is set."""
     return ", ".join(f"{name}={os.environ[name]}" for name in _USER_VARIABLES if os.environ.get(name))

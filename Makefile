@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ready := $(VENV)/.ready
 
-.PHONY: demo test quick lint types generate torture faulty-disk fuzz families million clean
+.PHONY: demo test quick lint types generate torture faulty-disk fuzz families million fresh-environment clean
 
 demo: $(ready)
 	$(BIN)/pytorch-designer demo --output .demo
@@ -39,6 +39,9 @@ families: $(ready)
 
 million: $(ready)
 	$(BIN)/python -m tests.campaigns.million
+
+fresh-environment: $(ready)
+	$(BIN)/python -m tests.campaigns.fresh_environment
 
 # component.yaml, components/*.yaml and the reference pages, out of the definitions in src/pytorch_designer/components.
 generate: $(ready)

@@ -23,13 +23,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from mlflow.exceptions import MlflowException
 
 from pytorch_designer.directories.image_directory import open_image_source
 from pytorch_designer.errors import DesignerError
 from pytorch_designer.images.bad_files import BadImageError
 from pytorch_designer.images.decode import decode_image, decode_image_as_stored, upright_size
 from pytorch_designer.models.weights import read_state_dict
-from pytorch_designer.serving.mlflow_model import ImageClassifier, _load_pyfunc
+from pytorch_designer.serving.mlflow_model import ServedModel, _load_pyfunc
 from tests.directories.hand_built import PNG
 from tests.directories.typed_directories import WRITERS, write_image_directory
 from tests.images.mutations import mutate, mutated_image
@@ -38,6 +39,7 @@ MAX_PIXELS = 1_000_000
 _MAX_MESSAGE = 5000
 _SEED = 20261128
 _BLOCK = 512
+_REFUSED = 400
 
 Outcome = tuple[str, bool]
 """What was tried, and whether it was taken; False is a refusal by name."""
@@ -147,9 +149,10 @@ def try_request(number: int, folder: Path) -> Outcome:
     if dice.random() < 0.05:
         frame = frame.assign(other=1)
     try:
-        scores = _classifier(folder).predict(frame)
-    except DesignerError as error:
-        _check_message(error)
+        scores = _served_model(folder).predict(frame)
+    except MlflowException as error:
+        if error.get_http_status_code() != _REFUSED or not error.message or len(error.message) > _MAX_MESSAGE:
+            raise FaultError(f"a refusal without a reason: {error.message[:300]}") from error
         return "request", False
     if len(scores) != len(frame) or scores.isna().to_numpy().any():
         raise FaultError("a row without scores")
@@ -281,7 +284,7 @@ def _state_dicts() -> list[bytes]:
 
 
 @lru_cache(maxsize=1)
-def _classifier(folder: Path) -> ImageClassifier:
+def _served_model(folder: Path) -> ServedModel:
     root = folder / "served"
     if not root.exists():
         WRITERS["model"][0](root)
@@ -293,4 +296,4 @@ def prepare(folder: Path) -> None:
     write_image_directory(folder / "warm")
     for name, (write, open_directory) in WRITERS.items():
         open_directory(write(folder / name))
-    _classifier(folder)
+    _served_model(folder)

@@ -106,7 +106,7 @@ def test_raw_and_transformed_images_get_the_same_scores_bit_for_bit(workspace: P
     reported = json.loads((workspace / "trained/report/metrics.json").read_text())["validation"]
     assert np.mean(raw["Scored Labels"] == raw["category"]) == pytest.approx(reported["top1"])
     served = _load_pyfunc(str(workspace / "trained")).predict(raw_images(workspace))
-    np.testing.assert_allclose(served[columns].to_numpy(), raw[columns].to_numpy(), atol=1e-6)
+    np.testing.assert_array_equal(served[columns].to_numpy(), raw[columns].to_numpy())
 
 
 def raw_images(workspace: Path) -> pd.DataFrame:

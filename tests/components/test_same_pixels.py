@@ -80,4 +80,4 @@ def test_turned_files_are_the_same_image_in_training_scoring_and_serving(
     request = pd.DataFrame({"image": [dataset.path(row).read_bytes() for row in range(8)]})
     served = _load_pyfunc(str(model)).predict(request).iloc[:, :2].to_numpy(dtype=np.float64)
     assert np.array_equal(served, np.repeat(served[:1], 8, axis=0))
-    assert np.allclose(served, scores, atol=1e-7)
+    assert np.array_equal(served, scores)

@@ -100,7 +100,7 @@ def test_written_specification_comes_back(tmp_path: Path) -> None:
             ),
         ),
     )
-    write_model_spec(tmp_path / "spec.yaml", spec, time_created="2026-11-20T08:37:30.713075+0000")
+    write_model_spec(tmp_path / "spec.yaml", spec)
     assert read_model_spec(tmp_path / "spec.yaml") == spec
     assert spec.preprocessing() == preprocessing
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.errors import InvalidDatasetError, ModuleOutOfMemoryError
 from pytorch_designer.inference.compute import Compute
-from pytorch_designer.inference.image_batches import ImageBatch
+from pytorch_designer.inference.image_batch import ImageBatch
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.inference.probabilities import row_probabilities
 

@@ -14,7 +14,7 @@ from PIL import Image
 from pytorch_designer.directories.image_directory import ImageDirectory, open_image_directory
 from pytorch_designer.directories.model_directory import open_trained_model_directory
 from pytorch_designer.errors import InvalidDatasetError
-from pytorch_designer.inference.image_batches import ImageBatch
+from pytorch_designer.inference.image_batch import ImageBatch
 from pytorch_designer.models.architectures import Architecture
 from pytorch_designer.models.loading import LoadedModel, load_model
 from pytorch_designer.scoring.image_batches import OwnSizeImages

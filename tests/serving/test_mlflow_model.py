@@ -1,116 +1,148 @@
-"""A trained model answers requests through MLflow with the scores that it has here."""
+"""The model that MLflow loads: one answer per image, in the columns of Score Image Model, or an error by name."""
 
 from __future__ import annotations
 
 import base64
-import io
 import json
-import subprocess
-import sys
-from importlib.metadata import version
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
-from PIL import Image
+from mlflow.exceptions import MlflowException
 
-from pytorch_designer.directories.preprocessing import Preprocessing
-from pytorch_designer.errors import InvalidDatasetError, InvalidModelDirectoryError
-from pytorch_designer.models.architectures import Architecture, build_network
-from pytorch_designer.models.saving import write_trained_model, write_untrained_model
-from pytorch_designer.serving.mlflow_model import ImageClassifier, _load_pyfunc
+from pytorch_designer.errors import InvalidModelDirectoryError, UnsupportedEnvironmentError
+from pytorch_designer.models.saving import write_untrained_model
+from pytorch_designer.serving.classifier import ImageClassifier
+from pytorch_designer.serving.mlflow_model import ServedModel, _load_pyfunc
+from tests.scoring.conftest import old_model, stack
+from tests.serving.conftest import CLASSES, PREPROCESSING, SQUEEZENET, encoded, pixels
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-SQUEEZENET = Architecture("squeezenet1_1")
-CLASSES = ("cat", 'a, "b"\nc')
-MEAN, STD = (0.5, 0.25, 0.125), (0.5, 0.4, 0.3)
-
-
-def _pixels(seed: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    return np.random.default_rng(seed).integers(0, 256, (40, 48, 3), dtype=np.uint8)
-
-
-def _png(seed: int) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(_pixels(seed)).save(buffer, "PNG")
-    return buffer.getvalue()
+__all__ = ["old_model", "stack"]  # fixtures
+PROBABILITIES = [f"Scored Probabilities_{name}" for name in CLASSES]
+REFUSED, UNAVAILABLE = (400, 503)
 
 
 @pytest.fixture(scope="module")
-def network() -> torch.nn.Module:
-    torch.manual_seed(0)
-    return build_network(SQUEEZENET, 2).eval()
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory, network: torch.nn.Module) -> Path:
-    root = tmp_path_factory.mktemp("model")
-    preprocessing = Preprocessing(resize_size=None, crop_height=32, crop_width=36, mean=MEAN, std=STD)
-    write_trained_model(
-        root,
-        architecture=SQUEEZENET,
-        state_dict=network.state_dict(),
-        classes=CLASSES,
-        preprocessing=preprocessing,
-    )
-    return root
-
-
-@pytest.fixture(scope="module")
-def classifier(model: Path) -> ImageClassifier:
+def served(model: Path) -> ServedModel:
     return _load_pyfunc(str(model))
 
 
-def _expected(network: torch.nn.Module, seed: int) -> list[float]:
-    """The scores, worked out with NumPy from the pixels: center crop, scale, normalize, softmax."""
-    cropped = _pixels(seed)[4:36, 6:42].astype(np.float32) / 255
-    normalized = (cropped - np.array(MEAN, np.float32)) / np.array(STD, np.float32)
-    with torch.inference_mode():
-        logits = network(torch.from_numpy(normalized.transpose(2, 0, 1).copy())[None])[0].numpy()
-    exponents = np.exp(logits - logits.max())
-    return [float(value) for value in exponents / exponents.sum()]
+def table(*values: object) -> pd.DataFrame:
+    frame: pd.DataFrame = pd.DataFrame({"image": pd.Series(list(values), dtype=object)})
+    return frame
 
 
-def test_bytes_and_base64_text_get_the_same_exact_scores(classifier: ImageClassifier, network: torch.nn.Module) -> None:
-    request = pd.DataFrame({"image": [_png(1), base64.encodebytes(_png(1)).decode(), _png(2)]}, index=[7, 8, 9])
-    scored = classifier.predict(request)
-    assert list(scored.columns) == [*(f"Scored Probabilities_{name}" for name in CLASSES), "Scored Labels"]
-    assert list(scored.index) == [7, 8, 9]
+def refusal(served: ServedModel, frame: pd.DataFrame, params: dict[str, Any] | None = None) -> str:
+    with pytest.raises(MlflowException) as caught:
+        served.predict(frame, params)
+    assert caught.value.get_http_status_code() == REFUSED
+    return str(caught.value.message)
+
+
+def test_scores_are_those_of_the_pixels(served: ServedModel, network: torch.nn.Module) -> None:
+    """Worked out with NumPy: the image is 40 pixels high, which is what it would be resized to."""
+    scored = served.predict(table(encoded(1), base64.encodebytes(encoded(1)).decode(), encoded(2)))
+    assert list(scored.columns) == [*PROBABILITIES, "Scored Labels"]
     for row, seed in enumerate((1, 1, 2)):
-        probabilities = scored.iloc[row, :2].tolist()
-        assert probabilities == pytest.approx(_expected(network, seed), abs=1e-6)
+        cropped = pixels(seed)[4:36, 6:42].astype(np.float32) / 255
+        normalized = (cropped - np.array(PREPROCESSING.mean, np.float32)) / np.array(PREPROCESSING.std, np.float32)
+        with torch.inference_mode():
+            logits = network(torch.from_numpy(normalized.transpose(2, 0, 1).copy())[None])[0].numpy()
+        exponents = np.exp(logits - logits.max())
+        probabilities = scored.iloc[row, :3].tolist()
+        assert probabilities == pytest.approx(exponents / exponents.sum(), abs=1e-6)
         assert scored["Scored Labels"].iloc[row] == CLASSES[int(np.argmax(probabilities))]
 
 
-def test_more_images_than_a_batch_keep_their_order(classifier: ImageClassifier) -> None:
-    images = [_png(seed) for seed in range(20)]
-    together = classifier.predict(pd.DataFrame({"image": images}))
-    alone = pd.concat([classifier.predict(pd.DataFrame({"image": [image]})) for image in images], ignore_index=True)
-    np.testing.assert_allclose(together.iloc[:, :2], alone.iloc[:, :2], atol=1e-6)
+def test_index_is_kept_where_there_is_a_row_per_image(served: ServedModel) -> None:
+    frame = table(encoded(1), encoded(2)).set_axis([7, 9], axis=0)
+    assert list(served.predict(frame).index) == [7, 9]
+    assert list(served.predict(table([encoded(1), encoded(2)]).set_axis([7], axis=0)).index) == [0, 1]
 
 
-def test_no_rows_give_no_scores(classifier: ImageClassifier) -> None:
-    assert classifier.predict(pd.DataFrame({"image": []})).shape == (0, 3)
+def test_only_column_may_have_any_name_and_others_are_passed_over(served: ServedModel) -> None:
+    assert len(served.predict(pd.DataFrame({0: [encoded(1)]}))) == 1
+    assert len(served.predict(table(encoded(1)).assign(other=1))) == 1
 
 
-def test_only_column_may_have_any_name(classifier: ImageClassifier) -> None:
-    assert len(classifier.predict(pd.DataFrame({0: [_png(1)]}))) == 1
+def test_no_rows_give_no_scores(served: ServedModel) -> None:
+    assert served.predict(table()).shape == (0, 4)
 
 
-@pytest.mark.parametrize("value", [b"", b"no image", "%%%", "bm8gaW1hZ2U=", None, 3])
-def test_row_that_is_no_image_is_named(classifier: ImageClassifier, value: object) -> None:
-    with pytest.raises(InvalidDatasetError, match="Row 1 is not an image"):
-        classifier.predict(pd.DataFrame({"image": [_png(1), value]}))
+def test_top_k_answers_the_most_probable_classes(served: ServedModel) -> None:
+    images = table(encoded(1), encoded(2))
+    every = served.predict(images)
+    best = served.predict(images, {"top_k": 2})
+    assert list(best.columns) == ["Top Labels", "Top Probabilities", "Scored Labels"]
+    for row in range(2):
+        ranked = sorted(zip(every.iloc[row, :3], CLASSES, strict=True), reverse=True)[:2]
+        assert best["Top Labels"][row] == [name for _, name in ranked]
+        assert best["Top Probabilities"][row] == [value for value, _ in ranked]
+    assert best["Scored Labels"].tolist() == every["Scored Labels"].tolist()
+    assert [len(labels) for labels in served.predict(images, {"top_k": 99})["Top Labels"]] == [3, 3]
 
 
-def test_request_without_an_image_column_is_refused(classifier: ImageClassifier) -> None:
-    with pytest.raises(InvalidDatasetError, match="'image'"):
-        classifier.predict(pd.DataFrame({"a": [_png(1)], "b": [1]}))
+def test_rows_of_bad_images_are_null_where_asked_for(served: ServedModel) -> None:
+    scored = served.predict(table(encoded(1), "%%%"), {"on_error": "row"})
+    assert scored["Error"].tolist() == [None, "its text is not base64: Only base64 data is allowed"]
+    answer = json.loads(json.dumps(scored.to_dict(orient="records"), allow_nan=False))
+    assert [answer[1][name] for name in (*PROBABILITIES, "Scored Labels")] == [None] * 4
+    assert answer[0]["Scored Labels"] in CLASSES
+    top = served.predict(table(encoded(1), "%%%"), {"on_error": "row", "top_k": 1}).to_dict(orient="records")
+    assert top[1] == {"Top Labels": None, "Top Probabilities": None, "Scored Labels": None, "Error": answer[1]["Error"]}
+    assert served.predict(table(encoded(1)), {"on_error": "row"}).dtypes[PROBABILITIES[0]] == np.float64
+
+
+def test_bad_image_is_named_with_its_row_and_the_reason(served: ServedModel) -> None:
+    message = refusal(served, table(encoded(1), "%%%", [encoded(2), b"no image"]))
+    assert "2 of 4 images cannot be scored" in message
+    assert "- row 1: its text is not base64" in message
+    assert "- row 3: " in message
+    assert "on_error" in message
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"top_k": -1}, "top_k has the value -1"),
+        ({"top_k": 1.5}, "top_k has the value 1.5"),
+        ({"top_k": True}, "top_k has the value True"),
+        ({"top_k": "x"}, "top_k has the value 'x'"),
+        ({"on_error": "skip"}, "on_error has the value 'skip'. It takes fail or row."),
+        ({"on_error": ["row"]}, "on_error has the value a list"),
+    ],
+)
+def test_bad_parameter_is_named(served: ServedModel, params: dict[str, Any], words: str) -> None:
+    assert words in refusal(served, table(encoded(1)), params)
+
+
+def test_request_without_an_image_column_is_refused(served: ServedModel) -> None:
+    assert "'image'" in refusal(served, pd.DataFrame({"a": [encoded(1)], "b": [1]}))
+
+
+def test_fault_of_our_own_is_answered_without_a_traceback(
+    served: ServedModel, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a secret of ours")
+
+    monkeypatch.setattr(ImageClassifier, "classify", fail)
+    message = refusal(served, table(encoded(1)))
+    assert "secret" not in message
+    assert "a secret of ours" in caplog.text
+
+
+def test_too_little_memory_is_no_fault_of_the_request(served: ServedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(ImageClassifier, "classify", fail)
+    with pytest.raises(MlflowException, match="too little free memory") as caught:
+        served.predict(table(encoded(1)))
+    assert caught.value.get_http_status_code() == UNAVAILABLE
 
 
 def test_untrained_model_is_not_served(tmp_path: Path) -> None:
@@ -119,30 +151,16 @@ def test_untrained_model_is_not_served(tmp_path: Path) -> None:
         _load_pyfunc(str(tmp_path))
 
 
-def test_requirements_are_those_of_this_process(model: Path) -> None:
-    requirements = (model / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    names = ("pytorch-designer", "torch", "torchvision", "mlflow")
-    assert requirements == [f"{name}=={version(name).split('+')[0]}" for name in names]
-    conda = yaml.safe_load((model / "conda.yaml").read_text(encoding="utf-8"))
-    assert conda["dependencies"][-1] == {"pip": requirements}
-
-
 @pytest.mark.slow
-def test_mlflow_loads_and_serves_the_directory(model: Path, network: torch.nn.Module) -> None:
-    """In a process of its own: importing mlflow.pyfunc warns, and the model must load without this test's imports."""
-    body = {"dataframe_split": {"columns": ["image"], "data": [[base64.b64encode(_png(3)).decode()]]}}
-    program = (
-        "import json, sys, mlflow.pyfunc\n"
-        "from mlflow.pyfunc.scoring_server import infer_and_parse_data\n"
-        "model = mlflow.pyfunc.load_model(sys.argv[1])\n"
-        "table = infer_and_parse_data(json.loads(sys.argv[2]), model.metadata.get_input_schema())\n"
-        "scored = model.predict(table)\n"
-        "print(json.dumps([scored.columns.tolist(), *scored.values.tolist()]))\n"
-    )
-    run = subprocess.run(
-        [sys.executable, "-c", program, str(model), json.dumps(body)], capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 0, run.stderr
-    columns, row = json.loads(run.stdout.splitlines()[-1])
-    assert columns[-1] == "Scored Labels"
-    assert row[:2] == pytest.approx(_expected(network, 3), abs=1e-6)
+def test_old_model_without_an_image_size_is_not_served(old_model: Path) -> None:
+    with pytest.raises(InvalidModelDirectoryError, match="no preprocessing of its own"):
+        _load_pyfunc(str(old_model))
+
+
+def test_model_that_brings_another_version_of_the_code_is_refused(model: Path, tmp_path: Path) -> None:
+    init = tmp_path / "code/pytorch_designer/__init__.py"
+    init.parent.mkdir(parents=True)
+    init.write_text('__version__ = "0.0.9"\n', encoding="utf-8")
+    with pytest.raises(UnsupportedEnvironmentError, match=r"version 0\.0\.9") as caught:
+        _load_pyfunc(str(tmp_path))
+    assert caught.value.reason == "other_version"

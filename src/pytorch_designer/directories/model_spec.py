@@ -201,19 +201,18 @@ def read_model_spec(path: Path) -> ModelSpec:
     return spec
 
 
-def write_model_spec(path: Path, spec: ModelSpec, *, time_created: str) -> None:
+def write_model_spec(path: Path, spec: ModelSpec) -> None:
     """Write `spec` as YAML that `read_model_spec` reads.
 
     Args:
         path: The file.
         spec: What to write; keys without a value are left out.
-        time_created: UTC, such as 2026-11-20T08:37:30.713075+0000.
 
     Raises:
         OSError: The file cannot be written.
     """
     content = spec.model_dump(mode="json", by_alias=True, exclude_none=True)
-    content = {key: value for key, value in content.items() if value != []} | {"time_created": time_created}
+    content = {key: value for key, value in content.items() if value != []}
     path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 

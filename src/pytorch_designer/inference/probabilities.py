@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from pytorch_designer.inference.image_batches import ImageBatch
+    from pytorch_designer.inference.image_batch import ImageBatch
     from pytorch_designer.inference.predictor import Predictor
 
 NOT_FINITE = "the network's output is not a finite number"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.directories.meta import write_meta
@@ -79,7 +78,7 @@ def write_untrained_model(staging: Path, architecture: Architecture, pretrained:
         task_type="MultiClassification",
         inputs=_inputs(default_preprocessing(architecture, pretrained)),
     )
-    write_model_spec(staging / MODEL_SPEC_FILE, spec, time_created=_now())
+    write_model_spec(staging / MODEL_SPEC_FILE, spec)
     write_meta(staging, MODEL_DIRECTORY, model=MODEL_SPEC_FILE)
 
 
@@ -115,7 +114,7 @@ def write_trained_model(
         task_type="MultiClassification",
         inputs=_inputs(preprocessing),
     )
-    write_model_spec(staging / MODEL_SPEC_FILE, spec, time_created=_now())
+    write_model_spec(staging / MODEL_SPEC_FILE, spec)
     write_mlflow_files(staging, classes, uses_timm=architecture.source == "timm")
     keys = {"model": MODEL_SPEC_FILE, "registerModel": True, "modelOutputPath": "trained_model_outputs"}
     write_meta(staging, MODEL_DIRECTORY, **(keys | dict(meta or {})))
@@ -135,7 +134,3 @@ def _inputs(preprocessing: Preprocessing | None) -> tuple[ModelInput, ...]:
         return ()
     pre_processor = PreProcessor(class_name="Preprocessing", init_params=preprocessing.to_dict())
     return (ModelInput(name="image", pre_processor=pre_processor),)
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f%z")

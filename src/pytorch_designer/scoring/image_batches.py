@@ -21,7 +21,7 @@ from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.images.order import batch_slices
 from pytorch_designer.images.prefetch import PendingImages, Prefetcher
 from pytorch_designer.inference.compute import choose_compute
-from pytorch_designer.inference.image_batches import ImageBatch, check_own_size, own_size_batches
+from pytorch_designer.inference.image_batch import ImageBatch, check_own_size, own_size_batches
 from pytorch_designer.inference.predictor import inference_batch_size
 from pytorch_designer.models.architectures import minimum_image_size
 from pytorch_designer.models.loading import LoadedModel, load_model

@@ -31,7 +31,7 @@ from pytorch_designer.images.order import batch_slices
 from pytorch_designer.images.preprocess import crop_and_resize
 from pytorch_designer.inference.compute import choose_model_compute
 from pytorch_designer.inference.forward_memory import check_forward_memory
-from pytorch_designer.inference.image_batches import ImageBatch, check_own_size, own_size_batches
+from pytorch_designer.inference.image_batch import ImageBatch, check_own_size, own_size_batches
 from pytorch_designer.inference.predictor import Predictor, inference_batch_size
 from pytorch_designer.inference.probabilities import NOT_FINITE, batch_probabilities
 from pytorch_designer.models.architectures import minimum_image_size

@@ -33,13 +33,14 @@ from pytorch_designer.images.decode import (
 from pytorch_designer.settings import settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from torch import Tensor
 
 _DATA_URL = "data:"
 _BASE64_URL = ";base64"
 _IMAGE_AXES = 3
+_ROW_AXES = 2
 _MOST_NESTED = 4  # a list of images, each of rows, pixels and channels
 
 
@@ -66,13 +67,29 @@ def image_pixels(value: object, *, strings_are_paths: bool = False, as_stored: b
     return decode_image_as_stored(content) if as_stored else decode_image(content)
 
 
-def images_in(value: object) -> Iterator[object]:
-    """The images that one value holds: those of a list or of an array [n, height, width, 3], else the value itself."""
-    if isinstance(value, np.ndarray):
-        value = value if value.dtype.kind in "biuf" and value.ndim <= _IMAGE_AXES else list(value)
-    if isinstance(value, list | tuple) and (num_axes := _axes_of_numbers(value)) in (None, _MOST_NESTED):
+def images_in_column(cells: Sequence[object]) -> list[object]:
+    """The images of a table's column: one or more per cell, or one whose rows of pixels are the cells."""
+    if cells and all(_axes_of_numbers(cell) == _ROW_AXES for cell in cells):
+        return [list(cells)]
+    return [image for cell in cells for image in images_in(cell)]
+
+
+def images_in(value: object, *, levels: int = _MOST_NESTED) -> Iterator[object]:
+    """The images that one value holds: those of a list or of an array [n, height, width, 3], else the value itself.
+
+    Args:
+        value: A cell of a request.
+        levels: How deep lists of images may be nested; what is deeper is taken for an image, which it is not.
+    """
+    if isinstance(value, np.ndarray) and (value.ndim > _IMAGE_AXES or value.dtype.kind not in "biuf"):
+        value = list(value)
+    if not isinstance(value, list | tuple) or not levels:
+        yield value
+    elif (num_axes := _axes_of_numbers(value)) == _MOST_NESTED:
+        yield from value
+    elif num_axes is None:
         for item in value:
-            yield from images_in(item) if num_axes is None else (item,)
+            yield from images_in(item, levels=levels - 1)
     else:
         yield value
 

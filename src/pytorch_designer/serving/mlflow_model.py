@@ -1,119 +1,196 @@
-"""MLflow model of a trained ModelDirectory, for MLflow and Azure ML's managed endpoints.
+"""MLflow model of a trained ModelDirectory, for MLflow's server and Azure ML's endpoints.
 
-`MLmodel` names this module as its loader. Images go through the same decoding and preprocessing as in training and
-scoring, so that a file gets the same scores.
+`MLmodel` names this module as its loader. A request is a table with the column `image`; of each of its forms in JSON,
+MLflow makes such a table:
+
+    {"dataframe_split": {"columns": ["image"], "data": [[A], [B]]}}      a row per image
+    {"dataframe_records": [{"image": A}, {"image": B}]}                  a row per image
+    {"instances": [{"image": A}, {"image": B}]}                          a row per image
+    {"inputs": [A, B]}, {"inputs": {"image": [A, B]}}, {"instances": [A, B]}     one row with a list
+
+Whatever the form, the answer has a row per image. A and B are what `image_inputs` accepts; text is never a path.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
-import torch
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import BAD_REQUEST, INVALID_PARAMETER_VALUE, TEMPORARILY_UNAVAILABLE
 
-from pytorch_designer.directories.model_directory import open_trained_model_directory
-from pytorch_designer.errors import InvalidDatasetError, InvalidModelDirectoryError
-from pytorch_designer.images.augmentation import apply_transforms
-from pytorch_designer.images.bad_files import BadImageError
-from pytorch_designer.images.budgets import check_batch_memory
-from pytorch_designer.images.decode import decode_image
-from pytorch_designer.images.preprocess import crop_and_resize, normalize
-from pytorch_designer.models.loading import load_model
-from pytorch_designer.models.mlflow_files import SCORED_LABELS, SCORED_PROBABILITIES_PREFIX
+from pytorch_designer.directories.data_frame_schema import SCORED_LABEL_COLUMN, distinct_names, probability_column
+from pytorch_designer.errors import (
+    DesignerError,
+    InvalidDatasetError,
+    InvalidModelDirectoryError,
+    ModuleOutOfMemoryError,
+    ParameterParsingError,
+    describe_value,
+)
+from pytorch_designer.models.mlflow_files import ALL_CLASSES, FAIL, IMAGE_COLUMN, ON_ERROR, ROW, TOP_K
+from pytorch_designer.models.traveling_code import check_traveling_version
+from pytorch_designer.serving.classifier import open_classifier
+from pytorch_designer.serving.image_inputs import images_in_column
+from pytorch_designer.serving.scoring_server import answer_bad_requests
+from pytorch_designer.system.out_of_memory import is_out_of_memory, out_of_memory_error
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from collections.abc import Sequence
 
-    from pytorch_designer.directories.preprocessing import Preprocessing
-    from pytorch_designer.models.loading import LoadedModel
+    from pytorch_designer.serving.classifier import Classification, ImageClassifier
 
-_BATCH_SIZE = 16
+_log = logging.getLogger(__name__)
+
+TOP_LABELS_COLUMN, TOP_PROBABILITIES_COLUMN = "Top Labels", "Top Probabilities"
+ERROR_COLUMN = "Error"
+_REQUEST = "the request"
 
 
-class ImageClassifier:
-    """Classifier of encoded images.
+class ServedModel:
+    """A trained model as MLflow calls it."""
 
-    Attributes:
-        classes: Class names in the order of the probabilities.
-    """
-
-    def __init__(self, model: LoadedModel, preprocessing: Preprocessing) -> None:
-        if model.classes is None:
-            raise TypeError("an untrained model")
-        self.classes = model.classes
-        self._network = model.network
-        self._preprocessing = preprocessing
+    def __init__(self, classifier: ImageClassifier) -> None:
+        self._classifier = classifier
+        self._probability_columns = [probability_column(name) for name in distinct_names(classifier.classes)]
 
     def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Score one image per row.
+        """Score the images of a request.
 
         Args:
-            model_input: The column `image`, or the only column: the bytes of an image file, or their base64 text.
-            params: Unused; MLflow passes parameters to every model.
+            model_input: The column `image`, or the only column. A cell is an image of any kind that `image_inputs`
+                lists, or a list of images.
+            params: `top_k`: how many of the most probable classes are answered, in the columns `Top Labels` and
+                `Top Probabilities`; 0: all, in a column per class, as Score Image Model writes them. `on_error`:
+                `fail` refuses a request with a bad image; `row` answers its row with nulls and a reason.
 
         Returns:
-            With the index of `model_input`: one float32 column `Scored Probabilities_<class>` per class, and
-            `Scored Labels`.
+            A row per image, with the index of `model_input` where that has one per image: float64 probabilities, and
+            `Scored Labels`; with `on_error` `row` also `Error`, which is null where there is none.
 
         Raises:
-            InvalidDatasetError: The column is missing, or a row is not an image. No row is scored in this case.
+            MlflowException: INVALID_PARAMETER_VALUE: the column is missing, a parameter is unusable, or an image is
+                bad. TEMPORARILY_UNAVAILABLE: there is too little memory. BAD_REQUEST: something unexpected happened;
+                the log has the traceback.
         """
-        images = [_prepare(row, value, self._preprocessing) for row, value in enumerate(_image_column(model_input))]
-        batches = [images[start : start + _BATCH_SIZE] for start in range(0, len(images), _BATCH_SIZE)]
-        probabilities_nk = torch.cat([self._score(batch) for batch in batches] or [torch.empty(0, len(self.classes))])
-        columns = [SCORED_PROBABILITIES_PREFIX + name for name in self.classes]
-        scored: pd.DataFrame = pd.DataFrame(probabilities_nk.numpy(), columns=columns, index=model_input.index)
-        scored[SCORED_LABELS] = [self.classes[index] for index in probabilities_nk.argmax(dim=1).tolist()]
-        return scored
+        try:
+            return self._predict(model_input, params or {})
+        except ModuleOutOfMemoryError as error:
+            raise MlflowException(str(error), TEMPORARILY_UNAVAILABLE) from error
+        except DesignerError as error:
+            raise MlflowException(str(error), INVALID_PARAMETER_VALUE) from error
+        except Exception as error:
+            if is_out_of_memory(error):
+                refusal = out_of_memory_error("There is too little free memory for this request.", where=_REQUEST)
+                raise MlflowException(str(refusal), TEMPORARILY_UNAVAILABLE) from error
+            _log.exception("A request could not be answered.")
+            raise MlflowException(
+                "The request could not be answered; the log of the server says why.", BAD_REQUEST
+            ) from error
 
-    def _score(self, images_u8: list[Tensor]) -> Tensor:
-        with torch.inference_mode():
-            logits: Tensor = self._network(normalize(torch.stack(images_u8), self._preprocessing))
-        return logits.softmax(dim=1)
+    def _predict(self, model_input: pd.DataFrame, params: dict[str, Any]) -> pd.DataFrame:
+        top_k, on_error = _top_k(params.get(TOP_K)), _on_error(params.get(ON_ERROR))
+        images = images_in_column(_image_column(model_input))
+        found = self._classifier.classify(images)
+        if found.errors and on_error == FAIL:
+            raise _bad_images(found)
+        columns = self._of_all_classes(found) if top_k == ALL_CLASSES else self._of_best(found, top_k)
+        columns[SCORED_LABEL_COLUMN] = [
+            None if row in found.errors else self._classifier.label(probabilities_k)
+            for row, probabilities_k in enumerate(found.probabilities)
+        ]
+        if on_error == ROW:
+            columns[ERROR_COLUMN] = [found.errors.get(row) for row in range(len(images))]
+        index = model_input.index if len(model_input) == len(images) else None
+        columns = {name: pd.Series(values, index=index) for name, values in columns.items()}
+        answer: pd.DataFrame = pd.DataFrame(columns, index=index)
+        return answer
+
+    def _of_all_classes(self, found: Classification) -> dict[str, Any]:
+        scores: np.ndarray = found.probabilities
+        if found.errors:  # null, where JSON would get NaN, which it does not have
+            scores = scores.astype(object)
+            scores[list(found.errors)] = None
+        return {name: scores[:, index] for index, name in enumerate(self._probability_columns)}
+
+    def _of_best(self, found: Classification, top_k: int) -> dict[str, Any]:
+        """A list of labels and one of probabilities per image, from the most probable class on."""
+        order = np.argsort(-found.probabilities, axis=1, kind="stable")[:, :top_k]
+        rows = [None if row in found.errors else order[row] for row in range(len(order))]
+        classes = self._classifier.classes
+        return {
+            TOP_LABELS_COLUMN: [None if best is None else [classes[index] for index in best] for best in rows],
+            TOP_PROBABILITIES_COLUMN: [
+                None if best is None else found.probabilities[row, best].tolist() for row, best in enumerate(rows)
+            ],
+        }
 
 
-def _load_pyfunc(data_path: str) -> ImageClassifier:
+def _load_pyfunc(data_path: str) -> ServedModel:
     """MLflow's entry point: load the model from `data_path`.
 
     Raises:
+        UnsupportedEnvironmentError: This process has imported another version of the package than the model brings.
         InvalidModelDirectoryError: The directory is not a trained model of this project.
         ModuleOutOfMemoryError: An image of the size that the model takes does not fit into memory.
     """
-    model = load_model(open_trained_model_directory(Path(data_path)))
-    if model.preprocessing is None:
+    check_traveling_version(Path(data_path))
+    classifier = open_classifier(Path(data_path))
+    if classifier.preprocessing is None:
         raise InvalidModelDirectoryError(
             "The model has no preprocessing of its own.",
             where=data_path,
             advice="Connect it to Train PyTorch Model as the untrained model; the fine-tuned model can be served.",
         )
-    advice = "Serve a model for smaller images, or use a machine with more memory."
-    check_batch_memory(model.preprocessing, 1, where=data_path, advice=advice)
-    return ImageClassifier(model, model.preprocessing)
+    answer_bad_requests()
+    _log.info("Serving on %s.", classifier.compute.describe())
+    return ServedModel(classifier)
 
 
-def _image_column(model_input: pd.DataFrame) -> list[object]:
-    if "image" in model_input.columns:
-        return list(model_input["image"])
+def _image_column(model_input: pd.DataFrame) -> Sequence[object]:
+    if IMAGE_COLUMN in model_input.columns:
+        return list(model_input[IMAGE_COLUMN])
     if model_input.shape[1] == 1:
         return list(model_input.iloc[:, 0])
     raise InvalidDatasetError(
-        "The request has no column 'image'.",
-        where="the request",
+        f"The request has no column '{IMAGE_COLUMN}'.",
+        where=_REQUEST,
         examples=model_input.columns,
-        advice="Send one column named image.",
+        advice=f"Send one column named {IMAGE_COLUMN}.",
     )
 
 
-def _prepare(row: int, value: object, preprocessing: Preprocessing) -> Tensor:
-    """One preprocessed image, before normalization: uint8 [3, crop_height, crop_width]."""
-    try:
-        data = value if isinstance(value, bytes | bytearray) else base64.b64decode(str(value), validate=False)
-        image = apply_transforms(decode_image(bytes(data)), preprocessing.transforms)
-        return crop_and_resize(image, preprocessing)
-    except (BadImageError, binascii.Error, ValueError) as error:
-        raise InvalidDatasetError(
-            f"Row {row} is not an image: {error}", where="the request", advice="Send the bytes of an image file."
-        ) from error
+def _top_k(value: object) -> int:
+    if value is None:
+        return ALL_CLASSES
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise _bad_parameter(TOP_K, value, "a whole number of at least 1, or 0 for all classes")
+    return value
+
+
+def _on_error(value: object) -> str:
+    if value is None:
+        return FAIL
+    if value not in (FAIL, ROW):
+        raise _bad_parameter(ON_ERROR, value, f"{FAIL} or {ROW}")
+    return str(value)
+
+
+def _bad_parameter(name: str, value: object, takes: str) -> ParameterParsingError:
+    return ParameterParsingError(
+        f"The parameter {name} has the value {describe_value(value)}. It takes {takes}.", where=f"params, {name}"
+    )
+
+
+def _bad_images(found: Classification) -> InvalidDatasetError:
+    return InvalidDatasetError(
+        f"{len(found.errors)} of {count(len(found.probabilities), 'image')} cannot be scored; none was.",
+        where=_REQUEST,
+        examples=[f"row {row}: {reason}" for row, reason in found.errors.items()],
+        advice='Correct these rows, or send "params": {"on_error": "row"} to have the others scored.',
+        reason="bad_images",
+    )

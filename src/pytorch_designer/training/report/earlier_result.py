@@ -12,6 +12,7 @@ from pytorch_designer.directories.meta import read_meta
 from pytorch_designer.directories.model_directory import LABEL_MAP_FILE, MODEL_DIRECTORY, WEIGHTS_FILE
 from pytorch_designer.directories.model_spec import MODEL_SPEC_FILE
 from pytorch_designer.errors import FailedToWriteOutputsError
+from pytorch_designer.models.mlflow_files import MLFLOW_ENTRIES
 from pytorch_designer.storage.bounded_documents import read_json
 from pytorch_designer.storage.output import META_FILE, OWN_ENTRIES, refuse_entries
 
@@ -24,9 +25,8 @@ RUN_FILE = "run.json"
 NEXT_STEPS_FILE = "NEXT_STEPS.md"
 TEST_FOLDER = "test"
 _MAX_RECORD_BYTES = 1 << 30  # the confusion matrix of 20,000 classes
-_MLFLOW_FILES = ("MLmodel", "requirements.txt", "conda.yaml", "python_env.yaml")
 _MODEL_FILES = (META_FILE, MODEL_SPEC_FILE, WEIGHTS_FILE, LABEL_MAP_FILE)
-_ENTRIES = frozenset((*_MODEL_FILES, *_MLFLOW_FILES, REPORT_FOLDER, NEXT_STEPS_FILE, TEST_FOLDER))
+_ENTRIES = frozenset((*_MODEL_FILES, *MLFLOW_ENTRIES, REPORT_FOLDER, NEXT_STEPS_FILE, TEST_FOLDER))
 
 
 def recorded_run(output: Path) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pytorch_designer.harness.job.node import NodeState
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
@@ -48,7 +50,7 @@ class Run:
 
     def assert_succeeded(self) -> None:
         """Fail the test, with the end of the log, unless the exit code is 0."""
-        assert self.exit_code == 0, self._story(f"ended with exit code {self.exit_code}")
+        assert self.has_succeeded, self._story(f"ended with exit code {self.exit_code}")
 
     def assert_failed(self, named_error: str | type[Exception] | None = None, *, exit_code: int | None = None) -> None:
         """Fail the test, with the end of the log, unless the job ended with another exit code than 0.
@@ -91,12 +93,17 @@ class NodeRun(Run):
     """A node of a pipeline.
 
     Attributes:
-        state: `completed`, `failed`, `skipped` (what it needs has failed) or `canceled`.
+        state: `completed`, `reused`, `failed`, `skipped` (what it needs has failed) or `canceled`.
         error: Why it failed or was not run, as a message, or None.
     """
 
     state: str
     error: str | None
+
+    @property
+    def has_succeeded(self) -> bool:
+        """Whether there is a result: of this run, or of the run that it is reused from, without an exit code here."""
+        return NodeState(self.state).has_succeeded
 
 
 @dataclass(frozen=True)
@@ -118,11 +125,11 @@ class PipelineRun:
     @property
     def has_succeeded(self) -> bool:
         """Whether all nodes have succeeded; one that was reused has."""
-        return all(node.exit_code == 0 for node in self.nodes.values())
+        return all(node.has_succeeded for node in self.nodes.values())
 
     def assert_succeeded(self) -> None:
         """Fail the test, with the end of the log of each node that failed, unless all have succeeded."""
-        failed = [node for node in self.nodes.values() if node.exit_code != 0]
+        failed = [node for node in self.nodes.values() if not node.has_succeeded]
         told = [f"{node.name} is {node.state}: {node.error}\n{node.log}" for node in failed]
         assert not failed, "\n".join([f"The pipeline {self.name} failed.", *told])
 

@@ -57,7 +57,7 @@ def draw_pipeline(path: Path) -> None:
     shrink(path)
 
 
-def take_report(report: Path, path: Path, *, width: int = 1000, height: int = 760) -> None:
+def take_report(report: Path, path: Path, *, width: int = 1000, height: int = 1345) -> None:
     """Take the top of a report's page as a browser shows it."""
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser is None:

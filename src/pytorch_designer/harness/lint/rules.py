@@ -173,7 +173,7 @@ _COMPONENT_RULES = (
         _E,
         "An expression that looks like a binding but is not one.",
         f"{_SILENT} The text is passed on as it is, or the service refuses it.",
-        _REFUSES,
+        _WARNS,
     ),
     Rule("undeclared-input", _E, "The command uses an input that is not declared.", "Refused at validation.", _REFUSES),
     Rule(

@@ -125,9 +125,11 @@ def command_spec(document: YamlDocument) -> CommandSpec:
     kind, type_name = kind_of(root), type_of(root)
     # The SDK reads any file of a command that is named as a component as one, older ones too.
     is_pipeline = type_name == "pipeline" or (kind is not None and kind.is_pipeline) or "jobs" in root.children
-    if type_name in {"", "command"} and not is_pipeline:
+    is_flow = kind is None and ({"nodes", "flow"} & root.children.keys() or "flow" in _word(root, "$schema"))
+    if type_name in {"", "command"} and not is_pipeline and not is_flow:
         return command_at(root, name=document.path.stem)
-    what = kind.value if kind is not None else "deployment" if "deployment" in _word(root, "$schema") else ""
+    what = kind.value if kind is not None else "prompt flow" if is_flow else ""
+    what = what or ("deployment" if "deployment" in _word(root, "$schema") else "")
     raise (root.get("type") or root).key_place.unsupported(
         f"The file holds a {what or f'{type_name} component or job'}; only command components, command jobs and "
         "pipelines can run here.",

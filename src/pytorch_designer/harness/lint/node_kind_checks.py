@@ -37,10 +37,11 @@ def check_sweep(report: Report, sweep: Value, trial: Value | None, interface: In
     faults = FaultCollector()
     settings = read_sweep(sweep, faults)
     command = None if trial is None else trial.get("command")
-    if settings is not None and interface is not None and command is not None and command.text is not None:
-        spec = CommandSpec("trial", command.text, sweep.source.path, inputs=interface.inputs)
+    if settings is not None and command is not None and command.text is not None:
+        inputs = {} if interface is None else interface.inputs
+        spec = CommandSpec("trial", command.text, sweep.source.path, inputs=inputs)
         # What the trial does not declare is a finding of its own, unless it declares nothing.
-        declared = [item for item in settings.search_space if item.name in interface.inputs or not interface.inputs]
+        declared = [item for item in settings.search_space if item.name in inputs or not inputs]
         check_search_space(spec, sweep, replace(settings, search_space=tuple(declared)), faults)
     _report(report, "sweep-settings", faults.faults)
 

@@ -81,7 +81,7 @@ def is_pipeline(document: YamlDocument) -> bool:
 
 def is_sweep_job(document: YamlDocument) -> bool:
     """Whether a YAML document is a sweep job that stands alone."""
-    return type_of(document.root) == "sweep"
+    return kind_of(document.root) is Kind.SWEEP_JOB
 
 
 def read_component_file(path: Path, assets: Assets) -> CommandSpec | PipelineSpec:

@@ -9,6 +9,7 @@ from pytorch_designer.errors import UnsupportedLocallyError
 from pytorch_designer.harness.node_kinds.control_flow import read_controls
 from pytorch_designer.harness.node_kinds.parallel_command import read_parallel
 from pytorch_designer.harness.node_kinds.sweep_settings import check_search_space, read_sweep
+from pytorch_designer.harness.schema.bindings import is_bound
 from pytorch_designer.harness.schema.component_file import inline_parallel
 from pytorch_designer.harness.schema.spec_faults import FaultCollector
 from pytorch_designer.harness.schema.specification import CommandSpec
@@ -73,5 +74,6 @@ def _check_parallel(report: Report, node: Node, component: Value | None) -> None
 
 def _report(report: Report, rule_id: str, faults: Iterable[SpecFault]) -> None:
     for fault in faults:
-        if fault.kind != UnsupportedLocallyError.__name__:
+        is_known = not is_bound(fault.message)  # else what is bound has a value when the pipeline runs
+        if is_known and fault.kind != UnsupportedLocallyError.__name__:
             report.add(rule_id, fault.place, fault.message, fault.advice)

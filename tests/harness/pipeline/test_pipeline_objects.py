@@ -5,6 +5,7 @@
 import os
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -236,7 +237,7 @@ def test_a_job_may_do_no_more_than_run_a_registered_pipeline_component(tmp_path:
 
 def test_other_jobs_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedLocallyError, match="is not a pipeline job"):
-        pipeline_job(load_job(write_yaml(tmp_path / "job.yaml", node("echo"))))
+        pipeline_job(SimpleNamespace(type="spark", base_path=tmp_path))
 
 
 def test_a_plain_specification_is_a_job_too(tmp_path: Path) -> None:

@@ -306,6 +306,7 @@ def test_the_trial_uses_what_is_searched(tmp_path: Path, command: str, message: 
         plan_pipeline(read_pipeline(write_pipeline(tmp_path, {"tune": sweep})))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="reads /proc")
 @pytest.mark.parametrize("kind", ["sweep", "parallel"])
 def test_a_killed_harness_leaves_nothing_and_its_finished_trials_are_reused(

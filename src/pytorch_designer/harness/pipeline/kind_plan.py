@@ -59,7 +59,7 @@ def plan_kind(
         with faults.collecting():
             raise node.place.unsupported(
                 f"The sweep {node.name} needs Optuna, which is not installed.",
-                "Install it with pip install 'pytorch-designer[sweep]'.",
+                "Install it: pip install optuna scipy.",
             )
     check_search_space(spec, definition, sweep, faults)
     return sweep_trial(spec, sweep), sweep, 1

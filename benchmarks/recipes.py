@@ -252,7 +252,7 @@ def run(
                     reduce_norms(network, forward_loss)
                 scale_convolutions(network, forward_loss, len(labels), learning_rate)
             loss = cross_entropy(network(training[0][rows]), training[1][rows], label_smoothing=recipe.label_smoothing)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             of_batch = statistics_of(norms)
@@ -283,7 +283,7 @@ def run(
 
 
 def epochs_with_patience(by_epoch: list[tuple[float, float]]) -> int:
-    """How many epochs are trained before `PATIENCE` of them in a row had no lower loss."""
+    """Number of epochs that are trained before `PATIENCE` of them in a row had no lower loss."""
     lowest = 0
     for epoch, (_, negative_loss) in enumerate(by_epoch):
         if negative_loss > by_epoch[lowest][1]:

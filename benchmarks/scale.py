@@ -1,4 +1,4 @@
-"""What a million images cost to open, and whether the cost of one image grows with their number.
+"""Cost of opening a million images, and whether the cost of one image grows with their number.
 
     python benchmarks/scale.py [--images 1280000] [--classes 1000] [--runs 5] [--folder FOLDER] [--parts opening ...]
 
@@ -184,7 +184,7 @@ def spread(values: list[float], digits: int) -> str:
 
 
 def measure(*arguments: str) -> Any:
-    """What a measurement prints that is made in a process of its own."""
+    """Output of a measurement that is made in a process of its own."""
     command = [sys.executable, __file__, "--measure", *arguments]
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 

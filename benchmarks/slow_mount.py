@@ -93,7 +93,7 @@ def first_epoch(dataset: ImageDirectory, rule: Preprocessing, delay_seconds: flo
 
 
 def pause(step_seconds: float, num_steps: int) -> None:
-    """What an epoch takes that waits for no image."""
+    """Seconds of an epoch that waits for no image."""
     for _ in range(num_steps):
         time.sleep(step_seconds)
 

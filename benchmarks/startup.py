@@ -43,7 +43,7 @@ NUM_TRAINING, NUM_VALIDATION = 64, 32
 
 @dataclass(frozen=True)
 class Start:
-    """What a process reported at its first step."""
+    """Report of a process at its first step."""
 
     seconds: float
     cpu_seconds: float

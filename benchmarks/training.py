@@ -59,7 +59,7 @@ SMALL_SIZE = 32
 
 @dataclass(frozen=True)
 class Workload:
-    """What is trained, and on how many images."""
+    """The network that is trained, and on how many images."""
 
     task: Task
     num_training: int
@@ -217,7 +217,7 @@ def captured_floor(predictor: Predictor, optimizer: torch.optim.SGD, batches: li
     """The same as one CUDA graph, for batches that all have one size."""
     prepared = [(predictor.prepare(batch.images), predictor.send(batch.labels)) for batch in batches]
     inputs_nchw, labels_n = (tensor.clone() for tensor in prepared[0])
-    beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    beside = torch.cuda.Stream()
     beside.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(beside):
         for _ in range(3):
@@ -239,11 +239,11 @@ def captured_floor(predictor: Predictor, optimizer: torch.optim.SGD, batches: li
 
 
 def bare_step(predictor: Predictor, optimizer: torch.optim.SGD, inputs_nchw: Tensor, labels_n: Tensor) -> None:
-    """What any training loop has to compute."""
+    """Bare training loop: what any has to compute."""
     predictor.network.train()
     with predictor.compute.autocast():
         logits_nk = predictor.network(inputs_nchw)
-    cross_entropy(logits_nk.float(), labels_n).backward()  # type: ignore[no-untyped-call]
+    cross_entropy(logits_nk.float(), labels_n).backward()
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
 

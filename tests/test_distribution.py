@@ -60,7 +60,7 @@ class Built(NamedTuple):
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """The sdist of this tree, and the wheel that is built from the sdist."""
     folder = tmp_path_factory.mktemp("built")
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, TOP]
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(TOP)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     [wheel], [sdist] = folder.glob("*.whl"), folder.glob("*.tar.gz")
@@ -148,15 +148,24 @@ def test_components_are_written_checked_run_and_registered(installed: Installed,
     assert "0 10" in installed.run("python", "-c", REGISTRATION, cwd=tmp_path, PYTHONPATH=str(TOP)).splitlines()
 
 
+def test_python_of_the_readme_runs(installed: Installed, tmp_path: Path) -> None:
+    write_digits(tmp_path / "photos", classes=2, per_class=20)
+    (tmp_path / "cat.jpg").write_bytes((tmp_path / "photos" / "0" / "000.png").read_bytes())
+    [program] = re.findall(r"```python\n(import pytorch_designer\n.*?)```", README, re.DOTALL)
+    small = program.replace('"photos"', '"photos", model_name="shufflenet_v2_x0_5", pretrained=False, epochs=1')
+    printed = installed.run("python", "-c", small, cwd=tmp_path)
+    assert re.search(r"^[01]\.[0-9]+ ", printed, re.MULTILINE)
+
+
 def test_commands_of_the_readme_run(installed: Installed, tmp_path: Path) -> None:
-    for name, skip in (("photos", 0), ("others", 20), ("more", 40)):
-        write_digits(tmp_path / name, classes=2, per_class=20, skip=skip)
-    blocks = re.findall(r"```console\n(.*?)\n```", README, re.DOTALL)
-    lines = "\n".join(blocks).replace("\\\n", "").splitlines()
+    write_digits(tmp_path / "photos", classes=2, per_class=20)
+    blocks = re.findall(r"^```console\n(.*?)\n```", README, re.DOTALL | re.MULTILINE)
+    lines = [line for block in blocks for line in block.replace("\\\n", "").splitlines()]
+    lines += re.findall(r"`(pytorch-designer [^`]+)`", README)
     commands = [shlex.split(line, comments=True) for line in lines if line.startswith("pytorch-designer")]
-    assert commands
+    assert {"train", "inspect", "components"} <= {command[1] for command in commands}
     for command in commands:
         if command[1] == "train":  # no network here, in any sense
             command += ["--model-name", "shufflenet_v2_x0_5", "--pretrained", "False", "--epochs", "1"]
-        if command[1] not in {"register", "submit"}:
+        if command[1] not in {"register", "demo"}:  # tested above; the demo takes a minute
             installed.run(*command, cwd=tmp_path)

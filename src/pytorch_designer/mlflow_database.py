@@ -108,7 +108,7 @@ def make_tables(database: Path) -> None:
 
 
 def database_uri(database: Path) -> str:
-    """What MLflow calls the database at an absolute path.
+    """MLflow's address of the database at an absolute path.
 
     What means something else in an address is quoted where SQLAlchemy unquotes it, that is from release 2.1 on. The
     driver's name is given then: for a bare `sqlite:///`, MLflow makes a folder of the quoted name.
@@ -130,7 +130,7 @@ def database_file(tracking_uri: str) -> Path | None:
 
 
 def fault_of_database(database: Path) -> str | None:
-    """Why MLflow could not write to `database`, or create it, as far as that shows without MLflow; None if it could."""
+    """Reason why MLflow could not write to `database`, or create it, as far as shows without it; None if it could."""
     import sqlite3
 
     try:

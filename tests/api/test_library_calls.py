@@ -20,7 +20,7 @@ TOP = Path(__file__).parent.parent.parent
 
 @pytest.mark.slow
 def test_no_call_changes_anything_of_the_process(trained: Trained, tmp_path: Path) -> None:
-    write_digits(tmp_path / "photos" / "train", classes=3, per_class=8)
+    write_digits(tmp_path / "photos" / "train", classes=2, per_class=12)
     (tmp_path / "here").mkdir()
     (tmp_path / "tmp").mkdir()
     environment = {name: value for name, value in os.environ.items() if name != "PYTORCH_DESIGNER_NUM_THREADS"}

@@ -121,3 +121,26 @@ def test_login_without_rights_is_a_named_error(client: Any, service: AzureServic
     service.failing = (r"PUT .*/jobs/", answer)
     with pytest.raises(CloudAccessError, match="may not write jobs"):
         submit(client, pipeline)
+
+
+def test_a_command_job_is_sent_with_its_values_and_variables(
+    connected: Callable[..., Any], service: AzureService, tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.txt").write_bytes(b"text")
+    (tmp_path / "job.yaml").write_text(
+        "$schema: https://azuremlschemas.azureedge.net/latest/commandJob.schema.json\n"
+        "name: fixed\nenvironment: azureml:env:1\ncompute: azureml:cluster\nenvironment_variables: {LEVEL: '3'}\n"
+        "inputs:\n  rate: 0.5\n  data: {type: uri_folder, path: data}\noutputs:\n  out:\n"
+        "command: echo ${{inputs.rate}} $LEVEL; ls ${{inputs.data}} ${{outputs.out}}\n",
+        encoding="utf-8",
+    )
+
+    assert run_submit([str(tmp_path / "job.yaml"), *OPTIONS], "pytorch-designer", connected=connected) == 0
+
+    [request] = service.of("PUT", r"/workspaces/ws/jobs/fixed")
+    job = request.json["properties"]
+    assert (job["jobType"], job["environmentVariables"]) == ("Command", {"LEVEL": "3"})
+    assert job["inputs"]["rate"] == {"jobInputType": "literal", "value": "0.5"}
+    assert job["inputs"]["data"]["jobInputType"] == "uri_folder"
+    assert "out" in job["outputs"]

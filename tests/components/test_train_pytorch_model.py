@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import signal
 import time
@@ -144,6 +145,11 @@ def test_other_parameters_on_the_same_output_are_refused(trained: Path, workspac
     assert weights_hash(trained) == before
 
 
+def _pictures_of(model: Path) -> list[str]:
+    """The pictures of the report, with their texts: "0/004.png: 0, taken for 2 with 61 %"."""
+    return re.findall("<img [^>]*>", (model / "report" / "index.html").read_text(encoding="utf-8"))
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
 def test_run_that_was_killed_continues_to_the_same_weights(trained: Path, workspace: Path, number: int) -> None:
     output = workspace / f"killed_{number}"
@@ -161,6 +167,10 @@ def test_run_that_was_killed_continues_to_the_same_weights(trained: Path, worksp
     assert "Continuing from the checkpoint" in succeed(*arguments, cwd=workspace)
     assert weights_hash(output) == weights_hash(trained)
     assert not (output / ".checkpoint").exists()
+    for name in ("mistakes.csv", "metrics.json"):
+        assert (output / "report" / name).read_bytes() == (trained / "report" / name).read_bytes()
+    assert _pictures_of(output) == _pictures_of(trained)
+    assert len(_pictures_of(trained)) >= 9
 
 
 def test_trained_model_can_be_trained_further(trained: Path, workspace: Path) -> None:

@@ -171,6 +171,7 @@ def test_batches_of_any_size_keep_their_order(tmp_path: Path) -> None:
     assert parquet.ParquetFile(tmp_path / "_data.parquet").num_row_groups == 3
 
 
+@pytest.mark.slow
 def test_python_memory_does_not_grow_with_the_number_of_rows(tmp_path: Path) -> None:
     part = np.full((4096, 2), 0.5, dtype=np.float32)
 

@@ -10,7 +10,7 @@ import pytest
 from pytorch_designer.directories.scored_dataset import ScoredDataset
 from pytorch_designer.evaluation.comparison import compare
 from pytorch_designer.evaluation.evaluation_metrics import Evaluation, evaluate
-from pytorch_designer.evaluation.evaluation_page import comparison_page, draw_charts, evaluation_page
+from pytorch_designer.evaluation.evaluation_page import EvaluatedDataset, comparison_page, draw_charts, evaluation_page
 from pytorch_designer.evaluation.evaluation_report import write_evaluation
 from tests.evaluation.scored_rows import scored
 from tests.reporting.outline import Outline
@@ -24,12 +24,13 @@ def evaluated(dataset: ScoredDataset) -> Evaluation:
 
 
 def rendered(evaluation: Evaluation) -> Outline:
-    return Outline(evaluation_page(evaluation, draw_charts(evaluation)))
+    return Outline(evaluation_page(EvaluatedDataset(evaluation, charts=draw_charts(evaluation))))
 
 
 def compared(first: ScoredDataset, second: ScoredDataset) -> Outline:
-    one, other = evaluated(first), evaluated(second)
-    return Outline(comparison_page(one, draw_charts(one), other, draw_charts(other), compare(first, second)))
+    evaluations = [evaluated(first), evaluated(second)]
+    one, other = (EvaluatedDataset(each, charts=draw_charts(each)) for each in evaluations)
+    return Outline(comparison_page(one, other, compare(first, second), None))
 
 
 def many_classes(num_classes: int) -> Evaluation:
@@ -71,6 +72,7 @@ def test_one_class_has_neither_confusions_nor_a_roc_curve() -> None:
     assert draw_charts(evaluation).keys() == {"calibration", "confusion"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("num_classes", "has_matrix"), [(20, True), (21, False)])
 def test_the_matrix_is_drawn_up_to_twenty_classes(num_classes: int, has_matrix: bool) -> None:
     assert ("confusion" in draw_charts(many_classes(num_classes))) is has_matrix
@@ -157,6 +159,7 @@ def _broken(*arguments: object, **options: object) -> None:
     raise RuntimeError("no fonts")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "broken",
     [
@@ -170,7 +173,8 @@ def test_whatever_fails_in_the_page_leaves_the_metrics(
 ) -> None:
     monkeypatch.setattr(broken, _broken)
     dataset = scored([CAT, DOG, COW], ["cat", "dog", "cow"])
-    write_evaluation(tmp_path, evaluated(dataset), evaluated(dataset), compare(dataset, dataset))
+    side = EvaluatedDataset(evaluated(dataset))
+    write_evaluation(tmp_path, side, side, compare(dataset, dataset))
 
     metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["scored_dataset"]["accuracy"] == 1.0
@@ -180,7 +184,7 @@ def test_whatever_fails_in_the_page_leaves_the_metrics(
 
 def test_names_in_tables_for_people_are_no_formulas(tmp_path: Path) -> None:
     names = ("=HYPERLINK(1)", "-2", "cow")
-    write_evaluation(tmp_path, evaluated(scored(np.eye(3), names, names)))
+    write_evaluation(tmp_path, EvaluatedDataset(evaluated(scored(np.eye(3), names, names))))
 
     with (tmp_path / "per_class.csv").open(encoding="utf-8", newline="") as stream:
         assert [row[0] for row in csv.reader(stream)] == ["class", "'=HYPERLINK(1)", "'-2", "cow"]

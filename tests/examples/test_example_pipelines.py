@@ -40,6 +40,7 @@ def load(form: str) -> Any:
     return module.build_pipeline()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [*FORMS, "sweep.yaml"])
 def test_validation_without_the_service_finds_nothing(form: str) -> None:
     from azure.ai.ml import MLClient

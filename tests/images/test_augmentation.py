@@ -69,6 +69,7 @@ def expected_images(images: list[bytes], epoch: int, seed: int = 3) -> torch.Ten
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cache_bytes", [0, 5 * SOURCE_BYTES, 10**6])
 @pytest.mark.parametrize("num_threads", [1, 2, 8])
 def test_pixels_depend_on_seed_epoch_and_row_alone(

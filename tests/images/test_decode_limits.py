@@ -66,6 +66,7 @@ def test_a_header_that_promises_a_hundred_million_pixels_makes_a_bad_file(name: 
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 def test_rows_that_pillow_has_no_room_for_make_a_bad_file(mode: str) -> None:
     pixels = zlib.compress(bytes(1 + 100_000_000 * len(mode)), 1)

@@ -60,6 +60,7 @@ def small_resnet() -> nn.Module:
     return network.double()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (33, 8), (64, 40)])
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 def test_a_network_learns_the_same(height: int, width: int, memory_format: torch.memory_format) -> None:

@@ -33,6 +33,7 @@ def test_names_are_classifiers_only() -> None:
     assert not [name for name in names if "quantized" in name or "rcnn" in name or "r3d" in name or "deeplab" in name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", models.list_models(module=models))
 def test_each_architecture_takes_a_new_head_at_its_minimum_size(name: str) -> None:
     architecture = Architecture(name)

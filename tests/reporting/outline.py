@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-_VOID = {"meta"}
+_VOID = {"meta", "img"}
 _WITHOUT_TEXT = {"style", "svg"}
 
 

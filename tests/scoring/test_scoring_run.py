@@ -22,6 +22,7 @@ from pytorch_designer.directories.image_writer import ImageRow, convert_to_image
 from pytorch_designer.directories.model_directory import open_trained_model_directory
 from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.directories.scored_dataset import open_scored_dataset
+from pytorch_designer.directories.thumbnail_file import load_thumbnails
 from pytorch_designer.errors import FailedToWriteOutputsError, InvalidDatasetError, InvalidModelDirectoryError
 from pytorch_designer.images.augmentation import apply_transforms
 from pytorch_designer.images.decode import decode_image
@@ -30,6 +31,7 @@ from pytorch_designer.inference.single_pixel import multiply_single_pixels
 from pytorch_designer.models.architectures import Architecture
 from pytorch_designer.models.loading import load_model
 from pytorch_designer.models.saving import write_trained_model, write_untrained_model
+from pytorch_designer.models.weights import weights_fingerprint
 from pytorch_designer.settings import settings
 from pytorch_designer.transforms.registrations import parse_transforms
 from tests.images.digits import write_digits
@@ -266,3 +268,36 @@ def test_images_annotated_for_another_task_are_scored_without_labels(model: Path
     (tmp_path / "typed/_schema.json").write_text(json.dumps(schema))
     score(model, tmp_path / "typed", tmp_path / "scored")
     assert "category" not in table_of(tmp_path / "scored")
+
+
+def test_the_model_is_named_and_images_that_are_worth_a_look_are_copied(
+    network: nn.Module, model: Path, digits: Path, tmp_path: Path
+) -> None:
+    score(model, digits, tmp_path / "scored")
+
+    dataset = open_scored_dataset(tmp_path / "scored")
+    assert dataset.scored_by == f"squeezenet1_1 (weights {weights_fingerprint(network.state_dict())})"
+    copies = load_thumbnails(tmp_path / "scored")
+    assert copies
+    assert set(copies) <= set(range(len(dataset)))
+
+
+def test_images_without_labels_are_copied_too(model: Path, digits: Path, tmp_path: Path) -> None:
+    (tmp_path / "unlabeled").mkdir()
+    for number, path in enumerate(sorted(digits.rglob("*.png"))):
+        shutil.copy(path, tmp_path / "unlabeled" / f"{number}.png")
+    score(model, tmp_path / "unlabeled", tmp_path / "scored")
+
+    assert open_scored_dataset(tmp_path / "scored").labels is None
+    assert load_thumbnails(tmp_path / "scored")
+
+
+def test_no_image_is_copied_on_request(
+    model: Path, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTORCH_DESIGNER_REPORT_IMAGES", "off")
+    settings.cache_clear()
+    score(model, digits, tmp_path / "scored")
+    settings.cache_clear()
+
+    assert not (tmp_path / "scored" / "_thumbnails.json").exists()

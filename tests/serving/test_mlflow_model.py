@@ -17,9 +17,10 @@ from pytorch_designer.errors import InvalidModelDirectoryError, UnsupportedEnvir
 from pytorch_designer.models.saving import write_untrained_model
 from pytorch_designer.serving.classifier import ImageClassifier
 from pytorch_designer.serving.mlflow_model import ServedModel, _load_pyfunc
-from tests.models.legacy_model import write_legacy_model
+from tests.scoring.conftest import old_model, stack
 from tests.serving.conftest import CLASSES, PREPROCESSING, SQUEEZENET, encoded, pixels
 
+__all__ = ["old_model", "stack"]  # fixtures
 PROBABILITIES = [f"Scored Probabilities_{name}" for name in CLASSES]
 REFUSED, UNAVAILABLE = (400, 503)
 
@@ -150,10 +151,10 @@ def test_untrained_model_is_not_served(tmp_path: Path) -> None:
         _load_pyfunc(str(tmp_path))
 
 
-def test_old_model_without_an_image_size_is_not_served(tmp_path: Path) -> None:
-    weights = torch.nn.Sequential()
-    with pytest.raises(InvalidModelDirectoryError):
-        _load_pyfunc(str(write_legacy_model(tmp_path / "old", weights.state_dict(), classes=CLASSES, pretrained=True)))
+@pytest.mark.slow
+def test_old_model_without_an_image_size_is_not_served(old_model: Path) -> None:
+    with pytest.raises(InvalidModelDirectoryError, match="no preprocessing of its own"):
+        _load_pyfunc(str(old_model))
 
 
 def test_model_that_brings_another_version_of_the_code_is_refused(model: Path, tmp_path: Path) -> None:

@@ -76,6 +76,7 @@ def test_json_that_cannot_be_read_is_a_value_error(text: str) -> None:
     assert len(str(caught.value)) <= 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("item", ["{}", "[]", "1", '{"id": 1, "file_name": "1.jpg"}'])
 def test_json_is_refused_where_memory_is_short(tmp_path: Path, item: str, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.json"

@@ -83,6 +83,7 @@ def test_headers_of_a_tar_that_lie_are_refused_at_once(
     assert time.perf_counter() - started < 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content",
     [

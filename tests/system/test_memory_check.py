@@ -55,6 +55,7 @@ def test_scores_of_many_classes_are_refused_before_evaluation(tmp_path: Path) ->
         evaluate(dataset, tmp_path)
 
 
+@pytest.mark.slow
 def test_rows_that_a_small_file_unfolds_to_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with ScoredImagesWriter(tmp_path, class_names=["cat"], has_labels=True, has_text_ids=False) as writer:
         for _ in range(10):

@@ -133,12 +133,14 @@ def main() -> None:
 
 def _outcome(state: TrainingState) -> dict[str, Any]:
     assert state.best is not None
+    assert state.best.outcomes is not None
     momentum = [state.optimizer.state[p]["momentum_buffer"] for p in state.network.parameters()]
     return {
         "last_weights": _hash(state.network.state_dict()),
         "best_weights": _hash(state.best.weights),
         "momentum": _hash({str(index): tensor for index, tensor in enumerate(momentum)}),
         "best_epoch": state.best.epoch,
+        "best_outcomes": _hash({name: torch.from_numpy(column) for name, column in vars(state.best.outcomes).items()}),
         "history": [
             {key: value for key, value in record.to_dict().items() if key not in {"seconds", "images_per_second"}}
             for record in state.history

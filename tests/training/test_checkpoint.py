@@ -9,15 +9,18 @@ import math
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from pytorch_designer.errors import FailedToWriteOutputsError, InterruptedRunError
+from pytorch_designer.reporting.outcomes import Outcomes
 from pytorch_designer.training.checkpoint import CheckpointStore, _digest
 from pytorch_designer.training.history import EpochRecord, Metrics, MetricSums
 from pytorch_designer.training.recipe import build_optimizer
@@ -38,7 +41,9 @@ def state() -> TrainingState:
         state.network(torch.rand(4, 3, 8, 8)).sum().backward()
         state.optimizer.step()
     best = {name: tensor + 1 for name, tensor in copy_weights(state.network).items()}
-    state.best = BestEpoch(1, best, torch.arange(9).reshape(3, 3))
+    outcomes = Outcomes.blank(np.array([0, 1, 2] * 4))
+    outcomes.record(np.arange(11), np.random.default_rng(0).dirichlet(np.ones(3), 11))  # the last one is a bad file
+    state.best = BestEpoch(1, best, torch.arange(9).reshape(3, 3), outcomes)
     metrics = Metrics(loss=0.1 + 0.2, top1=1 / 3, top5=1.0, num_images=33)
     for epoch, validation in ((1, metrics), (2, Metrics(math.nan, 0.0, 0.5, 12))):
         state.history.append(EpochRecord(epoch, metrics, validation, 0.05, 123.4, 5.6, epoch == 1))
@@ -388,8 +393,38 @@ EDITS: dict[str, Callable[[dict[str, Any], dict[str, Tensor]], object]] = {
     "another type": lambda content, tensors: tensors.update({"network.0.weight": tensors["network.0.weight"].double()}),
     "momentum of another shape": lambda content, tensors: tensors.update({"momentum.0.bias": torch.zeros(9)}),
     "more classes": lambda content, tensors: tensors.update({"confusion": torch.zeros(9, 9, dtype=torch.int64)}),
+    "an outcome missing": lambda content, tensors: tensors.pop("outcomes.confidence"),
+    "outcomes of other images": lambda content, tensors: tensors.update(
+        {"outcomes.confidence": torch.zeros(13, dtype=torch.float64)}
+    ),
+    "a class that is none": lambda content, tensors: tensors["outcomes.predicted"].fill_(3),
+    "a label that is none": lambda content, tensors: tensors["outcomes.labels"].fill_(-2),
+    "a probability above one": lambda content, tensors: tensors["outcomes.confidence"].fill_(1.5),
+    "a probability that is no number": lambda content, tensors: tensors["outcomes.confidence"].fill_(math.nan),
     "counts below zero": lambda content, tensors: tensors.update({"confusion": -torch.ones(3, 3, dtype=torch.int64)}),
 }
+
+
+def test_the_outcomes_of_the_best_epoch_are_restored(state: TrainingState, store: CheckpointStore) -> None:
+    store.save(state, 5)
+    best, again = state.best, restored(store).best
+    assert best is not None
+    assert again is not None
+    assert vars(again.outcomes).keys() == vars(best.outcomes).keys()
+    for name, column in vars(best.outcomes).items():
+        assert np.array_equal(vars(again.outcomes)[name], column, equal_nan=True)
+        assert vars(again.outcomes)[name].dtype == column.dtype
+
+
+def test_a_checkpoint_of_an_earlier_release_has_no_outcomes_and_is_continued(
+    state: TrainingState, store: CheckpointStore
+) -> None:
+    assert state.best is not None
+    state.best = replace(state.best, outcomes=None)
+    store.save(state, 5)
+    again = restored(store).best
+    assert again is not None
+    assert again.outcomes is None
 
 
 @pytest.mark.parametrize("edit", EDITS)

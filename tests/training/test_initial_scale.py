@@ -76,7 +76,7 @@ def test_a_first_step_changes_each_weight_by_the_same_share(
     else:
         scale_convolutions(predictor.network, forward_loss_of(predictor, batch), len(batch.labels), learning_rate)
     _, loss = batch_loss(predictor, batch.images, batch.labels)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     shares = [
         learning_rate * (convolution.weight.grad.norm() / convolution.weight.norm()).item()
         for convolution, _ in normalized_convolutions(predictor.network)

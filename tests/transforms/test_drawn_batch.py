@@ -235,7 +235,7 @@ def test_batches_are_possible_where_images_have_one_size_and_take_the_transforms
     assert augmentation_of(transforms, (30, 31), sizing=sizing).can_draw_batches() == is_possible
 
 
-class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Operations(TorchDispatchMode):
     """Counts the operations that reach a device."""
 
     def __init__(self) -> None:

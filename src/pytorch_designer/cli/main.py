@@ -93,7 +93,7 @@ _OTHER_COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int | None], str]] = 
     "lint": (_lint, "Checks components and pipelines for errors that Azure ML does not report."),
     "components": (_components, "Writes the YAML files of all components into a folder, with environment and code."),
     "register": (_register, "Registers components in an Azure ML workspace or registry."),
-    "submit": (_submit, "Submits a pipeline job to an Azure ML workspace."),
+    "submit": (_submit, "Submits a job to an Azure ML workspace."),
     "demo": (_demo, "Trains a model on handwritten digits with the components above, in a few minutes."),
 }
 

@@ -99,7 +99,7 @@ def _refusal(error: HttpResponseError, what: str, place: str) -> CloudError:
 
 
 def _attempts(error: BaseException) -> list[str]:
-    """What azure-identity says of each credential that it tried, a line each; those that the user has come first."""
+    """Lines of azure-identity about each credential that it tried; those that the user has come first."""
     lines = [line.strip() for line in redacted(str(getattr(error, "message", None) or error)).splitlines()]
     attempts = [shorten(line, _MAX_ATTEMPT) for line in lines if _ATTEMPT.match(line)]
     return sorted(attempts, key=lambda line: not line.startswith(_USUAL_LOGINS))

@@ -1,4 +1,4 @@
-"""Submission of pipeline jobs to a workspace."""
+"""Submission of jobs to a workspace."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def submit(
     should_stream: bool = False,
     target: object = "Azure ML",
 ) -> Submission:
-    """Submit a pipeline job; local files that it refers to are uploaded first.
+    """Submit a pipeline job or command job; local files that it refers to are uploaded first.
 
     Args:
         client: A client of the workspace.

@@ -143,14 +143,15 @@ def _read_config(path: Path) -> Target:
 
 def _client_class() -> type[Any]:
     try:
-        import azure.identity  # noqa: F401 (both belong to the extra; report a missing one first)
-        from azure.ai.ml import MLClient as client_class  # noqa: N813 (a class that is passed on)
+        import azure.ai.ml
+        import azure.identity
     except ImportError as error:
         raise MissingExtraError(
             "azure-ai-ml and azure-identity are not installed.",
             advice="Install them with `pip install 'azure-ai-ml>=1.35,<1.36' 'azure-identity>=1.19'`.",
         ) from error
-    return client_class  # type: ignore[no-any-return]
+    client_class: type[Any] = azure.ai.ml.MLClient
+    return client_class
 
 
 def _default_credential() -> TokenCredential:

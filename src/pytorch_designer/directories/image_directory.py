@@ -107,7 +107,7 @@ class ImageDirectory:
         return np.bincount(labels, minlength=len(self.classes))
 
     def path(self, index: int) -> Path:
-        """Where the image of row `index` lies."""
+        """Path of the image of row `index`."""
         return self.root / self.files[index]
 
     def name(self, index: int) -> str:

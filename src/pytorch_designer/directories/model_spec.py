@@ -111,7 +111,7 @@ class StoredNetwork(_SpecPart):
 
 
 class PreProcessor(_SpecPart):
-    """How an image becomes the network's input: a known name and its numbers."""
+    """Way of an image to the network's input: a known name and its numbers."""
 
     class_name: str = Field(alias="class")
     init_params: dict[str, Any] = Field(default_factory=dict)

@@ -70,7 +70,7 @@ class ScoredDataset:
 
     @property
     def is_scored(self) -> NDArray[np.bool_]:
-        """Which images have scores, bool [n]."""
+        """Mask of the images that have scores, bool [n]."""
         return np.not_equal(self.predicted, UNSCORED)
 
     def __len__(self) -> int:

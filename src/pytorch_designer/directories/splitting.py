@@ -93,7 +93,7 @@ def split_rows(dataset: ImageDirectory, *, fraction: float, seed: int) -> tuple[
 
 
 def apportion(total: int, sizes: Sequence[int], minimums: Sequence[int]) -> list[int]:
-    """How many of each class make up `total`: in proportion to the sizes, by the largest remainders.
+    """Counts per class that make up `total`: in proportion to the sizes, by the largest remainders.
 
     Args:
         total: Between sum(minimums) and sum(sizes) - sum(minimums).

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 MAX_CLASS_RATIO = 10
-"""How many times as many images as the smallest class the largest one may have without a warning."""
+"""Ratio of the largest class to the smallest one, in images, up to which there is no warning."""
 
 
 def log_summary(dataset: ImageDirectory, label: str = "", *, trains: bool = False) -> None:

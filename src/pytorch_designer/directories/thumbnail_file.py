@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 THUMBNAIL_FILE = "_thumbnails.json"
+MAX_THUMBNAIL_BYTES = 3600
+"""Size in bytes that no thumbnail exceeds, whatever it shows."""
+
 _MAX_BYTES = 4 << 20
-_MAX_THUMBNAIL_BYTES = 4096
 _JPEG_START = b"\xff\xd8\xff"
 
 
@@ -61,6 +63,6 @@ def _jpeg(text: str) -> bytes:
         content = base64.b64decode(text, validate=True)
     except binascii.Error as error:
         raise ValueError(f"a picture is not base64: {error}") from error
-    if not content.startswith(_JPEG_START) or len(content) > _MAX_THUMBNAIL_BYTES:
+    if not content.startswith(_JPEG_START) or len(content) > MAX_THUMBNAIL_BYTES:
         raise ValueError("a picture is not a small JPEG file")
     return content

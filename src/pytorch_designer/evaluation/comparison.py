@@ -130,8 +130,8 @@ def _matching_rows(first: Iterable[Hashable], second: Iterable[Hashable]) -> NDA
 
 def _common_labels(first: ScoredDataset, second: ScoredDataset) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Label indices of both in one numbering, by name."""
-    assert first.labels is not None  # noqa: S101 - both have been evaluated
-    assert second.labels is not None  # noqa: S101
+    assert first.labels is not None  # both have been evaluated
+    assert second.labels is not None
     index_by_name = {name: index for index, name in enumerate(first.label_names)}
     translated = [index_by_name.setdefault(name, len(index_by_name)) for name in second.label_names]
     return first.labels, np.array([*translated, UNLABELED], dtype=np.int64)[second.labels]

@@ -68,9 +68,9 @@ def write_evaluation(
     Raises:
         OSError: A file could not be written.
     """
-    metrics = {"scored_dataset": _metrics(first.evaluation)}
+    metrics = {"scored_dataset": _metrics(first)}
     if second is not None and comparison is not None:
-        metrics |= {"scored_dataset_to_compare": _metrics(second.evaluation), "comparison": _comparison(comparison)}
+        metrics |= {"scored_dataset_to_compare": _metrics(second), "comparison": _comparison(comparison)}
     _write_text(folder / METRICS_FILE, dumps(metrics))
     one = _write_tables_and_charts(folder, first)
     if second is None or comparison is None:
@@ -97,8 +97,10 @@ def _write_tables_and_charts(folder: Path, side: EvaluatedDataset) -> EvaluatedD
     return replace(side, charts=charts)
 
 
-def _metrics(evaluation: Evaluation) -> dict[str, Any]:
+def _metrics(side: EvaluatedDataset) -> dict[str, Any]:
+    evaluation = side.evaluation
     return {
+        "model": side.model or None,
         "num_images": evaluation.num_images,
         "num_unscored": evaluation.num_unscored,
         "num_unlabeled": evaluation.num_unlabeled,

@@ -83,7 +83,7 @@ def default_cache_budget() -> CacheBudget:
 
 
 def default_cache_folder() -> Path:
-    """Where decoded images may be spilled: the setting `cache_folder`, or the system's folder for temporary files."""
+    """Folder for spilled images: the setting `cache_folder`, or the system's folder for temporary files."""
     return settings().cache_folder or Path(tempfile.gettempdir())
 
 

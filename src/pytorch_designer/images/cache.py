@@ -78,7 +78,7 @@ class PixelCache:
 
     @property
     def left(self) -> CacheBudget:
-        """What remains of the budget once all rows are stored."""
+        """Rest of the budget once all rows are stored."""
         return CacheBudget(
             self._budget.memory_bytes - self.num_rows * self._row_bytes,
             self._budget.disk_bytes - len(self._disk.rows) * self._row_bytes,
@@ -86,7 +86,7 @@ class PixelCache:
         )
 
     def describe(self) -> str:
-        """Where images are cached, for the log."""
+        """Places of the cached images, for the log."""
         num_images, num_on_disk = len(self._is_stored), len(self._disk.rows)
         parts = []
         if self.num_rows:
@@ -101,7 +101,7 @@ class PixelCache:
         return f"cache: {', '.join(parts)}"
 
     def holds(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which of `rows` can be gathered, bool [n]: those that are held in memory."""
+        """Mask of those of `rows` that can be gathered, bool [n]: those that are held in memory."""
         return self._is_stored[rows]
 
     def store(self, row: int, pixels_hwc: NDArray[np.uint8]) -> None:

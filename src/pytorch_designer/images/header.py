@@ -103,7 +103,7 @@ class JpegHeader:
 
     @property
     def unsupported_kind(self) -> str | None:
-        """What kind of JPEG it is, where no decoder here reads that kind."""
+        """Kind of the JPEG, where no decoder here reads that kind."""
         if self.marker in _LOSSLESS:
             return "a lossless JPEG"
         if self.marker in _HIERARCHICAL:

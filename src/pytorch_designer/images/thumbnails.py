@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from pytorch_designer.directories.preprocessing import Preprocessing
+from pytorch_designer.directories.thumbnail_file import MAX_THUMBNAIL_BYTES
 from pytorch_designer.errors import shorten
 from pytorch_designer.images.budgets import default_read_threads
 from pytorch_designer.images.loader import ImageLoader
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from pytorch_designer.directories.image_directory import ImageDirectory
 
 _log = logging.getLogger(__name__)
-
-MAX_THUMBNAIL_BYTES = 4096
-"""Size in bytes that no thumbnail exceeds, whatever it shows."""
 
 _SIDES = (128, 64)
 _QUALITIES = (85, 70, 55, 40, 25, 10)

@@ -126,7 +126,7 @@ class Predictor:
             return _PendingLogits(logits_nk.float().cpu(), None)
         on_cpu = torch.empty(logits_nk.shape, dtype=torch.float32, pin_memory=True)
         on_cpu.copy_(logits_nk, non_blocking=True)
-        is_ready = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        is_ready = torch.cuda.Event()
         is_ready.record()
         return _PendingLogits(on_cpu, is_ready)
 

@@ -94,4 +94,4 @@ def _restored_variable() -> Callable[[], None]:
 
 
 def _uses_gpu() -> bool:
-    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
+    return bool(torch.cuda.is_initialized())

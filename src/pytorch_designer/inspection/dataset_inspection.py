@@ -29,7 +29,7 @@ _ROWS_AT_ONCE = 256
 
 @dataclass(frozen=True, eq=False)
 class Inspection:
-    """What was found in a dataset of n images; row i of every column is image i.
+    """Findings about a dataset of n images; row i of every column is image i.
 
     Attributes:
         dataset: The dataset.
@@ -51,7 +51,7 @@ class Inspection:
 
     @property
     def readable(self) -> NDArray[np.bool_]:
-        """Which images can be read, bool [n]."""
+        """Mask of the images that can be read, bool [n]."""
         return ~self.bad.is_bad
 
     @property

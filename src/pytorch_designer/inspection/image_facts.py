@@ -33,7 +33,7 @@ _PNG_END = b"IEND\xaeB`\x82"
 
 
 class ImageFacts(NamedTuple):
-    """What is known of an image file.
+    """Facts about an image file.
 
     Attributes:
         kind: Format and Pillow's mode: "PNG RGBA".

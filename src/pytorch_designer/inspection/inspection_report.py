@@ -133,7 +133,7 @@ def _duplicate_block(duplicates: Duplicates) -> list[str]:
 
 def _shared_block(report: InspectionReport) -> list[str]:
     duplicates, other = report.duplicates, report.other
-    assert other is not None  # noqa: S101
+    assert other is not None
     count = f"{duplicates.num_shared:,} of the {_counted(len(other.dataset), 'image')} of {OTHER} are also in {FOLDER}"
     if not duplicates.shared:
         return [f"{count}."]

@@ -158,7 +158,7 @@ def check_forward(network: nn.Module, height: int, width: int, architecture: Arc
 
 
 def _positions(classes: Sequence[str], wanted: Sequence[str]) -> list[int]:
-    """Where each of `wanted`, a permutation of `classes`, is there; places of one name keep their order."""
+    """Place in `classes` of each of `wanted`, a permutation of them; places of one name keep their order."""
     places = sorted(range(len(classes)), key=lambda place: classes[place])
     ranks = sorted(range(len(wanted)), key=lambda rank: wanted[rank])  # both sorts are stable
     position_of = dict(zip(ranks, places, strict=True))

@@ -92,7 +92,7 @@ def _environment() -> Environment:
 
 
 def _printable(value: Any) -> Any:
-    """What is written for the value of an expression, before it is escaped."""
+    """Text that is written for the value of an expression, before it is escaped."""
     return value if hasattr(value, "__html__") else shorten(str(value), _MAX_TEXT)
 
 

@@ -98,11 +98,10 @@ class ServedModel:
         found = self._classifier.classify(images)
         if found.errors and on_error == FAIL:
             raise _bad_images(found)
-        is_scored = ~np.isnan(found.probabilities).any(axis=1)
-        columns = self._of_all_classes(found, is_scored) if top_k == ALL_CLASSES else self._of_best(found, top_k)
-        best = found.probabilities.argmax(axis=1) if images else []
+        columns = self._of_all_classes(found) if top_k == ALL_CLASSES else self._of_best(found, top_k)
         columns[SCORED_LABEL_COLUMN] = [
-            self._classifier.classes[index] if scored else None for index, scored in zip(best, is_scored, strict=True)
+            None if row in found.errors else self._classifier.label(probabilities_k)
+            for row, probabilities_k in enumerate(found.probabilities)
         ]
         if on_error == ROW:
             columns[ERROR_COLUMN] = [found.errors.get(row) for row in range(len(images))]

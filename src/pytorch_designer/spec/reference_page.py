@@ -67,7 +67,7 @@ def _parameters(specs: tuple[ParameterSpec, ...]) -> str:
 
 
 def _shell_note(specs: tuple[ParameterSpec, ...]) -> list[str]:
-    """What becomes of texts in a job, where a shell sees the command after the values are put into it."""
+    """Fate of texts in a job, where a shell sees the command after the values are put into it."""
     free = [f"`{spec.name}`" for spec in specs if spec.is_free_text]
     listed = [f"`{spec.name}`" for spec in specs if spec.choices]
     note = "Azure ML and `pytorch-designer run` put the values of parameters into the command that a shell then reads."

@@ -163,7 +163,7 @@ class _Extraction:
         self.max_bytes = min(self.limits.max_total_bytes, ratio_bytes)
 
     def admit(self, member: str, num_bytes: int) -> Path | None:
-        """Where `member`, whose header claims `num_bytes`, goes, or None if it is skipped."""
+        """Target of `member`, whose header claims `num_bytes`, or None if it is skipped."""
         self.num_entries += 1
         if self.num_entries > self.limits.max_entries:
             raise self._too_large(f"{self.limits.max_entries:,} entries", member)
@@ -282,7 +282,7 @@ def _zip_member_name(info: zipfile.ZipInfo) -> str:
 
 
 def _num_disks(archive: Path) -> int:
-    """How many parts the zip archive consists of, from the record at its end."""
+    """Number of parts of the zip archive, from the record at its end."""
     with open_retrying(archive) as stream:
         stream.seek(0, os.SEEK_END)
         stream.seek(max(0, stream.tell() - (1 << 16) - 22))

@@ -71,7 +71,7 @@ def resolve_inside(root: Path, relative: str, error: type[DesignerError]) -> Pat
 
 
 def path_fault(relative: str) -> str | None:
-    """What makes `relative` unfit as a path below a directory, as a phrase, or None. Does not access the disk."""
+    """Fault of `relative` as a path below a directory, as a phrase, or None. Does not access the disk."""
     parts = relative.replace("\\", "/").split("/")
     if not relative or parts == ["."]:
         return "names no file"

@@ -49,7 +49,7 @@ def open_regular(path: Path) -> int:
 
 
 def kind_of(mode: int) -> str:
-    """What a file's mode, of `os.lstat`, makes it, with its article."""
+    """Kind of a file by its mode, of `os.lstat`, with its article."""
     return next((kind for is_kind, kind in _KINDS if is_kind(mode)), "a file")
 
 

@@ -85,7 +85,7 @@ class TarReader:
         return self._checked(header)
 
     def _read_extended(self, header: tarfile.TarInfo) -> dict[str, str]:
-        """What the content of an extended header says, as far as it matters here."""
+        """Content of an extended header, as far as it matters here."""
         if header.size > _MAX_EXTENDED_BYTES:
             raise tarfile.ReadError(f"a header claims {header.size} bytes")
         data = self._read(header.size)

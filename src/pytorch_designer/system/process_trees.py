@@ -36,7 +36,7 @@ def descendants(root_pids: Iterable[int]) -> list[int]:
 
 
 def start_time(pid: int) -> str | None:
-    """When a process was started, in clock ticks since the machine was; None where it has ended.
+    """Start of a process, in clock ticks since that of the machine; None where it has ended.
 
     Together with its number it names a process for good: numbers are used again.
     """

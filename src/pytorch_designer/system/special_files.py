@@ -20,7 +20,7 @@ SPECIAL_KINDS = (
 
 
 def special_kind(path: Path) -> str | None:
-    """What `path` is, or a link to it leads to, with its article: `a device`. None for files and folders.
+    """Kind of `path`, or of what a link leads to, with its article: `a device`. None for files and folders.
 
     What cannot be looked at, or is not there, is None too: opening it says why.
     """

@@ -96,7 +96,7 @@ class MlflowTracker:
 
     @property
     def description(self) -> str:
-        """Where the run is tracked, as one line without secrets."""
+        """Place where the run is tracked, as one line without secrets."""
         return self._destination.description
 
     def log_parameters(self, parameters: Mapping[str, str | int | float]) -> None:
@@ -154,7 +154,7 @@ class MlflowTracker:
             self._num_dropped += 1
 
     def _write(self, worker: subprocess.Popen[bytes]) -> None:
-        assert worker.stdin is not None  # noqa: S101
+        assert worker.stdin is not None
         with suppress(OSError):  # the worker has ended, and the reader thread knows
             while True:
                 message = self._outgoing.get()

@@ -59,7 +59,7 @@ class Tracker(Protocol):
 
     @property
     def description(self) -> str:
-        """Where the run is tracked, as one line without secrets."""
+        """Place where the run is tracked, as one line without secrets."""
         ...
 
     def log_parameters(self, parameters: Mapping[str, str | int | float]) -> None:

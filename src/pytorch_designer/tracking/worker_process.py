@@ -26,7 +26,7 @@ _FORCED_ENVIRONMENT = {**QUIET_ENVIRONMENT, "OMP_NUM_THREADS": "1"}
 
 
 class WorkerState:
-    """What the worker has said so far, shared between the reader thread and `close`.
+    """Messages of the worker so far, shared between the reader thread and `close`.
 
     Args:
         take: Called with each line of the worker.
@@ -43,7 +43,7 @@ class WorkerState:
 
     def follow(self, worker: subprocess.Popen[bytes]) -> None:
         """Take in the worker's lines until it ends."""
-        assert worker.stdout is not None  # noqa: S101
+        assert worker.stdout is not None
         for line in worker.stdout:
             with suppress(ValueError):  # half a line of a worker that was killed
                 reply = json.loads(line)

@@ -82,7 +82,7 @@ class CheckpointStore:
 
     @property
     def folder(self) -> Path:
-        """Where the checkpoints are."""
+        """Folder of the checkpoints."""
         return self.output / CHECKPOINT_FOLDER
 
     def save(self, state: TrainingState, position: int) -> None:
@@ -282,7 +282,7 @@ def _read_position(path: Path, max_bytes: int) -> dict[str, Any]:
     except RecursionError as error:
         raise ValueError("its lists have too many levels") from error
     if not isinstance(content, dict) or not isinstance(content.get("fingerprint"), str):
-        raise ValueError("it does not name a run")  # noqa: TRY004 - what is wrong is the file
+        raise ValueError("it does not name a run")
     return content
 
 

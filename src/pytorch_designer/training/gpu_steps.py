@@ -111,7 +111,7 @@ class GpuStepper:
         self._captured_sizes = {number for number in sizes if number * size <= MOST_CAPTURED_PIXELS}
         self._captured: dict[int, _CapturedStep | None] = {}
         self._pool = torch.cuda.graph_pool_handle()
-        self._copying = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._copying = torch.cuda.Stream(device)
         self._in_flight: deque[_StepInFlight] = deque()
         self._learning_rate = torch.zeros((), device=device)
         self._has_diverged = torch.zeros((), device=device)
@@ -132,7 +132,7 @@ class GpuStepper:
             compute = self._compute if captured is None else captured.replay
             metrics = torch.empty(3, dtype=torch.float64, pin_memory=True)
             metrics.copy_(compute(images_nchw, labels_n), non_blocking=True)
-        is_done = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        is_done = torch.cuda.Event()
         is_done.record()
         self._in_flight.append(_StepInFlight(request, batch, metrics, is_done))
         return [self._in_flight.popleft().wait() for _ in range(len(self._in_flight) - _MOST_IN_FLIGHT)]
@@ -161,7 +161,7 @@ class GpuStepper:
         logits_nk, loss = batch_loss(self._predictor, images_nchw, labels_n)
         is_bad = (~loss.detach().isfinite()).to(self._has_diverged.dtype)
         self._has_diverged.copy_(torch.maximum(self._has_diverged, is_bad))
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         counts = count_correct(logits_nk.detach(), labels_n)
@@ -193,7 +193,7 @@ class GpuStepper:
         with kept_values([*self._predictor.network.buffers(), self._has_diverged]):
             self._has_diverged.fill_(1.0)
             computing = torch.cuda.current_stream()
-            beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            beside = torch.cuda.Stream()
             beside.wait_stream(computing)
             with torch.cuda.stream(beside):
                 for _ in range(_WARM_UP_STEPS):

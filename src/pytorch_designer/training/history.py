@@ -137,7 +137,7 @@ class EpochRecord:
         )
 
     def tracked_metrics(self) -> dict[str, float]:
-        """What a tracker records per epoch, by name."""
+        """Metrics that a tracker records per epoch, by name."""
         return {
             "train_loss": self.training.loss,
             "train_top1": self.training.top1,
@@ -218,7 +218,7 @@ class RunSummary:
         return balanced_accuracy(self.confusion)
 
     def tracked_metrics(self) -> dict[str, float]:
-        """What a tracker records of the whole run, by name."""
+        """Metrics that a tracker records of the whole run, by name."""
         return {
             "best_epoch": self.best_epoch,
             "best_validation_top1": self.best.validation.top1,

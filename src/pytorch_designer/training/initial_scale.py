@@ -115,7 +115,7 @@ def scale_convolutions(network: nn.Module, forward_loss: ForwardLoss, num_images
     """
     with kept_values(network.buffers()), _active_zero_norms(network), _variances(network) as variances:
         _, loss = forward_loss(slice(num_images))
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
     with torch.no_grad():
         for convolution, norm in normalized_convolutions(network):
             factor = _factor(convolution, max(learning_rate, LEAST_RATE))

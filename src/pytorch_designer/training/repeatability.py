@@ -52,6 +52,6 @@ def _try_step(predictor: Predictor, num_images: int) -> None:
     try:
         with kept_values(network.buffers()), torch_errors(num_images):
             _, loss = batch_loss(predictor, images_nchw, labels_n)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
     finally:
         network.zero_grad(set_to_none=True)

@@ -120,7 +120,7 @@ def fingerprinted_settings(
 def tracked_parameters(
     inputs: TrainingInputs, hyperparameters: Hyperparameters, compute: Compute
 ) -> dict[str, str | int | float]:
-    """What runs are compared by, by name: MLflow's parameters."""
+    """MLflow's parameters, by name: what runs are compared by."""
     datasets, sizes = inputs.datasets, inputs.preprocessing
     return {
         **hyperparameters.to_dict(),
@@ -136,7 +136,7 @@ def tracked_parameters(
 
 
 def tracked_tags(inputs: TrainingInputs, compute: Compute) -> dict[str, str]:
-    """What else is worth knowing of a run, by name: MLflow's tags."""
+    """MLflow's tags, by name: what else is worth knowing of a run."""
     training, validation = inputs.datasets.training, inputs.datasets.validation
     return {
         "version.pytorch_designer": __version__,
@@ -207,7 +207,7 @@ def _origin(inputs: TrainingInputs) -> str:
 
 
 def _identity(dataset: ImageDirectory) -> Iterator[Buffer]:
-    """What makes a dataset the one it is, for a hash."""
+    """Identity of a dataset, for a hash."""
     yield dataset.files.data
     yield dataset.files.offsets.data.cast("B")
     yield json.dumps(dataset.classes).encode()

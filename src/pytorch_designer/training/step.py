@@ -115,7 +115,7 @@ class ImmediateStepper:
             logits_nk, loss = batch_loss(self._predictor, batch.images, labels_n)
             value = loss.item()
             if math.isfinite(value):
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()
                 self._optimizer.step()
                 self._optimizer.zero_grad(set_to_none=True)
         top1, top5 = count_correct(logits_nk.detach(), labels_n).tolist()

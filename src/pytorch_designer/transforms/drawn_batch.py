@@ -62,7 +62,7 @@ class DrawnBatch:
 
     @property
     def num_images(self) -> int:
-        """How many images were drawn for."""
+        """Number of images that were drawn for."""
         return sum(part.num_images for part in self.parts)
 
     def to(self, device: torch.device) -> DrawnBatch:
@@ -151,7 +151,7 @@ def draw_batch(transforms: Sequence[Transform], size: ImageSize, rngs: Sequence[
 
 
 def one_by_one(transforms: Sequence[Transform], size: ImageSize) -> str | None:
-    """Why images of `size` cannot go through `transforms` as a batch; None where they can."""
+    """Reason why images of `size` cannot go through `transforms` as a batch; None where they can."""
     for index, transform in enumerate(transforms):
         stated = transform.batch(size_after(transforms[:index], *size))
         if isinstance(stated, OneByOne):
@@ -254,6 +254,6 @@ def _part(transforms: Sequence[Transform], sizes: Sequence[ImageSize], drawn: Se
     for index, transform in enumerate(transforms):
         function = transform.batch(sizes[index])
         if isinstance(function, OneByOne):
-            raise ValueError(f"{transform} is not applied to batches: {function.reason}")  # noqa: TRY004
+            raise ValueError(f"{transform} is not applied to batches: {function.reason}")
         operations.append(function([each[index] for each in drawn]))
     return BatchPart(len(drawn), tuple(chain.from_iterable(operations)))

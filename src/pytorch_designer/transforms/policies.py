@@ -142,7 +142,7 @@ class TrivialAugmentWide(RandomTransform):
 
 
 def _draw_operation(strongest: Mapping[str, float | None], share: Callable[[], float], rng: Rng) -> PolicyOperation:
-    """Which operation, its share of the greatest strength, and its sign, in this order."""
+    """The operation, its share of the greatest strength, and its sign, in this order."""
     name = list(strongest)[rng.integer(0, len(strongest))]
     greatest = strongest[name]
     if greatest is None:

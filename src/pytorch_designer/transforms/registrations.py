@@ -108,7 +108,7 @@ def _keywords(transform: type[Transform], args: object) -> dict[str, Any]:
         return {str(name): value for name, value in args.items()}
     names = list(transform.model_fields)
     if isinstance(args, bool) or not isinstance(args, (int, float, list, tuple)):
-        raise ValueError(f"{transform.__name__}: its arguments are not an object, a list or a number")  # noqa: TRY004
+        raise ValueError(f"{transform.__name__}: its arguments are not an object, a list or a number")
     values = list(args) if isinstance(args, (list, tuple)) else [args]
     if len(values) > len(names):
         raise ValueError(f"{transform.__name__}: {len(values)} arguments, of which it takes at most {len(names)}")

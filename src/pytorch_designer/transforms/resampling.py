@@ -43,7 +43,7 @@ class Taps(NamedTuple):
 
 @dataclass(frozen=True)
 class AxisWeights:
-    """How pixels are averaged along one axis; see `Taps`.
+    """Averaging of pixels along one axis; see `Taps`.
 
     Attributes:
         starts: int64 [n or 1, num_out].

@@ -331,7 +331,7 @@ def _padded_parts(
 
 
 def _with_margins(side: int, margins: tuple[int, int], mode: str) -> NDArray[np.int64]:
-    """Which pixel along an axis each pixel with margins is; -1 outside."""
+    """Pixel along an axis that each pixel with margins is; -1 outside."""
     import numpy as np
 
     options: dict[str, Any] = {"mode": mode} | ({"constant_values": -1} if mode == "constant" else {})

@@ -168,7 +168,7 @@ class Transform(BaseModel):
 
     @abstractmethod
     def batch(self, size: ImageSize) -> BatchFunction | OneByOne:
-        """How a batch of images of `size` (height, width) is transformed at once.
+        """Transformation of a batch of images of `size` (height, width) at once.
 
         Returns:
             A function from what `draw` returned for each image to operations, none where all images stay as they are.

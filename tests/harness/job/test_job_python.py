@@ -138,7 +138,7 @@ def test_several_processes_have_no_terminal_to_share(make_request: MakeRequest) 
 
 @posix_only
 def test_a_debugger_is_put_in_front_of_the_first_python(tmp_path: Path, other: Path, make_request: MakeRequest) -> None:
-    program = "import sys, runpy; print(*sys.argv[1:5]); sys.argv = sys.argv[5:]; exec(sys.argv[1])\n"
+    program = "import sys; print(*sys.argv[1:5]); exec(sys.argv[5])\n"
     package = tmp_path / "packages" / "debugpy"
     make_folder(package, **{"__main__.py": program, "__init__.py": ""})
     variables = {"PYTHONPATH": str(package.parent)}

@@ -122,6 +122,7 @@ def test_processes_of_others_are_left_alone(make_request: MakeRequest) -> None:
             stranger.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clears", [False, True])
 def test_what_loses_environment_and_parents_at_once_ends_with_the_command(
     tmp_path: Path, write_component: WriteComponent, clears: bool

@@ -30,6 +30,7 @@ def _row(database: Path, table: str, column: str, value: str) -> dict[str, Any]:
         return dict(connection.execute(f"SELECT * FROM {table} WHERE {column} = ?", (value,)).fetchone())  # noqa: S608
 
 
+@pytest.mark.slow
 def test_a_run_is_what_mlflow_itself_would_have_written(tmp_path: Path) -> None:
     store = open_run_store(tmp_path / "mlflow.db", "pets")
     client = MlflowClient(tracking_uri=store.tracking_uri)

@@ -104,6 +104,7 @@ def test_types_and_modes_are_those_of_the_sdk() -> None:
     assert set(SUPPORTED_INPUT_OUTPUT_MODES) == vocabulary.MODES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mistake", MISTAKES, ids=[f"{m.rule_id}-{i}" for i, m in enumerate(MISTAKES)])
 def test_the_sdk_treats_each_mistake_as_we_say(folder: Path, mistake: Mistake) -> None:
     path = folder / "component.yaml"

@@ -14,6 +14,8 @@ import pytest
 
 from tests.harness.pipeline_files import FOLDER, component, make_folder, node, text_of, write_pipeline, write_yaml
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = (sys.executable, "-m", "pytorch_designer")
 COPY = "cp ${{inputs.d}}/a ${{outputs.o}}/a; echo ${{inputs.word}} >> ${{outputs.o}}/a; echo copied"
 
@@ -62,7 +64,6 @@ def test_a_failed_node_is_named_with_the_end_of_its_log(tmp_path: Path) -> None:
     assert f"The end of {tmp_path}/here/nodes/bad/user_logs/std_log.txt:\n  why\n" in done.stdout
 
 
-@pytest.mark.slow
 def test_what_is_kept_is_reused_listed_and_cleared(tmp_path: Path, pipeline: Path) -> None:
     _run("run", pipeline, "--no-mlflow")
 

@@ -5,12 +5,11 @@
 import os
 from dataclasses import asdict, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from pytorch_designer.errors import UnsupportedLocallyError
+from pytorch_designer.errors import DesignerError, UnsupportedLocallyError
 from pytorch_designer.harness.pipeline.pipeline_plan import Plan, plan_pipeline
 from pytorch_designer.harness.pipeline.pipeline_run import run_pipeline
 from pytorch_designer.harness.schema.assets import Assets
@@ -237,7 +236,7 @@ def test_a_job_may_do_no_more_than_run_a_registered_pipeline_component(tmp_path:
 
 def test_other_jobs_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedLocallyError, match="is not a pipeline job"):
-        pipeline_job(SimpleNamespace(type="spark", base_path=tmp_path))
+        pipeline_job(load_component(write_yaml(tmp_path / "c.yaml", component("echo"))))
 
 
 def test_a_plain_specification_is_a_job_too(tmp_path: Path) -> None:
@@ -245,3 +244,51 @@ def test_a_plain_specification_is_a_job_too(tmp_path: Path) -> None:
     assert isinstance(pipeline, PipelineSpec)
 
     assert run_pipeline(pipeline, run_folder=tmp_path / "run").has_succeeded
+
+
+def test_parameters_without_annotation_and_expressions_run(tmp_path: Path) -> None:
+    make_folder(tmp_path / "data", a="from a")
+    kinds = {"n": "integer", "rate": "number", "flag": "boolean", "text": "string", "folder": "uri_folder"}
+    step = load_component(
+        write_yaml(
+            tmp_path / "show.yaml",
+            component(
+                "echo $[[${{inputs.n}}]] $[[${{inputs.rate}}]] $[[${{inputs.flag}}]] $[[${{inputs.text}}]]"
+                " $[[$(cat ${{inputs.folder}}/a)]]; echo 11 > ${{outputs.size}}",
+                name="show",
+                inputs={name: {"type": kind, "optional": True} for name, kind in kinds.items()},
+                outputs={"size": {"type": "integer", "is_control": True}},
+            ),
+        )
+    )
+
+    @dsl.pipeline  # type: ignore[untyped-decorator]
+    def whole(k: int, bare, folder, name: str = "it is", missing: str = None):  # type: ignore[no-untyped-def, assignment]  # noqa: RUF013
+        plain = step(n=bare, rate=bare, text=bare, folder=folder)
+        calculated = step(n=k + 1, rate=k / 8, flag=k > 3, text=name + "_x")
+        last = step(n=(calculated.outputs.size * 2 + k) // 2, text=missing)
+        assert plain
+        assert last
+
+    job = whole(k=4, bare=7, folder=Input(type="uri_folder", path=str(tmp_path / "data")))
+    result = run_pipeline(job, run_folder=tmp_path / "run")
+
+    assert [(name, found.error) for name, found in result.nodes.items() if found.error] == []
+    logs = {name: text_of(found.log_files[0]) for name, found in result.nodes.items()}
+    assert logs["plain"] == "7 7 7 from a\n"
+    assert logs["calculated"] == "5 0.5 True it is_x\n"
+    assert logs["last"] == "13\n"
+    assert {found.state.value for found in result.nodes.values()} == {"completed"}
+
+
+def test_an_input_that_a_node_requires_needs_a_value(tmp_path: Path) -> None:
+    step = load_component(
+        write_yaml(tmp_path / "c.yaml", component("echo ${{inputs.n}}", name="c", inputs={"n": {"type": "integer"}}))
+    )
+
+    @dsl.pipeline  # type: ignore[untyped-decorator]
+    def whole(n: int = None):  # type: ignore[no-untyped-def, assignment]  # noqa: RUF013
+        step(n=n)
+
+    with pytest.raises(DesignerError, match="input n of c has no value"):
+        run_pipeline(whole(), run_folder=tmp_path / "run")

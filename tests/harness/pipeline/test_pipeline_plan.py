@@ -362,9 +362,9 @@ def test_what_is_bound_to_a_fault_is_no_fault(tmp_path: Path, inputs: dict[str, 
 
     assert len(caught.value.faults) == num_missing
     assert "--assets" in caught.value.faults[0].advice
-    assert caught.value.faults[0].place.line == 4
+    assert caught.value.faults[0].place.line == 5
     assert "--assets" in str(caught.value)
-    assert "pipeline.yaml:4" in str(caught.value)
+    assert "pipeline.yaml:5" in str(caught.value)
 
 
 @pytest.mark.usefixtures("data")

@@ -87,6 +87,7 @@ def test_a_copy_elsewhere_is_the_same_input(bench: Bench) -> None:
     assert bench.states(inputs={"data": bench.top / "copy"}) == ["reused", "reused"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     ["input", "code", "parameter", "environment", "variable", "command", "output mode", "processes", "conda file"],

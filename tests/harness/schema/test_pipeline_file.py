@@ -279,6 +279,7 @@ def _nested(folder: Path, levels: int, width: int) -> Path:
     return folder / "p0.yaml"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("levels", "width", "message"),
     [

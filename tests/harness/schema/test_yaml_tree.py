@@ -53,6 +53,7 @@ def test_a_merge_key_may_be_overridden() -> None:
     assert {key: value.plain for key, value in document.root.children["b"].children.items()} == {"x": 1, "y": 3}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -13,6 +13,8 @@ from pytorch_designer.harness.testing.runner import Runner
 from tests.harness.fault_injection.availability import needs_namespace, needs_system_call_watch
 from tests.images.digits import write_digits
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from pytorch_designer.harness.testing.runs import ComponentRun
 
@@ -68,7 +70,6 @@ def trained(runner: Runner, inputs: dict[str, Path]) -> ComponentRun:
     return run
 
 
-@pytest.mark.slow
 def test_resnet_makes_a_model_directory(runner: Runner) -> None:
     run = runner.run_component(
         REPOSITORY / "components" / "resnet.yaml",
@@ -79,7 +80,6 @@ def test_resnet_makes_a_model_directory(runner: Runner) -> None:
     assert (run.outputs["untrained_model"] / "_meta.yaml").exists()
 
 
-@pytest.mark.slow
 def test_trained_model_metrics_and_parameters_are_where_azure_ml_has_them(trained: ComponentRun) -> None:
     assert (trained.outputs["trained_model"] / "_meta.yaml").exists()
     assert "Best epoch: 1" in trained.log
@@ -94,7 +94,6 @@ def test_failed_training_says_why(runner: Runner, inputs: dict[str, Path]) -> No
     run.assert_failed("InvalidModelDirectoryError")
 
 
-@pytest.mark.slow
 @needs_namespace
 @needs_system_call_watch
 def test_small_shared_memory_no_network_and_a_bad_mount_change_nothing(
@@ -106,7 +105,6 @@ def test_small_shared_memory_no_network_and_a_bad_mount_change_nothing(
     assert _weights(run) == _weights(trained)
 
 
-@pytest.mark.slow
 @needs_system_call_watch
 def test_training_killed_while_it_saves_goes_on_to_the_same_weights(
     runner: Runner, inputs: dict[str, Path], trained: ComponentRun
@@ -119,7 +117,6 @@ def test_training_killed_while_it_saves_goes_on_to_the_same_weights(
     assert _weights(again) == _weights(trained)
 
 
-@pytest.mark.slow
 @needs_namespace
 @pytest.mark.parametrize("fault", ["full-output=trained_model:1500k", "read-only-output=trained_model"])
 def test_output_that_cannot_be_written_is_named_and_holds_no_model(

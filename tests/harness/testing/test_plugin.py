@@ -95,6 +95,7 @@ def test_run_that_does_not_end_in_time_is_ended(tmp_path: Path) -> None:
     assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
 
 
+@pytest.mark.slow
 def test_plugin_imports_next_to_nothing(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(
         "import sys\n"

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,8 +13,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from pytorch_designer.training.history import BadFileRecord, EpochRecord, Metrics, RunSummary
+from pytorch_designer.directories.image_directory import open_image_directory
+from pytorch_designer.directories.preprocessing import Preprocessing
+from pytorch_designer.directories.thumbnail_file import MAX_THUMBNAIL_BYTES
+from pytorch_designer.reporting.outcomes import Outcomes, select
+from pytorch_designer.reporting.pictures import OFF, ClassPictures, PictureSource, mistakes_table
+from pytorch_designer.settings import settings
+from pytorch_designer.training.datasets import LabeledDatasets, check_datasets
+from pytorch_designer.training.history import BadFileRecord, DatasetRecord, EpochRecord, Metrics, RunSummary
+from pytorch_designer.training.report.report_images import ReportImages, gather_images
 from pytorch_designer.training.report.training_report import read_summary, write_report
+from tests.images.digits import write_digits
 from tests.reporting.outline import Outline
 
 if TYPE_CHECKING:
@@ -242,3 +252,129 @@ def test_whatever_fails_in_the_page_leaves_the_numbers(
 
     assert read_summary(tmp_path).best_epoch == 2
     assert "MemoryError: out of memory" in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_page_is_small_whatever_the_number_of_classes_and_their_names(tmp_path: Path) -> None:
+    """Worst case: noise in all pictures, names that grow when they are escaped, thousands of classes and epochs."""
+    names = tuple(f'{number}"{"<" * 300}' for number in range(3000))
+    rng = np.random.default_rng(0)
+    outcomes = Outcomes.blank(np.arange(3000) % 1500)
+    probabilities = np.zeros((3000, 1500))
+    probabilities[np.arange(3000), rng.integers(0, 1500, 3000)] = 0.9
+    outcomes.record(np.arange(3000), probabilities)
+    selection = select(outcomes)
+    jpegs = dict.fromkeys(selection.rows, b"\xff" * MAX_THUMBNAIL_BYTES)
+    source = PictureSource(outcomes, names, lambda row: names[row], jpegs)
+    shown = tuple(
+        ClassPictures(names[part.label], 2, 1, (), source.pictures(part.examples)) for part in selection.classes
+    )
+    images = ReportImages(source.pictures(selection.mistakes), 2999, shown, 1500, "", "", None)
+    history = tuple(replace(_SUMMARY.history[0], epoch=epoch + 1) for epoch in range(3000))
+    summary = replace(
+        _SUMMARY,
+        history=history,
+        classes=names,
+        confusion=np.eye(3000, dtype=np.int64),
+        datasets=tuple(DatasetRecord(name, 3000, (1,) * 3000, "") for name in ("Training", "Validation")),
+        bad_files=tuple(BadFileRecord("training_dataset", name, name) for name in names),
+    )
+    write_report(tmp_path, summary, images)
+
+    assert (tmp_path / "index.html").stat().st_size < 1_500_000
+
+
+def _images(jpegs: dict[int, bytes], note: str = "") -> ReportImages:
+    outcomes = Outcomes.blank(np.array([0, 1]))
+    outcomes.record(np.arange(2), np.array([[0.02, 0.98], [0.25, 0.75]]))
+    files = ["IMG_12.jpg", '"><script>alert(1)</script>']
+    source = PictureSource(outcomes, ("dog", "cat"), files.__getitem__, jpegs)
+    examples = (
+        ClassPictures("dog", 1, 1, (), source.pictures([0])),
+        ClassPictures("cat", 1, 0, (), source.pictures([1])),
+    )
+    return ReportImages(source.pictures([0]), 1, examples, 2, note, mistakes_table(source.pictures([0])), None)
+
+
+def test_pictures_have_a_text_that_says_what_they_show(tmp_path: Path) -> None:
+    write_report(tmp_path, _SUMMARY, _images({0: b"\xff\xd8\xff", 1: b"\xff\xd8\xff"}))
+    page = Outline((tmp_path / "index.html").read_text(encoding="utf-8"))
+
+    texts = [value for name, value in page.attributes if name == "alt"]
+    assert texts == [
+        "IMG_12.jpg: dog, taken for cat with 98 %",
+        "IMG_12.jpg: dog, taken for cat with 98 %",
+        '"><script>alert(1)</script>: cat, recognized with 75 %',
+    ]
+    assert "script" not in page.tags
+    sources = [value or "" for name, value in page.attributes if name == "src"]
+    assert all(source.startswith("data:image/jpeg;base64,") for source in sources)
+    assert (tmp_path / "mistakes.csv").read_text().splitlines()[1] == "IMG_12.jpg,dog,cat,0.98,0.02"
+
+
+def test_a_page_without_pictures_says_why_and_names_the_files(tmp_path: Path) -> None:
+    write_report(tmp_path, _SUMMARY, _images({}, OFF))
+    page = Outline((tmp_path / "index.html").read_text(encoding="utf-8"))
+
+    assert "img" not in page.tags
+    assert "PYTORCH_DESIGNER_REPORT_IMAGES is off" in page.text
+    assert page.rows["Surest mistakes"] == [["IMG_12.jpg", "dog", "cat", "98 %"]]
+
+
+def test_the_page_says_how_to_use_the_model(tmp_path: Path) -> None:
+    text = _page(tmp_path, _SUMMARY).text
+
+    assert 'model = pytorch_designer.load_model("trained") model.predict(["a.jpg"])' in text
+    assert "mlflow models serve -m trained --env-manager local" in text
+    assert "docs/deploying.md" in text
+
+
+def test_the_page_shows_the_images_of_each_class_in_both_sets(tmp_path: Path) -> None:
+    datasets = (
+        DatasetRecord("Training", 200, (100, 60, 40), "500 x 375 pixels"),
+        DatasetRecord("Validation", 10, (4, 6, 0), ""),
+    )
+    page = _page(tmp_path, replace(_SUMMARY, datasets=datasets))
+
+    assert page.rows["Data"] == [["fox", "40", "0"], ["dog", "60", "6"], ["cat", "100", "4"]]
+    assert "500 x 375 pixels" in page.texts
+    assert read_summary(tmp_path).datasets == datasets
+
+
+def test_images_that_are_gone_leave_a_report(
+    tmp_path: Path, digits: LabeledDatasets, caplog: pytest.LogCaptureFixture
+) -> None:
+    outcomes = Outcomes.blank(digits.validation_labels)
+    outcomes.record(np.arange(6), np.tile([0.2, 0.8], (6, 1)))
+    whole = gather_images(digits, Preprocessing(crop_height=8, crop_width=8), outcomes)
+    assert whole == gather_images(digits, Preprocessing(crop_height=8, crop_width=8), outcomes)
+    digits.validation.path(0).unlink()
+    part = gather_images(digits, Preprocessing(crop_height=8, crop_width=8), outcomes)
+    shutil.rmtree(digits.validation.root)
+    none = gather_images(digits, Preprocessing(crop_height=8, crop_width=8), outcomes)
+
+    assert (whole.note, part.note) == ("", "1 image could not be read again for this page.")
+    assert none.note == "6 images could not be read again for this page."
+    assert [picture.alternative for picture in none.mistakes] == [picture.alternative for picture in whole.mistakes]
+    write_report(tmp_path / "report", _SUMMARY, none)
+    assert "<img" not in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+
+
+def test_pictures_are_left_out_on_request(
+    tmp_path: Path, digits: LabeledDatasets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTORCH_DESIGNER_REPORT_IMAGES", "off")
+    settings.cache_clear()
+    outcomes = Outcomes.blank(digits.validation_labels)
+    outcomes.record(np.arange(6), np.tile([0.2, 0.8], (6, 1)))
+    images = gather_images(digits, Preprocessing(crop_height=8, crop_width=8), outcomes)
+    settings.cache_clear()
+
+    assert images.note == OFF
+    assert all(picture.jpeg is None for picture in images.mistakes)
+
+
+@pytest.fixture
+def digits(tmp_path: Path) -> LabeledDatasets:
+    write_digits(tmp_path / "training", classes=2, per_class=4)
+    write_digits(tmp_path / "validation", classes=2, per_class=3, skip=4)
+    return check_datasets(*(open_image_directory(tmp_path / part) for part in ("training", "validation")))

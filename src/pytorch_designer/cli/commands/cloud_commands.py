@@ -46,7 +46,7 @@ def run_register(arguments: Sequence[str], program: str, *, connected: Callable[
 
 
 def run_submit(arguments: Sequence[str], program: str, *, connected: Callable[[Target], MLClient] = connect) -> int:
-    """Submit a pipeline job. `connected` creates the client of a workspace.
+    """Submit a pipeline job or command job. `connected` creates the client of a workspace.
 
     Returns:
         0 if it is submitted (with --stream: has completed), 1 if the linter finds an error in the file.
@@ -118,8 +118,8 @@ def _register_parser(program: str) -> argparse.ArgumentParser:
 
 
 def _submit_parser(program: str) -> argparse.ArgumentParser:
-    parser = CommandParser(prog=f"{program} submit", description="Submits a pipeline job to an Azure ML workspace.")
-    parser.add_argument("file", type=local_path, metavar="FILE", help="the pipeline job's YAML file")
+    parser = CommandParser(prog=f"{program} submit", description="Submits a job to an Azure ML workspace.")
+    parser.add_argument("file", type=local_path, metavar="FILE", help="the job's YAML file")
     _add_workspace_options(parser)
     parser.add_argument("--experiment", help="the experiment of the job")
     parser.add_argument("--stream", action="store_true", help="print the job's log and wait until it ends")

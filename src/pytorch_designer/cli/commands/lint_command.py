@@ -49,7 +49,7 @@ def run_lint(arguments: Sequence[str], program: str) -> int:
 def _parser(program: str) -> argparse.ArgumentParser:
     parser = CommandParser(
         prog=f"{program} lint",
-        description="Checks Azure ML components and pipeline jobs for errors that the SDK does not report.",
+        description="Checks Azure ML components and jobs for errors that the SDK does not report.",
         epilog="Exit code: 0 no errors, 1 errors, 2 wrong usage. Each finding has the name of its rule.",
     )
     parser.add_argument(

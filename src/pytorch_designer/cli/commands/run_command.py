@@ -25,9 +25,9 @@ from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT, RunStore,
 from pytorch_designer.harness.lint.linter import findings_for_run
 from pytorch_designer.harness.pipeline.command_job import command_job_request
 from pytorch_designer.harness.schema.assets import Assets, read_assets
-from pytorch_designer.harness.schema.component_file import Kind, command_spec, kind_of
+from pytorch_designer.harness.schema.component_file import Kind, command_spec, is_sweep_job, kind_of
 from pytorch_designer.harness.schema.interface import kind_mismatch
-from pytorch_designer.harness.schema.pipeline_file import is_pipeline, is_sweep_job, pipeline_spec
+from pytorch_designer.harness.schema.pipeline_file import is_pipeline, pipeline_spec
 from pytorch_designer.harness.schema.spec_faults import SpecFault, SpecPlace
 from pytorch_designer.harness.schema.values import check_values
 from pytorch_designer.harness.schema.yaml_tree import read_yaml
@@ -180,13 +180,14 @@ def run_command(arguments: Sequence[str], program: str) -> int:
     with findings.joined():
         request, warnings = _job_request(parser, options, document)
     request = _with_places(request, options)
-    _show(_header(request, (*findings.warnings, *warnings)))
+    what = "Job" if kind_of(document.root) is Kind.COMMAND_JOB else "Component"
+    _show(_header(request, what, (*findings.warnings, *warnings)))
     with adopted_orphans(), stop_on_signals() as stop:
         result = run_job(request, _printer(request.spec), stop)
         _show(_summary(result, request.store))
         if options.rerun and not result.has_succeeded:
             request = request.without_faults(result)
-            _show(["", *_header(request)])
+            _show(["", *_header(request, what)])
             result = run_job(request, _printer(request.spec), stop)
             _show(_summary(result, request.store))
     return result.exit_code
@@ -330,12 +331,12 @@ def _new_run_folder(label: str) -> Path:
     return folder
 
 
-def _header(request: JobRequest, warnings: Sequence[SpecFault] = ()) -> list[str]:
+def _header(request: JobRequest, what: str, warnings: Sequence[SpecFault] = ()) -> list[str]:
     spec = request.spec
     version = f" {spec.version}" if spec.version else ""
     lines = [
-        on_one_line(f"Component   {spec.label} ({spec.name}{version}), {spec.source}"),
-        f"Python      {request.python.executable or sys.executable}; the component's own environment is not built",
+        on_one_line(f"{what:<11} {spec.label} ({spec.name}{version}), {spec.source}"),
+        f"Python      {request.python.executable or sys.executable}; the {what.lower()}'s own environment is not built",
     ]
     if spec.num_processes > 1:
         nodes = spec.resources.instance_count

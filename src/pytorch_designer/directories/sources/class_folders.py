@@ -141,4 +141,4 @@ _CONTAINER_FILES = {
     ".mp4": "Videos are not read: save their frames as image files.",
     ".avi": "Videos are not read: save their frames as image files.",
 }
-"""What else holds images, by its extension, and what to do."""
+"""Other files that hold images, by their extension, and what to do."""

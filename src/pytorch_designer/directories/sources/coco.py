@@ -15,6 +15,7 @@ one class per image. A file without `annotations` (a test split) gives images wi
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -220,10 +221,9 @@ def _entries(
 
 
 def _refuse_repetition(path: Path, section: str, values: list[str]) -> None:
-    seen: set[str] = set()
-    repeated = [value for value in values if value in seen or seen.add(value)]  # type: ignore[func-returns-value]
-    if repeated:
-        raise _malformed(path, section, f"{repeated[0]!r} is there more than once")
+    if len(set(values)) < len(values):
+        [(repeated, _)] = Counter(values).most_common(1)
+        raise _malformed(path, section, f"{repeated!r} is there more than once")
 
 
 def _ids(path: Path, ids: list[int | str]) -> NDArray[np.int64] | StringColumn:

@@ -39,7 +39,7 @@ _ABOUT_IMAGES = frozenset(
 
 
 class SplitName(NamedTuple):
-    """What the name of a split says: its role, and the words beside it, which the splits of a dataset share."""
+    """Meaning of a split's name: its role, and the words beside it, which the splits of a dataset share."""
 
     role: str
     rest: tuple[str, ...]

@@ -125,7 +125,7 @@ class ImageIndex:
         return found[0] if len(found) == 1 else AMBIGUOUS if found else MISSING
 
     def _fit(self, name: list[str], file: str) -> tuple[int, bool, bool, bool, bool]:
-        """How well a name fits a path: parts that agree, 0 where others contradict; then what decides a tie."""
+        """Fit of a name to a path: parts that agree, 0 where others contradict; then what decides a tie."""
         path = _normal(file).split("/")
         agreeing = 1
         while agreeing < min(len(name), len(path)) and name[-1 - agreeing] == path[-1 - agreeing]:

@@ -28,7 +28,7 @@ STRAY_SHARE = 0.01
 
 
 def folder_fault(tree: SourceTree) -> InvalidDatasetError | None:
-    """What makes the folders of images unclear as classes.
+    """Reason why the folders of images are unclear as classes.
 
     Returns:
         An error with the reason "unclear_layout", or "class_without_images" for a folder beside the classes that has

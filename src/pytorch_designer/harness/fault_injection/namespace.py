@@ -91,7 +91,7 @@ class Namespace:
             text=True,
             start_new_session=True,  # Ctrl-C is for the job
         )
-        assert self._holder.stdout is not None  # noqa: S101
+        assert self._holder.stdout is not None
         if self._holder.stdout.readline().strip() != _READY:
             _, complaint = self._holder.communicate()
             raise UnsupportedLocallyError(
@@ -100,7 +100,7 @@ class Namespace:
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self._holder is not None  # noqa: S101
+        assert self._holder is not None
         try:
             for folder in self._surroundings.full:
                 _fetch(Path(f"/proc/{self._holder.pid}/root{folder}"), folder)
@@ -109,7 +109,7 @@ class Namespace:
 
     def wrap(self, arguments: Sequence[str], working_directory: Path) -> list[str]:
         """The arguments that start a program inside, instead of `arguments`."""
-        assert self._holder is not None  # noqa: S101
+        assert self._holder is not None
         credentials = ["--preserve-credentials"] if "--user" in self._kinds else []
         kinds = [kind for kind in self._kinds if kind != "--map-root-user"]
         target = f"--target={self._holder.pid}"

@@ -207,7 +207,7 @@ def _send(listener: int, number: int, answer: Answer) -> None:
 def _path(pid: int, call: Call, arguments: list[int]) -> str:
     if call.descriptor is not None:
         return _descriptor_path(pid, arguments[call.descriptor])
-    assert call.path is not None  # noqa: S101 (every call in the table has one of the two)
+    assert call.path is not None  # every call in the table has one of the two
     path = os.fsdecode(_memory(pid, arguments[call.path], _PATH_BYTES).split(b"\0", 1)[0])
     if path.startswith("/"):
         return os.path.normpath(path)
@@ -219,7 +219,7 @@ def _path(pid: int, call: Call, arguments: list[int]) -> str:
 def _flags(pid: int, call: Call, arguments: list[int]) -> int:
     if call.flags is not None:
         return arguments[call.flags]
-    assert call.flags_address is not None  # noqa: S101
+    assert call.flags_address is not None
     return int.from_bytes(_memory(pid, arguments[call.flags_address], 8), sys.byteorder)
 
 

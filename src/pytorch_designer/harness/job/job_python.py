@@ -118,18 +118,29 @@ def _runs(executable: Path, program: str) -> bool:
 
 
 def _installs(command: str, scripts: Iterable[Path]) -> bool:
-    if _INSTALLS.search(command):
-        return True
-    for path in scripts:
-        try:
-            if path.suffix not in _SCRIPTS or path.stat().st_size > _MAX_SCRIPT_BYTES:
-                continue
-            data = path.read_bytes()
-        except OSError:  # the copy of the code will name it
-            continue
-        if b"install" in data and b"pip" in data and _INSTALLS.search(data.decode("utf-8", "replace")):
-            return True
-    return False
+    return _INSTALLS.search(command) is not None or any(
+        _is_installing(path, *_size_and_time(path)) for path in scripts if path.suffix in _SCRIPTS
+    )
+
+
+def _size_and_time(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError:  # the copy of the code will name it
+        return _MAX_SCRIPT_BYTES + 1, 0
+    return status.st_size, status.st_mtime_ns
+
+
+@lru_cache(maxsize=10_000)  # nodes share their code
+def _is_installing(path: Path, num_bytes: int, changed_ns: int) -> bool:
+    if num_bytes > _MAX_SCRIPT_BYTES:
+        return False
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return False
+    is_likely = b"install" in data and b"pip" in data
+    return is_likely and _INSTALLS.search(data.decode("utf-8", "replace")) is not None
 
 
 def _overlay(executable: Path, place: Path) -> Path:

@@ -119,7 +119,7 @@ class _Run:
             worker.is_ready = True
             return
         worker.task = None
-        assert task is not None  # noqa: S101
+        assert task is not None
         if kind == "failed":
             self._failed(task, values[0])
         else:

@@ -310,7 +310,8 @@ class _Planner:
         if bound is not None and not types_fit(bound.type, port.type):
             rule, message, advice = type_mismatch(bound.name, bound.type, port.name, port.type)
             if rule == "data-mismatch":
-                self._faults.add(message, at, advice)
+                if not (port.is_data and source.is_path):  # a parameter without annotation may hold a path
+                    self._faults.add(message, at, advice)
             elif port.is_data or isinstance(bound, OutputOf):  # a known literal is checked itself
                 self._faults.warn(rule, at, message, advice)
         elif port.is_data and not source.is_path:

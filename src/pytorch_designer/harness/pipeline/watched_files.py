@@ -66,7 +66,8 @@ def watched_files(plan: Plan, others: Collection[Path] = (), not_code: Collectio
 
 
 def _sources(pipeline: PipelineSpec) -> Iterator[Path]:
-    yield pipeline.source
+    if pipeline.source.is_file():
+        yield pipeline.source
     for node in pipeline.nodes.values():
         if isinstance(node.component, PipelineSpec):
             yield from _sources(node.component)

@@ -362,7 +362,9 @@ def _flat_inputs(ports: Any, prefix: str = "") -> dict[str, InputSpec]:
         if port.type == "group":
             flat |= _flat_inputs(port.values, f"{prefix}{name}.")
         else:
-            flat[f"{prefix}{name}"] = _input(f"{prefix}{name}", port, {})
+            spec = _input(f"{prefix}{name}", port, {})
+            # As in the SDK, an input of a pipeline that is not said to be required is so if a node requires it.
+            flat[spec.name] = replace(spec, is_optional=port.optional is not False and port.default is None)
     return flat
 
 

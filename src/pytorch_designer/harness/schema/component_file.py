@@ -70,6 +70,11 @@ def type_of(root: Value) -> str:
     return closest(name, ("command", "pipeline")) or name
 
 
+def is_sweep_job(document: YamlDocument) -> bool:
+    """Whether a YAML document is a sweep job that stands alone."""
+    return kind_of(document.root) is Kind.SWEEP_JOB
+
+
 def _pipeline_kind(root: Value, schema: str) -> Kind:
     keys = root.children.keys()
     if _COMPONENT_ONLY_KEYS & keys:  # also where $schema says otherwise: the SDK does not look at it
@@ -120,15 +125,16 @@ def read_component(path: Path) -> CommandSpec:
 def command_spec(document: YamlDocument) -> CommandSpec:
     """The command component in a YAML document; raises as `read_component` does."""
     root = document.mapping()
-    kind = kind_of(root)
-    # The SDK reads any file of a command that is named as a component as one.
-    is_command = kind in {Kind.COMMAND_COMPONENT, Kind.COMMAND_JOB}
-    if is_command or (kind is None and not {"type", "jobs"} & root.children.keys()):
+    kind, type_name = kind_of(root), type_of(root)
+    # The SDK reads any file of a command that is named as a component as one, older ones too.
+    is_pipeline = type_name == "pipeline" or (kind is not None and kind.is_pipeline) or "jobs" in root.children
+    if type_name in {"", "command"} and not is_pipeline:
         return command_at(root, name=document.path.stem)
-    name = f"{type_of(root)} component or job" if kind is None else kind.value
+    what = kind.value if kind is not None else "deployment" if "deployment" in _word(root, "$schema") else ""
     raise (root.get("type") or root).key_place.unsupported(
-        f"The file holds a {name}; only a command component can be used here.",
-        "Name the YAML file of a command component.",
+        f"The file holds a {what or f'{type_name} component or job'}; only command components, command jobs and "
+        "pipelines can run here.",
+        "Name the YAML file of one of them.",
     )
 
 

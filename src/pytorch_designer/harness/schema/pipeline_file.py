@@ -20,6 +20,7 @@ from pytorch_designer.harness.schema.component_file import (
     command_spec,
     inline_command,
     inline_parallel,
+    is_sweep_job,
     kind_of,
     parallel_at,
     type_of,
@@ -77,11 +78,6 @@ def is_pipeline(document: YamlDocument) -> bool:
     """Whether a YAML document is a pipeline, not a command component."""
     kind = kind_of(document.root)
     return kind is not None and kind.is_pipeline
-
-
-def is_sweep_job(document: YamlDocument) -> bool:
-    """Whether a YAML document is a sweep job that stands alone."""
-    return kind_of(document.root) is Kind.SWEEP_JOB
 
 
 def read_component_file(path: Path, assets: Assets) -> CommandSpec | PipelineSpec:
@@ -396,5 +392,5 @@ def _with_inferred_inputs(node: NodeSpec, value: Value, pipeline: PipelineSpec) 
     for port, given in node.inputs.items():
         declared = Fields(entries[port]).text("type") if port in entries else None
         inputs[port] = inferred_input(port, given, node, pipeline) if declared is None else InputSpec(port, declared)
-    assert isinstance(node.component, CommandSpec)  # noqa: S101
+    assert isinstance(node.component, CommandSpec)
     return replace(node, component=replace(node.component, inputs=inputs))

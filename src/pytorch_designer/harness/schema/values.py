@@ -190,7 +190,7 @@ def _integer(value: object) -> int:
 def _number(value: object) -> int | float:
     """A whole number stays one, as in YAML: `1` is shown as 1 and not as 1.0."""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise ValueError(value)  # noqa: TRY004 (caught with the others)
+        raise ValueError(value)
     if isinstance(value, str):
         value = int(value) if _INTEGER.fullmatch(value.strip()) else float(value)
     if not math.isfinite(value):

@@ -239,7 +239,7 @@ def read_yaml(path: Path) -> YamlDocument:
     if path.suffix == ".py":
         raise place.error(
             "This is a Python program, not a YAML file.",
-            "Start it with Python. How a program runs its pipeline on this machine: `run_pipeline` in docs/harness.md.",
+            "Start it with Python. How a program runs its pipeline on this machine: `pytorch_designer.run_pipeline`.",
         )
     try:
         num_bytes = path.stat().st_size

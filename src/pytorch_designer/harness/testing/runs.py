@@ -48,7 +48,7 @@ class Run:
 
     def assert_succeeded(self) -> None:
         """Fail the test, with the end of the log, unless the exit code is 0."""
-        assert self.exit_code == 0, self._story(f"ended with exit code {self.exit_code}")  # noqa: S101
+        assert self.exit_code == 0, self._story(f"ended with exit code {self.exit_code}")
 
     def assert_failed(self, named_error: str | type[Exception] | None = None, *, exit_code: int | None = None) -> None:
         """Fail the test, with the end of the log, unless the job ended with another exit code than 0.
@@ -57,14 +57,14 @@ class Run:
             named_error: The `name` in its error_info.json, or an exception class of that name.
             exit_code: The code that it must have ended with.
         """
-        assert self.exit_code != 0, self._story("succeeded, but should have failed")  # noqa: S101
+        assert self.exit_code != 0, self._story("succeeded, but should have failed")
         if exit_code is not None:
             told = self._story(f"ended with exit code {self.exit_code}, not {exit_code}")
-            assert self.exit_code == exit_code, told  # noqa: S101
+            assert self.exit_code == exit_code, told
         if named_error is not None:
             expected = named_error if isinstance(named_error, str) else named_error.__name__
             found = None if self.error_info is None else self.error_info.get("name")
-            assert found == expected, self._story(f"failed with the named error {found}, not {expected}")  # noqa: S101
+            assert found == expected, self._story(f"failed with the named error {found}, not {expected}")
 
     def _story(self, what: str) -> str:
         lines = self.log.splitlines()
@@ -124,7 +124,7 @@ class PipelineRun:
         """Fail the test, with the end of the log of each node that failed, unless all have succeeded."""
         failed = [node for node in self.nodes.values() if node.exit_code != 0]
         told = [f"{node.name} is {node.state}: {node.error}\n{node.log}" for node in failed]
-        assert not failed, "\n".join([f"The pipeline {self.name} failed.", *told])  # noqa: S101
+        assert not failed, "\n".join([f"The pipeline {self.name} failed.", *told])
 
     def assert_failed(self, node: str, named_error: str | type[Exception] | None = None) -> None:
         """Fail the test unless that node failed, with that named error where one is given."""

@@ -115,7 +115,7 @@ def high_bytes_as_rgb(image: Image.Image) -> NDArray[np.uint8]:
 
 
 def remark_on_levels(rgb: NDArray[np.uint8]) -> str | None:
-    """What is odd about the high bytes of 16 bit samples: that all lie among the lowest; None where they do not.
+    """Oddity of the high bytes of 16 bit samples: that all lie among the lowest; None where they do not.
 
     It is asked of bytes, so that an image which is black but for its low bytes counts, too.
     """

@@ -150,7 +150,7 @@ def _with_filler(content: bytearray) -> bytearray:
 
 
 def _end_of_image(content: bytearray) -> int:
-    """Where the end marker of the image is; the end of the file where there is none."""
+    """Position of the image's end marker; the end of the file where there is none."""
     return next((place - 1 for marker, place in _markers(content) if marker == _END_OF_IMAGE), len(content))
 
 

@@ -24,7 +24,7 @@ _UNCOUNTED_BYTES = 2**25
 _UNCHECKED_BYTES = 2**28
 
 BYTES_PER_PIXEL = 12
-"""What a decoder and the change to RGB take at their peak: four bytes of Pillow's, four of a copy, and RGB."""
+"""Peak of a decoder and the change to RGB: four bytes of Pillow's, four of a copy, and RGB."""
 
 
 class MemoryBudget:
@@ -66,7 +66,7 @@ def decoding_budget() -> MemoryBudget:
 
 
 def refusal_for_memory(num_bytes: int) -> str | None:
-    """Why an image that takes `num_bytes` is not decoded or made on this machine; None where it fits."""
+    """Reason why an image that takes `num_bytes` is not decoded or made on this machine; None where it fits."""
     if num_bytes <= _UNCHECKED_BYTES:
         return None
     free = available_memory_bytes()

@@ -86,7 +86,7 @@ def _near_chance(summary: RunSummary) -> Iterator[Hint]:
 
 
 def _more_learning(summary: RunSummary) -> str:
-    """What to change so that the training loss falls below that of guessing, ln(classes)."""
+    """Changes after which the training loss should fall below that of guessing, ln(classes)."""
     losses = [record.training.loss for record in summary.history]
     learning_rate = summary.parameters.get("learning_rate", 0)
     is_above_guessing = not losses[-1] <= _ABOVE_GUESSING * math.log(len(summary.classes))

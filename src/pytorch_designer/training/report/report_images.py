@@ -123,7 +123,7 @@ def _duplicates(datasets: LabeledDatasets) -> DuplicateFindings | None:
 def _described(datasets: LabeledDatasets, found: NearDuplicates) -> DuplicateFindings:
     training, validation = datasets.training, datasets.validation
     labels = training.labels
-    assert labels is not None  # noqa: S101 - all training images have labels
+    assert labels is not None  # all training images have labels
     return DuplicateFindings(
         pairs=tuple(
             DuplicatePair(

@@ -1,0 +1,96 @@
+"""Pages in a real browser: nothing is requested, nothing overflows, everything has a text, axe-core finds nothing.
+
+Debian's chromium, without a window. Where none is installed, the tests are skipped.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.reporting.example_pages import ODD_NAMES, evaluation_page, names_of, training_page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine"),
+]
+
+MAX_PAGE_BYTES = 1_500_000
+PAGES: dict[str, Callable[[Path], Path]] = {
+    "training": partial(training_page, classes=names_of(3)),
+    "training of one class": partial(training_page, classes=("cat",)),
+    "training of 30 classes": partial(training_page, classes=names_of(30)),
+    "training with odd names": partial(training_page, classes=ODD_NAMES, file_names=ODD_NAMES),
+    "training without pictures": partial(training_page, classes=names_of(3), with_pictures=False),
+    "evaluation": partial(evaluation_page, classes=names_of(3)),
+    "evaluation of one class": partial(evaluation_page, classes=("cat",)),
+    "evaluation of 30 classes": partial(evaluation_page, classes=names_of(30)),
+    "evaluation with odd names": partial(evaluation_page, classes=ODD_NAMES, file_names=ODD_NAMES),
+    "evaluation without pictures": partial(evaluation_page, classes=names_of(3), with_pictures=False),
+    "comparison": partial(evaluation_page, classes=names_of(3), is_compared=True),
+    "comparison with odd names": partial(evaluation_page, classes=ODD_NAMES, file_names=ODD_NAMES, is_compared=True),
+}
+_OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+_WIDE_TABLES = """[...document.querySelectorAll('div.scroll')]
+    .filter(part => part.querySelector('table') && part.scrollWidth > part.clientWidth + 1)
+    .map(part => part.querySelector('thead').innerText)"""
+_PICTURES = """[...document.images].map(image => [image.alt, image.complete && image.naturalWidth > 0])"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as engine:
+        opened = engine.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    top = tmp_path_factory.mktemp("pages")
+    return {name: build(top / name) for name, build in PAGES.items()}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_whole_on_a_phone_and_a_screen_in_the_dark_and_the_light(
+    browser: Any, pages: dict[str, Path], name: str
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    path = pages[name]
+    assert path.stat().st_size < MAX_PAGE_BYTES
+    for scheme in ("light", "dark"):
+        context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme)
+        page = context.new_page()
+        requests: list[str] = []
+        messages: list[str] = []
+        page.on("request", lambda request, urls=requests: urls.append(request.url))
+        page.on("console", lambda message, texts=messages: texts.append(message.text))
+        page.on("pageerror", lambda error, texts=messages: texts.append(str(error)))
+        page.goto(path.as_uri())
+        assert [url for url in requests if not url.startswith("data:")] == [path.as_uri()]
+        assert messages == []
+        page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+        for width in (390, 1000):
+            page.set_viewport_size({"width": width, "height": 844})
+            assert page.evaluate(_OVERFLOW) <= 0, f"{width} pixels"
+            assert page.evaluate(_WIDE_TABLES) == [], f"{width} pixels"
+        pictures = page.evaluate(_PICTURES)
+        assert all(alternative and is_drawn for alternative, is_drawn in pictures)
+        assert bool(pictures) == ("without" not in name)
+        # The policy of the page would keep the checks out; it was obeyed when the page was loaded.
+        context.close()
+        context = browser.new_context(color_scheme=scheme, bypass_csp=True)
+        page = context.new_page()
+        page.goto(path.as_uri())
+        page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+        context.close()

@@ -48,6 +48,7 @@ def _needs_context(schema_class: type[Any]) -> bool:
 
 
 def test_tables_of_keys_are_those_of_the_sdk() -> None:
+    from azure.ai.ml._schema._sweep.sweep_job import SweepJobSchema
     from azure.ai.ml._schema.assets.environment import AnonymousEnvironmentSchema, BuildContextSchema
     from azure.ai.ml._schema.component.command_component import CommandComponentSchema
     from azure.ai.ml._schema.component.input_output import InputPortSchema, OutputPortSchema, ParameterSchema
@@ -67,6 +68,7 @@ def test_tables_of_keys_are_those_of_the_sdk() -> None:
     assert sdk_keys(CommandComponentSchema) == vocabulary.COMMAND_COMPONENT_KEYS
     assert sdk_keys(PipelineComponentSchema) == vocabulary.PIPELINE_COMPONENT_KEYS
     assert sdk_keys(PipelineJobSchema) == vocabulary.PIPELINE_JOB_KEYS
+    assert sdk_keys(SweepJobSchema) == vocabulary.SWEEP_JOB_KEYS
     assert sdk_keys(ParameterSchema) == vocabulary.PARAMETER_KEYS
     assert sdk_keys(InputPortSchema) == vocabulary.DATA_INPUT_KEYS
     assert sdk_keys(OutputPortSchema) == vocabulary.OUTPUT_KEYS

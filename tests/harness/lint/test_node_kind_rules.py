@@ -110,3 +110,35 @@ def test_a_trial_that_does_not_use_what_is_searched_is_found(folder: Path) -> No
 
     assert finding.kind == "sweep-settings"
     assert "does not use the hyperparameter rate" in finding.message
+
+
+JOB = """$schema: https://azuremlschemas.azureedge.net/latest/sweepJob.schema.json
+type: sweep
+trial:
+  command: train ${{inputs.seed}} ${{search_space.rate}} ${{outputs.model}}
+  environment: azureml:base:1
+inputs:
+  seed: 3
+outputs:
+  model: {type: uri_folder}
+search_space:
+  rate: {type: uniform, min_value: 0, max_value: 1}
+objective: {goal: minimize, primary_metric: loss}
+limits: {max_total_trials: 4}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kinds"),
+    [
+        ("", "", []),
+        ("uniform", "even", ["sweep-settings"]),
+        ("${{search_space.rate}}", "", ["sweep-settings"]),
+        ("${{inputs.seed}}", "${{inputs.sed}}", ["undeclared-input"]),
+        ("objective:", "objectiv:", ["refused-key", "sweep-settings"]),
+    ],
+)
+def test_a_sweep_job_that_stands_alone_is_checked(folder: Path, old: str, new: str, kinds: list[str]) -> None:
+    findings = lint_text(JOB.replace(old, new) if old else JOB, folder=folder).findings
+
+    assert sorted(finding.kind for finding in findings) == kinds

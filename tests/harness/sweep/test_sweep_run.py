@@ -17,6 +17,7 @@ import pytest
 from pytorch_designer.errors import DesignerError, InvalidSpecError
 from pytorch_designer.harness.job.node import NodeState
 from pytorch_designer.harness.job.run_store import open_run_store
+from pytorch_designer.harness.lint.linter import lint
 from pytorch_designer.harness.pipeline.pipeline_plan import plan_pipeline
 from pytorch_designer.harness.pipeline.pipeline_run import run_pipeline
 from pytorch_designer.harness.pipeline.pipeline_state import PipelineResult
@@ -262,6 +263,17 @@ def test_sweeps_of_the_sdk_run(tmp_path: Path, is_alone: bool) -> None:
     assert text_of(result.outputs["model"] / "x.txt") == "4.0"
 
 
+def test_settings_may_be_bound_to_inputs_of_the_pipeline(tmp_path: Path) -> None:
+    sweep = _sweep(tmp_path, limits={"max_total_trials": "${{parent.inputs.trials}}"})
+    path = write_pipeline(tmp_path, {"tune": sweep}, inputs={"trials": 2})
+
+    planned = plan_pipeline(read_pipeline(path), {"trials": 3}).nodes["tune"].sweep
+
+    assert planned is not None
+    assert planned.max_total_trials == 3
+    assert [finding for finding in lint([path]).findings if finding.kind == "sweep-settings"] == []
+
+
 def test_every_wrong_field_is_named_before_anything_starts(tmp_path: Path) -> None:
     sweep = _sweep(
         tmp_path,
@@ -294,6 +306,7 @@ def test_the_trial_uses_what_is_searched(tmp_path: Path, command: str, message: 
         plan_pipeline(read_pipeline(write_pipeline(tmp_path, {"tune": sweep})))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="reads /proc")
 @pytest.mark.parametrize("kind", ["sweep", "parallel"])
 def test_a_killed_harness_leaves_nothing_and_its_finished_trials_are_reused(

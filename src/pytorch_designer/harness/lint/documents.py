@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _LOOKED_AT_CHARACTERS = 1 << 20
 SUFFIXES = frozenset({".yml", ".yaml"})
 _SKIPPED_FOLDERS = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", ".ipynb_checkpoints"})
-_SCHEMAS = ("commandComponent", "commandJob", "pipelineComponent", "pipelineJob")
+_SCHEMAS = ("commandComponent", "commandJob", "pipelineComponent", "pipelineJob", "sweepJob")
 _OTHER_COMPONENTS = frozenset({"parallel", "spark", "import", "data_transfer", "automl"})
 
 

@@ -61,7 +61,7 @@ def check_texts(report: Report, mapping: Value, names: Iterable[str]) -> None:
 
 def check_type_of(report: Report, root: Value, kind: Kind) -> None:
     """Report a `type` that is not quite that of the document's kind, such as `comand`."""
-    value, wanted = root.get("type"), "pipeline" if kind.is_pipeline else "command"
+    value, wanted = root.get("type"), kind.value.split()[0]
     if value is not None and str(value.plain).lower() != wanted:
         message = f"{value.shown_text} is not the type of a {kind.value}."
         report.add("unknown-type", value.place, message, f"Write {wanted}.")

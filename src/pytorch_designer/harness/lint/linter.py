@@ -12,7 +12,7 @@ from pytorch_designer.harness.lint.documents import Library, looks_like_azure_ml
 from pytorch_designer.harness.lint.findings import Report
 from pytorch_designer.harness.lint.keys import check_repeated_keys, check_type_of
 from pytorch_designer.harness.lint.object_documents import object_document
-from pytorch_designer.harness.lint.pipeline_checks import check_command_job, check_pipeline
+from pytorch_designer.harness.lint.pipeline_checks import check_command_job, check_pipeline, check_sweep_job
 from pytorch_designer.harness.lint.rules import RULES, InRun, Severity
 from pytorch_designer.harness.schema.component_file import Kind, kind_of
 from pytorch_designer.harness.schema.spec_faults import FaultCollector, SpecPlace
@@ -183,7 +183,7 @@ def _check(report: Report, document: YamlDocument, library: Library) -> None:
         report.add(
             "not-a-spec",
             root.source.place(1, 1),
-            "This is not a command component, command job, pipeline component or pipeline job.",
+            "This is not a command component, command job, pipeline component, pipeline job or sweep job.",
             "Its $schema or type says what a file is.",
         )
         return
@@ -192,6 +192,8 @@ def _check(report: Report, document: YamlDocument, library: Library) -> None:
     if kind is Kind.COMMAND_COMPONENT:
         check_command_component(report, root)
         check_reserved_names(report, root)
+    elif kind is Kind.SWEEP_JOB:
+        check_sweep_job(report, root)
     elif kind is Kind.COMMAND_JOB:
         check_command_job(report, root, library)
     else:

@@ -9,6 +9,7 @@ from pytorch_designer.errors import UnsupportedLocallyError
 from pytorch_designer.harness.node_kinds.control_flow import read_controls
 from pytorch_designer.harness.node_kinds.parallel_command import read_parallel
 from pytorch_designer.harness.node_kinds.sweep_settings import check_search_space, read_sweep
+from pytorch_designer.harness.schema.bindings import is_bound
 from pytorch_designer.harness.schema.component_file import inline_parallel
 from pytorch_designer.harness.schema.spec_faults import FaultCollector
 from pytorch_designer.harness.schema.specification import CommandSpec
@@ -37,10 +38,11 @@ def check_sweep(report: Report, sweep: Value, trial: Value | None, interface: In
     faults = FaultCollector()
     settings = read_sweep(sweep, faults)
     command = None if trial is None else trial.get("command")
-    if settings is not None and interface is not None and command is not None and command.text is not None:
-        spec = CommandSpec("trial", command.text, sweep.source.path, inputs=interface.inputs)
+    if settings is not None and command is not None and command.text is not None:
+        inputs = {} if interface is None else interface.inputs
+        spec = CommandSpec("trial", command.text, sweep.source.path, inputs=inputs)
         # What the trial does not declare is a finding of its own, unless it declares nothing.
-        declared = [item for item in settings.search_space if item.name in interface.inputs or not interface.inputs]
+        declared = [item for item in settings.search_space if item.name in inputs or not inputs]
         check_search_space(spec, sweep, replace(settings, search_space=tuple(declared)), faults)
     _report(report, "sweep-settings", faults.faults)
 
@@ -72,5 +74,6 @@ def _check_parallel(report: Report, node: Node, component: Value | None) -> None
 
 def _report(report: Report, rule_id: str, faults: Iterable[SpecFault]) -> None:
     for fault in faults:
-        if fault.kind != UnsupportedLocallyError.__name__:
+        is_known = not is_bound(fault.message)  # else what is bound has a value when the pipeline runs
+        if is_known and fault.kind != UnsupportedLocallyError.__name__:
             report.add(rule_id, fault.place, fault.message, fault.advice)

@@ -17,11 +17,17 @@ from pytorch_designer.harness.lint.component_checks import (
 from pytorch_designer.harness.lint.connections import check_connections
 from pytorch_designer.harness.lint.job_settings_checks import check_job_settings, check_local_path
 from pytorch_designer.harness.lint.keys import check_keys, check_required_keys, check_tags, check_texts, mapping_at
-from pytorch_designer.harness.lint.node_kind_checks import check_controls, check_node_kind
-from pytorch_designer.harness.lint.pipeline_model import children_at, literal_of, read_node, read_pipeline
+from pytorch_designer.harness.lint.node_kind_checks import check_controls, check_node_kind, check_sweep
+from pytorch_designer.harness.lint.pipeline_model import (
+    children_at,
+    given_interface,
+    literal_of,
+    read_node,
+    read_pipeline,
+)
 from pytorch_designer.harness.schema.bindings import ParentInput, lone_binding
 from pytorch_designer.harness.schema.component_file import Kind
-from pytorch_designer.harness.schema.interface import kind_mismatch, unknown_input
+from pytorch_designer.harness.schema.interface import kind_mismatch, read_interface, unknown_input
 from pytorch_designer.harness.schema.pipeline_size import check_size
 from pytorch_designer.harness.schema.spec_faults import did_you_mean
 from pytorch_designer.harness.schema.specification import InputSpec
@@ -35,6 +41,7 @@ from pytorch_designer.harness.schema.vocabulary import (
     PIPELINE_COMPONENT_KEYS,
     PIPELINE_JOB_KEYS,
     SETTINGS_KEYS,
+    SWEEP_JOB_KEYS,
 )
 
 if TYPE_CHECKING:
@@ -87,6 +94,23 @@ def check_command_job(report: Report, root: Value, library: Library) -> None:
     interface = read_node("job", root, library).interface
     if interface is not None:
         check_command(report, root, interface)
+
+
+def check_sweep_job(report: Report, root: Value) -> None:
+    """Check a sweep that is a job of its own."""
+    check_keys(report, root, SWEEP_JOB_KEYS, owner="a sweep job", are_refused=True)
+    check_required_keys(report, root, ("trial",), owner="a sweep job")
+    check_texts(report, root, ("display_name", "description", "experiment_name"))
+    check_tags(report, root)
+    _check_job_ports(report, root)
+    trial = mapping_at(report, root, "trial")
+    if trial is None:
+        return
+    declares_ports = "inputs" in trial.children  # as the SDK writes it
+    interface = read_interface(trial, is_strict=False) if declares_ports else given_interface(root, "sweep")
+    check_job_settings(report, trial, owner="a trial")
+    check_command(report, trial, interface, roots={"search_space"}, unused_matters=False)
+    check_sweep(report, root, trial, None if not declares_ports else interface)
 
 
 def _component_of(node: Node, library: Library) -> Value | None:

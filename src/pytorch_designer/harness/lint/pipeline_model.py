@@ -80,7 +80,7 @@ def read_pipeline(root: Value, library: Library, *, is_job: bool) -> Pipeline:
     literals = {name: literal_of(value) for name, value in children_at(root, "inputs").items()} if is_job else {}
     return Pipeline(
         root=root,
-        interface=_given_interface(root, "pipeline") if is_job else read_interface(root, is_strict=False),
+        interface=given_interface(root, "pipeline") if is_job else read_interface(root, is_strict=False),
         nodes={
             name: read_node(name, value, library)
             for name, value in children_at(root, "jobs").items()
@@ -97,7 +97,7 @@ def read_node(name: str, value: Value, library: Library) -> Node:
     component = value.get("trial" if type_name == "sweep" else "component")
     file, interface = None, None
     if component is None:
-        interface = _given_interface(value, type_name)
+        interface = given_interface(value, type_name)
     elif component.is_mapping:
         interface = read_interface(component, is_strict=False)
     elif component.text is not None:
@@ -120,7 +120,7 @@ def children_at(owner: Value, key: str) -> Mapping[str, Value]:
     return {} if value is None else value.children
 
 
-def _given_interface(owner: Value, type_name: str) -> Interface:
+def given_interface(owner: Value, type_name: str) -> Interface:
     """The interface of a job or inline node, which declares its ports by giving them values."""
     inputs, outputs = children_at(owner, "inputs"), children_at(owner, "outputs")
     best_model = {"best_model": OutputSpec("best_model", "")} if type_name == "automl" else {}

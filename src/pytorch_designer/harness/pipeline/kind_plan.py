@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import yaml
 
 from pytorch_designer.harness.node_kinds.parallel_command import parallel_command, read_parallel
 from pytorch_designer.harness.node_kinds.sweep_settings import check_search_space, read_sweep, sweep_trial
 from pytorch_designer.harness.schema.binding_scope import UNKNOWN
+from pytorch_designer.harness.schema.bindings import is_bound
 from pytorch_designer.harness.schema.pipeline_specification import Given
 from pytorch_designer.harness.schema.specification import Distribution, InputSpec, Resources
 from pytorch_designer.harness.schema.values import parse_literal
+from pytorch_designer.harness.schema.yaml_tree import parse_yaml
 from pytorch_designer.harness.sweep.sampling import needs_optuna
 
 if TYPE_CHECKING:
@@ -21,38 +25,64 @@ if TYPE_CHECKING:
     from pytorch_designer.harness.schema.pipeline_specification import NodeSpec
     from pytorch_designer.harness.schema.spec_faults import FaultCollector, SpecPlace
     from pytorch_designer.harness.schema.specification import CommandSpec
+    from pytorch_designer.harness.schema.yaml_tree import Value
+
+
+_NOT_SETTINGS = frozenset({"inputs", "outputs", "trial", "component", "task", "input_data"})
 
 
 def plan_kind(
-    node: NodeSpec, spec: CommandSpec, faults: FaultCollector
+    node: NodeSpec, spec: CommandSpec, scope: Scope, faults: FaultCollector
 ) -> tuple[CommandSpec, SweepSettings | None, int]:
     """The job of a node, how a sweep chooses its trials, and the number of workers of a parallel job.
 
     Args:
         node: The node.
         spec: Its component, with the node's overrides.
+        scope: The pipeline, to whose inputs settings may be bound.
         faults: Gets what is wrong with the settings of its kind.
     """
     if node.definition is None:
         return spec, None, 1
+    definition = _resolved(node.definition, scope)
     if node.kind == "parallel":
-        owners = [owner for owner in (node.definition, spec.definition) if owner is not None]
+        owners = [owner for owner in (definition, spec.definition) if owner is not None]
         parallel = read_parallel(owners, spec, faults)
         if parallel is None:
             return spec, None, 1
         command, num_workers = parallel_command(spec, parallel)
         return command, None, num_workers
-    sweep = read_sweep(node.definition, faults)
+    sweep = read_sweep(definition, faults)
     if sweep is None:
         return spec, None, 1
     if needs_optuna(sweep):
         with faults.collecting():
             raise node.place.unsupported(
                 f"The sweep {node.name} needs Optuna, which is not installed.",
-                "Install it with pip install 'pytorch-designer[sweep]'.",
+                "Install it: pip install optuna scipy.",
             )
-    check_search_space(spec, node.definition, sweep, faults)
+    check_search_space(spec, definition, sweep, faults)
     return sweep_trial(spec, sweep), sweep, 1
+
+
+def _resolved(definition: Value, scope: Scope) -> Value:
+    """The settings with values for what is bound to inputs of the pipeline; with such bindings they have no lines."""
+    settings = {key: value for key, value in definition.children.items() if key not in _NOT_SETTINGS}
+    if not any(is_bound(text.text or "") for value in settings.values() for text in (value, *value.texts())):
+        return definition
+
+    def known(plain: Any) -> Any:
+        if isinstance(plain, dict):
+            return {key: known(value) for key, value in plain.items()}
+        if isinstance(plain, list):
+            return [known(value) for value in plain]
+        if not isinstance(plain, str) or not is_bound(plain):
+            return plain
+        return _known(scope, {"": plain}, definition.key_place).get("")
+
+    plain = {**definition.plain, **{key: known(value.plain) for key, value in settings.items()}}
+    text = yaml.safe_dump(plain, sort_keys=False)
+    return parse_yaml(text, definition.source.path, has_lines=False, keys=definition.keys).root
 
 
 def searched_names(node: NodeSpec) -> frozenset[str]:

@@ -246,7 +246,7 @@ class _Planner:
         conditions: tuple[Condition, ...],
     ) -> None:
         """Add a node that runs a job, or several of the same component: a command, parallel or sweep node."""
-        spec, sweep, num_workers = plan_kind(node, with_overrides(node, component, scope), self._faults)
+        spec, sweep, num_workers = plan_kind(node, with_overrides(node, component, scope), scope, self._faults)
         searched = searched_names(node)
         inputs: dict[str, Source] = {}
         self._warn_of_unknown_inputs(node.name, node.inputs, spec.inputs, node.place)

@@ -162,6 +162,11 @@ def is_binding(text: str) -> bool:
     return text.lstrip().startswith("${{")
 
 
+def is_bound(text: str) -> bool:
+    """Whether a text has a binding to the pipeline around it."""
+    return any(binding.parts[:1] == ("parent",) for binding in bindings_in(text))
+
+
 def parse_text(text: str, place: SpecPlace) -> tuple[Part, ...]:
     """Plain parts and references of a text in a pipeline; plain parts are not empty.
 

@@ -36,6 +36,7 @@ class Kind(Enum):
     COMMAND_JOB = "command job"
     PIPELINE_COMPONENT = "pipeline component"
     PIPELINE_JOB = "pipeline job"
+    SWEEP_JOB = "sweep job"
 
     @property
     def is_pipeline(self) -> bool:
@@ -51,6 +52,8 @@ def kind_of(root: Value) -> Kind | None:
     schema, type_name = _word(root, "$schema"), type_of(root)
     if "/sdk-2-0/" in schema or "deployment" in schema:
         return None
+    if type_name == "sweep" or (not type_name and "sweepjob" in schema):
+        return Kind.SWEEP_JOB
     is_bare = not schema and not type_name
     if type_name == "pipeline" or (not type_name and "pipeline" in schema) or (is_bare and _has_nodes(root)):
         return _pipeline_kind(root, schema)
@@ -69,7 +72,7 @@ def type_of(root: Value) -> str:
 
 def is_sweep_job(document: YamlDocument) -> bool:
     """Whether a YAML document is a sweep job that stands alone."""
-    return type_of(document.root) == "sweep"
+    return kind_of(document.root) is Kind.SWEEP_JOB
 
 
 def _pipeline_kind(root: Value, schema: str) -> Kind:

@@ -49,6 +49,9 @@ _JOB = _words(
     " identity creation_context log_files status"
 )
 PIPELINE_JOB_KEYS = _JOB | _words("settings jobs component")
+SWEEP_JOB_KEYS = _JOB | _words(
+    "trial search_space sampling_algorithm objective limits early_termination queue_settings resources"
+)
 SETTINGS_KEYS = _words("default_datastore default_compute continue_on_step_failure force_rerun on_init on_finalize")
 
 PARAMETER_KEYS = _words("type description optional default min max enum")

@@ -65,7 +65,8 @@ class Outcomes:
     def is_wrong(self) -> NDArray[np.bool_]:
         """Which images have both a label and scores, and another predicted class, bool [n]."""
         is_evaluated = (self.labels != NOTHING) & (self.predicted != NOTHING)
-        return np.logical_and(is_evaluated, self.labels != self.predicted)
+        is_wrong: NDArray[np.bool_] = is_evaluated & (self.labels != self.predicted)
+        return is_wrong
 
 
 @dataclass(frozen=True)

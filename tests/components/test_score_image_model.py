@@ -68,7 +68,7 @@ def test_scores_of_the_validation_images_repeat_the_metrics_of_training(
 
 def test_output_holds_its_files_and_the_log_says_where(scored: Path, workspace: Path) -> None:
     names = sorted(path.relative_to(scored).as_posix() for path in scored.rglob("*") if path.is_file())
-    assert names == ["_data.csv", "_data.parquet", "_meta.yaml", "schema/_schema.json"]
+    assert names == ["_data.csv", "_data.parquet", "_meta.yaml", "_thumbnails.json", "schema/_schema.json"]
     log = (workspace / "scored.log").read_text()
     assert "shufflenet_v2_x0_5, 3 classes" in log
     assert "Scored 27 images." in log
@@ -76,7 +76,7 @@ def test_output_holds_its_files_and_the_log_says_where(scored: Path, workspace: 
 
 def test_fresh_process_with_other_threads_gives_equal_bytes(scored: Path, workspace: Path) -> None:
     succeeded(run_fresh(*score_arguments("again"), cwd=workspace, PYTORCH_DESIGNER_READ_THREADS="1"))
-    for name in ("_data.csv", "_data.parquet"):
+    for name in ("_data.csv", "_data.parquet", "_thumbnails.json", "_meta.yaml"):
         assert (workspace / "again" / name).read_bytes() == (scored / name).read_bytes()
 
 

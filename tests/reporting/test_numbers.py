@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from pytorch_designer.reporting.numbers import decimal, duration, percent, points, probability, rate
+from pytorch_designer.reporting.numbers import decimal, duration, percent, points, probability, rate, whole_percent
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,18 @@ def test_a_difference_of_shares_is_in_points_with_its_sign() -> None:
 def test_a_small_probability_is_a_bound() -> None:
     assert probability(0.0004) == "p < 0.001"
     assert probability(0.04) == "p = 0.040"
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"),
+    [
+        (0.0, "0 %"),
+        (0.004, "< 1 %"),
+        (0.978, "98 %"),
+        (0.996, "> 99 %"),
+        (1.0, "100 %"),
+        (math.nan, "\N{EN DASH}"),
+    ],
+)
+def test_a_share_in_running_text_has_no_decimals(share: float, shown: str) -> None:
+    assert whole_percent(share) == shown

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
 from pytorch_designer.reporting import page
-from pytorch_designer.reporting.page import render_page
+from pytorch_designer.reporting.page import copy_page_for_studio, render_page
 from tests.reporting.outline import Outline
 
 _TEMPLATES = Path(page.__file__).parent / "templates"
@@ -78,3 +78,26 @@ def test_a_page_asks_nothing_of_the_network() -> None:
         assert "https://" not in source
         assert "url(" not in source
     assert "default-src 'none'" in (_TEMPLATES / "base.html").read_text(encoding="utf-8")
+
+
+def test_in_a_job_the_page_is_copied_to_where_the_studio_shows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "index.html").write_text("page")
+    copy_page_for_studio(tmp_path / "index.html", "report.html")
+    assert not (tmp_path / "outputs").exists(), "a laptop"
+
+    monkeypatch.setenv("AZUREML_RUN_ID", "run")
+    copy_page_for_studio(tmp_path / "index.html", "report.html")
+    assert (tmp_path / "outputs" / "report.html").read_text() == "page"
+
+
+def test_a_page_that_cannot_be_copied_is_a_line_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AZUREML_RUN_ID", "run")
+    (tmp_path / "outputs").write_text("a file")
+    copy_page_for_studio(tmp_path / "index.html", "report.html")
+    assert "could not be copied to ./outputs" in caplog.text

@@ -273,7 +273,6 @@ def _train(
             data=data,
             fingerprint=job.fingerprint,
             bad_files=_bad_files(training, TRAINING_PORT) + _bad_files(validation, VALIDATION_PORT),
-            datasets=dataset_records(job.inputs.datasets),
         )
         tracker.log_metrics(summary.tracked_metrics(), len(summary.history))
         _write(job, output, summary, state.best)
@@ -328,7 +327,8 @@ def _write_report(folder: Path, summary: RunSummary, inputs: TrainingInputs, bes
     """Write the report; where it cannot be made, the model is written without it."""
     try:
         images = None if best.outcomes is None else gather_images(inputs.datasets, inputs.preprocessing, best.outcomes)
-        write_report(folder, replace(summary, data=summary.data | weights_info(best.weights)), images)
+        data, records = summary.data | weights_info(best.weights), dataset_records(inputs.datasets)
+        write_report(folder, replace(summary, data=data, datasets=records), images)
     except OSError:  # the disk is full: the run ends by name, and can be repeated
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, the trained model is worth more

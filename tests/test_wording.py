@@ -77,6 +77,7 @@ _NEVER_ONE = (
     "({_listed(empty)})",
     "with scores of",
     "class folders have no images",
+    "The first {len(rows)} of",
 )
 
 

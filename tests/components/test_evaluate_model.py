@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
-from pytorch_designer.directories.data_frame_directory import ScoredImagesWriter
+from pytorch_designer.directories.scores.data_frame_directory import ScoredImagesWriter
 from tests.commands import run, run_fresh, succeeded
 
 if TYPE_CHECKING:

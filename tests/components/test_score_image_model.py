@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pytorch_designer.directories.scored_dataset import open_scored_dataset
+from pytorch_designer.directories.scores.scored_dataset import open_scored_dataset
 from tests.commands import run, run_fresh, succeed, succeeded
 from tests.images.digits import write_digits
 

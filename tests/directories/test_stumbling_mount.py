@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from pytorch_designer.directories.data_frame_directory import ScoredImagesWriter
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.meta import read_meta
-from pytorch_designer.directories.scored_dataset import open_scored_dataset
+from pytorch_designer.directories.scores.data_frame_directory import ScoredImagesWriter
+from pytorch_designer.directories.scores.scored_dataset import open_scored_dataset
 from pytorch_designer.directories.sources.referenced_files import check_referenced_files
 from pytorch_designer.errors import InvalidDatasetError
 from pytorch_designer.storage.archives import extract_archive

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from pytorch_designer.directories.data_frame_directory import ScoredImagesWriter
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.model_directory import open_trained_model_directory
 from pytorch_designer.directories.preprocessing import Preprocessing
-from pytorch_designer.directories.scored_dataset import open_scored_dataset
+from pytorch_designer.directories.scores.data_frame_directory import ScoredImagesWriter
+from pytorch_designer.directories.scores.scored_dataset import open_scored_dataset
 from pytorch_designer.directories.transformation_directory import (
     open_transformation_directory,
     write_transformation_directory,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytorch_designer.directories.scored_dataset import UNLABELED, UNSCORED, ScoredDataset
+from pytorch_designer.directories.scores.scored_dataset import UNLABELED, UNSCORED, ScoredDataset
 from pytorch_designer.storage.string_column import StringColumn
 
 if TYPE_CHECKING:

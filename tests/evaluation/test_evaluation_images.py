@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pytorch_designer.directories.scored_dataset import ScoredDataset
-from pytorch_designer.directories.thumbnail_file import MAX_THUMBNAIL_BYTES
+from pytorch_designer.directories.scores.scored_dataset import ScoredDataset
+from pytorch_designer.directories.scores.thumbnail_file import MAX_THUMBNAIL_BYTES
 from pytorch_designer.evaluation.comparison import compare
 from pytorch_designer.evaluation.evaluation_images import different_images, evaluation_images
 from pytorch_designer.evaluation.evaluation_metrics import evaluate

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 from sklearn.exceptions import UndefinedMetricWarning
 
-from pytorch_designer.directories.scored_dataset import ScoredDataset
+from pytorch_designer.directories.scores.scored_dataset import ScoredDataset
 from pytorch_designer.errors import InvalidDatasetError, NotLabeledDatasetError
 from pytorch_designer.evaluation.evaluation_metrics import Evaluation, evaluate
 from tests.evaluation.scored_rows import scored

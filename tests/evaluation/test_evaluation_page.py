@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pytorch_designer.directories.scored_dataset import ScoredDataset
+from pytorch_designer.directories.scores.scored_dataset import ScoredDataset
 from pytorch_designer.evaluation.comparison import compare
 from pytorch_designer.evaluation.evaluation_metrics import Evaluation, evaluate
 from pytorch_designer.evaluation.evaluation_page import EvaluatedDataset, comparison_page, draw_charts, evaluation_page

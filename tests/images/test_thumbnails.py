@@ -11,7 +11,7 @@ from PIL import Image
 
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.preprocessing import Preprocessing
-from pytorch_designer.directories.thumbnail_file import MAX_THUMBNAIL_BYTES
+from pytorch_designer.directories.scores.thumbnail_file import MAX_THUMBNAIL_BYTES
 from pytorch_designer.images.thumbnails import as_thumbnail, read_thumbnails
 
 _SIZES = Preprocessing(resize_size=40, crop_height=30, crop_width=40)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pytorch_designer.directories.scored_dataset import ScoredDataset
+    from pytorch_designer.directories.scores.scored_dataset import ScoredDataset
 
 ODD_NAMES = (
     "<script>alert('x')</script>",

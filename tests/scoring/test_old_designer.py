@@ -14,7 +14,7 @@ from torch import nn
 from torchvision import models
 
 from pytorch_designer.directories.image_directory import open_image_directory
-from pytorch_designer.directories.scored_dataset import open_scored_dataset
+from pytorch_designer.directories.scores.scored_dataset import open_scored_dataset
 from pytorch_designer.directories.transformation_directory import open_transformation_directory
 from tests.models.legacy_model import deterministic_weights
 from tests.scoring.conftest import score

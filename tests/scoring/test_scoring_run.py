@@ -21,8 +21,8 @@ from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.image_writer import ImageRow, convert_to_image_directory, write_image_directory
 from pytorch_designer.directories.model_directory import open_trained_model_directory
 from pytorch_designer.directories.preprocessing import Preprocessing
-from pytorch_designer.directories.scored_dataset import open_scored_dataset
-from pytorch_designer.directories.thumbnail_file import load_thumbnails
+from pytorch_designer.directories.scores.scored_dataset import open_scored_dataset
+from pytorch_designer.directories.scores.thumbnail_file import load_thumbnails
 from pytorch_designer.errors import FailedToWriteOutputsError, InvalidDatasetError, InvalidModelDirectoryError
 from pytorch_designer.images.augmentation import apply_transforms
 from pytorch_designer.images.decode import decode_image

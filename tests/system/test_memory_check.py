@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pytorch_designer.directories.data_frame_directory import ScoredImagesWriter
 from pytorch_designer.directories.image_directory import open_image_directory
-from pytorch_designer.directories.scored_dataset import open_scored_dataset
+from pytorch_designer.directories.scores.data_frame_directory import ScoredImagesWriter
+from pytorch_designer.directories.scores.scored_dataset import open_scored_dataset
 from pytorch_designer.errors import InvalidDatasetError, ModuleOutOfMemoryError
 from pytorch_designer.evaluation.evaluation_metrics import evaluate
 from pytorch_designer.system import memory_check

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pytorch_designer.api.library_calls import ResultFolder, kept_process, library_call, path_argument
 from pytorch_designer.api.loaded_model import TrainedModel
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     import os
@@ -47,7 +48,7 @@ class ImageScores:
         """
         import pandas as pd
 
-        from pytorch_designer.directories.data_frame_directory import DATA_FILE
+        from pytorch_designer.directories.scores.data_frame_directory import DATA_FILE
 
         return pd.read_parquet(self.path / DATA_FILE)
 
@@ -55,13 +56,13 @@ class ImageScores:
         return len(self.frame)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.path}: {len(self):,} images>"
+        return f"<{type(self).__name__} {self.path}: {count(len(self), 'image')}>"
 
     @kept_process()
     def _repr_html_(self) -> str:
         """The first rows, and how many images each class was predicted for, for a notebook."""
         from pytorch_designer.api.notebook_page import NotebookTable, notebook_page
-        from pytorch_designer.directories.data_frame_schema import FILE_COLUMN, LABEL_COLUMN, SCORED_LABEL_COLUMN
+        from pytorch_designer.directories.scores.data_frame_schema import FILE_COLUMN, LABEL_COLUMN, SCORED_LABEL_COLUMN
 
         frame = self.frame
         predicted = frame[SCORED_LABEL_COLUMN].value_counts()

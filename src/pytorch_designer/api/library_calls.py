@@ -58,6 +58,7 @@ class RuntimeOptions(TypedDict, total=False):
     deterministic: bool | None
     checkpoint_seconds: float | None
     weights_mirror: str | os.PathLike[str] | None
+    report_images: Literal["on", "off"] | None
     progress: Literal["auto", "live", "plain", "off"] | None
     layout: Literal["auto", "class-folders", "unlabeled"] | None
 

@@ -30,8 +30,8 @@ _IDENTIFIERS = re.compile(r'((?:\bid="|url\(#|href="#))')
 
 
 @dataclass(frozen=True)
-class Picture:
-    """Picture of a result.
+class PagePicture:
+    """PagePicture of a result.
 
     Attributes:
         pixels: uint8 [height, width, 3].
@@ -77,7 +77,7 @@ def notebook_page(
     numbers: Mapping[str, str],
     remark: str = "",
     charts: Mapping[str, Chart] | None = None,
-    pictures: Iterable[Picture] = (),
+    pictures: Iterable[PagePicture] = (),
     table: NotebookTable | None = None,
 ) -> str:
     """The HTML of a result, to be shown inside of another page.
@@ -117,7 +117,7 @@ def example_rows(images: ImageDirectory) -> Iterator[int]:
         yield int(np.argmax(images.labels == label))
 
 
-def pictures_of(images: ImageDirectory, predictions: Mapping[int, str] | None = None) -> Iterator[Picture]:
+def pictures_of(images: ImageDirectory, predictions: Mapping[int, str] | None = None) -> Iterator[PagePicture]:
     """Pictures of some rows of a dataset; files that cannot be read are left out.
 
     Args:
@@ -135,7 +135,7 @@ def pictures_of(images: ImageDirectory, predictions: Mapping[int, str] | None = 
         predicted = "" if predictions is None else predictions[row]
         caption = ", ".join(filter(None, (label, f"predicted {predicted}" if predicted else "")))
         text = f"{images.name(row)}: {caption}" if caption else images.name(row)
-        yield Picture(image.permute(1, 2, 0).contiguous().numpy(), caption or images.name(row), text)
+        yield PagePicture(image.permute(1, 2, 0).contiguous().numpy(), caption or images.name(row), text)
 
 
 def _own_identifiers(svg: str) -> str:

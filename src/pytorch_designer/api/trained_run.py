@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytorch_designer.api.library_calls import RuntimeOptions
     from pytorch_designer.api.loaded_model import TrainedModel
     from pytorch_designer.api.model_evaluation import ModelEvaluation
-    from pytorch_designer.api.notebook_page import Picture
+    from pytorch_designer.api.notebook_page import PagePicture
     from pytorch_designer.reporting.figures import Chart
     from pytorch_designer.training.history import EpochRecord, RunSummary
 
@@ -157,7 +157,7 @@ class TrainedRun:
             for caption, name in (("Loss", "loss"), ("Accuracy", "top1"))
         }
 
-    def _pictures(self) -> Iterator[Picture]:
+    def _pictures(self) -> Iterator[PagePicture]:
         """A few images with what the model takes them for; none where the images are gone by now."""
         from pytorch_designer.api.notebook_page import example_rows, pictures_of
         from pytorch_designer.directories.image_directory import open_image_source

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytorch_designer.directories.scored_dataset import UNLABELED
+from pytorch_designer.directories.scores.scored_dataset import UNLABELED
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
     from numpy.typing import NDArray
 
-    from pytorch_designer.directories.scored_dataset import ScoredDataset
+    from pytorch_designer.directories.scores.scored_dataset import ScoredDataset
 
 _Z = 1.959963984540054  # 95% of a normal distribution lies within this many standard deviations
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytorch_designer.directories.scored_dataset import UNLABELED
+from pytorch_designer.directories.scores.scored_dataset import UNLABELED
 from pytorch_designer.evaluation.comparison import matched_rows
 from pytorch_designer.reporting.outcomes import Outcomes, select, surest_mistakes
 from pytorch_designer.reporting.pictures import OFF, ClassPictures, Picture, PictureSource, mistakes_table
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pytorch_designer.directories.scored_dataset import ScoredDataset
+    from pytorch_designer.directories.scores.scored_dataset import ScoredDataset
 
 _NO_COPIES = "There are no pictures, as the scored dataset holds none."
 _MAX_DIFFERENT = 12

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn import metrics
 
-from pytorch_designer.directories.scored_dataset import UNLABELED
+from pytorch_designer.directories.scores.scored_dataset import UNLABELED
 from pytorch_designer.errors import InvalidDatasetError, NotLabeledDatasetError
 from pytorch_designer.evaluation.probability_metrics import (
     Calibration,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pytorch_designer.directories.scored_dataset import ScoredDataset
+    from pytorch_designer.directories.scores.scored_dataset import ScoredDataset
 
 TOP = 5
 _SUM_TOLERANCE = 1e-3

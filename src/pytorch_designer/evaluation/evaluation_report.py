@@ -23,8 +23,8 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pytorch_designer.directories.data_frame_schema import escape
 from pytorch_designer.directories.meta import write_meta
+from pytorch_designer.directories.scores.data_frame_schema import escape
 from pytorch_designer.evaluation.comparison import PairedTest
 from pytorch_designer.evaluation.evaluation_page import EvaluatedDataset, comparison_page, draw_charts, evaluation_page
 from pytorch_designer.reporting.classification import accuracy_interval

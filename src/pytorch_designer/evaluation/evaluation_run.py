@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from pytorch_designer.directories.scored_dataset import open_scored_dataset
-from pytorch_designer.directories.thumbnail_file import load_thumbnails
+from pytorch_designer.directories.scores.scored_dataset import open_scored_dataset
+from pytorch_designer.directories.scores.thumbnail_file import load_thumbnails
 from pytorch_designer.evaluation.comparison import PairedTest, compare
 from pytorch_designer.evaluation.evaluation_images import different_images, evaluation_images
 from pytorch_designer.evaluation.evaluation_metrics import evaluate

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from pytorch_designer.directories.preprocessing import Preprocessing
-from pytorch_designer.directories.thumbnail_file import MAX_THUMBNAIL_BYTES
+from pytorch_designer.directories.scores.thumbnail_file import MAX_THUMBNAIL_BYTES
 from pytorch_designer.errors import shorten
 from pytorch_designer.images.budgets import default_read_threads
 from pytorch_designer.images.loader import ImageLoader

@@ -23,7 +23,11 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from pytorch_designer.directories.data_frame_schema import SCORED_LABEL_COLUMN, distinct_names, probability_column
+from pytorch_designer.directories.scores.data_frame_schema import (
+    SCORED_LABEL_COLUMN,
+    distinct_names,
+    probability_column,
+)
 from pytorch_designer.models.traveling_code import CODE_FOLDER, write_traveling_code
 
 if TYPE_CHECKING:

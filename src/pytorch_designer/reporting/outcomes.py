@@ -90,7 +90,7 @@ class ClassExamples:
 
 
 @dataclass(frozen=True)
-class Selection:
+class SelectedRows:
     """Images that are worth a look, as rows of the dataset.
 
     Attributes:
@@ -112,12 +112,12 @@ class Selection:
         return list(dict.fromkeys((*self.mistakes, *self.label_errors, *by_class)))
 
 
-def select(outcomes: Outcomes) -> Selection:
+def select(outcomes: Outcomes) -> SelectedRows:
     """The images of a dataset that are worth a look; without labels only the examples."""
     wrong = surest_mistakes(outcomes)
     is_first = _rank_in_group(outcomes.labels[wrong]) < MAX_MISTAKES_PER_CLASS
     classes, num_classes = _class_examples(outcomes, wrong)
-    return Selection(
+    return SelectedRows(
         mistakes=tuple(wrong[is_first][:MAX_MISTAKES].tolist()),
         label_errors=tuple(likely_label_errors(outcomes)[:MAX_LABEL_ERRORS].tolist()),
         classes=classes,

@@ -8,7 +8,7 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytorch_designer.directories.data_frame_schema import escape
+from pytorch_designer.directories.scores.data_frame_schema import escape
 from pytorch_designer.errors import shorten
 from pytorch_designer.reporting.numbers import whole_percent
 from pytorch_designer.shown_text import spreadsheet_text

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from pytorch_designer.directories.data_frame_directory import ScoredImagesWriter
 from pytorch_designer.directories.image_directory import UNLABELED
-from pytorch_designer.directories.thumbnail_file import write_thumbnails
+from pytorch_designer.directories.scores.data_frame_directory import ScoredImagesWriter
+from pytorch_designer.directories.scores.thumbnail_file import write_thumbnails
 from pytorch_designer.errors import InvalidDatasetError, shorten
 from pytorch_designer.images.thumbnails import read_thumbnails
 from pytorch_designer.inference.compute import choose_model_compute, environment_info

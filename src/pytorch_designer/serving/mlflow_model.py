@@ -22,7 +22,11 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST, INVALID_PARAMETER_VALUE, TEMPORARILY_UNAVAILABLE
 
-from pytorch_designer.directories.data_frame_schema import SCORED_LABEL_COLUMN, distinct_names, probability_column
+from pytorch_designer.directories.scores.data_frame_schema import (
+    SCORED_LABEL_COLUMN,
+    distinct_names,
+    probability_column,
+)
 from pytorch_designer.errors import (
     DesignerError,
     InvalidDatasetError,

@@ -15,7 +15,7 @@ import pytest
 
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.preprocessing import Preprocessing
-from pytorch_designer.directories.thumbnail_file import MAX_THUMBNAIL_BYTES
+from pytorch_designer.directories.scores.thumbnail_file import MAX_THUMBNAIL_BYTES
 from pytorch_designer.reporting.outcomes import Outcomes, select
 from pytorch_designer.reporting.pictures import OFF, ClassPictures, PictureSource, mistakes_table
 from pytorch_designer.settings import settings

@@ -77,7 +77,7 @@ class _Run:
     def run(self) -> list[str]:
         """Process all mini-batches, and return the rows of each in order."""
         num_workers = min(self._options.workers, _usable_cores(), self._num_batches)
-        self._say("INFO", f"{self._num_batches} mini-batches, {num_workers} workers")
+        self._say("INFO", f"Mini-batches: {self._num_batches}, workers: {num_workers}")
         try:
             self._workers = [_Worker(self._options, self._arguments) for _ in range(num_workers)]
             while self._waiting or any(worker.task is not None for worker in self._workers):
@@ -132,8 +132,8 @@ class _Run:
     def _done(self, batch: MiniBatch, num_results: int, rows: str) -> None:
         self._rows[batch.index] = rows
         missing = max(batch.num_items - num_results, 0)
-        short = f", {missing} items without a result" if missing else ""
-        self._say("INFO", f"Mini-batch {batch.index} of {self._num_batches} done: {num_results} results{short}")
+        short = f", items without a result: {missing}" if missing else ""
+        self._say("INFO", f"Mini-batch {batch.index} of {self._num_batches} done, results: {num_results}{short}")
         self.num_failed_items += missing
         self._check()
 

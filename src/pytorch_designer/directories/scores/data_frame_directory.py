@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytorch_designer.directories.data_frame_schema import (
+from pytorch_designer.directories.meta import write_meta
+from pytorch_designer.directories.scores.data_frame_schema import (
     FILE_COLUMN,
     ID_COLUMN,
     LABEL_COLUMN,
@@ -32,7 +33,6 @@ from pytorch_designer.directories.data_frame_schema import (
     escape,
     probability_column,
 )
-from pytorch_designer.directories.meta import write_meta
 from pytorch_designer.shown_text import FORMULA_STARTS
 
 if TYPE_CHECKING:

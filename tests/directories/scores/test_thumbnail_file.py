@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pytorch_designer.directories.thumbnail_file import THUMBNAIL_FILE, load_thumbnails, write_thumbnails
+from pytorch_designer.directories.scores.thumbnail_file import THUMBNAIL_FILE, load_thumbnails, write_thumbnails
 
 _JPEG = b"\xff\xd8\xff\xe0 and so on"
 

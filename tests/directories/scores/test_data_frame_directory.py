@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from pytorch_designer.directories.data_frame_directory import ScoredImagesWriter
-from pytorch_designer.directories.data_frame_schema import distinct_names, escape, unescape
-from pytorch_designer.directories.scored_dataset import UNLABELED, UNSCORED, open_scored_dataset
+from pytorch_designer.directories.scores.data_frame_directory import ScoredImagesWriter
+from pytorch_designer.directories.scores.data_frame_schema import distinct_names, escape, unescape
+from pytorch_designer.directories.scores.scored_dataset import UNLABELED, UNSCORED, open_scored_dataset
 from pytorch_designer.errors import InvalidDatasetError, NotScoredDatasetError
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytorch_designer.directories.data_frame_directory import DATA_FRAME_DIRECTORY, PARQUET_FORMAT
-from pytorch_designer.directories.data_frame_schema import (
+from pytorch_designer.directories.meta import read_meta
+from pytorch_designer.directories.scores.data_frame_directory import DATA_FRAME_DIRECTORY, PARQUET_FORMAT
+from pytorch_designer.directories.scores.data_frame_schema import (
     FILE_COLUMN,
     ID_COLUMN,
     PROBABILITY_PREFIX,
@@ -22,7 +23,6 @@ from pytorch_designer.directories.data_frame_schema import (
     find_roles,
     unescape,
 )
-from pytorch_designer.directories.meta import read_meta
 from pytorch_designer.errors import InvalidDatasetError, NotScoredDatasetError, shorten
 from pytorch_designer.storage.paths import reading_errors, resolve_inside
 from pytorch_designer.storage.retrying import is_file, open_retrying

@@ -1,0 +1,1 @@
+"""Scored datasets: tables of scores, and small copies of images beside them."""

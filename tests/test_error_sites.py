@@ -17,6 +17,7 @@ from PIL import Image
 from torch import nn
 
 import pytorch_designer.errors as errors_module
+from pytorch_designer.api.python_wording import worded_for_python
 from pytorch_designer.components.registry import COMPONENTS
 from pytorch_designer.components.split_image_directory import COMPONENT as SPLIT
 from pytorch_designer.components.train_pytorch_model import COMPONENT as TRAIN
@@ -105,6 +106,11 @@ def _interrupt(folder: Path) -> None:
     with _run(folder, network, stop) as run:
         checkpoints = CheckpointPolicy(CheckpointStore(folder / "output", "run", EXTENT), 1e9)
         train(run, TrainingState(network, build_optimizer(network, 0.1)), checkpoints)
+
+
+def _interrupt_call(folder: Path) -> None:
+    with worded_for_python("train", {}):
+        _interrupt(folder)
 
 
 @contextmanager
@@ -203,6 +209,7 @@ PROVOKE: dict[str, Callable[[Path], object]] = {
     "NonFiniteLossError": _diverge,
     "UnsupportedEnvironmentError": lambda folder: choose_compute(Settings(device="mps"), height=8, width=8),
     "InterruptedRunError": _interrupt,
+    "InterruptedCallError": _interrupt_call,
     "InvalidSpecError": lambda folder: read_component(_component(folder, inputs=[1])),
     "UnsupportedLocallyError": lambda folder: read_component(_component(folder, type="spark")),
     "InputChangedError": _write_into_input,

@@ -99,11 +99,6 @@ def _diverge(folder: Path) -> None:
         train(run, TrainingState(network, build_optimizer(network, 0.1)), checkpoints)
 
 
-def _interrupt_a_call(folder: Path) -> None:
-    with worded_for_python("train", {}):
-        _interrupt(folder)
-
-
 def _interrupt(folder: Path) -> None:
     network = small_network()
     stop = StopRequest()
@@ -111,6 +106,11 @@ def _interrupt(folder: Path) -> None:
     with _run(folder, network, stop) as run:
         checkpoints = CheckpointPolicy(CheckpointStore(folder / "output", "run", EXTENT), 1e9)
         train(run, TrainingState(network, build_optimizer(network, 0.1)), checkpoints)
+
+
+def _interrupt_call(folder: Path) -> None:
+    with worded_for_python("train", {}):
+        _interrupt(folder)
 
 
 @contextmanager
@@ -214,7 +214,7 @@ PROVOKE: dict[str, Callable[[Path], object]] = {
     "NonFiniteLossError": _diverge,
     "UnsupportedEnvironmentError": lambda folder: choose_compute(Settings(device="mps"), height=8, width=8),
     "InterruptedRunError": _interrupt,
-    "InterruptedCallError": _interrupt_a_call,
+    "InterruptedCallError": _interrupt_call,
     "InvalidSpecError": lambda folder: read_component(_component(folder, inputs=[1])),
     "UnsupportedLocallyError": lambda folder: read_component(_component(folder, type="spark")),
     "InputChangedError": _write_into_input,

@@ -87,6 +87,7 @@ def main(folder: Path, model: Path) -> None:
     network = {"model_name": "shufflenet_v2_x0_5", "pretrained": False}
     outputs = folder / "outputs"
     run = pytorch_designer.train(images, epochs=1, output=outputs / "a", **network)  # type: ignore[arg-type]
+    run.model.predict(images + "/0/000.png")  # which has threads as long as the run is there
     scores = pytorch_designer.score(model, images)
     evaluation = pytorch_designer.evaluate(scores)
     calls: dict[str, Callable[[], object]] = {

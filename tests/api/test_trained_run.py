@@ -156,7 +156,7 @@ def test_mistakes_are_named_in_the_words_of_the_caller(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any], error: type[DesignerError], words: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    write_digits(tmp_path / "photos", classes=2, per_class=3)
+    write_digits(tmp_path / "photos", classes=2, per_class=12)
     network = {} if "model" in arguments else {"model_name": "shufflenet_v2_x0_5", "pretrained": False}
     with pytest.raises(error) as caught:
         pytorch_designer.train(**{**network, **arguments})

@@ -46,7 +46,7 @@ def test_a_good_folder_is_described_and_accepted(digits: Path, capsys: pytest.Ca
     sizes = sorted(path.stat().st_size / 1000 for path in digits.rglob("*.png"))
     median = (sizes[3] + sizes[4]) / 2
     assert capsys.readouterr().out.split("\n\n") == [
-        "Class folders: 2 classes, 8 images (4 to 4 per class)",
+        "Class folders: 2 classes, 8 images (4 per class)",
         "class  images\n0           4\n1           4",
         "size      min  median  max\nwidth       8       8    8\nheight      8       8    8\n"
         f"file, kB  {sizes[0]:.1f}     {median:.1f}  {sizes[-1]:.1f}",
@@ -81,7 +81,7 @@ def test_two_folders_are_compared_by_content(digits: Path, tmp_path: Path, capsy
     write_digits(tmp_path / "others", classes=2, per_class=3, skip=2)
     assert inspect(digits, "--against", tmp_path / "others") == 0
     printed = capsys.readouterr().out
-    assert "\n\nOTHER:\n\nClass folders: 2 classes, 6 images (3 to 3 per class)\n" in printed
+    assert "\n\nOTHER:\n\nClass folders: 2 classes, 6 images (3 per class)\n" in printed
     assert "\n\n4 of the 6 images of OTHER are also in FOLDER:\n  0/000.png = 0/002.png\n" in printed
     (tmp_path / "others/1").rename(tmp_path / "others/one")
     with pytest.raises(InvalidDatasetError) as caught:

@@ -34,14 +34,14 @@ def dataset_of(
 
 TEN = [str(digit) for digit in range(10)]
 LINES: dict[str, ImageDirectory] = {
-    "Class folders: 10 classes, 2,000 images (200 to 200 per class); left out: 1 file (preview.jpg)": dataset_of(
+    "Class folders: 10 classes, 2,000 images (200 per class); left out: 1 file (preview.jpg)": dataset_of(
         [200] * 10, TEN, left_out=("preview.jpg",)
     ),
     "COCO (annotations.json): 2 classes, 5 images (2 to 3 per class)": dataset_of(
         [2, 3], "ab", name="COCO", labels_from="annotations.json"
     ),
     "Class folders: 3 classes, 7 images (3 to 4 per class); no images in class b": dataset_of([3, 0, 4], "abc"),
-    "Class folders: 7 classes, 4 images (4 to 4 per class); no images in 6 classes (a, b, c, d, e, ...)": dataset_of(
+    "Class folders: 7 classes, 4 images (4 per class); no images in 6 classes (a, b, c, d, e, ...)": dataset_of(
         [0, 0, 0, 0, 0, 0, 4], "abcdefg"
     ),
     "Image directory: 3 classes, 7 images (3 to 4 per class)": dataset_of(

@@ -40,7 +40,7 @@ def _page(folder: Path, dataset: ScoredDataset, thumbnails: dict[int, bytes], mo
 def test_the_most_wrong_images_are_named(tmp_path: Path) -> None:
     page = _page(tmp_path, _dataset(), {})
 
-    assert page.rows["Most wrong images"] == [["IMG_12.jpg", "cat", "dog", "98 %"], ["b.jpg", "cat", "dog", "80 %"]]
+    assert page.rows["Most wrong images"] == [["IMG_12.jpg", "cat", "dog", "98%"], ["b.jpg", "cat", "dog", "80%"]]
     assert "There are no pictures, as the scored dataset holds none." in page.text
     with (tmp_path / "mistakes.csv").open(newline="") as stream:
         assert [row[0] for row in csv.reader(stream)] == ["file", "IMG_12.jpg", "b.jpg"]
@@ -50,7 +50,7 @@ def test_pictures_have_texts(tmp_path: Path) -> None:
     page = _page(tmp_path, _dataset(), {1: JPEG, 2: JPEG})
 
     texts = [value for name, value in page.attributes if name == "alt"]
-    assert texts[:2] == ["IMG_12.jpg: cat, taken for dog with 98 %", "b.jpg: cat, taken for dog with 80 %"]
+    assert texts[:2] == ["IMG_12.jpg: cat, taken for dog with 98%", "b.jpg: cat, taken for dog with 80%"]
     assert set(texts) == set(texts[:2])
 
 
@@ -75,7 +75,7 @@ def test_each_class_can_be_opened_without_a_script(tmp_path: Path) -> None:
 
 def test_labels_that_the_model_does_not_know_are_shown(tmp_path: Path) -> None:
     page = _page(tmp_path, scored([[0.9, 0.05, 0.05], [0.1, 0.8, 0.1]], ["cat", "zebra"], files=["a", "b"]), {})
-    assert page.rows["Most wrong images"] == [["b", "zebra", "dog", "80 %"]]
+    assert page.rows["Most wrong images"] == [["b", "zebra", "dog", "80%"]]
 
 
 def test_a_perfect_dataset_says_so(tmp_path: Path) -> None:

@@ -133,6 +133,8 @@ def kept_process() -> Iterator[None]:
     has_frozen_objects = gc.get_freeze_count() > 0
     try:
         with warnings.catch_warnings():
+            # tqdm, which libraries import, wants a package for bars in notebooks, which are not shown.
+            warnings.filterwarnings("ignore", message="IProgress not found")
             yield
     finally:
         for name, value in variables.items():

@@ -1,6 +1,6 @@
 """Summary of a dataset in one line: what the source was taken for, how many classes and images, what is left out.
 
-    Class folders: 10 classes, 2,000 images (200 to 200 per class); left out: 1 file (preview.jpg)
+    Class folders: 10 classes, 2,000 images (200 per class); left out: 1 file (preview.jpg)
     COCO (annotations.json): 3 classes, 60 images (20 to 40 per class); no images in class emu
 
 Every component that takes images logs it before anything else, so that a folder that was taken for something else than
@@ -84,7 +84,8 @@ def _counts(dataset: ImageDirectory) -> str:
     text = f"{count(len(counts), 'class', 'classes')}, {images}"
     present = counts[counts > 0]
     if len(counts) > 1:
-        text += f" ({present.min():,} to {present.max():,} per class)"
+        least, most = f"{present.min():,}", f"{present.max():,}"
+        text += f" ({least if least == most else f'{least} to {most}'} per class)"
     num_unlabeled = len(dataset) - int(counts.sum())
     return f"{text}, {num_unlabeled:,} of them without a label" if num_unlabeled else text
 

@@ -19,12 +19,12 @@ def percent(share: float) -> str:
 
 
 def whole_percent(share: float) -> str:
-    """A share of 0 to 1 without decimals, for running text: "98 %"; only a whole reads 100 %, only nothing 0 %."""
+    """A share of 0 to 1 without decimals, for running text: "98%"; only a whole reads 100%, only nothing 0%."""
     if not math.isfinite(share):
         return _MISSING
     if 0.995 <= share < 1:
-        return "> 99 %"
-    return "< 1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
+        return "> 99%"
+    return "< 1%" if 0 < share < 0.005 else f"{100 * share:.0f}%"
 
 
 def points(difference: float, unit: str = " points") -> str:

@@ -45,12 +45,12 @@ class Picture:
 
     @property
     def alternative(self) -> str:
-        """What a picture is replaced by where it is not seen: "IMG_12.jpg: dog, taken for cat with 98 %"."""
+        """What a picture is replaced by where it is not seen: "IMG_12.jpg: dog, taken for cat with 98%"."""
         return f"{shorten(self.file, _MAX_NAME)}: {self.said}"
 
     @property
     def said(self) -> str:
-        """The label and the prediction: "dog, taken for cat with 98 %"."""
+        """The label and the prediction: "dog, taken for cat with 98%"."""
         confidence, predicted = whole_percent(self.confidence), shorten(self.predicted, _MAX_CLASS)
         if self.label is None:
             return f"taken for {predicted} with {confidence}"

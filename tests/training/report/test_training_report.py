@@ -301,9 +301,9 @@ def test_pictures_have_a_text_that_says_what_they_show(tmp_path: Path) -> None:
 
     texts = [value for name, value in page.attributes if name == "alt"]
     assert texts == [
-        "IMG_12.jpg: dog, taken for cat with 98 %",
-        "IMG_12.jpg: dog, taken for cat with 98 %",
-        '"><script>alert(1)</script>: cat, recognized with 75 %',
+        "IMG_12.jpg: dog, taken for cat with 98%",
+        "IMG_12.jpg: dog, taken for cat with 98%",
+        '"><script>alert(1)</script>: cat, recognized with 75%',
     ]
     assert "script" not in page.tags
     sources = [value or "" for name, value in page.attributes if name == "src"]
@@ -317,7 +317,7 @@ def test_a_page_without_pictures_says_why_and_names_the_files(tmp_path: Path) ->
 
     assert "img" not in page.tags
     assert "PYTORCH_DESIGNER_REPORT_IMAGES is off" in page.text
-    assert page.rows["Surest mistakes"] == [["IMG_12.jpg", "dog", "cat", "98 %"]]
+    assert page.rows["Surest mistakes"] == [["IMG_12.jpg", "dog", "cat", "98%"]]
 
 
 def test_the_page_says_how_to_use_the_model(tmp_path: Path) -> None:

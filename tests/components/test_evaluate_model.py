@@ -164,7 +164,8 @@ def test_the_page_of_two_datasets_shows_both_side_by_side(compared: tuple[Path, 
     assert "p = 1.000" in page.text
     assert "The difference in accuracy can be chance." in page.text
     assert {path.name for path in (compared[0] / "to_compare").iterdir()} == {
-        "calibration.csv", "calibration.svg", "confusion.svg", "confusion_matrix.csv", "per_class.csv", "roc.svg",
+        "calibration.csv", "calibration.svg", "confusion.svg", "confusion_matrix.csv", "mistakes.csv", "per_class.csv",
+        "roc.svg",
     }  # fmt: skip
     assert "First: accuracy 66.7%" in compared[1]
     assert "Second: accuracy 100%" in compared[1]

@@ -10,11 +10,7 @@ They know no component of this project, and load neither torch nor MLflow.
 
 from __future__ import annotations
 
-import itertools
 import os
-import re
-import time
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pytorch_designer.api.library_calls import path_argument
 from pytorch_designer.errors import InvalidSpecError, UnknownNameError
 from pytorch_designer.harness.fault_injection.injected_faults import parse_faults
+from pytorch_designer.harness.job.run_folder import new_run_folder
 from pytorch_designer.harness.job.run_store import open_run_store
 from pytorch_designer.harness.lint.linter import lint as lint_paths
 from pytorch_designer.harness.lint.linter import lint_object
@@ -32,7 +29,6 @@ from pytorch_designer.harness.schema.values import check_values
 from pytorch_designer.harness.testing.runner import ended_pipeline, job_request, run_to_its_end, time_limit
 from pytorch_designer.mlflow_database import DATABASE_FILE
 from pytorch_designer.settings import settings
-from pytorch_designer.storage.output import writing_errors
 from pytorch_designer.wording import nearest_name
 
 if TYPE_CHECKING:
@@ -42,9 +38,6 @@ if TYPE_CHECKING:
     from pytorch_designer.harness.lint.linter import LintResult
     from pytorch_designer.harness.reuse.reuse_cache import ReuseCache
     from pytorch_designer.harness.testing.runs import ComponentRun, PipelineRun
-
-_NOT_IN_NAMES = re.compile(r"[^\w.-]|^\.")
-_MAX_NAME = 60
 
 
 def run_component(
@@ -183,18 +176,7 @@ def lint(*specifications: str | os.PathLike[str] | Any, ignored_rules: Iterable[
 
 
 def _run_folder(given: str | os.PathLike[str] | None, label: str) -> Path:
-    if given is not None:
-        return path_argument(given, "run_folder")
-    runs = Path("runs").absolute()
-    name = f"{_NOT_IN_NAMES.sub('_', label)[:_MAX_NAME]}-{time.strftime('%Y%m%d-%H%M%S')}"
-    with writing_errors(runs):
-        runs.mkdir(exist_ok=True)
-        for number in itertools.count(1):
-            folder = runs / (name if number == 1 else f"{name}-{number}")
-            with suppress(FileExistsError):  # of another run that was started in the same second
-                folder.mkdir()
-                break
-    return folder
+    return new_run_folder(label) if given is None else path_argument(given, "run_folder")
 
 
 def _cache() -> ReuseCache | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pytorch_designer.errors import UnsupportedEnvironmentError, UnsupportedLocallyError
-from pytorch_designer.harness.job.job_python import JobPython
+from pytorch_designer.harness.job.job_python import JobPython, about_python
 from pytorch_designer.harness.job.job_run import JobRequest, run_job
 from pytorch_designer.harness.pipeline.pipeline_run import run_pipeline
 from pytorch_designer.harness.reuse.reuse_cache import ReuseCache
@@ -57,6 +57,23 @@ def test_python_is_the_one_that_was_asked_for(make_request: MakeRequest, other: 
 
     assert _lines(request) == [sys.prefix]
     assert _lines(replace(request, python=JobPython(other))) == [str(other.parent.parent)]
+
+
+@posix_only
+@pytest.mark.parametrize("module", ["json", "platform", "venv"])
+def test_modules_in_the_working_directory_are_not_imported(
+    make_request: MakeRequest, wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / f"{module}.py").write_text(
+        "raise SystemExit('from the working directory')\n", encoding="utf-8"
+    )
+    monkeypatch.chdir(tmp_path / "here")
+    about_python.cache_clear()
+
+    assert _lines(make_request(f"pip install --no-deps --no-index {wheel} > pip.log && echo installed")) == [
+        "installed"
+    ]
 
 
 @posix_only

@@ -66,7 +66,7 @@ def test_a_node_has_the_limit_that_it_names(tmp_path: Path, timeout: Any) -> Non
     }
     fault = result.nodes["slow"].fault
     assert fault is not None
-    assert (fault.name, fault.code) == ("TimeLimitError", "P015")
+    assert (fault.name, fault.code) == ("TimeLimitError", "P016")
 
 
 @pytest.mark.parametrize("timeout", [0, -1, "soon", 1.5])

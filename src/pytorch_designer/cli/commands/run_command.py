@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import itertools
-import re
 import sys
-import time
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +17,7 @@ from pytorch_designer.harness.fault_injection.injected_faults import parse_fault
 from pytorch_designer.harness.job.job_python import JobPython
 from pytorch_designer.harness.job.job_run import GRACE_SECONDS, JobRequest, run_job
 from pytorch_designer.harness.job.leftover_processes import adopted_orphans
-from pytorch_designer.harness.job.run_folder import RUNS_FOLDER
+from pytorch_designer.harness.job.run_folder import RUNS_FOLDER, new_run_folder
 from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT, RunStore, open_run_store
 from pytorch_designer.harness.lint.linter import findings_for_run
 from pytorch_designer.harness.pipeline.command_job import command_job_request
@@ -33,7 +30,6 @@ from pytorch_designer.harness.schema.values import check_values
 from pytorch_designer.harness.schema.yaml_tree import read_yaml
 from pytorch_designer.mlflow_database import DATABASE_FILE
 from pytorch_designer.shown_text import on_one_line, program_line
-from pytorch_designer.storage.output import writing_errors
 from pytorch_designer.system.stop_requests import stop_on_signals
 
 if TYPE_CHECKING:
@@ -45,8 +41,6 @@ if TYPE_CHECKING:
     from pytorch_designer.harness.schema.yaml_tree import YamlDocument
 
 _MEBIBYTE = 1 << 20
-_NOT_IN_NAMES = re.compile(r"[^\w.-]|^\.")
-_MAX_NAME = 60
 _PIPELINE_NAMES = {"--from": "start_from", "--to": "up_to"}
 _PIPELINE_OPTIONS = (
     *("--max-parallel", "--force-rerun", "--only", "--from", "--to"),
@@ -222,7 +216,7 @@ def _with_places(request: JobRequest, options: argparse.Namespace) -> JobRequest
     check_values(request.spec, request.inputs)  # before anything is created, the MLflow database included
     return replace(
         request,
-        run_folder=options.run_folder or _new_run_folder(request.spec.name),
+        run_folder=options.run_folder or new_run_folder(request.spec.name),
         store=None if options.no_mlflow else open_run_store(Path(DATABASE_FILE), experiment),
         experiment=experiment,
         grace_seconds=options.grace_seconds,
@@ -294,7 +288,7 @@ def _no_empty_folder(options: PipelineCommandOptions) -> Iterator[None]:
 
 def _run_folder(options: argparse.Namespace) -> Path:
     name = options.file.stem
-    return Path(RUNS_FOLDER, name).absolute() if options.dry_run else _new_run_folder(name)
+    return Path(RUNS_FOLDER, name).absolute() if options.dry_run else new_run_folder(name)
 
 
 def _count(text: str) -> int:
@@ -316,19 +310,6 @@ def _unique(parser: argparse.ArgumentParser, option: str, pairs: list[tuple[str,
         if names.count(name) > 1:
             parser.error(f"{option}: {name} is given more than once")
     return dict(pairs)
-
-
-def _new_run_folder(label: str) -> Path:
-    runs = Path(RUNS_FOLDER).absolute()
-    name = f"{_NOT_IN_NAMES.sub('_', label)[:_MAX_NAME]}-{time.strftime('%Y%m%d-%H%M%S')}"
-    with writing_errors(runs):
-        runs.mkdir(exist_ok=True)
-        for number in itertools.count(1):
-            folder = runs / (name if number == 1 else f"{name}-{number}")
-            with suppress(FileExistsError):  # of another run that was started in the same second
-                folder.mkdir()
-                break
-    return folder
 
 
 def _header(request: JobRequest, what: str, warnings: Sequence[SpecFault] = ()) -> list[str]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _INSTALLS = re.compile(r"\b(pip3?|uv)\b['\", \t]+(?:[\w=.-]+['\", \t]+)*?install\b")
 _SCRIPTS = (".sh", ".bash", ".py")
 _MAX_SCRIPT_BYTES = 1 << 18
+_SECONDS = 60.0
 _NAMES = ("python", "python3")
 _GUARD = "DESIGNER_HARNESS_DEBUGPY"
 _ABOUT = (
@@ -101,7 +102,8 @@ def about_python(executable: Path) -> dict[str, Any]:
         UnsupportedEnvironmentError: It is not a Python that runs.
     """
     try:
-        done = subprocess.run([executable, "-c", _ABOUT], capture_output=True, text=True, check=True, timeout=60)
+        done = _ask(executable, "-c", _ABOUT)
+        done.check_returncode()
         about: dict[str, Any] = json.loads(done.stdout)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise UnsupportedEnvironmentError(
@@ -113,8 +115,15 @@ def about_python(executable: Path) -> dict[str, Any]:
 
 
 def _runs(executable: Path, program: str) -> bool:
-    done = subprocess.run([executable, "-c", program], capture_output=True, check=False, timeout=60)
-    return done.returncode == 0
+    return _ask(executable, "-c", program).returncode == 0
+
+
+def _ask(executable: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run an interpreter in its own folder: it would import what lies about in the working directory."""
+    command = [str(executable.absolute()), *arguments]
+    return subprocess.run(
+        command, cwd=executable.absolute().parent, capture_output=True, text=True, check=False, timeout=_SECONDS
+    )
 
 
 def _installs(command: str, scripts: Iterable[Path]) -> bool:
@@ -147,7 +156,7 @@ def _overlay(executable: Path, place: Path) -> Path:
     """Make a virtual environment in which the packages of `executable` are found, and return its interpreter."""
     about = about_python(executable)
     options = ["--without-pip", *(() if about["is_virtual"] else ("--system-site-packages",))]
-    done = subprocess.run([executable, "-m", "venv", *options, place], capture_output=True, text=True, check=False)
+    done = _ask(executable, "-m", "venv", *options, str(place.absolute()))
     if done.returncode != 0:
         raise UnsupportedEnvironmentError(
             "The job installs packages, and no virtual environment can be made for them.",

@@ -11,11 +11,14 @@ RUN/work/node_0/                     working directory of each node; removed whe
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 import shutil
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import Timeout
@@ -27,7 +30,6 @@ from pytorch_designer.storage.output import write_atomically, writing_errors
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
-    from pathlib import Path
 
 RUNS_FOLDER = "runs"  # in the working directory: the run folders of those who name none
 RECORD_FILE = "run.json"
@@ -39,6 +41,26 @@ _COLLECTED = ("outputs", "logs")
 _LOGS = "user_logs"
 _WORK = "work"
 _STAGED = "staged-outputs"
+_NOT_IN_NAMES = re.compile(r"[^\w.-]|^\.")
+_MAX_NAME = 60
+
+
+def new_run_folder(label: str) -> Path:
+    """Make a run folder in `./runs`, named after what runs in it and the time.
+
+    Raises:
+        FailedToWriteOutputsError: It cannot be made.
+    """
+    runs = Path(RUNS_FOLDER).absolute()
+    name = f"{_NOT_IN_NAMES.sub('_', label)[:_MAX_NAME]}-{time.strftime('%Y%m%d-%H%M%S')}"
+    with writing_errors(runs):
+        runs.mkdir(exist_ok=True)
+        for number in itertools.count(1):
+            folder = runs / (name if number == 1 else f"{name}-{number}")
+            with suppress(FileExistsError):  # of another run that was started in the same second
+                folder.mkdir()
+                break
+    return folder
 
 
 @dataclass(frozen=True)

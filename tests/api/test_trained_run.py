@@ -8,7 +8,7 @@ import signal
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -125,6 +125,13 @@ def test_interrupted_call_keeps_its_checkpoint_and_continues(
     assert "Continuing from the checkpoint" in caplog.text
     whole = pytorch_designer.train(images, output=tmp_path / "whole", **call)
     assert (continued.path / "model.safetensors").read_bytes() == (whole.path / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(("given", "meant"), [("epoch", "epochs"), ("cache_byte", "cache_bytes"), ("outptu", "output")])
+def test_an_argument_that_is_misspelled_is_told_the_nearest(given: str, meant: str) -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        pytorch_designer.train("photos", **cast("Any", {given: 3}))
+    assert caught.value.advice == f"Did you mean {meant}?"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import gc
+import inspect
 import os
 import shutil
 import sys
@@ -20,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict
 
+import pytorch_designer
 from pytorch_designer.addresses import local_path
 from pytorch_designer.api.python_wording import worded_for_python
 from pytorch_designer.api.shown_progress import open_shown_line
@@ -116,7 +118,8 @@ def _check_names(name: str, options: Mapping[str, object]) -> None:
     known = ("device", "precision", *RuntimeOptions.__annotations__)
     unknown = next((option for option in options if option not in known), None)
     if unknown is not None:
-        near = nearest_name(unknown, known)
+        own = inspect.signature(getattr(pytorch_designer, name)).parameters
+        near = nearest_name(unknown, [*own, *known])
         raise UnknownNameError(
             f"{name}() has no argument {unknown}.",
             where=unknown,

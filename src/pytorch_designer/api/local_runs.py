@@ -24,11 +24,10 @@ from pytorch_designer.harness.lint.linter import lint as lint_paths
 from pytorch_designer.harness.lint.linter import lint_object
 from pytorch_designer.harness.lint.rules import RULES
 from pytorch_designer.harness.pipeline.pipeline_run import run_pipeline as run_planned
-from pytorch_designer.harness.reuse.reuse_cache import open_cache
+from pytorch_designer.harness.reuse.reuse_cache import chosen_cache
 from pytorch_designer.harness.schema.values import check_values
 from pytorch_designer.harness.testing.runner import ended_pipeline, job_request, run_to_its_end, time_limit
 from pytorch_designer.mlflow_database import DATABASE_FILE
-from pytorch_designer.settings import settings
 from pytorch_designer.wording import nearest_name
 
 if TYPE_CHECKING:
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 
     from pytorch_designer.harness.job.run_store import RunStore
     from pytorch_designer.harness.lint.linter import LintResult
-    from pytorch_designer.harness.reuse.reuse_cache import ReuseCache
     from pytorch_designer.harness.testing.runs import ComponentRun, PipelineRun
 
 
@@ -133,7 +131,7 @@ def run_pipeline(
             inputs=inputs,
             outputs={name: path_argument(path, name) for name, path in (outputs or {}).items()},
             assets=None if assets is None else path_argument(assets, "assets"),
-            cache=_cache() if reuse else None,
+            cache=chosen_cache() if reuse else None,
             max_parallel=max_parallel,
             store=store,
             stop=stop,
@@ -177,11 +175,6 @@ def lint(*specifications: str | os.PathLike[str] | Any, ignored_rules: Iterable[
 
 def _run_folder(given: str | os.PathLike[str] | None, label: str) -> Path:
     return new_run_folder(label) if given is None else path_argument(given, "run_folder")
-
-
-def _cache() -> ReuseCache | None:
-    chosen = settings()
-    return open_cache(chosen.reuse_cache, chosen.reuse_cache_bytes) if chosen.reuse_cache_bytes else None
 
 
 def _store() -> RunStore:

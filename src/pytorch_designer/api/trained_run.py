@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pytorch_designer.api.loaded_model import TrainedModel
     from pytorch_designer.api.model_evaluation import ModelEvaluation
     from pytorch_designer.api.notebook_page import PagePicture
-    from pytorch_designer.reporting.figures import Chart
     from pytorch_designer.training.history import EpochRecord, RunSummary
 
 # An argument that names a folder is said as the command and the component say it, too.
@@ -126,6 +125,7 @@ class TrainedRun:
         """The metrics, the curves and a few images with predictions, for a notebook."""
         from pytorch_designer.api.notebook_page import notebook_page
         from pytorch_designer.reporting.numbers import decimal, duration, percent
+        from pytorch_designer.training.report.training_report import training_curves
 
         metrics = self.metrics
         return notebook_page(
@@ -138,24 +138,9 @@ class TrainedRun:
                 "Images": f"{self._summary.best.validation.num_images:,}",
                 "Duration": duration(sum(record.seconds for record in self.history)),
             },
-            charts=self._charts(),
+            charts={name.capitalize(): chart for name, chart in training_curves(self._summary).items()},
             pictures=self._pictures(),
         )
-
-    def _charts(self) -> dict[str, Chart]:
-        from pytorch_designer.reporting.figures import Line, line_chart
-
-        return {
-            caption: line_chart(
-                name,
-                Line("Training", [getattr(record.training, name) for record in self.history]),
-                Line("Validation", [getattr(record.validation, name) for record in self.history]),
-                x_label="Epoch",
-                marked=self.best_epoch,
-                is_share=name == "top1",
-            )
-            for caption, name in (("Loss", "loss"), ("Accuracy", "top1"))
-        }
 
     def _pictures(self) -> Iterator[PagePicture]:
         """A few images with what the model takes them for; none where the images are gone by now."""

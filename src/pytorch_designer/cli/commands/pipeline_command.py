@@ -15,7 +15,7 @@ from pytorch_designer.harness.lint.linter import findings_for_run
 from pytorch_designer.harness.pipeline.pipeline_request import PipelineRequest, prepare_pipeline
 from pytorch_designer.harness.pipeline.pipeline_run import run_plan
 from pytorch_designer.harness.pipeline.reuse_forecast import forecast
-from pytorch_designer.harness.reuse.reuse_cache import open_cache
+from pytorch_designer.harness.reuse.reuse_cache import chosen_cache
 from pytorch_designer.harness.schema.assets import Assets, read_assets
 from pytorch_designer.harness.schema.pipeline_file import pipeline_spec
 from pytorch_designer.mlflow_database import DATABASE_FILE
@@ -114,14 +114,13 @@ def pipeline_request(document: YamlDocument, options: PipelineCommandOptions) ->
 
 def _checked_request(document: YamlDocument, options: PipelineCommandOptions) -> PipelineRequest:
     assets = Assets() if options.assets is None else read_assets(options.assets)
-    chosen = settings()
     return prepare_pipeline(
         pipeline_spec(document, assets),
         run_folder=options.run_folder,
         inputs=options.inputs,
         outputs=options.outputs,
         assets=assets,
-        cache=open_cache(chosen.reuse_cache, chosen.reuse_cache_bytes) if chosen.reuse_cache_bytes else None,
+        cache=chosen_cache(),
         force_rerun=options.force_rerun,
         max_parallel=options.max_parallel,
         grace_seconds=options.grace_seconds,

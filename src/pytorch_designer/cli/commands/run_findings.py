@@ -1,4 +1,4 @@
-"""What the linter says of a file that `run` is about to run: lines of the header."""
+"""Findings of the linter on a file that `run` is about to run, as lines of its header."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ from pytorch_designer.harness.reuse.cache_entry import (
     write_entry,
 )
 from pytorch_designer.harness.reuse.file_trees import content_hash, copy_entries, list_tree
-from pytorch_designer.settings import user_cache_folder
+from pytorch_designer.settings import settings, user_cache_folder
 from pytorch_designer.storage.locking import held_lock
 
 if TYPE_CHECKING:
@@ -316,6 +316,16 @@ def open_cache(folder: Path | None, max_bytes: int) -> ReuseCache:
     if folder is not None:
         return ReuseCache(folder, max_bytes)
     return ReuseCache(user_cache_folder() / "reuse", max_bytes, is_private=True)
+
+
+def chosen_cache() -> ReuseCache | None:
+    """The cache that the settings name; None where they turn reuse off.
+
+    Raises:
+        UnsupportedEnvironmentError: As `open_cache`.
+    """
+    chosen = settings()
+    return open_cache(chosen.reuse_cache, chosen.reuse_cache_bytes) if chosen.reuse_cache_bytes else None
 
 
 def is_empty(path: Path) -> bool:

@@ -101,9 +101,9 @@ def read_summary(folder: Path) -> RunSummary:
         raise ValueError(f"{folder / RUN_FILE} is not the record of a run: {error}") from error
 
 
-def _charts(summary: RunSummary) -> dict[str, Chart]:
-    """The curves of loss and accuracy and, unless there are too many classes, the confusion matrix, by name."""
-    charts = {
+def training_curves(summary: RunSummary) -> dict[str, Chart]:
+    """The charts `loss` and `accuracy` of a run, with the saved epoch marked."""
+    return {
         name: line_chart(
             name,
             Line("Training", [getattr(record.training, attribute) for record in summary.history]),
@@ -114,6 +114,11 @@ def _charts(summary: RunSummary) -> dict[str, Chart]:
         )
         for name, attribute in (("loss", "loss"), ("accuracy", "top1"))
     }
+
+
+def _charts(summary: RunSummary) -> dict[str, Chart]:
+    """The curves and, unless there are too many classes, the confusion matrix, by name."""
+    charts = training_curves(summary)
     if len(summary.classes) <= _MAX_MATRIX_CLASSES:
         charts["confusion"] = heat_map("confusion", summary.confusion, summary.classes)
     return charts

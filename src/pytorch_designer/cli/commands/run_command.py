@@ -13,8 +13,8 @@ from pytorch_designer.addresses import local_path
 from pytorch_designer.cli.command_parser import CommandParser
 from pytorch_designer.cli.commands.run_findings import warning_lines
 from pytorch_designer.errors import DesignerError
+from pytorch_designer.harness.environments.job_python import JobPython
 from pytorch_designer.harness.fault_injection.injected_faults import parse_faults
-from pytorch_designer.harness.job.job_python import JobPython
 from pytorch_designer.harness.job.job_run import GRACE_SECONDS, JobRequest, run_job
 from pytorch_designer.harness.job.leftover_processes import adopted_orphans
 from pytorch_designer.harness.job.run_folder import RUNS_FOLDER, new_run_folder

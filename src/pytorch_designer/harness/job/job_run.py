@@ -27,6 +27,7 @@ from pytorch_designer.errors import (
     UnsupportedEnvironmentError,
     UnsupportedLocallyError,
 )
+from pytorch_designer.harness.environments.job_python import OWN_PYTHON, JobPython
 from pytorch_designer.harness.fault_injection.injected_faults import NO_FAULTS, InjectedFaults
 from pytorch_designer.harness.fault_injection.injection import Injection, check_possible
 from pytorch_designer.harness.job.child_processes import Child, LineReceiver, MemoryReceiver, Outcome, run_children
@@ -38,7 +39,6 @@ from pytorch_designer.harness.job.job_processes import (
     platform_variables,
     process_places,
 )
-from pytorch_designer.harness.job.job_python import OWN_PYTHON, JobPython
 from pytorch_designer.harness.job.rendering import check_texts, render_command
 from pytorch_designer.harness.job.run_folder import RunFolder, RunRecord
 from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from pytorch_designer.errors import FailedToWriteOutputsError
-from pytorch_designer.harness.job.job_python import OWN_PYTHON, JobPython
+from pytorch_designer.harness.environments.job_python import OWN_PYTHON, JobPython
 from pytorch_designer.harness.job.job_run import GRACE_SECONDS
 from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT
 from pytorch_designer.harness.pipeline.node_selection import select_nodes

@@ -18,7 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytorch_designer.harness.job.job_python import about_python
+from pytorch_designer.harness.environments.job_python import about_python
 from pytorch_designer.harness.reuse.file_trees import content_hash, list_tree
 from pytorch_designer.harness.schema.values import render_value
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pytorch_designer.errors import UnsupportedEnvironmentError, UnsupportedLocallyError
-from pytorch_designer.harness.job.job_python import JobPython, about_python
+from pytorch_designer.harness.environments.job_python import JobPython, about_python
 from pytorch_designer.harness.job.job_run import JobRequest, run_job
 from pytorch_designer.harness.pipeline.pipeline_run import run_pipeline
 from pytorch_designer.harness.reuse.reuse_cache import ReuseCache

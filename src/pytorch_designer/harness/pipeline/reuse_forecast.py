@@ -123,7 +123,7 @@ def open_reuse(request: PipelineRequest, stop: StopRequest) -> Reuse | None:
         return None
     own = () if request.store is None else request.store.own_paths
     not_code = (*own, cache.folder, *request.outputs.values())
-    return Reuse(cache, stop=stop, is_forced=request.is_forced, not_code=not_code, python=request.python.executable)
+    return Reuse(cache, stop=stop, is_forced=request.is_forced, not_code=not_code, python=request.python)
 
 
 def _forecast(

@@ -55,7 +55,7 @@ class BuiltEnvironments:
     assets: Assets = field(default_factory=Assets)
 
     def source(self, spec: CommandSpec) -> EnvironmentSource | None:
-        """What the environment of a job asks for, or None where it names none.
+        """Packages that the environment of a job asks for, or None where it names none.
 
         Raises:
             UnsupportedLocallyError: It cannot be built on this machine.

@@ -1,4 +1,4 @@
-"""What a Dockerfile installs into Python: requirements of pip, or a conda file; nothing else of it is read."""
+"""Python packages of a Dockerfile: requirements of pip, or a conda file; nothing else of it is read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WITH_VALUE = _KEPT | {"--trusted-host", "-t", "--target", "--prefix", "--timeou
 
 @dataclass(frozen=True)
 class DockerfilePackages:
-    """What a Dockerfile installs into Python.
+    """Python packages of a Dockerfile.
 
     Attributes:
         python_version: That of its image, or that it asks conda for, or None.

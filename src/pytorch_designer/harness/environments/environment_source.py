@@ -1,4 +1,4 @@
-"""What a job's environment asks for: a Python and its packages, out of a conda file, a Dockerfile or an asset.
+"""Python and packages that a job's environment asks for, out of a conda file, a Dockerfile or an asset.
 
     environment: azureml:NAME:1                       the YAML file that the assets file names, one of the following
     environment: {image: ..., conda_file: env.yaml}   the file, or its mapping; packages of pip, and of conda
@@ -36,7 +36,7 @@ _MAX_FILES = 100
 
 @dataclass(frozen=True)
 class EnvironmentSource:
-    """What an environment is made from.
+    """Python and packages of an environment.
 
     Attributes:
         label: What messages call it.
@@ -67,7 +67,7 @@ class EnvironmentSource:
 
 
 def environment_source(spec: CommandSpec, assets: Assets) -> EnvironmentSource | None:
-    """What the environment of a job asks for; None where it names none.
+    """Python and packages of the environment of a job; None where it names none.
 
     Raises:
         UnsupportedLocallyError: It does not say which packages it has.

@@ -98,7 +98,7 @@ class JobPython:
         return self if built is None else replace(self, executable=built)
 
     def environment_key(self, spec: CommandSpec) -> str | None:
-        """What stands for the job's packages where its environment is built; None where they are those that are here.
+        """Hash of the job's packages where its environment is built; None where they are those that are here.
 
         Raises:
             DesignerError: As `check_job`.
@@ -107,7 +107,7 @@ class JobPython:
         return None if source is None else source.key
 
     def folders(self, place: Path, command: str, scripts: Iterable[Path]) -> list[Path]:
-        """What comes first on the PATH of a job.
+        """First folders of the PATH of a job.
 
         Args:
             place: A folder of the job, which is made where it is needed.
@@ -137,7 +137,7 @@ OWN_PYTHON = JobPython()
 
 @lru_cache(maxsize=8)
 def about_python(executable: Path) -> dict[str, Any]:
-    """What an interpreter says of itself: version, machine, system, path, packages.
+    """Facts of an interpreter: version, machine, system, path, packages.
 
     Raises:
         UnsupportedEnvironmentError: It is not a Python that runs.

@@ -114,13 +114,13 @@ class Reuse:
         return self._cache.find(parts.key)
 
     def output_paths(self, entry: Entry) -> dict[str, Path]:
-        """Where the outputs of a kept result are, to be read."""
+        """Paths of the outputs of a kept result, to be read."""
         paths = {name: self._cache.output_path(entry, name) for name in entry.contents}
         self._remember(entry.contents, entry.is_file, paths)
         return paths
 
     def why_it_runs(self, node: PlannedNode, parts: KeyParts | None) -> str:
-        """Why a node runs although results are kept, in one phrase: what has changed since the most similar one."""
+        """Reason why a node runs although results are kept: what has changed since the most similar one."""
         if self._is_forced:
             return FORCED
         if parts is None:

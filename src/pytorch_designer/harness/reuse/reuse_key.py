@@ -33,7 +33,7 @@ _METADATA = (".dist-info", ".egg-info")
 
 @dataclass(frozen=True)
 class KeyParts:
-    """What a key is the hash of, by its parts, so that two keys can be compared.
+    """Parts of a key, which is their hash, so that two keys can be compared.
 
     Attributes:
         content: What is hashed.

@@ -110,7 +110,7 @@ def _of_job(plain: Mapping[str, Any], folder: Path) -> PipelineResult:
 
 
 def elapsed_seconds(result: PipelineResult | NodeResult) -> float | None:
-    """How long a run or node took, or has taken so far; None where that is not known, or it has not started."""
+    """Seconds that a run or node took, or has taken so far; None where unknown, or it has not started."""
     is_going_on = result.state in {"running", NodeState.RUNNING}
     if result.seconds is not None or not is_going_on or result.started is None:
         return result.seconds

@@ -45,6 +45,7 @@ def test_python_is_the_one_that_was_asked_for(make_request: MakeRequest, other: 
     assert _lines(replace(request, python=JobPython(other))) == [str(other.parent.parent)]
 
 
+@pytest.mark.slow
 @posix_only
 @pytest.mark.parametrize("module", ["json", "platform", "venv"])
 def test_modules_in_the_working_directory_are_not_imported(
@@ -96,6 +97,7 @@ def test_results_of_another_python_are_not_reused(tmp_path: Path, other: Path) -
     assert states == ["completed", "completed", "reused", "reused"]
 
 
+@pytest.mark.slow
 @posix_only
 @pytest.mark.parametrize("where", ["command", "script", "program"])
 def test_what_a_job_installs_is_gone_with_it(
@@ -118,6 +120,7 @@ def test_what_a_job_installs_is_gone_with_it(
     assert done.returncode != 0, "this Python is as it was"
 
 
+@pytest.mark.slow
 @posix_only
 def test_a_job_in_the_foreground_has_the_terminal(tmp_path: Path) -> None:
     write_yaml(tmp_path / "c.yaml", component("python -c 'x = 41; breakpoint(); print(x)'; exit 3"))

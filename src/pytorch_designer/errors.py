@@ -36,6 +36,7 @@ these errors into an exit code, a message and `error_info.json`.
 
 from __future__ import annotations
 
+import copyreg
 import os
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -87,6 +88,10 @@ class DesignerError(Exception):
         self.reason = reason
         self.faults: tuple[Any, ...] = ()
         super().__init__(self.what)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As it is, without another call of its constructor, so that one process can pass it to another."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
     @property
     def name(self) -> str:

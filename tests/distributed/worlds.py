@@ -40,9 +40,7 @@ def run_world(size: int, function: Callable[..., Any], *args: Any) -> list[Any]:
         theirs.close()
         members.append((ours, process))
     try:
-        return [
-            _result(rank, connection, process) for rank, (connection, process) in enumerate(zip(results, processes))
-        ]
+        return [_result(rank, connection, process) for rank, (connection, process) in enumerate(members)]
     finally:
         for _, process in members:
             process.kill()

@@ -24,7 +24,6 @@ from pytorch_designer.distributed.gradients import FlatGradients
 from pytorch_designer.distributed.world import ONE_PROCESS, named_error
 from pytorch_designer.errors import DesignerError, InterruptedRunError, NonFiniteLossError
 from pytorch_designer.images.order import epoch_order
-from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.reporting.classification import balanced_accuracy
 from pytorch_designer.seeds import derive_seed
 from pytorch_designer.training.gpu_steps import GpuStepper
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from pytorch_designer.distributed.world import World
     from pytorch_designer.images.augmentation import Augmentation
     from pytorch_designer.images.loader import Batch
+    from pytorch_designer.inference.predictor import Predictor
     from pytorch_designer.training.checkpoint import CheckpointPolicy
 
 
@@ -79,9 +79,7 @@ def train(run: TrainingRun, state: TrainingState, checkpoints: CheckpointPolicy)
             raise
         state.seconds = before + time.perf_counter() - started
         run.world.note(f"validation of epoch {state.epoch}")
-        average_statistics(
-            run.world, run.predictor.network, sum(part.stop - part.start for part in run.training_slices)
-        )
+        average_statistics(run.world, run.predictor.network, run.num_own_images)
         validation = validate(run, state.epoch, learner.between_validations)
         _end_epoch(run, state, validation, before + time.perf_counter() - started)
         learner.save_if_due(is_epoch_end=True)
@@ -141,6 +139,7 @@ class _Learner:
             augmentation=run.batch_augmentation,
             world=run.world,
         )
+        self._has_learned = False  # since the last checkpoint
         self._scales_weights = run.starts_from_scratch and state.epoch == 1 and not state.sums.num_images
 
     def batches(self) -> Iterator[tuple[Batch, int]]:
@@ -182,6 +181,7 @@ class _Learner:
             self._scales_weights = False
             self._count(self._stepper.step(batch, request))
         self._state.step += 1
+        self._has_learned = True
 
     def synchronize(self) -> None:
         """Wait until all requested steps are done and counted."""
@@ -208,8 +208,10 @@ class _Learner:
         """Save now, all processes; raises `FailedToWriteOutputsError` if the checkpoint cannot be written."""
         self.synchronize()
         world, state = self._run.world, self._state
+        world.note("saving a checkpoint")
         gather_buffers(world, state)
         world.verdict_of_first(lambda: self._checkpoints.save(state, self._run.position(state)))
+        self._has_learned = False
 
     def prepare_weights(self, prepare: Callable[[], None]) -> None:
         """Let the first process change the weights before the first step; all have them afterwards."""
@@ -224,7 +226,7 @@ class _Learner:
         Args:
             num_images: See `Report`.
             error: What ends this process.
-            is_due: Whether to save; None if enough time has passed.
+            is_due: Whether to save; None if there was a step, and enough time has passed.
         """
         world, loaders = self._run.world, (self._run.training, self._run.validation)
         agreed = agree(
@@ -233,7 +235,7 @@ class _Learner:
                 num_images=num_images,
                 num_bad_files=sum(loader.num_new_bad_files for loader in loaders),
                 signal_number=self._run.stop_request.signal_number or 0,
-                is_checkpoint_due=self._checkpoints.is_due(is_epoch_end=False) if is_due is None else is_due,
+                is_checkpoint_due=self._is_due() if is_due is None else is_due,
                 has_failed=error is not None,
             ),
         )
@@ -252,6 +254,9 @@ class _Learner:
         if agreed.is_checkpoint_due:
             self.save()
         return agreed
+
+    def _is_due(self) -> bool:
+        return self._has_learned and self._checkpoints.is_due(is_epoch_end=False)
 
     def _share_bad_files(self) -> None:
         """Leave out in all processes what one cannot read, and end the run where together there are too many."""

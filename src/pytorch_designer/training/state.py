@@ -60,8 +60,8 @@ class TrainingState:
         seconds: Training time spent in the current epoch before this process, for the report only.
         best: The best epoch so far, None before the first finite validation loss.
         tracked_run: The run that a tracker records to; None where nothing has been tracked.
-        buffers_of_others: Buffers of the other processes' networks, by rank from 1 and by name, when the last checkpoint
-            was written. Those that it leaves out are as in the first process.
+        buffers_of_others: Buffers of the other processes' networks, by rank from 1 and by name, when the last
+            checkpoint was written. Those that it leaves out are as in the first process.
     """
 
     network: nn.Module
@@ -137,6 +137,11 @@ class TrainingRun:
         size = self.world.size
         batches = training_slices(len(self.training), self.hyperparameters.batch_size, size)
         return [share_of(batch, rank=self.world.rank, size=size) for batch in batches]
+
+    @cached_property
+    def num_own_images(self) -> int:
+        """Images of an epoch that this process takes, bad files included."""
+        return sum(part.stop - part.start for part in self.training_slices)
 
     def learning_rate(self, epoch: int, step: int) -> float:
         """The learning rate of a step (from 0) of an epoch (from 1)."""

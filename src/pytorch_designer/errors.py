@@ -38,6 +38,7 @@ these errors into an exit code, a message and `error_info.json`.
 
 from __future__ import annotations
 
+import copyreg
 import os
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -92,6 +93,10 @@ class DesignerError(Exception):
         self.faults: tuple[Any, ...] = ()
         self.process: str | None = None
         super().__init__(self.what)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As it is, without another call of its constructor, so that one process can pass it to another."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
     @property
     def name(self) -> str:

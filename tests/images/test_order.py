@@ -50,4 +50,4 @@ def test_a_last_batch_of_one_is_folded_into_the_one_before(num_images: int, batc
 
 
 def test_folding_can_be_left_out() -> None:
-    assert batch_slices(9, 4, fold_single=False) == [slice(0, 4), slice(4, 8), slice(8, 9)]
+    assert batch_slices(9, 4, least_last=1) == [slice(0, 4), slice(4, 8), slice(8, 9)]

@@ -1,0 +1,83 @@
+"""Worlds of several processes for tests: a function runs in each of them, connected by gloo over the loopback device.
+
+Processes come from a server that has imported torch once, so that one takes a tenth of a second. The functions are
+those of modules, and what they take and return can be pickled.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+import torch.distributed as dist
+
+from pytorch_designer.distributed.world import Membership, World
+
+TIMEOUT_SECONDS = 60.0
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["torch", "pytorch_designer.training.training_run", "tests.distributed.worlds"])
+
+
+class FailedInWorldError(AssertionError):
+    """A process of a world has failed, or has ended without a result."""
+
+
+def run_world(size: int, function: Callable[..., Any], *args: Any) -> list[Any]:
+    """What `function(world, *args)` returns in each of `size` processes, by rank."""
+    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    members = []
+    for rank in range(size):
+        ours, theirs = _CONTEXT.Pipe(duplex=False)
+        membership = Membership(rank=rank, size=size, local_rank=rank, local_size=size)
+        process = _CONTEXT.Process(target=_run_member, args=(theirs, membership, store.port, function, args))
+        process.start()
+        theirs.close()
+        members.append((ours, process))
+    try:
+        return [_result(rank, connection, process) for rank, (connection, process) in enumerate(members)]
+    finally:
+        for _, process in members:
+            process.kill()
+            process.join()
+
+
+def _result(rank: int, connection: Connection, process: BaseProcess) -> Any:
+    if not wait([connection], TIMEOUT_SECONDS):
+        raise FailedInWorldError(f"process {rank} has no result after {TIMEOUT_SECONDS:g} seconds")
+    try:
+        has_failed, value = connection.recv()
+    except EOFError:
+        process.join()
+        raise FailedInWorldError(f"process {rank} ended without a result: {process.exitcode}") from None
+    if has_failed:
+        raise FailedInWorldError(f"process {rank}: {value}")
+    return value
+
+
+def _run_member(
+    connection: Connection, membership: Membership, port: int, function: Callable[..., Any], args: tuple[Any, ...]
+) -> None:
+    import torch
+
+    from pytorch_designer.distributed.process_world import open_world
+
+    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    torch.set_num_threads(1)
+    try:
+        store = dist.TCPStore("127.0.0.1", port, is_master=False)
+        with open_world(membership, store, backend="gloo", timeout_seconds=TIMEOUT_SECONDS) as world:
+            connection.send((False, function(world, *args)))
+            world.barrier()
+    except BaseException:  # noqa: BLE001 - whatever it is, the test shows it
+        connection.send((True, traceback.format_exc()))
+
+
+def echo(world: World, value: int) -> list[int]:
+    """The values of all processes."""
+    return world.gather(value + world.rank)

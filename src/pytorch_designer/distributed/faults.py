@@ -72,8 +72,9 @@ class Fault:
         """Whether an error of this process is the same verdict, which all reach together."""
         if self.signal_number is not None and isinstance(error, InterruptedRunError):
             return True
-        is_named = isinstance(error, DesignerError)
-        return is_named and (error.name, error.what) == (self.error.get("name"), self.error.get("what"))
+        if not isinstance(error, DesignerError):
+            return False
+        return (error.name, error.what) == (self.error.get("name"), self.error.get("what"))
 
     def as_error(self, process: str) -> DesignerError:
         """The error that ends the other processes.

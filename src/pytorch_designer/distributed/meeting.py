@@ -33,7 +33,7 @@ from pytorch_designer.system.process_trees import start_time
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torch.distributed import Store
+    from torch.distributed import Store  # type: ignore[attr-defined]
 
     from pytorch_designer.distributed.joining import StartVariables
 
@@ -173,7 +173,7 @@ def connect(variables: StartVariables, deadline: float | None = None) -> Store:
     if not serves:
         _wait_for_port(variables, deadline)
     try:
-        store = dist.TCPStore(
+        store = dist.TCPStore(  # type: ignore[attr-defined]
             variables.address,
             variables.port,
             is_master=serves,
@@ -192,7 +192,14 @@ def connect(variables: StartVariables, deadline: float | None = None) -> Store:
                 reason="port",
             ) from error
         raise _unreachable(variables, str(error)) from error
-    return dist.PrefixStore(f"pytorch-designer/{variables.start}", store)
+    return part_of_store(store, f"pytorch-designer/{variables.start}")
+
+
+def part_of_store(store: Store, name: str) -> Store:
+    """A part of a store with keys of its own."""
+    import torch.distributed as dist
+
+    return dist.PrefixStore(name, store)  # type: ignore[attr-defined]
 
 
 def _wait_for_port(variables: StartVariables, deadline: float) -> None:

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from pytorch_designer.distributed.joining import StartVariables
     from pytorch_designer.distributed.process_world import Backend
     from pytorch_designer.distributed.watch import Watch
-    from pytorch_designer.distributed.world import World
+    from pytorch_designer.distributed.world import Membership, World
 
 # An exchange waits for what others read or write, which has no bound. The watch notices who will not come.
 _EXCHANGE_SECONDS = 24 * 3600.0
 _FIRST_EXCHANGE_SECONDS = 60.0
+
+_log = logging.getLogger(__name__)
 
 _run_numbers = itertools.count()
 
@@ -46,6 +48,7 @@ def joined_world() -> Iterator[World]:
     if variables.size == 1:
         yield ONE_PROCESS
         return
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # its warnings about broken connections are stack traces
     with quick_import("torch"):
         import torch  # noqa: F401
     with _joined(variables) as world:
@@ -56,7 +59,7 @@ def joined_world() -> Iterator[World]:
 def _joined(variables: StartVariables) -> Iterator[World]:
     import torch.distributed as dist
 
-    from pytorch_designer.distributed.meeting import meet
+    from pytorch_designer.distributed.meeting import meet, part_of_store
     from pytorch_designer.distributed.process_world import open_world
     from pytorch_designer.distributed.watch import Watch
 
@@ -65,10 +68,10 @@ def _joined(variables: StartVariables) -> Iterator[World]:
     others = [arrival.address for arrival in meeting.arrivals if arrival.machine != meeting.own.machine]
     choose_interface(meeting.own.address, others)
     has_gpus = all(arrival.gpu is not None for arrival in meeting.arrivals)
-    with _ranks_in_log(membership.rank), Watch(meeting, number) as watch, ExitStack() as stack:
+    with _log_of(membership), Watch(meeting, number) as watch, ExitStack() as stack:
         stack.enter_context(_judged(watch))
         with _reachable():
-            store = dist.PrefixStore(f"groups{number}", meeting.store)
+            store = part_of_store(meeting.store, f"groups{number}")
             backend: Backend = "nccl" if has_gpus else "gloo"
             opened = open_world(membership, store, backend=backend, timeout_seconds=_EXCHANGE_SECONDS)
             world = stack.enter_context(opened)
@@ -106,24 +109,27 @@ def _reachable() -> Iterator[None]:
         raise LostProcessError(
             f"The processes have found each other, but cannot exchange anything: {shorten(str(error), 200)}",
             where=f"network interface {interface}",
-            advice=f"Set {INTERFACE_VARIABLE} to the network interface on which the nodes reach each other, on all ports.",
+            advice=f"Set {INTERFACE_VARIABLE} to the network interface on which the nodes reach each other. They need "
+            "all ports.",
             reason="no_exchange",
         ) from error
 
 
 @contextmanager
-def _ranks_in_log(rank: int) -> Iterator[None]:
-    """Let each line of this program's log begin with the rank, except in the first process."""
-    handlers = logging.getLogger("pytorch_designer").handlers if rank else []
+def _log_of(membership: Membership) -> Iterator[None]:
+    """Let the first process speak for all: of the others, only warnings are logged, with their rank."""
+    handlers = [] if membership.rank == 0 else logging.getLogger("pytorch_designer").handlers
+    if handlers:
+        _log.info("This is rank %d of %s. Rank 0 reports what they do.", membership.rank, membership.describe())
 
-    def add_rank(record: logging.LogRecord) -> bool:
-        record.msg, record.args = f"rank {rank}: {record.getMessage()}", ()
-        return True
+    def admit(record: logging.LogRecord) -> bool:
+        record.msg, record.args = f"rank {membership.rank}: {record.getMessage()}", ()
+        return record.levelno >= logging.WARNING
 
     for handler in handlers:
-        handler.addFilter(add_rank)
+        handler.addFilter(admit)
     try:
         yield
     finally:
         for handler in handlers:
-            handler.removeFilter(add_rank)
+            handler.removeFilter(admit)

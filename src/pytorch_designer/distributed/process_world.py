@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from torch import Tensor
+    from torch.distributed import Store  # type: ignore[attr-defined]
 
 T = TypeVar("T")
 Backend = Literal["gloo", "nccl"]
@@ -105,7 +106,7 @@ class ProcessWorld(World):
 
 @contextmanager
 def open_world(
-    membership: Membership, store: dist.Store, *, backend: Backend, timeout_seconds: float
+    membership: Membership, store: Store, *, backend: Backend, timeout_seconds: float
 ) -> Iterator[ProcessWorld]:
     """Make the process groups of a run, and destroy them at the end.
 

@@ -27,9 +27,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pytorch_designer.distributed.faults import Fault, is_broken_exchange, process_name
-from pytorch_designer.distributed.meeting import connect, first_fault, report_fault
+from pytorch_designer.distributed.meeting import connect, first_fault, part_of_store, report_fault
 from pytorch_designer.distributed.world import Membership
-from pytorch_designer.errors import DesignerError, LostProcessError, shorten
+from pytorch_designer.errors import DesignerError, LostProcessError
 from pytorch_designer.shown_text import printable, redacted
 from pytorch_designer.system.error_info import write_error_info
 from pytorch_designer.system.process_trees import start_time
@@ -37,7 +37,7 @@ from pytorch_designer.system.process_trees import start_time
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from torch.distributed import Store
+    from torch.distributed import Store  # type: ignore[attr-defined]
 
     from pytorch_designer.distributed.meeting import Meeting
 
@@ -63,13 +63,11 @@ class Watch:
     """
 
     def __init__(self, meeting: Meeting, number: int) -> None:
-        import torch.distributed as dist
-
         self._meeting = meeting
         self._membership = meeting.membership
         self._activity: Callable[[], tuple[str, int | None]] = lambda: ("joining", None)
         self._abort: Callable[[], None] = lambda: None
-        self._store: Store = dist.PrefixStore(f"run{number}", connect(meeting.variables))
+        self._store: Store = part_of_store(connect(meeting.variables), f"run{number}")
         self._others = [rank for rank in range(self._membership.size) if rank != self._membership.rank]
         self._neighbors = {item.rank: item for item in meeting.neighbors() if item.started is not None}
         self._silent_polls = dict.fromkeys(self._others, 0)
@@ -137,22 +135,24 @@ class Watch:
             self._has_fault.wait(BROKEN_SILENT_SECONDS + END_SECONDS)
         else:
             self._poll_quietly()
-        if self._fault is None:
-            own = Fault.of(error, self._membership.rank, self._own_name())
+        own = Fault.of(error, self._membership.rank, self._own_name())
+        if not self._has_fault.is_set():
             self._set_fault(self._report(own))
-            if self._fault == own:
-                return error
-        fault = self._fault
-        assert fault is not None
+        fault = self._first_fault()
+        if fault == own:
+            return error
         if not fault.is_of_same_cause(error):
             return self._error_of_other()
         if isinstance(error, DesignerError):
             error.process = fault.process
         return error
 
-    def _error_of_other(self) -> DesignerError:
+    def _first_fault(self) -> Fault:
         assert self._fault is not None
-        return self._fault.as_error(self._own_name())
+        return self._fault
+
+    def _error_of_other(self) -> DesignerError:
+        return self._first_fault().as_error(self._own_name())
 
     def _talk(self) -> None:
         while not self._has_ended.is_set():
@@ -169,18 +169,16 @@ class Watch:
             if time.monotonic() - self._last_poll > SILENT_SECONDS:
                 self._set_fault(self._lost_store(f"has not answered for {SILENT_SECONDS:g} s", SILENT))
             elif self._meeting.variables.is_by_torchrun and os.getppid() != self._parent:
-                self._set_fault(self._lost_store("has died", "died"))
+                self._set_fault(self._lost_store("died", "died"))
 
     def _poll_quietly(self) -> None:
         try:
             with self._polling:
                 if not self._has_fault.is_set():
                     self._poll()
-        except RuntimeError as error:
+        except RuntimeError:
             if not self._has_ended.is_set():
-                self._set_fault(
-                    self._lost_store(f"has died: its store does not answer ({shorten(str(error), 100)})", "died")
-                )
+                self._set_fault(self._lost_store("died without a message", "died"))
 
     def _poll(self) -> None:
         self._say("beat", self._own_beat())
@@ -217,8 +215,12 @@ class Watch:
             self._deadline = time.monotonic() + END_SECONDS
             self._has_fault.set()
         if fault.rank != self._membership.rank:
-            threading.Thread(target=self._abort, name="watch-abort", daemon=True).start()
+            threading.Thread(target=self._end_exchanges, name="watch", daemon=True).start()
             self._kill_silent(fault)
+
+    def _end_exchanges(self) -> None:
+        with suppress(RuntimeError, ValueError):  # the process groups have been destroyed meanwhile
+            self._abort()
 
     def _kill_silent(self, fault: Fault) -> None:
         """Kill a process on this machine that does not answer: SIGTERM does not reach one that is stopped."""
@@ -274,9 +276,8 @@ class Watch:
 
     def _end_process(self) -> NoReturn:
         """End this process, whose main thread hangs, as the boundary of the command would."""
-        assert self._fault is not None
         error = self._error_of_other()
         print(printable(redacted(str(error))), file=sys.stderr, flush=True)
         write_error_info(error.to_dict())
-        number = self._fault.signal_number
+        number = self._first_fault().signal_number
         os._exit(1 if number is None else _SIGNAL_BASE + number)

@@ -13,7 +13,6 @@ from pytorch_designer.system.stop_requests import SignalInterrupt
 if TYPE_CHECKING:
     from pytorch_designer.distributed.world import Membership
 
-_INTERRUPTED = "InterruptedRunError"
 # What gloo and NCCL say when the other side is gone; torch has classes for some of it only.
 _BROKEN = ("connection closed by peer", "connection reset by peer", "broken pipe", "gloo", "nccl", "monitoredbarrier")
 
@@ -46,8 +45,7 @@ class Fault:
             error.process = error.process or process
             content = error.to_dict()
         elif number is not None:
-            name = signal.Signals(number).name
-            content = {"name": _INTERRUPTED, "code": "P003", "what": f"The process was stopped by {name}."}
+            content = InterruptedRunError("The run was stopped.", signal_number=number).to_dict() | {"process": process}
         else:
             what = f"{type(error).__name__}: {error}".rstrip(": ")
             content = {"name": type(error).__name__, "code": None, "what": what, "process": process}
@@ -84,7 +82,8 @@ class Fault:
         """
         found: DesignerError
         if self.signal_number is not None:
-            found = InterruptedRunError(f"{self.describe()}", signal_number=self.signal_number)
+            what = f"The run was stopped: {self.process}, got {signal.Signals(self.signal_number).name}."
+            found = InterruptedRunError(what, signal_number=self.signal_number)
         else:
             where, advice = self.error.get("where"), self.error.get("advice")
             found = OtherProcessError(self.describe(), cause=self.error, where=where, advice=advice)

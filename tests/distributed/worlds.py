@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from torch.distributed import distributed_c10d
+import torch.distributed as dist
 
 from pytorch_designer.distributed.world import Membership
 
@@ -55,7 +55,7 @@ def run_world(size: int, function: Callable[..., Any], *args: Any) -> list[Any]:
 
 def outcomes_of_world(size: int, function: Callable[..., Any], *args: Any) -> list[Outcome]:
     """How `function(world, *args)` ends in each of `size` processes, by rank."""
-    store = distributed_c10d.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # type: ignore[attr-defined]
     members = []
     for rank in range(size):
         ours, theirs = _CONTEXT.Pipe(duplex=False)
@@ -93,7 +93,7 @@ def _run_member(
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     torch.set_num_threads(1)
     try:
-        store = distributed_c10d.TCPStore("127.0.0.1", port, is_master=False)
+        store = dist.TCPStore("127.0.0.1", port, is_master=False)  # type: ignore[attr-defined]
         with open_world(membership, store, backend="gloo", timeout_seconds=TIMEOUT_SECONDS) as world:
             connection.send(Outcome(function(world, *args)))
             world.barrier()

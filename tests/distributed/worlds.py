@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ def _outcome(rank: int, connection: Connection, process: BaseProcess) -> Outcome
     if not wait([connection], TIMEOUT_SECONDS):
         raise FailedInWorldError(f"process {rank} has no result after {TIMEOUT_SECONDS:g} seconds")
     try:
-        outcome: Outcome = connection.recv()
+        outcome: Outcome = pickle.loads(connection.recv_bytes())
     except EOFError:
         process.join()
         return Outcome(exit_code=process.exitcode)
@@ -95,7 +96,7 @@ def _run_member(
     try:
         store = dist.TCPStore("127.0.0.1", port, is_master=False)  # type: ignore[attr-defined]
         with open_world(membership, store, backend="gloo", timeout_seconds=TIMEOUT_SECONDS) as world:
-            connection.send(Outcome(function(world, *args)))
+            connection.send_bytes(pickle.dumps(Outcome(function(world, *args))))
             world.barrier()
     except BaseException:  # noqa: BLE001 - whatever it is, the test shows it
-        connection.send(Outcome(error=traceback.format_exc()))
+        connection.send_bytes(pickle.dumps(Outcome(error=traceback.format_exc())))

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 import torch.distributed as dist
 
-from pytorch_designer.distributed.world import Membership, World
+from pytorch_designer.distributed.world import Membership
 
 TIMEOUT_SECONDS = 60.0
 
@@ -28,9 +30,33 @@ class FailedInWorldError(AssertionError):
     """A process of a world has failed, or has ended without a result."""
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """How a process of a world has ended.
+
+    Attributes:
+        value: What the function has returned.
+        error: The error that it raised, with its traceback; empty without one.
+        exit_code: Of a process that has ended before either; None otherwise.
+    """
+
+    value: Any = None
+    error: str = ""
+    exit_code: int | None = None
+
+
 def run_world(size: int, function: Callable[..., Any], *args: Any) -> list[Any]:
     """What `function(world, *args)` returns in each of `size` processes, by rank."""
-    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    outcomes = outcomes_of_world(size, function, *args)
+    for rank, outcome in enumerate(outcomes):
+        if outcome.error or outcome.exit_code is not None:
+            raise FailedInWorldError(f"process {rank}: {outcome.error or outcome.exit_code}")
+    return [outcome.value for outcome in outcomes]
+
+
+def outcomes_of_world(size: int, function: Callable[..., Any], *args: Any) -> list[Outcome]:
+    """How `function(world, *args)` ends in each of `size` processes, by rank."""
+    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # type: ignore[attr-defined]
     members = []
     for rank in range(size):
         ours, theirs = _CONTEXT.Pipe(duplex=False)
@@ -40,24 +66,22 @@ def run_world(size: int, function: Callable[..., Any], *args: Any) -> list[Any]:
         theirs.close()
         members.append((ours, process))
     try:
-        return [_result(rank, connection, process) for rank, (connection, process) in enumerate(members)]
+        return [_outcome(rank, connection, process) for rank, (connection, process) in enumerate(members)]
     finally:
         for _, process in members:
             process.kill()
             process.join()
 
 
-def _result(rank: int, connection: Connection, process: BaseProcess) -> Any:
+def _outcome(rank: int, connection: Connection, process: BaseProcess) -> Outcome:
     if not wait([connection], TIMEOUT_SECONDS):
         raise FailedInWorldError(f"process {rank} has no result after {TIMEOUT_SECONDS:g} seconds")
     try:
-        has_failed, value = connection.recv()
+        outcome: Outcome = pickle.loads(connection.recv_bytes())
     except EOFError:
         process.join()
-        raise FailedInWorldError(f"process {rank} ended without a result: {process.exitcode}") from None
-    if has_failed:
-        raise FailedInWorldError(f"process {rank}: {value}")
-    return value
+        return Outcome(exit_code=process.exitcode)
+    return outcome
 
 
 def _run_member(
@@ -70,14 +94,9 @@ def _run_member(
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     torch.set_num_threads(1)
     try:
-        store = dist.TCPStore("127.0.0.1", port, is_master=False)
+        store = dist.TCPStore("127.0.0.1", port, is_master=False)  # type: ignore[attr-defined]
         with open_world(membership, store, backend="gloo", timeout_seconds=TIMEOUT_SECONDS) as world:
-            connection.send((False, function(world, *args)))
+            connection.send_bytes(pickle.dumps(Outcome(function(world, *args))))
             world.barrier()
     except BaseException:  # noqa: BLE001 - whatever it is, the test shows it
-        connection.send((True, traceback.format_exc()))
-
-
-def echo(world: World, value: int) -> list[int]:
-    """The values of all processes."""
-    return world.gather(value + world.rank)
+        connection.send_bytes(pickle.dumps(Outcome(error=traceback.format_exc())))

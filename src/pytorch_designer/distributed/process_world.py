@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from torch import Tensor
-    from torch.distributed import Store  # type: ignore[attr-defined]
 
 T = TypeVar("T")
 Backend = Literal["gloo", "nccl"]
@@ -106,13 +105,13 @@ class ProcessWorld(World):
 
 @contextmanager
 def open_world(
-    membership: Membership, store: Store, *, backend: Backend, timeout_seconds: float
+    membership: Membership, store: Any, *, backend: Backend, timeout_seconds: float
 ) -> Iterator[ProcessWorld]:
     """Make the process groups of a run, and destroy them at the end.
 
     Args:
         membership: Place of this process; all have the same size and different ranks.
-        store: Where the processes find each other.
+        store: Store of torch.distributed in which the processes find each other.
         backend: For gradients and weights: `nccl` if each process has a GPU of its own, else `gloo`.
         timeout_seconds: Time that an exchange may wait for a process.
     """

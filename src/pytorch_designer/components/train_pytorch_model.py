@@ -30,7 +30,8 @@ class TrainPyTorchModelParameters(Parameters):
     learning_rate: float = Field(
         0.001,
         ge=SMALLEST_LEARNING_RATE,
-        description="Initial learning rate of stochastic gradient descent; it decays towards zero over the run.",
+        description="Initial learning rate of stochastic gradient descent; it decays towards zero over the run. "
+        "Several processes multiply it by their number.",
     )
     random_seed: int = Field(
         1, description="The same seed, data and machine give the same model, bit for bit. Any whole number."
@@ -112,7 +113,8 @@ COMPONENT = Component(
     description="Trains an image classification model with stochastic gradient descent, validates it after each epoch, "
     "stops when the validation loss no longer falls, and saves the weights of the epoch with the highest validation "
     "accuracy together with their preprocessing, metrics and a report. A trained model on the untrained port is "
-    "fine-tuned further. A run that was stopped continues where it was when it is started again on the same output.",
+    "fine-tuned further. A run that was stopped continues where it was when it is started again on the same output. "
+    "All GPUs of a node are used, one process per GPU, and all nodes of the instance count.",
     inputs=(
         Port(
             "untrained_model",

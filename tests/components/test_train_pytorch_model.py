@@ -257,12 +257,6 @@ def test_huge_learning_rate_stops_with_advice(workspace: Path) -> None:
     assert "lower `" in done.stderr
 
 
-def test_several_processes_are_refused(workspace: Path) -> None:
-    done = run(*train_arguments("never"), cwd=workspace, WORLD_SIZE="2", RANK="0")
-    assert done.returncode == 1
-    assert "UnsupportedEnvironmentError" in done.stderr
-
-
 @pytest.mark.parametrize("options", [("--batch-size", "1"), ("--batch-size", "59"), ("--batch-size", "100000")])
 def test_any_batch_size_trains(workspace: Path, options: tuple[str, str]) -> None:
     output = f"batch_{options[1]}"

@@ -25,7 +25,7 @@ from pytorch_designer.settings import settings
 from pytorch_designer.storage.output import Output, open_output
 from pytorch_designer.system.resources import cores_per_process
 from pytorch_designer.system.stop_requests import StopRequest, stop_on_signals
-from pytorch_designer.tracking.tracker import tracked_run, untracked
+from pytorch_designer.tracking.tracker import tracked_run
 from pytorch_designer.training.checkpoint import CheckpointPolicy, CheckpointStore
 from pytorch_designer.training.checkpoint_checks import RunExtent
 from pytorch_designer.training.datasets import TRAINING_PORT, VALIDATION_PORT, LabeledDatasets
@@ -116,7 +116,8 @@ def train_model(
         datasets: Training and validation images, checked.
         trained_model: Output folder: new, empty, or that of the same run.
         hyperparameters: The five parameters.
-        open_tracker: Opens the tracker once training begins, by the name of the run.
+        open_tracker: Opens the tracker once training begins, by the name of the run; one that records in the first
+            process alone.
         replaced: Names of the entries of an earlier result in `trained_model`, which are removed before training, with
             its checkpoints; None to keep both.
         world: The processes that train together.
@@ -252,7 +253,7 @@ def _train(
     store = CheckpointStore(output.path, job.fingerprint, _extent(job))
     is_continued = world.verdict_of_first(lambda: store.restore(state))
     share_state(world, state)
-    with tracked_run(open_tracker if world.is_first else untracked, output.path.name, state.tracked_run) as tracker:
+    with tracked_run(open_tracker, output.path.name, state.tracked_run) as tracker:
         _track_start(tracker, job, state)
         if world.is_first:
             log_header("Train PyTorch Model", environment | data | {"Tracking": tracker.description})

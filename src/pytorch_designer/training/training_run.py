@@ -332,7 +332,8 @@ def _track_start(tracker: Tracker, job: _Job, state: TrainingState) -> None:
     if tracker.run is None:
         return
     state.tracked_run = tracker.run
-    tracker.log_parameters(tracked_parameters(job.inputs, job.hyperparameters, job.predictor.compute))
+    processes = {"processes": job.world.size} if job.world.size > 1 else {}
+    tracker.log_parameters(tracked_parameters(job.inputs, job.hyperparameters, job.predictor.compute) | processes)
     tags = tracked_tags(job.inputs, job.predictor.compute)
     for name, value in tags.items():
         tracker.set_tag(name, value)

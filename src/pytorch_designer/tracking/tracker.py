@@ -135,11 +135,6 @@ class NullTracker:
         """See `Tracker`."""
 
 
-def untracked(run_name: str, reference: RunReference | None = None) -> Tracker:
-    """The tracker of a process whose run another process tracks; see `OpenTracker`."""
-    return NullTracker("by another process")
-
-
 @contextmanager
 def tracked_run(open_tracker: OpenTracker, name: str, reference: RunReference | None = None) -> Iterator[Tracker]:
     """Yield the tracker of a run, and close it at the end.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,19 +19,17 @@ from pytorch_designer.inference.forward_memory import check_forward_memory
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.inference.torch_state import kept_torch_state
 from pytorch_designer.models.loading import check_forward, network_for_classes
-from pytorch_designer.models.saving import write_trained_model
 from pytorch_designer.progress import log_header
-from pytorch_designer.reporting.page import copy_page_for_studio
 from pytorch_designer.seeds import derive_seed
 from pytorch_designer.settings import settings
 from pytorch_designer.storage.output import Output, open_output
 from pytorch_designer.system.resources import cores_per_process
 from pytorch_designer.system.stop_requests import StopRequest, stop_on_signals
-from pytorch_designer.tracking.tracker import tracked_run, untracked
+from pytorch_designer.tracking.tracker import tracked_run
 from pytorch_designer.training.checkpoint import CheckpointPolicy, CheckpointStore
 from pytorch_designer.training.checkpoint_checks import RunExtent
 from pytorch_designer.training.datasets import TRAINING_PORT, VALIDATION_PORT, LabeledDatasets
-from pytorch_designer.training.display import SilentDisplay, log_continuation, log_result, open_display
+from pytorch_designer.training.display import SilentDisplay, log_continuation, open_display
 from pytorch_designer.training.history import BadFileRecord, RunSummary
 from pytorch_designer.training.inputs import TrainingInputs, load_inputs
 from pytorch_designer.training.loop import train
@@ -44,20 +42,17 @@ from pytorch_designer.training.parallel.shared_state import share_state
 from pytorch_designer.training.recipe import Hyperparameters, build_optimizer
 from pytorch_designer.training.repeatability import check_repeatability
 from pytorch_designer.training.report.earlier_result import REPORT_FOLDER, recorded_run
-from pytorch_designer.training.report.report_images import gather_images
-from pytorch_designer.training.report.training_report import PAGE_FILE, write_report
+from pytorch_designer.training.report.trained_output import show_finished, write_result
 from pytorch_designer.training.run_info import (
     data_info,
-    dataset_records,
     fingerprinted_settings,
     model_info,
     run_fingerprint,
     tracked_datasets,
     tracked_parameters,
     tracked_tags,
-    weights_info,
 )
-from pytorch_designer.training.state import BestEpoch, TrainingRun, TrainingState, training_slices
+from pytorch_designer.training.state import TrainingRun, TrainingState, training_slices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +67,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_STUDIO_PAGE = "training_report.html"
 _IMAGE_SIZE_ADVICE = (
     "Use a smaller batch_size, smaller images (Init Image Transformation resizes them), or a machine with more memory."
 )
@@ -122,7 +116,8 @@ def train_model(
         datasets: Training and validation images, checked.
         trained_model: Output folder: new, empty, or that of the same run.
         hyperparameters: The five parameters.
-        open_tracker: Opens the tracker once training begins, by the name of the run.
+        open_tracker: Opens the tracker once training begins, by the name of the run; one that records in the first
+            process alone.
         replaced: Names of the entries of an earlier result in `trained_model`, which are removed before training, with
             its checkpoints; None to keep both.
         world: The processes that train together.
@@ -154,16 +149,11 @@ def train_model(
             )
         )
         if output.is_finished:
-            world.verdict_of_first(lambda: _show_finished(trained_model))
+            world.verdict_of_first(lambda: show_finished(trained_model))
             return
         world.note("reading a few images")
         training, validation = _open_loaders(stack, job)
         _train(job, output, training, validation, stop_request=stop_request, open_tracker=open_tracker)
-
-
-def _show_finished(trained_model: Path) -> None:
-    _log.info("%s already holds the result of this very run: nothing is left to do.", trained_model)
-    copy_page_for_studio(trained_model / REPORT_FOLDER / PAGE_FILE, _STUDIO_PAGE)
 
 
 def _prepare(inputs: TrainingInputs, hyperparameters: Hyperparameters, compute: Compute, world: World) -> _Job:
@@ -263,7 +253,7 @@ def _train(
     store = CheckpointStore(output.path, job.fingerprint, _extent(job))
     is_continued = world.verdict_of_first(lambda: store.restore(state))
     share_state(world, state)
-    with tracked_run(open_tracker if world.is_first else untracked, output.path.name, state.tracked_run) as tracker:
+    with tracked_run(open_tracker, output.path.name, state.tracked_run) as tracker:
         _track_start(tracker, job, state)
         if world.is_first:
             log_header("Train PyTorch Model", environment | data | {"Tracking": tracker.description})
@@ -333,7 +323,7 @@ def _finish(job: _Job, output: Output, state: TrainingState, summary: RunSummary
     if state.best is None:
         raise AssertionError("training ends with a best epoch or an error")
     tracker.log_metrics(summary.tracked_metrics(), len(summary.history))
-    _write(job, output, summary, state.best)
+    write_result(output, summary, job.inputs, state.best)
     tracker.log_result(output.path, output.path / REPORT_FOLDER)
 
 
@@ -342,7 +332,8 @@ def _track_start(tracker: Tracker, job: _Job, state: TrainingState) -> None:
     if tracker.run is None:
         return
     state.tracked_run = tracker.run
-    tracker.log_parameters(tracked_parameters(job.inputs, job.hyperparameters, job.predictor.compute))
+    processes = {"processes": job.world.size} if job.world.size > 1 else {}
+    tracker.log_parameters(tracked_parameters(job.inputs, job.hyperparameters, job.predictor.compute) | processes)
     tags = tracked_tags(job.inputs, job.predictor.compute)
     for name, value in tags.items():
         tracker.set_tag(name, value)
@@ -365,30 +356,3 @@ def _extent(job: _Job) -> RunExtent:
 
 def _bad_files(loader: ImageLoader, port: str) -> tuple[BadFileRecord, ...]:
     return tuple(BadFileRecord(port, bad.file, bad.reason) for bad in loader.bad_files)
-
-
-def _write(job: _Job, output: Output, summary: RunSummary, best: BestEpoch) -> None:
-    with output.stage() as folder:
-        write_trained_model(
-            folder,
-            architecture=job.inputs.model.architecture,
-            state_dict=best.weights,
-            classes=job.inputs.datasets.training.classes,
-            preprocessing=job.inputs.preprocessing,
-            meta={"visualization": [{"type": "html", "path": f"{REPORT_FOLDER}/{PAGE_FILE}"}]},
-        )
-        _write_report(folder / REPORT_FOLDER, summary, job.inputs, best)
-    copy_page_for_studio(output.path / REPORT_FOLDER / PAGE_FILE, _STUDIO_PAGE)
-    log_result(summary, model=output.path, report=output.path / REPORT_FOLDER / PAGE_FILE)
-
-
-def _write_report(folder: Path, summary: RunSummary, inputs: TrainingInputs, best: BestEpoch) -> None:
-    """Write the report; where it cannot be made, the model is written without it."""
-    try:
-        images = None if best.outcomes is None else gather_images(inputs.datasets, inputs.preprocessing, best.outcomes)
-        data, records = summary.data | weights_info(best.weights), dataset_records(inputs.datasets)
-        write_report(folder, replace(summary, data=data, datasets=records), images)
-    except OSError:  # the disk is full: the run ends by name, and can be repeated
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, the trained model is worth more
-        _log.warning("The report is not complete: %s: %s", type(error).__name__, error)

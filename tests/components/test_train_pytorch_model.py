@@ -268,9 +268,7 @@ def test_half_a_set_of_variables_is_refused_by_name(workspace: Path) -> None:
 def test_a_process_that_does_not_come_is_named_after_the_time_that_was_set(workspace: Path) -> None:
     place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "LOCAL_RANK": "0", "RANK": "0"}
     started = time.monotonic()
-    done = run(
-        *train_arguments("never"), cwd=workspace, WORLD_SIZE="3", PYTORCH_DESIGNER_JOIN_SECONDS="1.5", **place
-    )
+    done = run(*train_arguments("never"), cwd=workspace, WORLD_SIZE="3", PYTORCH_DESIGNER_JOIN_SECONDS="1.5", **place)
     assert done.returncode == 1
     assert "LostProcessError (P018): 2 of 3 processes did not come within 1.5 s: rank 1, rank 2." in done.stderr
     assert time.monotonic() - started < 30

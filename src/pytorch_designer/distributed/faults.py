@@ -45,7 +45,7 @@ class Fault:
             error.process = error.process or process
             content = error.to_dict()
         elif number is not None:
-            content = InterruptedRunError("The run was stopped.", signal_number=number).to_dict() | {"process": process}
+            content = InterruptedRunError("The run was stopped.", signal_number=number, where=process).to_dict()
         else:
             what = f"{type(error).__name__}: {error}".rstrip(": ")
             content = {"name": type(error).__name__, "code": None, "what": what, "process": process}
@@ -82,8 +82,8 @@ class Fault:
         """
         found: DesignerError
         if self.signal_number is not None:
-            what = f"The run was stopped: {self.process}, got {signal.Signals(self.signal_number).name}."
-            found = InterruptedRunError(what, signal_number=self.signal_number)
+            what = f"The run was stopped by {signal.Signals(self.signal_number).name} to one of its processes."
+            found = InterruptedRunError(what, signal_number=self.signal_number, where=self.process)
         else:
             where, advice = self.error.get("where"), self.error.get("advice")
             found = OtherProcessError(self.describe(), cause=self.error, where=where, advice=advice)

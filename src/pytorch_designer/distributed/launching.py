@@ -113,7 +113,9 @@ def _launch(arguments: Sequence[str], number: int, place: Mapping[str, Any]) -> 
             return _SIGNAL_BASE + stop.sigval
         name = signal.Signals(stop.sigval).name
         raise InterruptedRunError(
-            f"The {number} processes of the run on this machine were stopped by {name}.", signal_number=stop.sigval
+            f"The {number} processes of the run on this machine were stopped by {name}.",
+            signal_number=stop.sigval,
+            where="this machine",
         ) from None
     return 0
 

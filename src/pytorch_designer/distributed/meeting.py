@@ -148,7 +148,7 @@ def meet(variables: StartVariables) -> Meeting:
         own = _own_arrival(variables)
         _announce(store, own, variables.size)
         arrivals = _wait_for_all(store, variables, deadline)
-        _check_fit(arrivals)
+        check_fit(arrivals)
         return Meeting(variables, store, arrivals)
     except BaseException as error:
         place = Membership(rank=variables.rank, size=variables.size, local_rank=variables.local_rank)
@@ -307,7 +307,12 @@ def _missing(missing: Sequence[str], variables: StartVariables) -> LostProcessEr
     )
 
 
-def _check_fit(arrivals: Sequence[Arrival]) -> None:
+def check_fit(arrivals: Sequence[Arrival]) -> None:
+    """Check that processes can train together.
+
+    Raises:
+        UnsupportedEnvironmentError: Their versions differ, or two of them would share a GPU.
+    """
     first = arrivals[0]
     for other in arrivals:
         if other.versions != first.versions:

@@ -238,13 +238,14 @@ class Watch:
             node=self._meeting.node_of(arrival),
             num_nodes=self._membership.num_nodes,
         )
-        error = LostProcessError(f"The process {how}.", reason=reason)
+        error = LostProcessError(f"The process {how}.", where=f"rank {rank}", reason=reason)
         return Fault.of(error, rank, process_name(place, beat.get("phase", "joining"), beat.get("step")))
 
     def _lost_store(self, how: str, reason: str) -> Fault:
         if not self._meeting.variables.is_store_served:
             return self._lost(0, how, reason)
-        return Fault.of(LostProcessError(f"It {how}.", reason=reason), _LAUNCHER, "the process that started the others")
+        name = "the process that started the others"
+        return Fault.of(LostProcessError(f"It {how}.", where=name, reason=reason), _LAUNCHER, name)
 
     def _report(self, fault: Fault) -> Fault:
         """Report a fault; the first one of all, or this one where the store is gone."""

@@ -41,7 +41,7 @@ def load(form: str) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("form", [*FORMS, "sweep.yaml"])
+@pytest.mark.parametrize("form", [*FORMS, "sweep.yaml", "several_nodes.yaml"])
 def test_validation_without_the_service_finds_nothing(form: str) -> None:
     from azure.ai.ml import MLClient
 

@@ -151,7 +151,22 @@ class RunDisplay:
             self._line.keep(line)
 
 
-def open_display(hyperparameters: Hyperparameters, datasets: LabeledDatasets, state: TrainingState) -> RunDisplay:
+class SilentDisplay:
+    """Display of a process whose run another process shows."""
+
+    def step_taken(self, *, epoch: int, step: int, num_steps: int, num_images: int, loss: float) -> None:
+        """Show nothing."""
+
+    def validated(self, *, epoch: int, num_images: int) -> None:
+        """Show nothing."""
+
+    def epoch_ended(self, record: EpochRecord) -> None:
+        """Show nothing."""
+
+
+def open_display(
+    hyperparameters: Hyperparameters, datasets: LabeledDatasets, state: TrainingState, *, num_processes: int = 1
+) -> RunDisplay:
     """The display that fits where standard output goes, for a run that begins or continues at `state`."""
     num_training = len(datasets.training)
     return RunDisplay(
@@ -159,7 +174,7 @@ def open_display(hyperparameters: Hyperparameters, datasets: LabeledDatasets, st
         num_epochs=hyperparameters.num_epochs,
         num_training=num_training,
         num_validation=len(datasets.validation),
-        num_done=len(state.history) * num_training + state.step * hyperparameters.batch_size,
+        num_done=len(state.history) * num_training + state.step * hyperparameters.batch_size * num_processes,
     )
 
 

@@ -54,7 +54,7 @@ def train(run: TrainingRun, state: TrainingState, checkpoints: CheckpointPolicy)
         InvalidDatasetError: Too many images cannot be read.
     """
     raise_norm_momentum(run.predictor.network)
-    learner = _Learner(run, state, checkpoints)
+    learner = _SavingLearner(run, state, checkpoints)
     learner.stop_if_requested()  # a signal that came while the inputs were opened
     while (reason := run.stop_reason(state)) is None:
         before = state.seconds
@@ -98,17 +98,16 @@ def open_stepper(
     return ImmediateStepper(predictor, optimizer)
 
 
-class _Learner:
-    """Changes the state of a run from batch to batch, and saves it.
+class Learner:
+    """Changes the state of a run from batch to batch.
 
     `state.step` counts the steps that were requested, `state.sums` their known outcomes: all of them once
     `synchronize` has returned.
     """
 
-    def __init__(self, run: TrainingRun, state: TrainingState, checkpoints: CheckpointPolicy) -> None:
+    def __init__(self, run: TrainingRun, state: TrainingState) -> None:
         self._run = run
         self._state = state
-        self._checkpoints = checkpoints
         self._stepper = open_stepper(
             run.predictor,
             state.optimizer,
@@ -136,34 +135,6 @@ class _Learner:
     def synchronize(self) -> None:
         """Wait until all requested steps are done and counted."""
         self._count(self._stepper.synchronize())
-
-    def save_if_due(self, *, is_epoch_end: bool = False) -> None:
-        """Save if enough time has passed since the last save.
-
-        Raises:
-            InterruptedRunError: The process was told to stop; the state is saved.
-            FailedToWriteOutputsError: The checkpoint cannot be written.
-        """
-        self.stop_if_requested()
-        if self._checkpoints.is_due(is_epoch_end=is_epoch_end):
-            self.save()
-
-    def stop_if_requested(self) -> None:
-        """Save and end the run if the process was told to stop; raises what `save_if_due` raises."""
-        signal_number = self._run.stop_request.signal_number
-        if signal_number is not None:
-            self.save()
-            raise InterruptedRunError(
-                f"The run was told to stop (signal {signal_number}) in epoch {self._state.epoch}, after "
-                f"{self._state.step} of {count(len(self._run.training_slices), 'step')}. Its state is saved.",
-                signal_number=signal_number,
-                where=self._checkpoints.store.folder,
-            )
-
-    def save(self) -> None:
-        """Save now; raises `FailedToWriteOutputsError` if the checkpoint cannot be written."""
-        self.synchronize()
-        self._checkpoints.save(self._state, self._run.position(self._state))
 
     def _scale_weights(self, batch: Batch) -> None:
         """Scale initial weights by the first batch, before the first step."""
@@ -193,6 +164,42 @@ class _Learner:
             )
 
 
+class _SavingLearner(Learner):
+    """Learner that saves the state."""
+
+    def __init__(self, run: TrainingRun, state: TrainingState, checkpoints: CheckpointPolicy) -> None:
+        super().__init__(run, state)
+        self._checkpoints = checkpoints
+
+    def save_if_due(self, *, is_epoch_end: bool = False) -> None:
+        """Save if enough time has passed since the last save.
+
+        Raises:
+            InterruptedRunError: The process was told to stop; the state is saved.
+            FailedToWriteOutputsError: The checkpoint cannot be written.
+        """
+        self.stop_if_requested()
+        if self._checkpoints.is_due(is_epoch_end=is_epoch_end):
+            self.save()
+
+    def stop_if_requested(self) -> None:
+        """Save and end the run if the process was told to stop; raises what `save_if_due` raises."""
+        signal_number = self._run.stop_request.signal_number
+        if signal_number is not None:
+            self.save()
+            raise InterruptedRunError(
+                f"The run was told to stop (signal {signal_number}) in epoch {self._state.epoch}, after "
+                f"{self._state.step} of {count(len(self._run.training_slices), 'step')}. Its state is saved.",
+                signal_number=signal_number,
+                where=self._checkpoints.store.folder,
+            )
+
+    def save(self) -> None:
+        """Save now; raises `FailedToWriteOutputsError` if the checkpoint cannot be written."""
+        self.synchronize()
+        self._checkpoints.save(self._state, self._run.position(self._state))
+
+
 def _remaining_batches(run: TrainingRun, state: TrainingState) -> Iterator[Batch]:
     order = epoch_order(len(run.training), seed=run.hyperparameters.random_seed, epoch=state.epoch)
     return run.training.batches((order[part] for part in run.training_slices[state.step :]), epoch=state.epoch)
@@ -206,7 +213,7 @@ class _Validation(NamedTuple):
     outcomes: Outcomes
 
 
-def _validate(run: TrainingRun, epoch: int, learner: _Learner) -> _Validation:
+def _validate(run: TrainingRun, epoch: int, learner: _SavingLearner) -> _Validation:
     sums = MetricSums()
     outcomes = Outcomes.blank(run.validation.labels)
     confusion = torch.zeros(run.num_classes, run.num_classes, dtype=torch.int64)

@@ -68,7 +68,7 @@ _IMAGE_SIZE_ADVICE = (
 
 
 @dataclass(frozen=True)
-class _Job:
+class TrainingJob:
     """A run whose inputs are loaded and checked.
 
     Attributes:
@@ -121,7 +121,7 @@ def train_model(
     with kept_torch_state(), ExitStack() as stack:
         stop_request = stack.enter_context(stop_on_signals(interrupts_when_urgent=True))
         inputs = load_inputs(model, datasets, random_seed=hyperparameters.random_seed)
-        job = _prepare(inputs, hyperparameters)
+        job = prepare_job(inputs, hyperparameters)
         output = stack.enter_context(
             open_output(
                 trained_model,
@@ -134,7 +134,7 @@ def train_model(
             _log.info("%s already holds the result of this very run: nothing is left to do.", trained_model)
             copy_page_for_studio(trained_model / REPORT_FOLDER / PAGE_FILE, _STUDIO_PAGE)
             return
-        training, validation = _open_loaders(stack, job)
+        training, validation = open_loaders(stack, job)
         _train(job, output, training, validation, stop_request=stop_request, open_tracker=open_tracker)
 
 
@@ -148,7 +148,14 @@ def _refuse_several_processes() -> None:
         )
 
 
-def _prepare(inputs: TrainingInputs, hyperparameters: Hyperparameters) -> _Job:
+def prepare_job(inputs: TrainingInputs, hyperparameters: Hyperparameters) -> TrainingJob:
+    """Choose device and precision, build the network with its initial weights, and check that it takes the images.
+
+    Raises:
+        InvalidDatasetError: The network does not take images of this size.
+        ModuleOutOfMemoryError: The device has too little memory for a batch.
+        UnsupportedEnvironmentError: This machine does not have the device.
+    """
     preprocessing, datasets = inputs.preprocessing, inputs.datasets
     height, width = preprocessing.crop_height, preprocessing.crop_width
     compute = choose_compute(settings(), height=height, width=width)
@@ -168,7 +175,7 @@ def _prepare(inputs: TrainingInputs, hyperparameters: Hyperparameters) -> _Job:
     check_forward_memory(
         network, preprocessing, compute, num_images, where="the size of the images", advice=_IMAGE_SIZE_ADVICE
     )
-    return _Job(
+    return TrainingJob(
         inputs=inputs,
         hyperparameters=hyperparameters,
         predictor=Predictor(network, preprocessing, compute, normalizes_lone_image=normalizes_lone_image),
@@ -184,11 +191,11 @@ def _batch_augmentation(inputs: TrainingInputs, compute: Compute) -> Augmentatio
     return augmentation if on_gpu else None
 
 
-def _is_result_of(job: _Job, output: Path) -> bool:
+def _is_result_of(job: TrainingJob, output: Path) -> bool:
     return recorded_run(output).get("fingerprint") == job.fingerprint
 
 
-def _open_loaders(stack: ExitStack, job: _Job) -> tuple[ImageLoader, ImageLoader]:
+def open_loaders(stack: ExitStack, job: TrainingJob) -> tuple[ImageLoader, ImageLoader]:
     """Loaders of the training and the validation images, which share budgets of memory and disk, training first."""
     inputs, compute = job.inputs, job.predictor.compute
     num_threads, tolerance = default_read_threads(), settings().bad_image_tolerance
@@ -223,7 +230,7 @@ def _open_loaders(stack: ExitStack, job: _Job) -> tuple[ImageLoader, ImageLoader
 
 
 def _train(
-    job: _Job,
+    job: TrainingJob,
     output: Output,
     training: ImageLoader,
     validation: ImageLoader,
@@ -279,7 +286,7 @@ def _train(
         tracker.log_result(output.path, output.path / REPORT_FOLDER)
 
 
-def _track_start(tracker: Tracker, job: _Job, state: TrainingState) -> None:
+def _track_start(tracker: Tracker, job: TrainingJob, state: TrainingState) -> None:
     """Record what the run is given, and the epochs of the processes before this one, as far as they are not there."""
     if tracker.run is None:
         return
@@ -294,7 +301,7 @@ def _track_start(tracker: Tracker, job: _Job, state: TrainingState) -> None:
         tracker.log_metrics(record.tracked_metrics(), record.epoch, is_past=True)
 
 
-def _extent(job: _Job) -> RunExtent:
+def _extent(job: TrainingJob) -> RunExtent:
     parameters, datasets = job.hyperparameters, job.inputs.datasets
     return RunExtent(
         num_epochs=parameters.num_epochs,
@@ -308,7 +315,7 @@ def _bad_files(loader: ImageLoader, port: str) -> tuple[BadFileRecord, ...]:
     return tuple(BadFileRecord(port, bad.file, bad.reason) for bad in loader.bad_files)
 
 
-def _write(job: _Job, output: Output, summary: RunSummary, best: BestEpoch) -> None:
+def _write(job: TrainingJob, output: Output, summary: RunSummary, best: BestEpoch) -> None:
     with output.stage() as folder:
         write_trained_model(
             folder,

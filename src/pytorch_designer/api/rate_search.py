@@ -64,7 +64,7 @@ def find_rate(request: RateSearchRequest) -> RateSuggestion:
     check_temporary_folder()
     optional = {"model": request.model, "validation images": request.validation}
     inputs = {"images": request.images} | {name: path for name, path in optional.items() if path is not None}
-    check_outputs({"output": request.output}, inputs, keeps_results=request.is_overwriting)
+    check_outputs({"output": request.output}, inputs, keeps_results=True)
     training = TrainRequest(
         images=request.images,
         validation=request.validation,

@@ -39,7 +39,7 @@ def run_find_rate(arguments: Sequence[str], program: str) -> None:
             is_overwriting=given["overwrite"],
             parameters=parse_parameters(RateSearchParameters, texts),
         )
-        with named_as_options():
+        with named_as_options(continues=False):
             find_rate(request)
 
 

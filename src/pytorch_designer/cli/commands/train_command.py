@@ -45,7 +45,7 @@ def run_train(arguments: Sequence[str], program: str) -> None:
             is_overwriting=given["overwrite"],
             parameters=parse_parameters(FolderTrainingParameters, texts),
         )
-        with named_as_options():
+        with named_as_options(continues=True):
             train_folder(request, program=program)
 
 
@@ -102,14 +102,17 @@ def unused_network_options(given: Mapping[str, Any], texts: Mapping[str, str]) -
 
 
 @contextmanager
-def named_as_options() -> Iterator[None]:
-    """Name ports of Train PyTorch Model as this command does."""
+def named_as_options(*, continues: bool) -> Iterator[None]:
+    """Name ports of Train PyTorch Model as this command does.
+
+    `continues` says whether the same command continues a run that was stopped.
+    """
     try:
         yield
     except DesignerError as error:
         for port, option in _PORTS.items():
             error.what = error.what.replace(f"on the port `{port}`", f"of {option}")
-        if isinstance(error, InterruptedRunError):
+        if isinstance(error, InterruptedRunError) and continues:
             error.advice = "Run the same command again, without --overwrite: it continues where it stopped."
         if error.reason == "not_empty":
             error.advice += " With --overwrite, the result of an earlier run is replaced."

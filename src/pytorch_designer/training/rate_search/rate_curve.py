@@ -80,8 +80,8 @@ class RateSuggestion:
 def suggest_rate(curve: RateCurve) -> RateSuggestion:
     """The learning rate that a curve suggests: a tenth of the one with the lowest loss, rounded down to 1, 2, 3 or 5.
 
-    At the rate with the lowest loss steps are already as large as they can be without doing harm in a few steps; a whole
-    run needs smaller ones. Where the loss falls by no more than its noise, nothing is suggested.
+    At the rate with the lowest loss, steps are as large as they can be without doing harm in a few steps; a whole run
+    needs smaller ones. Where the loss falls by no more than its noise, nothing is suggested.
     """
     smoothed = curve.smoothed
     lowest = int(smoothed.argmin())

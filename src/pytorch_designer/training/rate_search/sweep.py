@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytorch_designer.errors import NonFiniteLossError
+from pytorch_designer.errors import InterruptedRunError, NonFiniteLossError
 from pytorch_designer.images.order import epoch_order
 from pytorch_designer.training.loop import Learner
 from pytorch_designer.training.rate_search.rate_curve import HIGHEST_RATE, LOWEST_RATE, RateCurve
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from pytorch_designer.images.loader import Batch
     from pytorch_designer.progress import ProgressLine
+    from pytorch_designer.system.stop_requests import StopRequest
     from pytorch_designer.training.history import EpochRecord
     from pytorch_designer.training.state import TrainingState
 
@@ -91,7 +92,7 @@ def sweep_rates(sweep: RateSweep, state: TrainingState, display: SweepDisplay) -
     rates: list[float] = []
     try:
         for step, batch in enumerate(islice(_batches(sweep), sweep.num_steps)):
-            sweep.stop_request.check("the range test")
+            _stop_if_requested(sweep.stop_request)
             if len(batch.labels):
                 rates.append(sweep.learning_rate(1, step))
             learner.learn(batch)
@@ -104,6 +105,16 @@ def sweep_rates(sweep: RateSweep, state: TrainingState, display: SweepDisplay) -
             raise
         has_diverged = True
     return RateCurve(tuple(rates[: len(display.losses)]), tuple(display.losses), has_diverged)
+
+
+def _stop_if_requested(request: StopRequest) -> None:
+    if request.signal_number is not None:
+        raise InterruptedRunError(
+            f"The range test was told to stop (signal {request.signal_number}). Nothing was written.",
+            signal_number=request.signal_number,
+            where="the range test",
+            advice="Run the same command again: it starts from the beginning.",
+        )
 
 
 def _batches(sweep: RateSweep) -> Iterator[Batch]:

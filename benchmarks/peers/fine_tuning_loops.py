@@ -75,7 +75,7 @@ def train_one_epoch(
             optimizer.step()
 
 
-def learn_source(folder: Path, source: str, name: str, *, epochs: int = 8) -> nn.Module:
+def learn_source(folder: Path, source: str, name: str, *, epochs: int = 6) -> nn.Module:
     """A network that has learned a source: AdamW with one cycle up to 0.001, batches of 32; its weights are written."""
     torch.manual_seed(0)
     images = read_images(folder / source / "training")

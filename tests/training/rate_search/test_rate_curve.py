@@ -13,7 +13,7 @@ def test_a_tenth_of_the_rate_with_the_lowest_loss_is_suggested(lowest: float) ->
     suggestion = suggest_rate(valley(lowest))
 
     assert suggestion.rate is not None
-    assert lowest / 30 < suggestion.rate <= lowest / 10
+    assert lowest / 50 < suggestion.rate <= lowest / 10
     assert "and rose beyond" in suggestion.reason
 
 

@@ -20,7 +20,7 @@ def test_numbers_chart_and_page_are_written_and_say_the_same(tmp_path: Path) -> 
     suggestion = suggest_rate(curve)
     write_rate_report(tmp_path, curve, suggestion, metadata=METADATA, seconds=3.0)
 
-    rows = list(csv.DictReader((tmp_path / "curve.csv").open(encoding="utf-8")))
+    rows = list(csv.DictReader((tmp_path / "curve.csv").read_text(encoding="utf-8").splitlines()))
     assert [float(row["loss"]) for row in rows] == list(curve.losses)
     document = json.loads((tmp_path / "suggestion.json").read_text(encoding="utf-8"))
     assert document["learning_rate"] == suggestion.rate

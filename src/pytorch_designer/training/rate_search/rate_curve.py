@@ -17,6 +17,7 @@ _SMOOTHING_DECADES = 0.2  # standard deviation of the Gaussian average, along th
 _START_DECADES = 0.5  # of the range, in which nearly nothing is learned: the loss before training
 _SHARE_OF_LOWEST = 0.1  # suggested, of the rate with the lowest loss
 _LEAST_FALL = 4.0  # times the noise
+_ROUNDING = 1e-6
 _DIGITS = (1, 2, 3, 5)
 
 
@@ -86,7 +87,7 @@ def suggest_rate(curve: RateCurve) -> RateSuggestion:
     smoothed = curve.smoothed
     lowest = int(smoothed.argmin())
     fall = curve.start - float(smoothed[lowest])
-    if fall < _LEAST_FALL * curve.noise:
+    if fall <= max(_LEAST_FALL * curve.noise, _ROUNDING):
         return RateSuggestion(None, "The loss did not fall by more than its noise at any learning rate.")
     at_lowest = curve.rates[lowest]
     rate = rounded_down(_SHARE_OF_LOWEST * at_lowest)

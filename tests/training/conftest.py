@@ -69,6 +69,7 @@ def build_run(datasets: dict[str, ImageDirectory], tmp_path: Path) -> Iterator[B
             output: Path | None = None,
             compute: Compute = COMPUTE,
             checkpoint_seconds: float = 1e9,
+            *,
             normalizes_lone_image: bool = True,
             preprocessing: Preprocessing = PREPROCESSING,
             **changes: Any,

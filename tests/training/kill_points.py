@@ -44,8 +44,9 @@ _KILLED = -signal.SIGKILL
 class Point:
     """Where a run is killed: the `number`-th time that something of this kind happens.
 
-    `features`: after a batch of images whose features the head starts from. `step`: after a step. `validation`: after a batch of validation images. `epoch`: between two epochs. `file`: before
-    an operation on a file below the output, which is where checkpoints are saved. `none`: never.
+    `features`: after a batch of images whose features the head starts from. `step`: after a step. `validation`: after a
+    batch of validation images. `epoch`: between two epochs. `file`: before an operation on a file below the output,
+    which is where checkpoints are saved. `none`: never.
     """
 
     kind: str

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from pytorch_designer.models.architectures import Architecture
 
-    Head = nn.Linear | nn.Conv2d
+Head = nn.Linear | nn.Conv2d
+"""The one layer that gives the logits."""
 
 
 def replace_head(network: nn.Module, architecture: Architecture, num_classes: int) -> None:
@@ -62,7 +63,7 @@ def head_layer(network: nn.Module, architecture: Architecture) -> Head | None:
         head = network.get_classifier()  # type: ignore[operator]
     else:
         head = network.get_submodule(_HEADS[type(network).__name__][0])
-    return head if isinstance(head, nn.Linear | nn.Conv2d) else None
+    return head if isinstance(head, Head) else None
 
 
 def permute_head(network: nn.Module, architecture: Architecture, order: Sequence[int]) -> bool:

@@ -33,9 +33,9 @@ LEAST_IMAGES = 256
 def estimate_norm_statistics(run: TrainingRun, epoch: int, between: Callable[[], None]) -> None:
     """Replace the running statistics by those of the first batches of the epoch, as it saw them.
 
-    Their number of images is at least `LEAST_IMAGES`, or all. They depend on the weights, the seed and the epoch alone, and training does not depend on them: whoever repeats it
-    gets the same bits. Where batch norm cannot take its statistics from the batches of training, training normalizes by
-    the running ones: these stay.
+    Their number of images is at least `LEAST_IMAGES`, or all. The statistics follow from the weights, the seed and the
+    epoch, and training does not depend on them: whoever repeats it gets the same bits. Where batch norm cannot take its
+    statistics from the batches of training, training normalizes by the running ones: these stay.
 
     Args:
         run: Its network's running statistics are changed.

@@ -120,7 +120,7 @@ class Body(nn.Module):
         if self.kind == "an activation":
             logits_nk = 5 * logits_nk.tanh()
         if self.kind == "another head":
-            logits_nk = logits_nk + self.other(features_nd)
+            logits_nk = logits_nk + 100 * self.other(features_nd)
         return logits_nk
 
 
@@ -232,7 +232,6 @@ FAMILIES = [
     "googlenet",
     "inception_v3",
     "mnasnet0_5",
-    "maxvit_t",
     "mobilenet_v2",
     "mobilenet_v3_small",
     "regnet_x_400mf",
@@ -240,16 +239,12 @@ FAMILIES = [
     "shufflenet_v2_x0_5",
     "squeezenet1_1",
     "swin_t",
-    "vgg11",
-    "vit_b_32",
     "timm/test_resnet",
     "timm/test_vit",
 ]
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name in {"maxvit_t", "vgg11"} else ()) for name in FAMILIES]
-)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_the_head_of_every_family_gives_the_logits_of_the_solution(
     build_run: BuildRun, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
@@ -271,9 +266,8 @@ def test_the_head_of_every_family_gives_the_logits_of_the_solution(
     ((_, features_nd, logits_nk),) = head_features(
         small.run.predictor, head, small.run.training.batches([np.arange(0, 33, 6)])
     )
-    expected_nk = linear(features_nd, head.weight.flatten(1))
-    if head.bias is not None:
-        expected_nk = expected_nk + head.bias
+    with torch.no_grad():
+        expected_nk = linear(features_nd, head.weight.flatten(1), head.bias)
     difference = (logits_nk - logits_nk.mean(1, keepdim=True)) - (expected_nk - expected_nk.mean(1, keepdim=True))
     assert difference.abs().max() < 1e-3
     assert logits_nk.isfinite().all()

@@ -137,6 +137,10 @@ class RunDisplay:
         """Move the line."""
         self._line.show(f"epoch {epoch}/{self._num_epochs} validation", num_images, self._num_validation, "images")
 
+    def features_computed(self, *, num_images: int, num_all: int) -> None:
+        """Move the line."""
+        self._line.show("features for the classifier", num_images, num_all, "images")
+
     def show_past(self, records: Sequence[EpochRecord]) -> None:
         """Log the rows of the epochs that an earlier process has trained."""
         for record in records:

@@ -1,7 +1,9 @@
 """Training loop.
 
+    compute the start of a new classifier
     until all epochs are trained, or patience runs out:
         one step of SGD for each batch, in the epoch's order
+        estimate the statistics of batch norm
         validate; keep the weights if this is the best epoch so far
 
 Everything random is keyed by (seed, epoch, step) and not drawn from a stream: a run that continues from a checkpoint
@@ -25,8 +27,10 @@ from pytorch_designer.reporting.outcomes import Outcomes
 from pytorch_designer.seeds import derive_seed
 from pytorch_designer.training.gpu_steps import GpuStepper
 from pytorch_designer.training.history import EpochRecord, Metrics, MetricSums
-from pytorch_designer.training.initial_scale import scale_initial_weights
-from pytorch_designer.training.recipe import is_better, raise_norm_momentum
+from pytorch_designer.training.norm_statistics import estimate_norm_statistics
+from pytorch_designer.training.recipe import is_better
+from pytorch_designer.training.start.head_start import start_head
+from pytorch_designer.training.start.initial_scale import scale_initial_weights
 from pytorch_designer.training.state import BestEpoch, TrainingRun, TrainingState, copy_weights
 from pytorch_designer.training.step import ImmediateStepper, StepOutcome, Stepper, StepRequest
 from pytorch_designer.wording import count
@@ -53,9 +57,10 @@ def train(run: TrainingRun, state: TrainingState, checkpoints: CheckpointPolicy)
         InterruptedRunError: The process was told to stop; the state is in a checkpoint.
         InvalidDatasetError: Too many images cannot be read.
     """
-    raise_norm_momentum(run.predictor.network)
     learner = _SavingLearner(run, state, checkpoints)
     learner.stop_if_requested()  # a signal that came while the inputs were opened
+    if state.is_new:
+        start_head(run, learner.stop_if_requested)
     while (reason := run.stop_reason(state)) is None:
         before = state.seconds
         started = time.perf_counter()
@@ -70,6 +75,7 @@ def train(run: TrainingRun, state: TrainingState, checkpoints: CheckpointPolicy)
                 learner.save()
             raise
         state.seconds = before + time.perf_counter() - started
+        estimate_norm_statistics(run, state.epoch, learner.stop_if_requested)
         validation = _validate(run, state.epoch, learner)
         _end_epoch(run, state, validation, before + time.perf_counter() - started)
         learner.save_if_due(is_epoch_end=True)

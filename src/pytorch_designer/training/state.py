@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pytorch_designer.images.augmentation import Augmentation
     from pytorch_designer.images.loader import ImageLoader
     from pytorch_designer.inference.predictor import Predictor
+    from pytorch_designer.models.heads import Head
     from pytorch_designer.reporting.outcomes import Outcomes
     from pytorch_designer.system.stop_requests import StopRequest
     from pytorch_designer.tracking.destination import RunReference
@@ -74,6 +75,11 @@ class TrainingState:
         """Number of the current epoch, from 1."""
         return len(self.history) + 1
 
+    @property
+    def is_new(self) -> bool:
+        """Whether no step was taken yet."""
+        return not self.history and self.step == 0
+
     def end_epoch(self, record: EpochRecord) -> None:
         """Close the current epoch with its record."""
         self.history.append(record)
@@ -90,6 +96,9 @@ class TrainingDisplay(Protocol):
 
     def validated(self, *, epoch: int, num_images: int) -> None:
         """`num_images` of the validation images have been scored in this epoch."""
+
+    def features_computed(self, *, num_images: int, num_all: int) -> None:
+        """Before the first step: the features of `num_images` of `num_all` images are known."""
 
     def epoch_ended(self, record: EpochRecord) -> None:
         """An epoch is complete."""
@@ -111,6 +120,8 @@ class TrainingRun:
         stop_request: Set when the process was told to stop.
         batch_augmentation: Random transforms that the loader leaves to the GPU; None where there are none, or the
             loader applies them.
+        new_head: The classifier's layer that was drawn for given weights, whose start is computed; None where there
+            is none.
     """
 
     hyperparameters: Hyperparameters
@@ -123,6 +134,7 @@ class TrainingRun:
     on_epoch_end: Callable[[EpochRecord], None]
     stop_request: StopRequest
     batch_augmentation: Augmentation | None = None
+    new_head: Head | None = None
 
     @cached_property
     def training_slices(self) -> list[slice]:

@@ -18,7 +18,7 @@ from pytorch_designer.inference.compute import Compute, choose_compute, environm
 from pytorch_designer.inference.forward_memory import check_forward_memory
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.inference.torch_state import kept_torch_state
-from pytorch_designer.models.loading import check_forward, network_for_classes
+from pytorch_designer.models.loading import check_forward, network_for_classes, new_head
 from pytorch_designer.models.saving import write_trained_model
 from pytorch_designer.progress import log_header
 from pytorch_designer.reporting.page import copy_page_for_studio
@@ -265,6 +265,7 @@ def _train(
                 on_epoch_end=lambda record: tracker.log_metrics(record.tracked_metrics(), record.epoch),
                 stop_request=stop_request,
                 batch_augmentation=job.batch_augmentation,
+                new_head=new_head(model, predictor.network, classes),
             )
             reason = train(run, state, CheckpointPolicy(store, settings().checkpoint_seconds))
         if state.best is None:

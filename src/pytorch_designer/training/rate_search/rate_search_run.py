@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING
 
 from pytorch_designer.inference.compute import environment_info
 from pytorch_designer.inference.torch_state import kept_torch_state
+from pytorch_designer.models.loading import new_head
 from pytorch_designer.progress import log_header, open_progress_line
 from pytorch_designer.settings import settings
 from pytorch_designer.storage.output import open_output
 from pytorch_designer.system.stop_requests import stop_on_signals
-from pytorch_designer.training.initial_scale import LEAST_RATE
 from pytorch_designer.training.inputs import load_inputs
 from pytorch_designer.training.rate_search.rate_curve import suggest_rate, table_lines
 from pytorch_designer.training.rate_search.rate_report import RATE_PAGE_FILE, replaceable_rate_search, write_rate_report
 from pytorch_designer.training.rate_search.sweep import RateSweep, SweepDisplay, sweep_rates
 from pytorch_designer.training.recipe import Hyperparameters, build_optimizer
 from pytorch_designer.training.run_info import data_info, model_info
+from pytorch_designer.training.start.initial_scale import LEAST_RATE
 from pytorch_designer.training.state import TrainingState
 from pytorch_designer.training.training_run import open_loaders, prepare_job
 
@@ -86,6 +87,7 @@ def search_learning_rate(
                 on_epoch_end=lambda _: None,
                 stop_request=stop_request,
                 batch_augmentation=job.batch_augmentation,
+                new_head=new_head(job.inputs.model, predictor.network, datasets.training.classes),
                 num_steps=num_steps,
             )
             state = TrainingState(predictor.network, build_optimizer(predictor.network, LEAST_RATE))

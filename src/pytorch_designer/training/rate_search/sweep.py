@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count, islice
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from pytorch_designer.errors import InterruptedRunError, NonFiniteLossError
 from pytorch_designer.images.order import epoch_order
 from pytorch_designer.training.loop import Learner
 from pytorch_designer.training.rate_search.rate_curve import HIGHEST_RATE, LOWEST_RATE, RateCurve
-from pytorch_designer.training.recipe import raise_norm_momentum
+from pytorch_designer.training.start.head_start import start_head
 from pytorch_designer.training.state import TrainingRun
 
 if TYPE_CHECKING:
@@ -68,6 +69,10 @@ class SweepDisplay:
     def validated(self, *, epoch: int, num_images: int) -> None:
         """Nothing is validated."""
 
+    def features_computed(self, *, num_images: int, num_all: int) -> None:
+        """Move the line."""
+        self.line.show("start of the classifier", num_images, num_all, "images")
+
     def epoch_ended(self, record: EpochRecord) -> None:
         """Nothing is shown."""
 
@@ -86,7 +91,7 @@ def sweep_rates(sweep: RateSweep, state: TrainingState, display: SweepDisplay) -
         InterruptedRunError: The process was told to stop.
         InvalidDatasetError: Too many images cannot be read.
     """
-    raise_norm_momentum(sweep.predictor.network)
+    start_head(sweep, partial(_stop_if_requested, sweep.stop_request))
     learner = Learner(sweep, state)
     has_diverged = False
     rates: list[float] = []

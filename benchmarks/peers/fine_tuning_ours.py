@@ -14,7 +14,7 @@ import tempfile
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -36,10 +36,12 @@ from pytorch_designer.models.architectures import Architecture
 from pytorch_designer.models.loading import load_model
 from pytorch_designer.models.saving import write_trained_model
 from pytorch_designer.tracking.tracker import NullTracker
+from pytorch_designer.training import training_run
 from pytorch_designer.training.datasets import check_datasets
 from pytorch_designer.training.recipe import Hyperparameters
-from pytorch_designer.training.report.training_report import read_summary
-from pytorch_designer.training.training_run import train_model
+
+if TYPE_CHECKING:
+    from pytorch_designer.training.history import RunSummary
 
 SIDE = 32
 
@@ -79,9 +81,13 @@ def fine_tune(request: TuningRequest, folder: Path) -> dict[str, Any]:
     assert training.labels is not None
     training = training.take(training_rows(training.labels.astype("int64"), task))
     model = weights_file(folder, request.source, task.network).with_suffix("")
+    summaries: list[RunSummary] = []
+    # The report's pictures and charts would take longer than a short run.
+    training_run.gather_images = lambda *_: None
+    training_run.write_report = lambda _folder, summary, _images: summaries.append(summary)
     with tempfile.TemporaryDirectory() as output:
         started = time.perf_counter()
-        train_model(
+        training_run.train_model(
             model=open_model_directory(model),
             datasets=check_datasets(training, validation),
             trained_model=Path(output, "trained"),
@@ -95,12 +101,12 @@ def fine_tune(request: TuningRequest, folder: Path) -> dict[str, Any]:
             open_tracker=lambda *_: NullTracker(),
         )
         wall_seconds = time.perf_counter() - started
-        summary = read_summary(Path(output, "trained", "report"))
+        (summary,) = summaries
         network = load_model(open_trained_model_directory(Path(output, "trained"))).network
     test = read_images(folder / request.target / "test")
     with torch.inference_mode():
         top1 = accuracy(logits_of(network, test.inputs), test.labels)
-    epochs = [
+    by_epoch = [
         {
             "training_loss": epoch.training.loss,
             "training_top1": epoch.training.top1,
@@ -110,7 +116,7 @@ def fine_tune(request: TuningRequest, folder: Path) -> dict[str, Any]:
         for epoch in summary.history
     ]
     seconds = sum(epoch.seconds for epoch in summary.history)
-    return {"test_top1": top1, "seconds": seconds, "wall_seconds": wall_seconds, "epochs": epochs}
+    return {"test_top1": top1, "seconds": seconds, "wall_seconds": wall_seconds, "by_epoch": by_epoch}
 
 
 if __name__ == "__main__":

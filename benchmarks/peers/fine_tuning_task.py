@@ -147,7 +147,7 @@ class TuningRecord:
         seconds = time.perf_counter() - self._started
         self._network.load_state_dict(self._weights)
         top1 = accuracy(logits_of(self._network, test.inputs), test.labels)
-        return {"test_top1": top1, "seconds": seconds, "epochs": self.epochs}
+        return {"test_top1": top1, "seconds": seconds, "by_epoch": self.epochs}
 
 
 def accuracy(logits_nk: Tensor, labels_n: Tensor) -> float:
@@ -179,4 +179,5 @@ def serve(output: Path, run: Callable[[TuningRequest], dict[str, Any]]) -> None:
         result = {"way": request.way} | values["task"] | run(request)
         with output.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(result) + "\n")
-        print(json.dumps(result | {"epochs": len(result["epochs"])}), file=sys.stderr, flush=True)
+        del result["by_epoch"]
+        print(json.dumps(result), file=sys.stderr, flush=True)

@@ -28,6 +28,13 @@ def _train(arguments: Sequence[str]) -> int | None:
     return run_train(arguments, PROGRAM)
 
 
+def _find_rate(arguments: Sequence[str]) -> int | None:
+    from pytorch_designer.cli.commands.find_rate_command import run_find_rate
+
+    run_find_rate(arguments, PROGRAM)
+    return 0
+
+
 def _inspect(arguments: Sequence[str]) -> int | None:
     from pytorch_designer.cli.commands.inspect_command import run_inspect
 
@@ -85,6 +92,7 @@ def _demo(arguments: Sequence[str]) -> int | None:
 
 _OTHER_COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int | None], str]] = {
     "train": (_train, "Trains a model on a folder of images with one command, without the other components."),
+    "find-learning-rate": (_find_rate, "Suggests a learning rate for `train` by a range test of some seconds."),
     "inspect": (_inspect, "Shows what is in a folder of images: classes, sizes, unreadable files, duplicates."),
     "run": (_run, "Runs the YAML file of a component or pipeline on this machine, as Azure ML would."),
     "runs": (_runs, "Lists, shows and compares runs that `run` has made, and ends those that go on."),

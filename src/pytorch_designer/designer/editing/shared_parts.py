@@ -52,14 +52,13 @@ def detached(spans: SpanText, path: Path, data: Any, step: int, *, is_removed: b
     return None
 
 
-def without_anchors(text: str, node: SpanNode) -> str:
-    """The text of a node without the anchors in it; `text` is that of the whole document."""
-    written = text[node.start : node.end]
-    for inner in sorted(node.walk(), key=lambda part: part.outer_start, reverse=True):
-        if inner.anchor and inner.outer_start >= node.start:
-            start, end = inner.outer_start - node.start, inner.start - node.start
-            properties = _ANCHOR.sub("", written[start:end], count=1)
-            written = written[:start] + properties + written[end:]
+def without_anchors(text: str, start: int, end: int, *nodes: SpanNode) -> str:
+    """A part of the text without the anchors of the nodes in it."""
+    anchored = [part for node in nodes for part in node.walk() if part.anchor and part.outer_start >= start]
+    written = text[start:end]
+    for part in sorted(anchored, key=lambda part: part.outer_start, reverse=True):
+        first, last = part.outer_start - start, part.start - start
+        written = written[:first] + _ANCHOR.sub("", written[first:last], count=1) + written[last:]
     return written
 
 
@@ -81,7 +80,7 @@ def _copy(spans: SpanText, alias: SpanNode, column: int, *, is_flow: bool, ancho
     is_block = target.kind in {"mapping", "sequence"} and not target.is_flow
     if is_block and is_flow:
         return alias.outer_start, alias.end, head + flow_text(_plain(spans, target))
-    written = without_anchors(spans.text, target)
+    written = without_anchors(spans.text, target.start, target.end, target)
     if not is_block:
         return alias.outer_start, alias.end, head + written
     start = alias.outer_start if anchor else len(spans.text[: alias.outer_start].rstrip(" \t"))

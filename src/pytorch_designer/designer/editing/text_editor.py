@@ -151,15 +151,16 @@ class TextEditor:
         Args:
             within: The paths.
             change: What becomes of a text. It must not depend on quotes.
-            skipping: Keys below which nothing is changed.
+            skipping: Keys of what is at the paths, below which nothing is changed.
         """
         skipped = frozenset(skipping)
         changes: dict[int, Change] = {}
         anchors = self._spans.anchors()
         for path in within:
-            if value_at(self.data, path) is None:
+            found = value_at(self.data, path)
+            if not isinstance(found, dict):
                 continue
-            pending = [self._node(path)]
+            pending = [part for entry in self._node(path).entries if entry[0].value not in skipped for part in entry]
             while pending:
                 node = pending.pop()
                 if node.kind == "alias":
@@ -168,24 +169,23 @@ class TextEditor:
                     written = self.text[node.start : node.end]
                     if (changed := change(written)) != written:
                         changes[node.start] = (node.start, node.end, changed)
-                for key, value in node.entries:
-                    pending += [] if key.value in skipped else [key, value]
-                pending += node.items
-            put_in(self.data, path, _with_texts(value_at(self.data, path), change, skipped))
+                pending += [part for entry in node.entries for part in entry] + node.items
+            put_in(self.data, path, {k: v if k in skipped else _with_texts(v, change) for k, v in found.items()})
         self._splice(list(changes.values()))
 
-    def insert_lines(self, path: Path, lines: Sequence[str], value: object) -> None:
-        """Insert an entry as lines that are written already, at the end of a block mapping that has entries.
+    def insert_lines(self, path: Path, entries: Sequence[tuple[str, Sequence[str], object]]) -> None:
+        """Insert entries as lines that are written already, at the end of a block mapping that has entries.
 
         Args:
-            path: Its path.
-            lines: Its lines, as they are indented there.
-            value: What they are read as.
+            path: The mapping.
+            entries: Key, lines as they are indented there, and what they are read as.
         """
-        self._detach(path[:-1])
-        parent = self._node(path[:-1])
-        self._splice([self._insertion(parent, parent.entries[-1], list(lines))])
-        put_in(self.data, path, value)
+        self._detach(path)
+        parent = self._node(path)
+        at, _, _ = self._insertion(parent, parent.entries[-1], [])
+        self._splice([(at, at, "".join(self._insertion(parent, parent.entries[-1], [*lines])[2] for _, lines, _ in entries))])
+        for key, _, value in entries:
+            put_in(self.data, (*path, key), value)
 
     def is_block(self, path: Path) -> bool:
         """Whether there is a mapping with entries at a path, written as a block."""
@@ -254,7 +254,7 @@ class TextEditor:
             return
         text, before = self.text, len(self.text)
         for start, end, new in sorted(changes, reverse=True):
-            text = text[:start] + new + text[min(end, before) :] if end <= before else text[:start] + new + text[before:]
+            text = text[:start] + new + text[min(end, before) :]
             before = start
         try:
             self._spans = parse_spans(text)
@@ -378,14 +378,11 @@ class TextEditor:
         return any(_COMMENT_LINE.match(line) for line in lines[1:])
 
 
-def _with_texts(value: Any, change: Callable[[str], str], skipped: frozenset[str]) -> Any:
+def _with_texts(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, str):
         return change(value)
     if isinstance(value, list):
-        return [_with_texts(member, change, skipped) for member in value]
+        return [_with_texts(member, change) for member in value]
     if isinstance(value, dict):
-        return {
-            _with_texts(key, change, frozenset()): member if key in skipped else _with_texts(member, change, skipped)
-            for key, member in value.items()
-        }
+        return {_with_texts(key, change): _with_texts(member, change) for key, member in value.items()}
     return value

@@ -19,16 +19,14 @@ if TYPE_CHECKING:
 
 def connect(draft: Draft, edit: EditFields) -> None:
     """Connect an input of a node with an output of another, or with an input of the pipeline."""
-    source = edit.fields("from")
-    if source.optional_text("input") is not None:
-        connect_ports(draft, LinkSource(None, source.text("input")), edit.text("node"), edit.text("port"))
-    else:
-        origin = LinkSource(source.text("node"), source.text("port"))
-        connect_ports(draft, origin, edit.text("node"), edit.text("port"))
+    origin = edit.fields("from")
+    name = origin.optional_text("input")
+    source = LinkSource(origin.text("node"), origin.text("port")) if name is None else LinkSource(None, name)
+    connect_ports(draft, source, edit.text("node"), edit.text("port"), is_replaced=edit.plain.get("replaces") is True)
 
 
-def connect_ports(draft: Draft, source: LinkSource, node: str, port: str) -> None:
-    """Connect two ports.
+def connect_ports(draft: Draft, source: LinkSource, node: str, port: str, *, is_replaced: bool = False) -> None:
+    """Connect two ports; a link that is there is replaced where `is_replaced`.
 
     Raises:
         UnknownNameError: There is no such node or port.
@@ -36,10 +34,10 @@ def connect_ports(draft: Draft, source: LinkSource, node: str, port: str) -> Non
     """
     draft.node(node)
     refusal = link_refusal(draft.pipeline, source, node, port)
-    if refusal is not None:
-        error = UnknownNameError if refusal.reason.startswith("no_") else None
-        if error is not None:
-            raise error(refusal.message, where=f"{node}.{port}", advice=refusal.advice or None, reason=refusal.reason)
+    if refusal is not None and not (is_replaced and refusal.reason == "taken"):
+        if refusal.reason.startswith("no_"):
+            advice = refusal.advice or None
+            raise UnknownNameError(refusal.message, where=f"{node}.{port}", advice=advice, reason=refusal.reason)
         raise refused(refusal.message, f"{node}.{port}", refusal.reason, refusal.advice)
     draft.editor.put(_input_path(draft, node, port), source.binding)
 

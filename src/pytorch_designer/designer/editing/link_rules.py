@@ -84,7 +84,9 @@ def link_refusal(pipeline: Pipeline, source: LinkSource, node: str, port: str) -
         if refusal is not None:
             return refusal
     if source.node is not None and source.node in nodes_after(pipeline, node):
-        message = f"{source.node} already needs {node}: they would wait for each other."
+        message = f"{source.node} needs {node} already: they would wait for each other."
+        if source.node == node:
+            message = f"{node} cannot take what it writes itself."
         return LinkRefusal("circle", message, "Remove one of the connections between them first.")
     if port in target.inputs and is_linked(target.inputs[port]):
         return LinkRefusal("taken", f"{port} of {node} is connected already.", "Remove that connection first.")

@@ -24,10 +24,33 @@ if TYPE_CHECKING:
     from pytorch_designer.designer.editing.shared_parts import Change
     from pytorch_designer.designer.editing.yaml_spans import Path
 
-ORDER = (
-    ("$schema", "type", "name", "version", "display_name", "description", "experiment_name", "comment", "tags")
-    + ("component", "trial", "code", "command", "environment", "inputs", "outputs", "compute", "resources")
-    + ("distribution", "environment_variables", "limits", "properties", "settings", "jobs")
+ORDER = tuple(
+    [
+        "$schema",
+        "type",
+        "name",
+        "version",
+        "display_name",
+        "description",
+        "experiment_name",
+        "comment",
+        "tags",
+        "component",
+        "trial",
+        "code",
+        "command",
+        "environment",
+        "inputs",
+        "outputs",
+        "compute",
+        "resources",
+        "distribution",
+        "environment_variables",
+        "limits",
+        "properties",
+        "settings",
+        "jobs",
+    ]
 )
 _VANISHING = {"inputs", "outputs", "properties", "resources", "distribution", "environment_variables", "settings"}
 _COMMENT_LINE = re.compile(r"[ \t]*#")
@@ -183,7 +206,9 @@ class TextEditor:
         self._detach(path)
         parent = self._node(path)
         at, _, _ = self._insertion(parent, parent.entries[-1], [])
-        self._splice([(at, at, "".join(self._insertion(parent, parent.entries[-1], [*lines])[2] for _, lines, _ in entries))])
+        self._splice(
+            [(at, at, "".join(self._insertion(parent, parent.entries[-1], [*lines])[2] for _, lines, _ in entries))]
+        )
         for key, _, value in entries:
             put_in(self.data, (*path, key), value)
 
@@ -311,9 +336,7 @@ class TextEditor:
             return start, old.end, f" {written}"
         return start, old.end, written if self.text[start - 1] in " \t" else f" {written}"
 
-    def _insertion(
-        self, parent: SpanNode, after: tuple[SpanNode, SpanNode], lines: list[str]
-    ) -> Change:
+    def _insertion(self, parent: SpanNode, after: tuple[SpanNode, SpanNode], lines: list[str]) -> Change:
         newline = self._spans.newline
         end = self._spans.line_end(max(after[0].end, after[1].end))
         gap = [""] if self._has_gaps(parent) and len(lines) > 1 else []

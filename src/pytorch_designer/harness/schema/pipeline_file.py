@@ -9,7 +9,6 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorch_designer.errors import DesignerError, shorten
@@ -21,6 +20,7 @@ from pytorch_designer.harness.schema.component_file import (
     command_spec,
     inline_command,
     inline_parallel,
+    is_pipeline,
     is_sweep_job,
     kind_of,
     parallel_at,
@@ -45,6 +45,7 @@ from pytorch_designer.harness.schema.yaml_tree import OpenedFiles, Value, YamlDo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 _FOLDER = "uri_folder"
 
@@ -82,12 +83,6 @@ def pipeline_spec(
         spec = reader.pipeline(document)
     faults.raise_any(SpecPlace(str(document.path)))
     return spec
-
-
-def is_pipeline(document: YamlDocument) -> bool:
-    """Whether a YAML document is a pipeline, not a command component."""
-    kind = kind_of(document.root)
-    return kind is not None and kind.is_pipeline
 
 
 def read_component_file(path: Path, assets: Assets) -> CommandSpec | PipelineSpec:

@@ -24,34 +24,11 @@ if TYPE_CHECKING:
     from pytorch_designer.designer.editing.shared_parts import Change
     from pytorch_designer.designer.editing.yaml_spans import Path
 
-ORDER = tuple(
-    [
-        "$schema",
-        "type",
-        "name",
-        "version",
-        "display_name",
-        "description",
-        "experiment_name",
-        "comment",
-        "tags",
-        "component",
-        "trial",
-        "code",
-        "command",
-        "environment",
-        "inputs",
-        "outputs",
-        "compute",
-        "resources",
-        "distribution",
-        "environment_variables",
-        "limits",
-        "properties",
-        "settings",
-        "jobs",
-    ]
-)
+ORDER = [
+    *("$schema", "type", "name", "version", "display_name", "description", "experiment_name", "comment", "tags"),
+    *("component", "trial", "code", "command", "environment", "inputs", "outputs", "compute", "resources"),
+    *("distribution", "environment_variables", "limits", "properties", "settings", "jobs"),
+]
 _VANISHING = {"inputs", "outputs", "properties", "resources", "distribution", "environment_variables", "settings"}
 _COMMENT_LINE = re.compile(r"[ \t]*#")
 

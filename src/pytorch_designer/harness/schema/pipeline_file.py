@@ -100,8 +100,7 @@ def _open_component(assets: Assets, opened: OpenedFiles, component: Value) -> Ya
     """The pipeline that a node names; None where it is something else, or at fault, which is found in reading it."""
     with suppress(DesignerError):
         path = component_path(component, assets)
-        document = opened[path] if path.is_file() else None
-        return document if document is not None and is_pipeline(document) else None
+        return opened[path] if path.is_file() and is_pipeline(opened[path]) else None
     return None
 
 
@@ -240,11 +239,10 @@ class _Reader:
         path = component_path(value, self._assets)
         if not path.is_file():
             raise value.key_place.error(f"There is no component file {path}.")
-        document = self._opened[path]
-        if is_pipeline(document):
-            return self.pipeline(document)
+        if is_pipeline(self._opened[path]):
+            return self.pipeline(self._opened[path])
         if path not in self._commands:
-            self._commands[path] = _job_component(document)
+            self._commands[path] = _job_component(self._opened[path])
         return self._commands[path]
 
 

@@ -351,12 +351,13 @@ class TextEditor:
             last = spans.next_line(last)
         if self.text[first:start].strip():  # the first key of a list's member
             return start, parent.entries[index + 1][0].outer_start if index + 1 < len(parent.entries) else end, ""
+        before = self._spans.end_of_line_before(first)
         following = self.text[last : spans.line_end(last)]
-        preceding = self.text[spans.line_start(max(0, first - 1)) : first] if first else "x"
+        preceding = self.text[spans.line_start(before) : before] if first else "x"
         if last < len(self.text) and not following.strip() and not preceding.strip():
             last = spans.next_line(last)
         if last >= len(self.text) and not self.text.endswith(("\n", "\r")) and first:  # no line end at the end stays so
-            return self._spans.line_end(spans.line_start(first - 1)), last, ""
+            return before, last, ""
         return first, last, ""
 
     def _empty_change(self, path: Path, parent: SpanNode) -> Change:

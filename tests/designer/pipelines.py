@@ -115,8 +115,8 @@ AWKWARD = {
         " " * (len(line) - len(line.lstrip())) + line for line in f"type: pipeline\n{_TWO}".splitlines()
     ),
     "quotes": 'type: "pipeline"\n'
-    + _TWO.replace("rows: 5\n", 'rows: "5"\n').replace("first:", "'first':").replace("${{parent.jobs.first.outputs.images}}",
-        '"${{parent.jobs.first.outputs.images}}"'),
+    + _TWO.replace("rows: 5\n", 'rows: "5"\n').replace("first:", "'first':")
+    .replace("${{parent.jobs.first.outputs.images}}", '"${{parent.jobs.first.outputs.images}}"'),
     "braces": """\
 type: pipeline
 jobs: {first: {type: command, component: prepare.yaml, inputs: {raw: {type: uri_folder, path: data}, rows: 5}},

@@ -13,6 +13,8 @@ from pytorch_designer.designer.document.component_palette import ComponentPalett
 from pytorch_designer.designer.document.document_model import DocumentContent, read_document
 from tests.designer.pipelines import AWKWARD, PIPELINE
 
+IMAGES = "${{parent.jobs.first.outputs.images}}\n"
+
 
 def content(text: str, project: Path) -> DocumentContent:
     library = ComponentLibrary()
@@ -115,15 +117,15 @@ def test_settings_positions_data_and_expressions_are_shown(project: Path) -> Non
 
 
 FAULTS: list[tuple[str, str, tuple[Any, ...]]] = [
-    ("rate: 0.5", "rate: fast", (29, "second", "rate", "value-wrong-type", "error")),
-    ("rate: 0.5", "rate: -1", (29, "second", "rate", "value-out-of-range", "error")),
+    ("rate: 0.5", "rate: fast", (31, "second", "rate", "value-wrong-type", "error")),
+    ("rate: 0.5", "rate: -1", (31, "second", "rate", "value-out-of-range", "error")),
     ("first.outputs.images}}\n      rate", "first.outputs.listing}}\n      rate",
-     (28, "second", "images", "type-mismatch", "error")),
+     (30, "second", "images", "type-mismatch", "warning")),
     ("first.outputs.images}}\n      rate", "nobody.outputs.x}}\n      rate",
-     (28, "second", "images", "unknown-job", "error")),
-    ("component: train.yaml", "component: gone.yaml", (25, "second", None, "missing-path", "error")),
+     (30, "second", "images", "unknown-job", "error")),
+    ("component: train.yaml", "component: gone.yaml", (27, "second", None, "missing-path", "error")),
     ("      raw: ${{parent.inputs.raw}}  # the folder\n", "", (18, "first", "raw", "missing-node-input", "error")),
-    ("path: data", "path: nowhere", (9, None, "raw", "missing-data", "error")),
+    ("path: data", "path: nowhere", (9, None, "raw", "NullOrEmptyError", "error")),
     ("rows: ${{parent.inputs.rows}}", "kind: plain", (10, None, "rows", "unused-pipeline-input", "warning")),
     ("    component: prepare.yaml", "    component: prepare.yaml\n    compute_target: x",
      (21, "first", None, "unknown-key", "warning")),
@@ -136,18 +138,18 @@ def test_faults_stand_at_their_node_and_port(replaced: str, by: str, fault: tupl
     assert fault in faults(PIPELINE.replace(replaced, by, 1), project)
 
 
-def test_what_only_the_plan_finds_is_said_once(project: Path) -> None:
-    found = content(PIPELINE.replace("rate: 0.5", "rate: fast"), project).faults
-    assert len([fault for fault in found if fault["port"] == "rate"]) == 1
+@pytest.mark.parametrize(("replaced", "by"), [("rate: 0.5", "rate: fast"), ("path: data", "path: nowhere")])
+def test_what_linter_and_plan_both_find_is_said_once(replaced: str, by: str, project: Path) -> None:
+    assert len(content(PIPELINE.replace(replaced, by), project).faults) == 1
 
 
 def test_a_fault_of_a_component_stands_at_every_node_that_uses_it(project: Path) -> None:
     file = project / "train.yaml"
     file.write_text(file.read_text().replace("${{inputs.rate}}", "${{inputs.rates}}"))
-    third = "  third:\n    type: command\n    component: train.yaml\n    inputs: {images: '${{parent.jobs.first.outputs.images}}'}\n"
+    third = "  third:\n    type: command\n    component: train.yaml\n    inputs:\n      images: " + IMAGES
     found = content(PIPELINE + third, project).faults
     undeclared = [fault for fault in found if fault["rule"] == "undeclared-input"]
-    assert [(fault["node"], fault["line"]) for fault in undeclared] == [("second", 25), ("third", 34)]
+    assert [(fault["node"], fault["line"]) for fault in undeclared] == [("second", 27), ("third", 36)]
     assert undeclared[0]["message"].startswith("train.yaml:")
 
 
@@ -159,7 +161,7 @@ def test_a_fault_of_a_component_stands_at_every_node_that_uses_it(project: Path)
         ("- 1\n", "The file holds no YAML mapping"),
         ("", "The file holds no YAML mapping"),
         ("a: 1\n", "This file is neither a component nor a job"),
-        ("type: command\ncommand: echo\ninputs: {}\nenvironment: x\nname: a\nversion: 1\n", "This file is a command component"),
+        ("type: command\ncommand: echo\nenvironment: x\nname: a\nversion: 1\n", "This file is a command component"),
         ("type: pipeline\ncomponent: other.yaml\n", "This job only runs one pipeline component"),
     ],
 )  # fmt: skip
@@ -226,7 +228,7 @@ def test_the_palette_has_categories_and_keeps_components_that_do_not_load(projec
     others = shown["Other Components"]
     assert list(others) == ["own/broken.yaml", "own/no_command.yaml"]
     assert others["own/broken.yaml"].startswith("The file is not valid YAML")
-    assert others["own/no_command.yaml"] == "Line 1: command is required."
+    assert others["own/no_command.yaml"] == "Line 1: command is missing."
     (project / "own" / "broken.yaml").write_text((project / "train.yaml").read_text())
     again = [component for category in palette.to_dict()["categories"] for component in category["components"]]
     assert {component["reference"]: component["fault"] for component in again}["own/broken.yaml"] is None

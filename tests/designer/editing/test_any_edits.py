@@ -17,9 +17,7 @@ from tests.designer.pipelines import edited
 
 NAMES = ["a", "b", "c", "d"]
 TEXTS = st.one_of(
-    st.sampled_from(
-        ["", "yes", "1e3", "0x1F", "null", "- x", "a: b", "# c", "it's", '"', "two\nlines", "ends\n", "ä 画"]
-    ),
+    st.sampled_from(["", "yes", "1e3", "0x1F", "null", "- x", "a: b", "# c", "it's", '"', "a\nb", "ends\n", "ä 画"]),
     st.text(alphabet=st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=12),
 )
 VALUES = st.one_of(
@@ -57,16 +55,21 @@ def pipelines(draw: st.DrawFn) -> str:
     return text.rstrip("\r\n") if draw(st.booleans()) else text
 
 
+NODES = st.sampled_from(NAMES)
+PLACES = st.none() | st.fixed_dictionaries({"x": st.integers(-999, 999), "y": st.just(0)})
 EDITS = st.one_of(
-    st.builds(lambda node, value: {"op": "set_value", "node": node, "port": "rate", "value": value}, st.sampled_from(NAMES), VALUES),
-    st.builds(lambda node, value: {"op": "set_value", "node": node, "port": "kind", "value": value}, st.sampled_from(NAMES), VALUES | st.none()),
-    st.builds(lambda node, text: {"op": "set_comment", "node": node, "text": text}, st.sampled_from(NAMES), TEXTS),
-    st.builds(lambda name, to: {"op": "rename_node", "name": name, "to": to}, st.sampled_from(NAMES), st.sampled_from([*NAMES, "e"])),
-    st.builds(lambda names: {"op": "remove_nodes", "names": names}, st.lists(st.sampled_from(NAMES), min_size=1, unique=True)),
-    st.builds(lambda node, x: {"op": "move_nodes", "positions": {node: {"x": x, "y": 0}}}, st.sampled_from(NAMES), st.integers(-999, 999)),
-    st.builds(lambda node: {"op": "move_nodes", "positions": {node: None}}, st.sampled_from(NAMES)),
-    st.builds(lambda text: {"op": "set_pipeline", "key": "description", "value": text}, TEXTS),
-)  # fmt: skip
+    st.fixed_dictionaries({"op": st.just("set_value"), "node": NODES, "port": st.just("rate"), "value": VALUES}),
+    st.fixed_dictionaries(
+        {"op": st.just("set_value"), "node": NODES, "port": st.just("kind"), "value": VALUES | st.none()}
+    ),
+    st.fixed_dictionaries({"op": st.just("set_comment"), "node": NODES, "text": TEXTS}),
+    st.fixed_dictionaries({"op": st.just("rename_node"), "name": NODES, "to": NODES | st.just("e")}),
+    st.fixed_dictionaries({"op": st.just("remove_nodes"), "names": st.lists(NODES, min_size=1, unique=True)}),
+    st.fixed_dictionaries(
+        {"op": st.just("move_nodes"), "positions": st.dictionaries(NODES, PLACES, min_size=1, max_size=1)}
+    ),
+    st.fixed_dictionaries({"op": st.just("set_pipeline"), "key": st.just("description"), "value": TEXTS}),
+)
 
 
 def expected(spec: dict[str, Any], edit: dict[str, Any]) -> dict[str, Any]:
@@ -89,9 +92,9 @@ def expected(spec: dict[str, Any], edit: dict[str, Any]) -> dict[str, Any]:
         renamed = {edit["to"] if name == edit["name"] else name: value for name, value in jobs.items()}
         text = yaml.safe_dump({name: value.get("inputs") for name, value in renamed.items()})
         inputs = yaml.safe_load(text.replace(f"parent.jobs.{edit['name']}.", f"parent.jobs.{edit['to']}."))
-        for name, value in renamed.items():
-            value |= {"inputs": inputs[name]} if "inputs" in value else {}
-        spec["jobs"] = renamed
+        spec["jobs"] = {
+            name: {**value, "inputs": inputs[name]} if "inputs" in value else value for name, value in renamed.items()
+        }
     elif op == "remove_nodes":
         spec["jobs"] = {name: value for name, value in jobs.items() if name not in edit["names"]}
         for value in spec["jobs"].values():
@@ -118,6 +121,15 @@ def _values_as_typed(spec: dict[str, Any], edit: dict[str, Any], after: dict[str
         spec["jobs"][edit["node"]]["inputs"][edit["port"]] = after["jobs"][edit["node"]]["inputs"][edit["port"]]
 
 
+def _edited_or_refused(text: str, edit: dict[str, Any], folder: Path) -> str | None:
+    try:
+        return edited(text, edit, folder=folder)
+    except DesignerError as error:
+        if error.reason not in {"no_node", "no_port", "name_taken", "types"}:
+            raise
+    return None
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=pipelines(), edits=st.lists(EDITS, min_size=1, max_size=4))
 def test_any_edits_make_the_text_of_the_spec_edited(
@@ -125,10 +137,8 @@ def test_any_edits_make_the_text_of_the_spec_edited(
 ) -> None:
     for edit in edits:
         before = read_plain(text)
-        try:
-            after_text = edited(text, edit, folder=shared_project)
-        except DesignerError as error:
-            assert error.reason in {"no_node", "no_port", "name_taken", "types"}, error
+        after_text = _edited_or_refused(text, edit, shared_project)
+        if after_text is None:
             continue
         after = read_plain(after_text)
         wanted = expected(before, edit)

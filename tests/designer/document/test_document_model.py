@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 from pytorch_designer.designer.document.component_library import ComponentLibrary
 from pytorch_designer.designer.document.component_palette import ComponentPalette
 from pytorch_designer.designer.document.document_model import DocumentContent, read_document
-from tests.designer.pipelines import AWKWARD, PIPELINE
+from pytorch_designer.harness.schema.pipeline_file import pipeline_spec
+from pytorch_designer.harness.schema.yaml_tree import parse_yaml
+from tests.designer.pipelines import AWKWARD, PIPELINE, edited
 
 IMAGES = "${{parent.jobs.first.outputs.images}}\n"
 
@@ -257,3 +260,15 @@ def test_100_nodes_are_read_in_a_moment(project: Path) -> None:
     found = read_document(PIPELINE + chain, project / "pipeline.yaml", library, palette.at)
     assert len(found.nodes) == 100
     assert time.perf_counter() - started < 1.5
+
+
+def test_positions_and_comments_change_neither_what_runs_nor_what_is_reused(project: Path) -> None:
+    moved = edited(
+        PIPELINE,
+        {"op": "move_nodes", "positions": {"first": {"x": 1, "y": 2}, "second": {"x": 3, "y": 4}}},
+        {"op": "set_comment", "node": "first", "text": "moved"},
+        folder=project,
+    )
+    assert content(moved, project).faults == []
+    before, after = (pipeline_spec(parse_yaml(text, project / "pipeline.yaml")) for text in (PIPELINE, moved))
+    assert {name: replace(node, place=before.nodes[name].place) for name, node in after.nodes.items()} == before.nodes

@@ -16,7 +16,6 @@ from pytorch_designer.errors import InvalidSpecError
 from pytorch_designer.harness.lint.pipeline_model import children_at, read_pipeline
 from pytorch_designer.harness.schema.bindings import NodePort, ParentInput, ParentOutput, bindings_in, lone_binding
 from pytorch_designer.harness.schema.component_file import Kind, kind_of
-from pytorch_designer.harness.schema.yaml_tree import parse_yaml
 
 if TYPE_CHECKING:
     import pathlib
@@ -73,7 +72,7 @@ def read_document(
         component_at: The contract's `Component` in a file.
     """
     try:
-        document = parse_yaml(text, path)
+        document = library.parse(text, path)
         document.mapping()
     except InvalidSpecError as error:
         faults = [plain_fault(fault, kind="yaml-syntax") for fault in error.faults]

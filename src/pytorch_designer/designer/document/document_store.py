@@ -224,11 +224,18 @@ class DocumentStore:
     def check_value(self, path: str, node: str, port: str, value: object) -> str | None:
         """What is wrong with a value for an input of a node, in words; None if nothing is.
 
+        Args:
+            path: The document.
+            node: The node; empty for an input of the pipeline.
+            port: The input.
+            value: Text as it is typed, or a JSON value.
+
         Raises:
             UnknownNameError: There is no such node or input.
         """
         with self._lock:
-            spec = self._draft(path).input_port(node, port)
+            draft = self._draft(path)
+            spec = draft.input_port(node, port) if node else draft.pipeline.interface.inputs.get(port)
             return None if spec is None else value_message(spec, value)
 
     def link_refusal(self, path: str, source: LinkSource, node: str, port: str) -> LinkRefusal | None:

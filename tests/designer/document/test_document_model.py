@@ -212,6 +212,17 @@ jobs:
     assert decide["outputs"] == {"true_block": {"kind": "node", "node": "say", "port": ""}}
 
 
+def test_a_nested_pipeline_is_a_node_with_the_ports_of_the_pipeline(project: Path) -> None:
+    inner = PIPELINE.replace("rows: 5", "rows: {type: integer, default: 5}").replace(
+        "    path: data  # what is there\n", ""
+    )
+    (project / "inner.yaml").write_text(inner.replace("type: pipeline\n", "type: pipeline\nname: inner\nversion: 1\n"))
+    (node,) = content("type: pipeline\njobs:\n  a:\n    component: inner.yaml\n", project).nodes
+    assert (node["kind"], node["component"]["kind"]) == ("pipeline", "pipeline")
+    assert [port["name"] for port in node["component"]["inputs"]] == ["raw"]
+    assert [port["name"] for port in node["component"]["outputs"]] == ["model"]
+
+
 def test_the_palette_has_categories_and_keeps_components_that_do_not_load(project: Path) -> None:
     schema = "$schema: https://azuremlschemas.azureedge.net/latest/commandComponent.schema.json\n"
     (project / "own").mkdir()

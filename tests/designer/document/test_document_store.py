@@ -263,6 +263,13 @@ def test_nodes_are_copied_as_they_are_written_and_pasted_into_another_document(s
     assert pasted["nodes"][0]["inputs"] == {"rate": {"kind": "value", "value": 0.5}}
 
 
+def test_the_version_of_a_file_tells_documents_from_components(store: DocumentStore) -> None:
+    assert store.changed("pipeline.yaml") == version(store)
+    path_of(store).write_text("jobs: [")  # broken by hand, and a document all the same
+    assert store.changed("pipeline.yaml") == version(store)
+    assert [store.changed(name) for name in ("train.yaml", "nothing.yaml", "../x.yaml")] == [None, None, None]
+
+
 def test_two_servers_on_one_document_share_its_history(project: Path, tmp_path: Path) -> None:
     (project / "pipeline.yaml").write_text(PIPELINE)
     one, two = (DocumentStore(project, state_folder=tmp_path / "state") for _ in range(2))

@@ -121,10 +121,13 @@ def _node(node: Node, component_at: ComponentAt) -> dict[str, Any]:
     component = None if file is None else component_at(file)
     if component is None and node.interface is not None and file is None and node.type_name not in CONTROL_KINDS:
         component = _inline_component(node)
+    kind = node.type_name
+    if node.value.get("type") is None and node.interface is not None:
+        kind = node.interface.type
     inputs, outputs = _control_bindings(node) if node.type_name in CONTROL_KINDS else _bindings(node)
     return {
         "name": node.name,
-        "kind": node.type_name if node.type_name in _KINDS else "other",
+        "kind": kind if kind in _KINDS else "other",
         "reference": component["reference"] if component else (written.text or "") if written is not None else "",
         "component": component,
         "inputs": inputs,

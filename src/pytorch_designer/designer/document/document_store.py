@@ -75,11 +75,15 @@ class DocumentStore:
             return list_documents(self.project, self._library, self._listed)
 
     def changed(self, path: str) -> str | None:
-        """The version of a document's file as it is now; None where there is none."""
-        try:
-            return version_of(read_document_text(self._file(path), path).content)
-        except DesignerError:
-            return None
+        """The version of a document's file as it is now; None where there is none, or a component of one job."""
+        with self._lock:
+            try:
+                file = self._file(path)
+                component = self._palette.at(file)
+                is_document = component is None or component["kind"] == "pipeline"
+                return version_of(read_document_text(file, path).content) if is_document else None
+            except DesignerError:
+                return None
 
     def create(self, path: str, text: str) -> dict[str, Any]:
         """Make a new document; `component: builtin:NAME` in its nodes becomes the path of the component's file.

@@ -103,7 +103,8 @@ def run_command_parser(program: str) -> argparse.ArgumentParser:
         default=[],
         metavar="FAULT",
         help="what is to go wrong, to test the component; in a pipeline NODE:FAULT. Faults: kill-after=SECONDS, "
-        "kill-at-write=N, small-shm=64m, read-only-output=NAME, full-output=NAME:SIZE, slow-open=MILLISECONDS, flaky-open=RATE[:SEED], no-network",
+        "kill-at-write=N, small-shm=64m, read-only-output=NAME, full-output=NAME:SIZE, slow-open=MILLISECONDS, "
+        "flaky-open=RATE[:SEED], no-network",
     )
     components = parser.add_argument_group("components and command jobs only")
     components.add_argument(

@@ -14,7 +14,6 @@ import secrets
 import socket
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -26,6 +25,7 @@ from pytorch_designer.storage.output import write_atomically, writing_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from starlette.types import ASGIApp
 
@@ -54,9 +54,14 @@ class ServerPlace:
     token: str
 
     @property
+    def origin(self) -> str:
+        """The address without the token."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @property
     def address(self) -> str:
         """The address that opens the page."""
-        return f"http://{LOOPBACK}:{self.port}/?token={self.token}"
+        return f"{self.origin}/?token={self.token}"
 
 
 class OpenProject:
@@ -116,7 +121,14 @@ class OpenProject:
             ) from error
 
 
-def serve(app: ASGIApp, listener: socket.socket, stop: StopRequest, *, on_start: Callable[[], None]) -> None:
+def serve(
+    app: ASGIApp,
+    listener: socket.socket,
+    stop: StopRequest,
+    *,
+    on_start: Callable[[], None],
+    on_stop: Callable[[], None],
+) -> None:
     """Serve until a signal comes.
 
     Args:
@@ -124,6 +136,7 @@ def serve(app: ASGIApp, listener: socket.socket, stop: StopRequest, *, on_start:
         listener: Where.
         stop: Ends it.
         on_start: Called when it serves.
+        on_stop: Called when the signal has come, before connections are closed; it ends streams.
     """
     config = uvicorn.Config(
         app,
@@ -140,7 +153,7 @@ def serve(app: ASGIApp, listener: socket.socket, stop: StopRequest, *, on_start:
         h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
-    asyncio.run(_serve(_Server(config), listener, stop, on_start))
+    asyncio.run(_serve(_Server(config), listener, stop, on_start, on_stop))
 
 
 class _Server(uvicorn.Server):
@@ -149,7 +162,13 @@ class _Server(uvicorn.Server):
         return nullcontext()
 
 
-async def _serve(server: _Server, listener: socket.socket, stop: StopRequest, on_start: Callable[[], None]) -> None:
+async def _serve(
+    server: _Server,
+    listener: socket.socket,
+    stop: StopRequest,
+    on_start: Callable[[], None],
+    on_stop: Callable[[], None],
+) -> None:
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started and not serving.done():
         await asyncio.sleep(0.001)
@@ -157,6 +176,8 @@ async def _serve(server: _Server, listener: socket.socket, stop: StopRequest, on
         on_start()
     while not serving.done():
         if stop.signal_number is not None:
+            if not server.should_exit:
+                await asyncio.to_thread(on_stop)
             server.should_exit = True
             server.force_exit = stop.is_urgent
         await asyncio.sleep(_POLL_SECONDS)
@@ -186,7 +207,7 @@ def _listener(port: int | None) -> Iterator[socket.socket]:
 
 
 def _write_private(path: Path, content: dict[str, Any]) -> None:
-    """Write a file that nobody else can read: the new file takes its place with the permissions of the temporary one."""
+    """Write a file that nobody else can read, at no moment."""
     previous = os.umask(0o077)
     try:
         write_atomically(path, json.dumps(content).encode())

@@ -109,6 +109,8 @@ def _joined(folder: Path, text: str) -> Path | None:
 def _named_paths(document: Mapping[str, Any]) -> list[str]:
     """The paths of data that a document names: of its inputs, its outputs and its nodes' inputs."""
     found = [port["path"] for port in (*document["inputs"], *document["outputs"])]
-    bindings = [binding for node in document["nodes"] for binding in (*node["inputs"].values(), *node["outputs"].values())]
+    bindings = [
+        binding for node in document["nodes"] for binding in (*node["inputs"].values(), *node["outputs"].values())
+    ]
     found += [binding.get("path") for binding in bindings if binding.get("kind") == "data"]
     return [path for path in found if isinstance(path, str)]

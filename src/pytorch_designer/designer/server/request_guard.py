@@ -14,12 +14,13 @@ All answers forbid scripts, frames and content of other places.
 from __future__ import annotations
 
 import hmac
+import secrets
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse, RedirectResponse
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +47,8 @@ SECURITY_HEADERS: Mapping[str, str] = {
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "cache-control": "no-store",
 }
-_NO_TOKEN = (
+_FORWARD = '<!doctype html><meta http-equiv="refresh" content="0; url=/"><title>Designer</title>'
+_ADVICE = (
     "This page needs the address, with its token, that `pytorch-designer designer` has printed.\n"
     "If the server was started again, its token is a new one: open the address that it has printed last.\n"
 )
@@ -64,9 +66,16 @@ class RequestGuard:
     def __init__(self, app: ASGIApp, *, port: int, token: str) -> None:
         self._app = app
         self._token = token
+        self._one_time_tokens: set[str] = set()
         self._hosts = frozenset({f"127.0.0.1:{port}", f"localhost:{port}"})
         # Cookies do not tell ports apart: without the port in the name, two servers would overwrite each other's.
         self.cookie_name = f"pytorch_designer_{port}"
+
+    def one_time_token(self) -> str:
+        """A token for one entry: other users can see the address that a browser is started with."""
+        token = secrets.token_urlsafe(32)
+        self._one_time_tokens.add(token)
+        return token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or pass it on."""
@@ -89,19 +98,23 @@ class RequestGuard:
         """The answer to a request that does not pass, or the one that sets the cookie."""
         headers = Headers(scope=scope)
         method = scope["method"]
+        is_entry = method == "GET" and scope["path"] == "/" and bool(scope["query_string"])
+        stranger = self._stranger(headers, method, is_entry=is_entry)
+        if stranger is not None:
+            return stranger
+        if is_entry:
+            return self._entry(scope)
+        if not self._has_cookie(headers):
+            return _text(403, _ADVICE)
+        return _refused_body(headers) if method in _WRITES else None
+
+    def _stranger(self, headers: Headers, method: str, *, is_entry: bool) -> Response | None:
+        """The answer to a request that is not for this server, or not from its page."""
         if [host.lower() for host in headers.getlist("host")] not in [[host] for host in self._hosts]:
             return _text(421, "This server is not the one that the request names.\n")
         if method not in _READS | _WRITES:
             return _text(405, "There is no such method here.\n")
-        if not self._is_own_page(headers):
-            return _text(403, "The request comes from another page.\n")
-        if method == "GET" and scope["path"] == "/" and scope["query_string"]:
-            return self._entry(scope)
-        if not self._has_cookie(headers):
-            return _text(403, _NO_TOKEN)
-        if method in _WRITES:
-            return _refused_body(headers)
-        return None
+        return None if is_entry or self._is_own_page(headers) else _text(403, "The request comes from another page.\n")
 
     def _is_own_page(self, headers: Headers) -> bool:
         own = {f"http://{host}" for host in self._hosts}
@@ -114,9 +127,13 @@ class RequestGuard:
             query = parse_qs(scope["query_string"].decode("ascii"), max_num_fields=_MAX_QUERY_FIELDS)
         except ValueError:
             query = {}
-        if query.keys() - {"token", "document"} or not self._is_token("".join(query.get("token", []))):
-            return _text(403, _NO_TOKEN)
-        answer = RedirectResponse("/", status_code=303)
+        token = "".join(query.get("token", []))
+        if query.keys() != {"token"} or not (self._is_token(token) or token in self._one_time_tokens):
+            return _text(403, _ADVICE)
+        self._one_time_tokens.discard(token)
+        # A link on another page leads here, too. The browser would not send the cookie after a redirect of that.
+        is_direct = Headers(scope=scope).get("sec-fetch-site", "none") in _OWN_SITES
+        answer = RedirectResponse("/", status_code=303) if is_direct else HTMLResponse(_FORWARD)
         answer.set_cookie(self.cookie_name, self._token, path="/", httponly=True, samesite="strict")
         return answer
 

@@ -1,1 +1,1 @@
-"""The designer page on this machine: pipelines as documents, and the server that shows them."""
+"""The local designer page: pipelines edited, run and looked at in a browser on this machine."""

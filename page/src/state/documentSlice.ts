@@ -149,7 +149,7 @@ export const documentSlice: Slice<DocumentSlice> = (set, get) => {
   };
 };
 
-const emptySelection: Pick<State, "selected"> = { selected: [] };
+const emptySelection: Partial<State> = { selected: [], selectedLinks: [], linking: null, replacing: null };
 
 /** What the indicator beside the name says. */
 export function savingState(state: State): "saved" | "saving" | "offline" {

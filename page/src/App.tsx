@@ -7,8 +7,10 @@ import { onServerEvent, openEvents } from "./api/events";
 import { AddSearch } from "./canvas/AddSearch";
 import { Canvas } from "./canvas/Canvas";
 import { Drawer } from "./drawer/Drawer";
-import { commandOf, perform } from "./editing/commands";
 import { allCommands } from "./editing/allCommands";
+import { commandOf, isTypedInto, perform } from "./editing/commands";
+import { pasteText } from "./editing/editingCommands";
+import { restoreTheme } from "./editing/viewCommands";
 import { CommandList } from "./panels/CommandList";
 import { ConflictDialog } from "./panels/ConflictDialog";
 import { DetailsPane } from "./panels/DetailsPane";
@@ -66,6 +68,7 @@ function useServer(): void {
       const wanted = decodeURIComponent(window.location.hash.slice(1)) || project?.open;
       if (path === null && wanted) await open(wanted);
     };
+    restoreTheme();
     void start();
     const stops = [
       onServerEvent("palette", () => void loadPalette().then(reload)),
@@ -96,7 +99,16 @@ function useShortcuts(): void {
       event.preventDefault();
       perform(command);
     };
+    const onPaste = (event: ClipboardEvent): void => {
+      if (isTypedInto(event.target) || useStore.getState().document === null) return;
+      event.preventDefault();
+      void pasteText(event.clipboardData?.getData("text/plain") ?? "");
+    };
     window.addEventListener("keydown", onKeyDown);
-    return () => window.removeEventListener("keydown", onKeyDown);
+    window.addEventListener("paste", onPaste);
+    return () => {
+      window.removeEventListener("keydown", onKeyDown);
+      window.removeEventListener("paste", onPaste);
+    };
   }, []);
 }

@@ -11,6 +11,8 @@ export interface Command {
   keys?: string[];
   /** Whether it works while text is being typed. */
   isForTyping?: boolean;
+  /** Whether its keys do something already, which the page then hears of. */
+  isLeftToBrowser?: boolean;
   /** Whether it belongs in the menu of a node; it then acts on what is selected. */
   isForNodes?: boolean;
   isEnabled?: (state: State) => boolean;
@@ -49,7 +51,10 @@ export function commandOf(event: KeyboardEvent, commands: Command[]): Command | 
   const pressed = pressedKeys(event);
   const isTyping = isTypedInto(event.target);
   return commands.find(
-    (command) => command.keys?.some((keys) => keys === pressed) && (!isTyping || command.isForTyping === true),
+    (command) =>
+      command.isLeftToBrowser !== true &&
+      command.keys?.some((keys) => keys === pressed) === true &&
+      (!isTyping || command.isForTyping === true),
   );
 }
 

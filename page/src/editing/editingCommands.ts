@@ -80,7 +80,15 @@ export const editingCommands: Command[] = [
       deleteSelected(state);
     },
   },
-  { id: "paste", title: "Paste", group: "Edit", keys: ["Mod+v"], isEnabled: canEdit, perform: paste },
+  {
+    id: "paste",
+    title: "Paste",
+    group: "Edit",
+    keys: ["Mod+v"],
+    isLeftToBrowser: true, // whose event brings the text without asking for permission
+    isEnabled: canEdit,
+    perform: async () => pasteText(await navigator.clipboard.readText()),
+  },
   {
     id: "select-all",
     title: "Select all",
@@ -164,18 +172,16 @@ async function copy(state: State): Promise<void> {
   }
 }
 
-async function paste(state: State): Promise<void> {
-  try {
-    const yaml = await navigator.clipboard.readText();
-    if (!looksLikeNodes(yaml)) {
-      state.notify("The clipboard holds no nodes. Copy some first, here or as YAML of their names.");
-      return;
-    }
-    const position = placeAt(middleOfCanvas());
-    await selectingNew(state.edit("Paste", [{ op: "paste_nodes", yaml, position }]));
-  } catch (error) {
-    state.report(error);
+/** Add the nodes of a text to the middle of the canvas. */
+export async function pasteText(yaml: string): Promise<void> {
+  const state = useStore.getState();
+  if (!canEdit(state)) return;
+  if (!looksLikeNodes(yaml)) {
+    state.notify("The clipboard holds no nodes. Copy some first, here or as YAML of their names.");
+    return;
   }
+  const position = placeAt(middleOfCanvas());
+  await selectingNew(state.edit("Paste", [{ op: "paste_nodes", yaml, position }]));
 }
 
 /** Select what an edit has added, the names of which the server has chosen. */

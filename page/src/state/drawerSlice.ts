@@ -6,7 +6,10 @@ export type DrawerTab = "problems" | "text" | "logs" | "output" | "metrics" | "h
 export interface DrawerSlice {
   drawerTab: DrawerTab | null;
   drawerHeight: number;
+  /** The line of the YAML that is to be shown next. */
+  textLine: number | null;
   openDrawer: (tab: DrawerTab | null) => void;
+  setTextLine: (line: number | null) => void;
   setDrawerHeight: (height: number) => void;
 }
 
@@ -15,6 +18,8 @@ const MIN_HEIGHT = 120;
 export const drawerSlice: Slice<DrawerSlice> = (set) => ({
   drawerTab: null,
   drawerHeight: 280,
+  textLine: null,
   openDrawer: (drawerTab) => set({ drawerTab }),
+  setTextLine: (textLine) => set({ textLine }),
   setDrawerHeight: (height) => set({ drawerHeight: Math.max(MIN_HEIGHT, Math.round(height)) }),
 });

@@ -74,9 +74,14 @@ export class LogReader {
     if (this.timer !== null) clearTimeout(this.timer);
   }
 
-  /** The file has grown, or may have: read on if the end is followed. Several calls make one reading. */
+  /** The file has grown to a size: read on if the end is followed. Several calls make one reading. */
   grew(size: number): void {
     if (size > this.window.size) this.window = { ...this.window, size };
+    this.refresh();
+  }
+
+  /** Read on if the end is followed. */
+  refresh(): void {
     if (this.timer !== null || this.isClosed) return;
     this.timer = setTimeout(() => {
       this.timer = null;

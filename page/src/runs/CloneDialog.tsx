@@ -25,7 +25,7 @@ export function CloneDialog({ run }: { run: string }) {
   };
   return (
     <RunDialogFrame title="Clone the pipeline of this run" onSubmit={() => void clone()}>
-      <p className="run-quiet">A new file with the pipeline as it was run; the present one stays as it is.</p>
+      <p className="quiet">A new file with the pipeline as it was run; the present one stays as it is.</p>
       <div className="run-fields">
         <label>
           Name of the new file
@@ -36,7 +36,7 @@ export function CloneDialog({ run }: { run: string }) {
         </p>
       </div>
       <footer>
-        <button type="submit" className="run-primary" aria-disabled={path.trim() === ""}>
+        <button type="submit" className="primary" aria-disabled={path.trim() === ""}>
           Clone
         </button>
       </footer>

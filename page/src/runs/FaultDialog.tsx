@@ -26,7 +26,7 @@ export function FaultDialog({ node }: { node: string }) {
   };
   return (
     <RunDialogFrame title={`Run ${node} with a fault`} onSubmit={start}>
-      <p className="run-quiet">The node and all that need it run; this once, {node} meets the fault. No file is changed.</p>
+      <p className="quiet">The node and all that need it run; this once, {node} meets the fault. No file is changed.</p>
       <fieldset className="run-faults">
         <legend>What goes wrong</legend>
         {kinds.map((each) => (
@@ -62,7 +62,7 @@ export function FaultDialog({ node }: { node: string }) {
       </div>
       <footer>
         <code>--fault {faultText(kind, value, output)}</code>
-        <button type="submit" className="run-primary" aria-disabled={problem !== null}>
+        <button type="submit" className="primary" aria-disabled={problem !== null}>
           Run with this fault
         </button>
       </footer>

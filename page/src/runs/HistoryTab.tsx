@@ -35,7 +35,7 @@ export function HistoryTab() {
           <input type="checkbox" checked={isOfThis} onChange={(event) => setOfThis(event.target.checked)} /> this pipeline
           only
         </label>
-        <span className="run-quiet" role="status">
+        <span className="quiet" role="status">
           {counted(found.length, "run")}
         </span>
         <button
@@ -56,7 +56,7 @@ export function HistoryTab() {
             <thead>
               <tr>
                 <th>
-                  <span className="run-hidden">Compare</span>
+                  <span className="hidden-text">Compare</span>
                 </th>
                 <th>Started</th>
                 <th>State</th>
@@ -64,7 +64,7 @@ export function HistoryTab() {
                 <th className="look-number">Duration</th>
                 <th className="look-number">Nodes</th>
                 <th>
-                  <span className="run-hidden">Actions</span>
+                  <span className="hidden-text">Actions</span>
                 </th>
               </tr>
             </thead>

@@ -20,7 +20,7 @@ export function LookingBack() {
       <button type="button" onClick={() => openRunDialog({ kind: "clone", run: run.run })}>
         Clone
       </button>
-      <button type="button" className="run-primary" onClick={() => void lookAtNow()}>
+      <button type="button" className="primary" onClick={() => void lookAtNow()}>
         Back to now
       </button>
     </aside>

@@ -37,7 +37,7 @@ export function Menu({ items, label, anchor, onClose }: Props) {
     event.stopPropagation();
   };
   return (
-    <div className="run-menu" role="menu" aria-label={label} ref={list} onKeyDown={onKeyDown}>
+    <div className="menu run-menu" role="menu" aria-label={label} ref={list} onKeyDown={onKeyDown}>
       {items.map((item, index) =>
         item === "separator" ? (
           <hr key={index} />

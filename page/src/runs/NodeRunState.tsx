@@ -22,7 +22,7 @@ export function NodeRunState({ node }: { node: string }) {
       <StateIcon state={next.state === "reused" ? "reused" : "waiting"} />
       <span className="run-strip-text">{text.short}</span>
       {state?.seconds != null && state.state === "completed" && (
-        <span className="run-quiet" title="How long it took in the last run">
+        <span className="quiet" title="How long it took in the last run">
           {durationText(state.seconds)}
         </span>
       )}

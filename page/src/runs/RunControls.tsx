@@ -51,7 +51,7 @@ function RunButton() {
     <div className="run-split">
       <button
         type="button"
-        className="run-primary"
+        className="primary"
         aria-disabled={problem !== ""}
         title={problem || "Run what changed (Ctrl Enter)"}
         onClick={() => problem === "" && void startRun()}
@@ -60,7 +60,7 @@ function RunButton() {
       </button>
       <button
         type="button"
-        className="run-primary"
+        className="primary"
         ref={arrow}
         aria-label="Ways to run"
         aria-haspopup="menu"
@@ -150,7 +150,7 @@ function Status() {
   const now = useNow(isRunning === true);
   const numNext = Object.keys(forecast).length;
   if (isLookingBack || (run === null && numNext === 0)) return null;
-  if (run === null) return <span className="run-status run-quiet">{forecastSummary(forecast)}</span>;
+  if (run === null) return <span className="run-status quiet">{forecastSummary(forecast)}</span>;
   const counts = countsOf(run);
   const failed = failedNode(run);
   const look = lookOf(run.state);
@@ -169,9 +169,9 @@ function Status() {
       >
         <StateIcon state={run.state} />
         <span>{failed === null ? text : `${failed} failed`}</span>
-        {!isRunning && <span className="run-quiet run-roomy">{agoText(run.started + (run.seconds ?? 0))}</span>}
+        {!isRunning && <span className="quiet run-roomy">{agoText(run.started + (run.seconds ?? 0))}</span>}
       </button>
-      {next !== "" && <span className="run-quiet run-roomy run-next">{next}</span>}
+      {next !== "" && <span className="quiet run-roomy run-next">{next}</span>}
       {isRunning && <progress aria-label="Nodes that have ended" max={counts.total} value={counts.ended} />}
     </span>
   );

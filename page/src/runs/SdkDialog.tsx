@@ -17,7 +17,7 @@ export function SdkDialog() {
   }, [path]);
   return (
     <RunDialogFrame title="Python SDK code" isWide>
-      <p className="run-quiet">Builds the same pipeline with azure-ai-ml; it can be submitted from a script or a notebook.</p>
+      <p className="quiet">Builds the same pipeline with azure-ai-ml; it can be submitted from a script or a notebook.</p>
       {problem !== "" && <p className="run-problem">{problem}</p>}
       <pre className="run-code" tabIndex={0} aria-label="Code">
         {code ?? "Loading"}

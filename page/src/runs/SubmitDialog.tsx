@@ -39,10 +39,10 @@ export function SubmitDialog() {
       {problem !== "" && <p className="run-problem">{problem}</p>}
       {id !== null && <Output text={text} />}
       <footer>
-        <span className="run-quiet" role="status">
+        <span className="quiet" role="status">
           {id === null ? "" : hasEnded ? "Ended" : "Submitting"}
         </span>
-        <button type="submit" className="run-primary" aria-disabled={id !== null && !hasEnded}>
+        <button type="submit" className="primary" aria-disabled={id !== null && !hasEnded}>
           {id === null ? "Submit" : "Submit again"}
         </button>
       </footer>

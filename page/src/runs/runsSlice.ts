@@ -24,6 +24,8 @@ export interface RunsSlice {
   /** Why there is no forecast; empty where there is one. */
   forecastProblem: string;
   isStarting: boolean;
+  /** The node of the run that was chosen in the drawer; see `lookedAt`. */
+  chosenNode: string | null;
   runDialog: RunDialog | null;
   /** The runs that are compared, or that will be: ids of A and B. */
   compared: { a: string | null; b: string | null };
@@ -37,6 +39,7 @@ export interface RunsSlice {
   lookBackAt: (run: string) => Promise<void>;
   lookAtNow: () => Promise<void>;
   goToFailure: () => void;
+  chooseNode: (node: string) => void;
   openRunDialog: (dialog: RunDialog | null) => void;
   compare: (a: string | null, b: string | null) => void;
 }
@@ -59,6 +62,7 @@ export const runsSlice: Slice<RunsSlice> = (set, get) => {
     forecast: {},
     forecastProblem: "",
     isStarting: false,
+    chosenNode: null,
     runDialog: null,
     compared: { a: null, b: null },
     loadRuns: async () => {
@@ -145,9 +149,11 @@ export const runsSlice: Slice<RunsSlice> = (set, get) => {
       const failed = failedNode(run);
       if (failed === null) return announce("No node of this run has failed.");
       const name = nodeOnCanvas(failed, document?.nodes.map((node) => node.name) ?? []);
-      if (name !== null) select([name]);
+      select(name === null ? [] : [name]);
+      set({ chosenNode: failed });
       openDrawer("logs");
     },
+    chooseNode: (chosenNode) => set({ chosenNode }),
     openRunDialog: (runDialog) => set({ runDialog }),
     compare: (a, b) => {
       set({ compared: { a, b } });

@@ -14,7 +14,7 @@ export function ImagesPreview({ preview, page, onPage }: { preview: Images; page
     <div className="look-images">
       <p>
         <b>{counted(preview.total, "image")}</b>
-        {preview.classes.length > 0 && ` in ${counted(preview.classes.length, "class").replace("classs", "classes")}`}
+        {preview.classes.length > 0 && ` in ${counted(preview.classes.length, "class", "classes")}`}
         <span className="quiet"> · {preview.directory_type}</span>
       </p>
       {preview.classes.length > 0 && (

@@ -51,7 +51,7 @@ export function MetricChart({ chart }: { chart: Chart }) {
       <div ref={box} role="img" aria-label={spoken(chart)} />
       <ul className="look-legend">
         {chart.series.map(({ label, points }, index) => (
-          <li key={label}>
+          <li key={index}>
             <svg viewBox="0 0 22 8" aria-hidden="true">
               <path
                 d="M0 4h22"

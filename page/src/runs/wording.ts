@@ -53,8 +53,8 @@ export function sizeText(bytes: number): string {
 }
 
 /** A count and its noun: "1 node", "1,250 nodes". */
-export function counted(count: number, noun: string): string {
-  return `${countText(count)} ${noun}${count === 1 ? "" : "s"}`;
+export function counted(count: number, noun: string, nouns = `${noun}s`): string {
+  return `${countText(count)} ${count === 1 ? noun : nouns}`;
 }
 
 export function countText(count: number): string {

@@ -71,12 +71,12 @@ describe("window of a log", () => {
 });
 
 describe("line of an error", () => {
-  it("is the last that has the message, else the code, else a traceback, else the last line", () => {
+  it("is the last that has the message, else the name, else a traceback, else the last line", () => {
     const lines = ["InvalidX: bad folder", "again: bad folder", "Traceback (most recent call last)", "end"];
-    expect(errorLine(lines, { code: "InvalidX", message: "bad folder\nmore" })).toBe(1);
-    expect(errorLine(lines, { code: "InvalidX", message: "nowhere" })).toBe(0);
-    expect(errorLine(lines, { code: "Other", message: "nowhere" })).toBe(2);
-    expect(errorLine(["a", "b"], { code: "Other", message: "nowhere" })).toBe(1);
+    expect(errorLine(lines, { name: "InvalidX", message: "bad folder\nmore" })).toBe(1);
+    expect(errorLine(lines, { name: "InvalidX", message: "nowhere" })).toBe(0);
+    expect(errorLine(lines, { name: "Other", message: "nowhere" })).toBe(2);
+    expect(errorLine(["a", "b"], { name: "Other", message: "nowhere" })).toBe(1);
   });
 });
 

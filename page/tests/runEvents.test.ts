@@ -72,7 +72,8 @@ describe("events of a run", () => {
   });
 
   it("announce ends and failures, and not every step", () => {
-    const failed = node("failed", { error: { code: "X", reason: "", message: "No images.", where: "", advice: "" } });
+    const error = { name: "X", code: null, reason: null, message: "No images.", where: null, advice: "", examples: [] };
+    const failed = node("failed", { error });
     expect(announcementOf(event({ node: "train", state: failed }))).toBe("train failed. No images.");
     expect(announcementOf(event({ node: "train", state: node("running") }))).toBeNull();
   });

@@ -183,10 +183,20 @@ export interface NodeState {
   reason: string | null;
   reused_from: number | null;
   exit_code: number | null;
-  error: NamedError | null;
+  error: NodeError | null;
   peak_memory_bytes: number | null;
   log_files: string[];
   outputs: string[];
+}
+/** What ended a node: a named error of the component or of the harness, or only a message. */
+export interface NodeError {
+  name: string | null;
+  code: string | null;
+  reason: string | null;
+  message: string;
+  where: string | null;
+  advice: string;
+  examples: string[];
 }
 export interface NamedError { code: string; reason: string; message: string; where: string; advice: string }
 export interface RunRequest extends RunSelection {

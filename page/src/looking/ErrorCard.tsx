@@ -6,20 +6,26 @@ import { CopyButton } from "../runs/CopyButton";
 export function ErrorCard({ node, state, onShow }: { node: string; state: NodeState; onShow: () => void }) {
   const { error } = state;
   if (error === null) return null;
-  const all = [`${node}: ${error.code}`, error.message, error.where, error.advice].filter(Boolean).join("\n");
+  const title = [error.name, error.code].filter(Boolean).join(" · ") || "Error";
+  const all = [`${node}: ${title}`, error.message, error.where, ...error.examples, error.advice].filter(Boolean).join("\n");
   return (
     <section className="look-card" aria-label={`Error of ${node}`}>
       <h3>
-        {[error.code, error.reason].filter(Boolean).join(" · ") || "Error"}
+        {title}
         {state.exit_code !== null && <span> · exit code {state.exit_code}</span>}
       </h3>
       <p className="look-message">{error.message}</p>
-      {error.where !== "" && error.where !== null && (
+      {error.where && (
         <p>
           <span className="look-label">Where</span> <code>{error.where}</code>
         </p>
       )}
-      {error.advice !== "" && error.advice !== null && (
+      {error.examples.length > 0 && (
+        <p>
+          <span className="look-label">For example</span> <code>{error.examples.join(", ")}</code>
+        </p>
+      )}
+      {error.advice !== "" && (
         <p className="look-advice">
           <span className="look-label">What to do</span> {error.advice}
         </p>

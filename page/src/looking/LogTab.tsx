@@ -14,14 +14,15 @@ import { LogLinesView } from "./LogLinesView";
 import { LogReader } from "./logReader";
 import { errorLine } from "./logWindow";
 import { NodeChoice } from "./NodeChoice";
-import { useLookedAt } from "./useLookedAt";
+import { nothingText, useLookedAt } from "./useLookedAt";
 
 export function LogTab() {
   const { node } = useLookedAt();
   const run = useStore((state) => state.run?.run ?? null);
+  const nothing = useStore((all) => nothingText(all, "Logs"));
   const state = useStore((all) => (node === null ? undefined : all.run?.nodes[node]));
   if (run === null || node === null || state === undefined) {
-    return <p className="look-empty">The logs of a run are shown here. Nothing has been run yet.</p>;
+    return <p className="look-empty">{nothing}</p>;
   }
   return <NodeLog key={`${run} ${node}`} run={run} node={node} state={state} />;
 }

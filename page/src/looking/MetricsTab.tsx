@@ -8,17 +8,18 @@ import { numberText } from "../runs/wording";
 import { MetricChart } from "./MetricChart";
 import { NodeChoice } from "./NodeChoice";
 import { chartsOf, type NodeMetrics, shownName, type Single } from "./series";
-import { useLookedAt } from "./useLookedAt";
+import { nothingText, useLookedAt } from "./useLookedAt";
 
 const PAUSE_MILLISECONDS = 2000;
 
 export function MetricsTab() {
   const { node } = useLookedAt();
   const run = useStore((state) => state.run?.run ?? null);
+  const nothing = useStore((all) => nothingText(all, "Metrics"));
   const { metrics, problem } = useMetrics(run, node);
   const found = useMemo(() => chartsOf([{ label: "", metrics }]), [metrics]);
   if (run === null || node === null) {
-    return <p className="look-empty">Metrics of a run are drawn here. Nothing has been run yet.</p>;
+    return <p className="look-empty">{nothing}</p>;
   }
   return (
     <div className="look-tab">

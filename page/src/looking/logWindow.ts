@@ -113,11 +113,11 @@ export function findLine(lines: readonly string[], text: string, from: number, s
   return -1;
 }
 
-/** The line at which a named error begins: the last that has its message, else its code, else a traceback. */
-export function errorLine(lines: readonly string[], error: { code: string; message: string }): number {
+/** The line at which a named error begins: the last that has its message, else its name, else a traceback. */
+export function errorLine(lines: readonly string[], error: { name: string | null; message: string }): number {
   const message = error.message.split("\n")[0]!.slice(0, 60).trim();
-  for (const wanted of [message, error.code, "Traceback (most recent call last)"]) {
-    if (wanted === "") continue;
+  for (const wanted of [message, error.name, "Traceback (most recent call last)"]) {
+    if (wanted === null || wanted === "") continue;
     for (let index = lines.length - 1; index >= 0; index -= 1) {
       if (lines[index]!.includes(wanted)) return index;
     }

@@ -3,15 +3,25 @@
 import { useStore, type State } from "../state/store";
 import { failedNode, namesInside, nodeOnCanvas } from "../runs/states";
 
-/** The node of the run; null where there is no run or it has no nodes. */
+/** The node of the run; null where there is no run, or the selected node is not part of it. */
 export function lookedAt(state: State): string | null {
   const { run, selected, chosenNode } = state;
   if (run === null) return null;
-  const inside = selected[0] === undefined ? [] : namesInside(run, selected[0]);
-  if (inside.length > 0) return chosenNode !== null && inside.includes(chosenNode) ? chosenNode : inside[0]!;
+  const node = selected.find((name) => !name.startsWith("input:"));
+  if (node !== undefined) {
+    const inside = namesInside(run, node);
+    return chosenNode !== null && inside.includes(chosenNode) ? chosenNode : (inside[0] ?? null);
+  }
   if (chosenNode !== null && chosenNode in run.nodes) return chosenNode;
   const names = Object.keys(run.nodes);
   return failedNode(run) ?? names.find((name) => run.nodes[name]!.state === "running") ?? names[0] ?? null;
+}
+
+/** What the drawer says where there is no node of a run to show. */
+export function nothingText(state: State, what: string): string {
+  const node = state.selected.find((name) => !name.startsWith("input:"));
+  if (state.run === null) return `${what} of a run are shown here. Nothing has been run yet.`;
+  return node === undefined ? "The run has no nodes." : `${node} is not part of this run.`;
 }
 
 export function useLookedAt(): { node: string | null; names: string[]; choose: (node: string) => void } {

@@ -80,7 +80,8 @@ export interface Counts {
 }
 
 export function countsOf(run: Run): Counts {
-  const nodes = Object.values(run.nodes).filter((node) => (node.state as string) !== "left out");
+  // A node that was skipped was not asked for, or could not run any more.
+  const nodes = Object.values(run.nodes).filter((node) => node.state !== "skipped");
   const count = (state: string) => nodes.filter((node) => node.state === state).length;
   return {
     total: nodes.length,

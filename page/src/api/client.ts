@@ -7,6 +7,7 @@ import type {
   Edit,
   Forecast,
   Literal,
+  LogPlace,
   LogText,
   NamedError,
   Palette,
@@ -15,6 +16,7 @@ import type {
   Run,
   RunMetrics,
   RunRequest,
+  RunSelection,
   RunSummary,
   Version,
 } from "./types";
@@ -67,9 +69,11 @@ export function addressed(path: string): string {
   return path.split("/").map(encodeURIComponent).join("/");
 }
 
-function query(values: Record<string, string | number | undefined>): string {
-  const given = Object.entries(values).filter(([, value]) => value !== undefined && value !== "");
-  return given.length === 0 ? "" : `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}`;
+function query(values: Record<string, string | number | readonly string[] | undefined>): string {
+  const given = Object.entries(values).flatMap(([name, value]) =>
+    [value ?? []].flat().map((one) => [name, String(one)]).filter(([, one]) => one !== ""),
+  );
+  return given.length === 0 ? "" : `?${new URLSearchParams(given)}`;
 }
 
 const at = (path: string): string => `documents/${addressed(path)}`;
@@ -96,7 +100,8 @@ export const api = {
     json<Document>("PUT", `${at(path)}/text`, { version, text: content }),
   check: (path: string, node: string, port: string, value: Literal | null) =>
     json<{ message: string | null }>("POST", `${at(path)}/check`, { node, port, value }),
-  forecast: (path: string) => json<Forecast>("GET", `${at(path)}/forecast`),
+  forecast: (path: string, { only, from, to, force }: RunSelection = {}) =>
+    json<Forecast>("GET", `${at(path)}/forecast${query({ only, from, to, force: force ? 1 : undefined })}`),
   sdk: (path: string) => text(`${at(path)}/sdk`),
   submit: (path: string) => json<{ log: string }>("POST", `${at(path)}/submit`, {}),
 
@@ -107,8 +112,8 @@ export const api = {
     json<unknown>("POST", `${ofRun(run)}/cancel`, node === undefined ? {} : { node }),
   logFiles: (run: string, node: string) =>
     json<{ files: { name: string; size: number }[] }>("GET", `${ofRun(run)}/logs/${addressed(node)}`),
-  log: (run: string, node: string, file: string, offset: number, limit = 65536) =>
-    json<LogText>("GET", `${ofRun(run)}/logs/${addressed(node)}/${addressed(file)}${query({ offset, limit })}`),
+  log: (run: string, node: string, file: string, place: LogPlace) =>
+    json<LogText>("GET", `${ofRun(run)}/logs/${addressed(node)}/${addressed(file)}${query({ ...place })}`),
   metrics: (run: string, node?: string) => json<RunMetrics>("GET", `${ofRun(run)}/metrics${query({ node })}`),
   runText: (run: string) => text(`${ofRun(run)}/document`),
   clone: (run: string, path: string) => json<Document>("POST", `${ofRun(run)}/clone`, { path }),

@@ -155,7 +155,7 @@ export type Edit =
   | { op: "set_pipeline"; key: PipelineKey; value: string | boolean | null };
 export interface Version { id: string; label: string; time: number; name?: string }
 
-export interface ForecastNode { state: "reused" | "runs" | "depends"; reason: string; reused_from?: string }
+export interface ForecastNode { state: "reused" | "runs" | "depends"; reason: string; reused_from?: number | null }
 export interface Forecast { nodes: Record<string, ForecastNode> }
 
 export interface RunSummary {
@@ -183,22 +183,33 @@ export interface NodeState {
   reason: string | null;
   reused_from: number | null;
   exit_code: number | null;
-  error: NamedError | null;
+  error: NodeError | null;
   peak_memory_bytes: number | null;
   log_files: string[];
   outputs: string[];
 }
+/** What ended a node: a named error of the component or of the harness, or only a message. */
+export interface NodeError {
+  name: string | null;
+  code: string | null;
+  reason: string | null;
+  message: string;
+  where: string | null;
+  advice: string;
+  examples: string[];
+}
 export interface NamedError { code: string; reason: string; message: string; where: string; advice: string }
-export interface RunRequest {
+export interface RunRequest extends RunSelection {
   document: string;
   version: string;
-  only?: string[];
-  from?: string[];
-  to?: string[];
-  force?: boolean;
-  faults?: Record<string, Record<string, unknown>>;
+  /** By node, as `pytorch-designer run --fault` has them: "kill-after=5". */
+  faults?: Record<string, string[]>;
 }
-export interface LogText { text: string; next_offset: number; size: number; ended: boolean }
+/** Which nodes of a pipeline run, and whether kept results count. */
+export interface RunSelection { only?: string[]; from?: string[]; to?: string[]; force?: boolean }
+export interface LogText { text: string; offset: number; next_offset: number; size: number; ended: boolean }
+/** A part of a log: from a byte (negative: before the end), or the one that ends before a byte. */
+export interface LogPlace { offset?: number; before?: number; limit?: number }
 export interface RunMetrics { nodes: Record<string, Record<string, [number, number, number][]>> }
 export interface ComparisonRow {
   kind: "parameter" | "metric" | "duration" | "output" | "input" | "state";
@@ -225,10 +236,21 @@ export type Preview =
   | { kind: "text"; text: string; truncated: boolean }
   | { kind: "missing"; message: string };
 
+/** A change of a run; `node` and `state` are there if `kind` is "node". */
+export interface RunEvent {
+  run: string;
+  sequence: number;
+  kind: "started" | "node" | "ended";
+  summary: RunSummary;
+  node?: string;
+  state?: NodeState;
+}
+
 export interface ServerEvents {
   document: { path: string; version: string };
   palette: Record<string, never>;
-  run: { run: string; sequence: number; [fact: string]: unknown };
-  log: { run: string; node: string; file: string; offset: number; text: string };
+  run: RunEvent;
+  /** A log has grown; its text is read by offset. */
+  log: { run: string; node: string; file: string; size: number };
   submission: { id: string; text: string; ended: boolean };
 }

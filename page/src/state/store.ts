@@ -2,12 +2,12 @@
 
 import { create, type StateCreator } from "zustand";
 
+import { runsSlice, type RunsSlice } from "../runs/runsSlice";
 import { documentSlice, type DocumentSlice } from "./documentSlice";
 import { drawerSlice, type DrawerSlice } from "./drawerSlice";
 import { noticeSlice, type NoticeSlice } from "./noticeSlice";
 import { paletteSlice, type PaletteSlice } from "./paletteSlice";
 import { projectSlice, type ProjectSlice } from "./projectSlice";
-import { runsSlice, type RunsSlice } from "./runsSlice";
 import { selectionSlice, type SelectionSlice } from "./selectionSlice";
 import { viewSlice, type ViewSlice } from "./viewSlice";
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytorch_designer.errors import InvalidSpecError
 from pytorch_designer.harness.lint.documents import Library
 from pytorch_designer.harness.schema.yaml_tree import YamlDocument, read_yaml
 
 if TYPE_CHECKING:
     import pathlib
+    from collections.abc import Hashable
 
     from pytorch_designer.harness.schema.specification import Interface
 
@@ -16,36 +18,37 @@ Stamp = tuple[int, int, int]
 
 
 class ComponentLibrary(Library):
-    """Library that knows files by their time of change, size and inode."""
+    """Library that knows files by their time of change, size and inode.
+
+    Attributes:
+        known_code: Code of components that has been found in order; see `plan_pipeline`.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self._read: dict[pathlib.Path, tuple[Stamp, YamlDocument]] = {}
+        self.known_code: set[Hashable] = set()
         self._interfaces: dict[pathlib.Path, tuple[YamlDocument, Interface | None]] = {}
 
     def open(self, path: pathlib.Path) -> YamlDocument:
         """The document in a file; raises as `Library.open` does."""
-        key = path.resolve()
-        if key in self._documents:  # in place of its file
-            return self._documents[key]
-        stamp = file_stamp(key)
-        if stamp is None or key not in self._read or self._read[key][0] != stamp:
-            self._read.pop(key, None)
-            self._read[key] = (stamp or (0, 0, 0), read_yaml(path))
-        return self._read[key][1]
+        if path in self._documents:  # in place of its file
+            return self._documents[path]
+        stamp = file_stamp(path)
+        if stamp is None or path not in self._read or self._read[path][0] != stamp:
+            self._read.pop(path, None)
+            self._read[path] = (stamp or (0, 0, 0), read_yaml(path))
+        return self._read[path][1]
 
     def interface(self, path: pathlib.Path) -> Interface | None:
         """The interface of the component in a file, or None if it cannot be read or is not a known component."""
-        key = path.resolve()
-        known = self._interfaces.get(key)
-        if known is not None and self._read.get(key, (None, None))[1] is known[0] and key not in self._documents:
-            self.open(path)
-            if self._read[key][1] is known[0]:
-                return known[1]
-        found = super().interface(path)
-        if key in self._read:
-            self._interfaces[key] = (self._read[key][1], found)
-        return found
+        try:
+            document = self.open(path)
+        except InvalidSpecError:
+            return None
+        if path not in self._interfaces or self._interfaces[path][0] is not document:
+            self._interfaces[path] = (document, super().interface(path))
+        return self._interfaces[path][1]
 
 
 def file_stamp(path: pathlib.Path) -> Stamp | None:

@@ -64,7 +64,7 @@ class ComponentPalette:
         components = [self._built_in_facts(name) for name in self._built_in_documents()]
         order = list(dict.fromkeys(component["category"] for component in components))
         built_in_files = {self._built_in_file(name) for name in self._built_in_documents()}
-        own = [self._own_facts(file) for file in _yaml_files(self._project) if file not in built_in_files]
+        own = [self._own_facts(file) for file in yaml_files(self._project) if file not in built_in_files]
         components += sorted((found for found in own if found), key=lambda found: str(found["display_name"]).lower())
         names = {component["category"] for component in components}
         order += sorted(names - {*order})
@@ -155,7 +155,7 @@ def relative_path(file: pathlib.Path, folder: pathlib.Path) -> str:
     return pathlib.Path(os.path.relpath(file, folder)).as_posix()
 
 
-def _yaml_files(project: pathlib.Path) -> Iterator[pathlib.Path]:
+def yaml_files(project: pathlib.Path) -> Iterator[pathlib.Path]:
     """YAML files of a project, sorted by folder; without hidden folders, links, results and installed packages."""
     num_files = 0
     for folder, folders, files in os.walk(project):

@@ -18,11 +18,11 @@ from pytorch_designer.harness.schema.spec_faults import SpecFault, SpecPlace
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pytorch_designer.harness.lint.documents import Library
+    from pytorch_designer.designer.document.component_library import ComponentLibrary
     from pytorch_designer.harness.schema.yaml_tree import Value, YamlDocument
 
 
-def find_faults(document: YamlDocument, library: Library) -> list[dict[str, Any]]:
+def find_faults(document: YamlDocument, library: ComponentLibrary) -> list[dict[str, Any]]:
     """All faults of a pipeline as the contract's `Fault`, by line; those of a component stand at its nodes."""
     found = list(lint_document(document, library))
     known = {(fault.place.file, fault.place.line) for fault in found if _is_error(fault)}
@@ -55,11 +55,11 @@ def _is_error(fault: SpecFault) -> bool:
     return fault.kind not in RULES or RULES[fault.kind].severity is Severity.ERROR
 
 
-def _plan_faults(document: YamlDocument, library: Library) -> Iterable[SpecFault]:
+def _plan_faults(document: YamlDocument, library: ComponentLibrary) -> Iterable[SpecFault]:
     if kind_of(document.root) is Kind.PIPELINE_COMPONENT:  # its inputs have values only where it is used
         return ()
     try:
-        plan = plan_pipeline(pipeline_spec(document, open_file=library.open))
+        plan = plan_pipeline(pipeline_spec(document, open_file=library.open), known_code=library.known_code)
     except DesignerError as error:
         whole = SpecFault(SpecPlace(error.where or str(document.path)), error.name, error.what, error.advice)
         return error.faults or (whole,)

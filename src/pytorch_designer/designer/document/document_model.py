@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pathlib
     from collections.abc import Callable, Mapping
 
-    from pytorch_designer.harness.lint.documents import Library
+    from pytorch_designer.designer.document.component_library import ComponentLibrary
     from pytorch_designer.harness.lint.pipeline_model import Node, Pipeline
     from pytorch_designer.harness.schema.yaml_tree import Value, YamlDocument
 
@@ -57,7 +57,7 @@ class DocumentContent:
 
 
 def read_document(
-    text: str, path: pathlib.Path, library: Library, component_at: Callable[[pathlib.Path], dict[str, Any] | None]
+    text: str, path: pathlib.Path, library: ComponentLibrary, component_at: Callable[[pathlib.Path], dict[str, Any] | None]
 ) -> DocumentContent:
     """The content of a document.
 
@@ -87,7 +87,7 @@ def _read_only(path: pathlib.Path, reason: str, faults: list[dict[str, Any]]) ->
 
 
 def _content(
-    document: YamlDocument, library: Library, component_at: Callable[[pathlib.Path], dict[str, Any] | None]
+    document: YamlDocument, library: ComponentLibrary, component_at: Callable[[pathlib.Path], dict[str, Any] | None]
 ) -> DocumentContent:
     root = document.root
     is_job = kind_of(root) is not Kind.PIPELINE_COMPONENT

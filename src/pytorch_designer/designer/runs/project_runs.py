@@ -116,7 +116,7 @@ class ProjectRuns:
                 f"The run has no node {describe_value(node)}.",
                 where=name,
                 advice=f"It has {', '.join(nodes)}.",
-                reason="no_node",
+                reason="no_such_node",
             )
         return nodes[node]
 

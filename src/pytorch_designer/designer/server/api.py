@@ -35,7 +35,18 @@ _STATUS_OF_REASON = {
     "request": 400,
 }
 _NOT_FOUND = frozenset(
-    {"no_document", "no_run", "no_log", "no_text", "no_such_file", "no_version", "no_template", "no_submission"}
+    {
+        "no_document",
+        "no_run",
+        "no_such_node",
+        "no_output",
+        "no_log",
+        "no_text",
+        "no_such_file",
+        "no_version",
+        "no_template",
+        "no_submission",
+    }
 )
 
 
@@ -115,7 +126,7 @@ async def _bug(request: Request, error: Exception) -> Response:
 
 
 def _plain(status: int, reason: str, message: str, where: str | None = None) -> Response:
-    content = {
+    content: dict[str, Any] = {
         "code": None,
         "reason": reason,
         "name": None,

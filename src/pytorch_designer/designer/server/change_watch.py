@@ -178,8 +178,8 @@ class _WatchedRun:
         if time.monotonic() >= self._next_progress:
             self._next_progress = time.monotonic() + _PROGRESS_SECONDS
             with suppress(OSError):
-                for node, num_bytes in sampled_memory(run, self._events).items():
-                    self._memory[node] = max(self._memory.get(node, 0), num_bytes)
+                for name, num_bytes in sampled_memory(run, self._events).items():
+                    self._memory[name] = max(self._memory.get(name, 0), num_bytes)
             self._progress = {node.name: current_progress(node) for node in run.nodes.values()}
         changed = []
         for name, node in run.nodes.items():

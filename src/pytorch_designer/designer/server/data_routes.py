@@ -122,7 +122,7 @@ class _DataRoutes:
                 f"{node} has no output {describe_value(port)}.",
                 where=node,
                 advice=f"It has {', '.join(outputs)}.",
-                reason=NO_SUCH_FILE,
+                reason="no_output",
             )
         path = outputs[port]
         if not is_below(path, [self._services.project.folder, *self._services.runs.named_outputs(result)]):

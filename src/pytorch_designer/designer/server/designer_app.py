@@ -64,6 +64,12 @@ class DesignerApp:
                 self._api = build_api(self._services)
             return self._api
 
+    def services(self) -> Services:
+        """What the interface stands on."""
+        self.open()
+        assert self._services is not None
+        return self._services
+
     def close(self) -> None:
         """End streams and services."""
         self._hub.close()
@@ -74,8 +80,7 @@ class DesignerApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["path"].startswith(_API):
-            api = self._api or await run_in_threadpool(self.open)
-            await api(scope, receive, send)
+            await (await run_in_threadpool(self.open))(scope, receive, send)
         elif scope["path"] == "/":
             page = self._static / _PAGE
             answer = FileResponse(page) if page.is_file() else PlainTextResponse(_NOT_BUILT, status_code=503)

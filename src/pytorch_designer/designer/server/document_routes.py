@@ -66,12 +66,12 @@ class _DocumentRoutes:
         return JSONResponse(document, status_code=201)
 
     async def read(self, request: Request) -> Response:
-        return JSONResponse(await run_in_threadpool(self._store.read, _path(request)))
+        return JSONResponse(await run_in_threadpool(self._store.read, self._path(request)))
 
     async def edit(self, request: Request) -> Response:
         fields = await JsonFields.of(request)
         version, label, edits = fields.text("version"), fields.text("label", ""), fields.objects("edits")
-        return await self._changed(request, partial(self._store.edit, _path(request), version, label, edits))
+        return await self._changed(request, partial(self._store.edit, self._path(request), version, label, edits))
 
     def stepping(self, direction: str) -> Callable[[Request], Awaitable[Response]]:
         """The route that undoes or redoes."""
@@ -79,44 +79,45 @@ class _DocumentRoutes:
 
         async def route(request: Request) -> Response:
             version = (await JsonFields.of(request)).text("version")
-            return await self._changed(request, partial(step, _path(request), version))
+            return await self._changed(request, partial(step, self._path(request), version))
 
         return route
 
     async def versions(self, request: Request) -> Response:
-        return JSONResponse({"versions": await run_in_threadpool(self._store.versions, _path(request))})
+        return JSONResponse({"versions": await run_in_threadpool(self._store.versions, self._path(request))})
 
     async def name_version(self, request: Request) -> Response:
         name = (await JsonFields.of(request)).text("name")
-        return JSONResponse({"versions": await run_in_threadpool(self._store.name_version, _path(request), name)})
+        return JSONResponse({"versions": await run_in_threadpool(self._store.name_version, self._path(request), name)})
 
     async def restore(self, request: Request) -> Response:
         fields = await JsonFields.of(request)
-        change = partial(self._store.restore, _path(request), fields.text("version"), fields.text("id"))
+        change = partial(self._store.restore, self._path(request), fields.text("version"), fields.text("id"))
         return await self._changed(request, change)
 
     async def text(self, request: Request) -> Response:
-        return PlainTextResponse(await run_in_threadpool(self._store.text, _path(request)))
+        return PlainTextResponse(await run_in_threadpool(self._store.text, self._path(request)))
 
     async def write_text(self, request: Request) -> Response:
         fields = await JsonFields.of(request)
-        change = partial(self._store.write_text, _path(request), fields.text("version"), fields.text("text"))
+        change = partial(self._store.write_text, self._path(request), fields.text("version"), fields.text("text"))
         return await self._changed(request, change)
 
     async def nodes(self, request: Request) -> Response:
         names = request.query_params.getlist("name")
-        return PlainTextResponse(await run_in_threadpool(self._store.nodes_text, _path(request), names))
+        return PlainTextResponse(await run_in_threadpool(self._store.nodes_text, self._path(request), names))
 
     async def check(self, request: Request) -> Response:
         fields = await JsonFields.of(request)
-        arguments = (_path(request), fields.text("node"), fields.text("port"), fields.scalar("value"))
-        return JSONResponse({"message": await run_in_threadpool(self._store.check_value, *arguments)})
+        place, value = (fields.text("node"), fields.text("port")), fields.scalar("value")
+        check = partial(self._store.check_value, self._path(request), *place, value)
+        return JSONResponse({"message": await run_in_threadpool(check)})
 
     async def forecast(self, request: Request) -> Response:
         query = request.query_params
         ask = partial(
             self._store.forecast,
-            _path(request),
+            self._path(request),
             only=tuple(query.getlist("only")),
             start_from=tuple(query.getlist("from")),
             up_to=tuple(query.getlist("to")),
@@ -125,10 +126,10 @@ class _DocumentRoutes:
         return JSONResponse(await run_in_threadpool(ask))
 
     async def sdk(self, request: Request) -> Response:
-        return PlainTextResponse(await run_in_threadpool(self._store.sdk_code, _path(request)))
+        return PlainTextResponse(await run_in_threadpool(self._store.sdk_code, self._path(request)))
 
     async def submit(self, request: Request) -> Response:
-        path = _path(request)
+        path = self._path(request)
         await run_in_threadpool(self._store.text, path)  # refuses what is no document of the project
         submission = await run_in_threadpool(self._services.submissions.start, path)
         return JSONResponse({"id": submission, "log": f"/api/submissions/{submission}"}, status_code=202)
@@ -140,7 +141,7 @@ class _DocumentRoutes:
         """The document after a change, which other pages are told of; in a conflict, as it is now."""
         from pytorch_designer.designer.server.api import error_content
 
-        path = _path(request)
+        path = self._path(request)
         try:
             document = await run_in_threadpool(change)
         except DesignerError as error:
@@ -151,19 +152,19 @@ class _DocumentRoutes:
         self._services.hub.publish("document", {"path": path, "version": document["version"]})
         return JSONResponse(document)
 
+    def _path(self, request: Request) -> str:
+        """The path of the document in the address.
 
-def _path(request: Request) -> str:
-    """The path of the document in the address.
-
-    Raises:
-        UnknownNameError: It cannot be that of a document.
-    """
-    path = str(request.path_params["path"])
-    if not path.lower().endswith((".yaml", ".yml")) or "\0" in path:
-        raise UnknownNameError(
-            f"There is no document {describe_value(path)}.",
-            where=path.replace("\0", ""),
-            advice="The project lists its documents.",
-            reason="no_document",
-        )
-    return path
+        Raises:
+            UnknownNameError: It cannot be that of a document of the project.
+        """
+        path = str(request.path_params["path"])
+        self._services.project.file(path)
+        if not path.lower().endswith((".yaml", ".yml")):
+            raise UnknownNameError(
+                f"There is no document {describe_value(path)}.",
+                where=path,
+                advice="The project lists its documents.",
+                reason="no_document",
+            )
+        return path

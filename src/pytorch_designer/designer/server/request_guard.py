@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ SECURITY_HEADERS: Mapping[str, str] = {
     "cache-control": "no-store",
 }
 _FORWARD = '<!doctype html><meta http-equiv="refresh" content="0; url=/"><title>Designer</title>'
+_TOO_LARGE = "The body of the request is too large."
 _ADVICE = (
     "This page needs the address, with its token, that `pytorch-designer designer` has printed.\n"
     "If the server was started again, its token is a new one: open the address that it has printed last.\n"
@@ -85,14 +87,7 @@ class RequestGuard:
         if refusal is not None:
             await refusal(scope, receive, _with_security_headers(send))
             return
-        body = _BoundedBody(receive)
-        answer = _Answer(_with_security_headers(send))
-        try:
-            await self._app(scope, body.receive, answer.send)
-        except _BodyTooLargeError:
-            if answer.has_started:
-                raise
-            await _text(413, "The body of the request is too large.\n")(scope, receive, _with_security_headers(send))
+        await self._app(scope, _BoundedBody(receive).receive, _with_security_headers(send))
 
     def _refusal(self, scope: Scope) -> Response | None:
         """The answer to a request that does not pass, or the one that sets the cookie."""
@@ -158,7 +153,7 @@ def _refused_body(headers: Headers) -> Response | None:
         return _text(415, "Requests that write have the content type application/json.\n")
     length = headers.get("content-length")
     if length is not None and (not length.isdecimal() or int(length[:20]) > MAX_BODY_BYTES):
-        return _text(413, "The body of the request is too large.\n")
+        return _text(413, f"{_TOO_LARGE}\n")
     return None
 
 
@@ -177,11 +172,9 @@ def _with_security_headers(send: Send) -> Send:
     return sending
 
 
-class _BodyTooLargeError(Exception):
-    """A body is longer than allowed, whatever its header says."""
-
-
 class _BoundedBody:
+    """A body of which no more is read than is allowed, whatever its header says."""
+
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._num_bytes = 0
@@ -190,15 +183,5 @@ class _BoundedBody:
         message = await self._receive()
         self._num_bytes += len(message.get("body", b""))
         if self._num_bytes > MAX_BODY_BYTES:
-            raise _BodyTooLargeError
+            raise HTTPException(413, _TOO_LARGE)
         return message
-
-
-class _Answer:
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.has_started = False
-
-    async def send(self, message: Message) -> None:
-        self.has_started = True
-        await self._send(message)

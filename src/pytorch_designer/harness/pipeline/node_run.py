@@ -108,8 +108,9 @@ class NodeRunner:
         if not is_continued:
             self._remove_old_outputs(start.outputs)
         faults = self.faults.get(node.name, NO_FAULTS)
-        may_reuse = self.reuse is not None and not faults.texts
-        reused = self.reuse.restore(node, start, is_wanted=node.name in self.kept) if may_reuse else None
+        reused = None
+        if self.reuse is not None and not faults.texts:
+            reused = self.reuse.restore(node, start, is_wanted=node.name in self.kept)
         if reused is not None:
             return replace(reused, run_id=self._record_reuse(reused))
         if node.name in self.kept:

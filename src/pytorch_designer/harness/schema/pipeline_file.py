@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorch_designer.errors import DesignerError, shorten
-from pytorch_designer.harness.schema.assets import Assets, is_reference
+from pytorch_designer.harness.schema.assets import Assets, component_path, is_reference
 from pytorch_designer.harness.schema.bindings import is_binding, parse_output
 from pytorch_designer.harness.schema.component_file import (
     Kind,
@@ -41,7 +41,7 @@ from pytorch_designer.harness.schema.spec_faults import FaultCollector, SpecPlac
 from pytorch_designer.harness.schema.specification import CommandSpec, InputSpec, OutputSpec
 from pytorch_designer.harness.schema.vocabulary import CONTROL_KINDS, NODE_KINDS
 from pytorch_designer.harness.schema.yaml_fields import Fields
-from pytorch_designer.harness.schema.yaml_tree import Value, YamlDocument, read_yaml
+from pytorch_designer.harness.schema.yaml_tree import OpenedFiles, Value, YamlDocument, read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +71,7 @@ def pipeline_spec(
         open_file: Opens a component file. Each is opened and read once.
     """
     faults = FaultCollector()
-    opened = _OpenedFiles(open_file)
+    opened = OpenedFiles(open_file)
     check_size(document.mapping(), partial(_open_component, assets or Assets(), opened))
     reader = _Reader(assets or Assets(), faults, opened)
     if is_sweep_job(document):
@@ -101,36 +101,19 @@ def _job_component(document: YamlDocument) -> CommandSpec:
     return parallel_at(document.root, document.path.stem) if is_parallel else command_spec(document)
 
 
-class _OpenedFiles(dict[Path, YamlDocument]):
-    """Component files by path: nodes often share a component."""
-
-    def __init__(self, open_file: Callable[[Path], YamlDocument]) -> None:
-        super().__init__()
-        self._open_file = open_file
-
-    def __missing__(self, path: Path) -> YamlDocument:
-        self[path] = self._open_file(path)
-        return self[path]
-
-
-def _open_component(assets: Assets, opened: _OpenedFiles, component: Value) -> YamlDocument | None:
+def _open_component(assets: Assets, opened: OpenedFiles, component: Value) -> YamlDocument | None:
     """The pipeline that a node names; None where it is something else, or at fault, which is found in reading it."""
     with suppress(DesignerError):
-        path = _component_path(component, assets)
+        path = component_path(component, assets)
         document = opened[path] if path.is_file() else None
         return document if document is not None and is_pipeline(document) else None
     return None
 
 
-def _component_path(component: Value, assets: Assets) -> Path:
-    text = (component.text or "").removeprefix("file:")
-    return assets.find(text, component.key_place) if is_reference(text) else (component.folder / text).resolve()
-
-
 class _Reader:
     """Reader of one pipeline and the components in it."""
 
-    def __init__(self, assets: Assets, faults: FaultCollector, opened: _OpenedFiles) -> None:
+    def __init__(self, assets: Assets, faults: FaultCollector, opened: OpenedFiles) -> None:
         self._assets = assets
         self._faults = faults
         self._opened = opened
@@ -259,7 +242,7 @@ class _Reader:
     def _component_file(self, fields: Fields, key: str = "component") -> CommandSpec | PipelineSpec:
         fields.required_text(key)
         value = fields.mapping.children[key]
-        path = _component_path(value, self._assets)
+        path = component_path(value, self._assets)
         if not path.is_file():
             raise value.key_place.error(f"There is no component file {path}.")
         document = self._opened[path]

@@ -8,7 +8,7 @@ import UPlot from "uplot";
 import { numberText } from "../runs/wording";
 import { type Chart, columnsOf } from "./series";
 
-const HEIGHT = 190;
+const HEIGHT = 165;
 const TONES = ["--accent", "--warn", "--good", "--bad"];
 const DASHES: (number[] | undefined)[] = [undefined, [7, 4], [2, 3], [10, 3, 2, 3]];
 
@@ -48,7 +48,6 @@ export function MetricChart({ chart }: { chart: Chart }) {
   return (
     <figure className="look-chart">
       <figcaption>{chart.title}</figcaption>
-      <div ref={box} role="img" aria-label={spoken(chart)} />
       <ul className="look-legend">
         {chart.series.map(({ label, points }, index) => (
           <li key={index}>
@@ -59,10 +58,11 @@ export function MetricChart({ chart }: { chart: Chart }) {
                 strokeDasharray={DASHES[index % DASHES.length]?.join(" ")}
               />
             </svg>
-            {label} <b>{numberText(points.at(-1)?.[1] ?? NaN)}</b>
+            {label !== chart.title && label} <b>{numberText(points.at(-1)?.[1] ?? NaN)}</b>
           </li>
         ))}
       </ul>
+      <div ref={box} role="img" aria-label={spoken(chart)} />
     </figure>
   );
 }

@@ -40,7 +40,7 @@ export function chartsOf(sources: readonly { label: string; metrics: NodeMetrics
     const title = shownName(name.replace(SPLITS, "") || name);
     const chart = charts.get(title) ?? { title, series: [] };
     all.forEach((points, source) => {
-      const split = SPLITS.exec(name)?.[1] ?? (sources.length > 1 ? "" : name);
+      const split = SPLITS.exec(name)?.[1] ?? (sources.length > 1 ? "" : title);
       const label = [sources.length > 1 ? sources[source]!.label : "", shownName(split)].filter(Boolean).join(" ");
       if (points.length > 0) chart.series.push({ label, points, source });
     });

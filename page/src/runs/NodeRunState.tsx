@@ -1,6 +1,6 @@
 /** One line on a node: its state in the run that is looked at, or what the next run would do with it. */
 
-import type { NodeState } from "../api/types";
+import type { ForecastNode, NodeState } from "../api/types";
 import { useStore } from "../state/store";
 import { forecastOfNode, forecastText } from "./forecast";
 import { hasEnded, lookOf, stateOfNode } from "./states";
@@ -14,19 +14,40 @@ export function NodeRunState({ node }: { node: string }) {
   const isLookingBack = useStore((state) => state.isLookingBack);
   const state = stateOfNode(run, node);
   const next = isLookingBack || run?.state === "running" ? null : forecastOfNode(forecast, node);
-  if (state?.state === "failed" || (state !== null && next === null)) return <Now state={state} />;
-  if (next === null) return null;
+  if (next === null || state?.state === "failed") return state === null ? null : <Now state={state} />;
+  return <Before state={state} next={next} />;
+}
+
+/** Between runs: how the last one ended, and what the next one would do. */
+function Before({ state, next }: { state: NodeState | null; next: ForecastNode }) {
   const text = forecastText(next);
+  const look = state === null ? null : lookOf(state.state);
   return (
-    <div className="run-strip" data-tone={text.tone} title={text.long}>
-      <StateIcon state={next.state === "reused" ? "reused" : "waiting"} />
-      <span className="run-strip-text">{text.short}</span>
-      {state?.seconds != null && state.state === "completed" && (
-        <span className="quiet" title="How long it took in the last run">
-          {durationText(state.seconds)}
+    <div className="run-strip" title={[state === null ? "" : hint(state), text.long].filter(Boolean).join("\n")}>
+      {state !== null && look !== null && (
+        <span className="run-strip-last" data-tone={look.tone} data-state={state.state}>
+          <StateIcon state={state.state} />
+          <span className="cut">
+            <b>{look.word}</b> {timeText(state, 0)}
+          </span>
         </span>
       )}
+      <span className="run-strip-next" data-tone={text.tone}>
+        {next.state === "reused" ? <StateIcon state="reused" /> : <NextIcon />}
+        <span className="cut">
+          <span className="hidden-text">Next: </span>
+          {text.short}
+        </span>
+      </span>
     </div>
+  );
+}
+
+function NextIcon() {
+  return (
+    <svg className="run-icon" viewBox="0 0 16 16" aria-hidden="true">
+      <path d="M5 3.5v9L12 8z" />
+    </svg>
   );
 }
 
@@ -68,7 +89,9 @@ function detail(state: NodeState): string {
 }
 
 function hint(state: NodeState): string {
-  const parts = [state.error?.message, state.reason, state.progress?.text];
+  const time = timeText(state, 0);
+  const ended = time === "" ? "" : `${lookOf(state.state).word} in ${time}`;
+  const parts = [hasEnded(state.state) ? ended : "", state.error?.message, state.reason, state.progress?.text];
   if (hasEnded(state.state) && state.exit_code !== null) parts.push(`Exit code ${state.exit_code}`);
   return parts.filter(Boolean).join("\n");
 }

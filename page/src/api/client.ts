@@ -96,6 +96,9 @@ export const api = {
   restore: (path: string, version: string, id: string) =>
     json<Document>("POST", `${at(path)}/restore`, { version, id }),
   text: (path: string) => text(`${at(path)}/text`),
+  /** The YAML of some nodes, as it is pasted again. */
+  nodesText: (path: string, names: string[]) =>
+    text(`${at(path)}/nodes?${new URLSearchParams(names.map((name) => ["name", name]))}`),
   putText: (path: string, version: string, content: string) =>
     json<Document>("PUT", `${at(path)}/text`, { version, text: content }),
   check: (path: string, node: string, port: string, value: Literal | null) =>

@@ -16,8 +16,8 @@ import "./canvas.css";
 import { isTypedInto } from "../editing/commands";
 import { endLink, startLink, stopLink } from "../editing/linking";
 import { endKey, inputName, type PortEnd } from "../editing/linkRules";
+import { stateOfNode } from "../runs/states";
 import { useStore } from "../state/store";
-import { nodeState } from "../state/runsSlice";
 import { CanvasTools } from "./CanvasTools";
 import { ComponentCard } from "./ComponentCard";
 import { fitAll, middleOfCanvas, placeAt, setFlow } from "./flowAccess";
@@ -45,7 +45,10 @@ export function Canvas() {
   const isLinking = useStore((state) => state.linking !== null);
   const path = useStore((state) => state.path);
   const isEmpty = cards.length === 0;
-  useEffect(() => requestAnimationFrame(fitAll) && undefined, [path]);
+  useEffect(() => {
+    const frame = requestAnimationFrame(fitAll);
+    return () => cancelAnimationFrame(frame);
+  }, [path]);
 
   const onConnectStart: OnConnectStart = useCallback((_, { nodeId, handleId, handleType }) => {
     if (nodeId === null || handleId === null) return;
@@ -179,5 +182,5 @@ function miniMapClass(card: CardNode): string {
   if (inputName(card.id) !== null) return "mini-input";
   const state = useStore.getState();
   const hasFault = state.document?.faults.some((fault) => fault.node === card.id && fault.severity === "error");
-  return `mini-${nodeState(state, card.id)?.state ?? (hasFault === true ? "faulty" : "idle")}`;
+  return `mini-${stateOfNode(state.run, card.id)?.state ?? (hasFault === true ? "faulty" : "idle")}`;
 }

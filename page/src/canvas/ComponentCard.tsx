@@ -4,6 +4,7 @@ import type { NodeProps } from "@xyflow/react";
 import { memo } from "react";
 
 import type { Fault, Node, Port } from "../api/types";
+import { NodeRunState } from "../runs/NodeRunState";
 import { hueOf } from "../shared/colors";
 import { Icon } from "../shared/Icon";
 import { plural } from "../shared/words";
@@ -11,7 +12,6 @@ import { useStore } from "../state/store";
 import { parameterSummary } from "./cardGeometry";
 import type { ComponentCard as Card } from "./flowNodes";
 import { PortHandle } from "./PortHandle";
-import { StatusStrip } from "./StatusStrip";
 
 const NO_FAULTS: Fault[] = [];
 const KINDS: Record<string, string> = { pipeline: "Pipeline", sweep: "Sweep", parallel: "Parallel", if_else: "Condition", do_while: "Loop" };
@@ -51,7 +51,9 @@ export const ComponentCard = memo(function ComponentCard({ data, selected }: Nod
         ))}
       </div>
       <Summary node={node} />
-      <StatusStrip node={node.name} />
+      <div className="card-state">
+        <NodeRunState node={node.name} />
+      </div>
     </div>
   );
 });

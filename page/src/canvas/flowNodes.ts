@@ -99,8 +99,11 @@ function kept<Card extends CardNode>(made: Card, before: CardNode | undefined, p
   };
 }
 
+const isInputCard = (card: CardNode): card is InputCard => card.type === "input";
+
 function isSameData(a: CardNode, b: CardNode): boolean {
-  if (a.type === "input" || b.type === "input") return a.type === b.type && a.data.input === (b as InputCard).data.input;
+  if (isInputCard(a)) return isInputCard(b) && a.data.input === b.data.input;
+  if (isInputCard(b)) return false;
   const [one, other] = [a.data.ports, b.data.ports];
   return a.data.node === b.data.node && `${one.inputs}\n${one.outputs}` === `${other.inputs}\n${other.outputs}`;
 }

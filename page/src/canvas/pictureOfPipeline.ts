@@ -33,7 +33,7 @@ export function pictureOf(document: Document, places: Places): string {
   const height = Math.max(...boxes.map((box) => box.y + box.height), 0) + MARGIN - top;
   const ports = portsOf(document);
   const body = [
-    ...document.nodes.flatMap((node) => links(document, node, places, ports)),
+    ...document.nodes.flatMap((node) => links(node, places, ports)),
     ...document.inputs
       .filter(({ type }) => !isParameterType(type))
       .map(({ name, path, type }) => inputCard(name, path ?? type, places[inputNodeId(name)])),
@@ -44,7 +44,7 @@ export function pictureOf(document: Document, places: Places): string {
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="${left} ${top} ${width} ${height}" width="${width}" height="${height}" font-family="system-ui, 'Segoe UI', Roboto, sans-serif" font-size="13" role="img"><title>${escaped(document.name || document.path)}</title><rect x="${left}" y="${top}" width="${width}" height="${height}" fill="#ffffff"/>${body.join("")}</svg>\n`;
 }
 
-function links(document: Document, node: Node, places: Places, ports: Map<string, Ports>): string[] {
+function links(node: Node, places: Places, ports: Map<string, Ports>): string[] {
   return Object.entries(node.inputs).flatMap(([port, binding]) => {
     const end = portAt(node.name, port, "input", places, ports);
     const input = binding.kind === "pipeline" ? places[inputNodeId(binding.name)] : undefined;

@@ -6,7 +6,7 @@ import { selectedNodes } from "../state/selectionSlice";
 import { useStore, type State } from "../state/store";
 import { listed } from "../shared/words";
 import { middlePlace } from "./adding";
-import { looksLikeNodes, nodeTexts } from "./clipboard";
+import { looksLikeNodes } from "./clipboard";
 import type { Command } from "./commands";
 import { inputName } from "./linkRules";
 import type { Edit } from "../api/types";
@@ -161,11 +161,11 @@ function deleteSelected(state: State): void {
 }
 
 async function copy(state: State): Promise<void> {
-  const { path, document } = state;
-  if (path === null || document === null) return;
+  const { path } = state;
+  if (path === null) return;
   const names = selectedNodes(state);
   try {
-    await navigator.clipboard.writeText(nodeTexts(await api.text(path), document, names));
+    await navigator.clipboard.writeText(await api.nodesText(path, names));
     state.announce(`Copied ${listed(names)}.`);
   } catch (error) {
     state.report(error);

@@ -1,6 +1,7 @@
 /** Making a link: by dragging, by two clicks or taps, or by Enter at one port and Enter at another. */
 
 import { focusPort } from "../canvas/flowAccess";
+import type { Edit } from "../api/types";
 import { useStore } from "../state/store";
 import { allEnds, endKey, linkProblem, ordered, problemsFrom, sourceOf, takenBy, type PortEnd } from "./linkRules";
 
@@ -35,9 +36,12 @@ export function endLink(end: PortEnd): void {
 }
 
 export function makeLink(output: PortEnd, input: PortEnd): void {
-  const { edit, announce } = useStore.getState();
+  const { document, edit, announce } = useStore.getState();
+  const at = { node: input.node, port: input.port };
+  const isTaken = document !== null && takenBy(document, input) !== null;
   void edit(`Connect ${shownEnd(output)} to ${shownEnd(input)}`, [
-    { op: "connect", node: input.node, port: input.port, from: sourceOf(output) },
+    ...(isTaken ? [{ op: "disconnect", ...at } satisfies Edit] : []),
+    { op: "connect", ...at, from: sourceOf(output) },
   ]);
   announce(`${shownEnd(output)} is linked to ${shownEnd(input)}.`);
 }

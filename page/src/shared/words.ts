@@ -33,17 +33,3 @@ export function nameProblem(name: string, used: Iterable<string>): string | null
   if (!NAME_PATTERN.test(name)) return "Letters, digits and underscores, with no digit in front.";
   return new Set(used).has(name) ? `There already is ${name}.` : null;
 }
-
-export function timeOfDay(seconds: number): string {
-  return new Date(seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-}
-
-/** How long something took: "0.8 s", "42 s", "3 min 05 s", "2 h 10 min". */
-export function duration(seconds: number): string {
-  if (seconds < 10) return `${seconds.toFixed(1)} s`;
-  const whole = Math.round(seconds);
-  if (whole < 60) return `${whole} s`;
-  const two = (value: number): string => String(value).padStart(2, "0");
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${two(whole % 60)} s`;
-  return `${Math.floor(whole / 3600)} h ${two(Math.floor((whole % 3600) / 60))} min`;
-}

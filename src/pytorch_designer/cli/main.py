@@ -77,6 +77,12 @@ def _submit(arguments: Sequence[str]) -> int | None:
     return run_submit(arguments, PROGRAM)
 
 
+def _designer(arguments: Sequence[str]) -> int | None:
+    from pytorch_designer.cli.commands.designer_command import run_designer
+
+    return run_designer(arguments, PROGRAM)
+
+
 def _demo(arguments: Sequence[str]) -> int | None:
     from pytorch_designer.cli.commands.demo import run_demo
 
@@ -91,6 +97,7 @@ _OTHER_COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int | None], str]] = 
     "runs": (_runs, "Lists, shows and compares runs that `run` has made, and ends those that go on."),
     "cache": (_cache, "Lists or clears the results of pipeline nodes that `run` keeps for reuse."),
     "lint": (_lint, "Checks components and pipelines for errors that Azure ML does not report."),
+    "designer": (_designer, "Opens the page on which pipelines are edited, run and looked at in a browser."),
     "components": (_components, "Writes the YAML files of all components into a folder, with environment and code."),
     "register": (_register, "Registers components in an Azure ML workspace or registry."),
     "submit": (_submit, "Submits a job to an Azure ML workspace."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,12 @@ class Library:
         if key not in self._documents:
             self._documents[key] = read_yaml(path)
         return self._documents[key]
+
+    def with_document(self, document: YamlDocument) -> Library:
+        """The same library with a document in place of its file."""
+        library = copy(self)
+        library._documents = {**self._documents, document.path.resolve(): document}
+        return library
 
     def interface(self, path: Path) -> Interface | None:
         """The interface of the component in a file, or None if it cannot be read or is not a known component."""

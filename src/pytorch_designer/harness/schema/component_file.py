@@ -67,6 +67,8 @@ def kind_of(root: Value) -> Kind | None:
 def type_of(root: Value) -> str:
     """The `type` of a document in lower case; empty if it has none. A misspelled one is the known one."""
     name = _word(root, "type")
+    if name in {"", "command", "pipeline"}:
+        return name
     return closest(name, ("command", "pipeline")) or name
 
 

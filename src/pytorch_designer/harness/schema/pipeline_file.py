@@ -9,10 +9,11 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorch_designer.errors import DesignerError, shorten
-from pytorch_designer.harness.schema.assets import Assets, is_reference
+from pytorch_designer.harness.schema.assets import Assets, component_path, is_reference
 from pytorch_designer.harness.schema.bindings import is_binding, parse_output
 from pytorch_designer.harness.schema.component_file import (
     Kind,
@@ -40,10 +41,10 @@ from pytorch_designer.harness.schema.spec_faults import FaultCollector, SpecPlac
 from pytorch_designer.harness.schema.specification import CommandSpec, InputSpec, OutputSpec
 from pytorch_designer.harness.schema.vocabulary import CONTROL_KINDS, NODE_KINDS
 from pytorch_designer.harness.schema.yaml_fields import Fields
-from pytorch_designer.harness.schema.yaml_tree import Value, YamlDocument, read_yaml
+from pytorch_designer.harness.schema.yaml_tree import OpenedFiles, Value, YamlDocument, read_yaml
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
 _FOLDER = "uri_folder"
 
@@ -59,11 +60,20 @@ def read_pipeline(path: Path, assets: Assets | None = None) -> PipelineSpec:
     return pipeline_spec(read_yaml(path), assets)
 
 
-def pipeline_spec(document: YamlDocument, assets: Assets | None = None) -> PipelineSpec:
-    """The pipeline in a YAML document, or the one node of a sweep job; raises as `read_pipeline` does."""
+def pipeline_spec(
+    document: YamlDocument, assets: Assets | None = None, open_file: Callable[[Path], YamlDocument] = read_yaml
+) -> PipelineSpec:
+    """The pipeline in a YAML document, or the one node of a sweep job; raises as `read_pipeline` does.
+
+    Args:
+        document: The document.
+        assets: Where registered components are.
+        open_file: Opens a component file. Each is opened and read once.
+    """
     faults = FaultCollector()
-    check_size(document.mapping(), partial(_open_component, assets or Assets()))
-    reader = _Reader(assets or Assets(), faults)
+    opened = OpenedFiles(open_file)
+    check_size(document.mapping(), partial(_open_component, assets or Assets(), opened))
+    reader = _Reader(assets or Assets(), faults, opened)
     if is_sweep_job(document):
         spec = reader.sweep_job(document)
     elif kind_of(document.root) is Kind.COMMAND_JOB:
@@ -91,26 +101,23 @@ def _job_component(document: YamlDocument) -> CommandSpec:
     return parallel_at(document.root, document.path.stem) if is_parallel else command_spec(document)
 
 
-def _open_component(assets: Assets, component: Value) -> YamlDocument | None:
+def _open_component(assets: Assets, opened: OpenedFiles, component: Value) -> YamlDocument | None:
     """The pipeline that a node names; None where it is something else, or at fault, which is found in reading it."""
     with suppress(DesignerError):
-        path = _component_path(component, assets)
-        document = read_yaml(path) if path.is_file() else None
+        path = component_path(component, assets)
+        document = opened[path] if path.is_file() else None
         return document if document is not None and is_pipeline(document) else None
     return None
-
-
-def _component_path(component: Value, assets: Assets) -> Path:
-    text = (component.text or "").removeprefix("file:")
-    return assets.find(text, component.key_place) if is_reference(text) else (component.folder / text).resolve()
 
 
 class _Reader:
     """Reader of one pipeline and the components in it."""
 
-    def __init__(self, assets: Assets, faults: FaultCollector) -> None:
+    def __init__(self, assets: Assets, faults: FaultCollector, opened: OpenedFiles) -> None:
         self._assets = assets
         self._faults = faults
+        self._opened = opened
+        self._commands: dict[Path, CommandSpec] = {}
 
     def pipeline(self, document: YamlDocument) -> PipelineSpec:
         top = Fields(document.mapping())
@@ -235,11 +242,15 @@ class _Reader:
     def _component_file(self, fields: Fields, key: str = "component") -> CommandSpec | PipelineSpec:
         fields.required_text(key)
         value = fields.mapping.children[key]
-        path = _component_path(value, self._assets)
+        path = component_path(value, self._assets)
         if not path.is_file():
             raise value.key_place.error(f"There is no component file {path}.")
-        document = read_yaml(path)
-        return self.pipeline(document) if is_pipeline(document) else _job_component(document)
+        document = self._opened[path]
+        if is_pipeline(document):
+            return self.pipeline(document)
+        if path not in self._commands:
+            self._commands[path] = _job_component(document)
+        return self._commands[path]
 
 
 def _node(name: str, value: Value, component: CommandSpec | PipelineSpec) -> NodeSpec:

@@ -5,6 +5,7 @@ PyYAML is used instead of azure-ai-ml, whose import alone takes longer than many
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -16,7 +17,7 @@ from pytorch_designer.harness.schema.spec_faults import SpecPlace
 from pytorch_designer.system.special_files import special_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Callable, Container, Iterator
     from pathlib import Path
 
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -47,12 +48,12 @@ class YamlSource:
 
     def index(self, mark: yaml.Mark) -> int:
         """The index in the text. `mark.index` counts bytes in one of PyYAML's loaders and characters in the other."""
-        index = 0
-        for _ in range(mark.line):
-            index = self.text.find("\n", index) + 1
-            if index == 0:
-                return len(self.text)
-        return min(index + mark.column, len(self.text))
+        starts = self._line_starts
+        return min(starts[mark.line] + mark.column, len(self.text)) if mark.line < len(starts) else len(self.text)
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        return [0, *(match.end() for match in re.finditer("\n", self.text))]
 
 
 class Value:
@@ -255,6 +256,18 @@ def read_yaml(path: Path) -> YamlDocument:
     except OSError as error:
         raise place.error(f"The file cannot be read: {error.strerror or error}.") from error
     return parse_yaml(text, path)
+
+
+class OpenedFiles(dict["Path", YamlDocument]):
+    """YAML files by path, each opened once: nodes often share a component."""
+
+    def __init__(self, open_file: Callable[[Path], YamlDocument]) -> None:
+        super().__init__()
+        self._open_file = open_file
+
+    def __missing__(self, path: Path) -> YamlDocument:
+        self[path] = self._open_file(path)
+        return self[path]
 
 
 def parse_yaml(text: str, path: Path, *, has_lines: bool = True, keys: tuple[str, ...] = ()) -> YamlDocument:

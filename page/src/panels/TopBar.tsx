@@ -12,16 +12,20 @@ const GROUPS: CommandGroup[] = ["Document", "Edit", "View"];
 
 export function TopBar() {
   const hasDocument = useStore((state) => state.document !== null);
+  const undo = useStore((state) => state.document?.undo) ?? "";
+  const redo = useStore((state) => state.document?.redo) ?? "";
+  const path = useStore((state) => state.path);
   return (
     <header className="topbar">
+      {path !== null && <h1 className="hidden-text">Pipeline {path}</h1>}
       {hasDocument && <PanelButton panel="palette" label="Components" icon="palette" />}
       <DocumentMenu />
       {hasDocument && (
         <>
           <Saved />
           <div className="row tight">
-            <CommandButton id="undo" icon="undo" detail={useStore((state) => state.document?.undo) ?? ""} />
-            <CommandButton id="redo" icon="redo" detail={useStore((state) => state.document?.redo) ?? ""} />
+            <CommandButton id="undo" icon="undo" detail={undo} />
+            <CommandButton id="redo" icon="redo" detail={redo} />
           </div>
           <CommandButton id="add" icon="add" detail="" className="for-narrow icon" />
         </>

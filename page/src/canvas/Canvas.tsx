@@ -29,9 +29,8 @@ import { NodeMenu } from "./NodeMenu";
 import { ReplaceLink } from "./ReplaceLink";
 import { useCards } from "./useCards";
 
-const NODE_TYPES = { component: ComponentCard, input: InputCard };
+const NODE_TYPES = { component: ComponentCard, data: InputCard };
 const EDGE_TYPES = { default: LinkLine };
-const FIT = { padding: 0.12, maxZoom: 1 };
 const GRID: [number, number] = [10, 10];
 const ARIA = {
   "node.a11yDescription.default":
@@ -46,9 +45,8 @@ export function Canvas() {
   const path = useStore((state) => state.path);
   const isEmpty = cards.length === 0;
   useEffect(() => {
-    const frame = requestAnimationFrame(fitAll);
-    return () => cancelAnimationFrame(frame);
-  }, [path]);
+    if (!isEmpty) fitAll();
+  }, [path, isEmpty]);
 
   const onConnectStart: OnConnectStart = useCallback((_, { nodeId, handleId, handleType }) => {
     if (nodeId === null || handleId === null) return;
@@ -87,8 +85,6 @@ export function Canvas() {
         maxZoom={2}
         snapToGrid
         snapGrid={GRID}
-        fitView
-        fitViewOptions={FIT}
         onlyRenderVisibleElements
         elevateNodesOnSelect
         ariaLabelConfig={ARIA}

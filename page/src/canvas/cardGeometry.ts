@@ -2,8 +2,8 @@
 
 import type { Document, Node } from "../api/types";
 
-export const CARD_WIDTH = 250;
-export const INPUT_WIDTH = 190;
+export const CARD_WIDTH = 226;
+export const INPUT_WIDTH = 160;
 export const INPUT_HEIGHT = 46;
 export const HEADER_HEIGHT = 48;
 export const ROW_HEIGHT = 24;

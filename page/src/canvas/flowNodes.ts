@@ -19,7 +19,7 @@ import {
 import type { Places } from "./layout";
 
 export type ComponentCard = FlowNode<{ node: Node; ports: Ports }, "component">;
-export type InputCard = FlowNode<{ input: PipelineInput }, "input">;
+export type InputCard = FlowNode<{ input: PipelineInput }, "data">;
 export type CardNode = ComponentCard | InputCard;
 export type Link = Edge<{ hue: number }>;
 
@@ -43,7 +43,7 @@ export function cardsOf(document: Document, places: Places, selected: Set<string
 function inputCard(id: string, input: PipelineInput): InputCard {
   return {
     id,
-    type: "input",
+    type: "data",
     position: { x: 0, y: 0 },
     data: { input },
     initialWidth: INPUT_WIDTH,
@@ -99,7 +99,7 @@ function kept<Card extends CardNode>(made: Card, before: CardNode | undefined, p
   };
 }
 
-const isInputCard = (card: CardNode): card is InputCard => card.type === "input";
+const isInputCard = (card: CardNode): card is InputCard => card.type === "data";
 
 function isSameData(a: CardNode, b: CardNode): boolean {
   if (isInputCard(a)) return isInputCard(b) && a.data.input === b.data.input;
@@ -125,7 +125,9 @@ export function linksOf(document: Document, selected: Set<string>, before: Link[
             ? { source: inputNodeId(binding.name), sourceHandle: binding.name }
             : null;
       if (source === null) continue;
-      const holds = nodes.get(source.source)?.component?.outputs.find(({ name }) => name === source.sourceHandle);
+      // A pipeline input holds what the port expects.
+      const output = nodes.get(source.source)?.component?.outputs.find(({ name }) => name === source.sourceHandle);
+      const holds = output ?? node.component?.inputs.find(({ name }) => name === port);
       links.push(keptLink(drawn.get(linkId(node.name, port)), {
         id: linkId(node.name, port),
         ...source,

@@ -109,7 +109,7 @@ function PanelButton({ panel, label, icon }: { panel: "palette" | "details"; lab
   return (
     <button
       type="button"
-      className="icon for-narrow"
+      className={panel === "palette" ? "icon for-narrow" : "icon"}
       aria-label={label}
       title={label}
       aria-expanded={isOpen}

@@ -22,9 +22,9 @@ from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT, RunStore,
 from pytorch_designer.harness.lint.linter import findings_for_run
 from pytorch_designer.harness.pipeline.command_job import command_job_request
 from pytorch_designer.harness.schema.assets import Assets, read_assets
-from pytorch_designer.harness.schema.component_file import Kind, command_spec, is_sweep_job, kind_of
+from pytorch_designer.harness.schema.component_file import Kind, command_spec, is_pipeline, is_sweep_job, kind_of
 from pytorch_designer.harness.schema.interface import kind_mismatch
-from pytorch_designer.harness.schema.pipeline_file import is_pipeline, pipeline_spec
+from pytorch_designer.harness.schema.pipeline_file import pipeline_spec
 from pytorch_designer.harness.schema.spec_faults import SpecFault, SpecPlace
 from pytorch_designer.harness.schema.values import check_values
 from pytorch_designer.harness.schema.yaml_tree import read_yaml

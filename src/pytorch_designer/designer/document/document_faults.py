@@ -79,9 +79,7 @@ def _nodes_by_file(document: YamlDocument) -> dict[pathlib.Path, list[Value]]:
     return users
 
 
-def _at_nodes(
-    fault: SpecFault, path: pathlib.Path, users: dict[pathlib.Path, list[Value]]
-) -> Iterable[dict[str, Any]]:
+def _at_nodes(fault: SpecFault, path: pathlib.Path, users: dict[pathlib.Path, list[Value]]) -> Iterable[dict[str, Any]]:
     plain = plain_fault(fault)
     file = _normal(pathlib.Path(fault.place.file))
     if file == _normal(path):

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pytorch_designer.harness.lint.pipeline_model import Node, Pipeline
     from pytorch_designer.harness.schema.yaml_tree import Value, YamlDocument
 
+    ComponentAt = Callable[[pathlib.Path], dict[str, Any] | None]
+
 _KINDS = {"command", "pipeline", "sweep", "parallel", "if_else", "do_while"}
 _SETTINGS = ("display_name", "description", "experiment_name")
 _JOB_SETTINGS = ("default_compute", "force_rerun", "continue_on_step_failure")
@@ -57,7 +59,10 @@ class DocumentContent:
 
 
 def read_document(
-    text: str, path: pathlib.Path, library: ComponentLibrary, component_at: Callable[[pathlib.Path], dict[str, Any] | None]
+    text: str,
+    path: pathlib.Path,
+    library: ComponentLibrary,
+    component_at: ComponentAt,
 ) -> DocumentContent:
     """The content of a document.
 
@@ -86,9 +91,7 @@ def _read_only(path: pathlib.Path, reason: str, faults: list[dict[str, Any]]) ->
     return DocumentContent(path.stem, "", [], [], [], {}, faults, reason)
 
 
-def _content(
-    document: YamlDocument, library: ComponentLibrary, component_at: Callable[[pathlib.Path], dict[str, Any] | None]
-) -> DocumentContent:
+def _content(document: YamlDocument, library: ComponentLibrary, component_at: ComponentAt) -> DocumentContent:
     root = document.root
     is_job = kind_of(root) is not Kind.PIPELINE_COMPONENT
     pipeline = read_pipeline(root, library, is_job=is_job)
@@ -110,7 +113,7 @@ def _content(
     )
 
 
-def _node(node: Node, component_at: Callable[[pathlib.Path], dict[str, Any] | None]) -> dict[str, Any]:
+def _node(node: Node, component_at: ComponentAt) -> dict[str, Any]:
     plain = node.value.plain if isinstance(node.value.plain, dict) else {}
     place = read_position(plain)
     key = comment_key(plain)
@@ -185,18 +188,7 @@ def _control_bindings(node: Node) -> tuple[dict[str, Any], dict[str, Any]]:
 def _binding(value: Value, data_type: str | None) -> dict[str, Any] | None:
     """What a port is given, as the contract's `Binding`; `data_type` is that of a data port."""
     if value.is_mapping:
-        path, inner = value.get("path"), value.get("value")
-        if path is None or path.plain is None:
-            return None if inner is None else _binding(inner, data_type)
-        if lone_binding(str(path.plain)) is not None:
-            return _binding(path, data_type)
-        kind, mode = value.get("type"), value.get("mode")
-        return {
-            "kind": "data",
-            "path": str(path.plain),
-            "type": str(_scalar(kind) or data_type or "uri_folder"),
-            "mode": None if mode is None else str(mode.plain),
-        }
+        return _mapping_binding(value, data_type)
     plain = _scalar(value)
     if plain is None:
         return None
@@ -205,6 +197,21 @@ def _binding(value: Value, data_type: str | None) -> dict[str, Any] | None:
     if data_type is not None:
         return {"kind": "data", "path": str(plain), "type": data_type, "mode": None}
     return {"kind": "value", "value": plain}
+
+
+def _mapping_binding(value: Value, data_type: str | None) -> dict[str, Any] | None:
+    path, inner = value.get("path"), value.get("value")
+    if path is None or path.plain is None:
+        return None if inner is None else _binding(inner, data_type)
+    if lone_binding(str(path.plain)) is not None:
+        return _binding(path, data_type)
+    mode = value.get("mode")
+    return {
+        "kind": "data",
+        "path": str(path.plain),
+        "type": str(_scalar(value.get("type")) or data_type or "uri_folder"),
+        "mode": None if mode is None else str(mode.plain),
+    }
 
 
 def _reference(text: str) -> dict[str, Any]:

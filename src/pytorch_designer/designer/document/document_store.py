@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from platformdirs import user_state_path
 
-from pytorch_designer.designer.document.component_library import ComponentLibrary, file_stamp
+from pytorch_designer.designer.document.component_library import ComponentLibrary
 from pytorch_designer.designer.document.component_palette import BUILT_IN, ComponentPalette
 from pytorch_designer.designer.document.document_files import (
     DocumentText,

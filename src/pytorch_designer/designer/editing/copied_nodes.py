@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.designer.editing.draft import POSITION, Draft, position_text, read_position
@@ -15,11 +16,20 @@ from pytorch_designer.harness.schema.bindings import NodePort, ParentInput, Pare
 from pytorch_designer.harness.schema.yaml_tree import parse_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from pytorch_designer.designer.editing.yaml_spans import SpanNode, SpanText
 
 _BUILT_IN = "builtin:"
+_STEP = 2
+
+
+@dataclass(frozen=True)
+class _NodesText:
+    """Text that nodes are copied from, and the path of the mapping that they are in."""
+
+    spans: SpanText
+    path: tuple[str, ...]
 
 
 def duplicate_nodes(draft: Draft, edit: EditFields) -> None:
@@ -34,7 +44,7 @@ def duplicate_nodes(draft: Draft, edit: EditFields) -> None:
         for name, node in nodes.items()
         if (place := read_position(node)) is not None
     }
-    _insert(draft, draft.editor.spans, ("jobs",), nodes, places)
+    _insert(draft, _NodesText(draft.editor.spans, ("jobs",)), nodes, places)
 
 
 def paste_nodes(draft: Draft, edit: EditFields) -> None:
@@ -54,7 +64,7 @@ def paste_nodes(draft: Draft, edit: EditFields) -> None:
         left, top = min((x for x, _ in places.values()), default=0), min((y for _, y in places.values()), default=0)
         places = {name: (x - left + corner[0], y - top + corner[1]) for name, (x, y) in places.items()}
         places = places or {next(iter(nodes)): corner}
-    names = _insert(draft, parse_spans(text), path, nodes, places)
+    names = _insert(draft, _NodesText(parse_spans(text), path), nodes, places)
     _leave_out_unknown(draft, list(names.values()))
     for name in names.values():
         written = draft.jobs[name].get("component")
@@ -69,28 +79,21 @@ def nodes_text(draft: Draft, names: list[str]) -> str:
     lines: list[str] = []
     for name in draft.jobs:
         if name in names:
-            lines += _lines(draft.editor.spans, ("jobs",), name, name, draft.jobs[name], 0, draft.editor.step)
+            lines += _lines(_NodesText(draft.editor.spans, ("jobs",)), name, name, draft.jobs[name], 0)
     return "\n".join(lines) + "\n"
 
 
 def _insert(
-    draft: Draft,
-    spans: SpanText,
-    path: tuple[str, ...],
-    nodes: Mapping[str, Any],
-    places: Mapping[str, tuple[int, int]],
+    draft: Draft, source: _NodesText, nodes: Mapping[str, Any], places: Mapping[str, tuple[int, int]]
 ) -> dict[str, str]:
-    """Insert copies of nodes of a text at a path; returns the name of each copy."""
+    """Insert copies of nodes; returns the name of each copy."""
     names: dict[str, str] = {}
     for name in nodes:
         names[name] = _free_name(draft, name, {*names.values()})
     editor = draft.editor
     if editor.is_block(("jobs",)):
         column = _jobs_column(editor.spans)
-        entries = [
-            (names[name], _lines(spans, path, name, names[name], node, column, editor.step), node)
-            for name, node in nodes.items()
-        ]
+        entries = [(names[name], _lines(source, name, names[name], node, column), node) for name, node in nodes.items()]
         editor.insert_lines(("jobs",), entries)
     else:
         for name, node in nodes.items():
@@ -128,23 +131,22 @@ def _jobs_column(spans: SpanText) -> int:
     return spans.resolved(entry[1]).column
 
 
-def _lines(
-    spans: SpanText, path: tuple[str, ...], name: str, new_name: str, node: Any, column: int, step: int
-) -> list[str]:
+def _lines(source: _NodesText, name: str, new_name: str, node: Any, column: int) -> list[str]:
     """The lines of a node under another name, indented to a column."""
+    spans = source.spans
     owner = spans.root
-    for key in path:
+    for key in source.path:
         entry = None if owner is None else owner.entry(key)
         owner = None if entry is None else spans.resolved(entry[1])
     entry = None if owner is None else owner.entry(name)
     if owner is None or owner.is_flow or entry is None or _uses_others(entry[1]):
-        first, *others = entry_lines(new_name, node, column, step)
+        first, *others = entry_lines(new_name, node, column, _STEP)
         return [" " * column + first, *others]
-    key, value = entry
-    end = spans.line_end(max(key.end, value.end))
-    written = new_name + without_anchors(spans.text, key.end, end, value)
+    key_node, value = entry
+    end = spans.line_end(max(key_node.end, value.end))
+    written = new_name + without_anchors(spans.text, key_node.end, end, value)
     moved = shifted(written.replace("\r\n", "\n").replace("\r", "\n"), column - owner.column)
-    return [line.rstrip("\r") for line in (" " * column + moved).split("\n")]
+    return (" " * column + moved).split("\n")
 
 
 def _uses_others(value: SpanNode) -> bool:

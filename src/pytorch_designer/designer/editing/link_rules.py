@@ -16,7 +16,7 @@ from pytorch_designer.harness.schema.spec_faults import did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pytorch_designer.harness.lint.pipeline_model import Pipeline
+    from pytorch_designer.harness.lint.pipeline_model import Node, Pipeline
     from pytorch_designer.harness.schema.specification import InputSpec, OutputSpec
     from pytorch_designer.harness.schema.yaml_tree import Value
 
@@ -60,37 +60,20 @@ def link_refusal(pipeline: Pipeline, source: LinkSource, node: str, port: str) -
         node: The node that it leads to.
         port: The input of that node.
     """
-    for name in (node, source.node):
-        if name is not None and name not in pipeline.nodes:
-            return _unknown("no_node", f"The pipeline has no node {name}.", name, pipeline.nodes)
-    target = pipeline.nodes[node]
-    inputs = {} if target.interface is None or target.is_inline else target.interface.inputs
-    if inputs and port not in inputs:
-        return _unknown("no_port", f"The node {node} has no input {port}.", port, inputs)
-    given: InputSpec | OutputSpec | None = None
-    if source.node is None:
-        if source.port not in pipeline.interface.inputs:
-            message = f"The pipeline has no input {source.port}."
-            return _unknown("no_input", message, source.port, pipeline.interface.inputs)
-        given = pipeline.interface.inputs[source.port]
-    else:
-        interface = pipeline.nodes[source.node].interface
-        if interface is not None and source.port not in interface.outputs:
-            message = f"The node {source.node} has no output {source.port}."
-            return _unknown("no_port", message, source.port, interface.outputs)
-        given = None if interface is None else interface.outputs[source.port]
-    if given is not None and port in inputs:
-        refusal = _type_refusal(given, inputs[port])
-        if refusal is not None:
-            return refusal
-    if source.node is not None and source.node in nodes_after(pipeline, node):
+    try:
+        given, wanted = _source_port(pipeline, source), _target_port(pipeline, node, port)
+    except _UnknownError as error:
+        return error.refusal
+    refusal = None if given is None or wanted is None else _type_refusal(given, wanted)
+    if refusal is None and source.node is not None and source.node in nodes_after(pipeline, node):
         message = f"{source.node} needs {node} already: they would wait for each other."
         if source.node == node:
             message = f"{node} cannot take what it writes itself."
-        return LinkRefusal("circle", message, "Remove one of the connections between them first.")
-    if port in target.inputs and is_linked(target.inputs[port]):
-        return LinkRefusal("taken", f"{port} of {node} is connected already.", "Remove that connection first.")
-    return None
+        refusal = LinkRefusal("circle", message, "Remove one of the connections between them first.")
+    inputs = pipeline.nodes[node].inputs
+    if refusal is None and port in inputs and is_linked(inputs[port]):
+        refusal = LinkRefusal("taken", f"{port} of {node} is connected already.", "Remove that connection first.")
+    return refusal
 
 
 def is_linked(value: Value) -> bool:
@@ -127,5 +110,40 @@ def _type_refusal(given: InputSpec | OutputSpec, wanted: InputSpec) -> LinkRefus
     return None
 
 
-def _unknown(reason: str, message: str, name: str, known: Iterable[str]) -> LinkRefusal:
-    return LinkRefusal(reason, message, did_you_mean(name, known))
+class _UnknownError(Exception):
+    def __init__(self, reason: str, message: str, name: str, known: Iterable[str]) -> None:
+        super().__init__(message)
+        self.refusal = LinkRefusal(reason, message, did_you_mean(name, known))
+
+
+def _source_port(pipeline: Pipeline, source: LinkSource) -> InputSpec | OutputSpec | None:
+    """The port that a link comes from; None where the component is not known."""
+    if source.node is None:
+        inputs = pipeline.interface.inputs
+        if source.port not in inputs:
+            raise _UnknownError("no_input", f"The pipeline has no input {source.port}.", source.port, inputs)
+        return inputs[source.port]
+    interface = _node(pipeline, source.node).interface
+    if interface is None:
+        return None
+    if source.port not in interface.outputs:
+        message = f"The node {source.node} has no output {source.port}."
+        raise _UnknownError("no_port", message, source.port, interface.outputs)
+    return interface.outputs[source.port]
+
+
+def _target_port(pipeline: Pipeline, node: str, port: str) -> InputSpec | None:
+    """The input that a link leads to; None where the component is not known, or the node says itself what it takes."""
+    target = _node(pipeline, node)
+    if target.interface is None or target.is_inline:
+        return None
+    if port not in target.interface.inputs:
+        message = f"The node {node} has no input {port}."
+        raise _UnknownError("no_port", message, port, target.interface.inputs)
+    return target.interface.inputs[port]
+
+
+def _node(pipeline: Pipeline, name: str) -> Node:
+    if name not in pipeline.nodes:
+        raise _UnknownError("no_node", f"The pipeline has no node {name}.", name, pipeline.nodes)
+    return pipeline.nodes[name]

@@ -105,8 +105,10 @@ def set_output(draft: Draft, edit: EditFields) -> None:
     name, path = edit.text("name"), edit.optional_text("path")
     entry = _entry(draft, "outputs", name)
     if path is not None and path.strip():
-        is_mapping = isinstance(entry, dict)
-        draft.editor.put(("outputs", name, "path") if is_mapping else ("outputs", name), _with_path(entry, path.strip()))
+        if isinstance(entry, dict):
+            draft.editor.put(("outputs", name, "path"), path.strip())
+        else:
+            draft.editor.put(("outputs", name), {"type": "uri_folder", "path": path.strip()})
     elif isinstance(entry, dict):
         draft.editor.remove(("outputs", name, "path"))
 
@@ -209,7 +211,3 @@ def _ports(draft: Draft, section: str) -> list[tuple[str, str, Any]]:
 def _texts(value: Any) -> list[str]:
     members = [value] if isinstance(value, str) else [*value.values()] if isinstance(value, dict) else []
     return [member for member in members if isinstance(member, str)]
-
-
-def _with_path(entry: Any, path: str) -> object:
-    return path if isinstance(entry, dict) else {"type": "uri_folder", "path": path}

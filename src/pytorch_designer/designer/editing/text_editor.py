@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from pytorch_designer.designer.editing.shared_parts import Change
     from pytorch_designer.designer.editing.yaml_spans import Path
 
-ORDER = (
-    ("$schema", "type", "name", "version", "display_name", "description", "experiment_name", "comment", "tags")
-    + ("component", "trial", "code", "command", "environment", "inputs", "outputs", "compute", "resources")
-    + ("distribution", "environment_variables", "limits", "properties", "settings", "jobs")
-)
+ORDER = [
+    *("$schema", "type", "name", "version", "display_name", "description", "experiment_name", "comment", "tags"),
+    *("component", "trial", "code", "command", "environment", "inputs", "outputs", "compute", "resources"),
+    *("distribution", "environment_variables", "limits", "properties", "settings", "jobs"),
+]
 _VANISHING = {"inputs", "outputs", "properties", "resources", "distribution", "environment_variables", "settings"}
 _COMMENT_LINE = re.compile(r"[ \t]*#")
 
@@ -183,7 +183,9 @@ class TextEditor:
         self._detach(path)
         parent = self._node(path)
         at, _, _ = self._insertion(parent, parent.entries[-1], [])
-        self._splice([(at, at, "".join(self._insertion(parent, parent.entries[-1], [*lines])[2] for _, lines, _ in entries))])
+        self._splice(
+            [(at, at, "".join(self._insertion(parent, parent.entries[-1], [*lines])[2] for _, lines, _ in entries))]
+        )
         for key, _, value in entries:
             put_in(self.data, (*path, key), value)
 
@@ -311,9 +313,7 @@ class TextEditor:
             return start, old.end, f" {written}"
         return start, old.end, written if self.text[start - 1] in " \t" else f" {written}"
 
-    def _insertion(
-        self, parent: SpanNode, after: tuple[SpanNode, SpanNode], lines: list[str]
-    ) -> Change:
+    def _insertion(self, parent: SpanNode, after: tuple[SpanNode, SpanNode], lines: list[str]) -> Change:
         newline = self._spans.newline
         end = self._spans.line_end(max(after[0].end, after[1].end))
         gap = [""] if self._has_gaps(parent) and len(lines) > 1 else []
@@ -351,12 +351,13 @@ class TextEditor:
             last = spans.next_line(last)
         if self.text[first:start].strip():  # the first key of a list's member
             return start, parent.entries[index + 1][0].outer_start if index + 1 < len(parent.entries) else end, ""
+        before = self._spans.end_of_line_before(first)
         following = self.text[last : spans.line_end(last)]
-        preceding = self.text[spans.line_start(max(0, first - 1)) : first] if first else "x"
+        preceding = self.text[spans.line_start(before) : before] if first else "x"
         if last < len(self.text) and not following.strip() and not preceding.strip():
             last = spans.next_line(last)
         if last >= len(self.text) and not self.text.endswith(("\n", "\r")) and first:  # no line end at the end stays so
-            return self._spans.line_end(spans.line_start(first - 1)), last, ""
+            return before, last, ""
         return first, last, ""
 
     def _empty_change(self, path: Path, parent: SpanNode) -> Change:

@@ -94,6 +94,11 @@ class SpanText:
         match = re.compile("[\r\n]").search(self.text, index)
         return len(self.text) if match is None else match.start()
 
+    def end_of_line_before(self, line_start: int) -> int:
+        """The index after the last character of the line before the one that starts at an index."""
+        ends = [end for end in ("\r\n", "\n", "\r") if self.text.endswith(end, 0, line_start)]
+        return line_start - len(ends[0]) if ends else 0
+
     def next_line(self, index: int) -> int:
         """The index of the first character of the line after that of `index`; the end of the text if it is the last."""
         match = re.compile("\r\n|[\r\n]").search(self.text, index)

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 from pytorch_designer.errors import InvalidSpecError
 from pytorch_designer.harness.schema.assets import is_reference
-from pytorch_designer.harness.schema.component_file import Kind, kind_of, type_of
+from pytorch_designer.harness.schema.component_file import Kind, is_pipeline, kind_of, type_of
 from pytorch_designer.harness.schema.interface import read_interface
-from pytorch_designer.harness.schema.pipeline_file import is_pipeline
 from pytorch_designer.harness.schema.yaml_tree import YamlDocument, read_yaml
 
 if TYPE_CHECKING:

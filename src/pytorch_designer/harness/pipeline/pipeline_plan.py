@@ -106,7 +106,7 @@ def plan_pipeline(
         with faults.collecting():
             output = _pipeline_output(pipeline, name)
             if output is None:
-                _warn_of_unbound_output(faults, pipeline, name)
+                faults.warn("unbound-pipeline-output", pipeline.place_of("outputs", name), *unbound_output(name))
             else:
                 outputs[name] = output
     nodes = _in_order(planner.nodes, faults, place)
@@ -228,7 +228,7 @@ class _Planner:
         condition = loop_condition(loop, node, prefix)
         known = set(self.nodes)
         self._add_node(node, prefix, scope, bound=_NOTHING, conditions=conditions)
-        again = _Planner(self._assets, FaultCollector(), self._known_code)  # which would find the same faults a second time
+        again = _Planner(self._assets, FaultCollector(), self._known_code)  # finds the same faults
         again._add_node(node, prefix, scope, bound=_NOTHING, conditions=conditions, mapped=mapped)
         self.loops.append(
             PlannedLoop(
@@ -357,10 +357,6 @@ def _checked(port: InputSpec, source: Source) -> Source:
 def _default(port: InputSpec) -> Source | None:
     default = default_value(port)
     return None if default is None else Source((str(default),))
-
-
-def _warn_of_unbound_output(faults: FaultCollector, pipeline: PipelineSpec, name: str) -> None:
-    faults.warn("unbound-pipeline-output", pipeline.place_of("outputs", name), *unbound_output(name))
 
 
 def _spec_with(port: InputSpec) -> CommandSpec:

@@ -77,6 +77,12 @@ def is_sweep_job(document: YamlDocument) -> bool:
     return kind_of(document.root) is Kind.SWEEP_JOB
 
 
+def is_pipeline(document: YamlDocument) -> bool:
+    """Whether a YAML document is a pipeline, not a command component."""
+    kind = kind_of(document.root)
+    return kind is not None and kind.is_pipeline
+
+
 def _pipeline_kind(root: Value, schema: str) -> Kind:
     keys = root.children.keys()
     if _COMPONENT_ONLY_KEYS & keys:  # also where $schema says otherwise: the SDK does not look at it

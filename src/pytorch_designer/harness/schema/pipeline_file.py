@@ -9,7 +9,6 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorch_designer.errors import DesignerError, shorten
@@ -21,6 +20,7 @@ from pytorch_designer.harness.schema.component_file import (
     command_spec,
     inline_command,
     inline_parallel,
+    is_pipeline,
     is_sweep_job,
     kind_of,
     parallel_at,
@@ -45,6 +45,7 @@ from pytorch_designer.harness.schema.yaml_tree import OpenedFiles, Value, YamlDo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 _FOLDER = "uri_folder"
 
@@ -84,12 +85,6 @@ def pipeline_spec(
     return spec
 
 
-def is_pipeline(document: YamlDocument) -> bool:
-    """Whether a YAML document is a pipeline, not a command component."""
-    kind = kind_of(document.root)
-    return kind is not None and kind.is_pipeline
-
-
 def read_component_file(path: Path, assets: Assets) -> CommandSpec | PipelineSpec:
     """Read a command, parallel or pipeline component; raises as `read_pipeline` does."""
     document = read_yaml(path)
@@ -105,8 +100,7 @@ def _open_component(assets: Assets, opened: OpenedFiles, component: Value) -> Ya
     """The pipeline that a node names; None where it is something else, or at fault, which is found in reading it."""
     with suppress(DesignerError):
         path = component_path(component, assets)
-        document = opened[path] if path.is_file() else None
-        return document if document is not None and is_pipeline(document) else None
+        return opened[path] if path.is_file() and is_pipeline(opened[path]) else None
     return None
 
 
@@ -245,11 +239,10 @@ class _Reader:
         path = component_path(value, self._assets)
         if not path.is_file():
             raise value.key_place.error(f"There is no component file {path}.")
-        document = self._opened[path]
-        if is_pipeline(document):
-            return self.pipeline(document)
+        if is_pipeline(self._opened[path]):
+            return self.pipeline(self._opened[path])
         if path not in self._commands:
-            self._commands[path] = _job_component(document)
+            self._commands[path] = _job_component(self._opened[path])
         return self._commands[path]
 
 

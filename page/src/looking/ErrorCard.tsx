@@ -15,6 +15,11 @@ export function ErrorCard({ node, state, onShow }: { node: string; state: NodeSt
         {state.exit_code !== null && <span> · exit code {state.exit_code}</span>}
       </h3>
       <p className="look-message">{error.message}</p>
+      {error.advice !== "" && (
+        <p className="look-advice">
+          <span className="look-label">What to do</span> {error.advice}
+        </p>
+      )}
       {error.where && (
         <p>
           <span className="look-label">Where</span> <code>{error.where}</code>
@@ -25,12 +30,7 @@ export function ErrorCard({ node, state, onShow }: { node: string; state: NodeSt
           <span className="look-label">For example</span> <code>{error.examples.join(", ")}</code>
         </p>
       )}
-      {error.advice !== "" && (
-        <p className="look-advice">
-          <span className="look-label">What to do</span> {error.advice}
-        </p>
-      )}
-      <div className="row">
+      <div className="look-card-actions">
         {state.log_files.length > 0 && (
           <button type="button" onClick={onShow}>
             Show it in the log

@@ -15,7 +15,7 @@ export function LookingBack() {
     <aside className="run-back" aria-label="Earlier run">
       <StateIcon state={run.state} />
       <span>
-        You look at the run of <b>{clockText(run.started)}</b>, which is {lookOf(run.state).word}.
+        You look at the run of <b>{clockText(run.started)}</b> ({lookOf(run.state).word}).
       </span>
       <button type="button" onClick={() => openRunDialog({ kind: "clone", run: run.run })}>
         Clone

@@ -27,9 +27,8 @@ function Before({ state, next }: { state: NodeState | null; next: ForecastNode }
       {state !== null && look !== null && (
         <span className="run-strip-last" data-tone={look.tone} data-state={state.state}>
           <StateIcon state={state.state} />
-          <span className="cut">
-            <b>{look.word}</b> {timeText(state, 0)}
-          </span>
+          <b>{look.word}</b>
+          <span className="run-time">{timeText(state, 0)}</span>
         </span>
       )}
       <span className="run-strip-next" data-tone={text.tone}>

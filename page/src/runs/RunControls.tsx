@@ -56,7 +56,7 @@ function RunButton() {
         title={problem || "Run what changed (Ctrl Enter)"}
         onClick={() => problem === "" && void startRun()}
       >
-        <PlayIcon /> {isStarting ? "Starting" : "Run"}
+        <PlayIcon /> <span className="run-word">{isStarting ? "Starting" : "Run"}</span>
       </button>
       <button
         type="button"
@@ -81,7 +81,7 @@ function CancelButton() {
       <svg className="run-icon" viewBox="0 0 16 16" aria-hidden="true">
         <rect x="4" y="4" width="8" height="8" rx="1" className="run-solid" />
       </svg>
-      Cancel
+      <span className="run-word">Cancel</span>
     </button>
   );
 }
@@ -168,7 +168,7 @@ function Status() {
         onClick={() => (failed === null ? openDrawer("history") : goToFailure())}
       >
         <StateIcon state={run.state} />
-        <span>{failed === null ? text : `${failed} failed`}</span>
+        <span className={isRunning ? "" : "run-word"}>{failed === null ? text : `${failed} failed`}</span>
         {!isRunning && <span className="quiet run-roomy">{agoText(run.started + (run.seconds ?? 0))}</span>}
       </button>
       {next !== "" && <span className="quiet run-roomy run-next">{next}</span>}

@@ -44,6 +44,9 @@ export interface RunsSlice {
   compare: (a: string | null, b: string | null) => void;
 }
 
+/** Room for an error with its advice and the lines of the log around it. */
+const FAILURE_HEIGHT = 440;
+
 export const runsSlice: Slice<RunsSlice> = (set, get) => {
   const show = async (id: string, isLookingBack: boolean): Promise<void> => {
     try {
@@ -145,12 +148,13 @@ export const runsSlice: Slice<RunsSlice> = (set, get) => {
       await get().refreshRun();
     },
     goToFailure: () => {
-      const { run, document, select, openDrawer, announce } = get();
+      const { run, document, select, openDrawer, drawerHeight, setDrawerHeight, announce } = get();
       const failed = failedNode(run);
       if (failed === null) return announce("No node of this run has failed.");
       const name = nodeOnCanvas(failed, document?.nodes.map((node) => node.name) ?? []);
       select(name === null ? [] : [name]);
       set({ chosenNode: failed });
+      setDrawerHeight(Math.max(drawerHeight, FAILURE_HEIGHT));
       openDrawer("logs");
     },
     chooseNode: (chosenNode) => set({ chosenNode }),

@@ -119,7 +119,7 @@ REQUESTS = {
     "a document by a link": Hostile("/api/documents/linked/secret.yaml", (403, 404)),
     "a document with an absolute path": Hostile("/api/documents//etc/hostname.yaml", (403, 404)),
     "a document with a NUL": Hostile("/api/documents/pipeline.yaml%00.yaml", (403, 404)),
-    "what is no document": Hostile("/api/documents/link.txt/text", (404,)),
+    "what is no document": Hostile("/api/documents/bad.png/text", (404,)),
     "a new document above": writing({"path": "../new.yaml", "template": "empty"}, CREATE, 403),
     "a new document with an absolute path": writing({"path": "/etc/new.yaml", "template": "empty"}, CREATE, 403),
     "a new document by a link": writing({"path": "linked/new.yaml", "template": "empty"}, CREATE, 403),
@@ -160,7 +160,7 @@ REQUESTS = {
     "a file of the server, encoded": Hostile("/%2e%2e/server/api.py", (404,)),
     "a file of the page with a NUL": Hostile("/assets/%00", (404,)),
     "a file of the page above, as Windows writes it": Hostile("/..%5cserver%5capi.py", (404,)),
-    "another server through this one": Hostile("http://evil.example/", (404, 403, 400)),
+    "another server through this one": Hostile("http://evil.example/", (421,)),
     # Texts that would be markup, or headers
     "markup in a name": Hostile("/api/documents/%3Cimg%20src=x%20onerror=alert(1)%3E.yaml", (404,)),
     "markup in a run": Hostile("/api/runs/%3Cscript%3Ealert(1)%3C%2Fscript%3E", (404,)),
@@ -209,7 +209,7 @@ def test_it_is_refused_and_nothing_is_told(designer: LocalDesigner, name: str) -
         b"GET /api/project HTTP/1.1\r\nHost: HOST\r\nHost: evil.example\r\nCookie: COOKIE\r\n\r\n",
         b"GET /api/project HTTP/1.1\r\nHost: HOST\r\nOrigin: http://HOST\r\nOrigin: http://evil.example\r\n"
         b"Cookie: COOKIE\r\n\r\n",
-        b"GET /api/project HTTP/1.1\r\nHost: HOST\r\nCookie: COOKIE\r\nX: " + b"a" * 100_000 + b"\r\n\r\n",
+        b"GET /api/project HTTP/1.1\r\nHost: HOST\r\nCookie: COOKIE\r\nX: " + b"a" * 2_000_000 + b"\r\n\r\n",
         b"POST /api/documents HTTP/1.1\r\nHost: HOST\r\nCookie: COOKIE\r\nContent-Type: application/json\r\n"
         b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{}",
         b"GET /api/project HTTP/0.9\r\n\r\n",
@@ -222,7 +222,7 @@ def test_bytes_that_are_no_proper_request_are_refused(designer: LocalDesigner, d
     cookie = designer.own_headers["Cookie"].encode()
     host = f"127.0.0.1:{designer.place.port}".encode()
     answer = designer.raw(data.replace(b"HOST", host).replace(b"COOKIE", cookie))
-    assert answer.split(b" ")[1] in {b"400", b"403", b"421", b"431"} if answer else True
+    assert not answer or answer.split(b" ")[1] in {b"400", b"403", b"421", b"431"}, answer[:200]
     assert b'"folder"' not in answer
     assert designer.get("/api/project").status == 200
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
@@ -129,7 +128,7 @@ class Services:
             DesignerError: It cannot run.
         """
         text = self.store.text(document)
-        if _version(text) != version:
+        if self.store.changed(document) != version:
             raise InvalidSpecError(
                 "The file has changed since the page has shown it; nothing was run.",
                 where=document,
@@ -151,11 +150,6 @@ class Services:
         name = Path(str(process.args[-1])).name  # type: ignore[index]
         self.watch.look_at(name)
         return name
-
-
-def _version(text: str) -> str:
-    """The version of a document that has this text."""
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _workspace(project: Path) -> str | None:

@@ -20,7 +20,7 @@ import { stateOfNode } from "../runs/states";
 import { useStore } from "../state/store";
 import { CanvasTools } from "./CanvasTools";
 import { ComponentCard } from "./ComponentCard";
-import { fitAll, middleOfCanvas, placeAt, setFlow } from "./flowAccess";
+import { fitAll, middleOfCanvas, placeAt, READABLE_ZOOM, setFlow } from "./flowAccess";
 import type { CardNode, Link } from "./flowNodes";
 import { InputCard } from "./InputCard";
 import { LinkHint } from "./LinkHint";
@@ -45,7 +45,7 @@ export function Canvas() {
   const path = useStore((state) => state.path);
   const isEmpty = cards.length === 0;
   useEffect(() => {
-    if (!isEmpty) fitAll();
+    if (!isEmpty) fitAll(READABLE_ZOOM);
   }, [path, isEmpty]);
 
   const onConnectStart: OnConnectStart = useCallback((_, { nodeId, handleId, handleType }) => {

@@ -13,6 +13,8 @@ let flow: ReactFlowInstance<CardNode, Link> | null = null;
 const DURATION = 160;
 const MARGIN = 36;
 const MIN_ZOOM = 0.1;
+/** At which the names on cards can still be read. */
+export const READABLE_ZOOM = 0.4;
 
 export function setFlow(instance: ReactFlowInstance<CardNode, Link>): void {
   flow = instance;
@@ -23,7 +25,7 @@ export function canvasElement(): HTMLElement | null {
 }
 
 /** Show all cards. Their sizes are known, so that those out of sight, which are not drawn, count as well. */
-export function fitAll(): void {
+export function fitAll(leastZoom = MIN_ZOOM): void {
   afterDrawing(() => {
     const { document } = useStore.getState();
     const box = canvasElement()?.getBoundingClientRect();
@@ -34,8 +36,10 @@ export function fitAll(): void {
     const { x, y } = cornerOf(boxes);
     const width = Math.max(...boxes.map((each) => each.x + each.width)) - x;
     const height = Math.max(...boxes.map((each) => each.y + each.height)) - y;
-    const zoom = Math.max(MIN_ZOOM, Math.min(1, (box.width - 2 * MARGIN) / width, (box.height - 2 * MARGIN) / height));
-    void flow.setCenter(x + width / 2, y + height / 2, { zoom, duration: DURATION });
+    const zoom = Math.max(leastZoom, Math.min(1, (box.width - 2 * MARGIN) / width, (box.height - 2 * MARGIN) / height));
+    // What does not fit is shown from its beginning.
+    const seen = (box.width - 2 * MARGIN) / zoom;
+    void flow.setCenter(x + Math.min(width, seen) / 2, y + height / 2, { zoom, duration: DURATION });
   });
 }
 

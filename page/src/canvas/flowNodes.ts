@@ -108,7 +108,7 @@ function isSameData(a: CardNode, b: CardNode): boolean {
   return a.data.node === b.data.node && `${one.inputs}\n${one.outputs}` === `${other.inputs}\n${other.outputs}`;
 }
 
-export const linkId = (node: string, port: string): string => `${node}\n${port}`;
+export const linkId = (node: string, port: string): string => `${node}.${port}`;
 
 /** All links; each ends at an input port, of which it has the name. */
 export function linksOf(document: Document, selected: Set<string>, before: Link[]): Link[] {

@@ -9,6 +9,7 @@ import {
   type FinalConnectionState,
   type IsValidConnection,
   type OnConnectStart,
+  type ReactFlowInstance,
 } from "@xyflow/react";
 import { useCallback, useEffect, type KeyboardEvent, type MouseEvent } from "react";
 
@@ -59,7 +60,7 @@ export function Canvas() {
         edges={links}
         nodeTypes={NODE_TYPES}
         edgeTypes={EDGE_TYPES}
-        onInit={setFlow}
+        onInit={onInit}
         onNodesChange={onNodesChange}
         onEdgesChange={onEdgesChange}
         onNodeDragStart={onDragStart}
@@ -100,6 +101,11 @@ export function Canvas() {
       {isEmpty && <EmptyHint />}
     </div>
   );
+}
+
+function onInit(flow: ReactFlowInstance<CardNode, Link>): void {
+  setFlow(flow);
+  fitAll(READABLE_ZOOM);
 }
 
 function EmptyHint() {

@@ -33,7 +33,9 @@ function portsOfNode(node: Node, used: Set<string>): Ports {
   const linked = Object.entries(node.inputs).filter(([, { kind }]) => kind === "node" || kind === "data");
   const bound = linked.map(([name]) => name).filter((name) => !parameters.has(name));
   const inputs = new Set([...(node.component?.inputs.map(({ name }) => name) ?? []), ...bound]);
-  const outputs = new Set([...(node.component?.outputs.map(({ name }) => name) ?? []), ...used]);
+  // What a condition or a loop leads to.
+  const led = Object.entries(node.outputs).flatMap(([name, { kind }]) => (kind === "node" ? [name] : []));
+  const outputs = new Set([...(node.component?.outputs.map(({ name }) => name) ?? []), ...used, ...led]);
   return { inputs: [...inputs], outputs: [...outputs] };
 }
 

@@ -139,7 +139,25 @@ export function linksOf(document: Document, selected: Set<string>, before: Link[
       }));
     }
   }
-  return links;
+  for (const node of document.nodes) {
+    for (const [port, binding] of Object.entries(node.outputs)) {
+      if (binding.kind !== "node" || !nodes.has(binding.node)) continue;
+      const id = `${node.name} ${port}`;
+      links.push(keptLink(drawn.get(id), {
+        id,
+        source: node.name,
+        sourceHandle: port,
+        target: binding.node,
+        className: "control",
+        selectable: false,
+        data: { hue: 0 },
+        ariaLabel: `${node.name} leads to ${binding.node} (${port})`,
+      }));
+    }
+  }
+  // A card without inputs has no place at which such a link could end.
+  const ports = portsOf(document);
+  return links.filter(({ target }) => (ports.get(target)?.inputs.length ?? 0) > 0);
 }
 
 function keptLink(before: Link | undefined, made: Link): Link {

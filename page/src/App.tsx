@@ -29,9 +29,10 @@ export function App() {
   useShortcuts();
   const hasDocument = useStore((state) => state.document !== null);
   const sidePanel = useStore((state) => state.sidePanel);
+  const hasDetails = useStore((state) => state.selected.length > 0 || state.sidePanel === "details");
   return (
     <ReactFlowProvider>
-      <div className="app" data-side-panel={sidePanel ?? "none"}>
+      <div className="app" data-side-panel={sidePanel ?? "none"} data-details={hasDetails}>
         <TopBar />
         {hasDocument ? (
           <>

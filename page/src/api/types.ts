@@ -130,7 +130,7 @@ export type Edit =
   | { op: "rename_node"; name: string; to: string }
   | { op: "duplicate_nodes"; names: string[]; offset: Point }
   | { op: "paste_nodes"; yaml: string; position: Point }
-  | { op: "connect"; node: string; port: string; from: Source }
+  | { op: "connect"; node: string; port: string; from: Source; replaces?: boolean }
   | { op: "disconnect"; node: string; port: string }
   | { op: "set_value"; node: string; port: string; value: Literal | null }
   | { op: "set_data"; node: string; port: string; path: string; type: string; mode?: string }

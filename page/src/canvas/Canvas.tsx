@@ -9,6 +9,7 @@ import {
   type FinalConnectionState,
   type IsValidConnection,
   type OnConnectStart,
+  type ReactFlowInstance,
 } from "@xyflow/react";
 import { useCallback, useEffect, type KeyboardEvent, type MouseEvent } from "react";
 
@@ -20,7 +21,7 @@ import { stateOfNode } from "../runs/states";
 import { useStore } from "../state/store";
 import { CanvasTools } from "./CanvasTools";
 import { ComponentCard } from "./ComponentCard";
-import { fitAll, middleOfCanvas, placeAt, setFlow } from "./flowAccess";
+import { fitAll, middleOfCanvas, placeAt, READABLE_ZOOM, setFlow } from "./flowAccess";
 import type { CardNode, Link } from "./flowNodes";
 import { InputCard } from "./InputCard";
 import { LinkHint } from "./LinkHint";
@@ -29,9 +30,8 @@ import { NodeMenu } from "./NodeMenu";
 import { ReplaceLink } from "./ReplaceLink";
 import { useCards } from "./useCards";
 
-const NODE_TYPES = { component: ComponentCard, input: InputCard };
+const NODE_TYPES = { component: ComponentCard, data: InputCard };
 const EDGE_TYPES = { default: LinkLine };
-const FIT = { padding: 0.12, maxZoom: 1 };
 const GRID: [number, number] = [10, 10];
 const ARIA = {
   "node.a11yDescription.default":
@@ -46,9 +46,8 @@ export function Canvas() {
   const path = useStore((state) => state.path);
   const isEmpty = cards.length === 0;
   useEffect(() => {
-    const frame = requestAnimationFrame(fitAll);
-    return () => cancelAnimationFrame(frame);
-  }, [path]);
+    if (!isEmpty) fitAll(READABLE_ZOOM);
+  }, [path, isEmpty]);
 
   const onConnectStart: OnConnectStart = useCallback((_, { nodeId, handleId, handleType }) => {
     if (nodeId === null || handleId === null) return;
@@ -61,7 +60,7 @@ export function Canvas() {
         edges={links}
         nodeTypes={NODE_TYPES}
         edgeTypes={EDGE_TYPES}
-        onInit={setFlow}
+        onInit={onInit}
         onNodesChange={onNodesChange}
         onEdgesChange={onEdgesChange}
         onNodeDragStart={onDragStart}
@@ -87,8 +86,6 @@ export function Canvas() {
         maxZoom={2}
         snapToGrid
         snapGrid={GRID}
-        fitView
-        fitViewOptions={FIT}
         onlyRenderVisibleElements
         elevateNodesOnSelect
         ariaLabelConfig={ARIA}
@@ -104,6 +101,11 @@ export function Canvas() {
       {isEmpty && <EmptyHint />}
     </div>
   );
+}
+
+function onInit(flow: ReactFlowInstance<CardNode, Link>): void {
+  setFlow(flow);
+  fitAll(READABLE_ZOOM);
 }
 
 function EmptyHint() {

@@ -16,7 +16,7 @@ export function CanvasTools() {
         {zoom} %
       </span>
       <Tool name="add" label="Zoom in" perform={() => zoomBy(1)} />
-      <Tool name="fit" label="Show all" perform={fitAll} />
+      <Tool name="fit" label="Show all" perform={() => fitAll()} />
       <Tool name="arrange" label="Arrange all cards" perform={() => arrangeAll(useStore.getState())} />
     </Panel>
   );

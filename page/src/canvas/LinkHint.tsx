@@ -7,6 +7,8 @@ import type { Point } from "../api/types";
 import { endKey, ordered, takenBy, type PortEnd } from "../editing/linkRules";
 import { useStore, type State } from "../state/store";
 
+const HINT_WIDTH = 336;
+
 export function LinkHint() {
   const isDragged = useStore((state) => state.linking?.isDragged === true);
   return isDragged ? <Hint /> : <ClickHint />;
@@ -22,7 +24,7 @@ function Hint() {
   const text = useStore((state) => hintAt(state, end));
   if (text === null || pointer === null) return null;
   return (
-    <div className={`link-hint ${text.isRefused ? "refused" : ""}`} style={{ left: pointer.x + 16, top: pointer.y + 16 }}>
+    <div className={`link-hint ${text.isRefused ? "refused" : ""}`} style={{ left: Math.min(pointer.x + 16, Math.max(8, window.innerWidth - HINT_WIDTH)), top: pointer.y + 16 }}>
       {text.words}
     </div>
   );

@@ -21,7 +21,6 @@ export function ReplaceLink() {
             <button
               type="button"
               className="primary"
-              autoFocus
               onClick={() => {
                 close();
                 makeLink(replacing.output, replacing.input);

@@ -2,8 +2,8 @@
 
 import type { Document, Node } from "../api/types";
 
-export const CARD_WIDTH = 250;
-export const INPUT_WIDTH = 190;
+export const CARD_WIDTH = 226;
+export const INPUT_WIDTH = 160;
 export const INPUT_HEIGHT = 46;
 export const HEADER_HEIGHT = 48;
 export const ROW_HEIGHT = 24;
@@ -33,7 +33,9 @@ function portsOfNode(node: Node, used: Set<string>): Ports {
   const linked = Object.entries(node.inputs).filter(([, { kind }]) => kind === "node" || kind === "data");
   const bound = linked.map(([name]) => name).filter((name) => !parameters.has(name));
   const inputs = new Set([...(node.component?.inputs.map(({ name }) => name) ?? []), ...bound]);
-  const outputs = new Set([...(node.component?.outputs.map(({ name }) => name) ?? []), ...used]);
+  // What a condition or a loop leads to.
+  const led = Object.entries(node.outputs).flatMap(([name, { kind }]) => (kind === "node" ? [name] : []));
+  const outputs = new Set([...(node.component?.outputs.map(({ name }) => name) ?? []), ...used, ...led]);
   return { inputs: [...inputs], outputs: [...outputs] };
 }
 

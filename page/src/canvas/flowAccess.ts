@@ -4,11 +4,17 @@ import type { ReactFlowInstance } from "@xyflow/react";
 
 import type { Point } from "../api/types";
 import type { PortEnd } from "../editing/linkRules";
+import { useStore } from "../state/store";
+import { CARD_WIDTH } from "./cardGeometry";
 import type { CardNode, Link } from "./flowNodes";
+import { sizesOf } from "./layout";
 
 let flow: ReactFlowInstance<CardNode, Link> | null = null;
 const DURATION = 160;
-const PADDING = 0.12;
+const MARGIN = 36;
+const MIN_ZOOM = 0.1;
+/** At which the names on cards can still be read. */
+export const READABLE_ZOOM = 0.4;
 
 export function setFlow(instance: ReactFlowInstance<CardNode, Link>): void {
   flow = instance;
@@ -18,8 +24,27 @@ export function canvasElement(): HTMLElement | null {
   return document.querySelector(".react-flow");
 }
 
-export function fitAll(): void {
-  void flow?.fitView({ padding: PADDING, maxZoom: 1, duration: DURATION });
+/** Show all cards. Their sizes are known, so that those out of sight, which are not drawn, count as well. */
+export function fitAll(leastZoom = MIN_ZOOM): void {
+  afterDrawing(() => {
+    const { document } = useStore.getState();
+    const box = canvasElement()?.getBoundingClientRect();
+    if (flow === null || document === null || box === undefined) return;
+    const [places, sizes] = [placesNow(), sizesOf(document)];
+    const boxes = [...sizes].flatMap(([id, size]) => (places[id] === undefined ? [] : [{ ...places[id], ...size }]));
+    if (boxes.length === 0) return;
+    const { x, y } = cornerOf(boxes);
+    const width = Math.max(...boxes.map((each) => each.x + each.width)) - x;
+    const height = Math.max(...boxes.map((each) => each.y + each.height)) - y;
+    const zoom = Math.max(leastZoom, Math.min(1, (box.width - 2 * MARGIN) / width, (box.height - 2 * MARGIN) / height));
+    // What does not fit is shown from its beginning.
+    const seen = (box.width - 2 * MARGIN) / zoom;
+    void flow.setCenter(x + Math.min(width, seen) / 2, y + height / 2, { zoom, duration: DURATION });
+  });
+}
+
+function cornerOf(places: Point[]): Point {
+  return { x: Math.min(...places.map(({ x }) => x)), y: Math.min(...places.map(({ y }) => y)) };
 }
 
 export function zoomBy(direction: 1 | -1): void {
@@ -64,18 +89,26 @@ function cardElement(id: string): HTMLElement | null {
   return document.querySelector(`.react-flow__node[data-id="${CSS.escape(id)}"]`);
 }
 
-function reveal(id: string): void {
+/** Move the canvas so that a card that is out of sight is seen. */
+export function reveal(id: string): void {
   const node = flow?.getNode(id);
   const box = canvasElement()?.getBoundingClientRect();
   if (flow === null || node === undefined || box === undefined) return;
-  const { width = 250, height = 150 } = node.measured ?? {};
+  const { width = CARD_WIDTH, height = 150 } = node.measured ?? {};
   const start = flow.flowToScreenPosition(node.position);
   const end = flow.flowToScreenPosition({ x: node.position.x + width, y: node.position.y + height });
   const isSeen = start.x >= box.left && start.y >= box.top && end.x <= box.right && end.y <= box.bottom;
   if (isSeen) return;
-  void flow.setCenter(node.position.x + width / 2, node.position.y + height / 2, { zoom: flow.getZoom() });
+  const { x, y, zoom } = flow.getViewport();
+  const shift = (low: number, high: number, from: number, to: number): number =>
+    from < low + MARGIN ? low + MARGIN - from : to > high - MARGIN ? high - MARGIN - to : 0;
+  void flow.setViewport({
+    x: x + shift(box.left, box.right, start.x, end.x),
+    y: y + shift(box.top, box.bottom, start.y, end.y),
+    zoom,
+  });
 }
 
-function afterDrawing(perform: () => void): void {
+export function afterDrawing(perform: () => void): void {
   requestAnimationFrame(() => requestAnimationFrame(perform));
 }

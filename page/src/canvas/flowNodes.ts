@@ -19,7 +19,7 @@ import {
 import type { Places } from "./layout";
 
 export type ComponentCard = FlowNode<{ node: Node; ports: Ports }, "component">;
-export type InputCard = FlowNode<{ input: PipelineInput }, "input">;
+export type InputCard = FlowNode<{ input: PipelineInput }, "data">;
 export type CardNode = ComponentCard | InputCard;
 export type Link = Edge<{ hue: number }>;
 
@@ -43,7 +43,7 @@ export function cardsOf(document: Document, places: Places, selected: Set<string
 function inputCard(id: string, input: PipelineInput): InputCard {
   return {
     id,
-    type: "input",
+    type: "data",
     position: { x: 0, y: 0 },
     data: { input },
     initialWidth: INPUT_WIDTH,
@@ -99,7 +99,7 @@ function kept<Card extends CardNode>(made: Card, before: CardNode | undefined, p
   };
 }
 
-const isInputCard = (card: CardNode): card is InputCard => card.type === "input";
+const isInputCard = (card: CardNode): card is InputCard => card.type === "data";
 
 function isSameData(a: CardNode, b: CardNode): boolean {
   if (isInputCard(a)) return isInputCard(b) && a.data.input === b.data.input;
@@ -108,7 +108,7 @@ function isSameData(a: CardNode, b: CardNode): boolean {
   return a.data.node === b.data.node && `${one.inputs}\n${one.outputs}` === `${other.inputs}\n${other.outputs}`;
 }
 
-export const linkId = (node: string, port: string): string => `${node}\n${port}`;
+export const linkId = (node: string, port: string): string => `${node}.${port}`;
 
 /** All links; each ends at an input port, of which it has the name. */
 export function linksOf(document: Document, selected: Set<string>, before: Link[]): Link[] {
@@ -125,7 +125,9 @@ export function linksOf(document: Document, selected: Set<string>, before: Link[
             ? { source: inputNodeId(binding.name), sourceHandle: binding.name }
             : null;
       if (source === null) continue;
-      const holds = nodes.get(source.source)?.component?.outputs.find(({ name }) => name === source.sourceHandle);
+      // A pipeline input holds what the port expects.
+      const output = nodes.get(source.source)?.component?.outputs.find(({ name }) => name === source.sourceHandle);
+      const holds = output ?? node.component?.inputs.find(({ name }) => name === port);
       links.push(keptLink(drawn.get(linkId(node.name, port)), {
         id: linkId(node.name, port),
         ...source,
@@ -137,7 +139,25 @@ export function linksOf(document: Document, selected: Set<string>, before: Link[
       }));
     }
   }
-  return links;
+  for (const node of document.nodes) {
+    for (const [port, binding] of Object.entries(node.outputs)) {
+      if (binding.kind !== "node" || !nodes.has(binding.node)) continue;
+      const id = `${node.name} ${port}`;
+      links.push(keptLink(drawn.get(id), {
+        id,
+        source: node.name,
+        sourceHandle: port,
+        target: binding.node,
+        className: "control",
+        selectable: false,
+        data: { hue: 0 },
+        ariaLabel: `${node.name} leads to ${binding.node} (${port})`,
+      }));
+    }
+  }
+  // A card without inputs has no place at which such a link could end.
+  const ports = portsOf(document);
+  return links.filter(({ target }) => (ports.get(target)?.inputs.length ?? 0) > 0);
 }
 
 function keptLink(before: Link | undefined, made: Link): Link {

@@ -11,7 +11,7 @@ import { cardSize, INPUT_HEIGHT, INPUT_WIDTH, portsOf, type Size } from "./cardG
 
 export type Places = Record<string, Point>;
 const NO_PORTS = { inputs: [], outputs: [] };
-const BETWEEN_RANKS = 72;
+const BETWEEN_RANKS = 52;
 const BETWEEN_CARDS = 32;
 
 /** Places of all cards; `known` are those of before. */

@@ -4,14 +4,14 @@ import type { Document, Node, Point } from "../api/types";
 import { inputNodeId, isParameterType } from "../editing/linkRules";
 import { hueOf } from "../shared/colors";
 import type { State } from "../state/store";
-import { HEADER_HEIGHT, INPUT_HEIGHT, INPUT_WIDTH, parameterSummary, portPlaces, portsOf, type Ports } from "./cardGeometry";
+import { CARD_WIDTH, HEADER_HEIGHT, INPUT_HEIGHT, INPUT_WIDTH, parameterSummary, portPlaces, portsOf, type Ports } from "./cardGeometry";
 import { placesNow } from "./flowAccess";
 import { sizesOf, type Places } from "./layout";
 
 const MARGIN = 24;
 const COLORS = ["#1f5fd6", "#1f8a70", "#b4570b", "#8a3ffc", "#c2185b", "#5a7d0f", "#0e7490", "#8d6748"];
-const SUMMARY_LETTERS = 38;
-const NAME_LETTERS = 28;
+const SUMMARY_LETTERS = 34;
+const NAME_LETTERS = 26;
 
 export function downloadPicture(state: State): void {
   if (state.document === null) return;
@@ -75,13 +75,13 @@ function card(node: Node, ports: Ports, place: Point | undefined, height: number
   const rows = portPlaces(ports);
   const shown = height - 26;
   return (
-    `<g transform="translate(${place.x} ${place.y})"><rect width="250" height="${shown}" rx="9" fill="#ffffff" stroke="#c9d0db"/>` +
+    `<g transform="translate(${place.x} ${place.y})"><rect width="${CARD_WIDTH}" height="${shown}" rx="9" fill="#ffffff" stroke="#c9d0db"/>` +
     `<rect x="10" y="11" width="4" height="${HEADER_HEIGHT - 20}" rx="2" fill="${color}"/>` +
     `<text x="22" y="22" font-weight="650" fill="#18202c">${escaped(cut(node.name, NAME_LETTERS))}</text>` +
     `<text x="22" y="38" font-size="12" fill="#556072">${escaped(cut(node.component?.display_name ?? node.reference, SUMMARY_LETTERS))}</text>` +
     rows
       .map(({ name, side, x, y }) => {
-        const text = side === "input" ? `x="14"` : `x="236" text-anchor="end"`;
+        const text = side === "input" ? `x="14"` : `x="${CARD_WIDTH - 14}" text-anchor="end"`;
         return `<circle cx="${x}" cy="${y}" r="4.5" fill="#ffffff" stroke="#7f8b9c" stroke-width="1.6"/><text ${text} y="${y + 4.5}" font-size="12" fill="#18202c">${escaped(name)}</text>`;
       })
       .join("") +
@@ -94,8 +94,8 @@ function inputCard(name: string, detail: string, place: Point | undefined): stri
   if (place === undefined) return "";
   return (
     `<g transform="translate(${place.x} ${place.y})"><rect width="${INPUT_WIDTH}" height="${INPUT_HEIGHT}" rx="${INPUT_HEIGHT / 2}" fill="#eef1f5" stroke="#c9d0db"/>` +
-    `<text x="18" y="20" font-weight="650" fill="#18202c">${escaped(cut(name, 22))}</text>` +
-    `<text x="18" y="36" font-size="11" fill="#556072">${escaped(cut(detail, 26))}</text></g>`
+    `<text x="18" y="20" font-weight="650" fill="#18202c">${escaped(cut(name, 19))}</text>` +
+    `<text x="18" y="36" font-size="11" fill="#556072">${escaped(cut(detail, 22))}</text></g>`
   );
 }
 

@@ -136,10 +136,9 @@ function renameNode(document: Document, name: string, to: string): Document {
 }
 
 function setPipeline(document: Document, key: string, value: Literal | null): Document {
-  if (key === "display_name") return { ...document, name: String(value ?? "") };
-  if (key === "description") return { ...document, description: String(value ?? "") };
   const { [key]: _, ...others } = document.settings;
-  return { ...document, settings: value === null ? others : { ...others, [key]: value } };
+  const settings = value === null ? others : { ...others, [key]: value };
+  return key === "description" ? { ...document, settings, description: String(value ?? "") } : { ...document, settings };
 }
 
 function withSetting(settings: NodeSettings, key: string, value: string | number | null): NodeSettings {

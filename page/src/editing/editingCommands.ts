@@ -139,13 +139,13 @@ export function arrangeAll(state: State): void {
     const positions = Object.fromEntries(moved.map(({ name }) => [name, null]));
     void state.edit("Arrange all", [{ op: "move_nodes", positions }]);
   }
-  requestAnimationFrame(() => requestAnimationFrame(fitAll));
+  requestAnimationFrame(() => fitAll());
 }
 
 function deleteSelected(state: State): void {
   const nodes = selectedNodes(state);
   const inputs = state.selected.flatMap((id) => inputName(id) ?? []);
-  const links = state.selectedLinks.map((id) => id.split("\n")).filter(([node = ""]) => !nodes.includes(node));
+  const links = state.selectedLinks.map((id) => id.split(/\.(.*)/s)).filter(([node = ""]) => !nodes.includes(node));
   const edits: Edit[] = [
     ...links.map(([node = "", port = ""]): Edit => ({ op: "disconnect", node, port })),
     ...(nodes.length === 0 ? [] : [{ op: "remove_nodes", names: nodes } satisfies Edit]),

@@ -37,12 +37,9 @@ export function endLink(end: PortEnd): void {
 
 export function makeLink(output: PortEnd, input: PortEnd): void {
   const { document, edit, announce } = useStore.getState();
-  const at = { node: input.node, port: input.port };
+  const link: Edit = { op: "connect", node: input.node, port: input.port, from: sourceOf(output) };
   const isTaken = document !== null && takenBy(document, input) !== null;
-  void edit(`Connect ${shownEnd(output)} to ${shownEnd(input)}`, [
-    ...(isTaken ? [{ op: "disconnect", ...at } satisfies Edit] : []),
-    { op: "connect", ...at, from: sourceOf(output) },
-  ]);
+  void edit(`Connect ${shownEnd(output)} to ${shownEnd(input)}`, [isTaken ? { ...link, replaces: true } : link]);
   announce(`${shownEnd(output)} is linked to ${shownEnd(input)}.`);
 }
 

@@ -18,7 +18,7 @@ export const viewCommands: Command[] = [
     perform: (state) => state.openDialog("commands"),
   },
   { id: "shortcuts", title: "Keyboard shortcuts", group: "View", keys: ["?"], perform: (state) => state.openDialog("shortcuts") },
-  { id: "fit", title: "Show all", group: "View", keys: ["f", "1"], isEnabled: hasDocument, perform: fitAll },
+  { id: "fit", title: "Show all", group: "View", keys: ["f", "1"], isEnabled: hasDocument, perform: () => fitAll() },
   { id: "zoom-in", title: "Zoom in", group: "View", keys: ["+", "="], isEnabled: hasDocument, perform: () => zoomBy(1) },
   { id: "zoom-out", title: "Zoom out", group: "View", keys: ["-"], isEnabled: hasDocument, perform: () => zoomBy(-1) },
   {

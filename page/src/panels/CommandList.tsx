@@ -47,7 +47,6 @@ function List({ close }: { close: () => void }) {
   return (
     <div className="command-list">
       <input
-        autoFocus
         role="combobox"
         aria-expanded="true"
         aria-controls={id}

@@ -28,7 +28,7 @@ export function ConflictDialog() {
               Leave the file as it is
             </button>
             {conflict.edits.length > 0 && (
-              <button type="button" className="primary" autoFocus onClick={() => settleConflict(true)}>
+              <button type="button" className="primary" onClick={() => settleConflict(true)}>
                 Do it all the same
               </button>
             )}

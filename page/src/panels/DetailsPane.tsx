@@ -1,5 +1,8 @@
 /** The pane at the right: what is selected, or else the pipeline. */
 
+import { useEffect } from "react";
+
+import { afterDrawing, reveal } from "../canvas/flowAccess";
 import { inputName } from "../editing/linkRules";
 import { plural } from "../shared/words";
 import { selectedNodes } from "../state/selectionSlice";
@@ -19,8 +22,12 @@ export function DetailsPane() {
 function Content() {
   const selected = useStore((state) => state.selected);
   const document = useStore((state) => state.document);
-  if (document === null) return null;
   const [first] = selected;
+  useEffect(() => {
+    // The pane has taken some of the canvas; the card that was chosen is not to be hidden by that.
+    if (first !== undefined && selected.length === 1) afterDrawing(() => reveal(first));
+  }, [first, selected.length]);
+  if (document === null) return null;
   const nodes = selectedNodes({ selected });
   const node = nodes.length === 1 ? document.nodes.find(({ name }) => name === nodes[0]) : undefined;
   const input = first === undefined ? undefined : document.inputs.find(({ name }) => name === inputName(first));

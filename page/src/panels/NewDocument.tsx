@@ -34,7 +34,7 @@ function Form({ close }: { close: () => void }) {
     >
       <label>
         File
-        <input autoFocus value={path} onChange={(event) => setPath(event.target.value)} spellCheck={false} />
+        <input value={path} onChange={(event) => setPath(event.target.value)} spellCheck={false} />
       </label>
       <label>
         Starts with

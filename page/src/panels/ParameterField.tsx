@@ -162,5 +162,5 @@ export function sourceEdits(
     const value = binding?.kind === "value" ? binding.value : parameter.default;
     return [{ op: "add_input", name, type: parameter.type, ...(value === null ? {} : { value }), connect: at }];
   }
-  return choice.startsWith("input:") ? [{ op: "connect", ...at, from: { input: choice.slice("input:".length) } }] : [];
+  return choice.startsWith("input:") ? [{ op: "connect", ...at, from: { input: choice.slice("input:".length) }, replaces: true }] : [];
 }

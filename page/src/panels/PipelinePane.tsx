@@ -26,8 +26,8 @@ export function PipelinePane() {
             <Icon name="error" /> {document.read_only}
           </p>
         )}
-        <Setting title="Display name" setting="display_name" value={document.name} isDisabled={isDisabled} />
-        <Setting title="Description" setting="description" value={document.description} isDisabled={isDisabled} isLong />
+        <Setting title="Display name" setting="display_name" value={setting("display_name")} isDisabled={isDisabled} />
+        <Setting title="Description" setting="description" value={setting("description")} isDisabled={isDisabled} isLong />
       </div>
       <Section title="Inputs">
         {document.inputs.map((input) => (

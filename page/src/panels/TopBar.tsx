@@ -25,9 +25,8 @@ export function TopBar() {
           <Saved />
           <div className="row tight">
             <CommandButton id="undo" icon="undo" detail={undo} />
-            <CommandButton id="redo" icon="redo" detail={redo} />
+            <CommandButton id="redo" icon="redo" detail={redo} className="icon for-wide" />
           </div>
-          <CommandButton id="add" icon="add" detail="" className="for-narrow icon" />
         </>
       )}
       <span className="grow" />
@@ -78,7 +77,8 @@ function Saved() {
   return (
     <button
       type="button"
-      className={`plain saved ${saving}`}
+      className="plain saved"
+      data-state={saving}
       title={readOnly ?? "Every change is written to the file at once. Here are its earlier versions."}
       aria-label={`${readOnly === null ? words : "Read only"}. Versions`}
       onClick={() => useStore.getState().openDialog("versions")}
@@ -109,7 +109,7 @@ function PanelButton({ panel, label, icon }: { panel: "palette" | "details"; lab
   return (
     <button
       type="button"
-      className="icon for-narrow"
+      className={panel === "palette" ? "icon for-narrow" : "icon"}
       aria-label={label}
       title={label}
       aria-expanded={isOpen}

@@ -50,7 +50,6 @@ function List({ close }: { close: () => void }) {
         }}
       >
         <input
-          autoFocus
           aria-label="Name of this version"
           placeholder="Name of this version"
           value={name}

@@ -1,14 +1,22 @@
 /** The page without a document: start with a template in one click, or open what is there. */
 
+import { useState } from "react";
+
 import { Icon } from "../shared/Icon";
 import { plural } from "../shared/words";
 import { useStore } from "../state/store";
 import { freePath } from "./NewDocument";
 
 export function Welcome() {
+  const [starting, setStarting] = useState<string | null>(null);
   const project = useStore((state) => state.project);
   if (project === null) return <main className="welcome" aria-busy="true" aria-label="Designer" />;
   const { open, create } = useStore.getState();
+  const start = async (template: string): Promise<void> => {
+    setStarting(template);
+    await create(freePath(template === "empty" ? "pipeline" : template, { project }), template);
+    setStarting(null);
+  };
   return (
     <main className="welcome">
       <div className="welcome-column">
@@ -23,12 +31,14 @@ export function Welcome() {
               <button
                 type="button"
                 className="template"
-                onClick={() => void create(freePath(template.id === "empty" ? "pipeline" : template.id, { project }), template.id)}
+                disabled={starting !== null}
+                aria-busy={starting === template.id}
+                onClick={() => void start(template.id)}
               >
                 <Icon name={template.id === "empty" ? "add" : "branch"} />
                 <span className="stack tight">
                   <strong>{template.name}</strong>
-                  <span className="quiet">{template.description}</span>
+                  <span className="quiet">{starting === template.id ? "Being made …" : template.description}</span>
                 </span>
               </button>
             </li>

@@ -14,7 +14,11 @@ interface Props {
 export function Dialog({ title, isOpen, onClose, children }: Props) {
   const element = useRef<HTMLDialogElement>(null);
   useEffect(() => {
-    if (isOpen && element.current?.open === false) element.current.showModal();
+    if (isOpen && element.current?.open === false) {
+      element.current.showModal();
+      // The browser would choose the button that closes.
+      element.current.querySelector<HTMLElement>("input, textarea, select, button.primary")?.focus();
+    }
     if (!isOpen) element.current?.close();
   }, [isOpen]);
   return (

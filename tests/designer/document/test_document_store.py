@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -121,12 +122,13 @@ def test_edits_against_a_change_by_hand_are_a_conflict_and_change_nothing(
 def test_undo_on_an_older_version_is_a_conflict(store: DocumentStore) -> None:
     edited = store.edit("pipeline.yaml", version(store), "Set rate", [RATE])
     path_of(store).write_text(PIPELINE + "# by hand\n")
-    for call in (
+    calls: list[Callable[[], object]] = [
         lambda: store.undo("pipeline.yaml", edited["version"]),
         lambda: store.write_text("pipeline.yaml", edited["version"], "x: 1\n"),
         lambda: store.restore("pipeline.yaml", edited["version"], "1"),
         lambda: store.edit("pipeline.yaml", "0123456789abcdef", "Set", [RATE]),
-    ):
+    ]
+    for call in calls:
         with pytest.raises(DesignerError) as error:
             call()
         assert reason_of(error) == "conflict"

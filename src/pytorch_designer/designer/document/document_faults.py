@@ -27,10 +27,17 @@ def find_faults(document: YamlDocument, library: ComponentLibrary) -> list[dict[
     found = list(lint_document(document, library))
     known = {(fault.place.file, fault.place.line) for fault in found if _is_error(fault)}
     said = {(fault.place.line, fault.message) for fault in found}
-    for fault in _plan_faults(document, library):
-        place = fault.place
-        if (place.file, place.line) not in known and (place.line, fault.message) not in said:
-            found.append(fault)
+    planned = [
+        fault
+        for fault in _plan_faults(document, library)
+        if (fault.place.file, fault.place.line) not in known and (fault.place.line, fault.message) not in said
+    ]
+    refused = {(fault.place.file, fault.place.line, fault.place.port) for fault in planned if _is_error(fault)}
+    found = [  # a warning of what the plan refuses is the same, said twice
+        fault
+        for fault in found
+        if _is_error(fault) or (fault.place.file, fault.place.line, fault.place.port) not in refused
+    ] + planned
     users = _nodes_by_file(document)
     plain = [one for fault in found for one in _at_nodes(fault, document.path, users)]
     return sorted(plain, key=lambda fault: (fault["line"], fault["column"], fault["message"]))

@@ -170,7 +170,9 @@ class _Writer:
             path = value.children["path"]
             if bindings_in(str(path.plain)):
                 return self._given(path)
-            facts = {key: value.children[key].plain for key in ("type", "mode") if key in value.children}
+            facts: dict[str, Any] = {
+                key: value.children[key].plain for key in ("type", "mode") if key in value.children
+            }
             self._imports["azure.ai.ml"].add("Input")
             return f"Input({_arguments(facts)}{', ' if facts else ''}path={_path(str(path.plain))})"
         text = value.text

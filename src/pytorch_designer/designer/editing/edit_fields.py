@@ -78,7 +78,7 @@ class EditFields:
         value = self.plain.get(key)
         if value is None:
             return None
-        numbers = [value.get("x"), value.get("y")] if isinstance(value, dict) else [None]
+        numbers: list[Any] = [value.get("x"), value.get("y")] if isinstance(value, dict) else [None]
         if not all(_is_finite(number) and abs(number) <= _MAX_PIXELS for number in numbers):
             raise self.malformed(key, "a place {x, y} in pixels")
         return round(numbers[0]), round(numbers[1])

@@ -160,7 +160,7 @@ def _remove_setting(draft: Draft, node: dict[str, Any], path: tuple[str, ...]) -
         draft.editor.remove(path)
 
 
-def _count(key: str, value: object) -> object:
+def _count(key: str, value: object) -> str | int:
     text = str(value).strip()
     if text.startswith("${{"):
         return text

@@ -157,7 +157,7 @@ class _Composer:
         end = _index(event.end_mark, self._starts, len(self._text))
         column = event.start_mark.column
         if isinstance(event, yaml.AliasEvent):
-            return SpanNode("alias", outer, end, outer, column, value=event.anchor)
+            return SpanNode("alias", outer, end, outer, column, value=str(event.anchor))
         start = self._after_properties(outer, event)
         facts: dict[str, Any] = {"anchor": event.anchor, "tag": event.tag if start != outer else None}
         if isinstance(event, yaml.ScalarEvent):

@@ -49,9 +49,9 @@ describe("series of metrics", () => {
   it("draw what is measured alike together, and show single values as numbers", () => {
     const metrics = {
       train_loss: [[1, 2, 0], [2, 1, 1]],
-      validation_loss: [[1, 3, 0], [2, NaN, 1]],
+      validation_loss: [[1, 3, 0], [2, null, 1]],
       best_epoch: [[2, 2, 1]],
-    } as Record<string, [number, number, number][]>;
+    } as Record<string, [number, number | null, number][]>;
     const { charts, singles } = chartsOf([{ label: "", metrics }]);
     expect(charts.map(({ title, series }) => [title, series.map(({ label }) => label)])).toEqual([
       ["loss", ["train", "validation"]],

@@ -123,6 +123,6 @@ export const api = {
   compare: (a: string, b: string) => json<{ rows: ComparisonRow[] }>("GET", `runs/compare${query({ a, b })}`),
   output: (run: string, node: string, port: string, page: { offset?: number; class?: string } = {}) =>
     json<Preview>("GET", `${ofRun(run)}/outputs/${addressed(node)}/${addressed(port)}${query(page)}`),
-  preview: (path: string, page: { offset?: number; class?: string } = {}) =>
-    json<Preview>("GET", `preview${query({ path, ...page })}`),
+  preview: (path: string, document: string, page: { offset?: number; class?: string } = {}) =>
+    json<Preview>("GET", `preview${query({ path, document, ...page })}`),
 };

@@ -210,10 +210,11 @@ export interface RunSelection { only?: string[]; from?: string[]; to?: string[];
 export interface LogText { text: string; offset: number; next_offset: number; size: number; ended: boolean }
 /** A part of a log: from a byte (negative: before the end), or the one that ends before a byte. */
 export interface LogPlace { offset?: number; before?: number; limit?: number }
-export interface RunMetrics { nodes: Record<string, Record<string, [number, number, number][]>> }
+export interface RunMetrics { nodes: Record<string, Record<string, [number, number | null, number][]>> }
 export interface ComparisonRow {
   kind: "parameter" | "metric" | "duration" | "output" | "input" | "state";
-  node: string;
+  /** null: the whole run. */
+  node: string | null;
   name: string;
   a: Literal | null;
   b: Literal | null;

@@ -6,7 +6,7 @@ import { useEffect, useMemo, useRef } from "react";
 import UPlot from "uplot";
 
 import { numberText } from "../runs/wording";
-import { type Chart, columnsOf } from "./series";
+import { type Chart, columnsOf, type MetricPoints } from "./series";
 
 const HEIGHT = 165;
 const TONES = ["--accent", "--warn", "--good", "--bad"];
@@ -58,7 +58,7 @@ export function MetricChart({ chart }: { chart: Chart }) {
                 strokeDasharray={DASHES[index % DASHES.length]?.join(" ")}
               />
             </svg>
-            {label !== chart.title && label} <b>{numberText(points.at(-1)?.[1] ?? NaN)}</b>
+            {label !== chart.title && label} <b>{lastText(points)}</b>
           </li>
         ))}
       </ul>
@@ -71,9 +71,18 @@ function spoken(chart: Chart): string {
   const lines = chart.series.map(({ label, points }) => {
     const [first, last] = [points[0], points.at(-1)];
     if (first === undefined || last === undefined) return label;
-    return `${label} from ${numberText(first[1])} at step ${first[0]} to ${numberText(last[1])} at step ${last[0]}`;
+    return `${label} from ${valueText(first[1])} at step ${first[0]} to ${valueText(last[1])} at step ${last[0]}`;
   });
   return `${chart.title}: ${lines.join("; ")}`;
+}
+
+function valueText(value: number | null): string {
+  return value === null ? "not a finite number" : numberText(value);
+}
+
+function lastText(points: MetricPoints): string {
+  const last = points.at(-1)?.[1];
+  return last === null || last === undefined ? "–" : numberText(last);
 }
 
 function options(element: HTMLElement, chart: Chart): UPlot.Options {

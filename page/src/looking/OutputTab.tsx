@@ -72,7 +72,7 @@ function outputPlaces(run: string, node: string, ports: readonly string[]): Plac
 /** Data that goes into a node: a path of the document, or the output of a node that has run. */
 function inputPlaces(document: Document, name: string, run: { run: string; nodes: Record<string, { outputs: string[] }> } | null): Place[] {
   const input = name.startsWith("input:") ? document.inputs.find((each) => each.name === name.slice(6)) : undefined;
-  if (input !== undefined) return input.path === null ? [] : [pathPlace(input.name, input.path)];
+  if (input !== undefined) return input.path === null ? [] : [pathPlace(document, input.name, input.path)];
   const node = document.nodes.find((each) => each.name === name);
   return Object.entries(node?.inputs ?? {}).flatMap(([port, binding]) => boundPlace(document, port, binding, run));
 }
@@ -83,10 +83,10 @@ function boundPlace(
   binding: Binding,
   run: { run: string; nodes: Record<string, { outputs: string[] }> } | null,
 ): Place[] {
-  if (binding.kind === "data") return [pathPlace(port, binding.path)];
+  if (binding.kind === "data") return [pathPlace(document, port, binding.path)];
   if (binding.kind === "pipeline") {
     const path = document.inputs.find(({ name }) => name === binding.name)?.path ?? null;
-    return path === null ? [] : [pathPlace(port, path)];
+    return path === null ? [] : [pathPlace(document, port, path)];
   }
   if (binding.kind !== "node" || run === null || !run.nodes[binding.node]?.outputs.includes(binding.port)) return [];
   return [
@@ -99,6 +99,7 @@ function boundPlace(
   ];
 }
 
-function pathPlace(port: string, path: string): Place {
-  return { id: `input ${port}`, label: port, note: `input, ${path}`, read: (page) => api.preview(path, page) };
+function pathPlace(document: Document, port: string, path: string): Place {
+  const read = (page: PageOf): Promise<Preview> => api.preview(path, document.path, page);
+  return { id: `input ${port}`, label: port, note: `input, ${path}`, read };
 }

@@ -1,6 +1,7 @@
 /** Metrics as series for charts: what is measured alike is drawn together. */
 
-export type MetricPoints = [step: number, value: number, time: number][];
+/** Values that are not finite are null. */
+export type MetricPoints = [step: number, value: number | null, time: number][];
 export type NodeMetrics = Record<string, MetricPoints>;
 
 export interface Series {
@@ -55,7 +56,7 @@ export function columnsOf(series: readonly Series[]): [number[], ...(number | nu
   const place = new Map(steps.map((step, index) => [step, index]));
   const columns = series.map(({ points }) => {
     const column: (number | null)[] = steps.map(() => null);
-    for (const [step, value] of points) column[place.get(step)!] = Number.isFinite(value) ? value : null;
+    for (const [step, value] of points) column[place.get(step)!] = value;
     return column;
   });
   return [steps, ...columns];

@@ -103,7 +103,11 @@ function Comparison({ a, b }: { a: string; b: string }) {
                   </th>
                 </tr>
                 {group.rows.map((row) => (
-                  <Row key={`${row.node} ${row.name}`} row={row} onLook={() => setLooked({ node: row.node, port: row.name })} />
+                  <Row
+                    key={`${row.node} ${row.name}`}
+                    row={row}
+                    onLook={() => row.node !== null && setLooked({ node: row.node, port: row.name })}
+                  />
                 ))}
               </tbody>
             ))}
@@ -119,7 +123,7 @@ function Comparison({ a, b }: { a: string; b: string }) {
 function Row({ row, onLook }: { row: ComparisonRow; onLook: () => void }) {
   return (
     <tr data-differs={row.differs}>
-      <td>{row.node}</td>
+      <td>{row.node ?? (row.kind === "input" ? "" : "whole run")}</td>
       <td>
         {row.name}
         {row.kind === "output" && (

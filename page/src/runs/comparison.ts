@@ -23,7 +23,7 @@ const TITLES: readonly [ComparisonRow["kind"], string][] = [
 export function groupRows(rows: readonly ComparisonRow[], search: string, onlyDifferences: boolean): ComparedGroup[] {
   const wanted = search.trim().toLowerCase();
   const isFound = (row: ComparisonRow) =>
-    (!onlyDifferences || row.differs) && `${row.node} ${row.name}`.toLowerCase().includes(wanted);
+    (!onlyDifferences || row.differs) && `${row.node ?? ""} ${row.name}`.toLowerCase().includes(wanted);
   return TITLES.map(([kind, title]) => {
     const all = rows.filter((row) => row.kind === kind);
     return { kind, title, rows: all.filter(isFound), numDiffering: all.filter((row) => row.differs).length };

@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,15 +89,13 @@ class LocalDesigner:
 
     def raw(self, data: bytes) -> bytes:
         """Send bytes, and return what comes back until the server closes or says no more for a moment."""
-        with socket.create_connection(("127.0.0.1", self.place.port), timeout=2) as connection:
+        received = b""
+        connection = socket.create_connection(("127.0.0.1", self.place.port), timeout=2)
+        with connection, suppress(TimeoutError, ConnectionError):  # it may close before it has read all
             connection.sendall(data)
-            received = b""
-            try:
-                while part := connection.recv(65536):
-                    received += part
-            except TimeoutError:
-                pass
-            return received
+            while part := connection.recv(65536):
+                received += part
+        return received
 
     @contextmanager
     def events(self, last_event_id: str | None = None) -> Iterator[Iterator[tuple[str, str, Any]]]:

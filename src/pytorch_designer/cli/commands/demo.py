@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.addresses import local_path
 from pytorch_designer.cli.command_parser import CommandParser
-from pytorch_designer.cli.commands.demo_digits import IMAGE_SIZE, write_digits
+from pytorch_designer.cli.demo_digits import IMAGE_SIZE, write_digits
 from pytorch_designer.spec.component import dashed
 from pytorch_designer.system.python_process import python_command
 

@@ -98,7 +98,7 @@ def _project(parser: argparse.ArgumentParser, path: Path) -> tuple[Path, str | N
 
 
 def _services(project: Path, document: str | None, state_folder: Path, hub: object) -> Services:
-    from pytorch_designer.cli.commands.designer_templates import templates
+    from pytorch_designer.cli.designer_templates import templates
     from pytorch_designer.designer.built_in_components import COMPONENTS_FOLDER, BuiltInComponents
     from pytorch_designer.designer.server.event_hub import EventHub
     from pytorch_designer.designer.server.services import DesignerSettings, Services

@@ -1,6 +1,6 @@
 """Handwritten digits as class folders: scikit-learn's 1,797 scans of 8 x 8 pixels, enlarged to 32 x 32.
 
-python -m pytorch_designer.cli.commands.demo_digits FOLDER
+python -m pytorch_designer.cli.demo_digits FOLDER
 """
 
 from __future__ import annotations

@@ -143,7 +143,7 @@ def _write_digits(folder: Path) -> None:
     target = folder / _DIGITS_FOLDER
     if target.exists():  # the user's, or of an earlier document
         return
-    command = python_command("pytorch_designer.cli.commands.demo_digits", str(target))
+    command = python_command("pytorch_designer.cli.demo_digits", str(target))
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode != 0:
         raise OSError(f"The images could not be written: {done.stderr.decode('utf-8', 'replace').strip()[-400:]}")

@@ -225,7 +225,7 @@ def test_values_are_checked_as_they_are_typed_and_problems_jump_to_their_node(
     page.locator(".react-flow__pane").click(position={"x": 10, "y": 10})
     page.locator(".problem", has_text="epochs").first.click()
     page.wait_for_function("document.activeElement.dataset.id === 'train'")
-    assert page.locator('.card[data-fault="true"]').count() == 1
+    assert page.locator('[data-id="train"] .card[data-fault="true"]').count() == 1
 
 
 def test_components_of_the_folder_come_and_change_while_the_page_is_open(
@@ -248,7 +248,7 @@ environment: azureml:any:1
     _card(page, "count_images").wait_for()
     own.write_text(text.replace("version: 1", "version: 2"), encoding="utf-8")
     page.get_by_text("updated").wait_for()
-    own.write_text("type: command\nname: [", encoding="utf-8")
+    own.write_text(text.replace("command: echo ${{inputs.images}}", ""), encoding="utf-8")
     page.locator('.palette-item[aria-disabled="true"]').wait_for()
 
 

@@ -101,7 +101,9 @@ def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
     contexts: list[Any] = []
     messages: list[str] = []
 
-    def open_one(project: ServedProject, width: int = 1440, height: int = 900, scheme: str = "light", **more: Any) -> Any:
+    def open_one(
+        project: ServedProject, width: int = 1440, height: int = 900, scheme: str = "light", **more: Any
+    ) -> Any:
         # The policy of the page would keep axe-core out; the server's own tests hold it.
         context = chromium.new_context(
             viewport={"width": width, "height": height}, color_scheme=scheme, bypass_csp=True, **more

@@ -300,13 +300,12 @@ def test_nothing_is_found_by_axe_in_any_state(project: ServedProject, open_page:
 
 
 def test_200_nodes_are_panned_at_60_frames(project: ServedProject, open_page: Any) -> None:
-    jobs = "".join(
-        f"  convert_{number}:\n    type: command\n    component: components/convert_to_image_directory.yaml\n    inputs:\n"
-        f"      input_dataset: ${{{{parent.jobs.convert_{number - 1}.outputs.output_image_directory}}}}\n"
-        if number % 10
-        else f"  convert_{number}:\n    type: command\n    component: components/convert_to_image_directory.yaml\n"
-        for number in range(200)
-    )
+    jobs = ""
+    for number in range(200):
+        jobs += f"  n_{number}:\n    type: command\n    component: components/convert_to_image_directory.yaml\n"
+        if number % 10:
+            source = f"${{{{parent.jobs.n_{number - 1}.outputs.output_image_directory}}}}"
+            jobs += f"    inputs:\n      input_dataset: {source}\n"
     page = _opened(project, open_page, "large.yaml", text=f"type: pipeline\njobs:\n{jobs}")
     box = page.locator(".react-flow__pane").bounding_box()
     middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] - 40)

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import ViewportSize, sync_playwright
 
 FOLDER = Path(__file__).parent
-SIZE = {"width": 1440, "height": 720}
+SIZE: ViewportSize = {"width": 1440, "height": 720}
 COLORS_PER_PICTURE = 128
 PAUSE_MILLISECONDS = 900
 

@@ -45,7 +45,7 @@ export function OutputTab() {
               <label key={each.id} className="look-place" data-chosen={each.id === place.id}>
                 <input type="radio" name="place" checked={each.id === place.id} onChange={() => setChosen(each.id)} />
                 <span>
-                  {each.label}
+                  {each.label.replaceAll("_", "_\u200b")}
                   <small>{each.note}</small>
                 </span>
               </label>

@@ -6,6 +6,7 @@ import { RequestError } from "../api/client";
 import type { Preview } from "../api/types";
 import { sizeText } from "../runs/wording";
 import { ImagesPreview } from "./ImagesPreview";
+import { shownName } from "./series";
 import { TablePreview } from "./TablePreview";
 
 export interface PageOf {
@@ -49,8 +50,8 @@ function Shown({ preview, page, onPage }: { preview: Preview; page: PageOf; onPa
     case "report":
       return (
         <div className="look-model">
-          <Facts facts={preview.facts} />
           <Report url={preview.url} />
+          <Facts facts={preview.facts} />
         </div>
       );
     case "transformation":
@@ -76,11 +77,14 @@ function Shown({ preview, page, onPage }: { preview: Preview; page: PageOf; onPa
 }
 
 function Facts({ facts }: { facts: [string, string][] }) {
+  // "scored_dataset.accuracy": what all names begin with tells nothing.
+  const start = facts[0]?.[0].split(".")[0] ?? "";
+  const isShared = facts.length > 1 && facts.every(([name]) => name.startsWith(`${start}.`));
   return (
     <dl className="look-factlist">
       {facts.map(([name, value]) => (
         <div key={name}>
-          <dt>{name}</dt>
+          <dt>{shownName(isShared ? name.slice(start.length + 1) : name)}</dt>
           <dd>{value}</dd>
         </div>
       ))}

@@ -101,7 +101,9 @@ def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
     contexts: list[Any] = []
     messages: list[str] = []
 
-    def open_one(project: ServedProject, width: int = 1440, height: int = 900, scheme: str = "light", **more: Any) -> Any:
+    def open_one(
+        project: ServedProject, width: int = 1440, height: int = 900, scheme: str = "light", **more: Any
+    ) -> Any:
         # The policy of the page would keep axe-core out; the server's own tests hold it.
         context = chromium.new_context(
             viewport={"width": width, "height": height}, color_scheme=scheme, bypass_csp=True, **more
@@ -109,7 +111,7 @@ def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
         contexts.append(context)
         context.set_default_timeout(_MILLISECONDS)
         page = context.new_page()
-        page.on("console", lambda message: messages.append(message.text) if message.type == "error" else None)
+        page.on("console", lambda message: messages.append(message.text) if _is_of_the_page(message) else None)
         page.on("pageerror", lambda error: messages.append(str(error)))
         page.goto(project.address)
         return page
@@ -120,8 +122,14 @@ def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
     assert messages == []
 
 
+def _is_of_the_page(message: Any) -> bool:
+    """Whether the page has reported an error; a request that is refused is told by the browser itself."""
+    return bool(message.type == "error") and not message.text.startswith("Failed to load resource")
+
+
 def _read(process: subprocess.Popen[str], lines: Queue[str]) -> None:
     assert process.stdout is not None
-    for line in process.stdout:
-        lines.put(line)
-        print(line, end="", file=sys.stderr)
+    with process.stdout as printed:
+        for line in printed:
+            lines.put(line)
+            print(line, end="", file=sys.stderr)

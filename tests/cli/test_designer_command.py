@@ -64,7 +64,7 @@ def test_it_serves_in_an_empty_folder_and_ends_cleanly(tmp_path: Path) -> None:
     process = start(tmp_path)
     address = address_of(process)
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(address.replace("/?", "/api/project?"))
+        urllib.request.urlopen(address.replace("/?", "/api/project?"))  # noqa: S310 (it is http)
     assert refused.value.code == 403
     refused.value.close()
     second = start(tmp_path)
@@ -112,7 +112,7 @@ def test_wrong_use_is_named(tmp_path: Path, arguments: list[str], message: str) 
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="there is no unshare")
 def test_nothing_is_heavy_and_nothing_leaves_the_loopback_interface(tmp_path: Path) -> None:
     """In a network of its own, where every connection to elsewhere would fail, and is told."""
-    program = (sys.executable, "-c", WATCHED)
+    program: tuple[str, ...] = (sys.executable, "-c", WATCHED)
     if subprocess.run(["unshare", "-rn", "true"], capture_output=True, check=False).returncode == 0:
         program = ("unshare", "-rn", *program)
     process = start(tmp_path, program=program)

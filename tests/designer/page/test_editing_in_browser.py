@@ -309,19 +309,30 @@ def test_only_the_cards_in_sight_are_drawn_of_200_nodes(project: ServedProject, 
             source = f"${{{{parent.jobs.n_{number - 1}.outputs.output_image_directory}}}}"
             jobs += f"    inputs:\n      input_dataset: {source}\n"
     page = _opened(project, open_page, "large.yaml", text=f"type: pipeline\njobs:\n{jobs}")
-    page.get_by_role("button", name="Zoom in").click(click_count=5)
+    for _ in range(5):
+        page.get_by_role("button", name="Zoom in").click()
+        page.wait_for_timeout(300)
     page.wait_for_function("document.querySelectorAll('.react-flow__node').length < 60")
     seen = page.locator(".react-flow__node").evaluate_all("nodes => nodes.map(node => node.dataset.id)")
-    box = page.locator(".react-flow__pane").bounding_box()
-    page.mouse.move(box["x"] + box["width"] - 60, box["y"] + box["height"] - 60)
+    x, y = page.evaluate(_FREE_POINT)
+    page.mouse.move(x, y)
     page.mouse.down()
-    page.mouse.move(box["x"] + 20, box["y"] + 20, steps=10)
+    page.mouse.move(x - 400, y - 300, steps=10)
     page.mouse.up()
+    page.wait_for_timeout(200)
     moved = page.locator(".react-flow__node").evaluate_all("nodes => nodes.map(node => node.dataset.id)")
     assert 0 < len(moved) < 60
     assert set(moved) != set(seen)
 
 
+# A point of the canvas that no card covers.
+_FREE_POINT = """() => {
+    const box = document.querySelector('.react-flow').getBoundingClientRect();
+    for (let x = box.right - 300; x > box.left; x -= 10) {
+        const found = document.elementFromPoint(x, box.bottom - 200);
+        if (found.classList.contains('react-flow__pane')) return [x, box.bottom - 200];
+    }
+}"""
 _FOCUS_HANDLE = """([node, port, kind]) => document.querySelector(
     `.react-flow__handle.${kind}[data-nodeid="${node}"][data-handleid="${port}"]`).focus()"""
 

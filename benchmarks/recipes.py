@@ -31,8 +31,8 @@ from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.images.order import batch_slices, epoch_order
 from pytorch_designer.images.preprocess import normalize
-from pytorch_designer.training.start.initial_scale import reduce_norms, scale_convolutions
 from pytorch_designer.training.recipe import learning_rate_at
+from pytorch_designer.training.start.initial_scale import reduce_norms, scale_convolutions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -171,7 +171,13 @@ def _prepare(inputs: TrainingInputs, hyperparameters: Hyperparameters) -> _Job:
     return _Job(
         inputs=inputs,
         hyperparameters=hyperparameters,
-        predictor=Predictor(network, preprocessing, compute, normalizes_lone_image=normalizes_lone_image),
+        predictor=Predictor(
+            network,
+            preprocessing,
+            compute,
+            normalizes_lone_image=normalizes_lone_image,
+            keeps_statistics=inputs.model.has_weights,
+        ),
         batch_augmentation=_batch_augmentation(inputs, compute),
         fingerprint=fingerprint.result(),
     )

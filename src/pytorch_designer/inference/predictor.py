@@ -57,11 +57,11 @@ class Predictor:
         self.preprocessing = preprocessing
         self.compute = compute
         self._normalizes_lone_image = normalizes_lone_image
-        self._keeps_statistics = keeps_statistics
+        self.keeps_statistics = keeps_statistics
 
     def can_normalize(self, num_images: int) -> bool:
         """Whether batch norm takes its statistics from a training batch of so many images."""
-        return not self._keeps_statistics and (num_images > 1 or self._normalizes_lone_image)
+        return not self.keeps_statistics and (num_images > 1 or self._normalizes_lone_image)
 
     def train_mode(self, num_images: int) -> None:
         """Put the network in training mode for a batch of `num_images` images.

@@ -221,7 +221,7 @@ def run(
     The variants after the last epoch are compared for the first recipe only.
     """
     optimizer = build_optimizer(recipe, network, learning_rate)
-    slices = batch_slices(len(training[1]), BATCH_SIZE, fold_single=True)
+    slices = batch_slices(len(training[1]), BATCH_SIZE)
     num_steps = num_epochs * len(slices)
     norms = batch_norms(network)
     momentum = {name: norm.momentum or 0.0 for name, norm in norms.items()}
@@ -359,7 +359,7 @@ def estimate_statistics(
 
 
 def _first_batches(order: NDArray[np.int64], num_batches: int) -> Iterator[Tensor]:
-    for part in batch_slices(len(order), BATCH_SIZE, fold_single=True)[:num_batches]:
+    for part in batch_slices(len(order), BATCH_SIZE)[:num_batches]:
         yield torch.from_numpy(order[part])
 
 

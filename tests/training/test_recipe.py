@@ -156,3 +156,13 @@ def test_best_epoch_has_the_highest_accuracy_then_the_lowest_loss(
     candidate: Metrics, best: Metrics | None, expected: bool
 ) -> None:
     assert is_better(candidate, best) is expected
+
+
+def test_several_processes_reach_as_many_times_the_rate_within_the_first_epoch() -> None:
+    rates = [learning_rate_at(step, num_steps=40, initial=0.1, num_processes=4, num_warm_up=10) for step in range(40)]
+    assert rates[0] == 0.1
+    assert rates[5] == pytest.approx(0.25)
+    assert rates[10:21] == pytest.approx([0.4] * 11)
+    assert rates[30] == pytest.approx(0.2)
+    alone = [learning_rate_at(step, num_steps=40, initial=0.1, num_warm_up=10) for step in range(40)]
+    assert alone == [learning_rate_at(step, num_steps=40, initial=0.1) for step in range(40)]

@@ -100,6 +100,7 @@ class ImageLoader:
         augmentation: Augmentation | None = None,
         draws_later: bool = False,
         num_threads: int,
+        num_cores: int | None = None,
         cache: CacheBudget = NO_CACHE,
         decodes_ahead: bool = True,
         pins_memory: bool = False,
@@ -117,6 +118,7 @@ class ImageLoader:
             draws_later: Whether batches hold images before their random transforms, all of `augmentation.source_size`,
                 for `Augmentation.draw_batch`.
             num_threads: Threads that read, at least 1. One thread per core decodes, but no more than these.
+            num_cores: Cores for this process; None: all that it may use.
             cache: Room for pixels in memory, and on a local disk for those that do not fit into memory.
             decodes_ahead: Whether images are decoded while the caller uses the previous batch. False where it computes
                 with all cores and would wait for each core that decodes: then all cores decode while it waits for a
@@ -149,6 +151,7 @@ class ImageLoader:
             self._bad,
             port=port,
             num_threads=num_threads,
+            num_cores=num_cores,
             on_start=_compute_alone if decodes_ahead or self._augmentation is not None else None,
         )
         self._max_pixels = settings().max_image_pixels
@@ -202,12 +205,35 @@ class ImageLoader:
         rows = np.unique(np.linspace(0, num_images - 1, min(num_images, _SAMPLE_SIZE)).round().astype(np.int64))
         self._wait(self._start(rows))
         if self._bad.is_bad[rows].all():
-            self._check_tolerance()
+            self._sweep()
+
+    def check_tolerance(self) -> None:
+        """Check that no more files are bad than tolerated.
+
+        Raises:
+            InvalidDatasetError: More are.
+        """
+        if self._bad.is_beyond_tolerance:
+            self._sweep()
 
     @property
     def bad_files(self) -> list[BadFile]:
         """The bad files found so far, in the dataset's order."""
         return self._bad.listing()
+
+    @property
+    def num_new_bad_files(self) -> int:
+        """Bad files that this loader has found since `take_new_bad_files`."""
+        return self._bad.num_new
+
+    def take_new_bad_files(self) -> list[BadFile]:
+        """The bad files that this loader has found since the last call, for the loaders of other processes."""
+        return self._bad.take_new()
+
+    def note_bad_files(self, found: Iterable[BadFile]) -> None:
+        """Leave out, and count, what loaders of the same dataset in other processes have found."""
+        for bad_file in found:
+            self._bad.note(bad_file)
 
     def close(self) -> None:
         """End the threads and give the cache's memory and disk back. Safe to repeat."""
@@ -288,8 +314,7 @@ class ImageLoader:
 
     def _wait(self, pending: _PendingBatch) -> None:
         self._prefetcher.wait(pending.images)
-        if self._bad.is_beyond_tolerance:
-            self._check_tolerance()
+        self.check_tolerance()
 
     def _assemble(self, pending: _PendingBatch) -> Batch:
         rows, pixels = pending.rows, pending.pixels
@@ -307,7 +332,7 @@ class ImageLoader:
             return pixels
         return np.empty(shape, dtype=np.uint8)
 
-    def _check_tolerance(self) -> None:
+    def _sweep(self) -> None:
         """Read all images, for a limited time, so that the error lists all bad files; raise it if they are too many."""
         deadline = time.monotonic() + SWEEP_SECONDS
         unchecked = self._unchecked_rows()

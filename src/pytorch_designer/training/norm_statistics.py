@@ -30,7 +30,7 @@ LEAST_IMAGES = 256
 """Images that the statistics are estimated from: as many as an average with momentum 0.1 sees in batches of 16."""
 
 
-def estimate_norm_statistics(run: TrainingRun, epoch: int, between: Callable[[], None]) -> None:
+def estimate_norm_statistics(run: TrainingRun, epoch: int, between: Callable[[], None]) -> int:
     """Replace the running statistics by those of the first batches of the epoch, as it saw them.
 
     Their number of images is at least `LEAST_IMAGES`, or all. The statistics follow from the weights, the seed and the
@@ -42,6 +42,9 @@ def estimate_norm_statistics(run: TrainingRun, epoch: int, between: Callable[[],
         epoch: The epoch that has ended, from 1.
         between: Called after each batch; may raise to end the run.
 
+    Returns:
+        Images that this process has estimated from; 0 where the statistics stay.
+
     Raises:
         ModuleOutOfMemoryError: The device has too little memory.
         InvalidDatasetError: Too many images cannot be read.
@@ -49,7 +52,7 @@ def estimate_norm_statistics(run: TrainingRun, epoch: int, between: Callable[[],
     predictor = run.predictor
     norms = [module for module in predictor.network.modules() if _has_statistics(module)]
     if not norms or not predictor.can_normalize(min(run.hyperparameters.batch_size, len(run.training))):
-        return
+        return 0
     order = epoch_order(len(run.training), seed=run.hyperparameters.random_seed, epoch=epoch)
     parts = [part for part in run.training_slices if part.start < LEAST_IMAGES]
     num_seen = 0
@@ -62,6 +65,7 @@ def estimate_norm_statistics(run: TrainingRun, epoch: int, between: Callable[[],
                     norm.momentum = num_images / num_seen  # each image counts as much, those of before not at all
                 _pass(run, _as_trained(run, batch, epoch), norms)
             between()
+    return num_seen
 
 
 @torch.no_grad()

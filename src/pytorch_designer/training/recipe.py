@@ -77,19 +77,27 @@ def build_optimizer(network: nn.Module, learning_rate: float) -> torch.optim.SGD
     )
 
 
-def learning_rate_at(step: int, *, num_steps: int, initial: float) -> float:
+def learning_rate_at(
+    step: int, *, num_steps: int, initial: float, num_processes: int = 1, num_warm_up: int = 1
+) -> float:
     """The learning rate of a step: held at first, then lowered linearly to zero.
+
+    A step of n processes sees n times as many images, and there are as many times fewer steps: it may be n times as
+    large, once the first weights have settled (arXiv 1706.02677, sections 2.1 and 2.2).
 
     Args:
         step: Steps taken before this one, from 0 to num_steps - 1.
         num_steps: Steps of the whole run, if it is not stopped early.
         initial: Learning rate of step 0.
+        num_processes: Processes that train together.
+        num_warm_up: Steps of the first epoch, within which the rate grows linearly to `initial * num_processes`.
 
     Returns:
-        `initial` in the first half of the run, then initial * 2 * (1 - step / num_steps), which is positive for every
-        step.
+        With one process `initial` in the first half of the run, then initial * 2 * (1 - step / num_steps), which is
+        positive for every step.
     """
-    return initial * min(1.0, (1.0 - step / num_steps) / (1.0 - HELD_SHARE))
+    growth = 1.0 + (num_processes - 1) * min(1.0, step / num_warm_up)
+    return initial * growth * min(1.0, (1.0 - step / num_steps) / (1.0 - HELD_SHARE))
 
 
 def is_better(candidate: Metrics, best: Metrics | None) -> bool:

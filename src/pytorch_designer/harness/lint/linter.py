@@ -68,7 +68,7 @@ def lint(paths: Iterable[Path], *, ignored_rules: Collection[str] = ()) -> LintR
 
 @dataclass(frozen=True)
 class FindingsForRun:
-    """What is to be said of a file before `run` starts it.
+    """Findings on a file before `run` starts it.
 
     Attributes:
         place: The file.
@@ -107,7 +107,7 @@ class FindingsForRun:
 
 
 def findings_for_run(document: YamlDocument) -> FindingsForRun:
-    """What the linter says of a component or job that is to run on this machine."""
+    """Findings on a component or job that is to run on this machine."""
     place = SpecPlace(str(document.path))
     if kind_of(document.root) is None:
         return FindingsForRun(place)
@@ -117,6 +117,18 @@ def findings_for_run(document: YamlDocument) -> FindingsForRun:
     for finding in _result(reports.values(), ()).findings:
         found[RULES[finding.kind].in_run].append(finding)
     return FindingsForRun(place, tuple(found[InRun.REFUSES]), tuple(found[InRun.WARNS]))
+
+
+def lint_document(document: YamlDocument, library: Library) -> tuple[SpecFault, ...]:
+    """What the linter says of a component or job and of the component files that it names.
+
+    Args:
+        document: The document, whose text need not be that of its file.
+        library: Component files.
+    """
+    reports: dict[Path, Report] = {}
+    _lint_file(document.path, library.with_document(document), reports, is_named=True)
+    return _result(reports.values(), ()).findings
 
 
 def lint_text(text: str, *, folder: Path, name: str = "text.yaml", ignored_rules: Collection[str] = ()) -> LintResult:

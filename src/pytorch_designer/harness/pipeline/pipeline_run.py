@@ -134,7 +134,7 @@ class _PipelineRun:
         self._leave_out()
         runner = self._runner(reuse)
         try:
-            self._recorder.start(self._plan)
+            self._recorder.start(self._plan, self._request.source_text)
             self._run_nodes(runner)
         except BaseException:
             self._end("failed", "FAILED")
@@ -198,6 +198,7 @@ class _PipelineRun:
             explains=request.explains,
             python=request.python,
             is_in_foreground=request.is_in_foreground,
+            faults=request.faults,
         )
 
     def _run_nodes(self, runner: NodeRunner) -> None:
@@ -365,7 +366,7 @@ class _PipelineRun:
             self._request.store.end_run(self._result.run_id, status)
 
     def _place_of_output(self, name: str, source: Path) -> Path:
-        """Where an output of the pipeline goes that is the file or folder `source`."""
+        """Destination of the output of the pipeline that is the file or folder `source`."""
         place = self._request.run_folder / OUTPUTS_FOLDER / name
         return self._request.outputs.get(name) or (place if source.is_dir() else place / source.name)
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from pytorch_designer.harness.fault_injection.injected_faults import InjectedFaults
     from pytorch_designer.harness.job.node import PlannedNode
     from pytorch_designer.harness.pipeline.pipeline_request import PipelineRequest
     from pytorch_designer.harness.pipeline.pipeline_state import PipelineResult
@@ -32,7 +33,7 @@ REUSE_IS_OFF = "nothing is reused in this run"
 
 @dataclass(frozen=True)
 class NodeForecast:
-    """What a run would do with a node.
+    """Forecast for one node.
 
     Attributes:
         node: Its name.
@@ -49,7 +50,7 @@ class NodeForecast:
 
 @dataclass(frozen=True)
 class Selection:
-    """What a run of some nodes takes from earlier runs.
+    """Results that a run of some nodes takes from earlier runs.
 
     Attributes:
         kept: Nodes whose results are put into the run folder out of the cache.
@@ -62,8 +63,13 @@ class Selection:
     paths: Mapping[tuple[str, str], Path] = field(default_factory=dict)
 
 
+def with_faults(faults: InjectedFaults) -> str:
+    """Why a node runs into which faults are injected."""
+    return f"runs with {', '.join(faults.texts)}"
+
+
 def forecast(request: PipelineRequest, stop: StopRequest | None = None) -> dict[str, NodeForecast]:
-    """What a run of `request` would do with each node that it would run.
+    """Forecast for each node that a run of `request` would run.
 
     Raises:
         InterruptedRunError: `stop` was requested while large inputs were read.
@@ -123,14 +129,15 @@ def open_reuse(request: PipelineRequest, stop: StopRequest) -> Reuse | None:
         return None
     own = () if request.store is None else request.store.own_paths
     not_code = (*own, cache.folder, *request.outputs.values())
-    return Reuse(cache, stop=stop, is_forced=request.is_forced, not_code=not_code, python=request.python.executable)
+    return Reuse(cache, stop=stop, is_forced=request.is_forced, not_code=not_code, python=request.python)
 
 
 def _forecast(
     node: PlannedNode, reuse: Reuse | None, paths: dict[tuple[str, str], Path], request: PipelineRequest
 ) -> NodeForecast:
-    if reuse is None:
-        return NodeForecast(node.name, is_reused=False, reason=REUSE_IS_OFF)
+    if reuse is None or node.name in request.faults:
+        faults = request.faults.get(node.name)
+        return NodeForecast(node.name, is_reused=False, reason=with_faults(faults) if faults else REUSE_IS_OFF)
     unknown = sorted(name for name in node.needs if not any(owner == name for owner, _ in paths))
     if unknown and node.spec.is_deterministic and not request.is_forced:
         return NodeForecast(node.name, is_reused=None, reason=f"depends on what {', '.join(unknown)} will write")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytorch_designer.harness.schema.spec_faults import SpecPlace
+    from pytorch_designer.harness.schema.yaml_tree import Value
 
 _PREFIX = "azureml:"
 _REMOTE = re.compile(r"(azureml:|git\+|/subscriptions/|[a-z][a-z0-9+.-]+://)", re.IGNORECASE)
@@ -43,7 +44,7 @@ _VERSION = re.compile(r"(:[^:/@]+|@[^:/@]+|/versions/[^/]+|/labels/[^/]+)$")
 
 @dataclass(frozen=True)
 class Assets:
-    """What is on this machine.
+    """Local copies of registered assets.
 
     Attributes:
         paths: Absolute local paths by registered name without `azureml:`.
@@ -106,8 +107,18 @@ def is_reference(text: str) -> bool:
     return _REMOTE.match(text) is not None
 
 
+def component_path(component: Value, assets: Assets) -> Path:
+    """The file that a `component` names, which need not exist; a registered one is looked for in the assets.
+
+    Raises:
+        UnsupportedLocallyError: There is none for a registered one.
+    """
+    text = (component.text or "").removeprefix("file:")
+    return assets.find(text, component.key_place) if is_reference(text) else (component.folder / text).resolve()
+
+
 def _below(folder: Path, rest: str, reference: str, place: SpecPlace) -> Path:
-    """What is at `rest` in the folder of a prefix, where one is looked for."""
+    """The path at `rest` in the folder of a prefix."""
     candidates = list(dict.fromkeys((rest.strip("/"), _VERSION.sub("", rest).strip("/"))))
     for name in candidates:
         if ".." in name.split("/"):

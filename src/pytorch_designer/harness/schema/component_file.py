@@ -67,12 +67,20 @@ def kind_of(root: Value) -> Kind | None:
 def type_of(root: Value) -> str:
     """The `type` of a document in lower case; empty if it has none. A misspelled one is the known one."""
     name = _word(root, "type")
+    if name in {"", "command", "pipeline"}:
+        return name
     return closest(name, ("command", "pipeline")) or name
 
 
 def is_sweep_job(document: YamlDocument) -> bool:
     """Whether a YAML document is a sweep job that stands alone."""
     return kind_of(document.root) is Kind.SWEEP_JOB
+
+
+def is_pipeline(document: YamlDocument) -> bool:
+    """Whether a YAML document is a pipeline, not a command component."""
+    kind = kind_of(document.root)
+    return kind is not None and kind.is_pipeline
 
 
 def _pipeline_kind(root: Value, schema: str) -> Kind:
@@ -156,7 +164,7 @@ def command_at(value: Value, name: str) -> CommandSpec:
 
 
 def inline_command(value: Value, name: str) -> CommandSpec:
-    """What a component and a pipeline node that has none say alike: the command, its code and its environment."""
+    """Command, code and environment, of a component or of a pipeline node without one."""
     fields = Fields(value)
     environment = value.get("environment")
     return CommandSpec(
@@ -179,7 +187,7 @@ def parallel_at(value: Value, name: str) -> CommandSpec:
 
 
 def inline_parallel(value: Value, name: str) -> CommandSpec:
-    """What a parallel component and a parallel node that has none say alike: the code of the task, its environment."""
+    """Code and environment of a parallel task, of a component or of a node without one."""
     fields = Fields(value)
     task = fields.fields("task")
     environment = value.get("task", "environment")

@@ -84,8 +84,9 @@ def train(run: TrainingRun, state: TrainingState, checkpoints: CheckpointPolicy)
             raise
         state.seconds = before + time.perf_counter() - started
         run.world.note(f"validation of epoch {state.epoch}")
-        num_seen = estimate_norm_statistics(run, state.epoch, learner.stop_if_requested)
-        average_statistics(run.world, run.predictor.network, num_seen)
+        if not run.predictor.keeps_statistics:
+            num_seen = estimate_norm_statistics(run, state.epoch, learner.stop_if_requested)
+            average_statistics(run.world, run.predictor.network, num_seen)
         validation = validate(run, state.epoch, learner.between_validations)
         _end_epoch(run, state, validation, before + time.perf_counter() - started)
         learner.save_if_due(is_epoch_end=True)

@@ -43,7 +43,7 @@ class RateSweep(TrainingRun):
     def learning_rate(self, epoch: int, step: int) -> float:
         """The learning rate of a step of the sweep, from 0; it is one epoch, however often the images come again."""
         del epoch
-        return LOWEST_RATE * (HIGHEST_RATE / LOWEST_RATE) ** (step / (self.num_steps - 1))
+        return LOWEST_RATE * math.pow(HIGHEST_RATE / LOWEST_RATE, step / (self.num_steps - 1))
 
 
 @dataclass

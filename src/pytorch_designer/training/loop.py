@@ -57,7 +57,7 @@ def train(run: TrainingRun, state: TrainingState, checkpoints: CheckpointPolicy)
         InterruptedRunError: The process was told to stop; the state is in a checkpoint.
         InvalidDatasetError: Too many images cannot be read.
     """
-    learner = _SavingLearner(run, state, checkpoints)
+    learner = _Learner(run, state, checkpoints)
     learner.stop_if_requested()  # a signal that came while the inputs were opened
     if state.is_new:
         start_head(run, learner.stop_if_requested)
@@ -104,16 +104,17 @@ def open_stepper(
     return ImmediateStepper(predictor, optimizer)
 
 
-class Learner:
-    """Changes the state of a run from batch to batch.
+class _Learner:
+    """Changes the state of a run from batch to batch, and saves it.
 
     `state.step` counts the steps that were requested, `state.sums` their known outcomes: all of them once
     `synchronize` has returned.
     """
 
-    def __init__(self, run: TrainingRun, state: TrainingState) -> None:
+    def __init__(self, run: TrainingRun, state: TrainingState, checkpoints: CheckpointPolicy) -> None:
         self._run = run
         self._state = state
+        self._checkpoints = checkpoints
         self._stepper = open_stepper(
             run.predictor,
             state.optimizer,
@@ -141,41 +142,6 @@ class Learner:
     def synchronize(self) -> None:
         """Wait until all requested steps are done and counted."""
         self._count(self._stepper.synchronize())
-
-    def _scale_weights(self, batch: Batch) -> None:
-        """Scale initial weights by the first batch, before the first step."""
-        augmentation, random_seed = self._run.batch_augmentation, self._run.hyperparameters.random_seed
-        if augmentation is not None:
-            images = self._run.predictor.send(batch.images)
-            batch = replace(batch, images=augmentation.draw_batch(images, epoch=1, rows=batch.indices))
-        torch.manual_seed(derive_seed(random_seed, "initial_scale"))
-        scale_initial_weights(self._run.predictor, batch, learning_rate=self._run.hyperparameters.learning_rate)
-
-    def _count(self, outcomes: list[StepOutcome]) -> None:
-        for outcome in outcomes:
-            request = outcome.request
-            if not outcome.is_finite:
-                self._stepper.synchronize()  # the steps after it have changed nothing
-                self._state.step = request.step
-                raise _diverged(outcome, has_best=self._state.best is not None)
-            self._state.sums.add_batch(
-                loss=outcome.loss, top1=outcome.top1, top5=outcome.top5, num_images=outcome.num_images
-            )
-            self._run.display.step_taken(
-                epoch=request.epoch,
-                step=request.step + 1,
-                num_steps=len(self._run.training_slices),
-                num_images=outcome.num_images,
-                loss=outcome.loss,
-            )
-
-
-class _SavingLearner(Learner):
-    """Learner that saves the state."""
-
-    def __init__(self, run: TrainingRun, state: TrainingState, checkpoints: CheckpointPolicy) -> None:
-        super().__init__(run, state)
-        self._checkpoints = checkpoints
 
     def save_if_due(self, *, is_epoch_end: bool = False) -> None:
         """Save if enough time has passed since the last save.
@@ -205,6 +171,33 @@ class _SavingLearner(Learner):
         self.synchronize()
         self._checkpoints.save(self._state, self._run.position(self._state))
 
+    def _scale_weights(self, batch: Batch) -> None:
+        """Scale initial weights by the first batch, before the first step."""
+        augmentation, random_seed = self._run.batch_augmentation, self._run.hyperparameters.random_seed
+        if augmentation is not None:
+            images = self._run.predictor.send(batch.images)
+            batch = replace(batch, images=augmentation.draw_batch(images, epoch=1, rows=batch.indices))
+        torch.manual_seed(derive_seed(random_seed, "initial_scale"))
+        scale_initial_weights(self._run.predictor, batch, learning_rate=self._run.hyperparameters.learning_rate)
+
+    def _count(self, outcomes: list[StepOutcome]) -> None:
+        for outcome in outcomes:
+            request = outcome.request
+            if not outcome.is_finite:
+                self._stepper.synchronize()  # the steps after it have changed nothing
+                self._state.step = request.step
+                raise _diverged(outcome, has_best=self._state.best is not None)
+            self._state.sums.add_batch(
+                loss=outcome.loss, top1=outcome.top1, top5=outcome.top5, num_images=outcome.num_images
+            )
+            self._run.display.step_taken(
+                epoch=request.epoch,
+                step=request.step + 1,
+                num_steps=len(self._run.training_slices),
+                num_images=outcome.num_images,
+                loss=outcome.loss,
+            )
+
 
 def _remaining_batches(run: TrainingRun, state: TrainingState) -> Iterator[Batch]:
     order = epoch_order(len(run.training), seed=run.hyperparameters.random_seed, epoch=state.epoch)
@@ -219,7 +212,7 @@ class _Validation(NamedTuple):
     outcomes: Outcomes
 
 
-def _validate(run: TrainingRun, epoch: int, learner: _SavingLearner) -> _Validation:
+def _validate(run: TrainingRun, epoch: int, learner: _Learner) -> _Validation:
     sums = MetricSums()
     outcomes = Outcomes.blank(run.validation.labels)
     confusion = torch.zeros(run.num_classes, run.num_classes, dtype=torch.int64)

@@ -28,24 +28,22 @@ import matplotlib
 import numpy as np
 import torch
 import torchvision
-from harder_digits import _on_clutter, _split_digits
 from PIL import Image, ImageDraw, ImageFont
-from recipes import batch_norms, evaluate, statistics_of, use_statistics
 from sklearn.datasets import load_sample_images
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from harder_digits import _on_clutter, _split_digits
 from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.images.order import batch_slices, epoch_order
 from pytorch_designer.images.preprocess import normalize
 from pytorch_designer.training.recipe import build_optimizer, learning_rate_at
 from pytorch_designer.training.start.closed_form_head import PENALTIES, RidgeFit, fit_scale
 from pytorch_designer.training.start.initial_scale import reduce_norms, scale_convolutions
+from recipes import batch_norms, evaluate, statistics_of, use_statistics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from numpy.typing import NDArray
 
     Images = tuple[Tensor, Tensor]
     Head = tuple[Tensor, Tensor]
@@ -199,7 +197,9 @@ def estimate(network: nn.Module, images: Tensor, batch_size: int = 256) -> None:
         norm.momentum = 0.1
 
 
-def ridge(x: Tensor, y: Tensor, k: int, *, criterion: str = "error", scaled: bool = True, penalty: float | None = None) -> Head:
+def ridge(
+    x: Tensor, y: Tensor, k: int, *, criterion: str = "error", scaled: bool = True, penalty: float | None = None
+) -> Head:
     """Ridge regression; the penalty by the left-out squared error or cross-entropy, or as given."""
     fit = RidgeFit(x, y, k, has_bias=True)
     if penalty is None:
@@ -237,7 +237,12 @@ def probe(x: Tensor, y: Tensor, k: int) -> Head:
 
     scaler = StandardScaler().fit(x.numpy())
     model = LogisticRegressionCV(
-        Cs=np.logspace(-5, 1, 7), cv=5, scoring="neg_log_loss", max_iter=300, l1_ratios=(0,), use_legacy_attributes=False
+        Cs=np.logspace(-5, 1, 7),
+        cv=5,
+        scoring="neg_log_loss",
+        max_iter=300,
+        l1_ratios=(0,),
+        use_legacy_attributes=False,
     ).fit(scaler.transform(x.numpy()), y.numpy())
     coef = model.coef_ / scaler.scale_
     return torch.from_numpy(coef), torch.from_numpy(model.intercept_ - coef @ scaler.mean_)
@@ -294,7 +299,14 @@ def fine_tune(
     norms = batch_norms(network)
     for epoch in range(1, options.epochs + 1):
         train_epoch(
-            network, optimizer, training, epoch, options.epochs, options.learning_rate, seed=seed, head_factor=head_factor
+            network,
+            optimizer,
+            training,
+            epoch,
+            options.epochs,
+            options.learning_rate,
+            seed=seed,
+            head_factor=head_factor,
         )
         if options.every_epoch or epoch == options.epochs:
             result["momentum"].append(evaluate(network, validation))
@@ -352,7 +364,10 @@ def heads(options: argparse.Namespace) -> None:
                         found[f"{name} | {mode}"].append((top1, cross_entropy(logits, validation[1]).item(), seconds))
             for name, values in found.items():
                 top1s, losses, seconds_ = np.array(values).T
-                print(f"{target:8} {per_class:4} {name:50} {top1s.mean():.3f} loss {losses.mean():.3f} {seconds_.mean():.2f} s", flush=True)
+                print(
+                    f"{target:8} {per_class:4} {name:50} {top1s.mean():.3f} loss {losses.mean():.3f} {seconds_.mean():.2f} s",
+                    flush=True,
+                )
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -381,7 +396,9 @@ def table(path: Path) -> None:
                     loss = np.mean([-p[0][1] for p in pairs])
                     error = more.std(ddof=1) / len(more) ** 0.5 if len(more) > 1 else math.nan
                     first = 100 * np.mean([p[2] for p in pairs])
-                    print(f"{start:52} {way:10} n={len(pairs)} start {first:5.1f} end {own.mean():5.1f} {more.mean():+.1f} ± {error:.1f} loss {loss:.3f}")
+                    print(
+                        f"{start:52} {way:10} n={len(pairs)} start {first:5.1f} end {own.mean():5.1f} {more.mean():+.1f} ± {error:.1f} loss {loss:.3f}"
+                    )
 
 
 def main() -> None:

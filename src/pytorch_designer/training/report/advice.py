@@ -127,7 +127,7 @@ def _rate_too_high(summary: RunSummary) -> Iterator[Hint]:
         return
     held = losses[: max(2, len(losses) // 2 + 1)]
     highest = max(held[1:])
-    if len(losses) > 2 and highest > held[0] and losses[-1] < (1 - _LEAST_FALL) * highest:
+    if len(losses) > 2 and highest > _RISEN * held[0] and losses[-1] < (1 - _LEAST_FALL) * highest:
         yield Hint(
             f"The training loss rose to {decimal(highest)} at the full learning rate, and fell when that decayed "
             f"({_curve(losses)}; see the loss chart).",

@@ -25,8 +25,7 @@ _USAGE_ERROR = 2
 def _train(arguments: Sequence[str]) -> int | None:
     from pytorch_designer.cli.commands.train_command import run_train
 
-    run_train(arguments, PROGRAM)
-    return 0
+    return run_train(arguments, PROGRAM)
 
 
 def _inspect(arguments: Sequence[str]) -> int | None:
@@ -138,8 +137,7 @@ def _component(name: str, arguments: Sequence[str]) -> int | None:
 
     components = {component.command: component for component in COMPONENTS.values()}
     if name in components:
-        run_component(components[name], arguments, PROGRAM)
-        return 0
+        return run_component(components[name], arguments, PROGRAM)
     nearest = nearest_name(name, [*components, *_OTHER_COMMANDS])
     hint = f"; did you mean {nearest}?" if nearest else "."
     print(f"{PROGRAM}: there is no command {name}{hint}\n`{PROGRAM} --help` lists the commands.", file=sys.stderr)

@@ -11,6 +11,7 @@ from pytorch_designer.api.folder_training import FolderTrainingParameters, Train
 from pytorch_designer.cli.command_parser import CommandParser, joined_options
 from pytorch_designer.cli.commands.component_command import add_parameters, given_parameters, options_in_advice
 from pytorch_designer.components.init_image_transformation import InitImageTransformationParameters, chosen_transforms
+from pytorch_designer.distributed.launching import run_in_processes
 from pytorch_designer.errors import DesignerError, InterruptedRunError
 from pytorch_designer.spec.parameters import parameter_specs, parse_parameters
 from pytorch_designer.training.datasets import TRAINING_PORT, VALIDATION_PORT
@@ -22,8 +23,11 @@ _NETWORK_OPTIONS = ("model_name", "pretrained")
 _PORTS = {TRAINING_PORT: "IMAGES", VALIDATION_PORT: "--validation"}
 
 
-def run_train(arguments: Sequence[str], program: str) -> None:
+def run_train(arguments: Sequence[str], program: str) -> int:
     """Run the command.
+
+    Returns:
+        The exit code, which is that of several processes where it has been run in such.
 
     Raises:
         SystemExit: The command line has unknown options, or asks for help.
@@ -46,8 +50,12 @@ def run_train(arguments: Sequence[str], program: str) -> None:
             is_overwriting=given["overwrite"],
             parameters=parse_parameters(FolderTrainingParameters, texts),
         )
+        exit_code = run_in_processes(["train", *arguments])
+        if exit_code is not None:
+            return exit_code
         with _named_as_options():
             train_folder(request, program=program)
+    return 0
 
 
 def train_parser(program: str) -> CommandParser:

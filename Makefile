@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ready := $(VENV)/.ready
 
-.PHONY: demo test quick lint types generate torture faulty-disk fuzz families million fresh-environment clean
+.PHONY: demo test quick lint types generate torture faulty-disk fuzz families million fresh-environment page screenshots clean
 
 demo: $(ready)
 	$(BIN)/pytorch-designer demo --output .demo
@@ -46,6 +46,14 @@ fresh-environment: $(ready)
 # component.yaml, components/*.yaml and the reference pages, out of the definitions in src/pytorch_designer/components.
 generate: $(ready)
 	$(BIN)/python -m pytorch_designer.cli.generate
+
+# The page of the designer, with Node.js: types, tests, and the files that are served and committed.
+page:
+	cd page && npm ci --no-audit --no-fund && npm test && npm run build
+
+# Pictures of the designer in README and docs; needs Chromium.
+screenshots: $(ready)
+	$(BIN)/python docs/images/designer_pictures.py
 
 $(ready): pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -23,7 +23,7 @@ from pytorch_designer.errors import ParameterParsingError, UnsupportedEnvironmen
 from pytorch_designer.wording import nearest_name, within_bounds
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator
+    from collections.abc import Callable, Container, Iterable, Iterator
 
     from pydantic.fields import FieldInfo
 
@@ -297,15 +297,30 @@ def user_cache_folder() -> Path:
     """
     from platformdirs import user_cache_path
 
+    return _user_folder(user_cache_path, "caches", "XDG_CACHE_HOME")
+
+
+def user_state_folder() -> Path:
+    """The user's folder for what this program must not lose, such as drafts. It may not exist yet.
+
+    Raises:
+        UnsupportedEnvironmentError: The user has no home folder.
+    """
+    from platformdirs import user_state_path
+
+    return _user_folder(user_state_path, "drafts", "XDG_STATE_HOME")
+
+
+def _user_folder(find: Callable[..., Path], what: str, variable: str) -> Path:
     try:
-        folder = user_cache_path("pytorch-designer", appauthor=False)
+        folder = find("pytorch-designer", appauthor=False)
     except RuntimeError:  # neither HOME nor an entry of the user
         folder = Path("~")
     if not folder.is_absolute():  # so some releases of platformdirs answer then
         raise UnsupportedEnvironmentError(
-            "There is no home folder, and so no folder for caches.",
+            f"There is no home folder, and so no folder for {what}.",
             where="HOME",
-            advice="Set HOME or XDG_CACHE_HOME to a folder that can be written.",
+            advice=f"Set HOME or {variable} to a folder that can be written.",
         )
     return folder
 

@@ -107,11 +107,11 @@ def _train_in(world: World, request: TrainRequest, program: str) -> Path:
     replaced = world.verdict_of_first(lambda: _check_output(request))
     with ExitStack() as stack:
         # Faults of the inputs show here, before torch is imported, which takes seconds.
-        data = _open_datasets(stack, request)
+        data = open_datasets(stack, request)
         model = None if request.model is None else open_model_directory(request.model)
         open_tracker = stack.enter_context(prepared_tracking(records=world.is_first))
         if model is None:
-            model = _new_model(stack, request.parameters)
+            model = new_model(stack, request.parameters)
         from pytorch_designer.training.training_run import train_model
 
         train_model(
@@ -146,7 +146,7 @@ def _check_output(request: TrainRequest) -> frozenset[str] | None:
 
 
 @dataclass(frozen=True)
-class _Data:
+class FolderData:
     """The opened images of a run.
 
     Attributes:
@@ -160,7 +160,13 @@ class _Data:
     scorable: Path
 
 
-def _open_datasets(stack: ExitStack, request: TrainRequest) -> _Data:
+def open_datasets(stack: ExitStack, request: TrainRequest) -> FolderData:
+    """Open and check the images of a request, and log what they are taken for.
+
+    Raises:
+        InvalidDatasetError: They cannot be used.
+        NotLabeledDatasetError: There are images without labels.
+    """
     splits = find_splits(request.images) if request.images.is_dir() else None
     training_path, validation_path, test = request.images, request.validation, None
     if splits is not None:
@@ -180,7 +186,7 @@ def _open_datasets(stack: ExitStack, request: TrainRequest) -> _Data:
         log_summary(validation, "Validation")
     datasets = check_datasets(_augmented(training, request), validation)
     scorable = test.source if test is not None else validation_path or training_path
-    return _Data(datasets, test, scorable)
+    return FolderData(datasets, test, scorable)
 
 
 def _describe(splits: Splits, validation: Path | None) -> str:
@@ -201,7 +207,12 @@ def _augmented(dataset: ImageDirectory, request: TrainRequest) -> ImageDirectory
     return replace(dataset, transforms=dataset.transforms + pairs)
 
 
-def _new_model(stack: ExitStack, parameters: FolderTrainingParameters) -> ModelDirectory:
+def new_model(stack: ExitStack, parameters: FolderTrainingParameters) -> ModelDirectory:
+    """The untrained model that the parameters name, in a temporary folder.
+
+    Raises:
+        FailedToDownloadFilesError: The pretrained weights cannot be had.
+    """
     from pytorch_designer.components import image_model
 
     untrained = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "untrained_model"

@@ -28,6 +28,13 @@ def _train(arguments: Sequence[str]) -> int | None:
     return run_train(arguments, PROGRAM)
 
 
+def _find_rate(arguments: Sequence[str]) -> int | None:
+    from pytorch_designer.cli.commands.find_rate_command import run_find_rate
+
+    run_find_rate(arguments, PROGRAM)
+    return 0
+
+
 def _inspect(arguments: Sequence[str]) -> int | None:
     from pytorch_designer.cli.commands.inspect_command import run_inspect
 
@@ -76,6 +83,12 @@ def _submit(arguments: Sequence[str]) -> int | None:
     return run_submit(arguments, PROGRAM)
 
 
+def _designer(arguments: Sequence[str]) -> int | None:
+    from pytorch_designer.cli.commands.designer_command import run_designer
+
+    return run_designer(arguments, PROGRAM)
+
+
 def _demo(arguments: Sequence[str]) -> int | None:
     from pytorch_designer.cli.commands.demo import run_demo
 
@@ -85,11 +98,13 @@ def _demo(arguments: Sequence[str]) -> int | None:
 
 _OTHER_COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int | None], str]] = {
     "train": (_train, "Trains a model on a folder of images with one command, without the other components."),
+    "find-learning-rate": (_find_rate, "Suggests a learning rate for `train` by a range test of some seconds."),
     "inspect": (_inspect, "Shows what is in a folder of images: classes, sizes, unreadable files, duplicates."),
     "run": (_run, "Runs the YAML file of a component or pipeline on this machine, as Azure ML would."),
     "runs": (_runs, "Lists, shows and compares runs that `run` has made, and ends those that go on."),
     "cache": (_cache, "Lists or clears the results of pipeline nodes that `run` keeps for reuse."),
     "lint": (_lint, "Checks components and pipelines for errors that Azure ML does not report."),
+    "designer": (_designer, "Opens the page on which pipelines are edited, run and looked at in a browser."),
     "components": (_components, "Writes the YAML files of all components into a folder, with environment and code."),
     "register": (_register, "Registers components in an Azure ML workspace or registry."),
     "submit": (_submit, "Submits a job to an Azure ML workspace."),

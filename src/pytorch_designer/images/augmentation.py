@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,6 +20,7 @@ from pytorch_designer.images.preprocess import crop_and_resize
 from pytorch_designer.settings import settings
 from pytorch_designer.system.out_of_memory import is_out_of_memory
 from pytorch_designer.transforms.drawn_batch import draw_batch, one_by_one
+from pytorch_designer.transforms.registrations import deterministic_transforms
 from pytorch_designer.transforms.rng import Rng
 from pytorch_designer.transforms.sizes import CenterCrop, Resize
 
@@ -85,6 +86,14 @@ class Augmentation:
         """
         rng = self._rng(epoch, row)
         return crop_and_resize(apply_transforms(image_u8, self.random, rng), self.sizing)
+
+    def without_random(self, preprocessing: Preprocessing) -> Augmentation:
+        """The way of the same image where nothing is drawn: the deterministic transforms, and the model's sizes.
+
+        Args:
+            preprocessing: What validation does to images; its sizes are meant.
+        """
+        return replace(self, random=deterministic_transforms(self.random), sizing=preprocessing)
 
     def can_draw_batches(self) -> bool:
         """Whether `draw_batch` can do what `draw` does; if not, the log says why.

@@ -135,6 +135,7 @@ class ImageLoader:
         unlabeled = np.full(len(dataset), UNLABELED, dtype=np.int64)
         self._labels = unlabeled if labels is None else labels.astype(np.int64)
         self._augmentation = None if draws_later else augmentation
+        self._undrawn = None if self._augmentation is None else self._augmentation.without_random(preprocessing)
         self._transforms = _transforms_for(dataset, preprocessing, port) if augmentation is None else augmentation.fixed
         self._sizing = augmentation.source_sizing if draws_later and augmentation is not None else preprocessing
         self._shape = (self._sizing.crop_height, self._sizing.crop_width, 3)
@@ -164,7 +165,7 @@ class ImageLoader:
         """The labels of all images, int64 [n]; -1 for an image without a label."""
         return self._labels
 
-    def batches(self, batch_indices: Iterable[NDArray[np.int64]], *, epoch: int = 0) -> Iterator[Batch]:
+    def batches(self, batch_indices: Iterable[NDArray[np.int64]], *, epoch: int | None = 0) -> Iterator[Batch]:
         """Yield one batch for each array of rows, in that order.
 
         Reads run ahead of the batch in use: by two to four batches and by two images per thread, as long as the
@@ -172,7 +173,7 @@ class ImageLoader:
 
         Args:
             batch_indices: The rows of each batch, int64 [n].
-            epoch: The epoch for which random transforms are drawn.
+            epoch: The epoch for which random transforms are drawn; None to leave them out.
 
         Raises:
             InvalidDatasetError: More files are bad than tolerated, or one took too long to read.
@@ -247,7 +248,7 @@ class ImageLoader:
     ) -> None:
         self.close()
 
-    def _read_ahead(self, source: Iterator[NDArray[np.int64]], ahead: deque[_PendingBatch], epoch: int) -> None:
+    def _read_ahead(self, source: Iterator[NDArray[np.int64]], ahead: deque[_PendingBatch], epoch: int | None) -> None:
         while self._wants_more(ahead) and (rows := next(source, None)) is not None:
             ahead.append(self._start(np.asarray(rows, dtype=np.int64), epoch=epoch))
 
@@ -261,7 +262,7 @@ class ImageLoader:
         is_short = len(ahead) < _MAX_BATCHES_AHEAD or num_reads < _READS_AHEAD_PER_THREAD * self._num_threads
         return num_reads > 0 and is_short  # what is in memory needs no head start
 
-    def _start(self, rows: NDArray[np.int64], *, epoch: int = 0) -> _PendingBatch:
+    def _start(self, rows: NDArray[np.int64], *, epoch: int | None = 0) -> _PendingBatch:
         """Begin to read, or to augment, those of `rows` that are neither ready in memory nor known to be bad."""
         pixels = self._empty_pixels(len(rows))
         is_missing = ~self._bad.is_bad[rows]
@@ -285,16 +286,17 @@ class ImageLoader:
         pixels = self.cache.on_disk(row)
         return read_image_file(self._dataset.path(row), max_pixels=self._max_pixels) if pixels is None else pixels
 
-    def _computed(self, row: int, epoch: int, source: Source) -> NDArray[np.uint8]:
+    def _computed(self, row: int, epoch: int | None, source: Source) -> NDArray[np.uint8]:
         """An image as it is in a batch, from its file's content or its cached pixels."""
         if isinstance(source, bytearray):
             pixels = self._decoded(row, source)
             self.cache.store(row, pixels)
         else:
             pixels = source
-        if self._augmentation is not None:
+        augmentation = self._undrawn if epoch is None else self._augmentation
+        if augmentation is not None:
             image = torch.from_numpy(pixels.transpose(2, 0, 1))
-            pixels = self._augmentation.draw(image, epoch=epoch, row=row).numpy().transpose(1, 2, 0)
+            pixels = augmentation.draw(image, epoch=epoch or 0, row=row).numpy().transpose(1, 2, 0)
         return pixels
 
     def _decoded(self, row: int, content: bytearray) -> NDArray[np.uint8]:

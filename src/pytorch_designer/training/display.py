@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pytorch_designer.progress import Pace, ProgressLine, format_duration, open_progress_line
 from pytorch_designer.settings import settings
 from pytorch_designer.training.recipe import stop_reason
+from pytorch_designer.training.report.advice import rate_hints
 from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
@@ -137,6 +138,10 @@ class RunDisplay:
         """Move the line."""
         self._line.show(f"epoch {epoch}/{self._num_epochs} validation", num_images, self._num_validation, "images")
 
+    def features_computed(self, *, num_images: int, num_all: int) -> None:
+        """Move the line."""
+        self._line.show("features for the classifier", num_images, num_all, "images")
+
     def show_past(self, records: Sequence[EpochRecord]) -> None:
         """Log the rows of the epochs that an earlier process has trained."""
         for record in records:
@@ -199,6 +204,8 @@ def log_result(summary: RunSummary, *, model: Path, report: Path) -> None:
         validation.loss,
         count(validation.num_images, "image"),
     )
+    for hint in rate_hints(summary):
+        _log.info("%s %s", hint.seen, hint.advice)
     if summary.bad_files:
         files = count(len(summary.bad_files), "image file")
         _log.warning("%s could not be read; left out, and listed in the report.", files)

@@ -1,7 +1,9 @@
 """Training loop.
 
+    compute the start of a new classifier
     until all epochs are trained, or patience runs out:
         one step of SGD for each batch, in the epoch's order
+        estimate the statistics of batch norm
         validate; keep the weights if this is the best epoch so far
 
 Everything random is keyed by (seed, epoch, step) and not drawn from a stream: a run that continues from a checkpoint
@@ -28,11 +30,13 @@ from pytorch_designer.reporting.classification import balanced_accuracy
 from pytorch_designer.seeds import derive_seed
 from pytorch_designer.training.gpu_steps import GpuStepper
 from pytorch_designer.training.history import EpochRecord
-from pytorch_designer.training.initial_scale import scale_initial_weights
+from pytorch_designer.training.norm_statistics import estimate_norm_statistics
 from pytorch_designer.training.parallel.shared_state import average_statistics, gather_buffers, share_weights
 from pytorch_designer.training.parallel.validation import Validation, validate
-from pytorch_designer.training.recipe import is_better, raise_norm_momentum
+from pytorch_designer.training.recipe import is_better
 from pytorch_designer.training.repeatability import parameters_in_use
+from pytorch_designer.training.start.head_start import start_head
+from pytorch_designer.training.start.initial_scale import scale_initial_weights
 from pytorch_designer.training.state import BestEpoch, TrainingRun, TrainingState, copy_weights
 from pytorch_designer.training.step import ImmediateStepper, StepOutcome, Stepper, StepRequest
 from pytorch_designer.wording import count
@@ -62,9 +66,10 @@ def train(run: TrainingRun, state: TrainingState, checkpoints: CheckpointPolicy)
         InterruptedRunError: The process was told to stop; the state is in a checkpoint.
         InvalidDatasetError: Too many images cannot be read.
     """
-    raise_norm_momentum(run.predictor.network)
-    learner = _Learner(run, state, checkpoints)
+    learner = _SavingLearner(run, state, checkpoints)
     learner.stop_if_requested()  # a signal that came while the inputs were opened
+    if state.is_new:
+        learner.prepare_weights(lambda: start_head(run, learner.stop_if_alone))
     while (reason := run.stop_reason(state)) is None:
         before = state.seconds
         started = time.perf_counter()
@@ -79,7 +84,8 @@ def train(run: TrainingRun, state: TrainingState, checkpoints: CheckpointPolicy)
             raise
         state.seconds = before + time.perf_counter() - started
         run.world.note(f"validation of epoch {state.epoch}")
-        average_statistics(run.world, run.predictor.network, run.num_own_images)
+        num_seen = estimate_norm_statistics(run, state.epoch, learner.stop_if_requested)
+        average_statistics(run.world, run.predictor.network, num_seen)
         validation = validate(run, state.epoch, learner.between_validations)
         _end_epoch(run, state, validation, before + time.perf_counter() - started)
         learner.save_if_due(is_epoch_end=True)
@@ -121,17 +127,16 @@ def _shared_gradients(predictor: Predictor, world: World) -> FlatGradients:
     )
 
 
-class _Learner:
-    """Changes the state of a run from batch to batch, and saves it.
+class Learner:
+    """Changes the state of a run from batch to batch.
 
     `state.step` counts the steps that were requested, `state.sums` their known outcomes: all of them once
     `synchronize` has returned.
     """
 
-    def __init__(self, run: TrainingRun, state: TrainingState, checkpoints: CheckpointPolicy) -> None:
+    def __init__(self, run: TrainingRun, state: TrainingState) -> None:
         self._run = run
         self._state = state
-        self._checkpoints = checkpoints
         self._stepper = open_stepper(
             run.predictor,
             state.optimizer,
@@ -141,23 +146,6 @@ class _Learner:
         )
         self._has_learned = False  # since the last checkpoint
         self._scales_weights = run.starts_from_scratch and state.epoch == 1 and not state.sums.num_images
-
-    def batches(self) -> Iterator[tuple[Batch, int]]:
-        """Yield this process's part of each batch that is left in the epoch, and the images of all processes in it.
-
-        Between two batches, and after the last, the run is saved or stopped if this is due; see `save_if_due`.
-
-        Raises:
-            InvalidDatasetError: Too many images cannot be read, by one process or by all together.
-        """
-        remaining = _remaining_batches(self._run, self._state)
-        while True:
-            self._run.world.note(f"training, epoch {self._state.epoch}", self._state.step + 1)
-            batch, error = named_error(lambda: next(remaining, None))
-            agreed = self._agree(num_images=0 if batch is None else len(batch.labels), error=error)
-            if batch is None:
-                return
-            yield batch, agreed.num_images
 
     def learn(self, batch: Batch, num_images: int) -> None:
         """Take a step; a batch whose images are all bad is skipped.
@@ -187,6 +175,65 @@ class _Learner:
         """Wait until all requested steps are done and counted."""
         self._count(self._stepper.synchronize())
 
+    def prepare_weights(self, prepare: Callable[[], None]) -> None:
+        """Let the first process change the weights before the first step; all have them afterwards."""
+        self._run.world.verdict_of_first(prepare)
+        share_weights(self._run.world, self._run.predictor.network)
+
+    def _scale_weights(self, batch: Batch) -> None:
+        """Scale initial weights by the part of the first batch, before the first step, where batch norm can take it."""
+        if not (len(batch.labels) and self._run.predictor.can_normalize(len(batch.labels))):
+            return
+        augmentation, random_seed = self._run.batch_augmentation, self._run.hyperparameters.random_seed
+        if augmentation is not None:
+            images = self._run.predictor.send(batch.images)
+            batch = replace(batch, images=augmentation.draw_batch(images, epoch=1, rows=batch.indices))
+        torch.manual_seed(derive_seed(random_seed, "initial_scale"))
+        scale_initial_weights(self._run.predictor, batch, learning_rate=self._run.hyperparameters.learning_rate)
+
+    def _count(self, outcomes: list[StepOutcome]) -> None:
+        for outcome in outcomes:
+            request = outcome.request
+            if not outcome.is_finite:
+                self._stepper.synchronize()  # the steps after it have changed nothing
+                self._state.step = request.step
+                raise _diverged(outcome, has_best=self._state.best is not None)
+            self._state.sums.add_batch(
+                loss=outcome.loss, top1=outcome.top1, top5=outcome.top5, num_images=outcome.num_images
+            )
+            self._run.display.step_taken(
+                epoch=request.epoch,
+                step=request.step + 1,
+                num_steps=len(self._run.training_slices),
+                num_images=outcome.num_images,
+                loss=outcome.loss,
+            )
+
+
+class _SavingLearner(Learner):
+    """Learner that saves the state."""
+
+    def __init__(self, run: TrainingRun, state: TrainingState, checkpoints: CheckpointPolicy) -> None:
+        super().__init__(run, state)
+        self._checkpoints = checkpoints
+
+    def batches(self) -> Iterator[tuple[Batch, int]]:
+        """Yield this process's part of each batch that is left in the epoch, and the images of all processes in it.
+
+        Between two batches, and after the last, the run is saved or stopped if this is due; see `save_if_due`.
+
+        Raises:
+            InvalidDatasetError: Too many images cannot be read, by one process or by all together.
+        """
+        remaining = _remaining_batches(self._run, self._state)
+        while True:
+            self._run.world.note(f"training, epoch {self._state.epoch}", self._state.step + 1)
+            batch, error = named_error(lambda: next(remaining, None))
+            agreed = self._agree(num_images=0 if batch is None else len(batch.labels), error=error)
+            if batch is None:
+                return
+            yield batch, agreed.num_images
+
     def save_if_due(self, *, is_epoch_end: bool = False) -> None:
         """Save if enough time has passed since the last save; called by all processes.
 
@@ -200,6 +247,11 @@ class _Learner:
         """Save and end the run if a process was told to stop; raises what `save_if_due` raises."""
         self._agree(is_due=False)
 
+    def stop_if_alone(self) -> None:
+        """Likewise, in work that one process does while the others wait; with others, a stop comes after it."""
+        if self._run.world.size == 1:
+            self.stop_if_requested()
+
     def between_validations(self, *, num_images: int, error: DesignerError | None) -> Agreement:
         """End the run if a process was told to stop or has failed; see `Between`."""
         return self._agree(num_images=num_images, error=error, is_due=False)
@@ -212,11 +264,6 @@ class _Learner:
         gather_buffers(world, state)
         world.verdict_of_first(lambda: self._checkpoints.save(state, self._run.position(state)))
         self._has_learned = False
-
-    def prepare_weights(self, prepare: Callable[[], None]) -> None:
-        """Let the first process change the weights before the first step; all have them afterwards."""
-        self._run.world.verdict_of_first(prepare)
-        share_weights(self._run.world, self._run.predictor.network)
 
     def _agree(
         self, *, num_images: int = 0, error: DesignerError | None = None, is_due: bool | None = None
@@ -265,35 +312,6 @@ class _Learner:
             for found in world.gather(loader.take_new_bad_files()):
                 loader.note_bad_files(found)
             world.verdict_of_all(loader.check_tolerance)
-
-    def _scale_weights(self, batch: Batch) -> None:
-        """Scale initial weights by the part of the first batch, before the first step, where batch norm can take it."""
-        if not (len(batch.labels) and self._run.predictor.can_normalize(len(batch.labels))):
-            return
-        augmentation, random_seed = self._run.batch_augmentation, self._run.hyperparameters.random_seed
-        if augmentation is not None:
-            images = self._run.predictor.send(batch.images)
-            batch = replace(batch, images=augmentation.draw_batch(images, epoch=1, rows=batch.indices))
-        torch.manual_seed(derive_seed(random_seed, "initial_scale"))
-        scale_initial_weights(self._run.predictor, batch, learning_rate=self._run.hyperparameters.learning_rate)
-
-    def _count(self, outcomes: list[StepOutcome]) -> None:
-        for outcome in outcomes:
-            request = outcome.request
-            if not outcome.is_finite:
-                self._stepper.synchronize()  # the steps after it have changed nothing
-                self._state.step = request.step
-                raise _diverged(outcome, has_best=self._state.best is not None)
-            self._state.sums.add_batch(
-                loss=outcome.loss, top1=outcome.top1, top5=outcome.top5, num_images=outcome.num_images
-            )
-            self._run.display.step_taken(
-                epoch=request.epoch,
-                step=request.step + 1,
-                num_steps=len(self._run.training_slices),
-                num_images=outcome.num_images,
-                loss=outcome.loss,
-            )
 
 
 def _remaining_batches(run: TrainingRun, state: TrainingState) -> Iterator[Batch]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pytorch_designer.images.augmentation import Augmentation
     from pytorch_designer.images.loader import ImageLoader
     from pytorch_designer.inference.predictor import Predictor
+    from pytorch_designer.models.heads import Head
     from pytorch_designer.reporting.outcomes import Outcomes
     from pytorch_designer.system.stop_requests import StopRequest
     from pytorch_designer.tracking.destination import RunReference
@@ -79,6 +80,11 @@ class TrainingState:
         """Number of the current epoch, from 1."""
         return len(self.history) + 1
 
+    @property
+    def is_new(self) -> bool:
+        """Whether no step was taken yet."""
+        return not self.history and self.step == 0
+
     def end_epoch(self, record: EpochRecord) -> None:
         """Close the current epoch with its record."""
         self.history.append(record)
@@ -95,6 +101,9 @@ class TrainingDisplay(Protocol):
 
     def validated(self, *, epoch: int, num_images: int) -> None:
         """`num_images` of the validation images have been scored in this epoch."""
+
+    def features_computed(self, *, num_images: int, num_all: int) -> None:
+        """Before the first step: the features of `num_images` of `num_all` images are known."""
 
     def epoch_ended(self, record: EpochRecord) -> None:
         """An epoch is complete."""
@@ -116,6 +125,8 @@ class TrainingRun:
         stop_request: Set when the process was told to stop.
         batch_augmentation: Random transforms that the loader leaves to the GPU; None where there are none, or the
             loader applies them.
+        new_head: The classifier's layer that was drawn for given weights, whose start is computed; None where there
+            is none.
         world: The processes that train together.
     """
 
@@ -129,14 +140,18 @@ class TrainingRun:
     on_epoch_end: Callable[[EpochRecord], None]
     stop_request: StopRequest
     batch_augmentation: Augmentation | None = None
+    new_head: Head | None = None
     world: World = ONE_PROCESS
 
     @cached_property
+    def batch_slices(self) -> list[slice]:
+        """The batches of an epoch, of all processes, as slices of the epoch's order."""
+        return training_slices(len(self.training), self.hyperparameters.batch_size, self.world.size)
+
+    @cached_property
     def training_slices(self) -> list[slice]:
-        """The parts of the batches of an epoch that this process takes, as slices of the epoch's order."""
-        size = self.world.size
-        batches = training_slices(len(self.training), self.hyperparameters.batch_size, size)
-        return [share_of(batch, rank=self.world.rank, size=size) for batch in batches]
+        """The parts of the batches that this process takes, as slices of the epoch's order."""
+        return [share_of(batch, rank=self.world.rank, size=self.world.size) for batch in self.batch_slices]
 
     @cached_property
     def num_own_images(self) -> int:

@@ -18,7 +18,7 @@ from pytorch_designer.inference.compute import environment_info
 from pytorch_designer.inference.forward_memory import check_forward_memory
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.inference.torch_state import kept_torch_state
-from pytorch_designer.models.loading import check_forward, network_for_classes
+from pytorch_designer.models.loading import check_forward, network_for_classes, new_head
 from pytorch_designer.progress import log_header
 from pytorch_designer.seeds import derive_seed
 from pytorch_designer.settings import settings
@@ -73,7 +73,7 @@ _IMAGE_SIZE_ADVICE = (
 
 
 @dataclass(frozen=True)
-class _Job:
+class TrainingJob:
     """A run whose inputs are loaded and checked.
 
     Attributes:
@@ -135,7 +135,7 @@ def train_model(
         world.note("loading the model")
         inputs = world.verdict_of_all(lambda: load_inputs(model, datasets, random_seed=hyperparameters.random_seed))
         compute = choose_compute_together(inputs.preprocessing, world)
-        job = world.verdict_of_all(lambda: _prepare(inputs, hyperparameters, compute, world))
+        job = world.verdict_of_all(lambda: prepare_job(inputs, hyperparameters, compute, world))
         refuse_different_runs(job.fingerprint, world)
         warn_of_batch(job.predictor, hyperparameters, world)
         output = world.verdict_of_first(
@@ -152,11 +152,19 @@ def train_model(
             world.verdict_of_first(lambda: show_finished(trained_model))
             return
         world.note("reading a few images")
-        training, validation = _open_loaders(stack, job)
+        training, validation = open_loaders(stack, job)
         _train(job, output, training, validation, stop_request=stop_request, open_tracker=open_tracker)
 
 
-def _prepare(inputs: TrainingInputs, hyperparameters: Hyperparameters, compute: Compute, world: World) -> _Job:
+def prepare_job(
+    inputs: TrainingInputs, hyperparameters: Hyperparameters, compute: Compute, world: World = ONE_PROCESS
+) -> TrainingJob:
+    """Build the network with its initial weights, and check that it takes the images.
+
+    Raises:
+        InvalidDatasetError: The network does not take images of this size.
+        ModuleOutOfMemoryError: The device has too little memory for a batch.
+    """
     preprocessing, datasets = inputs.preprocessing, inputs.datasets
     height, width = preprocessing.crop_height, preprocessing.crop_width
     compute.activate()
@@ -175,7 +183,7 @@ def _prepare(inputs: TrainingInputs, hyperparameters: Hyperparameters, compute: 
     check_forward_memory(
         network, preprocessing, compute, num_images, where="the size of the images", advice=_IMAGE_SIZE_ADVICE
     )
-    return _Job(
+    return TrainingJob(
         inputs=inputs,
         hyperparameters=hyperparameters,
         predictor=Predictor(network, preprocessing, compute, normalizes_lone_image=normalizes_lone_image),
@@ -192,12 +200,12 @@ def _batch_augmentation(inputs: TrainingInputs, compute: Compute) -> Augmentatio
     return augmentation if on_gpu else None
 
 
-def _is_result_of(job: _Job, output: Path) -> bool:
+def _is_result_of(job: TrainingJob, output: Path) -> bool:
     run = recorded_run(output)
     return run.get("fingerprint") == job.fingerprint and run.get("processes", 1) == job.world.size
 
 
-def _open_loaders(stack: ExitStack, job: _Job) -> tuple[ImageLoader, ImageLoader]:
+def open_loaders(stack: ExitStack, job: TrainingJob) -> tuple[ImageLoader, ImageLoader]:
     """Loaders of the training and the validation images, which share budgets of memory and disk, training first."""
     inputs, compute = job.inputs, job.predictor.compute
     num_processes = job.world.membership.local_size
@@ -235,7 +243,7 @@ def _open_loaders(stack: ExitStack, job: _Job) -> tuple[ImageLoader, ImageLoader
 
 
 def _train(
-    job: _Job,
+    job: TrainingJob,
     output: Output,
     training: ImageLoader,
     validation: ImageLoader,
@@ -270,6 +278,7 @@ def _train(
                 on_epoch_end=lambda record: tracker.log_metrics(record.tracked_metrics(), record.epoch),
                 stop_request=stop_request,
                 batch_augmentation=job.batch_augmentation,
+                new_head=new_head(job.inputs.model, predictor.network, job.inputs.datasets.training.classes),
                 world=world,
             )
             reason = train(run, state, CheckpointPolicy(store, settings().checkpoint_seconds))
@@ -279,7 +288,7 @@ def _train(
 
 
 @contextmanager
-def _open_display(job: _Job, state: TrainingState, *, is_continued: bool) -> Iterator[TrainingDisplay]:
+def _open_display(job: TrainingJob, state: TrainingState, *, is_continued: bool) -> Iterator[TrainingDisplay]:
     """The display of the first process, with what is known of an earlier one; the others show nothing."""
     if not job.world.is_first:
         yield SilentDisplay()
@@ -292,7 +301,7 @@ def _open_display(job: _Job, state: TrainingState, *, is_continued: bool) -> Ite
 
 
 def _summary(
-    job: _Job,
+    job: TrainingJob,
     training: ImageLoader,
     validation: ImageLoader,
     state: TrainingState,
@@ -318,7 +327,7 @@ def _summary(
     )
 
 
-def _finish(job: _Job, output: Output, state: TrainingState, summary: RunSummary, tracker: Tracker) -> None:
+def _finish(job: TrainingJob, output: Output, state: TrainingState, summary: RunSummary, tracker: Tracker) -> None:
     """Write the model, and track it."""
     if state.best is None:
         raise AssertionError("training ends with a best epoch or an error")
@@ -327,7 +336,7 @@ def _finish(job: _Job, output: Output, state: TrainingState, summary: RunSummary
     tracker.log_result(output.path, output.path / REPORT_FOLDER)
 
 
-def _track_start(tracker: Tracker, job: _Job, state: TrainingState) -> None:
+def _track_start(tracker: Tracker, job: TrainingJob, state: TrainingState) -> None:
     """Record what the run is given, and the epochs of the processes before this one, as far as they are not there."""
     if tracker.run is None:
         return
@@ -343,7 +352,7 @@ def _track_start(tracker: Tracker, job: _Job, state: TrainingState) -> None:
         tracker.log_metrics(record.tracked_metrics(), record.epoch, is_past=True)
 
 
-def _extent(job: _Job) -> RunExtent:
+def _extent(job: TrainingJob) -> RunExtent:
     parameters, datasets = job.hyperparameters, job.inputs.datasets
     return RunExtent(
         num_epochs=parameters.num_epochs,

@@ -20,13 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.addresses import local_path
 from pytorch_designer.cli.command_parser import CommandParser
+from pytorch_designer.cli.demo_digits import IMAGE_SIZE, write_digits
 from pytorch_designer.spec.component import dashed
 from pytorch_designer.system.python_process import python_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-_IMAGE_SIZE = 32
 
 
 def run_demo(arguments: Sequence[str], program: str) -> None:
@@ -44,24 +43,11 @@ def run_demo(arguments: Sequence[str], program: str) -> None:
     top: Path = parser.parse_args(arguments).output
     started = time.monotonic()
     _clear(top)
-    write_digits(top / "images")
+    num_images = write_digits(top / "images")
+    print(f"{num_images:,} handwritten digits, {IMAGE_SIZE} x {IMAGE_SIZE} pixels, are in {top / 'images'}")
     _prepare_data(top)
     _train_and_evaluate(top)
     _summarise(top, time.monotonic() - started)
-
-
-def write_digits(folder: Path) -> None:
-    """Write the digits as `folder/<digit>/<number>.png`."""
-    from PIL import Image
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    for number, (pixels, label) in enumerate(zip(digits.images, digits.target, strict=True)):
-        path = folder / str(label) / f"{number:04}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        small = Image.fromarray((pixels * (255 / 16)).round().astype("uint8"))
-        small.resize((_IMAGE_SIZE, _IMAGE_SIZE), Image.Resampling.BICUBIC).save(path)
-    print(f"{len(digits.images):,} handwritten digits, {_IMAGE_SIZE} x {_IMAGE_SIZE} pixels, are in {folder}")
 
 
 def _clear(top: Path) -> None:

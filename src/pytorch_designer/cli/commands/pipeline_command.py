@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from pytorch_designer.cli.commands.pipeline_view import OpenView
     from pytorch_designer.harness.environments.job_python import JobPython
+    from pytorch_designer.harness.fault_injection.injected_faults import InjectedFaults
     from pytorch_designer.harness.pipeline.pipeline_state import PipelineResult
     from pytorch_designer.harness.schema.yaml_tree import YamlDocument
     from pytorch_designer.system.stop_requests import StopRequest
@@ -57,6 +58,7 @@ class PipelineCommandOptions:
     is_dry: bool
     python: JobPython
     is_in_foreground: bool
+    faults: Mapping[str, InjectedFaults]
 
 
 def run_pipeline_file(
@@ -131,6 +133,7 @@ def _checked_request(document: YamlDocument, options: PipelineCommandOptions) ->
         explains=options.explains,
         python=options.python,
         is_in_foreground=options.is_in_foreground,
+        faults=options.faults,
     )
 
 

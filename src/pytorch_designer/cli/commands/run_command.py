@@ -23,9 +23,9 @@ from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT, RunStore,
 from pytorch_designer.harness.lint.linter import findings_for_run
 from pytorch_designer.harness.pipeline.command_job import command_job_request
 from pytorch_designer.harness.schema.assets import Assets, read_assets
-from pytorch_designer.harness.schema.component_file import Kind, command_spec, is_sweep_job, kind_of
+from pytorch_designer.harness.schema.component_file import Kind, command_spec, is_pipeline, is_sweep_job, kind_of
 from pytorch_designer.harness.schema.interface import kind_mismatch
-from pytorch_designer.harness.schema.pipeline_file import is_pipeline, pipeline_spec
+from pytorch_designer.harness.schema.pipeline_file import pipeline_spec
 from pytorch_designer.harness.schema.spec_faults import SpecFault, SpecPlace
 from pytorch_designer.harness.schema.values import check_values
 from pytorch_designer.harness.schema.yaml_tree import read_yaml
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytorch_designer.cli.commands.pipeline_command import PipelineCommandOptions
+    from pytorch_designer.harness.fault_injection.injected_faults import InjectedFaults
     from pytorch_designer.harness.job.job_run import JobResult
     from pytorch_designer.harness.schema.specification import CommandSpec
     from pytorch_designer.harness.schema.yaml_tree import YamlDocument
@@ -103,15 +104,16 @@ def run_command_parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--keep-working-directory", action="store_true", help="keep it after a success too, not only after a failure"
     )
-    components = parser.add_argument_group("components and command jobs only")
-    components.add_argument(
+    parser.add_argument(
         "--fault",
         action="append",
         default=[],
         metavar="FAULT",
-        help="what is to go wrong, to test the component: kill-after=SECONDS, kill-at-write=N, small-shm=64m, "
-        "read-only-output=NAME, full-output=NAME:SIZE, slow-open=MILLISECONDS, flaky-open=RATE[:SEED], no-network",
+        help="what is to go wrong, to test the component; in a pipeline NODE:FAULT. Faults: kill-after=SECONDS, "
+        "kill-at-write=N, small-shm=64m, read-only-output=NAME, full-output=NAME:SIZE, slow-open=MILLISECONDS, "
+        "flaky-open=RATE[:SEED], no-network",
     )
+    components = parser.add_argument_group("components and command jobs only")
     components.add_argument(
         "--foreground", action="store_true", help="give the job the terminal, so that `breakpoint()` works"
     )
@@ -251,8 +253,8 @@ def _kind_warnings(request: JobRequest) -> tuple[SpecFault, ...]:
 def _pipeline_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> PipelineCommandOptions:
     from pytorch_designer.cli.commands.pipeline_command import PipelineCommandOptions
 
-    if options.fault or options.rerun or options.foreground:
-        parser.error("--fault, --rerun and --foreground are for components and command jobs only")
+    if options.rerun or options.foreground:
+        parser.error("--rerun and --foreground are for components and command jobs only")
     if options.env:
         parser.error("--env is for components; a node of a pipeline has its environment_variables")
     if sum(map(bool, (options.only, options.start_from, options.up_to, options.debug))) > 1:
@@ -281,6 +283,7 @@ def _pipeline_options(parser: argparse.ArgumentParser, options: argparse.Namespa
         is_dry=options.dry_run,
         python=_job_python(options),
         is_in_foreground=bool(options.debug) and not options.debugpy,
+        faults=_node_faults(parser, options.fault),
     )
 
 
@@ -290,6 +293,16 @@ def _job_python(options: argparse.Namespace) -> JobPython:
         assets = Assets() if options.assets is None else read_assets(options.assets)
         environments = built_environments(assets)
     return JobPython(options.python, options.debugpy, environments)
+
+
+def _node_faults(parser: argparse.ArgumentParser, given: list[str]) -> dict[str, InjectedFaults]:
+    by_node: dict[str, list[str]] = {}
+    for text in given:
+        node, separator, fault = text.partition(":")
+        if not separator or "=" in node:
+            parser.error(f"--fault {text} does not name a node; in a pipeline it is --fault NODE:FAULT")
+        by_node.setdefault(node, []).append(fault)
+    return {node: parse_faults(texts) for node, texts in by_node.items()}
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.addresses import local_path
 from pytorch_designer.api.folder_training import FolderTrainingParameters, TrainRequest, train_folder
@@ -17,7 +17,7 @@ from pytorch_designer.spec.parameters import parameter_specs, parse_parameters
 from pytorch_designer.training.datasets import TRAINING_PORT, VALIDATION_PORT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 _NETWORK_OPTIONS = ("model_name", "pretrained")
 _PORTS = {TRAINING_PORT: "IMAGES", VALIDATION_PORT: "--validation"}
@@ -38,9 +38,8 @@ def run_train(arguments: Sequence[str], program: str) -> int:
     specs = parameter_specs(FolderTrainingParameters)
     with options_in_advice(specs):
         texts = given_parameters(specs, given)
-        unused = [f"--{name.replace('_', '-')}" for name in _NETWORK_OPTIONS if name in texts]
-        if given["model"] is not None and unused:
-            parser.error(f"--model names the network and its weights, so that {' and '.join(unused)} cannot be given")
+        if fault := unused_network_options(given, texts):
+            parser.error(fault)
         request = TrainRequest(
             images=given["images"],
             validation=given["validation"],
@@ -53,7 +52,7 @@ def run_train(arguments: Sequence[str], program: str) -> int:
         exit_code = run_in_processes(["train", *arguments])
         if exit_code is not None:
             return exit_code
-        with _named_as_options():
+        with named_as_options(continues=True):
             train_folder(request, program=program)
     return 0
 
@@ -67,6 +66,19 @@ def train_parser(program: str) -> CommandParser:
         "and evaluated at the end.",
         epilog="A run that was stopped continues when the same command is given again (without --overwrite).",
     )
+    add_inputs(parser)
+    parser.add_argument(
+        "--output", metavar="DIR", type=local_path, default=Path("trained"), help="The trained model. Default: trained."
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="Start over: replace the earlier result, or stopped run, in --output."
+    )
+    add_parameters(parser, parameter_specs(FolderTrainingParameters))
+    return parser
+
+
+def add_inputs(parser: CommandParser) -> None:
+    """Add IMAGES, and the options for what else a run reads."""
     parser.add_argument("images", metavar="IMAGES", type=local_path, help="The folder, or an archive of it.")
     parser.add_argument(
         "--validation",
@@ -82,30 +94,33 @@ def train_parser(program: str) -> CommandParser:
         "Default: the network of --model-name.",
     )
     parser.add_argument(
-        "--output", metavar="DIR", type=local_path, default=Path("trained"), help="The trained model. Default: trained."
-    )
-    parser.add_argument(
         "--augment",
         action="store_true",
         help="Train with the transforms that Init Image Transformation lists by default: "
         f"{', '.join(op for op, _ in chosen_transforms(InitImageTransformationParameters()))}.",
     )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="Start over: replace the earlier result, or stopped run, in --output."
-    )
-    add_parameters(parser, parameter_specs(FolderTrainingParameters))
-    return parser
+
+
+def unused_network_options(given: Mapping[str, Any], texts: Mapping[str, str]) -> str:
+    """What is wrong where a model is given, and the name of a network or its weights as well; "" otherwise."""
+    unused = [f"--{name.replace('_', '-')}" for name in _NETWORK_OPTIONS if name in texts]
+    if given["model"] is None or not unused:
+        return ""
+    return f"--model names the network and its weights, so that {' and '.join(unused)} cannot be given"
 
 
 @contextmanager
-def _named_as_options() -> Iterator[None]:
-    """Name ports of Train PyTorch Model as this command does."""
+def named_as_options(*, continues: bool) -> Iterator[None]:
+    """Name ports of Train PyTorch Model as this command does.
+
+    `continues` says whether the same command continues a run that was stopped.
+    """
     try:
         yield
     except DesignerError as error:
         for port, option in _PORTS.items():
             error.what = error.what.replace(f"on the port `{port}`", f"of {option}")
-        if isinstance(error, InterruptedRunError):
+        if isinstance(error, InterruptedRunError) and continues:
             error.advice = "Run the same command again, without --overwrite: it continues where it stopped."
         if error.reason == "not_empty":
             error.advice += " With --overwrite, the result of an earlier run is replaced."

@@ -45,22 +45,26 @@ _NOT_IN_NAMES = re.compile(r"[^\w.-]|^\.")
 _MAX_NAME = 60
 
 
-def new_run_folder(label: str) -> Path:
-    """Make a run folder in `./runs`, named after what runs in it and the time.
+def new_run_folder(label: str, folder: Path | None = None) -> Path:
+    """Make a run folder, named after what runs in it and the time.
+
+    Args:
+        label: What runs in it.
+        folder: Where the run folders are; None: `./runs`.
 
     Raises:
         FailedToWriteOutputsError: It cannot be made.
     """
-    runs = Path(RUNS_FOLDER).absolute()
+    runs = (Path(RUNS_FOLDER) if folder is None else folder).absolute()
     name = f"{_NOT_IN_NAMES.sub('_', label)[:_MAX_NAME]}-{time.strftime('%Y%m%d-%H%M%S')}"
     with writing_errors(runs):
         runs.mkdir(exist_ok=True)
         for number in itertools.count(1):
-            folder = runs / (name if number == 1 else f"{name}-{number}")
+            made = runs / (name if number == 1 else f"{name}-{number}")
             with suppress(FileExistsError):  # of another run that was started in the same second
-                folder.mkdir()
+                made.mkdir()
                 break
-    return folder
+    return made
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,11 @@ def check_connections(report: Report, pipeline: Pipeline) -> None:
     _check_inputs_used(report, pipeline)
 
 
+def holds_fit(given: str, wanted: str) -> bool:
+    """Whether a directory of one type is right for a port of another: a trained model may be trained further."""
+    return given == wanted or wanted.startswith("Any") or given.startswith("Any") or wanted == f"Untrained{given}"
+
+
 def _check_input(report: Report, pipeline: Pipeline, node: Node, name: str, value: Value) -> Iterator[_Edge]:
     target = None if node.interface is None or node.is_inline else node.interface.inputs.get(name)
     for text in value.texts():
@@ -156,7 +161,7 @@ def _check_fit(
         )
     if target.is_data or not has_known_value:  # a known value is checked itself
         _check_types(report, at, source, target)
-    if source.holds and target.holds and not _holds_fit(source.holds, target.holds):
+    if source.holds and target.holds and not holds_fit(source.holds, target.holds):
         report.add(
             "port-tag-mismatch",
             at,
@@ -169,11 +174,6 @@ def _check_types(report: Report, at: SpecPlace, source: InputSpec | OutputSpec, 
     if not types_fit(source.type, target.type):
         rule, message, advice = type_mismatch(source.name, source.type, target.name, target.type)
         report.add(rule, at, message, advice)
-
-
-def _holds_fit(given: str, wanted: str) -> bool:
-    # A trained model may be trained further, so it fits where an untrained one is expected.
-    return given == wanted or wanted.startswith("Any") or given.startswith("Any") or wanted == f"Untrained{given}"
 
 
 def _check_cycles(report: Report, edges: list[_Edge]) -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorch_designer.errors import InvalidSpecError
 from pytorch_designer.harness.schema.assets import is_reference
-from pytorch_designer.harness.schema.component_file import Kind, kind_of, type_of
+from pytorch_designer.harness.schema.component_file import Kind, is_pipeline, kind_of, type_of
 from pytorch_designer.harness.schema.interface import read_interface
-from pytorch_designer.harness.schema.pipeline_file import is_pipeline
-from pytorch_designer.harness.schema.yaml_tree import YamlDocument, read_yaml
+from pytorch_designer.harness.schema.yaml_tree import YamlDocument, parse_yaml, read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +43,16 @@ class Library:
         if key not in self._documents:
             self._documents[key] = read_yaml(path)
         return self._documents[key]
+
+    def parse(self, text: str, path: Path) -> YamlDocument:
+        """The document in a text, whose file is at a path; raises as `parse_yaml` does."""
+        return parse_yaml(text, path)
+
+    def with_document(self, document: YamlDocument) -> Library:
+        """The same library with a document in place of its file."""
+        library = copy(self)
+        library._documents = {**self._documents, document.path.resolve(): document}
+        return library
 
     def interface(self, path: Path) -> Interface | None:
         """The interface of the component in a file, or None if it cannot be read or is not a known component."""

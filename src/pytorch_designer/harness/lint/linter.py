@@ -119,6 +119,18 @@ def findings_for_run(document: YamlDocument) -> FindingsForRun:
     return FindingsForRun(place, tuple(found[InRun.REFUSES]), tuple(found[InRun.WARNS]))
 
 
+def lint_document(document: YamlDocument, library: Library) -> tuple[SpecFault, ...]:
+    """What the linter says of a component or job and of the component files that it names.
+
+    Args:
+        document: The document, whose text need not be that of its file.
+        library: Component files.
+    """
+    reports: dict[Path, Report] = {}
+    _lint_file(document.path, library.with_document(document), reports, is_named=True)
+    return _result(reports.values(), ()).findings
+
+
 def lint_text(text: str, *, folder: Path, name: str = "text.yaml", ignored_rules: Collection[str] = ()) -> LintResult:
     """Check the text of a component or pipeline job.
 

@@ -257,7 +257,9 @@ def _check_given_ports(report: Report, pipeline: Pipeline, node: Node, interface
     for name, port in interface.inputs.items():
         if port.is_required and name not in node.inputs and name not in searched:
             message = f"The node {node.name} leaves out {name}, which its component requires."
-            report.add("missing-node-input", node.value.key_place, message, f"Add {name} to its inputs.")
+            report.add(
+                "missing-node-input", node.value.key_place.below("inputs", name), message, f"Add {name} to its inputs."
+            )
     for name, value in node.outputs.items():
         if name not in interface.outputs:
             message = f"The component of {node.name} has no output {name}."

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytorch_designer.errors import DesignerError, FailedToWriteOutputsError, InterruptedRunError, NullOrEmptyError
+from pytorch_designer.harness.fault_injection.injected_faults import NO_FAULTS
 from pytorch_designer.harness.job.folder_mark import remove_own
 from pytorch_designer.harness.job.job_run import JobRequest, run_job
 from pytorch_designer.harness.job.node import NodeFault, NodeResult, NodeState
 from pytorch_designer.harness.job.run_folder import RunFolder
 from pytorch_designer.harness.job.run_store import open_run_store
-from pytorch_designer.harness.pipeline.reuse_forecast import REUSE_IS_OFF
+from pytorch_designer.harness.pipeline.reuse_forecast import REUSE_IS_OFF, with_faults
 from pytorch_designer.harness.reuse.reuse_cache import is_empty
 from pytorch_designer.harness.sweep.sweep_run import SweepRequest, run_sweep
 from pytorch_designer.mlflow_database import DATABASE_FILE
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytorch_designer.harness.environments.job_python import JobPython
+    from pytorch_designer.harness.fault_injection.injected_faults import InjectedFaults
     from pytorch_designer.harness.job.child_processes import LineReceiver, MemoryReceiver
     from pytorch_designer.harness.job.job_run import JobResult
     from pytorch_designer.harness.job.node import PlannedNode
@@ -55,6 +57,7 @@ class NodeRunner:
         explains: Whether nodes say why they run.
         python: The Python of the jobs.
         is_in_foreground: See `job.JobRequest`.
+        faults: Faults to inject, by node.
     """
 
     folder: Path
@@ -70,6 +73,7 @@ class NodeRunner:
     explains: bool
     python: JobPython
     is_in_foreground: bool
+    faults: Mapping[str, InjectedFaults]
 
     def run(
         self,
@@ -103,7 +107,10 @@ class NodeRunner:
         is_continued = self._is_continued(start)
         if not is_continued:
             self._remove_old_outputs(start.outputs)
-        reused = None if self.reuse is None else self.reuse.restore(node, start, is_wanted=node.name in self.kept)
+        faults = self.faults.get(node.name, NO_FAULTS)
+        reused = None
+        if self.reuse is not None and not faults.texts:
+            reused = self.reuse.restore(node, start, is_wanted=node.name in self.kept)
         if reused is not None:
             return replace(reused, run_id=self._record_reuse(reused))
         if node.name in self.kept:
@@ -113,7 +120,9 @@ class NodeRunner:
                 advice="Run the pipeline again.",
                 reason="no_result",
             )
-        if self.explains:
+        if faults.texts:
+            start = replace(start, reason=with_faults(faults))
+        elif self.explains:
             reason = REUSE_IS_OFF if self.reuse is None else self.reuse.why_it_runs(node, parts)
             start = replace(start, reason=reason)
         is_debugged = self.is_in_foreground or self.python.debugpy_port is not None  # whoever did may have changed it
@@ -132,11 +141,13 @@ class NodeRunner:
             keep_working_directory=self.keep_working_directory,
             python=self.python,
             is_in_foreground=self.is_in_foreground,
+            faults=faults,
         )
         result = self._run_job(request, start, on_line, stop, on_memory)
         if before_keeping is not None:
             before_keeping()
-        if result.has_succeeded and self.reuse is not None and parts is not None and is_fresh and not is_debugged:
+        is_usual = is_fresh and not is_debugged and not faults.texts
+        if result.has_succeeded and self.reuse is not None and parts is not None and is_usual:
             self.reuse.keep(node, parts, result)
         return replace(
             start,

@@ -45,15 +45,20 @@ def select_nodes(
     return frozenset(chosen | after | before)
 
 
+def unknown_node(name: str, nodes: Collection[str]) -> UnknownNameError:
+    """The error that says that there is no such node, to be raised."""
+    nearest = nearest_name(name, nodes)
+    hint = f"Did you mean {nearest}? " if nearest else ""
+    return UnknownNameError(
+        f"The pipeline has no node {name!r}.", where=name, advice=f"{hint}It has {', '.join(nodes)}."
+    )
+
+
 def _named(nodes: Mapping[str, PlannedNode], given: Collection[str]) -> list[str]:
     found = []
     for name in given:
         matches = [node for node in nodes if node == name or node.startswith(f"{name}.")]
         if not matches:
-            nearest = nearest_name(name, nodes)
-            hint = f"Did you mean {nearest}? " if nearest else ""
-            raise UnknownNameError(
-                f"The pipeline has no node {name!r}.", where=name, advice=f"{hint}It has {', '.join(nodes)}."
-            )
+            raise unknown_node(name, nodes)
         found += matches
     return found

@@ -41,7 +41,7 @@ from pytorch_designer.harness.schema.specification import CommandSpec, InputSpec
 from pytorch_designer.harness.schema.values import check_names, check_values, default_value, parse_literal
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Hashable, Mapping
 
     from pytorch_designer.harness.job.node import Condition
     from pytorch_designer.harness.node_kinds.control_flow import Loop
@@ -73,7 +73,10 @@ class Plan:
 
 
 def plan_pipeline(
-    pipeline: PipelineSpec, inputs: Mapping[str, object] | None = None, assets: Assets | None = None
+    pipeline: PipelineSpec,
+    inputs: Mapping[str, object] | None = None,
+    assets: Assets | None = None,
+    known_code: set[Hashable] | None = None,
 ) -> Plan:
     """Flatten a pipeline and check it.
 
@@ -82,6 +85,7 @@ def plan_pipeline(
         inputs: Values for its inputs, instead of its own: paths and registered names for data, else Python values
             or their text.
         assets: Where registered data is.
+        known_code: Code whose files have been found in order, and need not be listed again; what is found is added.
 
     Raises:
         UnknownNameError: The pipeline has no input of a name in `inputs`.
@@ -92,7 +96,7 @@ def plan_pipeline(
     check_names("input", inputs or {}, pipeline.inputs, pipeline.name)
     faults = FaultCollector()
     place = SpecPlace(str(pipeline.source))
-    planner = _Planner(assets or Assets(), faults)
+    planner = _Planner(assets or Assets(), faults, set() if known_code is None else known_code)
     given = {**pipeline.given, **_given(pipeline, inputs or {})}
     outer = Scope(pipeline, "", {}, assets or Assets())
     values = planner.input_values(pipeline, given, outer, pipeline.label, place)
@@ -102,7 +106,7 @@ def plan_pipeline(
         with faults.collecting():
             output = _pipeline_output(pipeline, name)
             if output is None:
-                _warn_of_unbound_output(faults, pipeline, name)
+                faults.warn("unbound-pipeline-output", pipeline.place_of("outputs", name), *unbound_output(name))
             else:
                 outputs[name] = output
     nodes = _in_order(planner.nodes, faults, place)
@@ -114,11 +118,12 @@ def plan_pipeline(
 class _Planner:
     """Collector of the command nodes of a pipeline and of its nested pipelines."""
 
-    def __init__(self, assets: Assets, faults: FaultCollector) -> None:
+    def __init__(self, assets: Assets, faults: FaultCollector, known_code: set[Hashable]) -> None:
         self.nodes: dict[str, PlannedNode] = {}
         self.loops: list[PlannedLoop] = []
         self._assets = assets
         self._faults = faults
+        self._known_code = known_code
 
     def input_values(
         self, pipeline: PipelineSpec, given: Mapping[str, Given], outer: Scope, owner: str, place: SpecPlace
@@ -223,7 +228,7 @@ class _Planner:
         condition = loop_condition(loop, node, prefix)
         known = set(self.nodes)
         self._add_node(node, prefix, scope, bound=_NOTHING, conditions=conditions)
-        again = _Planner(self._assets, FaultCollector())  # which would find the same faults a second time
+        again = _Planner(self._assets, FaultCollector(), self._known_code)  # finds the same faults
         again._add_node(node, prefix, scope, bound=_NOTHING, conditions=conditions, mapped=mapped)
         self.loops.append(
             PlannedLoop(
@@ -274,7 +279,10 @@ class _Planner:
             with self._faults.collecting():
                 variables[name] = scope.resolve(Given(text), node.place) or Source(("",))
         with self._faults.collecting():
-            code_snapshot(spec)
+            code = (spec.code, spec.additional_includes)  # listing its files takes long, and many nodes share it
+            if code not in self._known_code:
+                code_snapshot(spec)
+                self._known_code.add(code)
         with self._faults.collecting(node.place):
             process_places(spec)
         with self._faults.collecting(node.place):
@@ -349,10 +357,6 @@ def _checked(port: InputSpec, source: Source) -> Source:
 def _default(port: InputSpec) -> Source | None:
     default = default_value(port)
     return None if default is None else Source((str(default),))
-
-
-def _warn_of_unbound_output(faults: FaultCollector, pipeline: PipelineSpec, name: str) -> None:
-    faults.warn("unbound-pipeline-output", pipeline.place_of("outputs", name), *unbound_output(name))
 
 
 def _spec_with(port: InputSpec) -> CommandSpec:

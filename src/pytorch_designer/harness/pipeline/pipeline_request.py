@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from pytorch_designer.errors import FailedToWriteOutputsError
+from pytorch_designer.errors import FailedToWriteOutputsError, UnsupportedLocallyError
 from pytorch_designer.harness.environments.job_python import OWN_PYTHON, JobPython
+from pytorch_designer.harness.fault_injection.injection import check_possible
 from pytorch_designer.harness.job.job_run import GRACE_SECONDS
 from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT
-from pytorch_designer.harness.pipeline.node_selection import select_nodes
+from pytorch_designer.harness.pipeline.node_selection import select_nodes, unknown_node
 from pytorch_designer.harness.pipeline.pipeline_plan import plan_pipeline
 from pytorch_designer.harness.schema.assets import Assets, read_assets
 from pytorch_designer.harness.schema.azure_objects import pipeline_job
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
+    from pytorch_designer.harness.fault_injection.injected_faults import InjectedFaults
     from pytorch_designer.harness.job.run_store import RunStore
     from pytorch_designer.harness.pipeline.pipeline_plan import Plan
     from pytorch_designer.harness.reuse.reuse_cache import ReuseCache
@@ -51,6 +53,8 @@ class PipelineOptions(TypedDict, total=False):
         python: The Python of the jobs.
         is_in_foreground: Whether jobs have the terminal, so that `breakpoint()` works; one node at a time. Like what
             ran under a debugger, their results are not kept.
+        faults: Faults to inject, by node. Such a node runs even if its result is kept, and its result is not kept.
+        source_text: The text of the pipeline, which is kept in the run folder; None: that of its file.
     """
 
     inputs: Mapping[str, object] | None
@@ -68,6 +72,8 @@ class PipelineOptions(TypedDict, total=False):
     explains: bool
     python: JobPython
     is_in_foreground: bool
+    faults: Mapping[str, InjectedFaults]
+    source_text: str | None
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,8 @@ class PipelineRequest:
         outputs: Where each output of the pipeline goes that was given a place.
         experiment: The MLflow experiment that the pipeline names, or the default one.
         chosen: The nodes that run; None: all.
+        faults: Faults to inject, by node.
+        source_text: The text of the pipeline, if it is not that of its file.
     """
 
     plan: Plan
@@ -94,6 +102,8 @@ class PipelineRequest:
     explains: bool
     python: JobPython
     is_in_foreground: bool
+    faults: Mapping[str, InjectedFaults]
+    source_text: str | None
 
 
 def prepare_pipeline(
@@ -131,7 +141,24 @@ def prepare_pipeline(
         explains=options.get("explains", False),
         python=python,
         is_in_foreground=is_in_foreground,
+        faults=_checked_faults(plan, options.get("faults") or {}),
+        source_text=options.get("source_text"),
     )
+
+
+def _checked_faults(plan: Plan, faults: Mapping[str, InjectedFaults]) -> dict[str, InjectedFaults]:
+    for name, injected in faults.items():
+        if name not in plan.nodes:
+            raise unknown_node(name, plan.nodes)
+        if plan.nodes[name].sweep is not None:
+            raise UnsupportedLocallyError(
+                f"{name} is a sweep; faults can be injected into a single job only.",
+                where=name,
+                advice="Run its trial alone, as a component, with --fault.",
+            )
+        check_names("output", injected.output_names, plan.nodes[name].spec.outputs, name)
+        check_possible(injected)
+    return dict(faults)
 
 
 def _read_job(job: PipelineSpec | str | Path | Any, assets: Assets) -> PipelineSpec:

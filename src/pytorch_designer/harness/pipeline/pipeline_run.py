@@ -134,7 +134,7 @@ class _PipelineRun:
         self._leave_out()
         runner = self._runner(reuse)
         try:
-            self._recorder.start(self._plan)
+            self._recorder.start(self._plan, self._request.source_text)
             self._run_nodes(runner)
         except BaseException:
             self._end("failed", "FAILED")
@@ -198,6 +198,7 @@ class _PipelineRun:
             explains=request.explains,
             python=request.python,
             is_in_foreground=request.is_in_foreground,
+            faults=request.faults,
         )
 
     def _run_nodes(self, runner: NodeRunner) -> None:

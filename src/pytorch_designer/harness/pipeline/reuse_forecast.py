@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from pytorch_designer.harness.fault_injection.injected_faults import InjectedFaults
     from pytorch_designer.harness.job.node import PlannedNode
     from pytorch_designer.harness.pipeline.pipeline_request import PipelineRequest
     from pytorch_designer.harness.pipeline.pipeline_state import PipelineResult
@@ -60,6 +61,11 @@ class Selection:
     kept: frozenset[str] = frozenset()
     taken: Mapping[str, NodeResult] = field(default_factory=dict)
     paths: Mapping[tuple[str, str], Path] = field(default_factory=dict)
+
+
+def with_faults(faults: InjectedFaults) -> str:
+    """Why a node runs into which faults are injected."""
+    return f"runs with {', '.join(faults.texts)}"
 
 
 def forecast(request: PipelineRequest, stop: StopRequest | None = None) -> dict[str, NodeForecast]:
@@ -129,8 +135,9 @@ def open_reuse(request: PipelineRequest, stop: StopRequest) -> Reuse | None:
 def _forecast(
     node: PlannedNode, reuse: Reuse | None, paths: dict[tuple[str, str], Path], request: PipelineRequest
 ) -> NodeForecast:
-    if reuse is None:
-        return NodeForecast(node.name, is_reused=False, reason=REUSE_IS_OFF)
+    if reuse is None or node.name in request.faults:
+        faults = request.faults.get(node.name)
+        return NodeForecast(node.name, is_reused=False, reason=with_faults(faults) if faults else REUSE_IS_OFF)
     unknown = sorted(name for name in node.needs if not any(owner == name for owner, _ in paths))
     if unknown and node.spec.is_deterministic and not request.is_forced:
         return NodeForecast(node.name, is_reused=None, reason=f"depends on what {', '.join(unknown)} will write")

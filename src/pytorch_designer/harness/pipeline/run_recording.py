@@ -77,8 +77,12 @@ class RunRecorder:
     ) -> None:
         self._events.close()
 
-    def start(self, plan: Plan) -> None:
+    def start(self, plan: Plan, source_text: str | None = None) -> None:
         """Write the first state, and the text of the pipeline.
+
+        Args:
+            plan: The plan.
+            source_text: The text; None: that of the file that it was read from, if it was.
 
         Raises:
             FailedToWriteOutputsError: They cannot be written.
@@ -86,7 +90,9 @@ class RunRecorder:
         source, kept = plan.pipeline.source, self.result.run_folder / SOURCE_FILE
         with writing_errors(kept):
             kept.unlink(missing_ok=True)
-            if source.is_file():
+            if source_text is not None:
+                kept.write_bytes(source_text.encode("utf-8"))
+            elif source.is_file():
                 shutil.copyfile(source, kept)
         write_state(self.result)
         nodes = {

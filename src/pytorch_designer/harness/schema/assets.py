@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytorch_designer.harness.schema.spec_faults import SpecPlace
+    from pytorch_designer.harness.schema.yaml_tree import Value
 
 _PREFIX = "azureml:"
 _REMOTE = re.compile(r"(azureml:|git\+|/subscriptions/|[a-z][a-z0-9+.-]+://)", re.IGNORECASE)
@@ -104,6 +105,16 @@ def read_assets(path: Path) -> Assets:
 def is_reference(text: str) -> bool:
     """Whether `text` is a registered name or an address, not a local path."""
     return _REMOTE.match(text) is not None
+
+
+def component_path(component: Value, assets: Assets) -> Path:
+    """The file that a `component` names, which need not exist; a registered one is looked for in the assets.
+
+    Raises:
+        UnsupportedLocallyError: There is none for a registered one.
+    """
+    text = (component.text or "").removeprefix("file:")
+    return assets.find(text, component.key_place) if is_reference(text) else (component.folder / text).resolve()
 
 
 def _below(folder: Path, rest: str, reference: str, place: SpecPlace) -> Path:

@@ -67,12 +67,20 @@ def kind_of(root: Value) -> Kind | None:
 def type_of(root: Value) -> str:
     """The `type` of a document in lower case; empty if it has none. A misspelled one is the known one."""
     name = _word(root, "type")
+    if name in {"", "command", "pipeline"}:
+        return name
     return closest(name, ("command", "pipeline")) or name
 
 
 def is_sweep_job(document: YamlDocument) -> bool:
     """Whether a YAML document is a sweep job that stands alone."""
     return kind_of(document.root) is Kind.SWEEP_JOB
+
+
+def is_pipeline(document: YamlDocument) -> bool:
+    """Whether a YAML document is a pipeline, not a command component."""
+    kind = kind_of(document.root)
+    return kind is not None and kind.is_pipeline
 
 
 def _pipeline_kind(root: Value, schema: str) -> Kind:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pytorch_designer.errors import DesignerError, shorten
-from pytorch_designer.harness.schema.assets import Assets, is_reference
+from pytorch_designer.harness.schema.assets import Assets, component_path, is_reference
 from pytorch_designer.harness.schema.bindings import is_binding, parse_output
 from pytorch_designer.harness.schema.component_file import (
     Kind,
@@ -20,6 +20,7 @@ from pytorch_designer.harness.schema.component_file import (
     command_spec,
     inline_command,
     inline_parallel,
+    is_pipeline,
     is_sweep_job,
     kind_of,
     parallel_at,
@@ -40,9 +41,10 @@ from pytorch_designer.harness.schema.spec_faults import FaultCollector, SpecPlac
 from pytorch_designer.harness.schema.specification import CommandSpec, InputSpec, OutputSpec
 from pytorch_designer.harness.schema.vocabulary import CONTROL_KINDS, NODE_KINDS
 from pytorch_designer.harness.schema.yaml_fields import Fields
-from pytorch_designer.harness.schema.yaml_tree import Value, YamlDocument, read_yaml
+from pytorch_designer.harness.schema.yaml_tree import OpenedFiles, Value, YamlDocument, read_yaml
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 _FOLDER = "uri_folder"
@@ -59,11 +61,20 @@ def read_pipeline(path: Path, assets: Assets | None = None) -> PipelineSpec:
     return pipeline_spec(read_yaml(path), assets)
 
 
-def pipeline_spec(document: YamlDocument, assets: Assets | None = None) -> PipelineSpec:
-    """The pipeline in a YAML document, or the one node of a sweep job; raises as `read_pipeline` does."""
+def pipeline_spec(
+    document: YamlDocument, assets: Assets | None = None, open_file: Callable[[Path], YamlDocument] = read_yaml
+) -> PipelineSpec:
+    """The pipeline in a YAML document, or the one node of a sweep job; raises as `read_pipeline` does.
+
+    Args:
+        document: The document.
+        assets: Where registered components are.
+        open_file: Opens a component file. Each is opened and read once.
+    """
     faults = FaultCollector()
-    check_size(document.mapping(), partial(_open_component, assets or Assets()))
-    reader = _Reader(assets or Assets(), faults)
+    opened = OpenedFiles(open_file)
+    check_size(document.mapping(), partial(_open_component, assets or Assets(), opened))
+    reader = _Reader(assets or Assets(), faults, opened)
     if is_sweep_job(document):
         spec = reader.sweep_job(document)
     elif kind_of(document.root) is Kind.COMMAND_JOB:
@@ -72,12 +83,6 @@ def pipeline_spec(document: YamlDocument, assets: Assets | None = None) -> Pipel
         spec = reader.pipeline(document)
     faults.raise_any(SpecPlace(str(document.path)))
     return spec
-
-
-def is_pipeline(document: YamlDocument) -> bool:
-    """Whether a YAML document is a pipeline, not a command component."""
-    kind = kind_of(document.root)
-    return kind is not None and kind.is_pipeline
 
 
 def read_component_file(path: Path, assets: Assets) -> CommandSpec | PipelineSpec:
@@ -91,26 +96,22 @@ def _job_component(document: YamlDocument) -> CommandSpec:
     return parallel_at(document.root, document.path.stem) if is_parallel else command_spec(document)
 
 
-def _open_component(assets: Assets, component: Value) -> YamlDocument | None:
+def _open_component(assets: Assets, opened: OpenedFiles, component: Value) -> YamlDocument | None:
     """The pipeline that a node names; None where it is something else, or at fault, which is found in reading it."""
     with suppress(DesignerError):
-        path = _component_path(component, assets)
-        document = read_yaml(path) if path.is_file() else None
-        return document if document is not None and is_pipeline(document) else None
+        path = component_path(component, assets)
+        return opened[path] if path.is_file() and is_pipeline(opened[path]) else None
     return None
-
-
-def _component_path(component: Value, assets: Assets) -> Path:
-    text = (component.text or "").removeprefix("file:")
-    return assets.find(text, component.key_place) if is_reference(text) else (component.folder / text).resolve()
 
 
 class _Reader:
     """Reader of one pipeline and the components in it."""
 
-    def __init__(self, assets: Assets, faults: FaultCollector) -> None:
+    def __init__(self, assets: Assets, faults: FaultCollector, opened: OpenedFiles) -> None:
         self._assets = assets
         self._faults = faults
+        self._opened = opened
+        self._commands: dict[Path, CommandSpec] = {}
 
     def pipeline(self, document: YamlDocument) -> PipelineSpec:
         top = Fields(document.mapping())
@@ -235,11 +236,14 @@ class _Reader:
     def _component_file(self, fields: Fields, key: str = "component") -> CommandSpec | PipelineSpec:
         fields.required_text(key)
         value = fields.mapping.children[key]
-        path = _component_path(value, self._assets)
+        path = component_path(value, self._assets)
         if not path.is_file():
             raise value.key_place.error(f"There is no component file {path}.")
-        document = read_yaml(path)
-        return self.pipeline(document) if is_pipeline(document) else _job_component(document)
+        if is_pipeline(self._opened[path]):
+            return self.pipeline(self._opened[path])
+        if path not in self._commands:
+            self._commands[path] = _job_component(self._opened[path])
+        return self._commands[path]
 
 
 def _node(name: str, value: Value, component: CommandSpec | PipelineSpec) -> NodeSpec:

@@ -5,18 +5,20 @@ PyYAML is used instead of azure-ai-ml, whose import alone takes longer than many
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 import yaml
+from yaml.constructor import SafeConstructor
 
 from pytorch_designer.errors import shorten
 from pytorch_designer.harness.schema.spec_faults import SpecPlace
 from pytorch_designer.system.special_files import special_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Callable, Container, Iterator
     from pathlib import Path
 
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -47,12 +49,12 @@ class YamlSource:
 
     def index(self, mark: yaml.Mark) -> int:
         """The index in the text. `mark.index` counts bytes in one of PyYAML's loaders and characters in the other."""
-        index = 0
-        for _ in range(mark.line):
-            index = self.text.find("\n", index) + 1
-            if index == 0:
-                return len(self.text)
-        return min(index + mark.column, len(self.text))
+        starts = self._line_starts
+        return min(starts[mark.line] + mark.column, len(self.text)) if mark.line < len(starts) else len(self.text)
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        return [0, *(match.end() for match in re.finditer("\n", self.text))]
 
 
 class Value:
@@ -83,7 +85,7 @@ class Value:
     @cached_property
     def plain(self) -> Any:
         """The value as `yaml.safe_load` gives it."""
-        return yaml.SafeLoader("").construct_document(self._node)
+        return SafeConstructor().construct_document(self._node)
 
     @property
     def shown(self) -> str:
@@ -257,6 +259,18 @@ def read_yaml(path: Path) -> YamlDocument:
     return parse_yaml(text, path)
 
 
+class OpenedFiles(dict["Path", YamlDocument]):
+    """YAML files by path, each opened once: nodes often share a component."""
+
+    def __init__(self, open_file: Callable[[Path], YamlDocument]) -> None:
+        super().__init__()
+        self._open_file = open_file
+
+    def __missing__(self, path: Path) -> YamlDocument:
+        self[path] = self._open_file(path)
+        return self[path]
+
+
 def parse_yaml(text: str, path: Path, *, has_lines: bool = True, keys: tuple[str, ...] = ()) -> YamlDocument:
     """Parse the text of a YAML document.
 
@@ -274,7 +288,7 @@ def parse_yaml(text: str, path: Path, *, has_lines: bool = True, keys: tuple[str
         node = cast("yaml.Node", yaml.compose(source.text, Loader=_Loader) or yaml.compose("null"))
         _check_unfolded_size(node)
         repeated = sorted(_repeated_keys(node, source), key=lambda value: value.key_place)
-        yaml.SafeLoader("").construct_document(node)  # resolves merge keys in the nodes, and finds invalid values
+        SafeConstructor().construct_document(node)  # resolves merge keys in the nodes, and finds invalid values
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = SpecPlace(str(path)) if mark is None else source.place(mark.line + 1, mark.column + 1)

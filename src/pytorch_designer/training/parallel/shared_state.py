@@ -61,11 +61,13 @@ def average_statistics(world: World, network: nn.Module, num_images: int) -> Non
     Args:
         world: The processes.
         network: Its buffers are changed.
-        num_images: Images that this process has taken its statistics from: the weight of these in the mean.
+        num_images: Images that this process has taken its statistics from: the weight of these in the mean. Where it
+            is 0 in all processes, they count alike.
     """
     if world.size == 1:
         return
-    share = num_images / max(1, sum(world.gather(num_images)))
+    num_all = sum(world.gather(num_images))
+    share = num_images / num_all if num_all else 1 / world.size
     statistics = _statistics(network)
     with torch.no_grad():
         pending = [world.start_sum(tensor.mul_(share)) for tensor in statistics]

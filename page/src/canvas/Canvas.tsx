@@ -1,0 +1,204 @@
+/** The canvas: cards, links, and what mouse, touch and keyboard do with them. */
+
+import {
+  Background,
+  BackgroundVariant,
+  MiniMap,
+  ReactFlow,
+  SelectionMode,
+  type FinalConnectionState,
+  type IsValidConnection,
+  type OnConnectStart,
+  type ReactFlowInstance,
+} from "@xyflow/react";
+import { useCallback, useEffect, type KeyboardEvent, type MouseEvent } from "react";
+
+import "./canvas.css";
+import { isTypedInto } from "../editing/commands";
+import { endLink, startLink, stopLink } from "../editing/linking";
+import { endKey, inputName, type PortEnd } from "../editing/linkRules";
+import { stateOfNode } from "../runs/states";
+import { useStore } from "../state/store";
+import { CanvasTools } from "./CanvasTools";
+import { ComponentCard } from "./ComponentCard";
+import { fitAll, middleOfCanvas, placeAt, READABLE_ZOOM, setFlow } from "./flowAccess";
+import type { CardNode, Link } from "./flowNodes";
+import { InputCard } from "./InputCard";
+import { LinkHint } from "./LinkHint";
+import { LinkLine } from "./LinkLine";
+import { NodeMenu } from "./NodeMenu";
+import { ReplaceLink } from "./ReplaceLink";
+import { useCards } from "./useCards";
+
+const NODE_TYPES = { component: ComponentCard, data: InputCard };
+const EDGE_TYPES = { default: LinkLine };
+const GRID: [number, number] = [10, 10];
+const ARIA = {
+  "node.a11yDescription.default":
+    "Enter selects. Arrow keys move a selected card, Delete removes it. Tab goes to its ports, where Enter starts a link.",
+  "edge.a11yDescription.default": "Enter selects, Delete removes.",
+};
+
+export function Canvas() {
+  const { cards, links, onNodesChange, onEdgesChange, onDragStart, onDragStop } = useCards();
+  const isReadOnly = useStore((state) => state.document?.read_only !== null);
+  const isLinking = useStore((state) => state.linking !== null);
+  const path = useStore((state) => state.path);
+  const isEmpty = cards.length === 0;
+  useEffect(() => {
+    if (!isEmpty) fitAll(READABLE_ZOOM);
+  }, [path, isEmpty]);
+
+  const onConnectStart: OnConnectStart = useCallback((_, { nodeId, handleId, handleType }) => {
+    if (nodeId === null || handleId === null) return;
+    startLink({ node: nodeId, port: handleId, side: handleType === "source" ? "output" : "input" }, true);
+  }, []);
+  return (
+    <div className="canvas-holder" onKeyDown={onCanvasKey} onDoubleClick={onDoubleClick} data-linking={isLinking}>
+      <ReactFlow<CardNode, Link>
+        nodes={cards}
+        edges={links}
+        nodeTypes={NODE_TYPES}
+        edgeTypes={EDGE_TYPES}
+        onInit={onInit}
+        onNodesChange={onNodesChange}
+        onEdgesChange={onEdgesChange}
+        onNodeDragStart={onDragStart}
+        onNodeDragStop={(_, __, dragged) => onDragStop(dragged)}
+        onSelectionDragStart={onDragStart}
+        onSelectionDragStop={(_, dragged) => onDragStop(dragged)}
+        onConnectStart={onConnectStart}
+        onConnectEnd={onConnectEnd}
+        isValidConnection={isValidConnection}
+        onNodeContextMenu={onNodeContextMenu}
+        onPaneClick={stopLink}
+        onNodeDoubleClick={() => useStore.getState().openSidePanel("details")}
+        nodesDraggable={!isReadOnly}
+        nodesConnectable={!isReadOnly}
+        connectOnClick={false}
+        connectionRadius={28}
+        deleteKeyCode={null}
+        multiSelectionKeyCode={["Shift", "Control", "Meta"]}
+        selectionKeyCode="Shift"
+        selectionMode={SelectionMode.Partial}
+        zoomOnDoubleClick={false}
+        minZoom={0.1}
+        maxZoom={2}
+        snapToGrid
+        snapGrid={GRID}
+        onlyRenderVisibleElements
+        elevateNodesOnSelect
+        ariaLabelConfig={ARIA}
+        aria-label="Pipeline"
+      >
+        <Background variant={BackgroundVariant.Dots} gap={20} size={1.5} className="dots" />
+        <MiniMap className="for-wide" pannable zoomable ariaLabel="Overview" nodeClassName={miniMapClass} />
+        <CanvasTools />
+      </ReactFlow>
+      <LinkHint />
+      <NodeMenu />
+      <ReplaceLink />
+      {isEmpty && (isReadOnly ? <ReadOnlyHint /> : <EmptyHint />)}
+    </div>
+  );
+}
+
+function onInit(flow: ReactFlowInstance<CardNode, Link>): void {
+  setFlow(flow);
+  fitAll(READABLE_ZOOM);
+}
+
+function ReadOnlyHint() {
+  const reason = useStore((state) => state.document?.read_only ?? "");
+  return (
+    <div className="empty-hint">
+      <p>
+        <strong>This file cannot be shown on the canvas.</strong> {reason}
+      </p>
+      <p>
+        <button type="button" onClick={() => useStore.getState().openDrawer("text")}>
+          Show the YAML
+        </button>
+      </p>
+    </div>
+  );
+}
+
+function EmptyHint() {
+  return (
+    <div className="empty-hint">
+      <p>
+        <strong>An empty pipeline.</strong> Drag a component here, or double-click and type its name.
+      </p>
+      <p className="quiet">
+        By keyboard: <kbd>A</kbd> adds, <kbd>Enter</kbd> at a port starts a link, <kbd>?</kbd> shows all keys.
+      </p>
+    </div>
+  );
+}
+
+const isValidConnection: IsValidConnection<Link> = (connection) => {
+  const { linking } = useStore.getState();
+  if (linking === null) return false;
+  const { source, sourceHandle, target, targetHandle } = connection;
+  const end: PortEnd =
+    linking.from.side === "output"
+      ? { node: target, port: targetHandle ?? "", side: "input" }
+      : { node: source, port: sourceHandle ?? "", side: "output" };
+  return linking.problems[endKey(end)] === null;
+};
+
+/** The end of a dragged link: at a port it is made or refused; on the empty canvas something that fits is added. */
+function onConnectEnd(event: globalThis.MouseEvent | TouchEvent, connection: FinalConnectionState): void {
+  const { linking, setAdding } = useStore.getState();
+  if (linking === null) return;
+  const { toHandle } = connection;
+  if (toHandle?.id) {
+    endLink({ node: toHandle.nodeId, port: toHandle.id, side: toHandle.type === "source" ? "output" : "input" });
+    return;
+  }
+  stopLink();
+  const point = "changedTouches" in event ? event.changedTouches[0] : event;
+  if (point === undefined) return;
+  const at = { x: point.clientX, y: point.clientY };
+  const under = document.elementFromPoint(at.x, at.y);
+  if (under?.closest(".react-flow__node") !== null) return;
+  setAdding({ at, place: placeAt(at), fitting: linking.from, text: "" });
+}
+
+function onDoubleClick(event: MouseEvent): void {
+  if (!(event.target as Element).classList.contains("react-flow__pane")) return;
+  const at = { x: event.clientX, y: event.clientY };
+  useStore.getState().setAdding({ at, place: placeAt(at), fitting: null, text: "" });
+}
+
+function onNodeContextMenu(event: MouseEvent, card: CardNode): void {
+  event.preventDefault();
+  const { selected, select, openNodeMenu } = useStore.getState();
+  if (!selected.includes(card.id)) select([card.id]);
+  openNodeMenu({ x: event.clientX, y: event.clientY });
+}
+
+/** Letters that are typed while the canvas has the focus start the search for something to add. */
+function onCanvasKey(event: KeyboardEvent): void {
+  const { linking, setAdding } = useStore.getState();
+  if (event.key === "Escape" && linking !== null) {
+    stopLink();
+    event.preventDefault();
+    return;
+  }
+  const isLetter = /^\p{L}$/u.test(event.key) && !event.ctrlKey && !event.metaKey && !event.altKey;
+  const target = event.target as HTMLElement;
+  const isOnPane = target.closest(".react-flow__node, button, .react-flow__edge") === null;
+  if (!isLetter || isTypedInto(target) || !isOnPane || event.key.toLowerCase() === "a") return;
+  event.preventDefault();
+  const at = middleOfCanvas();
+  setAdding({ at, place: placeAt(at), fitting: null, text: event.key });
+}
+
+function miniMapClass(card: CardNode): string {
+  if (inputName(card.id) !== null) return "mini-input";
+  const state = useStore.getState();
+  const hasFault = state.document?.faults.some((fault) => fault.node === card.id && fault.severity === "error");
+  return `mini-${stateOfNode(state.run, card.id)?.state ?? (hasFault === true ? "faulty" : "idle")}`;
+}

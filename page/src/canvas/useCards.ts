@@ -1,0 +1,135 @@
+/** Cards and links as the canvas draws them: the document, and what is just being dragged. */
+
+import { applyNodeChanges, type EdgeChange, type NodeChange } from "@xyflow/react";
+import { useCallback, useLayoutEffect, useRef, useState } from "react";
+
+import type { Document, Point } from "../api/types";
+import { inputName } from "../editing/linkRules";
+import { useStore } from "../state/store";
+import { listed } from "../shared/words";
+import { cardsOf, linksOf, type CardNode, type Link } from "./flowNodes";
+import { placesOf, type Places } from "./layout";
+
+const PAUSE_AFTER_ARROWS = 400;
+
+export function useCards() {
+  const document = useStore((state) => state.document);
+  const path = useStore((state) => state.path);
+  const arrangement = useStore((state) => state.arrangement);
+  const selected = useStore((state) => state.selected);
+  const selectedLinks = useStore((state) => state.selectedLinks);
+  const [cards, setCards] = useState<CardNode[]>([]);
+  const [links, setLinks] = useState<Link[]>([]);
+  const known = useRef<{ of: string; places: Places; document: Document | null }>({ of: "", places: {}, document: null });
+
+  useLayoutEffect(() => {
+    if (document === null) return;
+    const key = `${path}\n${arrangement}`;
+    if (known.current.of !== key) {
+      const isOther = known.current.of.split("\n")[0] !== path;
+      known.current = { of: key, places: isOther ? savedPlaces(path) : {}, document: null };
+    }
+    const renamed = renamedCard(known.current.document, document);
+    const { places } = known.current;
+    const before = renamed === null ? undefined : places[renamed.from];
+    if (renamed !== null && before !== undefined) places[renamed.to] = before;
+    Object.assign(places, placesOf(document, places));
+    known.current.document = document;
+    setCards((drawn) => cardsOf(document, places, new Set(selected), drawn));
+    setLinks((drawn) => linksOf(document, new Set(selectedLinks), drawn));
+  }, [document, path, arrangement, selected, selectedLinks]);
+
+  const commit = useCallback((moved: Record<string, Point>) => {
+    Object.assign(known.current.places, moved);
+    const { path: now, edit } = useStore.getState();
+    const names = Object.keys(moved).filter((id) => inputName(id) === null);
+    if (names.length < Object.keys(moved).length) savePlaces(now, known.current.places);
+    if (names.length === 0) return;
+    const positions = Object.fromEntries(names.map((name) => [name, moved[name] ?? null]));
+    void edit(`Move ${listed(names)}`, [{ op: "move_nodes", positions }]);
+  }, []);
+
+  const isDragged = useRef(false);
+  const arrows = useRef<{ moved: Record<string, Point>; timer: number | undefined }>({ moved: {}, timer: undefined });
+  const onNodesChange = useCallback(
+    (changes: NodeChange<CardNode>[]) => {
+      setCards((drawn) => applyNodeChanges(changes.filter(({ type }) => type !== "select"), drawn));
+      const chosen = afterSelecting(useStore.getState().selected, changes);
+      if (chosen !== null) useStore.getState().select(chosen);
+      // Arrow keys: a series of them is one gesture.
+      const steps = changes.flatMap((change) =>
+        change.type === "position" && change.dragging === false && change.position !== undefined && !isDragged.current
+          ? [[change.id, round(change.position)] as const]
+          : [],
+      );
+      if (steps.length === 0) return;
+      const { current } = arrows;
+      for (const [id, place] of steps) {
+        current.moved[id] = place;
+        known.current.places[id] = place;
+      }
+      window.clearTimeout(current.timer);
+      current.timer = window.setTimeout(() => {
+        commit(current.moved);
+        arrows.current = { moved: {}, timer: undefined };
+      }, PAUSE_AFTER_ARROWS);
+    },
+    [commit],
+  );
+  const onEdgesChange = useCallback((changes: EdgeChange<Link>[]) => {
+    const chosen = afterSelecting(useStore.getState().selectedLinks, changes);
+    if (chosen !== null) useStore.getState().selectLinks(chosen);
+  }, []);
+  const onDragStart = useCallback(() => {
+    isDragged.current = true;
+  }, []);
+  const onDragStop = useCallback(
+    (dragged: CardNode[]) => {
+      isDragged.current = false;
+      commit(Object.fromEntries(dragged.map(({ id, position }) => [id, round(position)])));
+    },
+    [commit],
+  );
+  return { cards, links, onNodesChange, onEdgesChange, onDragStart, onDragStop };
+}
+
+/** What is selected after React Flow's changes, or null where they are about something else. */
+export function afterSelecting(before: string[], changes: { type: string; id?: string; selected?: boolean }[]): string[] | null {
+  const choices = changes.filter(({ type }) => type === "select");
+  if (choices.length === 0) return null;
+  const after = new Set(before);
+  for (const { id = "", selected } of choices) {
+    if (selected === true) after.add(id);
+    else after.delete(id);
+  }
+  return [...after];
+}
+
+/** The card that got another name between two documents, if that is all that happened to its name. */
+function renamedCard(before: Document | null, after: Document): { from: string; to: string } | null {
+  if (before === null) return null;
+  const [old, now] = [before, after].map((document) => new Map(document.nodes.map((node) => [node.name, node.reference])));
+  const gone = [...(old ?? [])].filter(([name]) => now?.has(name) === false);
+  const come = [...(now ?? [])].filter(([name]) => old?.has(name) === false);
+  const [from, to] = [gone[0], come[0]];
+  if (gone.length !== 1 || come.length !== 1 || from === undefined || to === undefined || from[1] !== to[1]) return null;
+  return { from: from[0], to: to[0] };
+}
+
+const round = ({ x, y }: Point): Point => ({ x: Math.round(x), y: Math.round(y) });
+
+// Azure ML has no place for where the card of a pipeline input lies, so the browser remembers it.
+const storageKey = (path: string | null): string => `places of inputs: ${path}`;
+
+function savedPlaces(path: string | null): Places {
+  try {
+    return JSON.parse(window.localStorage.getItem(storageKey(path)) ?? "{}") as Places;
+  } catch {
+    return {};
+  }
+}
+
+function savePlaces(path: string | null, places: Places): void {
+  const inputs = Object.entries(places).filter(([id]) => inputName(id) !== null);
+  window.localStorage.setItem(storageKey(path), JSON.stringify(Object.fromEntries(inputs)));
+}

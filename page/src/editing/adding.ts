@@ -1,0 +1,118 @@
+/** What can be added, what of it fits a port, and adding it. */
+
+import { focusCard, middleOfCanvas, placeAt, placesNow } from "../canvas/flowAccess";
+import { CARD_WIDTH } from "../canvas/cardGeometry";
+import { free, sizesOf } from "../canvas/layout";
+import type { Component, Edit, Point, Port } from "../api/types";
+import { useStore } from "../state/store";
+import { asName, freeName } from "../shared/words";
+import { inputNodeId, nodeNamed, portAt, portsProblem, type PortEnd } from "./linkRules";
+
+/** Something to add, and the port of it that would be linked. */
+export interface Choice {
+  key: string;
+  title: string;
+  description: string;
+  category: string;
+  component: Component | null;
+  port: string | null;
+}
+
+/** The components whose text has all words, best matches first; with `fitting`, those that have a port for it. */
+export function choices(components: Component[], text: string, fitting: { port: Port; side: "input" | "output" } | null): Choice[] {
+  const words = text.toLowerCase().split(/\s+/).filter((word) => word !== "");
+  return components
+    .filter((component) => component.fault === null)
+    .flatMap((component) => {
+      const rank = rankOf(component, words);
+      const port = fitting === null ? null : fittingPort(component, fitting.port, fitting.side);
+      return rank === null || (fitting !== null && port === null) ? [] : [{ rank, component, port }];
+    })
+    .sort((a, b) => a.rank - b.rank)
+    .map(({ component, port }) => ({
+      key: component.reference,
+      title: component.display_name,
+      description: component.description,
+      category: component.category,
+      component,
+      port,
+    }));
+}
+
+/** 0 where the title starts with the text, up to 3 where only the description has it; null where nothing has it. */
+export function rankOf(component: Component, words: string[]): number | null {
+  const title = component.display_name.toLowerCase();
+  const all = `${title} ${component.name} ${component.category} ${component.description}`.toLowerCase();
+  if (!words.every((word) => all.includes(word))) return null;
+  const first = words[0] ?? "";
+  if (title.startsWith(first)) return 0;
+  if (words.every((word) => title.includes(word) || component.name.includes(word))) return 1;
+  return component.category.toLowerCase().includes(first) ? 2 : 3;
+}
+
+/** The first port of a component to which a link from (or to) the given port may go. Exact matches come first. */
+export function fittingPort(component: Component, port: Port, side: "input" | "output"): string | null {
+  const candidates = side === "output" ? component.inputs : component.outputs;
+  const fitting = candidates.filter((candidate) =>
+    side === "output" ? portsProblem(port, candidate) === null : portsProblem(candidate, port) === null,
+  );
+  const exact = fitting.find((candidate) => candidate.directory_type === port.directory_type);
+  return (exact ?? fitting[0])?.name ?? null;
+}
+
+/** Add a component, linked to a port if one is given. */
+export function addComponent(component: Component, place: Point, fitting: PortEnd | null, isFocused = true): void {
+  const { document, edit, select, notify } = useStore.getState();
+  if (document === null) return;
+  if (document.read_only !== null || component.fault !== null) {
+    notify(document.read_only ?? component.fault ?? "");
+    return;
+  }
+  const name = freeName(asName(component.name), document.nodes.map((node) => node.name));
+  const position = free(place, name, placesNow(), sizesOf(document));
+  const port = fitting === null ? null : portAt(document, fitting);
+  const own = fitting === null || port === null ? null : fittingPort(component, port, fitting.side);
+  const edits: Edit[] = [{ op: "add_node", reference: component.reference, name, position }];
+  if (fitting !== null && own !== null) edits.push(...linkTo(fitting, name, own));
+  void edit(`Add ${component.display_name}`, edits);
+  select([name]);
+  if (isFocused) focusCard(name);
+}
+
+function linkTo(fitting: PortEnd, node: string, port: string): Edit[] {
+  if (fitting.side === "input") return [{ op: "connect", node: fitting.node, port: fitting.port, from: { node, port } }];
+  const input = fitting.node.startsWith("input:") ? fitting.port : null;
+  const from = input === null ? { node: fitting.node, port: fitting.port } : { input };
+  return [{ op: "connect", node, port, from }];
+}
+
+/** Where data is looked for until somebody says where it is; the fault at the input then asks for it. */
+export const newPath = (name: string): string => `./${name}`;
+
+/** A pipeline input for an input port, with the path that the port had. */
+export function addInputFor(end: PortEnd): void {
+  const { document, edit, select } = useStore.getState();
+  const port = document === null ? null : portAt(document, end);
+  if (document === null || port === null) return;
+  const name = freeName(port.name, document.inputs.map((input) => input.name));
+  const binding = nodeNamed(document, end.node)?.inputs[end.port];
+  const path = binding?.kind === "data" ? binding.path : newPath(name);
+  void edit(`Add input ${name}`, [
+    { op: "add_input", name, type: port.type, path, connect: { node: end.node, port: end.port } },
+  ]);
+  select([inputNodeId(name)]);
+}
+
+/** An output of the pipeline, of an output port. */
+export function addOutputFor(end: PortEnd): void {
+  const { document, edit } = useStore.getState();
+  if (document === null) return;
+  const name = freeName(end.port, document.outputs.map((output) => output.name));
+  void edit(`Add output ${name}`, [{ op: "add_output", name, source: { node: end.node, port: end.port } }]);
+}
+
+/** Where something goes that is added without saying where: the middle of what is seen. */
+export function middlePlace(): Point {
+  const middle = placeAt(middleOfCanvas());
+  return { x: middle.x - CARD_WIDTH / 2, y: middle.y - 60 };
+}

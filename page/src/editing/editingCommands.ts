@@ -1,0 +1,200 @@
+/** Commands that change the document. */
+
+import { api } from "../api/client";
+import { CARD_WIDTH } from "../canvas/cardGeometry";
+import { fitAll, focusCard, middleOfCanvas, placesNow } from "../canvas/flowAccess";
+import { free, sizesOf } from "../canvas/layout";
+import { selectedNodes } from "../state/selectionSlice";
+import { useStore, type State } from "../state/store";
+import { listed } from "../shared/words";
+import { middlePlace } from "./adding";
+import { looksLikeNodes } from "./clipboard";
+import type { Command } from "./commands";
+import { inputName } from "./linkRules";
+import type { Edit } from "../api/types";
+
+const PASTED_HEIGHT = 150;
+const OFFSET = { x: 40, y: 40 };
+const hasDocument = (state: State): boolean => state.document !== null;
+const canEdit = (state: State): boolean => state.document !== null && state.document.read_only === null;
+const hasNodes = (state: State): boolean => canEdit(state) && selectedNodes(state).length > 0;
+
+export const editingCommands: Command[] = [
+  {
+    id: "add",
+    title: "Add a component",
+    group: "Add",
+    keys: ["a", "Insert"],
+    isEnabled: canEdit,
+    perform: (state) => {
+      const at = middleOfCanvas();
+      state.setAdding({ at: { x: at.x - 170, y: at.y - 140 }, place: middlePlace(), fitting: null, text: "" });
+    },
+  },
+  {
+    id: "undo",
+    title: "Undo",
+    group: "Edit",
+    keys: ["Mod+z"],
+    isEnabled: (state) => state.document?.undo != null,
+    perform: (state) => state.undo(),
+  },
+  {
+    id: "redo",
+    title: "Redo",
+    group: "Edit",
+    keys: ["Mod+Shift+z", "Mod+y"],
+    isEnabled: (state) => state.document?.redo != null,
+    perform: (state) => state.redo(),
+  },
+  {
+    id: "rename",
+    title: "Rename",
+    group: "Edit",
+    keys: ["F2"],
+    isForNodes: true,
+    isEnabled: (state) => hasNodes(state) && selectedNodes(state).length === 1,
+    perform: (state) => {
+      state.openSidePanel("details");
+      requestAnimationFrame(() => document.querySelector<HTMLInputElement>("#node-name")?.select());
+    },
+  },
+  {
+    id: "duplicate",
+    title: "Duplicate",
+    group: "Edit",
+    keys: ["Mod+d"],
+    isForNodes: true,
+    isEnabled: hasNodes,
+    perform: async (state) => {
+      const names = selectedNodes(state);
+      await selectingNew(state.edit(`Duplicate ${listed(names)}`, [{ op: "duplicate_nodes", names, offset: OFFSET }]));
+    },
+  },
+  { id: "copy", title: "Copy", group: "Edit", keys: ["Mod+c"], isForNodes: true, isEnabled: hasNodes, perform: copy },
+  {
+    id: "cut",
+    title: "Cut",
+    group: "Edit",
+    keys: ["Mod+x"],
+    isEnabled: hasNodes,
+    perform: async (state) => {
+      await copy(state);
+      deleteSelected(state);
+    },
+  },
+  {
+    id: "paste",
+    title: "Paste",
+    group: "Edit",
+    keys: ["Mod+v"],
+    isLeftToBrowser: true, // whose event brings the text without asking for permission
+    isEnabled: canEdit,
+    perform: async () => pasteText(await navigator.clipboard.readText()),
+  },
+  {
+    id: "select-all",
+    title: "Select all",
+    group: "Edit",
+    keys: ["Mod+a"],
+    isEnabled: hasDocument,
+    perform: (state) => state.select(state.document?.nodes.map(({ name }) => name) ?? []),
+  },
+  {
+    id: "delete",
+    title: "Delete",
+    group: "Edit",
+    keys: ["Delete", "Backspace"],
+    isForNodes: true,
+    isEnabled: (state) => canEdit(state) && state.selected.length + state.selectedLinks.length > 0,
+    perform: deleteSelected,
+  },
+  {
+    id: "arrange",
+    title: "Arrange all cards",
+    group: "Edit",
+    keys: ["Shift+l", "L"],
+    isEnabled: canEdit,
+    perform: arrangeAll,
+  },
+  {
+    id: "name-version",
+    title: "Keep this version",
+    group: "Document",
+    keys: ["Mod+s"],
+    isForTyping: true,
+    isEnabled: hasDocument,
+    perform: (state) => state.openDialog("versions"),
+  },
+  {
+    id: "new",
+    title: "New pipeline",
+    group: "Document",
+    perform: (state) => state.openDialog("new-document"),
+  },
+];
+
+/** Let the layout decide again about every card. */
+export function arrangeAll(state: State): void {
+  const moved = state.document?.nodes.filter(({ position }) => position !== null) ?? [];
+  state.arrange();
+  if (moved.length > 0) {
+    const positions = Object.fromEntries(moved.map(({ name }) => [name, null]));
+    void state.edit("Arrange all", [{ op: "move_nodes", positions }]);
+  }
+  requestAnimationFrame(() => fitAll());
+}
+
+function deleteSelected(state: State): void {
+  const nodes = selectedNodes(state);
+  const inputs = state.selected.flatMap((id) => inputName(id) ?? []);
+  const links = state.selectedLinks.map((id) => id.split(/\.(.*)/s)).filter(([node = ""]) => !nodes.includes(node));
+  const edits: Edit[] = [
+    ...links.map(([node = "", port = ""]): Edit => ({ op: "disconnect", node, port })),
+    ...(nodes.length === 0 ? [] : [{ op: "remove_nodes", names: nodes } satisfies Edit]),
+    ...inputs.map((name): Edit => ({ op: "remove_input", name })),
+  ];
+  if (edits.length === 0) return;
+  const names = [...nodes, ...inputs, ...links.map(([node, port]) => `${node}.${port}`)];
+  state.select([]);
+  state.selectLinks([]);
+  void state.edit(`Delete ${listed(names)}`, edits);
+  state.announce(`Deleted ${listed(names)}.`);
+  document.querySelector<HTMLElement>(".react-flow")?.focus();
+}
+
+async function copy(state: State): Promise<void> {
+  const { path } = state;
+  if (path === null) return;
+  const names = selectedNodes(state);
+  try {
+    await navigator.clipboard.writeText(await api.nodesText(path, names));
+    state.announce(`Copied ${listed(names)}.`);
+  } catch (error) {
+    state.report(error);
+  }
+}
+
+/** Add the nodes of a text to the middle of the canvas. */
+export async function pasteText(yaml: string): Promise<void> {
+  const state = useStore.getState();
+  if (!canEdit(state)) return;
+  if (!looksLikeNodes(yaml)) {
+    state.notify("The clipboard holds no nodes. Copy some first, here or as YAML of their names.");
+    return;
+  }
+  if (state.document === null) return;
+  // The names of what is pasted are not known yet; a card of usual size stands for it.
+  const sizes = sizesOf(state.document).set("", { width: CARD_WIDTH, height: PASTED_HEIGHT });
+  const position = free(middlePlace(), "", placesNow(), sizes);
+  await selectingNew(state.edit("Paste", [{ op: "paste_nodes", yaml, position }]));
+}
+
+/** Select what an edit has added, the names of which the server has chosen. */
+async function selectingNew(edit: Promise<boolean>): Promise<void> {
+  const before = new Set(useStore.getState().document?.nodes.map(({ name }) => name));
+  if (!(await edit)) return;
+  const added = useStore.getState().document?.nodes.map(({ name }) => name).filter((name) => !before.has(name)) ?? [];
+  useStore.getState().select(added);
+  if (added[0] !== undefined) focusCard(added[0]);
+}

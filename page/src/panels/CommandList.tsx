@@ -1,0 +1,122 @@
+/** The list of all commands, pipelines and nodes, by typing (Ctrl K). */
+
+import { useId, useMemo, useState, type KeyboardEvent } from "react";
+
+import { focusCard } from "../canvas/flowAccess";
+import { allCommands } from "../editing/allCommands";
+import { isEnabled, shownKeys } from "../editing/commands";
+import { addComponent, middlePlace } from "../editing/adding";
+import { Dialog } from "../shared/Dialog";
+import { useStore, type State } from "../state/store";
+
+interface Entry { key: string; title: string; group: string; keys: string; perform: () => void }
+const MAX_SHOWN = 60;
+
+export function CommandList() {
+  const isOpen = useStore((state) => state.dialog === "commands");
+  const close = (): void => useStore.getState().openDialog(null);
+  return (
+    <Dialog title="Commands" isOpen={isOpen} onClose={close}>
+      <List close={close} />
+    </Dialog>
+  );
+}
+
+function List({ close }: { close: () => void }) {
+  const [text, setText] = useState("");
+  const [index, setIndex] = useState(0);
+  const id = useId();
+  const entries = useMemo(() => entriesOf(useStore.getState()), []);
+  const words = text.toLowerCase().split(/\s+/);
+  const found = entries
+    .filter(({ title, group }) => words.every((word) => `${group} ${title}`.toLowerCase().includes(word)))
+    .slice(0, MAX_SHOWN);
+  const take = (entry: Entry | undefined): void => {
+    if (entry === undefined) return;
+    close();
+    // The dialog gives the focus back when it closes; the command may move it.
+    window.setTimeout(entry.perform);
+  };
+  const onKeyDown = (event: KeyboardEvent): void => {
+    if (event.key === "ArrowDown") setIndex(Math.min(index + 1, found.length - 1));
+    else if (event.key === "ArrowUp") setIndex(Math.max(index - 1, 0));
+    else if (event.key === "Enter") take(found[index]);
+    else return;
+    event.preventDefault();
+  };
+  return (
+    <div className="command-list">
+      <input
+        role="combobox"
+        aria-expanded="true"
+        aria-controls={id}
+        aria-label="Command, node or pipeline"
+        placeholder="Type a command, a node, a component"
+        {...(found[index] === undefined ? {} : { "aria-activedescendant": `${id}-${index}` })}
+        value={text}
+        onChange={(event) => {
+          setText(event.target.value);
+          setIndex(0);
+        }}
+        onKeyDown={onKeyDown}
+      />
+      <div role="listbox" id={id} aria-label="Commands" className="choices" tabIndex={-1}>
+        {found.map((entry, at) => (
+          <div
+            key={entry.key}
+            id={`${id}-${at}`}
+            role="option"
+            aria-selected={at === index}
+            className="choice command"
+            ref={at === index ? (element) => element?.scrollIntoView({ block: "nearest" }) : null}
+            onPointerMove={() => setIndex(at)}
+            onClick={() => take(entry)}
+          >
+            <span className="quiet small command-group">{entry.group}</span>
+            <span className="grow cut">{entry.title}</span>
+            {entry.keys !== "" && <kbd>{entry.keys}</kbd>}
+          </div>
+        ))}
+      </div>
+      {found.length === 0 && <p className="no-choice quiet">Nothing is called that.</p>}
+    </div>
+  );
+}
+
+function entriesOf(state: State): Entry[] {
+  const commands = allCommands()
+    .filter((command) => isEnabled(command, state))
+    .map((command) => ({
+      key: command.id,
+      title: command.title,
+      group: command.group,
+      keys: command.keys?.[0] === undefined ? "" : shownKeys(command.keys[0]),
+      perform: () => void command.perform(useStore.getState()),
+    }));
+  const nodes = (state.document?.nodes ?? []).map(({ name }) => ({
+    key: `node ${name}`,
+    title: name,
+    group: "Go to",
+    keys: "",
+    perform: () => {
+      useStore.getState().select([name]);
+      focusCard(name);
+    },
+  }));
+  const components = state.document === null ? [] : Object.values(state.components).filter(({ fault }) => fault === null);
+  const added = components.map((component) => ({
+    key: `add ${component.reference}`,
+    title: component.display_name,
+    group: "Add",
+    keys: "",
+    perform: () => addComponent(component, middlePlace(), null),
+  }));
+  const documents = (state.project?.documents ?? []).map(({ path }) => ({
+    key: `open ${path}`,
+    title: path,
+    group: "Open",
+    keys: "",
+    perform: () => void useStore.getState().open(path),
+  }));
+  return [...commands, ...nodes, ...added, ...documents];
+}

@@ -1,0 +1,28 @@
+/** Band that says that the nodes show an earlier run. */
+
+import { useStore } from "../state/store";
+import { lookOf } from "./states";
+import { StateIcon } from "./StateIcon";
+import { clockText } from "./wording";
+
+export function LookingBack() {
+  const run = useStore((state) => state.run);
+  const isLookingBack = useStore((state) => state.isLookingBack);
+  const lookAtNow = useStore((state) => state.lookAtNow);
+  const openRunDialog = useStore((state) => state.openRunDialog);
+  if (!isLookingBack || run === null) return null;
+  return (
+    <aside className="run-back" aria-label="Earlier run">
+      <StateIcon state={run.state} />
+      <span>
+        You look at the run of <b>{clockText(run.started)}</b> ({lookOf(run.state).word}).
+      </span>
+      <button type="button" onClick={() => openRunDialog({ kind: "clone", run: run.run })}>
+        Clone
+      </button>
+      <button type="button" className="primary" onClick={() => void lookAtNow()}>
+        Back to now
+      </button>
+    </aside>
+  );
+}

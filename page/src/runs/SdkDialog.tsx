@@ -1,0 +1,30 @@
+/** Python SDK code of the pipeline, to be copied. */
+
+import { useEffect, useState } from "react";
+
+import { api } from "../api/client";
+import { useStore } from "../state/store";
+import { CopyButton } from "./CopyButton";
+import { RunDialogFrame } from "./RunDialogFrame";
+
+export function SdkDialog() {
+  const path = useStore((state) => state.path);
+  const [code, setCode] = useState<string | null>(null);
+  const [problem, setProblem] = useState("");
+  useEffect(() => {
+    if (path === null) return;
+    api.sdk(path).then(setCode, (error: unknown) => setProblem(error instanceof Error ? error.message : ""));
+  }, [path]);
+  return (
+    <RunDialogFrame title="Python SDK code" isWide>
+      <p className="quiet">Builds the same pipeline with azure-ai-ml; it can be submitted from a script or a notebook.</p>
+      {problem !== "" && <p className="run-problem">{problem}</p>}
+      <pre className="run-code" tabIndex={0} aria-label="Code">
+        {code ?? "Loading"}
+      </pre>
+      <footer>
+        <CopyButton text={code ?? ""} />
+      </footer>
+    </RunDialogFrame>
+  );
+}

@@ -1,0 +1,10 @@
+import type { State } from "../state/store";
+
+/** Why nothing can be started now; empty where it can. */
+export function startProblem(state: State): string {
+  if (state.document === null) return "No pipeline is open.";
+  if (state.document.nodes.length === 0) return "The pipeline has no nodes.";
+  if (!state.isConnected) return "The designer does not answer.";
+  if (state.run?.state === "running" && !state.isLookingBack) return "This pipeline is running.";
+  return "";
+}

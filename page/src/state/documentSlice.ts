@@ -1,0 +1,158 @@
+/**
+ * The document: what the server has confirmed, the gestures that are on their way to it, and what is shown, which is
+ * the one with the others applied. Gestures are sent one after the other, each on the version that the one before made.
+ */
+
+import { api, RequestError } from "../api/client";
+import type { Document, Edit } from "../api/types";
+import { applyEdits } from "../editing/applyEdits";
+import type { Slice, State } from "./store";
+
+/** One thing that a person did: one request, one step of undo. */
+interface Gesture {
+  label: string;
+  edits: Edit[];
+  send: (path: string, version: string) => Promise<Document>;
+}
+/** A gesture that the file, changed by hand meanwhile, has no place for. */
+export interface Conflict { label: string; edits: Edit[]; message: string }
+
+export interface DocumentSlice {
+  path: string | null;
+  confirmed: Document | null;
+  document: Document | null;
+  waiting: Gesture[];
+  conflict: Conflict | null;
+  open: (path: string) => Promise<void>;
+  create: (path: string, template: string, text?: string) => Promise<void>;
+  close: () => void;
+  /** Shown at once, then sent; resolves to whether the file has it. */
+  edit: (label: string, edits: Edit[]) => Promise<boolean>;
+  undo: () => Promise<boolean>;
+  redo: () => Promise<boolean>;
+  restore: (id: string) => Promise<boolean>;
+  putText: (text: string) => Promise<boolean>;
+  /** Take what the file is now, for example after a change by hand. */
+  reload: () => Promise<void>;
+  /** Send what waits, after the server was away. */
+  resume: () => Promise<void>;
+  settleConflict: (isTriedAgain: boolean) => void;
+}
+
+export const documentSlice: Slice<DocumentSlice> = (set, get) => {
+  let sending: Promise<void> | null = null;
+  const outcomes = new WeakMap<Gesture, (isDone: boolean) => void>();
+
+  const show = (confirmed: Document | null, waiting: Gesture[]): void => {
+    const edits = waiting.flatMap((gesture) => gesture.edits);
+    set({
+      confirmed,
+      waiting,
+      document: confirmed === null ? null : applyEdits(confirmed, edits, get().components),
+    });
+  };
+  const finish = (gesture: Gesture, confirmed: Document | null, isDone: boolean): void => {
+    show(confirmed, get().waiting.filter((other) => other !== gesture));
+    outcomes.get(gesture)?.(isDone);
+  };
+  const sendOne = async (gesture: Gesture): Promise<boolean> => {
+    const { path, confirmed } = get();
+    if (path === null || confirmed === null) return false;
+    try {
+      finish(gesture, await gesture.send(path, confirmed.version), true);
+      set({ isConnected: true });
+    } catch (error) {
+      if (!(error instanceof RequestError)) throw error;
+      if (error.status === 0) {
+        set({ isConnected: false });
+        return false;
+      }
+      finish(gesture, error.document ?? get().confirmed, false);
+      if (error.status === 409 && error.document !== null) {
+        set({ conflict: { label: gesture.label, edits: gesture.edits, message: error.error.message } });
+      } else get().report(error);
+    }
+    return true;
+  };
+  const sendAll = async (): Promise<void> => {
+    for (let next = get().waiting[0]; next !== undefined; next = get().waiting[0]) {
+      if (!(await sendOne(next))) return;
+    }
+  };
+  const flush = (): Promise<void> => {
+    sending ??= sendAll().finally(() => {
+      sending = null;
+    });
+    return sending;
+  };
+  const enqueue = (gesture: Gesture): Promise<boolean> => {
+    const outcome = new Promise<boolean>((resolve) => outcomes.set(gesture, resolve));
+    show(get().confirmed, [...get().waiting, gesture]);
+    void flush();
+    return outcome;
+  };
+  const take = (path: string, document: Document): void => {
+    set({ path, conflict: null, ...emptySelection });
+    show(document, []);
+  };
+
+  return {
+    path: null,
+    confirmed: null,
+    document: null,
+    waiting: [],
+    conflict: null,
+    open: async (path) => {
+      try {
+        take(path, await api.document(path));
+      } catch (error) {
+        get().report(error);
+      }
+    },
+    create: async (path, template, text) => {
+      try {
+        const document = await api.create(path, template, text);
+        take(document.path, document);
+        await get().loadProject();
+      } catch (error) {
+        get().report(error);
+      }
+    },
+    close: () => {
+      set({ path: null, conflict: null, ...emptySelection });
+      show(null, []);
+    },
+    edit: (label, edits) =>
+      enqueue({ label, edits, send: (path, version) => api.edit(path, version, label, edits) }),
+    undo: () => enqueue({ label: "Undo", edits: [], send: api.undo }),
+    redo: () => enqueue({ label: "Redo", edits: [], send: api.redo }),
+    restore: (id) =>
+      enqueue({ label: "Restore", edits: [], send: (path, version) => api.restore(path, version, id) }),
+    putText: (text) =>
+      enqueue({ label: "Edit text", edits: [], send: (path, version) => api.putText(path, version, text) }),
+    reload: async () => {
+      const { path } = get();
+      if (path === null || get().waiting.length > 0) return;
+      try {
+        const document = await api.document(path);
+        if (get().path === path && get().waiting.length === 0) show(document, []);
+      } catch (error) {
+        get().report(error);
+      }
+    },
+    resume: () => flush(),
+    settleConflict: (isTriedAgain) => {
+      const { conflict } = get();
+      set({ conflict: null });
+      if (isTriedAgain && conflict !== null) void get().edit(conflict.label, conflict.edits);
+    },
+  };
+};
+
+const emptySelection: Partial<State> = { selected: [], selectedLinks: [], linking: null, replacing: null };
+
+/** What the indicator beside the name says. */
+export function savingState(state: State): "saved" | "saving" | "offline" {
+  if (!state.isConnected) return "offline";
+  return state.waiting.length > 0 ? "saving" : "saved";
+}

@@ -1,0 +1,1 @@
+"""Documents of the designer page: pipelines, components, edits, versions."""

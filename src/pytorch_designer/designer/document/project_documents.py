@@ -1,0 +1,55 @@
+"""List of the pipelines in a project."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytorch_designer.designer.document.component_library import ComponentLibrary, file_stamp
+from pytorch_designer.designer.document.component_palette import yaml_files
+from pytorch_designer.errors import InvalidSpecError
+from pytorch_designer.harness.lint.documents import looks_like_azure_ml
+from pytorch_designer.harness.lint.pipeline_model import children_at
+from pytorch_designer.harness.schema.component_file import kind_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytorch_designer.designer.document.component_library import Stamp
+
+
+def list_documents(
+    project: Path, library: ComponentLibrary, known: dict[Path, tuple[Stamp, dict[str, Any] | None]]
+) -> list[dict[str, Any]]:
+    """The pipelines of a project: path, name, number of nodes and time of change, by path.
+
+    Args:
+        project: The project's folder.
+        library: YAML files.
+        known: What earlier calls have found; it is brought up to date.
+    """
+    found = []
+    for file in yaml_files(project):
+        stamp = file_stamp(file)
+        if stamp is None:
+            continue
+        if file not in known or known[file][0] != stamp:
+            known[file] = (stamp, _facts(file, project, library))
+        facts = known[file][1]
+        if facts is not None:
+            found.append({**facts, "modified": stamp[0] / 1e9})
+    return sorted(found, key=lambda facts: str(facts["path"]))
+
+
+def _facts(file: Path, project: Path, library: ComponentLibrary) -> dict[str, Any] | None:
+    path = file.relative_to(project).as_posix()
+    try:
+        root = library.open(file).root
+    except InvalidSpecError:
+        is_pipeline = looks_like_azure_ml(file) and "pipelineJob" in file.read_text(encoding="utf-8", errors="replace")
+        return {"path": path, "name": file.stem, "num_nodes": 0} if is_pipeline else None
+    kind = kind_of(root)
+    if kind is None or not kind.is_pipeline:
+        return None
+    name = root.get("display_name") or root.get("name")
+    num_nodes = len(children_at(root, "jobs"))
+    return {"path": path, "name": name.shown_text if name is not None else file.stem, "num_nodes": num_nodes}

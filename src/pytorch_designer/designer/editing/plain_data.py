@@ -1,0 +1,91 @@
+"""Plain data of a YAML text: nested dicts without shared parts, read, compared and changed by paths of keys."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+if TYPE_CHECKING:
+    from pytorch_designer.designer.editing.yaml_spans import Path
+
+_Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def read_plain(text: str) -> Any:
+    """The content of a YAML text, aliases and merge keys resolved.
+
+    Raises:
+        yaml.YAMLError: It is not valid YAML.
+        ValueError: It holds a value such as 2026-13-40.
+    """
+    return _unshared(yaml.load(text, Loader=_Loader))  # noqa: S506 (a safe loader)
+
+
+def value_at(data: Any, path: Path, missing: Any = None) -> Any:
+    """The value at a path of keys, or `missing`."""
+    for key in path:
+        if not isinstance(data, dict) or key not in data:
+            return missing
+        data = data[key]
+    return data
+
+
+def put_in(data: dict[str, Any], path: Path, value: object) -> None:
+    """Put a value at a path; what is no mapping on the way is replaced by one."""
+    for key in path[:-1]:
+        if not isinstance(data.get(key), dict):
+            data[key] = {}
+        data = data[key]
+    data[path[-1]] = _unshared(value)
+
+
+def remove_from(data: dict[str, Any], path: Path) -> None:
+    """Remove the entry at a path."""
+    for key in path[:-1]:
+        data = data[key]
+    del data[path[-1]]
+
+
+def rename_in(data: dict[str, Any], path: Path, key: str) -> None:
+    """Give the entry at a path another key, at the same place."""
+    owner = value_at(data, path[:-1])
+    entries = [(key if name == path[-1] else name, value) for name, value in owner.items()]
+    owner.clear()
+    owner.update(entries)
+
+
+def same_data(one: Any, other: Any) -> bool:
+    """Whether two values are equal, and of the same types all through."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same_data(value, other[key]) for key, value in one.items())
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(same_data, one, other))
+    if isinstance(one, float) and math.isnan(one):
+        return math.isnan(other)
+    return bool(one == other)
+
+
+def changed_paths(one: Any, other: Any, path: Path = ()) -> set[Path]:
+    """The paths at which two values differ, the deepest that say it all."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        found: set[Path] = set()
+        for key in one.keys() | other.keys():
+            inside = (*path, str(key))
+            if key in one and key in other:
+                found |= changed_paths(one[key], other[key], inside)
+            else:
+                found.add(inside)
+        return found
+    return set() if same_data(one, other) else {path}
+
+
+def _unshared(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _unshared(member) for key, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_unshared(member) for member in value]
+    return value

@@ -1,0 +1,1 @@
+"""Previews of data, read in a process of its own."""

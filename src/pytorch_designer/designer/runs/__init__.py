@@ -1,0 +1,1 @@
+"""Runs of a project, as the page starts and shows them."""

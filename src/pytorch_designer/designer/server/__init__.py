@@ -1,0 +1,1 @@
+"""Server of the page: its door, its routes, its events."""

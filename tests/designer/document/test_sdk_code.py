@@ -1,0 +1,106 @@
+"""Python code of a pipeline: executed with the SDK, it builds the pipeline that the YAML describes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pytorch_designer.designer.document.component_library import ComponentLibrary
+from pytorch_designer.designer.document.sdk_code import pipeline_code
+from pytorch_designer.errors import DesignerError
+from pytorch_designer.harness.schema.assets import Assets
+from pytorch_designer.harness.schema.pipeline_file import read_pipeline
+from pytorch_designer.harness.schema.pipeline_specification import NodeSpec, PipelineSpec
+from pytorch_designer.harness.schema.specification import CommandSpec
+from pytorch_designer.harness.schema.yaml_tree import parse_yaml
+from tests.designer.pipelines import PIPELINE
+
+FULL = PIPELINE.replace(
+    "outputs:\n  model:\n    type: uri_folder\n",
+    "outputs:\n  model:\n    type: uri_folder\n    mode: upload\n"
+    "settings: {default_compute: azureml:cluster, continue_on_step_failure: false, force_rerun: true}\n"
+    "experiment_name: Images\ndescription: It's two steps.\n",
+).replace("      rate: 0.5  # fast\n", """\
+      rate: 0.5
+      fast: true
+    compute: azureml:gpu
+    resources: {instance_count: 2}
+    distribution: {type: mpi, process_count_per_instance: 4}
+    environment_variables: {A: "1"}
+    limits: {timeout: 60}
+""").replace("  first:", "  lambda:").replace("parent.jobs.first", "parent.jobs.lambda")  # fmt: skip
+
+
+def code(text: str, project: Path) -> str:
+    return pipeline_code(parse_yaml(text, project / "pipeline.yaml"), ComponentLibrary())
+
+
+def facts(spec: PipelineSpec) -> object:
+    nodes = {
+        name: (
+            {port: (given.text, given.is_path) for port, given in node.inputs.items()},
+            dict(node.bound_outputs),
+            dict(node.environment_variables),
+            dict(node.resources),
+            _distribution(node),
+            dict(node.limits),
+            (node.compute or "").removeprefix("azureml:"),
+            node.component.name,
+        )
+        for name, node in spec.nodes.items()
+    }
+    given = {name: (value.text, value.is_path) for name, value in spec.given.items()}
+    compute = (spec.settings.default_compute or "").removeprefix("azureml:")
+    settings = replace(spec.settings, default_compute=compute)
+    return nodes, given, list(spec.outputs), settings, spec.display_name, spec.experiment_name
+
+
+def _distribution(node: NodeSpec) -> dict[str, str]:
+    """With what it takes from the component, which the SDK copies into the node."""
+    assert isinstance(node.component, CommandSpec)
+    own = node.component.distribution
+    if own is None:
+        return dict(node.distribution)
+    return {"type": own.type, "process_count_per_instance": str(own.process_count_per_instance), **node.distribution}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # the SDK's own
+@pytest.mark.parametrize("text", [PIPELINE, FULL], ids=["plain", "full"])
+def test_the_program_builds_the_same_pipeline(text: str, project: Path) -> None:
+    pytest.importorskip("azure.ai.ml")
+    from pytorch_designer.harness.schema.azure_objects import pipeline_job
+
+    (project / "pipeline.yaml").write_text(text)
+    program = project / "build.py"
+    program.write_text(code(text, project))
+    names: dict[str, object] = {"__file__": str(program), "__name__": "built"}
+    exec(compile(program.read_text(), program, "exec", dont_inherit=True), names)  # noqa: S102 (our own code, under test)
+    built = pipeline_job(names["job"], Assets())
+    assert facts(built) == facts(read_pipeline(project / "pipeline.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("replaced", "by", "message"),
+    [
+        ("    component: train.yaml", "    command: echo\n    environment: azureml:e:1", "has no component file"),
+        ("raw: ${{parent.inputs.raw}}", "raw: ${{parent.inputs.raw}}/part", "/part is not written as code"),
+        ("type: pipeline\n", "type: pipeline\nversion: 1\n", "Code is written for pipeline jobs"),
+        ("  rows: 5", "  lambda: 5", "The input lambda of the pipeline is no name for an argument"),
+    ],
+)  # fmt: skip
+def test_what_pipeline_functions_cannot_say_is_refused_by_name(
+    replaced: str, by: str, message: str, project: Path
+) -> None:
+    with pytest.raises(DesignerError) as error:
+        code(PIPELINE.replace(replaced, by, 1), project)
+    assert message in error.value.what
+    assert error.value.reason == "no_code"
+
+
+def test_registered_components_come_from_the_workspace(project: Path) -> None:
+    text = code(PIPELINE.replace("component: train.yaml", "component: azureml:train:3"), project)
+    assert "CLIENT.components.get('train', version='3')" in text
+    compile(text, "build.py", "exec")

@@ -1,0 +1,425 @@
+"""Editing in the designer, in a real browser: by mouse, by keyboard alone, by touch, and beside an editor."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.designer.page.conftest import ServedProject
+
+pytestmark = pytest.mark.slow
+
+# The nodes of the demo: component, name, and where it is dropped, relative to the upper left corner of the canvas.
+DEMO = {
+    "Convert to Image Directory": ("convert_to_image_directory", (140, 120)),
+    "Split Image Directory": ("split_image_directory", (140, 330)),
+    "ResNet": ("resnet", (140, 560)),
+    "Init Image Transformation": ("init_image_transformation", (420, 120)),
+    "Train PyTorch Model": ("train_pytorch_model", (420, 400)),
+    "Score Image Model": ("score_image_model", (680, 160)),
+    "Evaluate Model": ("evaluate_model", (680, 420)),
+}
+LINKS = [
+    ("convert_to_image_directory.output_image_directory", "split_image_directory.input_image_directory"),
+    ("split_image_directory.output_image_directory1", "train_pytorch_model.training_dataset"),
+    ("split_image_directory.output_image_directory2", "train_pytorch_model.validation_dataset"),
+    ("resnet.untrained_model", "train_pytorch_model.untrained_model"),
+    ("train_pytorch_model.trained_model", "score_image_model.trained_model"),
+    ("split_image_directory.output_image_directory2", "score_image_model.dataset"),
+    ("score_image_model.scored_dataset", "evaluate_model.scored_dataset"),
+]
+PIPELINE = """type: pipeline
+jobs:
+  resnet: # the network
+    type: command
+    component: components/resnet.yaml
+  convert:
+    type: command
+    component: components/convert_to_image_directory.yaml
+    inputs:
+      input_dataset: {type: uri_folder, path: images}
+  train:
+    type: command
+    component: components/train_pytorch_model.yaml
+    inputs:
+      untrained_model: ${{parent.jobs.resnet.outputs.untrained_model}}
+      training_dataset: ${{parent.jobs.convert.outputs.output_image_directory}}
+      validation_dataset: ${{parent.jobs.convert.outputs.output_image_directory}}
+      epochs: 3
+"""
+
+
+@pytest.fixture(scope="module")
+def project(served: Callable[[Path], ServedProject], tmp_path_factory: pytest.TempPathFactory) -> ServedProject:
+    return served(tmp_path_factory.mktemp("project"))
+
+
+def test_the_demo_is_dragged_connected_set_undone_and_found_again(project: ServedProject, open_page: Any) -> None:
+    page = open_page(project)
+    path = _empty_pipeline(page, project)
+    for title, (name, at) in DEMO.items():
+        _drag_from_palette(page, title, at)
+        _card(page, name).wait_for()
+    page.get_by_role("button", name="Show all").click()
+    page.wait_for_timeout(400)
+    for start, end in LINKS:
+        _drag_link(page, start, end)
+        page.locator(f'.react-flow__edge[data-id="{end}"]').wait_for(state="attached")
+    _card(page, "train_pytorch_model").click()
+    page.get_by_label("epochs", exact=True).fill("2")
+    page.get_by_label("epochs", exact=True).press("Enter")
+    _saved(page)
+    assert _bound(path) == {end: start for start, end in LINKS}
+    assert _jobs(path)["train_pytorch_model"]["inputs"]["epochs"] == 2
+
+    # Everything is undone, across a reload.
+    page.reload()
+    page.get_by_role("button", name=re.compile("^Undo: Set epochs")).click()
+    _saved(page)
+    assert "epochs" not in _jobs(path)["train_pytorch_model"]["inputs"]
+    page.keyboard.press("Control+Shift+Z")
+    page.get_by_role("button", name=re.compile("^Undo: Set epochs")).wait_for()
+    assert _jobs(path)["train_pytorch_model"]["inputs"]["epochs"] == 2
+
+    # A card that is moved is there after a reload.
+    box = _card(page, "resnet").bounding_box()
+    page.mouse.move(box["x"] + 60, box["y"] + 12)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 90, box["y"] + 60, steps=4)
+    page.mouse.up()
+    page.get_by_role("button", name=re.compile("^Undo: Move resnet")).wait_for()
+    assert "designer.position" in _jobs(path)["resnet"]["properties"]
+
+
+def test_links_that_do_not_fit_are_refused_with_the_reason(project: ServedProject, open_page: Any) -> None:
+    page = _opened(project, open_page, "refused.yaml")
+    before = (project.folder / "refused.yaml").read_bytes()
+    start = _handle(page, "resnet.untrained_model", "source")
+    _hover(page, start)
+    page.mouse.down()
+    target = _handle(page, "train.training_dataset", "target")
+    _hover(page, target)
+    hint = page.locator(".link-hint.refused")
+    hint.wait_for()
+    assert (
+        hint.inner_text() == "untrained_model holds UntrainedModelDirectory, training_dataset expects ImageDirectory."
+    )
+    assert target.get_attribute("data-fit") == "no"
+    page.mouse.up()
+    # A circle, and a port that is taken.
+    _drag_link(page, "train.trained_model", "convert.input_dataset", is_made=False)
+    page.get_by_text("train waits for convert: this would be a circle.").wait_for()
+    assert (project.folder / "refused.yaml").read_bytes() == before
+
+
+def test_a_taken_port_is_given_to_another_only_when_asked(project: ServedProject, open_page: Any) -> None:
+    page = _opened(project, open_page, "taken.yaml")
+    path = project.folder / "taken.yaml"
+    _add_by_keyboard(page, "densenet")
+    _drag_link(page, "densenet.untrained_model", "train.untrained_model", is_made=False)
+    page.get_by_role("button", name="Keep it").click()
+    assert _bound(path)["train.untrained_model"] == "resnet.untrained_model"
+    _drag_link(page, "densenet.untrained_model", "train.untrained_model", is_made=False)
+    page.get_by_role("button", name="Replace by densenet.untrained_model").click()
+    page.get_by_role("button", name=re.compile("^Undo: Connect densenet")).wait_for()
+    assert _bound(path)["train.untrained_model"] == "densenet.untrained_model"
+
+
+def test_the_keyboard_alone_builds_a_pipeline(project: ServedProject, open_page: Any) -> None:
+    page = open_page(project)
+    path = _empty_pipeline(page, project)
+    _add_by_keyboard(page, "resnet")
+    _add_by_keyboard(page, "train py")
+    # A link: Enter at a port, arrow key to what fits, Enter.
+    page.evaluate(_FOCUS_HANDLE, ["resnet", "untrained_model", "source"])
+    page.keyboard.press("Enter")
+    page.keyboard.press("ArrowDown")
+    page.wait_for_function("document.activeElement.dataset.handleid === 'untrained_model'")
+    page.wait_for_function("document.activeElement.classList.contains('target')")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name=re.compile("^Undo: Connect resnet")).wait_for()
+    assert _bound(path) == {"train_pytorch_model.untrained_model": "resnet.untrained_model"}
+    # A component that fits, at a port: the search offers only that.
+    page.keyboard.press("Control+k")
+    page.keyboard.type("go to train")
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.activeElement.dataset.id === 'train_pytorch_model'")
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    page.get_by_role("button", name=re.compile("^Undo: Move train_pytorch_model")).wait_for()
+    page.keyboard.press("e")
+    page.get_by_label("Name", exact=True).fill("learn")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name=re.compile("^Undo: Rename train_pytorch_model")).wait_for()
+    assert set(_jobs(path)) == {"resnet", "learn"}
+    page.keyboard.press("Control+k")
+    page.keyboard.type("go to learn")
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.activeElement.dataset.id === 'learn'")
+    page.keyboard.press("Control+d")
+    page.get_by_role("button", name=re.compile("^Undo: Duplicate learn")).wait_for()
+    assert len(_jobs(path)) == 3
+    page.keyboard.press("Delete")
+    page.get_by_role("button", name=re.compile("^Undo: Delete")).wait_for()
+    assert set(_jobs(path)) == {"resnet", "learn"}
+    page.keyboard.press("?")
+    page.get_by_role("dialog", name="Keyboard shortcuts").wait_for()
+
+
+def test_fingers_drag_components_and_tap_ports(project: ServedProject, open_page: Any) -> None:
+    page = open_page(project, width=390, height=844, has_touch=True, is_mobile=True)
+    path = _empty_pipeline(page, project)
+    for title, y in (("ResNet", 250), ("Train PyTorch Model", 480)):
+        page.get_by_role("button", name="Components").tap()
+        item = page.locator(".palette-item", has_text=title)
+        item.scroll_into_view_if_needed()
+        page.wait_for_timeout(250)
+        box = item.bounding_box()
+        _drag_by_finger(page, (box["x"] + 60, box["y"] + 15), (200, y))
+        page.get_by_role("button", name=re.compile(f"^Undo: Add {title}")).wait_for()
+    assert set(_jobs(path)) == {"resnet", "train_pytorch_model"}
+    page.get_by_role("button", name="Show all").tap()
+    page.wait_for_timeout(400)
+    _handle(page, "resnet.untrained_model", "source").tap()
+    _handle(page, "train_pytorch_model.untrained_model", "target").tap()
+    page.get_by_role("button", name=re.compile("^Undo: Connect resnet")).wait_for()
+    assert _bound(path) == {"train_pytorch_model.untrained_model": "resnet.untrained_model"}
+
+
+def test_an_edit_by_hand_appears_and_a_conflict_is_shown(project: ServedProject, open_page: Any) -> None:
+    page = _opened(project, open_page, "hand.yaml")
+    path = project.folder / "hand.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("epochs: 3", "epochs: 4"), encoding="utf-8")
+    page.locator(".card-summary", has_text="epochs 4").wait_for()
+    # The page is behind: its edit of the same value meets the other one.
+    page.route("**/api/events", lambda route: route.abort())
+    page.reload()
+    _card(page, "train").click()
+    page.route("**/api/documents/hand.yaml", lambda route: route.abort())
+    path.write_text(path.read_text(encoding="utf-8").replace("epochs: 4", "epochs: 7"), encoding="utf-8")
+    page.get_by_label("epochs", exact=True).fill("9")
+    page.get_by_label("epochs", exact=True).press("Enter")
+    page.get_by_role("dialog", name="The file was changed meanwhile").wait_for()
+    assert _jobs(path)["train"]["inputs"]["epochs"] == 7
+    page.get_by_role("button", name="Do it all the same").click()
+    page.get_by_role("button", name=re.compile("^Undo: Set epochs")).wait_for()
+    assert _jobs(path)["train"]["inputs"]["epochs"] == 9
+    assert "# the network" in path.read_text(encoding="utf-8")
+
+
+def test_values_are_checked_as_they_are_typed_and_problems_jump_to_their_node(
+    project: ServedProject, open_page: Any
+) -> None:
+    page = _opened(project, open_page, "values.yaml")
+    _card(page, "train").click()
+    epochs = page.get_by_label("epochs", exact=True)
+    epochs.fill("0")
+    page.get_by_role("alert").filter(has_text="at least 1").wait_for()
+    assert _jobs(project.folder / "values.yaml")["train"]["inputs"]["epochs"] == 3
+    epochs.press("Enter")
+    _saved(page)
+    page.get_by_role("tab", name=re.compile("Problems")).click()
+    page.locator(".react-flow__pane").click(position={"x": 10, "y": 10})
+    page.locator(".problem", has_text="epochs").first.click()
+    page.wait_for_function("document.activeElement.dataset.id === 'train'")
+    assert page.locator('[data-id="train"] .card[data-fault="true"]').count() == 1
+
+
+def test_components_of_the_folder_come_and_change_while_the_page_is_open(
+    project: ServedProject, open_page: Any
+) -> None:
+    page = _opened(project, open_page, "own.yaml")
+    own = project.folder / "own_component.yaml"
+    text = """$schema: https://azuremlschemas.azureedge.net/latest/commandComponent.schema.json
+type: command
+name: count_images
+display_name: Count Images
+version: 1
+inputs:
+  images: {type: uri_folder}
+command: echo ${{inputs.images}}
+environment: azureml:any:1
+"""
+    own.write_text(text, encoding="utf-8")
+    page.locator(".palette-item", has_text="Count Images").click()
+    _card(page, "count_images").wait_for()
+    own.write_text(text.replace("version: 1", "version: 2"), encoding="utf-8")
+    page.get_by_text("updated").wait_for()
+    own.write_text(text.replace("command: echo ${{inputs.images}}", ""), encoding="utf-8")
+    page.locator('.palette-item[aria-disabled="true"]').wait_for()
+
+
+_OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+@pytest.mark.parametrize("media", [{"scheme": "light"}, {"scheme": "dark"}, {"forced_colors": "active"}], ids=str)
+def test_nothing_is_found_by_axe_in_any_state(project: ServedProject, open_page: Any, media: dict[str, str]) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = _opened(project, open_page, "axe.yaml", **media)
+
+    def check(state: str) -> None:
+        page.wait_for_timeout(250)
+        found = Axe().run(page)
+        assert found.violations_count == 0, f"{state}: {found.generate_report()}"
+        assert page.evaluate(_OVERFLOW) <= 0, state
+
+    check("canvas")
+    _card(page, "train").click()
+    check("node")
+    page.get_by_role("tab", name=re.compile("Problems")).click()
+    if media != {"scheme": "light"}:  # colors are those of the states above
+        return
+    check("problems")
+    page.get_by_role("tab", name="YAML").click()
+    page.get_by_label("YAML of the pipeline").wait_for()
+    check("text")
+    page.keyboard.press("Control+k")
+    check("commands")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Menu of train").click()
+    check("menu of a node")
+    page.keyboard.press("Escape")
+    page.locator(".react-flow__pane").dblclick(position={"x": 20, "y": 20})
+    page.get_by_role("combobox", name="Component to add").wait_for()
+    check("search at the cursor")
+    page.keyboard.press("Escape")
+    page.locator(".react-flow__pane").click(position={"x": 20, "y": 20})
+    page.get_by_role("button", name="Details").click()
+    check("pipeline")
+    page.get_by_role("button", name=re.compile("Versions")).click()
+    check("versions")
+    page.keyboard.press("Escape")
+    page.set_viewport_size({"width": 390, "height": 844})
+    check("phone")
+    page.get_by_role("button", name="Components").click()
+    check("palette on a phone")
+
+
+def test_only_the_cards_in_sight_are_drawn_of_200_nodes(project: ServedProject, open_page: Any) -> None:
+    jobs = ""
+    for number in range(200):
+        jobs += f"  n_{number}:\n    type: command\n    component: components/convert_to_image_directory.yaml\n"
+        if number % 10:
+            source = f"${{{{parent.jobs.n_{number - 1}.outputs.output_image_directory}}}}"
+            jobs += f"    inputs:\n      input_dataset: {source}\n"
+    page = _opened(project, open_page, "large.yaml", text=f"type: pipeline\njobs:\n{jobs}")
+    page.get_by_role("button", name="Zoom in").click(click_count=5)
+    page.wait_for_function("document.querySelectorAll('.react-flow__node').length < 60")
+    seen = page.locator(".react-flow__node").evaluate_all("nodes => nodes.map(node => node.dataset.id)")
+    box = page.locator(".react-flow__pane").bounding_box()
+    page.mouse.move(box["x"] + box["width"] - 60, box["y"] + box["height"] - 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 20, box["y"] + 20, steps=10)
+    page.mouse.up()
+    moved = page.locator(".react-flow__node").evaluate_all("nodes => nodes.map(node => node.dataset.id)")
+    assert 0 < len(moved) < 60
+    assert set(moved) != set(seen)
+
+
+_FOCUS_HANDLE = """([node, port, kind]) => document.querySelector(
+    `.react-flow__handle.${kind}[data-nodeid="${node}"][data-handleid="${port}"]`).focus()"""
+
+
+def _empty_pipeline(page: Any, project: ServedProject) -> Path:
+    before = set(project.folder.glob("*.yaml"))
+    page.get_by_role("button", name=re.compile("^Empty pipeline")).click()
+    page.get_by_text("An empty pipeline.").wait_for()
+    [made] = set(project.folder.glob("*.yaml")) - before
+    return made
+
+
+def _opened(project: ServedProject, open_page: Any, name: str, text: str = PIPELINE, **media: Any) -> Any:
+    """A page with this pipeline; the built-in components are put into the project by an empty one."""
+    page = open_page(project, **media)
+    if not (project.folder / "components").is_dir():
+        _empty_pipeline(page, project)
+        page.locator(".palette-item", has_text="ResNet").click()
+        _saved(page)
+    (project.folder / name).write_text(text, encoding="utf-8")
+    page.goto(page.url.split("#")[0] + f"#{name}")
+    page.reload()
+    page.locator(".card").first.wait_for()
+    page.wait_for_timeout(400)
+    return page
+
+
+def _saved(page: Any) -> None:
+    page.locator(".saved[data-state=saved]").wait_for()
+
+
+def _jobs(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"]
+
+
+def _bound(path: Path) -> dict[str, str]:
+    """Where each input port of a pipeline gets its data: `node.port` to `node.port`."""
+    found = {}
+    for node, job in _jobs(path).items():
+        for port, value in job.get("inputs", {}).items():
+            if binding := re.fullmatch(r"\$\{\{parent\.jobs\.(\w+)\.outputs\.(\w+)\}\}", str(value)):
+                found[f"{node}.{port}"] = f"{binding[1]}.{binding[2]}"
+    return found
+
+
+def _card(page: Any, name: str) -> Any:
+    return page.locator(f'.react-flow__node[data-id="{name}"] .card-head .card-name')
+
+
+def _handle(page: Any, end: str, kind: str) -> Any:
+    node, port = end.split(".")
+    return page.locator(f'.react-flow__handle.{kind}[data-nodeid="{node}"][data-handleid="{port}"]')
+
+
+def _hover(page: Any, handle: Any) -> None:
+    box = handle.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=4)
+
+
+def _drag_link(page: Any, start: str, end: str, *, is_made: bool = True) -> None:
+    _hover(page, _handle(page, start, "source"))
+    page.mouse.down()
+    target = _handle(page, end, "target")
+    _hover(page, target)
+    if is_made:
+        assert target.get_attribute("data-fit") == "yes"
+    page.mouse.up()
+
+
+def _drag_from_palette(page: Any, title: str, at: tuple[int, int]) -> None:
+    item = page.locator(".palette-item", has_text=title).bounding_box()
+    canvas = page.locator(".react-flow").bounding_box()
+    page.mouse.move(item["x"] + 40, item["y"] + 12)
+    page.mouse.down()
+    page.mouse.move(canvas["x"] + at[0], canvas["y"] + at[1], steps=5)
+    page.mouse.up()
+
+
+def _drag_by_finger(page: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
+    client = page.context.new_cdp_session(page)
+    points = [
+        (start[0] + (end[0] - start[0]) * part / 8, start[1] + (end[1] - start[1]) * part / 8) for part in range(9)
+    ]
+    # First to the side, which takes the component along; up or down would scroll the list.
+    points.insert(1, (start[0] + 30, start[1]))
+    for number, (x, y) in enumerate(points):
+        kind = "touchStart" if number == 0 else "touchMove"
+        client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
+        page.wait_for_timeout(16)
+    client.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def _add_by_keyboard(page: Any, text: str) -> None:
+    page.locator(".react-flow").focus()
+    page.keyboard.press("a")
+    page.get_by_role("combobox", name="Component to add").wait_for()
+    page.keyboard.type(text)
+    page.keyboard.press("Enter")
+    page.get_by_role("combobox", name="Component to add").wait_for(state="detached")
+    page.wait_for_function("document.activeElement.classList.contains('react-flow__node')")
+    _saved(page)

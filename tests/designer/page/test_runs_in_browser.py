@@ -1,0 +1,208 @@
+"""Running and looking in the designer, in a real browser: from the first run to the comparison of two.
+
+The template trains on real images. One project and its runs serve the whole module; each test takes over where the
+one before has left, so that nothing is trained twice.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.designer.page.conftest import ServedProject
+
+pytestmark = pytest.mark.slow
+
+_DOCUMENT = "train-and-evaluate.yaml"
+_IMAGES_PER_CLASS = 15
+_RUN_MILLISECONDS = 300_000
+_OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+_TABS = ("Log", "Data", "Metrics", "History", "Compare")
+_NODES = ["convert", "hold_out", "split", "network", "train", "score", "evaluate"]
+_CLASSES = tuple("012")
+
+
+@pytest.fixture(scope="module")
+def project(served: Callable[[Path], ServedProject], tmp_path_factory: pytest.TempPathFactory) -> ServedProject:
+    return served(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="module")
+def first_run(project: ServedProject, chromium: Any) -> ServedProject:
+    """The project after the template was opened by a click, made small, and run by a key."""
+    context = chromium.new_context(viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    page.goto(project.address)
+    page.get_by_role("button", name=re.compile("Train and evaluate")).click()
+    page.locator(".react-flow__node").first.wait_for()
+    _make_small(project.folder)
+    page.locator(".run-strip", has_text="runs: no result of this node is kept").first.wait_for()
+    assert page.locator(".run-status").inner_text() == "2 nodes run, 5 depend on them"
+    page.keyboard.press("Control+Enter")
+    page.get_by_role("button", name="Cancel").wait_for()
+    page.get_by_role("tab", name="Log").click()
+    page.get_by_label("Node", exact=True).select_option("train")
+    page.locator(".look-row", has_text="Device").wait_for(timeout=_RUN_MILLISECONDS)
+    assert page.title().startswith("▶")
+    page.locator(".look-facts", has_text="epoch 1 of 2").wait_for(timeout=_RUN_MILLISECONDS)
+    page.locator(".run-status", has_text="Completed").wait_for(timeout=_RUN_MILLISECONDS)
+    assert page.title().startswith("✓")
+    context.close()
+    return project
+
+
+def _make_small(folder: Path) -> None:
+    """Few images and epochs; the page follows the change of the file by hand."""
+    for place in (folder / "digits").iterdir():
+        if place.name not in _CLASSES:
+            shutil.rmtree(place)
+            continue
+        for image in sorted(place.iterdir())[_IMAGES_PER_CLASS:]:
+            image.unlink()
+    document = folder / _DOCUMENT
+    document.write_text(document.read_text().replace("epochs: 5", "epochs: 2"))
+
+
+def _open(open_page: Any, project: ServedProject, *, is_run: bool = True, **options: Any) -> Any:
+    page = open_page(project, **options)
+    page.get_by_role("button", name=re.compile(_DOCUMENT)).first.click()
+    page.locator(".react-flow__node").first.wait_for()
+    if is_run:
+        page.locator(".run-status svg").first.wait_for()
+    return page
+
+
+def test_a_run_is_found_again_and_its_data_are_shown(first_run: ServedProject, open_page: Any) -> None:
+    page = _open(open_page, first_run)
+    page.locator(".run-status", has_text="Next: nothing has changed: all reused").wait_for()
+    assert page.locator(".run-strip", has_text=re.compile(r"completed.*reused, from \d\d:\d\d")).count() > 0
+    page.get_by_role("tab", name="Data").click()
+    node = page.get_by_label("Node", exact=True)
+    assert node.locator("option").all_inner_texts() == _NODES
+
+    node.select_option("convert")
+    page.get_by_text(f"{len(_CLASSES) * _IMAGES_PER_CLASS} images").wait_for()
+    page.get_by_role("button", name=f"2 {_IMAGES_PER_CLASS}").click()
+    page.wait_for_function("document.querySelectorAll('.look-grid li').length === 15")
+    pictures = page.locator(".look-grid img")
+    pictures.first.scroll_into_view_if_needed()
+    page.wait_for_function("document.querySelector('.look-grid img').naturalWidth > 0")
+    node.select_option("train")
+    page.get_by_text("resnet18").first.wait_for()
+    node.select_option("score")
+    page.get_by_role("columnheader", name="Scored Labels").wait_for()
+    node.select_option("evaluate")
+    report = page.frame_locator("iframe[title=Report]")
+    report.get_by_role("heading").first.wait_for()
+    assert page.locator("iframe[title=Report]").get_attribute("sandbox") == ""
+
+    page.get_by_role("tab", name="Metrics").click()
+    page.get_by_label("Node", exact=True).select_option("train")
+    chart = page.get_by_role("img", name=re.compile("^loss: train from .* at step 1 to .* at step 2"))
+    chart.locator("canvas").wait_for()
+
+
+def test_what_a_run_would_do_is_told_after_an_edit_by_hand(first_run: ServedProject, open_page: Any) -> None:
+    page = _open(open_page, first_run)
+    document = first_run.folder / _DOCUMENT
+    text = document.read_text()
+    document.write_text(text.replace("epochs: 2", "epochs: 3"))
+    page.locator(".run-status", has_text="1 node runs").wait_for()
+    page.get_by_role("button", name="Show all").click()
+    page.locator(".run-strip", has_text="runs: parameter epochs: 2 → 3").wait_for()
+    document.write_text(text)
+    page.locator(".run-status", has_text="all reused").wait_for()
+
+
+def test_a_node_fails_on_demand_and_one_key_opens_its_error(first_run: ServedProject, open_page: Any) -> None:
+    page = _open(open_page, first_run)
+    _select(page, "convert")
+    _command(page, "Run with a fault")
+    page.get_by_role("radio", name="Read-only output").check()
+    assert page.get_by_text("--fault read-only-output=output_image_directory").is_visible()
+    page.get_by_role("button", name="Run with this fault").click()
+    page.locator(".run-status", has_text="convert failed").wait_for(timeout=_RUN_MILLISECONDS)
+    assert page.title().startswith("✕")
+    page.keyboard.press("Escape")
+    page.keyboard.press("F8")
+    card = page.get_by_label("Error of convert")
+    card.get_by_text("FailedToWriteOutputsError").wait_for()
+    assert card.get_by_text("What to do").is_visible()
+    target = page.locator(".look-row[data-target=true]")
+    target.first.wait_for()
+    assert "FailedToWriteOutputsError" in target.first.inner_text()
+
+
+def test_a_run_is_canceled_and_compared_with_another(first_run: ServedProject, open_page: Any) -> None:
+    page = _open(open_page, first_run)
+    document = first_run.folder / _DOCUMENT
+    document.write_text(document.read_text().replace("epochs: 2", "epochs: 50"))
+    page.locator(".run-status", has_text="1 node runs").wait_for()
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_role("tab", name="Log").click()
+    page.locator(".look-state", has_text="running").wait_for(timeout=_RUN_MILLISECONDS)
+    page.keyboard.press("Control+.")
+    page.locator(".run-status", has_text="Canceled").wait_for(timeout=_RUN_MILLISECONDS)
+
+    page.get_by_role("tab", name="History").click()
+    rows = page.locator(".look-runs tbody tr")
+    assert [rows.nth(row).locator(".look-state").inner_text().strip() for row in range(3)] == [
+        "canceled",
+        "failed",
+        "completed",
+    ]
+    rows.nth(0).get_by_role("checkbox").check()
+    rows.nth(2).get_by_role("checkbox").check()
+    page.get_by_role("button", name="Compare the two chosen").click()
+    epochs = page.locator(".look-compared tr", has_text="epochs").first
+    epochs.wait_for()
+    assert epochs.locator("td").all_inner_texts() == ["train", "epochs", "2", "50", "+48"]
+
+    page.get_by_role("tab", name="History").click()
+    rows.nth(2).get_by_role("button", name=re.compile("Look at")).click()
+    band = page.get_by_label("Earlier run")
+    band.get_by_text("(completed)").wait_for()
+    band.get_by_role("button", name="Clone").click()
+    page.get_by_label("Name of the new file").fill("cloned.yaml")
+    page.get_by_role("dialog").get_by_role("button", name="Clone").click()
+    page.wait_for_function("document.title.includes('Train and evaluate') && location.hash.includes('cloned')")
+    assert "epochs: 2" in (first_run.folder / "cloned.yaml").read_text()
+
+
+@pytest.mark.parametrize("look", ["light", "dark", "forced colors", "twice as large"])
+def test_every_tab_is_accessible_and_fits_on_a_phone(first_run: ServedProject, open_page: Any, look: str) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    options: dict[str, Any] = {
+        "light": {"width": 390, "height": 844},
+        "dark": {"width": 390, "height": 844, "scheme": "dark"},
+        "forced colors": {"forced_colors": "active"},
+        "twice as large": {"width": 720, "height": 450, "device_scale_factor": 2},
+    }[look]
+    page = _open(open_page, first_run, **options)
+    found = []
+    for tab in _TABS:
+        page.get_by_role("tab", name=tab).click()
+        page.get_by_role("tabpanel").locator(":text-matches('.')").first.wait_for()
+        assert page.evaluate(_OVERFLOW) <= 0, tab
+        violations = Axe().run(page).response["violations"]
+        found.append([(tab, one["id"], [node["html"] for node in one["nodes"]]) for one in violations])
+    assert list(chain(*found)) == []
+
+
+def _select(page: Any, node: str) -> None:
+    """Select a node by the list of nodes in the drawer, which is where a keyboard gets to it."""
+    page.get_by_role("tab", name="Log").click()
+    page.get_by_label("Node", exact=True).select_option(node)
+
+
+def _command(page: Any, title: str) -> None:
+    page.keyboard.press("Control+k")
+    page.get_by_role("dialog").get_by_role("combobox").fill(title)
+    page.keyboard.press("Enter")

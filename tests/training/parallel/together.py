@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from pytorch_designer.images.cache import CacheBudget
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.system.stop_requests import StopRequest
+from pytorch_designer.training import norm_statistics
 from pytorch_designer.training.checkpoint import CheckpointPolicy, CheckpointStore
 from pytorch_designer.training.checkpoint_checks import RunExtent
 from pytorch_designer.training.loop import train
@@ -103,6 +105,8 @@ def run_together(world: World, request: Request) -> Found:
     """Train in this process of a world, from the checkpoint in the output, if there is one."""
     found = Found()
     with ExitStack() as stack:
+        # As many batches in all processes, although the last of them begins below this in the first one alone.
+        stack.enter_context(patch.object(norm_statistics, "LEAST_IMAGES", 10))
         loaders = {}
         for part, number in (("training", request.num_training), ("validation", request.num_validation)):
             dataset = open_image_directory(request.folder / part)

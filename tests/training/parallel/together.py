@@ -73,7 +73,7 @@ class Found:
     history: list[Any] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
     num_images: list[int] = field(default_factory=list)
-    rows: list[list[int]] = field(default_factory=list)
+    rows: list[list[int]] = field(default_factory=list)  # of an epoch's steps, and of its estimate, by turns
     error: dict[str, Any] = field(default_factory=dict)
     bad_files: list[str] = field(default_factory=list)
     expected: Any = None
@@ -196,8 +196,10 @@ class _Recording:
         return getattr(self._loader, name)
 
     def batches(self, *args: Any, **kwargs: Any) -> Any:
+        rows: list[int] = []
+        self._rows.append(rows)
         for batch in self._loader.batches(*args, **kwargs):
-            self._rows.append(batch.indices.tolist())
+            rows += batch.indices.tolist()
             yield batch
 
 

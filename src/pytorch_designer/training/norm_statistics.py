@@ -40,7 +40,7 @@ def estimate_norm_statistics(run: TrainingRun, epoch: int, between: Callable[[],
     Args:
         run: Its network's running statistics are changed.
         epoch: The epoch that has ended, from 1.
-        between: Called after each batch; may raise to end the run.
+        between: Called after each batch, by all processes as often; may raise to end the run.
 
     Returns:
         Images that this process has estimated from; 0 where the statistics stay.
@@ -54,7 +54,8 @@ def estimate_norm_statistics(run: TrainingRun, epoch: int, between: Callable[[],
     if not norms or not predictor.can_normalize(min(run.hyperparameters.batch_size, len(run.training))):
         return 0
     order = epoch_order(len(run.training), seed=run.hyperparameters.random_seed, epoch=epoch)
-    parts = [part for part in run.training_slices if part.start < LEAST_IMAGES]
+    num_batches = sum(batch.start < LEAST_IMAGES for batch in run.batch_slices)  # as many in all processes
+    parts = run.training_slices[:num_batches]
     num_seen = 0
     with _taking_batches(predictor.network, norms):
         for batch in run.training.batches((order[part] for part in parts), epoch=epoch):

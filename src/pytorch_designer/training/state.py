@@ -153,11 +153,6 @@ class TrainingRun:
         """The parts of the batches that this process takes, as slices of the epoch's order."""
         return [share_of(batch, rank=self.world.rank, size=self.world.size) for batch in self.batch_slices]
 
-    @cached_property
-    def num_own_images(self) -> int:
-        """Images of an epoch that this process takes, bad files included."""
-        return sum(part.stop - part.start for part in self.training_slices)
-
     def learning_rate(self, epoch: int, step: int) -> float:
         """The learning rate of a step (from 0) of an epoch (from 1)."""
         num_steps = len(self.training_slices)

@@ -34,10 +34,8 @@ def test_every_image_is_seen_once_an_epoch_and_validation_is_that_of_one_process
         batch_size=batch_size,
     )
     found = run_world(size, run_together, request)
-    num_steps = len(found[0].rows) // request.num_epochs
     for epoch in range(request.num_epochs):
-        part = slice(epoch * num_steps, (epoch + 1) * num_steps)
-        seen = [row for one in found for rows in one.rows[part] for row in rows]
+        seen = [row for one in found for row in one.rows[2 * epoch]]
         assert sorted(seen) == list(range(request.num_training))
     first = found[0]
     assert first.validated == first.expected, "metrics, confusion and outcomes, to the last bit"

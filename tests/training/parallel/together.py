@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from pytorch_designer.images.cache import CacheBudget
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.system.stop_requests import StopRequest
+from pytorch_designer.training import norm_statistics
 from pytorch_designer.training.checkpoint import CheckpointPolicy, CheckpointStore
 from pytorch_designer.training.checkpoint_checks import RunExtent
 from pytorch_designer.training.loop import train
@@ -71,7 +73,7 @@ class Found:
     history: list[Any] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
     num_images: list[int] = field(default_factory=list)
-    rows: list[list[int]] = field(default_factory=list)
+    rows: list[list[int]] = field(default_factory=list)  # of an epoch's steps, and of its estimate, by turns
     error: dict[str, Any] = field(default_factory=dict)
     bad_files: list[str] = field(default_factory=list)
     expected: Any = None
@@ -103,6 +105,8 @@ def run_together(world: World, request: Request) -> Found:
     """Train in this process of a world, from the checkpoint in the output, if there is one."""
     found = Found()
     with ExitStack() as stack:
+        # As many batches in all processes, although the last of them begins below this in the first one alone.
+        stack.enter_context(patch.object(norm_statistics, "LEAST_IMAGES", 10))
         loaders = {}
         for part, number in (("training", request.num_training), ("validation", request.num_validation)):
             dataset = open_image_directory(request.folder / part)
@@ -192,8 +196,10 @@ class _Recording:
         return getattr(self._loader, name)
 
     def batches(self, *args: Any, **kwargs: Any) -> Any:
+        rows: list[int] = []
+        self._rows.append(rows)
         for batch in self._loader.batches(*args, **kwargs):
-            self._rows.append(batch.indices.tolist())
+            rows += batch.indices.tolist()
             yield batch
 
 

@@ -49,6 +49,7 @@ NUM_GPUS = torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 def main() -> int:
+    """Measure, or check."""
     parser = argparse.ArgumentParser(description="Measure training in several processes.")
     parser.add_argument("--processes", type=int, default=max(2, NUM_GPUS))
     parser.add_argument("--model", default="resnet18")

@@ -252,6 +252,7 @@ def test_every_class_has_a_provocation() -> None:
     assert {error.__name__ for error in classes()} == set(PROVOKE)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.backends.mps.is_available(), reason="this machine has the device that is asked for")
 @pytest.mark.filterwarnings("ignore")  # azure-ai-ml warns of its own dependencies
 @pytest.mark.parametrize("name", sorted(PROVOKE))
@@ -285,6 +286,7 @@ def _raised() -> Iterator[tuple[str, ast.Call, type[DesignerError]]]:
                 yield f"{path.relative_to(SOURCE)}:{node.lineno}", node, by_name[node.func.id]
 
 
+@pytest.mark.slow
 def test_every_place_that_raises_says_where_and_what_to_do() -> None:
     sites = list(_raised())
     assert {error.__name__ for _, _, error in sites} == {error.__name__ for error in classes()}

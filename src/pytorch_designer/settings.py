@@ -251,7 +251,7 @@ def given_settings(**given: object) -> Iterator[None]:
 
 
 def accepted_values(field: FieldInfo) -> str:
-    """What a setting takes, as Markdown, for instance `` `auto`, `off` `` or `a whole number of at least 1`."""
+    """Accepted values of a setting, as Markdown, for instance `` `auto`, `off` `` or `a whole number of at least 1`."""
     extra = field.json_schema_extra
     if isinstance(extra, dict) and _OWN_TEXT in extra:
         return str(extra[_OWN_TEXT])

@@ -16,7 +16,7 @@ from .worlds import run_world
 def network(*, is_channels_last: bool = False) -> nn.Module:
     torch.manual_seed(0)
     made = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 5))
-    return made.to(memory_format=torch.channels_last) if is_channels_last else made  # type: ignore[call-overload]
+    return made.to(memory_format=torch.channels_last) if is_channels_last else made
 
 
 def batch() -> tuple[Tensor, Tensor]:
@@ -84,7 +84,7 @@ def test_parameters_of_different_types_are_in_different_buckets() -> None:
     gradients = FlatGradients(list(mixed), ONE_PROCESS)
     gradients.clear()
     with gradients.overlapping():
-        sum(parameter.sum().double() for parameter in mixed).backward()  # type: ignore[union-attr]
+        sum(parameter.sum().double() for parameter in mixed).backward()
     gradients.finish()
     assert [parameter.grad.tolist() for parameter in mixed if parameter.grad is not None] == [
         [1.0] * 3,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Report:
+class ProcessReport:
     """What a process tells the others.
 
     Attributes:
@@ -49,10 +49,10 @@ class Agreement:
     has_failed: bool
 
 
-def agree(world: World, report: Report) -> Agreement:
+def agree(world: World, report: ProcessReport) -> Agreement:
     """Tell the others, and wait for what they tell."""
     reports = world.start_exchange([int(value) for value in astuple(report)]).wait()
-    return _conclude([Report(*_typed(numbers)) for numbers in reports])
+    return _conclude([ProcessReport(*_typed(numbers)) for numbers in reports])
 
 
 def _typed(numbers: Sequence[int]) -> tuple[int, int, int, bool, bool]:
@@ -60,7 +60,7 @@ def _typed(numbers: Sequence[int]) -> tuple[int, int, int, bool, bool]:
     return num_images, num_bad_files, signal_number, bool(is_due), bool(has_failed)
 
 
-def _conclude(reports: Sequence[Report]) -> Agreement:
+def _conclude(reports: Sequence[ProcessReport]) -> Agreement:
     return Agreement(
         num_images=sum(report.num_images for report in reports),
         has_bad_files=any(report.num_bad_files for report in reports),

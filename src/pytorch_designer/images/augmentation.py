@@ -59,7 +59,7 @@ class Augmentation:
 
     @property
     def source_sizing(self) -> Preprocessing:
-        """How an image that is not of `source_size`, although all that were looked at are, is brought to it.
+        """Sizing of an image that is not of `source_size`, although all that were looked at are.
 
         Raises:
             ValueError: There is no such size.
@@ -99,7 +99,7 @@ class Augmentation:
         return reason is None
 
     def draw_batch(self, images_u8: torch.Tensor, *, epoch: int, rows: NDArray[np.int64]) -> torch.Tensor:
-        """What `draw` makes of each of the images, computed on their device with operations on the whole batch.
+        """The results of `draw` for each image, computed on their device with operations on the whole batch.
 
         The random numbers are those of `draw`. So are the pixels of flips, crops, margins, grayscale, autocontrast and
         erasing, and of resizing that keeps at least a quarter of the pixels per side (`draw` on a processor with AVX2).
@@ -215,7 +215,7 @@ def _size_text(image_u8: torch.Tensor) -> str:
 
 
 def _as_transforms(sizing: Preprocessing) -> list[Transform]:
-    """What `crop_and_resize` does."""
+    """The same as `crop_and_resize`."""
     transforms: list[Transform] = [CenterCrop(size=(sizing.crop_height, sizing.crop_width))]
     if sizing.resize_size is not None:
         transforms.insert(0, Resize(size=(sizing.resize_size,), interpolation=sizing.interpolation))

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from pytorch_designer.distributed.agreement import Agreement, Report, agree
+from pytorch_designer.distributed.agreement import Agreement, ProcessReport, agree
 from pytorch_designer.distributed.gradients import FlatGradients
 from pytorch_designer.distributed.world import ONE_PROCESS, named_error
 from pytorch_designer.errors import DesignerError, InterruptedRunError, NonFiniteLossError
@@ -224,14 +224,14 @@ class _Learner:
         """Tell the other processes how this one is, and do together what follows from that.
 
         Args:
-            num_images: See `Report`.
+            num_images: See `ProcessReport`.
             error: What ends this process.
             is_due: Whether to save; None if there was a step, and enough time has passed.
         """
         world, loaders = self._run.world, (self._run.training, self._run.validation)
         agreed = agree(
             world,
-            Report(
+            ProcessReport(
                 num_images=num_images,
                 num_bad_files=sum(loader.num_new_bad_files for loader in loaders),
                 signal_number=self._run.stop_request.signal_number or 0,

@@ -43,7 +43,7 @@ _VERSION = re.compile(r"(:[^:/@]+|@[^:/@]+|/versions/[^/]+|/labels/[^/]+)$")
 
 @dataclass(frozen=True)
 class Assets:
-    """What is on this machine.
+    """Local copies of registered assets.
 
     Attributes:
         paths: Absolute local paths by registered name without `azureml:`.
@@ -107,7 +107,7 @@ def is_reference(text: str) -> bool:
 
 
 def _below(folder: Path, rest: str, reference: str, place: SpecPlace) -> Path:
-    """What is at `rest` in the folder of a prefix, where one is looked for."""
+    """The path at `rest` in the folder of a prefix."""
     candidates = list(dict.fromkeys((rest.strip("/"), _VERSION.sub("", rest).strip("/"))))
     for name in candidates:
         if ".." in name.split("/"):

@@ -115,11 +115,13 @@ def validate(run: TrainingRun, epoch: int, between: Between) -> Validation:
     scored = _scored_batches(run, own)
     for _ in range(num_rounds):
         found, error = named_error(lambda: next(scored, None))
+        num_own = 0
         if found is not None:
             scores.record(*found)
-        agreement = between(num_images=0 if found is None else len(found[0].labels), error=error)
-        num_scored += agreement.num_images
-        run.display.validated(epoch=epoch, num_images=num_scored)
+            num_own = len(found[0].labels)
+        # What the others have scored meanwhile is not known before the agreement, which may end the run.
+        run.display.validated(epoch=epoch, num_images=min(len(labels), num_scored + num_own * run.world.size))
+        num_scored += between(num_images=num_own, error=error).num_images
     for rows, parts in run.world.gather(scores.known()):
         scores.fill(rows, parts)
     return _summed(scores, run.num_classes)

@@ -236,7 +236,7 @@ def _wait(processes: list[subprocess.Popen[str]]) -> list[str]:
     printed = [process.communicate()[0] for process in processes]
     for process, text in zip(processes, printed, strict=True):
         if process.returncode != 0:
-            raise RuntimeError(f"{process.args} has failed:\n{text}")
+            raise RuntimeError(f"A command has failed:\n{text}")
     return printed
 
 

@@ -91,8 +91,9 @@ def _launch(arguments: Sequence[str], number: int, place: Mapping[str, Any]) -> 
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     os.environ["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"] = _GRACE_SECONDS
-    for name in ("torch.distributed.elastic", "torch.distributed.launcher"):  # its lines tell what ours do
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    for name in list(logging.root.manager.loggerDict):  # the launcher's lines tell what ours do
+        if name.startswith("torch.distributed."):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     config = LaunchConfig(
         **{"min_nodes": 1, "max_nodes": 1, "run_id": uuid.uuid4().hex, **place},
         nproc_per_node=number,

@@ -49,6 +49,7 @@ NUM_GPUS = torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 def main() -> int:
+    """Measure, or check."""
     parser = argparse.ArgumentParser(description="Measure training in several processes.")
     parser.add_argument("--processes", type=int, default=max(2, NUM_GPUS))
     parser.add_argument("--model", default="resnet18")
@@ -235,7 +236,7 @@ def _wait(processes: list[subprocess.Popen[str]]) -> list[str]:
     printed = [process.communicate()[0] for process in processes]
     for process, text in zip(processes, printed, strict=True):
         if process.returncode != 0:
-            raise RuntimeError(f"{process.args} has failed:\n{text}")
+            raise RuntimeError(f"A command has failed:\n{text}")
     return printed
 
 

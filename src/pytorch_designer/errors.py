@@ -40,12 +40,13 @@ from __future__ import annotations
 
 import copyreg
 import os
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytorch_designer.shown_text import on_one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 MAX_EXAMPLES = 5
@@ -318,32 +319,22 @@ class TimeLimitError(DesignerError):
 
 
 class OtherProcessError(DesignerError):
-    """Another process of the same run ended with an error. It is in the message, and in `error_info.json`.
-
-    Attributes:
-        cause: That error as plain data; see `DesignerError.to_dict`.
-    """
+    """Another process of the same run ended with an error, `cause`, which is the content of `error_info.json`."""
 
     code = "P017"
     default_advice = "Look at the error of that process."
-
-    def __init__(self, what: str, *, cause: dict[str, Any], where: str | None = None, advice: str | None = None):
-        super().__init__(what, where=where, advice=advice)
-        self.cause = cause
+    cause: Mapping[str, Any] = MappingProxyType({})
 
     def to_dict(self) -> dict[str, Any]:
         """The error of the other process."""
-        return self.cause
+        return dict(self.cause)
 
 
 class LostProcessError(DesignerError):
     """A process of a run with several died without a message, no longer answers, or did not come."""
 
     code = "P018"
-    default_advice = (
-        "Look at the end of that process's log. A process that was killed had often taken too much memory: use a "
-        "smaller `batch_size` or a larger machine. Run the same command again: it continues from the last checkpoint."
-    )
+    default_advice = "Look at its log, and at the memory of its machine. Run the same command again: it continues."
 
 
 class MissingExtraError(DesignerError):

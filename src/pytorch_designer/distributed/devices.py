@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -11,6 +12,15 @@ from pytorch_designer.settings import settings
 _NVIDIA_GPUS = Path("/proc/driver/nvidia/gpus")
 _OTHER_DRIVERS = (Path("/dev/kfd"), Path("/dev/dxg"))  # AMD; Windows below WSL
 _ANY_GPU = frozenset({"auto", "gpu", "cuda"})
+
+
+def import_torch() -> None:
+    """Import torch as a process of several needs it: without its warnings, and with the errors of NCCL left to us."""
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # a warning about a broken connection is a stack trace
+    # Else NCCL's own thread ends the process when the watch aborts an exchange, before the cause has been reported.
+    os.environ["TORCH_NCCL_ASYNC_ERROR_HANDLING"] = "0"
+    with quick_import("torch"):
+        import torch  # noqa: F401
 
 
 def planned_processes() -> int:

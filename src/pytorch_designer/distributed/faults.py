@@ -86,7 +86,8 @@ class Fault:
             found = InterruptedRunError(what, signal_number=self.signal_number, where=self.process)
         else:
             where, advice = self.error.get("where"), self.error.get("advice")
-            found = OtherProcessError(self.describe(), cause=self.error, where=where, advice=advice)
+            found = OtherProcessError(self.describe(), where=where, advice=advice)
+            found.cause = self.error
         found.process = process
         return found
 

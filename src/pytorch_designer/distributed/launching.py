@@ -15,10 +15,9 @@ import signal
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from pytorch_designer.distributed.devices import planned_processes
+from pytorch_designer.distributed.devices import import_torch, planned_processes
 from pytorch_designer.distributed.joining import read_start_variables
 from pytorch_designer.errors import InterruptedRunError, LostProcessError
-from pytorch_designer.imports import quick_import
 from pytorch_designer.settings import settings
 from pytorch_designer.system.python_process import python_command
 
@@ -57,8 +56,8 @@ def run_in_processes(arguments: Sequence[str]) -> int | None:
             return None
         node = {"rdzv_backend": "c10d", "rdzv_endpoint": f"{_LOOPBACK}:0", "local_addr": _LOOPBACK}
         return _launch(arguments, number, node)
-    with quick_import("torch"):
-        from pytorch_designer.distributed.meeting import meet
+    import_torch()
+    from pytorch_designer.distributed.meeting import meet
 
     meeting = meet(variables)
     if not meeting.is_of_nodes:
@@ -86,13 +85,15 @@ def _launch(arguments: Sequence[str], number: int, place: Mapping[str, Any]) -> 
         number: Processes on this machine.
         place: What differs between nodes, for torch's `LaunchConfig`.
     """
+    import_torch()
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     os.environ["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"] = _GRACE_SECONDS
-    for name in ("torch.distributed.elastic", "torch.distributed.launcher"):  # its lines tell what ours do
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    for name in list(logging.root.manager.loggerDict):  # the launcher's lines tell what ours do
+        if name.startswith("torch.distributed."):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     config = LaunchConfig(
         **{"min_nodes": 1, "max_nodes": 1, "run_id": uuid.uuid4().hex, **place},
         nproc_per_node=number,

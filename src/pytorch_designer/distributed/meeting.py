@@ -62,7 +62,7 @@ class Arrival:
         gpu: Tells GPUs apart; None if it does not compute on one of its own.
         device: See `Membership`.
         versions: Of this program and of torch.
-        processes: How many processes it would start on its machine; 1 if it computes itself.
+        processes: How many processes it would start, if it is alone on its node.
     """
 
     rank: int
@@ -235,7 +235,7 @@ def _own_arrival(variables: StartVariables) -> Arrival:
     import torch
 
     processes = 1 if variables.is_by_torchrun or variables.local_rank else planned_processes()
-    device, gpu = (None, None) if processes > 1 else chosen_gpu(variables.local_rank)
+    device, gpu = chosen_gpu(variables.local_rank)
     return Arrival(
         rank=variables.rank,
         local_rank=variables.local_rank,

@@ -9,11 +9,11 @@ from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from pytorch_designer.distributed.devices import import_torch
 from pytorch_designer.distributed.joining import read_start_variables
 from pytorch_designer.distributed.routes import INTERFACE_VARIABLE, choose_interface
 from pytorch_designer.distributed.world import ONE_PROCESS
 from pytorch_designer.errors import LostProcessError, shorten
-from pytorch_designer.imports import quick_import
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,9 +48,7 @@ def joined_world() -> Iterator[World]:
     if variables.size == 1:
         yield ONE_PROCESS
         return
-    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # its warnings about broken connections are stack traces
-    with quick_import("torch"):
-        import torch  # noqa: F401
+    import_torch()
     with _joined(variables) as world:
         yield world
 

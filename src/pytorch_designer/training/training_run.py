@@ -131,7 +131,8 @@ def train_model(
         "the validation dataset": datasets.validation.root,
     }
     with kept_torch_state(), ExitStack() as stack:
-        stop_request = stack.enter_context(stop_on_signals(interrupts_when_urgent=True))
+        # Of several processes, each may get a signal twice: from the platform, and from the process that started it.
+        stop_request = stack.enter_context(stop_on_signals(interrupts_when_urgent=world.size == 1))
         world.note("loading the model")
         inputs = world.verdict_of_all(lambda: load_inputs(model, datasets, random_seed=hyperparameters.random_seed))
         compute = choose_compute_together(inputs.preprocessing, world)

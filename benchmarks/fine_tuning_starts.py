@@ -146,7 +146,7 @@ def train_epoch(
     head_factor: float = 1.0,
 ) -> None:
     """One epoch of the project's recipe; parameters of a third group learn faster by `head_factor`."""
-    slices = batch_slices(len(training[1]), BATCH_SIZE, fold_single=True)
+    slices = batch_slices(len(training[1]), BATCH_SIZE)
     order = epoch_order(len(training[1]), seed=seed, epoch=epoch)
     for step, part in enumerate(slices):
         rate = learning_rate_at(

@@ -81,7 +81,7 @@ def _gather(run: TrainingRun, head: Head, between: Callable[[], None]) -> tuple[
     """A few images, as the network takes them, and the features [n, d] and labels [n] of all."""
     order = epoch_order(len(run.training), seed=run.hyperparameters.random_seed, epoch=0)
     rows = rows_in_turn(run.training.labels, order, MOST_IMAGES)
-    slices = batch_slices(len(rows), inference_batch_size(run.predictor.preprocessing), fold_single=False)
+    slices = batch_slices(len(rows), inference_batch_size(run.predictor.preprocessing), least_last=1)
     batches = (
         _without_random(run, batch)
         for batch in run.training.batches((rows[part] for part in slices), epoch=None)

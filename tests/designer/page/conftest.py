@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, Queue
@@ -44,6 +44,8 @@ class ServedProject:
         """End the server, and wait until it has ended."""
         self.process.terminate()
         self.process.wait(_STOP_SECONDS)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
 
 def serve(folder: Path) -> ServedProject:
@@ -101,7 +103,9 @@ def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
     contexts: list[Any] = []
     messages: list[str] = []
 
-    def open_one(project: ServedProject, width: int = 1440, height: int = 900, scheme: str = "light", **more: Any) -> Any:
+    def open_one(
+        project: ServedProject, width: int = 1440, height: int = 900, scheme: str = "light", **more: Any
+    ) -> Any:
         # The policy of the page would keep axe-core out; the server's own tests hold it.
         context = chromium.new_context(
             viewport={"width": width, "height": height}, color_scheme=scheme, bypass_csp=True, **more
@@ -122,6 +126,6 @@ def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
 
 def _read(process: subprocess.Popen[str], lines: Queue[str]) -> None:
     assert process.stdout is not None
-    for line in process.stdout:
-        lines.put(line)
-        print(line, end="", file=sys.stderr)
+    with suppress(ValueError):  # closed, because the server was stopped
+        for line in process.stdout:
+            lines.put(line)

@@ -106,7 +106,9 @@ def test_links_that_do_not_fit_are_refused_with_the_reason(project: ServedProjec
     _hover(page, target)
     hint = page.locator(".link-hint.refused")
     hint.wait_for()
-    assert hint.inner_text() == "untrained_model holds UntrainedModelDirectory, training_dataset expects ImageDirectory."
+    assert (
+        hint.inner_text() == "untrained_model holds UntrainedModelDirectory, training_dataset expects ImageDirectory."
+    )
     assert target.get_attribute("data-fit") == "no"
     page.mouse.up()
     # A circle, and a port that is taken.
@@ -405,7 +407,9 @@ def _drag_from_palette(page: Any, title: str, at: tuple[int, int]) -> None:
 
 def _drag_by_finger(page: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
     client = page.context.new_cdp_session(page)
-    points = [(start[0] + (end[0] - start[0]) * part / 8, start[1] + (end[1] - start[1]) * part / 8) for part in range(9)]
+    points = [
+        (start[0] + (end[0] - start[0]) * part / 8, start[1] + (end[1] - start[1]) * part / 8) for part in range(9)
+    ]
     # First to the side, which takes the component along; up or down would scroll the list.
     points.insert(1, (start[0] + 30, start[1]))
     for number, (x, y) in enumerate(points):

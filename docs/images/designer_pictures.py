@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import ViewportSize, sync_playwright
 
 FOLDER = Path(__file__).parent
-SIZE = {"width": 1360, "height": 800}
+SIZE: ViewportSize = {"width": 1440, "height": 720}
 COLORS_PER_PICTURE = 128
 PAUSE_MILLISECONDS = 900
 
@@ -43,6 +43,10 @@ def main() -> None:
                 _take(page, f"designer-{scheme}.png")
             _drag_a_link(page)
             _take(page, "designer-link.png")
+            page.mouse.up()
+            page.locator('[data-id="train"] .card-name').click()
+            page.wait_for_timeout(PAUSE_MILLISECONDS)
+            _take(page, "designer-details.png")
             browser.close()
             server.terminate()
 
@@ -61,8 +65,6 @@ def _open(page: Any) -> None:
     template.wait_for()
     (document if document.count() else template).first.click()
     page.locator(".card").first.wait_for(timeout=60_000)
-    page.locator('[data-id="train"] .card-name').click()
-    page.get_by_role("button", name="Show all").click()
     page.wait_for_timeout(PAUSE_MILLISECONDS)
 
 

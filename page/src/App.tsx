@@ -72,10 +72,15 @@ function useServer(): void {
     restoreTheme();
     void start();
     const stops = [
+      onServerEvent("reset", () => {
+        const { loadRuns, refreshRun } = useStore.getState();
+        void Promise.all([loadProject(), loadPalette().then(reload), loadRuns().then(refreshRun)]);
+      }),
       onServerEvent("palette", () => void loadPalette().then(reload)),
       onServerEvent("document", ({ path, version }) => {
         const state = useStore.getState();
-        if (path === state.path && version !== state.confirmed?.version) void reload();
+        if (path !== state.path) void loadPalette().then(reload); // it may be a component, or one within this pipeline
+        else if (version !== state.confirmed?.version) void reload();
         void loadProject();
       }),
       openEvents((isConnected) => {

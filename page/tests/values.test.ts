@@ -8,7 +8,7 @@ const epochs = parameter("epochs", "integer", { default: 5, minimum: 1, maximum:
 it.each([
   [epochs, "3", 3, null],
   [epochs, " 3 ", 3, null],
-  [epochs, "0", 0, "0 is outside 1 to 10."],
+  [epochs, "0", 0, "epochs is 0, but must be 1 to 10."],
   [epochs, "2.5", "2.5", "A whole number is needed."],
   [epochs, "", null, null],
   [parameter("rate", "number", { default: 0.1 }), "1e-3", 0.001, null],

@@ -6,6 +6,7 @@ type Listener<Name extends keyof ServerEvents> = (data: ServerEvents[Name]) => v
 const listeners: { [Name in keyof ServerEvents]: Set<Listener<Name>> } = {
   document: new Set(),
   palette: new Set(),
+  reset: new Set(),
   run: new Set(),
   log: new Set(),
   submission: new Set(),

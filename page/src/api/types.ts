@@ -250,6 +250,8 @@ export interface RunEvent {
 export interface ServerEvents {
   document: { path: string; version: string };
   palette: Record<string, never>;
+  /** Events were missed: everything is to be read again. */
+  reset: Record<string, never>;
   run: RunEvent;
   /** A log has grown; its text is read by offset. */
   log: { run: string; node: string; file: string; size: number };

@@ -98,7 +98,7 @@ export function Canvas() {
       <LinkHint />
       <NodeMenu />
       <ReplaceLink />
-      {isEmpty && <EmptyHint />}
+      {isEmpty && (isReadOnly ? <ReadOnlyHint /> : <EmptyHint />)}
     </div>
   );
 }
@@ -106,6 +106,22 @@ export function Canvas() {
 function onInit(flow: ReactFlowInstance<CardNode, Link>): void {
   setFlow(flow);
   fitAll(READABLE_ZOOM);
+}
+
+function ReadOnlyHint() {
+  const reason = useStore((state) => state.document?.read_only ?? "");
+  return (
+    <div className="empty-hint">
+      <p>
+        <strong>This file cannot be shown on the canvas.</strong> {reason}
+      </p>
+      <p>
+        <button type="button" onClick={() => useStore.getState().openDrawer("text")}>
+          Show the YAML
+        </button>
+      </p>
+    </div>
+  );
 }
 
 function EmptyHint() {

@@ -6,7 +6,7 @@ import { free, sizesOf } from "../canvas/layout";
 import type { Component, Edit, Point, Port } from "../api/types";
 import { useStore } from "../state/store";
 import { asName, freeName } from "../shared/words";
-import { portAt, portsProblem, type PortEnd } from "./linkRules";
+import { inputNodeId, nodeNamed, portAt, portsProblem, type PortEnd } from "./linkRules";
 
 /** Something to add, and the port of it that would be linked. */
 export interface Choice {
@@ -86,15 +86,21 @@ function linkTo(fitting: PortEnd, node: string, port: string): Edit[] {
   return [{ op: "connect", node, port, from }];
 }
 
-/** A pipeline input for an input port. */
+/** Where data is looked for until somebody says where it is; the fault at the input then asks for it. */
+export const newPath = (name: string): string => `./${name}`;
+
+/** A pipeline input for an input port, with the path that the port had. */
 export function addInputFor(end: PortEnd): void {
-  const { document, edit } = useStore.getState();
+  const { document, edit, select } = useStore.getState();
   const port = document === null ? null : portAt(document, end);
   if (document === null || port === null) return;
   const name = freeName(port.name, document.inputs.map((input) => input.name));
+  const binding = nodeNamed(document, end.node)?.inputs[end.port];
+  const path = binding?.kind === "data" ? binding.path : newPath(name);
   void edit(`Add input ${name}`, [
-    { op: "add_input", name, type: port.type, connect: { node: end.node, port: end.port } },
+    { op: "add_input", name, type: port.type, path, connect: { node: end.node, port: end.port } },
   ]);
+  select([inputNodeId(name)]);
 }
 
 /** An output of the pipeline, of an output port. */

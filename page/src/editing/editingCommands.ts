@@ -1,7 +1,9 @@
 /** Commands that change the document. */
 
 import { api } from "../api/client";
-import { fitAll, focusCard, middleOfCanvas, placeAt } from "../canvas/flowAccess";
+import { CARD_WIDTH } from "../canvas/cardGeometry";
+import { fitAll, focusCard, middleOfCanvas, placesNow } from "../canvas/flowAccess";
+import { free, sizesOf } from "../canvas/layout";
 import { selectedNodes } from "../state/selectionSlice";
 import { useStore, type State } from "../state/store";
 import { listed } from "../shared/words";
@@ -11,6 +13,7 @@ import type { Command } from "./commands";
 import { inputName } from "./linkRules";
 import type { Edit } from "../api/types";
 
+const PASTED_HEIGHT = 150;
 const OFFSET = { x: 40, y: 40 };
 const hasDocument = (state: State): boolean => state.document !== null;
 const canEdit = (state: State): boolean => state.document !== null && state.document.read_only === null;
@@ -180,7 +183,10 @@ export async function pasteText(yaml: string): Promise<void> {
     state.notify("The clipboard holds no nodes. Copy some first, here or as YAML of their names.");
     return;
   }
-  const position = placeAt(middleOfCanvas());
+  if (state.document === null) return;
+  // The names of what is pasted are not known yet; a card of usual size stands for it.
+  const sizes = sizesOf(state.document).set("", { width: CARD_WIDTH, height: PASTED_HEIGHT });
+  const position = free(middlePlace(), "", placesNow(), sizes);
   await selectingNew(state.edit("Paste", [{ op: "paste_nodes", yaml, position }]));
 }
 

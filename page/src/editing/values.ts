@@ -33,7 +33,7 @@ function inRange(parameter: Parameter, value: number): TypedValue {
   const { minimum, maximum } = parameter;
   const isBelow = minimum !== null && value < minimum;
   const isAbove = maximum !== null && value > maximum;
-  return { value, problem: isBelow || isAbove ? `${value} is outside ${rangeOf(parameter)}.` : null };
+  return { value, problem: isBelow || isAbove ? `${parameter.name} is ${value}, but must be ${rangeOf(parameter)}.` : null };
 }
 
 function choiceProblem(parameter: Parameter, text: string): string | null {

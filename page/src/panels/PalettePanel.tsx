@@ -35,7 +35,7 @@ export function PalettePanel() {
       <div className="palette-list" onKeyDown={onListKey}>
         {categories.map(({ name, components }) => (
           <section key={name} aria-label={name}>
-            <h3>{lastPart(name)}</h3>
+            <h2>{lastPart(name)}</h2>
             <ul>
               {components.map((component) => (
                 <li key={component.reference}>

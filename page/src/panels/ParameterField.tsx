@@ -19,9 +19,13 @@ export function ParameterField({ node, parameter, document, faults }: Props) {
   const binding = node.inputs[parameter.name];
   const isDisabled = document.read_only !== null;
   const write = (text: string): void => writeValue(node, parameter, typedValue(parameter, text).value);
+  const value = binding?.kind === "value" ? binding.value : null;
+  // What the field itself says about its text is not told twice.
+  const isSaid = value !== null && typedValue(parameter, text(value)).problem !== null;
   const help = (
     <>
-      {faults.map((fault) => (
+      {!isSaid &&
+        faults.map((fault) => (
         <p key={fault.message} className={`small ${fault.severity === "error" ? "bad" : "warn"}`}>
           {fault.message}
         </p>
@@ -44,7 +48,6 @@ export function ParameterField({ node, parameter, document, faults }: Props) {
       </div>
     );
   }
-  const value = binding?.kind === "value" ? binding.value : null;
   const choices = parameter.type === "boolean" ? ["true", "false"] : parameter.choices;
   if (choices !== null) {
     const shown = parameter.default === null ? "Not set" : `Default: ${parameter.default}`;

@@ -3,6 +3,8 @@
 import { useState } from "react";
 
 import type { Document, PipelineKey, PipelineOutput } from "../api/types";
+import { newPath } from "../editing/adding";
+import { isParameterType } from "../editing/linkRules";
 import { Icon } from "../shared/Icon";
 import { asName, freeName, nameProblem } from "../shared/words";
 import { useStore } from "../state/store";
@@ -101,7 +103,9 @@ function NewInput({ document }: { document: Document }) {
       onSubmit={(event) => {
         event.preventDefault();
         if (name === "" || problem !== null) return;
-        void useStore.getState().edit(`Add input ${name}`, [{ op: "add_input", name, type }]);
+        void useStore.getState().edit(`Add input ${name}`, [
+          isParameterType(type) ? { op: "add_input", name, type } : { op: "add_input", name, type, path: newPath(name) },
+        ]);
         setName("");
       }}
     >

@@ -42,7 +42,11 @@ export function PortField({ node, port, document, faults }: Props) {
         { op: "set_data", node: node.name, port: port.name, path: ".", type: port.type },
       ]);
     } else if (choice === "" && binding !== undefined) {
-      void edit(`Disconnect ${node.name}.${port.name}`, [{ op: "disconnect", node: node.name, port: port.name }]);
+      const at = { node: node.name, port: port.name };
+      const isData = binding.kind === "data";
+      void edit(`Disconnect ${node.name}.${port.name}`, [
+        isData ? { op: "set_value", ...at, value: null } : { op: "disconnect", ...at },
+      ]);
     }
   };
   return (

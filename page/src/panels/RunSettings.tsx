@@ -79,13 +79,14 @@ function writeSetting(node: Node, title: string, key: string, value: string | nu
 
 function Variables({ node, isDisabled }: { node: Node; isDisabled: boolean }) {
   const [name, setName] = useState("");
+  const [value, setValue] = useState("");
   const variables = Object.entries(node.settings.environment_variables);
   const key = (variable: string): string => `environment_variables.${variable}`;
   const problem = name === "" || VARIABLE.test(name) ? null : "Letters, digits and underscores, with no digit in front.";
   return (
     <fieldset className="field">
       <legend>Environment variables</legend>
-      {variables.map(([variable, value]) => (
+      {variables.map(([variable, content]) => (
         <div key={variable} className="row variable">
           <code className="cut" title={variable}>
             {variable}
@@ -94,7 +95,7 @@ function Variables({ node, isDisabled }: { node: Node; isDisabled: boolean }) {
             label={variable}
             isLabelHidden
             className="grow"
-            value={value}
+            value={content}
             isDisabled={isDisabled}
             onWrite={(text) => writeSetting(node, variable, key(variable), text)}
           />
@@ -113,9 +114,10 @@ function Variables({ node, isDisabled }: { node: Node; isDisabled: boolean }) {
         className="row"
         onSubmit={(event) => {
           event.preventDefault();
-          if (name === "" || problem !== null) return;
-          writeSetting(node, name, key(name), "");
+          if (name === "" || value === "" || problem !== null) return;
+          writeSetting(node, name, key(name), value);
           setName("");
+          setValue("");
         }}
       >
         <input
@@ -127,7 +129,14 @@ function Variables({ node, isDisabled }: { node: Node; isDisabled: boolean }) {
           disabled={isDisabled}
           onChange={(event) => setName(event.target.value)}
         />
-        <button type="submit" disabled={isDisabled || name === "" || problem !== null}>
+        <input
+          aria-label="Value of the new environment variable"
+          placeholder="value"
+          value={value}
+          disabled={isDisabled}
+          onChange={(event) => setValue(event.target.value)}
+        />
+        <button type="submit" disabled={isDisabled || name === "" || value === "" || problem !== null}>
           Add
         </button>
       </form>

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 from pytorch_designer.designer.document.component_library import ComponentLibrary
 from pytorch_designer.designer.document.component_palette import ComponentPalette
 from pytorch_designer.designer.document.document_model import DocumentContent, read_document
-from tests.designer.pipelines import AWKWARD, PIPELINE
+from pytorch_designer.harness.schema.pipeline_file import pipeline_spec
+from pytorch_designer.harness.schema.yaml_tree import parse_yaml
+from tests.designer.pipelines import AWKWARD, PIPELINE, edited
 
 IMAGES = "${{parent.jobs.first.outputs.images}}\n"
 
@@ -209,6 +212,17 @@ jobs:
     assert decide["outputs"] == {"true_block": {"kind": "node", "node": "say", "port": ""}}
 
 
+def test_a_nested_pipeline_is_a_node_with_the_ports_of_the_pipeline(project: Path) -> None:
+    inner = PIPELINE.replace("rows: 5", "rows: {type: integer, default: 5}").replace(
+        "    path: data  # what is there\n", ""
+    )
+    (project / "inner.yaml").write_text(inner.replace("type: pipeline\n", "type: pipeline\nname: inner\nversion: 1\n"))
+    (node,) = content("type: pipeline\njobs:\n  a:\n    component: inner.yaml\n", project).nodes
+    assert (node["kind"], node["component"]["kind"]) == ("pipeline", "pipeline")
+    assert [port["name"] for port in node["component"]["inputs"]] == ["raw"]
+    assert [port["name"] for port in node["component"]["outputs"]] == ["model"]
+
+
 def test_the_palette_has_categories_and_keeps_components_that_do_not_load(project: Path) -> None:
     schema = "$schema: https://azuremlschemas.azureedge.net/latest/commandComponent.schema.json\n"
     (project / "own").mkdir()
@@ -257,3 +271,15 @@ def test_100_nodes_are_read_in_a_moment(project: Path) -> None:
     found = read_document(PIPELINE + chain, project / "pipeline.yaml", library, palette.at)
     assert len(found.nodes) == 100
     assert time.perf_counter() - started < 1.5
+
+
+def test_positions_and_comments_change_neither_what_runs_nor_what_is_reused(project: Path) -> None:
+    moved = edited(
+        PIPELINE,
+        {"op": "move_nodes", "positions": {"first": {"x": 1, "y": 2}, "second": {"x": 3, "y": 4}}},
+        {"op": "set_comment", "node": "first", "text": "moved"},
+        folder=project,
+    )
+    assert content(moved, project).faults == []
+    before, after = (pipeline_spec(parse_yaml(text, project / "pipeline.yaml")) for text in (PIPELINE, moved))
+    assert {name: replace(node, place=before.nodes[name].place) for name, node in after.nodes.items()} == before.nodes

@@ -225,6 +225,16 @@ def test_a_state_folder_that_cannot_be_written_lets_documents_be_read_and_refuse
     assert (project / "pipeline.yaml").read_text() == PIPELINE
 
 
+def test_a_state_folder_that_cannot_be_made_is_named(project: Path) -> None:
+    (project / "pipeline.yaml").write_text(PIPELINE)
+    store = DocumentStore(project, state_folder=Path("/proc/self/none"))  # root may write anywhere else
+    document = store.read("pipeline.yaml")
+    assert (document["undo"], len(document["nodes"])) == (None, 2)
+    with pytest.raises(DesignerError) as error:
+        store.edit("pipeline.yaml", document["version"], "Set", [RATE])
+    assert reason_of(error) == "no_state_folder"
+
+
 def test_values_are_checked_as_they_are_typed(store: DocumentStore) -> None:
     def check(node: str, port: str, value: object) -> str | None:
         return store.check_value("pipeline.yaml", node, port, value)
@@ -236,6 +246,7 @@ def test_values_are_checked_as_they_are_typed(store: DocumentStore) -> None:
     assert check("first", "rows", "many") == "Input rows cannot be 'many'. Give a whole number from 1 to 10."
     assert check("first", "kind", "dotted") == "Input kind cannot be 'dotted'. Give one of plain, striped."
     assert check("first", "raw", "") == "raw needs a value."
+    assert check("", "rows", "six") == "Input rows cannot be 'six'. Give a whole number."
     with pytest.raises(DesignerError) as error:
         check("first", "nothing", "1")
     assert reason_of(error) == "no_port"
@@ -250,6 +261,13 @@ def test_nodes_are_copied_as_they_are_written_and_pasted_into_another_document(s
     pasted = store.edit("other.yaml", other["version"], "Paste", [paste])
     assert [(node["name"], node["position"]) for node in pasted["nodes"]] == [("second", {"x": 5, "y": 6})]
     assert pasted["nodes"][0]["inputs"] == {"rate": {"kind": "value", "value": 0.5}}
+
+
+def test_the_version_of_a_file_tells_documents_from_components(store: DocumentStore) -> None:
+    assert store.changed("pipeline.yaml") == version(store)
+    path_of(store).write_text("jobs: [")  # broken by hand, and a document all the same
+    assert store.changed("pipeline.yaml") == version(store)
+    assert [store.changed(name) for name in ("train.yaml", "nothing.yaml", "../x.yaml")] == [None, None, None]
 
 
 def test_two_servers_on_one_document_share_its_history(project: Path, tmp_path: Path) -> None:

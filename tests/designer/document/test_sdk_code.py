@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,14 +12,15 @@ from pytorch_designer.designer.document.sdk_code import pipeline_code
 from pytorch_designer.errors import DesignerError
 from pytorch_designer.harness.schema.assets import Assets
 from pytorch_designer.harness.schema.pipeline_file import read_pipeline
-from pytorch_designer.harness.schema.pipeline_specification import PipelineSpec
+from pytorch_designer.harness.schema.pipeline_specification import NodeSpec, PipelineSpec
+from pytorch_designer.harness.schema.specification import CommandSpec
 from pytorch_designer.harness.schema.yaml_tree import parse_yaml
 from tests.designer.pipelines import PIPELINE
 
 FULL = PIPELINE.replace(
     "outputs:\n  model:\n    type: uri_folder\n",
     "outputs:\n  model:\n    type: uri_folder\n    mode: upload\n"
-    "settings: {default_compute: cluster, continue_on_step_failure: false, force_rerun: true}\n"
+    "settings: {default_compute: azureml:cluster, continue_on_step_failure: false, force_rerun: true}\n"
     "experiment_name: Images\ndescription: It's two steps.\n",
 ).replace("      rate: 0.5  # fast\n", """\
       rate: 0.5
@@ -42,7 +44,7 @@ def facts(spec: PipelineSpec) -> object:
             dict(node.bound_outputs),
             dict(node.environment_variables),
             dict(node.resources),
-            dict(node.distribution),
+            _distribution(node),
             dict(node.limits),
             (node.compute or "").removeprefix("azureml:"),
             node.component.name,
@@ -50,8 +52,18 @@ def facts(spec: PipelineSpec) -> object:
         for name, node in spec.nodes.items()
     }
     given = {name: (value.text, value.is_path) for name, value in spec.given.items()}
-    settings = spec.settings
+    compute = (spec.settings.default_compute or "").removeprefix("azureml:")
+    settings = replace(spec.settings, default_compute=compute)
     return nodes, given, list(spec.outputs), settings, spec.display_name, spec.experiment_name
+
+
+def _distribution(node: NodeSpec) -> dict[str, str]:
+    """With what it takes from the component, which the SDK copies into the node."""
+    assert isinstance(node.component, CommandSpec)
+    own = node.component.distribution
+    if own is None:
+        return dict(node.distribution)
+    return {"type": own.type, "process_count_per_instance": str(own.process_count_per_instance), **node.distribution}
 
 
 @pytest.mark.slow
@@ -65,7 +77,7 @@ def test_the_program_builds_the_same_pipeline(text: str, project: Path) -> None:
     program = project / "build.py"
     program.write_text(code(text, project))
     names: dict[str, object] = {"__file__": str(program), "__name__": "built"}
-    exec(compile(program.read_text(), program, "exec"), names)  # noqa: S102 (our own code, under test)
+    exec(compile(program.read_text(), program, "exec", dont_inherit=True), names)  # noqa: S102 (our own code, under test)
     built = pipeline_job(names["job"], Assets())
     assert facts(built) == facts(read_pipeline(project / "pipeline.yaml"))
 

@@ -224,6 +224,11 @@ def test_an_edit_changes_only_its_lines(
     assert changed_lines(PIPELINE, edited(PIPELINE, *edits, folder=shared_project)) == (gone, come)
 
 
+def test_a_whole_number_of_the_pipeline_may_become_another_number(shared_project: Path) -> None:
+    text = edited(PIPELINE, {"op": "set_input", "name": "rows", "value": "0.5"}, folder=shared_project)
+    assert changed_lines(PIPELINE, text) == (["  rows: 5\n"], ["  rows: 0.5\n"])
+
+
 def test_an_edit_that_changes_nothing_keeps_every_byte(shared_project: Path) -> None:
     for text in AWKWARD.values():
         same = [{"op": "set_value", "node": "second", "port": "rate", "value": 0.5}]

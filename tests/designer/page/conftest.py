@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, Queue
@@ -44,8 +44,6 @@ class ServedProject:
         """End the server, and wait until it has ended."""
         self.process.terminate()
         self.process.wait(_STOP_SECONDS)
-        if self.process.stdout is not None:
-            self.process.stdout.close()
 
 
 def serve(folder: Path) -> ServedProject:
@@ -113,7 +111,7 @@ def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
         contexts.append(context)
         context.set_default_timeout(_MILLISECONDS)
         page = context.new_page()
-        page.on("console", lambda message: messages.append(message.text) if message.type == "error" else None)
+        page.on("console", lambda message: messages.append(message.text) if _is_of_the_page(message) else None)
         page.on("pageerror", lambda error: messages.append(str(error)))
         page.goto(project.address)
         return page
@@ -124,8 +122,14 @@ def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
     assert messages == []
 
 
+def _is_of_the_page(message: Any) -> bool:
+    """Whether the page has reported an error; a request that is refused is told by the browser itself."""
+    return bool(message.type == "error") and not message.text.startswith("Failed to load resource")
+
+
 def _read(process: subprocess.Popen[str], lines: Queue[str]) -> None:
     assert process.stdout is not None
-    with suppress(ValueError):  # closed, because the server was stopped
-        for line in process.stdout:
+    with process.stdout as printed:
+        for line in printed:
             lines.put(line)
+            print(line, end="", file=sys.stderr)

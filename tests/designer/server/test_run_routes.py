@@ -47,6 +47,7 @@ def two_nodes(folder: Path, first: str = "echo 1 > ${{outputs.out}}/a.txt", seco
     return write_pipeline(folder, jobs)
 
 
+@pytest.mark.slow
 def test_a_run_is_started_shown_with_its_nodes_and_reused_the_second_time(new_designer: LocalDesigner) -> None:
     two_nodes(new_designer.project, second="echo 'epoch 2/4: 5 of 10 steps, 340 images/s'; cat ${{inputs.data}}/a.txt")
     run = ended(new_designer, start(new_designer))
@@ -103,6 +104,7 @@ def test_what_only_the_run_finds_is_told_too(new_designer: LocalDesigner) -> Non
     assert not list((new_designer.project / "runs").glob("*"))
 
 
+@pytest.mark.slow
 def test_faults_are_injected_into_one_node_which_neither_reuses_nor_keeps(new_designer: LocalDesigner) -> None:
     two_nodes(new_designer.project, first="echo 1 > ${{outputs.out}}/a.txt; sleep 0.5; echo 2 > ${{outputs.out}}/b.txt")
     assert ended(new_designer, start(new_designer))["state"] == "completed"
@@ -118,6 +120,7 @@ def test_faults_are_injected_into_one_node_which_neither_reuses_nor_keeps(new_de
         assert reason in answer.json["error"]["message"]
 
 
+@pytest.mark.slow
 def test_one_node_is_canceled_or_all_of_them(new_designer: LocalDesigner) -> None:
     jobs = {"long": node("sleep 30"), "short": node("sleep 0.2")}
     write_pipeline(new_designer.project, jobs)
@@ -159,6 +162,8 @@ def test_a_run_goes_on_without_the_server_and_is_found_again(tmp_path: Path) -> 
 def test_a_run_whose_program_was_killed_is_interrupted(new_designer: LocalDesigner) -> None:
     two_nodes(new_designer.project, first="sleep 30")
     run = start(new_designer)
+    while states(new_designer.get(f"/api/runs/{run}").json)["first"] != "running":
+        time.sleep(0.02)
     process = json.loads((new_designer.project / "runs" / run / "pipeline.json").read_text())["process_id"]
     os.kill(process, signal.SIGKILL)
     found = ended(new_designer, run)
@@ -181,6 +186,7 @@ def test_the_pipeline_of_a_run_is_cloned_into_its_folder(new_designer: LocalDesi
     assert elsewhere.json["error"]["reason"] == "other_folder"
 
 
+@pytest.mark.slow
 def test_open_pages_are_told_of_runs_logs_and_files(new_designer: LocalDesigner) -> None:
     path = two_nodes(
         new_designer.project, first="echo one; sleep 0.6; echo 'epoch 1/2'; sleep 0.9; mkdir -p ${{outputs.out}}"

@@ -81,7 +81,7 @@ def run_designer(arguments: Sequence[str], program: str) -> int:
             serve(guard, listener, stop, on_start=on_start, on_stop=app.close)
         finally:
             app.close()
-    _show("The designer has ended; its runs go on: `pytorch-designer runs list` shows them.")
+    _show("The designer has ended. Runs go on; `pytorch-designer runs list` shows them.")
     return 0
 
 

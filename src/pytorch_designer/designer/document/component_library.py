@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pytorch_designer.harness.schema.specification import Interface
 
 Stamp = tuple[int, int, int]
+_MAX_PARSED = 4
 
 
 class ComponentLibrary(Library):
@@ -27,6 +28,7 @@ class ComponentLibrary(Library):
     def __init__(self) -> None:
         super().__init__()
         self._read: dict[pathlib.Path, tuple[Stamp, YamlDocument]] = {}
+        self._parsed: dict[tuple[pathlib.Path, str], YamlDocument] = {}
         self.known_code: set[Hashable] = set()
         self._interfaces: dict[pathlib.Path, tuple[YamlDocument, Interface | None]] = {}
 
@@ -39,6 +41,15 @@ class ComponentLibrary(Library):
             self._read.pop(path, None)
             self._read[path] = (stamp or (0, 0, 0), read_yaml(path))
         return self._read[path][1]
+
+    def parse(self, text: str, path: pathlib.Path) -> YamlDocument:
+        """The document in a text, whose file is at a path: the last ones are remembered, since edits follow reads."""
+        key = (path, text)
+        if key not in self._parsed:
+            while len(self._parsed) >= _MAX_PARSED:
+                del self._parsed[next(iter(self._parsed))]
+            self._parsed[key] = super().parse(text, path)
+        return self._parsed[key]
 
     def interface(self, path: pathlib.Path) -> Interface | None:
         """The interface of the component in a file, or None if it cannot be read or is not a known component."""

@@ -16,7 +16,7 @@ from pytorch_designer.designer.document.component_facts import (
 )
 from pytorch_designer.designer.document.component_library import ComponentLibrary, Stamp, file_stamp
 from pytorch_designer.designer.editing.draft import AddedComponent
-from pytorch_designer.errors import InvalidSpecError, UnknownNameError
+from pytorch_designer.errors import FailedToWriteOutputsError, InvalidSpecError, UnknownNameError
 from pytorch_designer.harness.lint.documents import SUFFIXES, looks_like_azure_ml
 from pytorch_designer.harness.schema.spec_faults import did_you_mean
 from pytorch_designer.harness.schema.yaml_tree import YamlDocument, parse_yaml
@@ -95,7 +95,7 @@ class ComponentPalette:
                 raise _unknown(reference, [BUILT_IN + known for known in self._built_in_documents()])
             file = self._built_in_file(name)
             if not file.is_file():
-                self._built_in.write(self._project)
+                self._write_built_in(self._built_in)
         else:
             file = (self._project / reference).resolve()
             if not file.is_relative_to(self._project.resolve()) or not file.is_file():
@@ -108,6 +108,15 @@ class ComponentPalette:
                 f"The component does not load. {facts['fault']}", where=reference, reason="component_fault"
             )
         return AddedComponent(relative_path(file, document.parent), facts["kind"], facts["name"])
+
+    def _write_built_in(self, built_in: BuiltIn) -> None:
+        try:
+            built_in.write(self._project)
+        except OSError as error:
+            raise FailedToWriteOutputsError(
+                f"The components could not be written into the project: {error.strerror or error}.",
+                where=self._project / BUILT_IN_FOLDER,
+            ) from error
 
     def _built_in_documents(self) -> dict[str, YamlDocument]:
         if self._texts is None:

@@ -110,12 +110,10 @@ class DocumentJournal:
             raise UnsupportedEnvironmentError(
                 "Another program is changing this document.", where=self._document, reason="locked"
             ) from error
-        except OSError as error:
-            if error.filename is None or not str(error.filename).startswith(str(self._folder)):
-                raise
+        except OSError as error:  # of the journal: those of documents and components have names of their own
             raise UnsupportedEnvironmentError(
                 f"The versions of the document cannot be kept: {error.strerror or error}.",
-                where=error.filename,
+                where=self._folder,
                 advice="Make the folder writable, or set XDG_STATE_HOME to one that is.",
                 reason="no_state_folder",
             ) from error

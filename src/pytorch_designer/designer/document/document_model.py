@@ -16,7 +16,6 @@ from pytorch_designer.errors import InvalidSpecError
 from pytorch_designer.harness.lint.pipeline_model import children_at, read_pipeline
 from pytorch_designer.harness.schema.bindings import NodePort, ParentInput, ParentOutput, bindings_in, lone_binding
 from pytorch_designer.harness.schema.component_file import Kind, kind_of
-from pytorch_designer.harness.schema.yaml_tree import parse_yaml
 
 if TYPE_CHECKING:
     import pathlib
@@ -73,7 +72,7 @@ def read_document(
         component_at: The contract's `Component` in a file.
     """
     try:
-        document = parse_yaml(text, path)
+        document = library.parse(text, path)
         document.mapping()
     except InvalidSpecError as error:
         faults = [plain_fault(fault, kind="yaml-syntax") for fault in error.faults]
@@ -122,10 +121,13 @@ def _node(node: Node, component_at: ComponentAt) -> dict[str, Any]:
     component = None if file is None else component_at(file)
     if component is None and node.interface is not None and file is None and node.type_name not in CONTROL_KINDS:
         component = _inline_component(node)
+    kind = node.type_name
+    if node.value.get("type") is None and node.interface is not None:
+        kind = node.interface.type
     inputs, outputs = _control_bindings(node) if node.type_name in CONTROL_KINDS else _bindings(node)
     return {
         "name": node.name,
-        "kind": node.type_name if node.type_name in _KINDS else "other",
+        "kind": kind if kind in _KINDS else "other",
         "reference": component["reference"] if component else (written.text or "") if written is not None else "",
         "component": component,
         "inputs": inputs,

@@ -35,7 +35,6 @@ from pytorch_designer.designer.editing.draft import Draft
 from pytorch_designer.designer.editing.edits import apply_edits
 from pytorch_designer.designer.editing.link_rules import LinkRefusal, LinkSource, link_refusal
 from pytorch_designer.errors import DesignerError, InvalidSpecError
-from pytorch_designer.harness.schema.yaml_tree import parse_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,11 +75,15 @@ class DocumentStore:
             return list_documents(self.project, self._library, self._listed)
 
     def changed(self, path: str) -> str | None:
-        """The version of a document's file as it is now; None where there is none."""
-        try:
-            return version_of(read_document_text(self._file(path), path).content)
-        except DesignerError:
-            return None
+        """The version of a document's file as it is now; None where there is none, or a component of one job."""
+        with self._lock:
+            try:
+                file = self._file(path)
+                component = self._palette.at(file)
+                is_document = component is None or component["kind"] == "pipeline"
+                return version_of(read_document_text(file, path).content) if is_document else None
+            except DesignerError:
+                return None
 
     def create(self, path: str, text: str) -> dict[str, Any]:
         """Make a new document; `component: builtin:NAME` in its nodes becomes the path of the component's file.
@@ -141,14 +144,14 @@ class DocumentStore:
             journal = self._journal(file)
             with journal.locked():
                 document = self._current(journal, file, path)
-                text = _editable(document, path, file)
+                text = self._editable(document, path, file)
                 if version == version_of(document.content):
                     edited = apply(text)
                 else:
                     base = journal.text_of(version)
                     if base is None:
                         raise conflict([], "The page shows a version that is not kept any more.")
-                    edited = merged_edit(_editable(_from_bytes(base), path, file), text, apply)
+                    edited = merged_edit(self._editable(_from_bytes(base), path, file), text, apply)
                 self._write(journal, file, document.replaced(edited), label)
             return self.read(path)
 
@@ -225,11 +228,18 @@ class DocumentStore:
     def check_value(self, path: str, node: str, port: str, value: object) -> str | None:
         """What is wrong with a value for an input of a node, in words; None if nothing is.
 
+        Args:
+            path: The document.
+            node: The node; empty for an input of the pipeline.
+            port: The input.
+            value: Text as it is typed, or a JSON value.
+
         Raises:
             UnknownNameError: There is no such node or input.
         """
         with self._lock:
-            spec = self._draft(path).input_port(node, port)
+            draft = self._draft(path)
+            spec = draft.input_port(node, port) if node else draft.pipeline.interface.inputs.get(port)
             return None if spec is None else value_message(spec, value)
 
     def link_refusal(self, path: str, source: LinkSource, node: str, port: str) -> LinkRefusal | None:
@@ -249,7 +259,7 @@ class DocumentStore:
             DesignerError: The pipeline has a fault, or a kind of node that the SDK has no function for.
         """
         with self._lock:
-            return pipeline_code(parse_yaml(self.text(path), self._file(path)), self._library)
+            return pipeline_code(self._library.parse(self.text(path), self._file(path)), self._library)
 
     def forecast(
         self,
@@ -329,11 +339,25 @@ class DocumentStore:
 
     def _draft(self, path: str) -> Draft:
         file = self._file(path)
-        text = _editable(read_document_text(file, path), path, file)
+        text = self._editable(read_document_text(file, path), path, file)
         return Draft(text, file, self._library, lambda name: self._added(name, file))
 
     def _added(self, reference: str, file: Path) -> AddedComponent:
         return self._palette.added(reference, file)
+
+    def _editable(self, document: DocumentText, path: str, file: Path) -> str:
+        """The text of a document that can be edited on the canvas."""
+        if document.text is None:
+            raise InvalidSpecError("The document is not UTF-8 text.", where=path, reason="not_text")
+        root = self._library.parse(document.text, file).mapping()
+        if "jobs" not in root.children:
+            raise InvalidSpecError(
+                "The document has no nodes that could be edited.",
+                where=path,
+                advice="A pipeline lists them at `jobs`.",
+                reason="not_editable",
+            )
+        return document.text
 
     def _with_built_in_files(self, text: str, file: Path) -> str:
         if BUILT_IN not in text:
@@ -344,21 +368,6 @@ class DocumentStore:
             if isinstance(written, str) and written.startswith(BUILT_IN):
                 draft.editor.put(("jobs", name, "component"), self._added(written, file).written)
         return draft.editor.checked()
-
-
-def _editable(document: DocumentText, path: str, file: Path) -> str:
-    """The text of a document that can be edited on the canvas."""
-    if document.text is None:
-        raise InvalidSpecError("The document is not UTF-8 text.", where=path, reason="not_text")
-    root = parse_yaml(document.text, file).mapping()
-    if "jobs" not in root.children:
-        raise InvalidSpecError(
-            "The document has no nodes that could be edited.",
-            where=path,
-            advice="A pipeline lists them at `jobs`.",
-            reason="not_editable",
-        )
-    return document.text
 
 
 def _from_bytes(content: bytes) -> DocumentText:

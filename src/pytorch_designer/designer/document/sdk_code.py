@@ -107,7 +107,9 @@ class _Writer:
         lines = [f"{variable} = {call}(", *inputs, ")"] if inputs else [f"{variable} = {call}()"]
         if variable != node.name:
             lines.append(f"{variable}.name = {node.name!r}")
-        lines += [f"{variable}.{key} = {value!r}" for key in _TEXTS if (value := _plain(node.value, key)) is not None]
+        for key in _TEXTS:
+            value = _without_prefix(_plain(node.value, key)) if key == "compute" else _plain(node.value, key)
+            lines += [] if value is None else [f"{variable}.{key} = {value!r}"]
         lines += self._run_settings(variable, node.value)
         for port, entry in node.outputs.items():
             mode = _plain(entry, "mode")
@@ -205,7 +207,7 @@ class _Writer:
     def _decoration(self) -> str:
         facts = {key: value for key in _DECORATED if (value := _plain(self._root, key)) is not None}
         for key in ("default_compute", "default_datastore"):
-            value = _plain(self._root, "settings", key)
+            value = _without_prefix(_plain(self._root, "settings", key))
             facts |= {} if value is None else {key: value}
         return _arguments(facts)
 
@@ -247,6 +249,11 @@ def _path(path: str) -> str:
 def _plain(value: Value, *keys: str) -> Any:
     found = value.get(*keys)
     return None if found is None else found.plain
+
+
+def _without_prefix(name: Any) -> Any:
+    """The name of a compute or datastore, which only YAML marks as one of the workspace."""
+    return name.removeprefix("azureml:") if isinstance(name, str) else name
 
 
 def _arguments(facts: dict[str, Any]) -> str:

@@ -11,7 +11,6 @@ from pytorch_designer.errors import UnknownNameError
 from pytorch_designer.harness.lint.pipeline_model import Pipeline, read_pipeline
 from pytorch_designer.harness.schema.component_file import Kind, kind_of
 from pytorch_designer.harness.schema.spec_faults import did_you_mean
-from pytorch_designer.harness.schema.yaml_tree import parse_yaml
 
 if TYPE_CHECKING:
     import pathlib
@@ -77,7 +76,7 @@ class Draft:
         """The pipeline as the linter sees it, with the ports of its components."""
         text = self.editor.text
         if self._pipeline is None or self._pipeline[0] != text:
-            root = parse_yaml(text, self.path).root
+            root = self.library.parse(text, self.path).root
             is_job = kind_of(root) is not Kind.PIPELINE_COMPONENT
             self._pipeline = text, read_pipeline(root, self.library, is_job=is_job)
         return self._pipeline[1]

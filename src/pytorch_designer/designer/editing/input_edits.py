@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytorch_designer.designer.editing.draft import CONTROL_KINDS, Draft
@@ -102,8 +103,10 @@ def as_typed(spec: InputSpec | None, value: Scalar) -> Scalar:
     """A value as the parameter's type has it, where it is one; another is written as it is, and shown as a fault."""
     if spec is None or not spec.type or (isinstance(value, str) and bindings_in(value)):
         return value
-    with suppress(ParameterError):
-        return parse_literal(spec, value)
+    wider = replace(spec, type="number", choices=(), minimum=None, maximum=None)
+    for port in (spec, wider) if spec.type == "integer" else (spec,):
+        with suppress(ParameterError):
+            return parse_literal(port, value)
     return value
 
 

@@ -104,6 +104,8 @@ def set_setting(draft: Draft, edit: EditFields) -> None:
     """Set or remove a setting of a node's run: compute, counts, an environment variable."""
     name, key, value = edit.text("node"), edit.text("key"), edit.scalar("value")
     node = draft.node(name)
+    if str(node.get("type", "")).lower() in CONTROL_KINDS:
+        raise refused(f"{name} decides about other nodes; it runs nothing itself.", name, "not_editable")
     if key.startswith(_VARIABLE) and re.fullmatch(r"[A-Za-z_]\w*", key.removeprefix(_VARIABLE), re.ASCII):
         path: tuple[str, ...] = ("jobs", name, "environment_variables", key.removeprefix(_VARIABLE))
         value = None if value is None else str(value)

@@ -51,7 +51,9 @@ def set_input(draft: Draft, edit: EditFields) -> None:
         kind = edit.optional_text("type") or (spec.type if spec is not None and spec.is_data else "") or "uri_folder"
         put_data(draft, ("inputs", name), EditFields({**edit.plain, "type": kind}))
     elif edit.plain.get("value") is not None:
-        value = as_typed(spec, edit.scalar("value") or edit.plain["value"])
+        given = edit.scalar("value")
+        assert given is not None
+        value = as_typed(spec, given)
         key = ("value",) if draft.is_job else ("default",)
         is_nested = not draft.is_job or (isinstance(entry, dict) and "value" in entry)
         draft.editor.put(("inputs", name, *key) if is_nested else ("inputs", name), value)

@@ -30,20 +30,26 @@ def small_picture(path: Path, side: int) -> bytes:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         with Image.open(path, formats=_FORMATS) as image:
             image.draft("RGB", (side, side))
-            upright = ImageOps.exif_transpose(image)
+            upright = _with_bytes(ImageOps.exif_transpose(image))
             upright.thumbnail((side, side), Image.Resampling.BICUBIC)
             stream = io.BytesIO()
             _opaque(upright).save(stream, "JPEG", quality=_QUALITY)
     return stream.getvalue()
 
 
+def _with_bytes(image: Image.Image) -> Image.Image:
+    """An image of 16 bits or of numbers as one of 8 bits, from the darkest pixel to the brightest."""
+    if not image.mode.startswith("I") and image.mode != "F":
+        return image
+    numbers = image.convert("F")
+    low, high = (float(value) for value in numbers.getextrema())  # type: ignore[arg-type]
+    scale = 255.0 / max(high - low, 1e-9)
+    return numbers.point(lambda value: value * scale - low * scale).convert("L")
+
+
 def _opaque(image: Image.Image) -> Image.Image:
     if image.mode in {"RGB", "L"}:
         return image
-    if image.mode.startswith("I") or image.mode == "F":  # 16 bit: the brightest is white
-        low, high = image.getextrema()
-        scale = 255.0 / max(float(high) - float(low), 1e-9)  # type: ignore[arg-type]
-        return image.convert("F").point(lambda value: (value - float(low)) * scale).convert("L")  # type: ignore[arg-type]
     rgba = image.convert("RGBA")
     white = Image.new("RGBA", rgba.size, "white")
     white.alpha_composite(rgba)

@@ -71,8 +71,10 @@ class _RunRoutes:
 
     async def cancel(self, request: Request) -> Response:
         node = (await JsonFields.of(request)).optional_text("node")
-        folder = (await run_in_threadpool(self._runs.open, request.path_params["run"])).run_folder
-        ask = partial(cancel_run, folder) if node is None else partial(cancel_node, folder, node)
+        run = await run_in_threadpool(self._runs.open, request.path_params["run"])
+        if run.state != "running":
+            return JSONResponse({"asked": False}, status_code=202)
+        ask = partial(cancel_run, run.run_folder) if node is None else partial(cancel_node, run.run_folder, node)
         return JSONResponse({"asked": await run_in_threadpool(ask)}, status_code=202)
 
     async def logs(self, request: Request) -> Response:

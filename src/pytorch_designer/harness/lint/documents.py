@@ -12,7 +12,7 @@ from pytorch_designer.errors import InvalidSpecError
 from pytorch_designer.harness.schema.assets import is_reference
 from pytorch_designer.harness.schema.component_file import Kind, is_pipeline, kind_of, type_of
 from pytorch_designer.harness.schema.interface import read_interface
-from pytorch_designer.harness.schema.yaml_tree import YamlDocument, read_yaml
+from pytorch_designer.harness.schema.yaml_tree import YamlDocument, parse_yaml, read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +43,10 @@ class Library:
         if key not in self._documents:
             self._documents[key] = read_yaml(path)
         return self._documents[key]
+
+    def parse(self, text: str, path: Path) -> YamlDocument:
+        """The document in a text, whose file is at a path; raises as `parse_yaml` does."""
+        return parse_yaml(text, path)
 
     def with_document(self, document: YamlDocument) -> Library:
         """The same library with a document in place of its file."""

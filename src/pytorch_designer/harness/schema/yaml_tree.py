@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 import yaml
+from yaml.constructor import SafeConstructor
 
 from pytorch_designer.errors import shorten
 from pytorch_designer.harness.schema.spec_faults import SpecPlace
@@ -84,7 +85,7 @@ class Value:
     @cached_property
     def plain(self) -> Any:
         """The value as `yaml.safe_load` gives it."""
-        return yaml.SafeLoader("").construct_document(self._node)
+        return SafeConstructor().construct_document(self._node)
 
     @property
     def shown(self) -> str:
@@ -287,7 +288,7 @@ def parse_yaml(text: str, path: Path, *, has_lines: bool = True, keys: tuple[str
         node = cast("yaml.Node", yaml.compose(source.text, Loader=_Loader) or yaml.compose("null"))
         _check_unfolded_size(node)
         repeated = sorted(_repeated_keys(node, source), key=lambda value: value.key_place)
-        yaml.SafeLoader("").construct_document(node)  # resolves merge keys in the nodes, and finds invalid values
+        SafeConstructor().construct_document(node)  # resolves merge keys in the nodes, and finds invalid values
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = SpecPlace(str(path)) if mark is None else source.place(mark.line + 1, mark.column + 1)

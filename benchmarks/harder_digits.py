@@ -49,7 +49,7 @@ def write_plain_digits(root: Path) -> None:
     One digit is left out of the 1,797: batches of 16 would end with a single image, at which networks with batch norm
     fail in other libraries.
     """
-    for part, sources in _split_digits().items():
+    for part, sources in split_digits().items():
         even = sources[: len(sources) // 2 * 2]
         _write(root / part, ((label, _enlarged(strokes, SIDE)) for strokes, label in even))
 
@@ -57,15 +57,15 @@ def write_plain_digits(root: Path) -> None:
 def write_harder_digits(root: Path, num_training: int, num_validation: int, *, seed: int = 0) -> None:
     """Write the harder set; the same numbers and seed give the same images."""
     photos = load_sample_images().images
-    for number, (part, sources) in enumerate(_split_digits().items()):
+    for number, (part, sources) in enumerate(split_digits().items()):
         num_images = {"training": num_training, "validation": num_validation}[part]
         generator = np.random.default_rng([seed, number])
         drawn = (sources[index % len(sources)] for index in range(num_images))
-        _write(root / part, ((label, _on_clutter(strokes, photos, generator)) for strokes, label in drawn))
+        _write(root / part, ((label, drawn_digit(strokes, photos, generator)) for strokes, label in drawn))
 
 
-def _split_digits() -> dict[str, list[tuple[NDArray[np.float64], int]]]:
-    """Strokes, 0 to 1 of [8, 8], with their digit, in a fixed random order."""
+def split_digits() -> dict[str, list[tuple[NDArray[np.float64], int]]]:
+    """Strokes, 0 to 1 of [8, 8], with their digit, in a fixed random order; no digit is in both parts."""
     digits = load_digits()
     order = np.random.default_rng(0).permutation(len(digits.images))
     pairs = [(digits.images[index] / 16, int(digits.target[index])) for index in order]
@@ -79,21 +79,34 @@ def _write(folder: Path, images: Iterable[tuple[int, Image.Image]]) -> None:
         image.convert("RGB").save(path)
 
 
-def _on_clutter(
+def drawn_digit(
     strokes: NDArray[np.float64], photos: list[NDArray[np.uint8]], generator: np.random.Generator
 ) -> Image.Image:
     """A digit somewhere on a piece of a photo."""
-    background = _clutter(photos[generator.integers(len(photos))], generator)
-    coverage = _placed(strokes, generator)[:, :, None]
+    background = clutter(photos[generator.integers(len(photos))], generator)
+    return inked(background, _placed(strokes, generator), generator)
+
+
+def inked(
+    background: NDArray[np.float64], coverage: NDArray[np.float64], generator: np.random.Generator
+) -> Image.Image:
+    """Something on a background, darker or lighter than it, in a random color and strength.
+
+    Args:
+        background: [32, 32, 3] of 0 to 255.
+        coverage: How much of each pixel is covered, [32, 32] of 0 to 1.
+        generator: Draws color and strength.
+    """
     mean = background.mean((0, 1))
     sign = 1 if generator.random() < 0.5 else -1
     if not 60 < mean.mean() < 195:  # black cannot be written on black
         sign = 1 if mean.mean() < 128 else -1
     ink = np.clip(mean + sign * generator.uniform(80, 200) + generator.uniform(-40, 40, 3), 0, 255)
-    return Image.fromarray((background * (1 - coverage) + ink * coverage).round().astype(np.uint8))
+    covered = coverage[:, :, None]
+    return Image.fromarray((background * (1 - covered) + ink * covered).round().astype(np.uint8))
 
 
-def _clutter(photo: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.float64]:
+def clutter(photo: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.float64]:
     """A square piece of the photo, float64 [32, 32, 3] of 0 to 255, with its contrast lowered at random."""
     side = int(generator.integers(SIDE, 161))
     top, left = generator.integers(0, [photo.shape[0] - side, photo.shape[1] - side])

@@ -31,8 +31,8 @@ from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.images.order import batch_slices, epoch_order
 from pytorch_designer.images.preprocess import normalize
-from pytorch_designer.training.initial_scale import reduce_norms, scale_convolutions
-from pytorch_designer.training.recipe import LEAST_NORM_MOMENTUM, learning_rate_at
+from pytorch_designer.training.recipe import learning_rate_at
+from pytorch_designer.training.start.initial_scale import reduce_norms, scale_convolutions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -128,7 +128,7 @@ RECIPES = {
 # share of 1/(step + 1) at the start removes the initial values.
 STATISTICS: dict[str, Callable[[float, int], float]] = {
     "the network's own momentum": lambda own, step: own,
-    OURS: lambda own, step: max(own, LEAST_NORM_MOMENTUM),
+    OURS: lambda own, step: max(own, 0.1),
     "momentum of at least 0.1, without the initial values": lambda own, step: max(own, 0.1, 1 / (step + 1)),
     "momentum 0.02, without the initial values": lambda own, step: max(0.02, 1 / (step + 1)),
 }
@@ -221,7 +221,7 @@ def run(
     The variants after the last epoch are compared for the first recipe only.
     """
     optimizer = build_optimizer(recipe, network, learning_rate)
-    slices = batch_slices(len(training[1]), BATCH_SIZE, fold_single=True)
+    slices = batch_slices(len(training[1]), BATCH_SIZE)
     num_steps = num_epochs * len(slices)
     norms = batch_norms(network)
     momentum = {name: norm.momentum or 0.0 for name, norm in norms.items()}
@@ -359,7 +359,7 @@ def estimate_statistics(
 
 
 def _first_batches(order: NDArray[np.int64], num_batches: int) -> Iterator[Tensor]:
-    for part in batch_slices(len(order), BATCH_SIZE, fold_single=True)[:num_batches]:
+    for part in batch_slices(len(order), BATCH_SIZE)[:num_batches]:
         yield torch.from_numpy(order[part])
 
 

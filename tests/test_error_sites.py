@@ -24,7 +24,11 @@ from pytorch_designer.components.train_pytorch_model import COMPONENT as TRAIN
 from pytorch_designer.directories.image_directory import open_image_directory, require_labels
 from pytorch_designer.directories.model_directory import open_model_directory
 from pytorch_designer.directories.transformation_directory import open_transformation_directory
-from pytorch_designer.errors import DesignerError
+from pytorch_designer.distributed.faults import Fault
+from pytorch_designer.distributed.joining import StartVariables
+from pytorch_designer.distributed.meeting import meet
+from pytorch_designer.errors import DesignerError, FailedToWriteOutputsError
+from pytorch_designer.harness.job.job_processes import free_port
 from pytorch_designer.harness.job.job_run import JobRequest, run_job
 from pytorch_designer.harness.schema.component_file import read_component
 from pytorch_designer.images.loader import ImageLoader
@@ -170,6 +174,21 @@ def _azure_answers(status: int) -> Callable[[Path], None]:
     return provoke
 
 
+def _follow_another_process(folder: Path) -> None:
+    cause = FailedToWriteOutputsError("The disk is full.", where=folder)
+    raise Fault.of(cause, 1, "rank 1 of 2, writing the model").as_error("rank 0 of 2, training")
+
+
+def _wait_in_vain(folder: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTORCH_DESIGNER_JOIN_SECONDS", "0.1")
+        settings.cache_clear()
+        try:
+            meet(StartVariables(size=2, port=free_port()))
+        finally:
+            settings.cache_clear()
+
+
 def _download_from(folder: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTORCH_DESIGNER_WEIGHTS_MIRROR", str(folder))
@@ -219,6 +238,8 @@ PROVOKE: dict[str, Callable[[Path], object]] = {
     "UnsupportedLocallyError": lambda folder: read_component(_component(folder, type="spark")),
     "InputChangedError": _write_into_input,
     "TimeLimitError": _take_too_long,
+    "OtherProcessError": _follow_another_process,
+    "LostProcessError": _wait_in_vain,
     "MissingExtraError": _miss_an_extra,
     "CloudError": _azure_answers(500),
     "CloudLoginError": _azure_answers(401),
@@ -231,6 +252,7 @@ def test_every_class_has_a_provocation() -> None:
     assert {error.__name__ for error in classes()} == set(PROVOKE)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.backends.mps.is_available(), reason="this machine has the device that is asked for")
 @pytest.mark.filterwarnings("ignore")  # azure-ai-ml warns of its own dependencies
 @pytest.mark.parametrize("name", sorted(PROVOKE))
@@ -264,6 +286,7 @@ def _raised() -> Iterator[tuple[str, ast.Call, type[DesignerError]]]:
                 yield f"{path.relative_to(SOURCE)}:{node.lineno}", node, by_name[node.func.id]
 
 
+@pytest.mark.slow
 def test_every_place_that_raises_says_where_and_what_to_do() -> None:
     sites = list(_raised())
     assert {error.__name__ for _, _, error in sites} == {error.__name__ for error in classes()}

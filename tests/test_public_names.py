@@ -33,6 +33,7 @@ def test_importing_the_package_loads_nothing_else(tmp_path: Path) -> None:
     assert run(program, tmp_path) == "[] []"
 
 
+@pytest.mark.slow
 def test_functions_can_be_imported_without_torch(tmp_path: Path) -> None:
     program = (
         "import sys; from pytorch_designer import *\n"

@@ -40,6 +40,7 @@ def test_values_are_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
 # What a setting does not take, by name; every other one refuses "no such value", unless it takes all texts.
 WRONG = {
     "device": "tpu",
+    "processes": "0",
     "precision": "bf",
     "num_threads": "0",
     "read_threads": "many",

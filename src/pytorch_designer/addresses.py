@@ -57,7 +57,7 @@ def address_error(text: str, *, name: str | None = None) -> UnsupportedLocallyEr
 
 
 def address_advice(text: str) -> str:
-    """How to get what is at an address."""
+    """Advice on getting what is at an address."""
     if text.lower().startswith(_ASSET):
         return (
             "It is an asset or a datastore of Azure ML. Use it in a job that runs there, or download it and give the "

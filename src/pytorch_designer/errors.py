@@ -23,6 +23,8 @@
     ├── UnsupportedLocallyError            P005  a feature of Azure ML that has no local counterpart
     ├── InputChangedError                  P006  a job wrote into one of its inputs
     ├── TimeLimitError                     P016  a job ran longer than its limit
+    ├── OtherProcessError                  P017  another process of the same run ended with an error
+    ├── LostProcessError                   P018  a process of the run died, does not answer, or did not come
     ├── MissingExtraError                  P010  an optional part of this program is not installed
     └── CloudError                         P011  Azure refused a request, or could not be reached
         ├── CloudLoginError                P012  there is no login to Azure, or it is not accepted
@@ -36,6 +38,7 @@ these errors into an exit code, a message and `error_info.json`.
 
 from __future__ import annotations
 
+import copyreg
 import os
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -63,6 +66,8 @@ class DesignerError(Exception):
         num_offending: How many offending items there are in all; at least `len(examples)`.
         reason: A stable word for programs that need to tell causes of one class apart, or None.
         faults: The faults of a specification that it reports (`harness.schema.spec_faults.SpecFault`); else empty.
+        process: The process of a run with several that met it, and what this did: "rank 1 of 4 (node 0), training";
+            None for a run of one process.
     """
 
     code: ClassVar[str] = "P000"
@@ -86,7 +91,12 @@ class DesignerError(Exception):
         self.num_offending = len(offending)
         self.reason = reason
         self.faults: tuple[Any, ...] = ()
+        self.process: str | None = None
         super().__init__(self.what)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As it is, without another call of its constructor, so that one process can pass it to another."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
     @property
     def name(self) -> str:
@@ -98,6 +108,8 @@ class DesignerError(Exception):
         lines = [f"{self.name} ({self.code}): {self.what}"]
         if self.where is not None:
             lines.append(f"  Where: {self.where}")
+        if self.process is not None:
+            lines.append(f"  Process: {self.process}")
         lines.extend(f"  - {item}" for item in self.examples)
         if self.num_offending > len(self.examples):
             lines.append(f"  ... and {self.num_offending - len(self.examples)} more")
@@ -123,6 +135,7 @@ class DesignerError(Exception):
     def to_dict(self) -> dict[str, Any]:
         """The error as plain data, the content of `error_info.json`."""
         faults = {"faults": [fault.to_dict() for fault in self.faults]} if self.faults else {}
+        process = {} if self.process is None else {"process": self.process}
         return {
             "name": self.name,
             "code": self.code,
@@ -133,6 +146,7 @@ class DesignerError(Exception):
             "advice": self.advice,
             "reason": self.reason,
             "message": str(self),
+            **process,
             **faults,
         }
 
@@ -301,6 +315,35 @@ class TimeLimitError(DesignerError):
 
     code = "P016"
     default_advice = "Raise `limits.timeout` of the node or job, or give it less to do."
+
+
+class OtherProcessError(DesignerError):
+    """Another process of the same run ended with an error. It is in the message, and in `error_info.json`.
+
+    Attributes:
+        cause: That error as plain data; see `DesignerError.to_dict`.
+    """
+
+    code = "P017"
+    default_advice = "Look at the error of that process."
+
+    def __init__(self, what: str, *, cause: dict[str, Any], where: str | None = None, advice: str | None = None):
+        super().__init__(what, where=where, advice=advice)
+        self.cause = cause
+
+    def to_dict(self) -> dict[str, Any]:
+        """The error of the other process."""
+        return self.cause
+
+
+class LostProcessError(DesignerError):
+    """A process of a run with several died without a message, no longer answers, or did not come."""
+
+    code = "P018"
+    default_advice = (
+        "Look at the end of that process's log. A process that was killed had often taken too much memory: use a "
+        "smaller `batch_size` or a larger machine. Run the same command again: it continues from the last checkpoint."
+    )
 
 
 class MissingExtraError(DesignerError):

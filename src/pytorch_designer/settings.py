@@ -31,6 +31,7 @@ ENVIRONMENT_PREFIX = "PYTORCH_DESIGNER_"
 
 _JOB_VARIABLE = "AZUREML_RUN_ID"
 _DEVICE = re.compile(r"auto|cpu|gpu|cuda(:\d{1,3})?|mps")
+_PROCESSES = re.compile(r"[1-9]\d{0,3}")
 _OWN_TEXT = "values"  # key of a field's accepted values, where its type does not tell them
 _SMALLEST_POSITIVE = 5e-324
 _LIKENESS_UNDER_ANOTHER_PREFIX = 0.9
@@ -61,6 +62,20 @@ class Settings(BaseSettings):
         ge=1,
         description="Number of computing threads. Automatic: OMP_NUM_THREADS if set, else the physical cores available "
         "to this job.",
+    )
+    processes: str = Field(
+        "auto",
+        description="Number of processes that train together on each machine; see docs/distributed.md. `auto`: one per "
+        "GPU, and one on a machine without. It has no effect where the job was started as several processes per "
+        "machine.",
+        json_schema_extra={_OWN_TEXT: "a whole number of at least 1, or `auto`"},
+    )
+    join_seconds: float = Field(
+        600,
+        gt=0,
+        allow_inf_nan=False,
+        description="Time that the processes of a run wait for each other when they start. The run then ends with a "
+        "named error that says which is missing.",
     )
     read_threads: int | None = Field(
         None,
@@ -164,6 +179,14 @@ class Settings(BaseSettings):
             raise ValueError("an address")
         return value
 
+    @field_validator("processes")
+    @classmethod
+    def _known_number(cls, value: str) -> str:
+        word = value.strip().lower()
+        if word != "auto" and not _PROCESSES.fullmatch(word):
+            raise ValueError("no such number")
+        return word
+
     @field_validator("device")
     @classmethod
     def _known_device(cls, value: str) -> str:
@@ -228,7 +251,7 @@ def given_settings(**given: object) -> Iterator[None]:
 
 
 def accepted_values(field: FieldInfo) -> str:
-    """What a setting takes, as Markdown, for instance `` `auto`, `off` `` or `a whole number of at least 1`."""
+    """Accepted values of a setting, as Markdown, for instance `` `auto`, `off` `` or `a whole number of at least 1`."""
     extra = field.json_schema_extra
     if isinstance(extra, dict) and _OWN_TEXT in extra:
         return str(extra[_OWN_TEXT])

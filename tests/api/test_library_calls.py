@@ -49,6 +49,7 @@ def test_no_call_changes_anything_of_the_process(trained: Trained, tmp_path: Pat
     ]
 
 
+@pytest.mark.slow
 def test_matplotlib_is_as_the_program_around_would_have_imported_it(tmp_path: Path) -> None:
     write_digits(tmp_path / "photos", classes=2, per_class=2)
     (tmp_path / "matplotlibrc").write_text("font.size: 17\n")

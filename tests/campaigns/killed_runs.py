@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import signal
+import socket
 import sys
 import time
 import traceback
@@ -14,9 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pytorch_designer.training.state import training_slices
+
 NUM_EPOCHS = 4
-NUM_STEPS = 8  # of an epoch: 60 images, 8 at a time
-PARAMETERS = ("--epochs", str(NUM_EPOCHS), "--batch-size", "8", "--learning-rate", "0.01")
+NUM_IMAGES = 60
+BATCH_SIZE = 8  # of all processes together, as far as it can be shared evenly
+PARAMETERS = ("--epochs", str(NUM_EPOCHS), "--learning-rate", "0.01")
 ENVIRONMENT = {
     "PYTORCH_DESIGNER_CHECKPOINT_SECONDS": "0",
     "PYTORCH_DESIGNER_TRACKING": "off",
@@ -39,6 +43,7 @@ class Progress:
         saving_ns: When half a checkpoint was written last, 0 without one. What a killed process leaves has its time.
         writing_ns: When the folder in which the model is put together was changed last, 0 without one.
         is_complete: Whether the model is there.
+        num_steps: Steps of an epoch.
     """
 
     position: int
@@ -47,6 +52,7 @@ class Progress:
     saving_ns: int
     writing_ns: int
     is_complete: bool
+    num_steps: int
 
     def is_writing_since(self, before: Progress) -> bool:
         """Whether a process that had found `before` is putting the model together."""
@@ -62,7 +68,7 @@ class Progress:
             return "start-up"
         if self.num_epochs == NUM_EPOCHS:
             return "final write"
-        return "validation" if self.step == NUM_STEPS else "training"
+        return "validation" if self.step == self.num_steps else "training"
 
 
 class RunProcess:
@@ -73,19 +79,36 @@ class RunProcess:
         output: Where its model goes; what it prints goes to a file beside that.
         is_fresh: Start it with its interpreter, and do not fork it from this process.
         is_tracked: Let it track to MLflow.
+        rank: Number of the process, of several.
+        num_processes: Number of processes.
+        port: Where several meet.
     """
 
-    def __init__(self, top: Path, output: Path, *, is_fresh: bool, is_tracked: bool = False) -> None:
+    def __init__(
+        self,
+        top: Path,
+        output: Path,
+        *,
+        is_fresh: bool,
+        is_tracked: bool = False,
+        rank: int = 0,
+        num_processes: int = 1,
+        port: int = 0,
+    ) -> None:
         self._exit_code: int | None = None
         variables = ENVIRONMENT
+        if num_processes > 1:
+            numbers = {"WORLD_SIZE": num_processes, "RANK": rank, "LOCAL_RANK": rank, "MASTER_PORT": port}
+            variables = variables | {name: str(value) for name, value in numbers.items()} | {"MASTER_ADDR": "127.0.0.1"}
         if is_tracked:
             uri = f"sqlite:///{output.with_suffix('.db').as_posix()}"
-            variables = ENVIRONMENT | {"PYTORCH_DESIGNER_TRACKING": "auto", "MLFLOW_TRACKING_URI": uri}
+            variables = variables | {"PYTORCH_DESIGNER_TRACKING": "auto", "MLFLOW_TRACKING_URI": uri}
         # Held back until the child is where it handles them: it must never go on as a second campaign.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         self.pid = os.fork()
         if self.pid == 0:
-            _become_command(top, output, variables, before, is_fresh=is_fresh)
+            command = arguments(output, num_processes)
+            _become_command(top, output, variables, before, command, is_fresh=is_fresh)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def exit_code(self) -> int | None:
@@ -122,8 +145,53 @@ class RunProcess:
             return []
 
 
-def progress_of(output: Path) -> Progress:
-    """Look at an output that a process may be changing."""
+class RunProcesses:
+    """The training command in several processes that train together, or in one.
+
+    Args:
+        top: See `RunProcess`.
+        output: See `RunProcess`.
+        num_processes: How many.
+        is_fresh: See `RunProcess`.
+        is_tracked: See `RunProcess`.
+    """
+
+    def __init__(
+        self, top: Path, output: Path, num_processes: int, *, is_fresh: bool, is_tracked: bool = False
+    ) -> None:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            port = listener.getsockname()[1]
+        self.members = [
+            RunProcess(
+                top,
+                output,
+                is_fresh=is_fresh,
+                is_tracked=is_tracked,
+                rank=rank,
+                num_processes=num_processes,
+                port=port,
+            )
+            for rank in range(num_processes)
+        ]
+
+    def wait_until(self, condition: Callable[[], bool], *, more_seconds: float = 0.0) -> bool:
+        """See `RunProcess.wait_until`; whether all still run."""
+        return self.members[0].wait_until(condition, more_seconds=more_seconds) and all(
+            member.exit_code() is None for member in self.members
+        )
+
+    def wait(self) -> list[int]:
+        """Wait for the end of all; the exit codes by rank."""
+        return [member.wait() for member in self.members]
+
+    def workers(self) -> list[int]:
+        """The processes that the first one has started; on Linux only."""
+        return self.members[0].workers()
+
+
+def progress_of(output: Path, num_processes: int = 1) -> Progress:
+    """Look at an output that a process, or several, may be changing."""
     checkpoints = output / ".checkpoint"
     content: dict[str, Any] = {"step": 0, "history": []}
     position = -1
@@ -132,7 +200,7 @@ def progress_of(output: Path) -> Progress:
             try:
                 content = json.loads(path.read_text(encoding="utf-8"))
             except FileNotFoundError:  # replaced by newer ones in this moment
-                return progress_of(output)
+                return progress_of(output, num_processes)
             position = int(path.stem)
             break
     return Progress(
@@ -142,6 +210,7 @@ def progress_of(output: Path) -> Progress:
         saving_ns=max(map(_changed_ns, _files(checkpoints, "*.partial")), default=0),
         writing_ns=_changed_ns(output / ".staging"),
         is_complete=(output / "_meta.yaml").exists(),
+        num_steps=len(training_slices(NUM_IMAGES, batch_size(num_processes), num_processes)),
     )
 
 
@@ -171,10 +240,16 @@ def end_of_log(output: Path) -> str:
     return output.with_suffix(".log").read_text(encoding="utf-8")[-1000:]
 
 
-def arguments(output: Path) -> list[str]:
+def batch_size(num_processes: int) -> int:
+    """Images per step and process."""
+    return max(1, BATCH_SIZE // num_processes)
+
+
+def arguments(output: Path, num_processes: int = 1) -> list[str]:
     """The command line, without the program."""
+    parameters = (*PARAMETERS, "--batch-size", str(batch_size(num_processes)))
     ports = ("untrained-model=untrained", "training-dataset=training", "validation-dataset=validation")
-    return ["train-pytorch-model", *(f"--{port}" for port in ports), *PARAMETERS, "--trained-model", str(output)]
+    return ["train-pytorch-model", *(f"--{port}" for port in ports), *parameters, "--trained-model", str(output)]
 
 
 def _changed_ns(path: Path) -> int:
@@ -185,7 +260,13 @@ def _changed_ns(path: Path) -> int:
 
 
 def _become_command(
-    top: Path, output: Path, variables: dict[str, str], blocked: set[int | signal.Signals], *, is_fresh: bool
+    top: Path,
+    output: Path,
+    variables: dict[str, str],
+    blocked: set[int | signal.Signals],
+    command: list[str],
+    *,
+    is_fresh: bool,
 ) -> NoReturn:
     exit_code = 1
     try:
@@ -196,10 +277,10 @@ def _become_command(
         os.dup2(log, 1)
         os.dup2(log, 2)
         if is_fresh:
-            os.execv(sys.executable, [sys.executable, "-m", "pytorch_designer", *arguments(output)])  # noqa: S606
+            os.execv(sys.executable, [sys.executable, "-m", "pytorch_designer", *command])  # noqa: S606
         from pytorch_designer.cli.main import main as run_command
 
-        exit_code = run_command(arguments(output))
+        exit_code = run_command(command)
     except KeyboardInterrupt:  # before the command's own handling: the interpreter would end like this
         exit_code = 128 + signal.SIGINT
     except BaseException:  # noqa: BLE001 (nothing may get out of a forked process)

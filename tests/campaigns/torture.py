@@ -1,6 +1,6 @@
 """Kills a small training run at random moments, again and again, and compares what it ends in with an unharmed run.
 
-    python -m tests.campaigns.torture [--kills 240] [--fresh-share 0.5] [--workers 2] [--seed 1]
+    python -m tests.campaigns.torture [--kills 240] [--processes 1] [--fresh-share 0.5] [--workers 2] [--seed 1]
 
 Each kill is that of a real process, in a phase of the run drawn at random (`AIMS`) and at a random moment of it, by
 SIGKILL, SIGTERM or SIGINT, or by SIGTERM and, a moment later, SIGKILL, as machines are taken away. The same command is
@@ -8,6 +8,9 @@ then started again, and killed again, a random number of times, often before it 
 Equal must be: the bytes of the weights, the history with all its metrics, and the files in the output, so that nothing
 of the killed processes is left behind. Some of the processes track to MLflow: it is then MLflow's worker that is
 killed, and the run has to go on; or the run, and the worker has to end by itself.
+
+With `--processes 2` or more, so many train together. One of them is killed, drawn at random, or sometimes all: the
+others must end by themselves, soon and not with 0.
 
 A checkpoint is written after every step (PYTORCH_DESIGNER_CHECKPOINT_SECONDS=0). `--fresh-share` of the processes start
 with their interpreter, as everywhere else; the others are forked from one that has imported the libraries, to save
@@ -34,11 +37,9 @@ from pathlib import Path
 
 from tests.campaigns.killed_runs import (
     ENVIRONMENT,
-    NUM_STEPS,
     PHASES,
     Progress,
-    RunProcess,
-    arguments,
+    RunProcesses,
     end_of_log,
     outcome,
     progress_of,
@@ -56,6 +57,7 @@ AIMS = {
     "MLflow's worker": 0.1,
 }
 TRACKED_SHARE = 0.05
+ALL_SHARE = 0.2
 FRESH_SHARE = 0.5
 MAX_KILLS_PER_RUN = 10
 _WORKER_SECONDS = 60  # what is left of a killed run has five on an idle machine
@@ -120,13 +122,14 @@ class Report:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Kill training runs at random and compare their results.")
     parser.add_argument("--kills", type=int, default=240)
+    parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--fresh-share", type=float, default=FRESH_SHARE)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker is not None:
-        report = _Torturer(options.worker, options.seed, options.fresh_share).run(options.kills)
+        report = _Torturer(options.worker, options.seed, options.fresh_share, options.processes).run(options.kills)
         print(json.dumps(asdict(report)))
         return 0
     started = time.monotonic()
@@ -137,20 +140,33 @@ def main() -> int:
             num_workers=options.workers,
             seed=options.seed,
             fresh_share=options.fresh_share,
+            num_processes=options.processes,
         )
     print(f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, {os.cpu_count()} cores, seed {options.seed}, ", end="")
+    if options.processes > 1:
+        print(f"{options.processes} processes at a time, ", end="")
     print(f"{len(report.kills)} kills, {time.monotonic() - started:,.0f} s")
     print(*report.lines(), sep="\n")
     return 1 if report.faults else 0
 
 
-def torture(top: Path, *, num_kills: int, num_workers: int, seed: int, fresh_share: float = FRESH_SHARE) -> Report:
-    """Kill `num_kills` processes, in `num_workers` runs at a time, in the folder `top`."""
+def torture(
+    top: Path,
+    *,
+    num_kills: int,
+    num_workers: int,
+    seed: int,
+    fresh_share: float = FRESH_SHARE,
+    num_processes: int = 1,
+) -> Report:
+    """Kill `num_kills` processes, in `num_workers` runs of `num_processes` at a time, in the folder `top`."""
     write_digits(top / "training", classes=3, per_class=20)
     write_digits(top / "validation", classes=3, per_class=10, skip=20)
     network = ("--model-name", "shufflenet_v2_x0_5", "--pretrained", "False", "--untrained-model", "untrained")
     succeed("image-model", *network, cwd=top)
-    succeed(*arguments(Path("unharmed")), cwd=top, **ENVIRONMENT)
+    unharmed = RunProcesses(top, top / "unharmed", num_processes, is_fresh=True).wait()
+    if any(unharmed):
+        raise RuntimeError(f"the unharmed run has failed: {unharmed}: {end_of_log(top / 'unharmed')}")
     command = [sys.executable, "-m", "tests.campaigns.torture", "--worker", str(top)]
     workers = [
         subprocess.Popen(
@@ -158,6 +174,7 @@ def torture(top: Path, *, num_kills: int, num_workers: int, seed: int, fresh_sha
                 *command,
                 f"--kills={num_kills // num_workers + (worker < num_kills % num_workers)}",
                 f"--fresh-share={fresh_share}",
+                f"--processes={num_processes}",
                 f"--seed={seed * 1000 + worker}",
             ],
             stdout=subprocess.PIPE,
@@ -181,13 +198,14 @@ def torture(top: Path, *, num_kills: int, num_workers: int, seed: int, fresh_sha
 class _Torturer:
     """Kills what writes into one output several times, lets it end, compares; then the next output."""
 
-    def __init__(self, top: Path, seed: int, fresh_share: float) -> None:
+    def __init__(self, top: Path, seed: int, fresh_share: float, num_processes: int) -> None:
         import pytorch_designer.cli.main  # so that the forked processes need not
         import pytorch_designer.training.training_run  # noqa: F401
 
         self._top = top
         self._seed = seed
         self._fresh_share = fresh_share
+        self._num_processes = num_processes
         self._dice = random.Random(seed)  # noqa: S311 (moments, not secrets)
         self._expected = outcome(top / "unharmed")
         self._report = Report()
@@ -210,10 +228,11 @@ class _Torturer:
         """How long a process takes to its first checkpoint."""
         output = self._top / f"start_{self._seed}_{is_fresh}"
         started = time.monotonic()
-        process = RunProcess(self._top, output, is_fresh=is_fresh)
-        process.wait_until(lambda: progress_of(output).position >= 0)
+        process = RunProcesses(self._top, output, self._num_processes, is_fresh=is_fresh)
+        process.wait_until(lambda: self._progress(output).position >= 0)
         seconds = time.monotonic() - started
-        os.kill(process.pid, signal.SIGKILL)
+        for member in process.members:
+            os.kill(member.pid, signal.SIGKILL)
         process.wait()
         return seconds
 
@@ -222,24 +241,26 @@ class _Torturer:
         signals, aim = _draw(self._dice, SIGNALS), _draw(self._dice, AIMS)
         is_fresh = self._dice.random() < self._fresh_share
         is_tracked = aim == "MLflow's worker" or self._dice.random() < TRACKED_SHARE
-        before = progress_of(output)
-        process = RunProcess(self._top, output, is_fresh=is_fresh, is_tracked=is_tracked)
+        before = self._progress(output)
+        process = RunProcesses(self._top, output, self._num_processes, is_fresh=is_fresh, is_tracked=is_tracked)
+        victims = self._draw_victims()
         is_running = self._wait_for_moment(process, output, aim, before, self._start_seconds[is_fresh])
-        phase = progress_of(output).phase(before)
+        phase = self._progress(output).phase(before)
         workers = process.workers() if is_tracked else []
         is_aimed_at_worker = aim == "MLflow's worker" and bool(workers)
         if is_aimed_at_worker:
             signals, phase = "SIGKILL", aim
-            _send("SIGKILL", workers[0], 0.0)
+            _send("SIGKILL", workers[:1], 0.0)
         elif is_running:
-            _send(signals, process.pid, self._dice.uniform(0, 0.3))
+            _send(signals, [process.members[rank].pid for rank in victims], self._dice.uniform(0, 0.3))
         signalled_at = time.monotonic()
-        exit_code = process.wait()
+        exit_codes = process.wait()
+        exit_code = exit_codes[victims[0]]
         seconds = time.monotonic() - signalled_at
         if exit_code == 0 and not is_aimed_at_worker:
             self._report.num_signals_too_late += is_running
             return False
-        after = progress_of(output)
+        after = self._progress(output)
         is_repeated = after.position == before.position and exit_code != 0
         self._report.kills.append(
             Kill(output.name, signals, phase, after.position, is_fresh, is_tracked, is_repeated, seconds)
@@ -247,25 +268,42 @@ class _Torturer:
         if after.position < before.position and not (after.writing_ns or after.is_complete):
             self._report.faults.append(f"{self._report.kills[-1]}: fell back from checkpoint {before.position}")
         self._judge(output, exit_code, workers)
+        if len({code == 0 for code in exit_codes}) > 1:
+            self._report.faults.append(f"{self._report.kills[-1]}: exit codes {exit_codes}: {end_of_log(output)}")
         return exit_code != 0
 
+    def _progress(self, output: Path) -> Progress:
+        return progress_of(output, self._num_processes)
+
+    def _draw_victims(self) -> list[int]:
+        """Ranks of the processes that get the signals: mostly one."""
+        if self._num_processes > 1 and self._dice.random() < ALL_SHARE:
+            return list(range(self._num_processes))
+        return [self._dice.randrange(self._num_processes)] if self._num_processes > 1 else [0]
+
     def _wait_for_moment(
-        self, process: RunProcess, output: Path, aim: str, before: Progress, start_seconds: float
+        self, process: RunProcesses, output: Path, aim: str, before: Progress, start_seconds: float
     ) -> bool:
         uniform = self._dice.uniform
+
+        def look() -> Progress:
+            return self._progress(output)
+
         if aim == "start-up":
             end = time.monotonic() + uniform(0, start_seconds)
             return process.wait_until(lambda: time.monotonic() > end)
         if aim == "training":
             enough = before.position + self._dice.randint(1, 4)
-            return process.wait_until(lambda: progress_of(output).position >= enough, more_seconds=uniform(0, 0.2))
+            return process.wait_until(lambda: self._progress(output).position >= enough, more_seconds=uniform(0, 0.2))
         if aim == "saving a checkpoint":
-            return process.wait_until(lambda: progress_of(output).saving_ns not in (0, before.saving_ns))
+            return process.wait_until(lambda: self._progress(output).saving_ns not in (0, before.saving_ns))
         if aim == "validation":
-            return process.wait_until(lambda: _is_validating(output, before), more_seconds=uniform(0, 0.05))
+            return process.wait_until(
+                lambda: _is_validating(self._progress(output), before), more_seconds=uniform(0, 0.05)
+            )
         if aim == "final write":
             more_seconds = uniform(0, start_seconds / 2)
-            return process.wait_until(lambda: progress_of(output).is_writing_since(before), more_seconds=more_seconds)
+            return process.wait_until(lambda: look().is_writing_since(before), more_seconds=more_seconds)
         return process.wait_until(lambda: bool(process.workers()), more_seconds=uniform(0, start_seconds))
 
     def _judge(self, output: Path, exit_code: int, workers: Sequence[int]) -> None:
@@ -277,7 +315,7 @@ class _Torturer:
             expected = {0}
         if exit_code not in expected:
             self._report.faults.append(f"{kill}: exit code {exit_code}: {end_of_log(output)}")
-        elif progress_of(output).is_complete and outcome(output)["weights"] != self._expected["weights"]:
+        elif self._progress(output).is_complete and outcome(output)["weights"] != self._expected["weights"]:
             self._report.faults.append(f"{kill}: complete, with other weights")
         deadline = time.monotonic() + _WORKER_SECONDS
         while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < deadline:
@@ -290,9 +328,9 @@ class _Torturer:
 
     def _finish(self, output: Path) -> None:
         is_fresh = self._dice.random() < self._fresh_share
-        exit_code = RunProcess(self._top, output, is_fresh=is_fresh).wait()
-        if exit_code != 0:
-            self._report.faults.append(f"{output.name}: exit code {exit_code}: {end_of_log(output)}")
+        exit_codes = RunProcesses(self._top, output, self._num_processes, is_fresh=is_fresh).wait()
+        if any(exit_codes):
+            self._report.faults.append(f"{output.name}: exit codes {exit_codes}: {end_of_log(output)}")
         elif (found := outcome(output)) != self._expected:
             differing = [name for name in self._expected if found[name] != self._expected[name]]
             self._report.faults.append(f"{output.name}: other {', '.join(differing)}")
@@ -300,22 +338,20 @@ class _Torturer:
             self._report.equal_runs.append(output.name)
 
 
-def _is_validating(output: Path, before: Progress) -> bool:
-    progress = progress_of(output)
-    return progress.step == NUM_STEPS and progress.position != before.position
+def _is_validating(progress: Progress, before: Progress) -> bool:
+    return progress.step == progress.num_steps and progress.position != before.position
 
 
 def _draw(dice: random.Random, shares: dict[str, float]) -> str:
     return dice.choices(list(shares), list(shares.values()))[0]
 
 
-def _send(signals: str, pid: int, pause_seconds: float) -> None:
-    first, *others = signals.split(", ")
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.Signals[first])
-        for name in others:
-            time.sleep(pause_seconds)
-            os.kill(pid, signal.Signals[name])
+def _send(signals: str, pids: Sequence[int], pause_seconds: float) -> None:
+    for number, name in enumerate(signals.split(", ")):
+        time.sleep(pause_seconds if number else 0.0)
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.Signals[name])
 
 
 if __name__ == "__main__":

@@ -63,6 +63,7 @@ def test_help_and_parameter_errors_import_nothing_heavy(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.slow
 def test_missing_input_is_reported_before_torch_is_imported(tmp_path: Path) -> None:
     commands = [
         arguments_of(component, {port.name: "x" for port in component.inputs}, "out")
@@ -82,6 +83,7 @@ def _leave_result(output: Path) -> None:
     (output / "_meta.yaml").write_text("type: ModelDirectory\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leave", [_leave_file, _leave_result])
 def test_every_command_refuses_an_occupied_output_before_torch_is_imported(
     tmp_path: Path, leave: Callable[[Path], None]

@@ -59,6 +59,7 @@ def job_of(service: AzureService, name: str) -> Any:
     return request.json["properties"]
 
 
+@pytest.mark.slow
 def test_pipeline_is_sent_with_its_nodes_bindings_and_values(
     client: Any, service: AzureService, pipeline: Path
 ) -> None:

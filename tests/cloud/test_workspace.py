@@ -119,6 +119,7 @@ def test_unreachable_azure_is_a_named_error(service: AzureService) -> None:
         connect(Target(registry="r"), credential=Login(), transport=Unplugged(service))
 
 
+@pytest.mark.slow
 def test_missing_extra_says_what_to_install(tmp_path: Path) -> None:
     program = (
         "import sys; sys.modules['azure'] = None\n"  # what an environment without the extra looks like

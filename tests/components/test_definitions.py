@@ -109,6 +109,7 @@ def test_service_payload_carries_every_port_range_default_and_description(compon
     assert types.items() <= spec["tags"].items()
 
 
+@pytest.mark.slow
 @ignore_azure_warnings
 @pytest.mark.parametrize("component", ALL)
 def test_azure_ml_client_finds_nothing_wrong(component: Component[Any]) -> None:

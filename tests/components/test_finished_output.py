@@ -35,6 +35,7 @@ def test_nothing_is_written_into_an_input(inputs: Path, component: str, tmp_path
     assert hashes(inputs) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("component", "port"), [(name, port) for name, case in CASES.items() for port in case.inputs])
 def test_an_output_inside_an_input_is_refused(inputs: Path, component: str, port: str) -> None:
     case = CASES[component]
@@ -58,6 +59,7 @@ def test_what_a_kill_after_the_last_rename_left_is_removed_by_the_same_command(i
     assert outcome(tmp_path) == finished
 
 
+@pytest.mark.slow
 def test_an_output_that_another_run_holds_is_refused(inputs: Path, tmp_path: Path) -> None:
     with open_output(tmp_path / "trained_model", apart_from={}), pytest.raises(FailedToWriteOutputsError) as caught:
         TRAIN.run(inputs, tmp_path)

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.directories.model_directory import open_trained_model_directory
+from pytorch_designer.harness.job.job_processes import free_port
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.inference.compute import choose_compute
 from pytorch_designer.inference.predictor import Predictor, inference_batch_size
@@ -257,10 +258,21 @@ def test_huge_learning_rate_stops_with_advice(workspace: Path) -> None:
     assert "lower `" in done.stderr
 
 
-def test_several_processes_are_refused(workspace: Path) -> None:
+def test_half_a_set_of_variables_is_refused_by_name(workspace: Path) -> None:
     done = run(*train_arguments("never"), cwd=workspace, WORLD_SIZE="2", RANK="0")
     assert done.returncode == 1
-    assert "UnsupportedEnvironmentError" in done.stderr
+    assert "UnsupportedEnvironmentError (P002): The environment says only in part" in done.stderr
+    assert "Where: LOCAL_RANK" in done.stderr
+
+
+def test_a_process_that_does_not_come_is_named_after_the_time_that_was_set(workspace: Path) -> None:
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "LOCAL_RANK": "0", "RANK": "0"}
+    started = time.monotonic()
+    done = run(*train_arguments("never"), cwd=workspace, WORLD_SIZE="3", PYTORCH_DESIGNER_JOIN_SECONDS="1.5", **place)
+    assert done.returncode == 1
+    assert "LostProcessError (P018): 2 of 3 processes did not come within 1.5 s: rank 1, rank 2." in done.stderr
+    assert time.monotonic() - started < 30
+    assert not (workspace / "never").exists()
 
 
 @pytest.mark.parametrize("options", [("--batch-size", "1"), ("--batch-size", "59"), ("--batch-size", "100000")])

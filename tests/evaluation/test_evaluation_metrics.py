@@ -130,6 +130,7 @@ def test_log_loss_is_scikit_learns(case: Case) -> None:
     assert evaluation.log_loss == pytest.approx(wanted, rel=1e-14)
 
 
+@pytest.mark.slow
 def test_roc_areas_are_scikit_learns_or_undefined(case: Case) -> None:
     dataset, evaluation, classes, labels = case
     areas = [expected(metrics.roc_auc_score, labels == index, dataset.probabilities[:, index]) for index in classes]
@@ -171,6 +172,7 @@ def test_a_tie_for_the_fifth_place_goes_to_the_lower_class() -> None:
     assert evaluate(dataset_of(probabilities, np.array([4, 5])), WHERE).top5_accuracy == 0.5
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(
     st.integers(2, 6).flatmap(

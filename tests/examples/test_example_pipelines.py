@@ -41,7 +41,7 @@ def load(form: str) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("form", [*FORMS, "sweep.yaml"])
+@pytest.mark.parametrize("form", [*FORMS, "sweep.yaml", "several_nodes.yaml"])
 def test_validation_without_the_service_finds_nothing(form: str) -> None:
     from azure.ai.ml import MLClient
 
@@ -51,6 +51,7 @@ def test_validation_without_the_service_finds_nothing(form: str) -> None:
     assert result.passed
 
 
+@pytest.mark.slow
 def test_both_forms_are_the_same_pipeline() -> None:
     yaml_job, sdk_job = (load(form) for form in FORMS)
     assert nodes(yaml_job) == nodes(sdk_job)

@@ -441,6 +441,7 @@ def test_nothing_is_decoded_while_a_batch_is_used_where_that_is_not_wanted(
     assert sum(decoded_in_use) <= 2, "but for one that a busy machine began late"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_timeout")
 def test_slow_decoding_is_not_a_stuck_read(
     images: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytorch_designer.images.order import batch_slices, epoch_order
+from pytorch_designer.images.order import batch_slices, epoch_order, share_of
 
 
 @given(st.integers(0, 300), st.integers(), st.integers(1, 1000))
@@ -50,4 +50,20 @@ def test_a_last_batch_of_one_is_folded_into_the_one_before(num_images: int, batc
 
 
 def test_folding_can_be_left_out() -> None:
-    assert batch_slices(9, 4, fold_single=False) == [slice(0, 4), slice(4, 8), slice(8, 9)]
+    assert batch_slices(9, 4, least_last=1) == [slice(0, 4), slice(4, 8), slice(8, 9)]
+
+
+@given(st.integers(1, 40), st.integers(1, 6), st.integers(1, 5))
+def test_processes_share_each_batch_evenly_and_none_runs_dry(num_images: int, batch_size: int, size: int) -> None:
+    batches = batch_slices(num_images, batch_size * size, least_last=2 * size)
+    shares = [[share_of(batch, rank=rank, size=size) for rank in range(size)] for batch in batches]
+    assert [row for parts in shares for part in parts for row in range(num_images)[part]] == list(range(num_images))
+    for parts in shares:
+        sizes = [part.stop - part.start for part in parts]
+        assert max(sizes) - min(sizes) <= 1
+        assert min(sizes) >= min(2, batch_size) or len(batches) == 1, "only where there are too few images for all"
+
+
+def test_one_process_has_the_batches_of_before() -> None:
+    assert share_of(slice(3, 10), rank=0, size=1) == slice(3, 10)
+    assert [share_of(slice(3, 10), rank=rank, size=3) for rank in range(3)] == [slice(3, 6), slice(6, 8), slice(8, 10)]

@@ -39,6 +39,7 @@ def test_a_kernel_meets_the_pixels_behind_its_padding(
     assert overlap(size, kernel, padding) == pixels
 
 
+@pytest.mark.slow
 @given(
     sizes=st.tuples(st.integers(1, 5), st.integers(1, 5)),
     kernel=st.tuples(st.integers(1, 5), st.integers(1, 5)),

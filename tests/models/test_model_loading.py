@@ -209,6 +209,7 @@ def test_trial_forward_leaves_no_trace() -> None:
     assert torch.equal(torch.get_rng_state(), random_state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "size", "takes_one"),
     [

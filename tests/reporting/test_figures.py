@@ -68,6 +68,7 @@ def test_labels_are_not_read_as_formulas() -> None:
     assert {"$x^2$", r"$\frac{"} <= set(texts)
 
 
+@pytest.mark.slow
 @given(names=st.lists(_ANY_TEXT, min_size=1, max_size=3))
 @settings(max_examples=20, deadline=None)
 def test_any_label_gives_a_figure_that_can_be_read(names: list[str]) -> None:

@@ -203,6 +203,7 @@ def test_the_run_of_a_job_is_joined_and_left_open(
     assert run_id in tracker.description
 
 
+@pytest.mark.slow
 def test_an_unreachable_server_is_reported_once_with_its_reason(monkeypatch: pytest.MonkeyPatch, close: Close) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed_soon:
         address = f"127.0.0.1:{closed_soon.getsockname()[1]}"
@@ -421,6 +422,7 @@ def test_variables_of_mlflow_that_are_wrong_are_said_once(
     assert reason in sentence
 
 
+@pytest.mark.slow
 @linux_only
 def test_the_worker_has_lowered_priority_from_its_start(silent_server: SilentServer, close: Close) -> None:
     before = _children()
@@ -446,6 +448,7 @@ def test_a_refused_store_is_reported_and_a_flood_is_dropped(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="a shell script stands in for the worker")
 def test_what_a_slow_worker_has_no_room_for_is_counted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, close: Close

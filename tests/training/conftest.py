@@ -15,6 +15,7 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 from pytorch_designer.directories.image_directory import ImageDirectory, open_image_directory
+from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.images.cache import CacheBudget
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.inference.compute import Compute
@@ -68,7 +69,9 @@ def build_run(datasets: dict[str, ImageDirectory], tmp_path: Path) -> Iterator[B
             output: Path | None = None,
             compute: Compute = COMPUTE,
             checkpoint_seconds: float = 1e9,
+            *,
             normalizes_lone_image: bool = True,
+            preprocessing: Preprocessing = PREPROCESSING,
             **changes: Any,
         ) -> SmallRun:
             hyperparameters = replace(
@@ -78,7 +81,7 @@ def build_run(datasets: dict[str, ImageDirectory], tmp_path: Path) -> Iterator[B
                 part: stack.enter_context(
                     ImageLoader(
                         dataset,
-                        PREPROCESSING,
+                        preprocessing,
                         num_threads=2,
                         cache=CacheBudget(10**6),
                         pins_memory=compute.device.type == "cuda",
@@ -90,7 +93,7 @@ def build_run(datasets: dict[str, ImageDirectory], tmp_path: Path) -> Iterator[B
             }
             predictor = Predictor(
                 small_network() if network is None else network,
-                PREPROCESSING,
+                preprocessing,
                 compute,
                 normalizes_lone_image=normalizes_lone_image,
             )

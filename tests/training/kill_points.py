@@ -44,8 +44,9 @@ _KILLED = -signal.SIGKILL
 class Point:
     """Where a run is killed: the `number`-th time that something of this kind happens.
 
-    `step`: after a step. `validation`: after a batch of validation images. `epoch`: between two epochs. `file`: before
-    an operation on a file below the output, which is where checkpoints are saved. `none`: never.
+    `features`: after a batch of images whose features the head starts from. `step`: after a step. `validation`: after a
+    batch of validation images. `epoch`: between two epochs. `file`: before an operation on a file below the output,
+    which is where checkpoints are saved. `none`: never.
     """
 
     kind: str
@@ -58,7 +59,7 @@ class Killer:
     def __init__(self, point: Point, output: Path) -> None:
         self._point = point
         self._prefix = str(output)
-        self.counts = {"step": 0, "validation": 0, "epoch": 0, "file": 0}
+        self.counts = {"features": 0, "step": 0, "validation": 0, "epoch": 0, "file": 0}
         sys.addaudithook(self._on_audit)
 
     def happened(self, kind: str) -> None:
@@ -71,6 +72,9 @@ class Killer:
 
     def validated(self, *, epoch: int, num_images: int) -> None:
         self.happened("validation")
+
+    def features_computed(self, *, num_images: int, num_all: int) -> None:
+        self.happened("features")
 
     def epoch_ended(self, record: EpochRecord) -> None:
         self.happened("epoch")
@@ -99,6 +103,7 @@ def run_once(folder: Path, output: Path, result: Path, point: Point) -> None:
             validation=validation,
             num_classes=3,
             starts_from_scratch=True,
+            new_head=network[-1],
             display=killer,
             on_epoch_end=lambda record: None,
             stop_request=StopRequest(),

@@ -62,6 +62,9 @@ class RecordingDisplay:
         assert epoch >= 1
         assert num_images >= 0
 
+    def features_computed(self, *, num_images: int, num_all: int) -> None:
+        assert 1 <= num_images <= num_all
+
     def epoch_ended(self, record: EpochRecord) -> None:
         self.records.append(record)
 

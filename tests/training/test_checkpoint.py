@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from pytorch_designer.errors import FailedToWriteOutputsError, InterruptedRunError
+from pytorch_designer.errors import FailedToWriteOutputsError, InterruptedRunError, UnsupportedEnvironmentError
 from pytorch_designer.reporting.outcomes import Outcomes
 from pytorch_designer.training.checkpoint import CheckpointStore, _digest
 from pytorch_designer.training.history import EpochRecord, Metrics, MetricSums
@@ -102,6 +102,28 @@ def test_restored_tensors_do_not_depend_on_the_file(state: TrainingState, store:
     assert fresh.best is not None
     assert state.best is not None
     assert same_tensors(fresh.best.weights, state.best.weights)
+
+
+def test_buffers_of_other_processes_come_back_where_they_differ(state: TrainingState, tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path, "this run", replace(EXTENT, num_processes=3))
+    own = {name: tensor.clone() for name, tensor in state.network.named_buffers()}
+    other = own | {"1.running_mean": own["1.running_mean"] + 1}
+    state.buffers_of_others = [other, own]
+    store.save(state, 42)
+    second, third = restored(store).buffers_of_others
+    assert same_tensors(second, {"1.running_mean": other["1.running_mean"]})
+    assert third == {}
+
+
+def test_another_number_of_processes_is_refused_by_name(state: TrainingState, store: CheckpointStore) -> None:
+    store.save(state, 42)
+    for_three = CheckpointStore(store.output, "this run", replace(EXTENT, num_processes=3, num_steps=5))
+    with pytest.raises(UnsupportedEnvironmentError, match="by 1 process; 3 cannot") as caught:
+        for_three.restore(state_of(small_network()))
+    assert "with 1 process again" in caught.value.advice
+    path = store.folder / "00000042.json"
+    path.write_text(path.read_text().replace('"processes": 1', '"processes": 2'))
+    assert not store.restore(state_of(small_network())), "no run wrote this: it is damaged instead of refused"
 
 
 def test_the_two_newest_are_kept(state: TrainingState, store: CheckpointStore) -> None:

@@ -29,6 +29,7 @@ def best_weights(small: SmallRun) -> dict[str, Tensor]:
     return small.state.best.weights
 
 
+@pytest.mark.slow
 def test_network_learns(build_run: BuildRun) -> None:
     small = trained(build_run(num_epochs=20, patience=20))
     assert small.state.history[-1].training.loss < small.state.history[0].training.loss / 2

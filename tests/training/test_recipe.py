@@ -7,7 +7,6 @@ import math
 import pytest
 import torch
 from torch import nn
-from torchvision.models import get_model
 
 from pytorch_designer.training.history import EpochRecord, Metrics
 from pytorch_designer.training.recipe import (
@@ -15,7 +14,6 @@ from pytorch_designer.training.recipe import (
     epochs_without_improvement,
     is_better,
     learning_rate_at,
-    raise_norm_momentum,
     stop_reason,
 )
 
@@ -58,24 +56,6 @@ def test_two_steps_follow_nesterov_momentum() -> None:
         optimizer.step()
     # v1 = 2, step 0.5 * (2 + 0.9 * 2) = 1.9; v2 = 0.9 * 2 + 1 = 2.8, step 0.5 * (1 + 0.9 * 2.8) = 1.76
     assert weight.item() == pytest.approx(1.0 - 1.9 - 1.76, rel=1e-6)
-
-
-def test_small_momentum_is_raised_and_a_larger_one_stays() -> None:
-    network = nn.Sequential(nn.BatchNorm2d(3, momentum=0.0003), nn.BatchNorm1d(3, momentum=0.3))
-    raise_norm_momentum(network)
-    assert [module.momentum for module in network] == [0.1, 0.3]
-
-
-def test_plain_mean_over_all_batches_stays() -> None:
-    network = nn.Sequential(nn.BatchNorm2d(3, momentum=None))
-    raise_norm_momentum(network)
-    assert network[0].momentum is None
-
-
-def test_networks_that_were_published_with_a_small_momentum_have_the_usual_one() -> None:
-    network = get_model("mnasnet0_5", num_classes=2)
-    raise_norm_momentum(network)
-    assert {module.momentum for module in network.modules() if isinstance(module, nn.BatchNorm2d)} == {0.1}
 
 
 def test_what_a_short_run_has_learnt_shows_in_validation_whatever_momentum_the_network_came_with(
@@ -176,3 +156,13 @@ def test_best_epoch_has_the_highest_accuracy_then_the_lowest_loss(
     candidate: Metrics, best: Metrics | None, expected: bool
 ) -> None:
     assert is_better(candidate, best) is expected
+
+
+def test_several_processes_reach_as_many_times_the_rate_within_the_first_epoch() -> None:
+    rates = [learning_rate_at(step, num_steps=40, initial=0.1, num_processes=4, num_warm_up=10) for step in range(40)]
+    assert rates[0] == 0.1
+    assert rates[5] == pytest.approx(0.25)
+    assert rates[10:21] == pytest.approx([0.4] * 11)
+    assert rates[30] == pytest.approx(0.2)
+    alone = [learning_rate_at(step, num_steps=40, initial=0.1, num_warm_up=10) for step in range(40)]
+    assert alone == [learning_rate_at(step, num_steps=40, initial=0.1) for step in range(40)]

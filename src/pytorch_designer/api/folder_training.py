@@ -28,6 +28,7 @@ from pytorch_designer.directories.model_directory import open_model_directory, o
 from pytorch_designer.directories.sources.splits import find_splits
 from pytorch_designer.directories.splitting import split_rows
 from pytorch_designer.directories.summary import log_summary
+from pytorch_designer.distributed.participation import joined_world
 from pytorch_designer.storage.output import META_FILE, check_outputs, open_output
 from pytorch_designer.system.places import check_temporary_folder
 from pytorch_designer.training.datasets import TRAINING_PORT, check_datasets
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from pytorch_designer.directories.image_directory import ImageDirectory
     from pytorch_designer.directories.model_directory import ModelDirectory
     from pytorch_designer.directories.sources.splits import Splits
+    from pytorch_designer.distributed.world import World
     from pytorch_designer.training.datasets import LabeledDatasets
 
 _log = logging.getLogger(__name__)
@@ -92,18 +94,24 @@ def train_folder(request: TrainRequest, *, program: str) -> Path:
     Raises:
         DesignerError: Any named error of docs/reference/errors.md.
     """
+    with joined_world() as world:
+        return _train_in(world, request, program)
+
+
+def _train_in(world: World, request: TrainRequest, program: str) -> Path:
     from pytorch_designer.components.train_pytorch_model import hyperparameters
     from pytorch_designer.tracking.tracker import prepared_tracking
 
+    world.note("checking the inputs")
     check_temporary_folder()
-    replaced = _check_output(request)
+    replaced = world.verdict_of_first(lambda: _check_output(request))
     with ExitStack() as stack:
         # Faults of the inputs show here, before torch is imported, which takes seconds.
-        data = _open_datasets(stack, request)
+        data = open_datasets(stack, request)
         model = None if request.model is None else open_model_directory(request.model)
-        open_tracker = stack.enter_context(prepared_tracking())
+        open_tracker = stack.enter_context(prepared_tracking(records=world.is_first))
         if model is None:
-            model = _new_model(stack, request.parameters)
+            model = new_model(stack, request.parameters)
         from pytorch_designer.training.training_run import train_model
 
         train_model(
@@ -113,8 +121,12 @@ def train_folder(request: TrainRequest, *, program: str) -> Path:
             hyperparameters=hyperparameters(request.parameters),
             open_tracker=open_tracker,
             replaced=replaced,
+            world=world,
         )
+        if not world.is_first:
+            return data.scorable
         if data.test is not None:
+            world.note("testing the model")
             _test(request.output, data.test)
     steps = write_next_steps(request.output, scorable=data.scorable, trainable=request.images, program=program)
     _log.info("%s", steps)
@@ -134,7 +146,7 @@ def _check_output(request: TrainRequest) -> frozenset[str] | None:
 
 
 @dataclass(frozen=True)
-class _Data:
+class FolderData:
     """The opened images of a run.
 
     Attributes:
@@ -148,7 +160,13 @@ class _Data:
     scorable: Path
 
 
-def _open_datasets(stack: ExitStack, request: TrainRequest) -> _Data:
+def open_datasets(stack: ExitStack, request: TrainRequest) -> FolderData:
+    """Open and check the images of a request, and log what they are taken for.
+
+    Raises:
+        InvalidDatasetError: They cannot be used.
+        NotLabeledDatasetError: There are images without labels.
+    """
     splits = find_splits(request.images) if request.images.is_dir() else None
     training_path, validation_path, test = request.images, request.validation, None
     if splits is not None:
@@ -168,7 +186,7 @@ def _open_datasets(stack: ExitStack, request: TrainRequest) -> _Data:
         log_summary(validation, "Validation")
     datasets = check_datasets(_augmented(training, request), validation)
     scorable = test.source if test is not None else validation_path or training_path
-    return _Data(datasets, test, scorable)
+    return FolderData(datasets, test, scorable)
 
 
 def _describe(splits: Splits, validation: Path | None) -> str:
@@ -189,7 +207,12 @@ def _augmented(dataset: ImageDirectory, request: TrainRequest) -> ImageDirectory
     return replace(dataset, transforms=dataset.transforms + pairs)
 
 
-def _new_model(stack: ExitStack, parameters: FolderTrainingParameters) -> ModelDirectory:
+def new_model(stack: ExitStack, parameters: FolderTrainingParameters) -> ModelDirectory:
+    """The untrained model that the parameters name, in a temporary folder.
+
+    Raises:
+        FailedToDownloadFilesError: The pretrained weights cannot be had.
+    """
     from pytorch_designer.components import image_model
 
     untrained = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "untrained_model"

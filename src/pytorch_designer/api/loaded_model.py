@@ -85,7 +85,7 @@ class TrainedModel:
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """What its training measured (report/metrics.json): `validation`, `training`, `classes` and more; {} if none.
+        """Metrics of its training (report/metrics.json): `validation`, `training`, `classes` and more; {} if none.
 
         Raises:
             InvalidModelDirectoryError: The file is there and cannot be read.

@@ -6,21 +6,19 @@ returns the exit code of the job.
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.errors import DesignerError, InterruptedRunError
-from pytorch_designer.settings import Settings, settings
 from pytorch_designer.shown_text import printable, redacted
+from pytorch_designer.system.error_info import remove_stale_error_info, settings_or_default, write_error_info
 from pytorch_designer.system.out_of_memory import is_out_of_memory, out_of_memory_error
 from pytorch_designer.system.stop_requests import SignalInterrupt, interrupted_by_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from pytorch_designer.errors import ModuleOutOfMemoryError
 
@@ -38,7 +36,7 @@ def run_guarded(action: Callable[[], int | None]) -> int:
         The exit code of the process.
     """
     try:
-        _remove_stale_error_info()
+        remove_stale_error_info()
         with interrupted_by_signals():
             return action() or 0
     except KeyboardInterrupt as interrupt:
@@ -54,7 +52,7 @@ def run_guarded(action: Callable[[], int | None]) -> int:
         if is_out_of_memory(error):
             return _report(_out_of_memory(error), exit_code=EXIT_FAILURE)
         print(_traceback(error), file=sys.stderr, end="", flush=True)
-        _write_error_info(_unexpected(error))
+        write_error_info(_unexpected(error))
         return EXIT_FAILURE
 
 
@@ -65,9 +63,9 @@ def _out_of_memory(error: Exception) -> ModuleOutOfMemoryError:
 
 
 def _report(error: DesignerError, exit_code: int) -> int:
-    message = _traceback(error) if _settings_or_default().traceback else f"{_showable(str(error))}\n"
+    message = _traceback(error) if settings_or_default().traceback else f"{_showable(str(error))}\n"
     print(message, file=sys.stderr, end="", flush=True)
-    path = _write_error_info(error.to_dict())
+    path = write_error_info(error.to_dict())
     if path is not None:
         print(f"  Details: {path}", file=sys.stderr, flush=True)
     return exit_code
@@ -90,37 +88,3 @@ def _traceback(error: Exception) -> str:
 def _showable(text: str) -> str:
     """Errors quote file names and values, and tracebacks the messages of libraries, which may hold anything."""
     return printable(redacted(text))
-
-
-def _write_error_info(content: dict[str, Any]) -> Path | None:
-    path = _settings_or_default().error_info
-    shown = {name: _without_secrets(value) for name, value in content.items()}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(shown, indent=2, ensure_ascii=True) + "\n", encoding="utf-8")
-    except OSError as error:
-        print(f"  (error_info.json could not be written: {error})", file=sys.stderr)
-        return None
-    return path
-
-
-def _without_secrets(value: object) -> object:
-    if isinstance(value, list):
-        return [_without_secrets(item) for item in value]
-    if isinstance(value, dict):
-        return {name: _without_secrets(item) for name, item in value.items()}
-    return redacted(value) if isinstance(value, str) else value
-
-
-def _remove_stale_error_info() -> None:
-    try:
-        settings().error_info.unlink(missing_ok=True)
-    except OSError:
-        return  # a read-only working directory, which cannot contain a stale file of ours
-
-
-def _settings_or_default() -> Settings:
-    try:
-        return settings()
-    except DesignerError:
-        return Settings.model_construct()

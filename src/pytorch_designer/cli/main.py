@@ -25,7 +25,13 @@ _USAGE_ERROR = 2
 def _train(arguments: Sequence[str]) -> int | None:
     from pytorch_designer.cli.commands.train_command import run_train
 
-    run_train(arguments, PROGRAM)
+    return run_train(arguments, PROGRAM)
+
+
+def _find_rate(arguments: Sequence[str]) -> int | None:
+    from pytorch_designer.cli.commands.find_rate_command import run_find_rate
+
+    run_find_rate(arguments, PROGRAM)
     return 0
 
 
@@ -92,6 +98,7 @@ def _demo(arguments: Sequence[str]) -> int | None:
 
 _OTHER_COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int | None], str]] = {
     "train": (_train, "Trains a model on a folder of images with one command, without the other components."),
+    "find-learning-rate": (_find_rate, "Suggests a learning rate for `train` by a range test of some seconds."),
     "inspect": (_inspect, "Shows what is in a folder of images: classes, sizes, unreadable files, duplicates."),
     "run": (_run, "Runs the YAML file of a component or pipeline on this machine, as Azure ML would."),
     "runs": (_runs, "Lists, shows and compares runs that `run` has made, and ends those that go on."),
@@ -145,8 +152,7 @@ def _component(name: str, arguments: Sequence[str]) -> int | None:
 
     components = {component.command: component for component in COMPONENTS.values()}
     if name in components:
-        run_component(components[name], arguments, PROGRAM)
-        return 0
+        return run_component(components[name], arguments, PROGRAM)
     nearest = nearest_name(name, [*components, *_OTHER_COMMANDS])
     hint = f"; did you mean {nearest}?" if nearest else "."
     print(f"{PROGRAM}: there is no command {name}{hint}\n`{PROGRAM} --help` lists the commands.", file=sys.stderr)

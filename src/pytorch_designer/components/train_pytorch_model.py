@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from pytorch_designer.distributed.world import World
     from pytorch_designer.training.recipe import Hyperparameters
 
 # The smallest positive double, which the old designer documents as the lower bound (double.Epsilon).
@@ -29,7 +30,8 @@ class TrainPyTorchModelParameters(Parameters):
     learning_rate: float = Field(
         0.001,
         ge=SMALLEST_LEARNING_RATE,
-        description="Initial learning rate of stochastic gradient descent; it decays towards zero over the run.",
+        description="Initial learning rate of stochastic gradient descent; it decays towards zero over the run. "
+        "Several processes multiply it by their number.",
     )
     random_seed: int = Field(
         1, description="The same seed, data and machine give the same model, bit for bit. Any whole number."
@@ -43,16 +45,31 @@ class TrainPyTorchModelParameters(Parameters):
 
 def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: TrainPyTorchModelParameters) -> None:
     """Train, and write the ModelDirectory; see `pytorch_designer.training.training_run.train_model`."""
+    from pytorch_designer.distributed.participation import joined_world
+
+    with joined_world() as world:
+        _run_in(world, inputs, outputs, parameters)
+
+
+def _run_in(
+    world: World, inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: TrainPyTorchModelParameters
+) -> None:
     from pytorch_designer.directories.image_directory import open_image_source
     from pytorch_designer.directories.model_directory import open_model_directory
     from pytorch_designer.directories.summary import log_summary
+    from pytorch_designer.storage.output import check_outputs
     from pytorch_designer.system.places import check_temporary_folder
     from pytorch_designer.tracking.tracker import prepared_tracking
     from pytorch_designer.training.datasets import check_datasets
     from pytorch_designer.training.report.earlier_result import refuse_other_result
 
+    def check_output() -> None:
+        check_outputs(outputs, inputs, keeps_results=True)
+        refuse_other_result(outputs["trained_model"], parameters.model_dump())
+
+    world.note("checking the inputs")
     check_temporary_folder()
-    refuse_other_result(outputs["trained_model"], parameters.model_dump())
+    world.verdict_of_first(check_output)  # the others would take its lock for that of another run
     with ExitStack() as stack:
         # Faults of the inputs show here, before torch is imported, which takes seconds.
         model = open_model_directory(inputs["untrained_model"])
@@ -62,7 +79,7 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: Tra
         log_summary(training, "Training", trains=True)
         log_summary(validation, "Validation")
         datasets = check_datasets(training, validation)
-        open_tracker = stack.enter_context(prepared_tracking())
+        open_tracker = stack.enter_context(prepared_tracking(records=world.is_first))
         with quick_import("torch"):
             from pytorch_designer.training.training_run import train_model
 
@@ -72,6 +89,7 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: Tra
             trained_model=outputs["trained_model"],
             hyperparameters=hyperparameters(parameters),
             open_tracker=open_tracker,
+            world=world,
         )
 
 
@@ -95,7 +113,8 @@ COMPONENT = Component(
     description="Trains an image classification model with stochastic gradient descent, validates it after each epoch, "
     "stops when the validation loss no longer falls, and saves the weights of the epoch with the highest validation "
     "accuracy together with their preprocessing, metrics and a report. A trained model on the untrained port is "
-    "fine-tuned further. A run that was stopped continues where it was when it is started again on the same output.",
+    "fine-tuned further. A run that was stopped continues where it was when it is started again on the same output. "
+    "All GPUs of a node are used, one process per GPU, and all nodes of the instance count.",
     inputs=(
         Port(
             "untrained_model",

@@ -111,7 +111,7 @@ class ImageDirectory:
         return self.root / self.files[index]
 
     def name(self, index: int) -> str:
-        """What the user knows the image of row `index` by: a path below `source`, with `/`."""
+        """Name of the image of row `index` for its user: a path below `source`, with `/`."""
         original = "" if self.original_names is None else self.original_names[index]
         return original or self.prefix + self.files[index]
 

@@ -43,7 +43,7 @@ class Preprocessing(BaseModel):
         return self.model_dump(mode="json", exclude=None if self.transforms else {"transforms"})
 
     def describe_size(self) -> str:
-        """What the network sees of an image, for a log."""
+        """Part of an image that the network sees, for a log."""
         size = f"{self.crop_height} x {self.crop_width} pixels"
         if self.resize_size in {None, min(self.crop_height, self.crop_width)}:
             return size

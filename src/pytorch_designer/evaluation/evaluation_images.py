@@ -30,7 +30,7 @@ _MAX_DIFFERENT = 12
 
 @dataclass(frozen=True)
 class EvaluationImages:
-    """What a page shows of the images of a scored dataset.
+    """Images of a scored dataset that a page shows.
 
     Attributes:
         mistakes: The most wrong images.

@@ -42,7 +42,7 @@ class _ComparedMetric:
 
 @dataclass(frozen=True)
 class EvaluatedDataset:
-    """What is shown of a dataset.
+    """Facts of a dataset on the page.
 
     Attributes:
         evaluation: Its metrics.
@@ -118,7 +118,7 @@ def comparison_page(
 
 
 def _values(name: str, side: EvaluatedDataset) -> dict[str, Any]:
-    """What both pages show of a dataset."""
+    """Facts of a dataset that both pages show."""
     evaluation = side.evaluation
     classes = count(len(evaluation.classes), "class", "classes")
     images = f"{count(evaluation.num_correct)} of {count(evaluation.num_images, 'image')}"
@@ -141,7 +141,7 @@ def _mean_roc(name: str, evaluation: Evaluation) -> Line:
 
 
 def _remarks(evaluation: Evaluation) -> dict[str, str]:
-    """What was left out, or makes metrics mean less than they seem to."""
+    """Notes: images left out, and reasons why metrics mean less than they seem to."""
     found: dict[str, str] = {}
     if evaluation.num_unscored:
         found[f"{count(evaluation.num_unscored, 'image')} without scores."] = (

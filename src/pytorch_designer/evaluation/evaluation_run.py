@@ -69,7 +69,7 @@ class _Side:
         self.thumbnails = load_thumbnails(path) if settings().report_images == "on" else {}
 
     def shown(self) -> EvaluatedDataset:
-        """What the page shows of it."""
+        """Its part of the page."""
         images = evaluation_images(self.dataset, self.thumbnails)
         return EvaluatedDataset(self.evaluation, images, self.dataset.scored_by)
 

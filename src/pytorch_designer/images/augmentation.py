@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,6 +20,7 @@ from pytorch_designer.images.preprocess import crop_and_resize
 from pytorch_designer.settings import settings
 from pytorch_designer.system.out_of_memory import is_out_of_memory
 from pytorch_designer.transforms.drawn_batch import draw_batch, one_by_one
+from pytorch_designer.transforms.registrations import deterministic_transforms
 from pytorch_designer.transforms.rng import Rng
 from pytorch_designer.transforms.sizes import CenterCrop, Resize
 
@@ -59,7 +60,7 @@ class Augmentation:
 
     @property
     def source_sizing(self) -> Preprocessing:
-        """How an image that is not of `source_size`, although all that were looked at are, is brought to it.
+        """Sizing of an image that is not of `source_size`, although all that were looked at are.
 
         Raises:
             ValueError: There is no such size.
@@ -86,6 +87,14 @@ class Augmentation:
         rng = self._rng(epoch, row)
         return crop_and_resize(apply_transforms(image_u8, self.random, rng), self.sizing)
 
+    def without_random(self, preprocessing: Preprocessing) -> Augmentation:
+        """The way of the same image where nothing is drawn: the deterministic transforms, and the model's sizes.
+
+        Args:
+            preprocessing: What validation does to images; its sizes are meant.
+        """
+        return replace(self, random=deterministic_transforms(self.random), sizing=preprocessing)
+
     def can_draw_batches(self) -> bool:
         """Whether `draw_batch` can do what `draw` does; if not, the log says why.
 
@@ -99,7 +108,7 @@ class Augmentation:
         return reason is None
 
     def draw_batch(self, images_u8: torch.Tensor, *, epoch: int, rows: NDArray[np.int64]) -> torch.Tensor:
-        """What `draw` makes of each of the images, computed on their device with operations on the whole batch.
+        """The results of `draw` for each image, computed on their device with operations on the whole batch.
 
         The random numbers are those of `draw`. So are the pixels of flips, crops, margins, grayscale, autocontrast and
         erasing, and of resizing that keeps at least a quarter of the pixels per side (`draw` on a processor with AVX2).
@@ -215,7 +224,7 @@ def _size_text(image_u8: torch.Tensor) -> str:
 
 
 def _as_transforms(sizing: Preprocessing) -> list[Transform]:
-    """What `crop_and_resize` does."""
+    """The same as `crop_and_resize`."""
     transforms: list[Transform] = [CenterCrop(size=(sizing.crop_height, sizing.crop_width))]
     if sizing.resize_size is not None:
         transforms.insert(0, Resize(size=(sizing.resize_size,), interpolation=sizing.interpolation))

@@ -106,13 +106,33 @@ class BadFiles:
         self._tolerance = tolerance
         self.is_bad: NDArray[np.bool_] = np.zeros(num_images, dtype=np.bool_)
         self._found: dict[int, BadFile] = {}
+        self._new: list[BadFile] = []
         self._lock = threading.Lock()
 
     def add(self, index: int, reason: str) -> None:
         """Register a bad file; a row that is registered already keeps its first reason."""
+        bad_file = BadFile(index, self._dataset.described(index), reason)
         with self._lock:
-            self._found.setdefault(index, BadFile(index, self._dataset.described(index), reason))
-            self.is_bad[index] = True
+            if index not in self._found:
+                self._new.append(bad_file)
+        self.note(bad_file)
+
+    def note(self, bad_file: BadFile) -> None:
+        """Register a bad file that another register of this dataset has found."""
+        with self._lock:
+            self._found.setdefault(bad_file.index, bad_file)
+            self.is_bad[bad_file.index] = True
+
+    @property
+    def num_new(self) -> int:
+        """Files that were added, instead of noted, since they were taken."""
+        return len(self._new)
+
+    def take_new(self) -> list[BadFile]:
+        """The files that were added since the last call."""
+        with self._lock:
+            taken, self._new = self._new, []
+        return taken
 
     def __len__(self) -> int:
         return len(self._found)

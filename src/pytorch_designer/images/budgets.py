@@ -43,7 +43,7 @@ def default_read_threads(*, num_processes: int = 1) -> int:
 
 
 def default_cache_bytes(*, num_processes: int = 1) -> int:
-    """Bytes for decoded images: the setting `cache_bytes`, or a quarter of the memory that is free.
+    """Bytes for decoded images of a process: the setting `cache_bytes`, or a quarter of the memory that is free.
 
     Args:
         num_processes: Processes of this run on this machine, which share its memory.
@@ -77,9 +77,17 @@ def check_batch_memory(sizing: Preprocessing, num_images: int, *, where: str, ad
         )
 
 
-def default_cache_budget() -> CacheBudget:
-    """Room for decoded images, in memory and on disk."""
-    return CacheBudget(default_cache_bytes(), default_disk_cache_bytes(), default_cache_folder())
+def default_cache_budget(*, num_processes: int = 1) -> CacheBudget:
+    """Room for decoded images, in memory and on disk.
+
+    Args:
+        num_processes: Processes of this run on this machine, which share both.
+    """
+    return CacheBudget(
+        default_cache_bytes(num_processes=num_processes),
+        default_disk_cache_bytes(num_processes=num_processes),
+        default_cache_folder(),
+    )
 
 
 def default_cache_folder() -> Path:

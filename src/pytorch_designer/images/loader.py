@@ -100,6 +100,7 @@ class ImageLoader:
         augmentation: Augmentation | None = None,
         draws_later: bool = False,
         num_threads: int,
+        num_cores: int | None = None,
         cache: CacheBudget = NO_CACHE,
         decodes_ahead: bool = True,
         pins_memory: bool = False,
@@ -117,6 +118,7 @@ class ImageLoader:
             draws_later: Whether batches hold images before their random transforms, all of `augmentation.source_size`,
                 for `Augmentation.draw_batch`.
             num_threads: Threads that read, at least 1. One thread per core decodes, but no more than these.
+            num_cores: Cores for this process; None: all that it may use.
             cache: Room for pixels in memory, and on a local disk for those that do not fit into memory.
             decodes_ahead: Whether images are decoded while the caller uses the previous batch. False where it computes
                 with all cores and would wait for each core that decodes: then all cores decode while it waits for a
@@ -133,6 +135,7 @@ class ImageLoader:
         unlabeled = np.full(len(dataset), UNLABELED, dtype=np.int64)
         self._labels = unlabeled if labels is None else labels.astype(np.int64)
         self._augmentation = None if draws_later else augmentation
+        self._undrawn = None if self._augmentation is None else self._augmentation.without_random(preprocessing)
         self._transforms = _transforms_for(dataset, preprocessing, port) if augmentation is None else augmentation.fixed
         self._sizing = augmentation.source_sizing if draws_later and augmentation is not None else preprocessing
         self._shape = (self._sizing.crop_height, self._sizing.crop_width, 3)
@@ -148,6 +151,7 @@ class ImageLoader:
             self._bad,
             port=port,
             num_threads=num_threads,
+            num_cores=num_cores,
             on_start=_compute_alone if decodes_ahead or self._augmentation is not None else None,
         )
         self._max_pixels = settings().max_image_pixels
@@ -161,7 +165,7 @@ class ImageLoader:
         """The labels of all images, int64 [n]; -1 for an image without a label."""
         return self._labels
 
-    def batches(self, batch_indices: Iterable[NDArray[np.int64]], *, epoch: int = 0) -> Iterator[Batch]:
+    def batches(self, batch_indices: Iterable[NDArray[np.int64]], *, epoch: int | None = 0) -> Iterator[Batch]:
         """Yield one batch for each array of rows, in that order.
 
         Reads run ahead of the batch in use: by two to four batches and by two images per thread, as long as the
@@ -169,7 +173,7 @@ class ImageLoader:
 
         Args:
             batch_indices: The rows of each batch, int64 [n].
-            epoch: The epoch for which random transforms are drawn.
+            epoch: The epoch for which random transforms are drawn; None to leave them out.
 
         Raises:
             InvalidDatasetError: More files are bad than tolerated, or one took too long to read.
@@ -201,12 +205,35 @@ class ImageLoader:
         rows = np.unique(np.linspace(0, num_images - 1, min(num_images, _SAMPLE_SIZE)).round().astype(np.int64))
         self._wait(self._start(rows))
         if self._bad.is_bad[rows].all():
-            self._check_tolerance()
+            self._sweep()
+
+    def check_tolerance(self) -> None:
+        """Check that no more files are bad than tolerated.
+
+        Raises:
+            InvalidDatasetError: More are.
+        """
+        if self._bad.is_beyond_tolerance:
+            self._sweep()
 
     @property
     def bad_files(self) -> list[BadFile]:
         """The bad files found so far, in the dataset's order."""
         return self._bad.listing()
+
+    @property
+    def num_new_bad_files(self) -> int:
+        """Bad files that this loader has found since `take_new_bad_files`."""
+        return self._bad.num_new
+
+    def take_new_bad_files(self) -> list[BadFile]:
+        """The bad files that this loader has found since the last call, for the loaders of other processes."""
+        return self._bad.take_new()
+
+    def note_bad_files(self, found: Iterable[BadFile]) -> None:
+        """Leave out, and count, what loaders of the same dataset in other processes have found."""
+        for bad_file in found:
+            self._bad.note(bad_file)
 
     def close(self) -> None:
         """End the threads and give the cache's memory and disk back. Safe to repeat."""
@@ -221,7 +248,7 @@ class ImageLoader:
     ) -> None:
         self.close()
 
-    def _read_ahead(self, source: Iterator[NDArray[np.int64]], ahead: deque[_PendingBatch], epoch: int) -> None:
+    def _read_ahead(self, source: Iterator[NDArray[np.int64]], ahead: deque[_PendingBatch], epoch: int | None) -> None:
         while self._wants_more(ahead) and (rows := next(source, None)) is not None:
             ahead.append(self._start(np.asarray(rows, dtype=np.int64), epoch=epoch))
 
@@ -235,7 +262,7 @@ class ImageLoader:
         is_short = len(ahead) < _MAX_BATCHES_AHEAD or num_reads < _READS_AHEAD_PER_THREAD * self._num_threads
         return num_reads > 0 and is_short  # what is in memory needs no head start
 
-    def _start(self, rows: NDArray[np.int64], *, epoch: int = 0) -> _PendingBatch:
+    def _start(self, rows: NDArray[np.int64], *, epoch: int | None = 0) -> _PendingBatch:
         """Begin to read, or to augment, those of `rows` that are neither ready in memory nor known to be bad."""
         pixels = self._empty_pixels(len(rows))
         is_missing = ~self._bad.is_bad[rows]
@@ -259,16 +286,17 @@ class ImageLoader:
         pixels = self.cache.on_disk(row)
         return read_image_file(self._dataset.path(row), max_pixels=self._max_pixels) if pixels is None else pixels
 
-    def _computed(self, row: int, epoch: int, source: Source) -> NDArray[np.uint8]:
+    def _computed(self, row: int, epoch: int | None, source: Source) -> NDArray[np.uint8]:
         """An image as it is in a batch, from its file's content or its cached pixels."""
         if isinstance(source, bytearray):
             pixels = self._decoded(row, source)
             self.cache.store(row, pixels)
         else:
             pixels = source
-        if self._augmentation is not None:
+        augmentation = self._undrawn if epoch is None else self._augmentation
+        if augmentation is not None:
             image = torch.from_numpy(pixels.transpose(2, 0, 1))
-            pixels = self._augmentation.draw(image, epoch=epoch, row=row).numpy().transpose(1, 2, 0)
+            pixels = augmentation.draw(image, epoch=epoch or 0, row=row).numpy().transpose(1, 2, 0)
         return pixels
 
     def _decoded(self, row: int, content: bytearray) -> NDArray[np.uint8]:
@@ -286,8 +314,7 @@ class ImageLoader:
 
     def _wait(self, pending: _PendingBatch) -> None:
         self._prefetcher.wait(pending.images)
-        if self._bad.is_beyond_tolerance:
-            self._check_tolerance()
+        self.check_tolerance()
 
     def _assemble(self, pending: _PendingBatch) -> Batch:
         rows, pixels = pending.rows, pending.pixels
@@ -305,7 +332,7 @@ class ImageLoader:
             return pixels
         return np.empty(shape, dtype=np.uint8)
 
-    def _check_tolerance(self) -> None:
+    def _sweep(self) -> None:
         """Read all images, for a limited time, so that the error lists all bad files; raise it if they are too many."""
         deadline = time.monotonic() + SWEEP_SECONDS
         unchecked = self._unchecked_rows()

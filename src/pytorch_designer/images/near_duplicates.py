@@ -41,7 +41,7 @@ class NearDuplicate:
 
 @dataclass(frozen=True)
 class NearDuplicates:
-    """What was found, the most similar pair first.
+    """Pairs of similar images, the most similar first.
 
     Attributes:
         pairs: For each image of the second dataset that has near duplicates in the first, the most similar one.

@@ -90,6 +90,7 @@ class Prefetcher:
         *,
         port: str,
         num_threads: int,
+        num_cores: int | None = None,
         on_start: Callable[[], None] | None = None,
     ) -> None:
         """Prepare to read; threads start with the first images.
@@ -98,7 +99,8 @@ class Prefetcher:
             dataset: Where images are read from.
             bad_files: Where bad files are registered.
             port: Name of the dataset in messages.
-            num_threads: Threads that read. As many compute as there are cores, but no more than these.
+            num_threads: Threads that read.
+            num_cores: Threads that compute, but no more than those that read; None: one per core of this process.
             on_start: Called by each computing thread before anything else.
         """
         self._dataset = dataset
@@ -112,7 +114,7 @@ class Prefetcher:
         self._may_compute = threading.Event()
         self._turn = threading.Lock()  # among the computing threads
         self._reading: list[tuple[float, int] | None] = [None] * num_threads
-        self._num_computing = min(num_threads, usable_cores())
+        self._num_computing = min(num_threads, num_cores or usable_cores())
         self._threads: list[threading.Thread] = []
         self.is_closed = False
 

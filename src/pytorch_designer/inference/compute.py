@@ -17,10 +17,11 @@ import torch
 import torchvision
 
 from pytorch_designer import __version__
+from pytorch_designer.distributed.world import ONE_PROCESS, World
 from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.images.decoding.jpeg_decoder import jpeg_decoder
 from pytorch_designer.system.openmp import describe_waiting
-from pytorch_designer.system.resources import usable_cores
+from pytorch_designer.system.resources import cores_per_process
 from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ _FEWEST_PIXELS_FOR_CPU_BF16 = 48 * 48
 # Of cuBLAS; with another one its matrix products may be summed in a different order each time.
 CUBLAS_VARIABLE = "CUBLAS_WORKSPACE_CONFIG"
 _REPEATABLE_WORKSPACES = (":4096:8", ":16:8")
+
+_OPENMP_VARIABLE = "OMP_NUM_THREADS"
 
 # The names of malloc.h.
 _M_TRIM_THRESHOLD = -1
@@ -57,6 +60,7 @@ class Compute:
         memory_format: Layout of images and convolution weights.
         num_threads: Threads of a CPU operation.
         is_deterministic: Whether operations must repeat bit for bit.
+        num_processes: Processes of this run on this machine, which share its cores.
     """
 
     device: torch.device
@@ -64,11 +68,12 @@ class Compute:
     memory_format: torch.memory_format
     num_threads: int
     is_deterministic: bool
+    num_processes: int = 1
 
     @property
     def takes_all_cores(self) -> bool:
         """Whether the network computes with all cores that this process may use."""
-        return self.device.type == "cpu" and self.num_threads >= usable_cores()
+        return self.device.type == "cpu" and self.num_threads >= cores_per_process(self.num_processes)
 
     def autocast(self) -> AbstractContextManager[Any]:
         """The context of a forward pass."""
@@ -101,20 +106,28 @@ class Compute:
         return f"{self.device.type}, {count(self.num_threads, 'thread')}, {self.precision}, {layout}"
 
 
-def choose_compute(settings: Settings, *, height: int, width: int) -> Compute:
+def choose_compute(settings: Settings, *, height: int, width: int, world: World = ONE_PROCESS) -> Compute:
     """The choice for images of `height` x `width` pixels on this machine.
+
+    Args:
+        settings: What was asked for.
+        height: Of an image.
+        width: Of an image.
+        world: The processes of the run: those on this machine share its cores.
 
     Raises:
         UnsupportedEnvironmentError: A device was asked for that this machine does not have.
     """
-    device = _device(settings.device)
+    num_processes = world.membership.local_size
+    device = _device(world.membership.device or settings.device)
     precision = settings.precision if settings.precision != "auto" else _precision(device, height * width)
     return Compute(
         device=device,
         precision=precision,
         memory_format=torch.channels_last if precision == "bf16" or device.type == "cuda" else torch.contiguous_format,
-        num_threads=settings.num_threads or min(usable_cores(), torch.get_num_threads()),
+        num_threads=settings.num_threads or _num_threads(num_processes),
         is_deterministic=settings.deterministic,
+        num_processes=num_processes,
     )
 
 
@@ -184,6 +197,14 @@ def _function_of_allocator(name: str) -> Any:
     if not sys.platform.startswith("linux") or any(name in os.environ for name in _USER_SETTINGS):
         return None
     return getattr(ctypes.CDLL(None), name, None)
+
+
+def _num_threads(num_processes: int) -> int:
+    """Threads of a CPU operation. OMP_NUM_THREADS, which torch follows, is for one process; its own choice for all."""
+    by_torch = torch.get_num_threads()
+    if _OPENMP_VARIABLE not in os.environ:
+        by_torch = max(1, by_torch // num_processes)
+    return min(cores_per_process(num_processes), by_torch)
 
 
 def _device(name: str) -> torch.device:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytorch_designer.inference.predictor import Predictor
 
 NOT_FINITE = "the network's output is not a finite number"
-"""Why an image that was read has no probabilities."""
+"""Reason of an image that was read and has no probabilities."""
 
 _MAX_BLANK_ROWS = 256
 _MEMORY_ADVICE = "Use a machine or a GPU with more memory, or end other programs that use it."

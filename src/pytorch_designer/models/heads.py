@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from pytorch_designer.models.architectures import Architecture
 
+Head = nn.Linear | nn.Conv2d
+"""The one layer that gives the logits."""
+
 
 def replace_head(network: nn.Module, architecture: Architecture, num_classes: int) -> None:
     """Give `network` a new classifier for `num_classes`, with weights from torch's global random number generator.
@@ -40,7 +43,7 @@ def replace_head(network: nn.Module, architecture: Architecture, num_classes: in
         return
     path, initialize = _HEADS[type(network).__name__]
     old = network.get_submodule(path)
-    new: nn.Linear | nn.Conv2d
+    new: Head
     arguments: dict[str, Any] = {"bias": old.bias is not None, "device": old.weight.device, "dtype": old.weight.dtype}
     if isinstance(old, nn.Conv2d):
         new = nn.Conv2d(old.in_channels, num_classes, kernel_size=1, **arguments)
@@ -54,23 +57,29 @@ def replace_head(network: nn.Module, architecture: Architecture, num_classes: in
         network.num_classes = num_classes  # type: ignore[assignment]
 
 
+def head_layer(network: nn.Module, architecture: Architecture) -> Head | None:
+    """The one linear layer that gives the logits of `network`; None where there is no such layer (some of timm's)."""
+    if architecture.source == "timm":
+        head = network.get_classifier()  # type: ignore[operator]
+    else:
+        head = network.get_submodule(_HEADS[type(network).__name__][0])
+    return head if isinstance(head, Head) else None
+
+
 def permute_head(network: nn.Module, architecture: Architecture, order: Sequence[int]) -> bool:
     """Reorder the logits of `network`: the new logit i is the old logit `order[i]`.
 
     Returns:
         Whether the head could be reordered; if not (some of timm's), the network is unchanged.
     """
-    if architecture.source == "timm":
-        head = network.get_classifier()  # type: ignore[operator]
-    else:
-        head = network.get_submodule(_HEADS[type(network).__name__][0])
-    if not isinstance(head, nn.Linear | nn.Conv2d) or head.weight.shape[0] != len(order):
+    head = head_layer(network, architecture)
+    if head is None or head.weight.shape[0] != len(order):
         return False
     permute_rows(head, order)
     return True
 
 
-def permute_rows(layer: nn.Linear | nn.Conv2d, order: Sequence[int]) -> None:
+def permute_rows(layer: Head, order: Sequence[int]) -> None:
     """Reorder the outputs of one layer in place: the new output i is the old output `order[i]`."""
     index = torch.tensor(order, device=layer.weight.device)
     with torch.no_grad():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +20,7 @@ from pytorch_designer.models.architectures import (
     build_on_meta,
     check_architecture,
 )
-from pytorch_designer.models.heads import permute_head, permute_rows, replace_head
+from pytorch_designer.models.heads import head_layer, permute_head, permute_rows, replace_head
 from pytorch_designer.models.legacy import (
     LEGACY_PRETRAINED_PREPROCESSING,
     StackedNetwork,
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from pytorch_designer.directories.model_directory import ModelDirectory
+    from pytorch_designer.models.heads import Head
+
+_log = logging.getLogger(__name__)
 
 FORWARD_ERRORS = (RuntimeError, ValueError, AssertionError)
 """Errors that networks raise on images of a size that they do not accept."""
@@ -111,7 +115,7 @@ def network_for_classes(loaded: LoadedModel, classes: Sequence[str]) -> nn.Modul
     architecture = loaded.architecture
     if not loaded.has_weights:
         return build_network(architecture, len(classes))
-    if loaded.classes is not None and sorted(loaded.classes) == sorted(classes):
+    if loaded.classes is not None and _keeps_head(loaded, classes):
         order = _positions(loaded.classes, classes)
         if isinstance(loaded.network, StackedNetwork):
             permute_rows(loaded.network.out_linear_model, order)
@@ -121,6 +125,23 @@ def network_for_classes(loaded: LoadedModel, classes: Sequence[str]) -> nn.Modul
     network = unstacked(loaded.network)
     replace_head(network, architecture, len(classes))
     return network
+
+
+def new_head(loaded: LoadedModel, network: nn.Module, classes: Sequence[str]) -> Head | None:
+    """The classifier's layer that `network_for_classes` has drawn for given weights; None where there is none.
+
+    There is none where the whole network is drawn, where the model has kept its head, and where the logits are not
+    those of one linear layer, which the log says.
+    """
+    if not loaded.has_weights or _keeps_head(loaded, classes):
+        return None
+    head = head_layer(network, loaded.architecture)
+    if head is None:
+        _log.info(
+            "The classifier of %s is more than one linear layer: it starts from random weights.",
+            loaded.architecture.name,
+        )
+    return head
 
 
 def check_forward(network: nn.Module, height: int, width: int, architecture: Architecture | None = None) -> bool:
@@ -155,6 +176,10 @@ def check_forward(network: nn.Module, height: int, width: int, architecture: Arc
             reason="image_size",
         ) from error
     return False
+
+
+def _keeps_head(loaded: LoadedModel, classes: Sequence[str]) -> bool:
+    return loaded.classes is not None and sorted(loaded.classes) == sorted(classes)
 
 
 def _positions(classes: Sequence[str], wanted: Sequence[str]) -> list[int]:

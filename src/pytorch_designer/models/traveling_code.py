@@ -83,7 +83,7 @@ def check_traveling_version(model: Path) -> None:
 
 
 def _imported(file: Path) -> Iterator[str]:
-    """What the import statements of a module name: modules, and what is taken from them, which may be modules too."""
+    """Names in the import statements of a module: modules, and what is taken from them, which may be modules too."""
     for node in _statements(ast.parse(file.read_bytes()), enters_functions=file.name != _INIT):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

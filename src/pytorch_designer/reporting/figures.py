@@ -161,6 +161,37 @@ def line_chart(
 
 
 @_drawn_or_named
+def rate_chart(
+    name: str, rates: Sequence[float], losses: Sequence[float], smoothed: Sequence[float], *, marked: float | None
+) -> Chart:
+    """Loss by learning rate, on a logarithmic axis: a point per step, and their average as a line.
+
+    Args:
+        name: File name without extension.
+        rates: Learning rates, growing.
+        losses: Loss at each of them.
+        smoothed: Their average.
+        marked: Learning rate marked on the line, or None.
+    """
+    with _settings(name):
+        figure, axes = _new_figure(width=7.2, height=3.8, frame=(0.1, 0.13, 0.88, 0.77))
+        axes.set_xscale("log")
+        axes.plot(rates, losses, ".", color=_FIRST, markersize=4, alpha=0.7, label="Each step")
+        axes.plot(rates, smoothed, color=_SECOND, linewidth=2, label="Average")
+        if marked is not None:
+            _mark(axes, marked, _value_at(marked, rates, smoothed))
+        highest = 1.6 * max(smoothed[: max(1, len(smoothed) // 4)])  # what is far above would flatten the rest
+        axes.set_ylim(0, min(highest, 1.05 * max(losses)))
+        axes.set_xlabel("Learning rate", color=_QUIET)
+        axes.grid(axis="y", color=_GRID, linewidth=1)
+        axes.minorticks_off()
+        axes.legend(
+            loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, labelcolor=_INK, borderaxespad=0.1
+        )
+        return Chart(name, _svg(figure, is_tight=False))
+
+
+@_drawn_or_named
 def heat_map(name: str, counts: NDArray[np.int64], labels: Sequence[str]) -> Chart:
     """Confusion matrix: numbers in cells, darker with their share of the row.
 
@@ -306,7 +337,12 @@ def _set_unit_square(axes: Axes, x_label: str, y_label: str) -> None:
         axis.set_major_formatter(PercentFormatter(xmax=1))
 
 
-def _mark(axes: Axes, position: int, value: float) -> None:
+def _value_at(position: float, positions: Sequence[float], values: Sequence[float]) -> float:
+    nearest = min(range(len(positions)), key=lambda index: abs(math.log(positions[index] / position)))
+    return values[nearest]
+
+
+def _mark(axes: Axes, position: float, value: float) -> None:
     axes.axvline(position, color=_SECOND, linewidth=1, linestyle=(0, (3, 3)), alpha=0.6, zorder=1)
     if math.isfinite(value):
         style: dict[str, Any] = {

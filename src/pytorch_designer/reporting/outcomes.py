@@ -63,7 +63,7 @@ class Outcomes:
 
     @property
     def is_wrong(self) -> NDArray[np.bool_]:
-        """Which images have both a label and scores, and another predicted class, bool [n]."""
+        """Mask of the images that have both a label and scores, and another predicted class, bool [n]."""
         is_evaluated = (self.labels != NOTHING) & (self.predicted != NOTHING)
         is_wrong: NDArray[np.bool_] = is_evaluated & (self.labels != self.predicted)
         return is_wrong

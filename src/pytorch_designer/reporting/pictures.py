@@ -45,7 +45,7 @@ class Picture:
 
     @property
     def alternative(self) -> str:
-        """What a picture is replaced by where it is not seen: "IMG_12.jpg: dog, taken for cat with 98%"."""
+        """Alternative text: "IMG_12.jpg: dog, taken for cat with 98%"."""
         return f"{shorten(self.file, _MAX_NAME)}: {self.said}"
 
     @property
@@ -89,7 +89,7 @@ class ClassPictures:
 
 @dataclass(frozen=True)
 class PictureSource:
-    """What pictures are made of.
+    """Source of the pictures on a page.
 
     Attributes:
         outcomes: The images of the dataset.
@@ -133,5 +133,5 @@ def mistakes_table(mistakes: Iterable[Picture]) -> str:
 
 
 def missing_note(num_missing: int) -> str:
-    """What a page says where images could not be shown; "" where all are."""
+    """Note on the images that could not be shown; "" where all are."""
     return f"{count(num_missing, 'image')} could not be read again for this page." if num_missing else ""

@@ -151,7 +151,7 @@ class OneSizeImages:
 
     def _read(self) -> Iterator[ImageBatch]:
         order = np.arange(len(self._loader))
-        slices = batch_slices(len(order), inference_batch_size(self._preprocessing), fold_single=False)
+        slices = batch_slices(len(order), inference_batch_size(self._preprocessing), least_last=1)
         for batch in self._loader.batches(order[part] for part in slices):
             if len(batch.indices):
                 yield ImageBatch(batch.indices, batch.images)

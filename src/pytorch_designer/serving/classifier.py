@@ -188,7 +188,7 @@ class ImageClassifier:
         preprocessing: Preprocessing,
     ) -> Iterator[ImageBatch]:
         size = (preprocessing.crop_height, preprocessing.crop_width, 3)
-        for part in batch_slices(len(images), inference_batch_size(preprocessing), fold_single=False):
+        for part in batch_slices(len(images), inference_batch_size(preprocessing), least_last=1):
             pixels = np.empty((part.stop - part.start, *size), dtype=np.uint8)
             fill = partial(_fill, read=read, preprocessing=preprocessing)
             reasons = list(self._decoding.map(fill, images[part], pixels))

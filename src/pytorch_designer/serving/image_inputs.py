@@ -144,7 +144,7 @@ def _pixels_of_array(value: object) -> Tensor:
 
 
 def _axes_of_numbers(value: object) -> int | None:
-    """How deep lists of numbers are nested, by their first items; None for lists of anything else, or none at all."""
+    """Depth of nested lists of numbers, by their first items; None for lists of anything else, or none at all."""
     num_axes = 0
     while isinstance(value, list | tuple) and value and num_axes <= _MOST_NESTED:
         value, num_axes = value[0], num_axes + 1

@@ -26,6 +26,11 @@ def usable_cores(*, root: Path = _ROOT) -> int:
     return max(1, min([num_cores, *(int(quota) for quota in _cpu_quotas(root))]))
 
 
+def cores_per_process(num_processes: int) -> int:
+    """Cores for each of several processes that share this machine, at least 1."""
+    return max(1, usable_cores() // num_processes)
+
+
 def available_memory_bytes(*, root: Path = _ROOT) -> int:
     """Bytes of memory that this process can still take: on the machine, in its control group, in its address space.
 

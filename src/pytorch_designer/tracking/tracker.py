@@ -157,12 +157,18 @@ def tracked_run(open_tracker: OpenTracker, name: str, reference: RunReference | 
 
 
 @contextmanager
-def prepared_tracking() -> Iterator[OpenTracker]:
+def prepared_tracking(*, records: bool = True) -> Iterator[OpenTracker]:
     """Let MLflow be imported in the background, which takes seconds, while the caller gets ready to train.
+
+    Args:
+        records: Whether this process records the run; of several, the first one does.
 
     Yields:
         `open_tracker` for this preparation. Nothing is recorded anywhere before it is called.
     """
+    if not records:
+        yield lambda _name, _reference: NullTracker("by rank 0")
+        return
     worker, start_ms = None, time.time_ns() // 1_000_000
     if settings().tracking != "off":
         with suppress(OSError):  # if there is no process for it, the tracker will say so

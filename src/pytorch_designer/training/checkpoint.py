@@ -1,14 +1,17 @@
 """Checkpoints: the training state on disk, from which a killed run continues (docs/decisions/0011-resume.md).
 
-    OUTPUT/.checkpoint/00000042.safetensors   network.*, momentum.*, best.*, confusion, outcomes.*
-    OUTPUT/.checkpoint/00000042.json          position, history, fingerprint, MLflow's run, SHA-256 of all this;
-                                              written last
+    OUTPUT/.checkpoint/00000042.safetensors   network.*, momentum.*, best.*, confusion, outcomes.*, others.RANK.*
+    OUTPUT/.checkpoint/00000042.json          position, history, fingerprint, number of processes, MLflow's run,
+                                              SHA-256 of all this; written last
     OUTPUT/.checkpoint/*.partial              a file that a kill left half written; the next save removes it
 
 The number is the position in the run: it grows with every step and with the end of every epoch. The JSON file is
 renamed into place after the tensors are on disk: a checkpoint without it does not exist. The two newest are kept;
 one that is not what a run writes is skipped for the one before. Nothing in these files is executed: safetensors and
 JSON only, in regular files, of bounded size.
+
+The first of several processes writes it. What differs in the others are buffers, such as the running statistics of
+batch norm: those that do are `others.RANK.NAME`.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 
-from pytorch_designer.errors import FailedToWriteOutputsError
+from pytorch_designer.errors import FailedToWriteOutputsError, UnsupportedEnvironmentError
 from pytorch_designer.reporting.outcomes import Outcomes
 from pytorch_designer.storage.output import CHECKPOINT_FOLDER, sync_folder, write_atomically, writing_errors
 from pytorch_designer.storage.regular_files import open_regular
@@ -38,14 +41,17 @@ from pytorch_designer.training.checkpoint_checks import (
     CONFUSION,
     MOMENTUM,
     NETWORK,
+    OTHERS,
     OUTCOMES,
     RunExtent,
+    check_num_processes,
     check_position,
     check_tensors,
     max_tensor_bytes,
 )
 from pytorch_designer.training.history import EpochRecord, MetricSums
 from pytorch_designer.training.state import BestEpoch, TrainingState, copy_weights
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -73,7 +79,8 @@ class CheckpointStore:
     Attributes:
         output: The output folder of the run.
         fingerprint: Hash of everything that determines the result; a checkpoint of another run is not used.
-        extent: Epochs, steps, classes and validation images of the run; a checkpoint with others is not one of it.
+        extent: Epochs, steps, classes, validation images and processes of the run; a checkpoint with others is not one
+            of it.
     """
 
     output: Path
@@ -98,7 +105,10 @@ class CheckpointStore:
             partial = tensors_path.with_suffix(_PARTIAL)
             try:
                 _write_tensors(partial, _tensors(state))
-                content = _position(state) | {"fingerprint": self.fingerprint}
+                content = _position(state) | {
+                    "fingerprint": self.fingerprint,
+                    "processes": self.extent.num_processes,
+                }
                 digest = _digest(content, _blocks(partial))
                 partial.replace(tensors_path)
                 sync_folder(self.folder)
@@ -114,6 +124,9 @@ class CheckpointStore:
 
         Returns:
             Whether there was one. Checkpoints of another run, and damaged ones, are named in the log and skipped.
+
+        Raises:
+            UnsupportedEnvironmentError: It is of this very run, with another number of processes.
         """
         self._refuse_planted_folder()
         is_of_another_run = False
@@ -123,6 +136,7 @@ class CheckpointStore:
                 if content["fingerprint"] != self.fingerprint:
                     is_of_another_run = True
                     continue
+                self._refuse_other_processes(path, content)
                 check_position(content, self.extent)
                 tensors = self._read_tensors(path, content, state)
             except (OSError, ValueError) as error:
@@ -145,6 +159,22 @@ class CheckpointStore:
     def clear(self) -> None:
         """Remove all checkpoints."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _refuse_other_processes(self, path: Path, content: dict[str, Any]) -> None:
+        num_processes = check_num_processes(content)
+        if num_processes == self.extent.num_processes:
+            return
+        own = {name: value for name, value in content.items() if name != "sha256"}
+        if content.get("sha256") != _digest(own, _blocks(path.with_suffix(".safetensors"))):
+            raise ValueError("it does not match its hash")
+        raise UnsupportedEnvironmentError(
+            f"The output holds a checkpoint of this run by {count(num_processes, 'process', 'processes')}; "
+            f"{self.extent.num_processes} cannot continue it to the same result.",
+            where=self.folder,
+            advice=f"Run it with {count(num_processes, 'process', 'processes')} again (instance_count times "
+            "process_count_per_instance), or name another output folder to start anew.",
+            reason="other_processes",
+        )
 
     def _refuse_planted_folder(self) -> None:
         if self.folder.is_symlink() or (self.folder.exists() and not self.folder.is_dir()):
@@ -231,7 +261,12 @@ def _tensors(state: TrainingState) -> dict[str, Tensor]:
         if state.best.outcomes is not None:
             columns = vars(state.best.outcomes)
             tensors |= {OUTCOMES + name: torch.from_numpy(column) for name, column in columns.items()}
-    return tensors
+    return tensors | {
+        f"{OTHERS}{rank}.{name}": tensor
+        for rank, buffers in enumerate(state.buffers_of_others, 1)
+        for name, tensor in buffers.items()
+        if not torch.equal(tensor, tensors[NETWORK + name])
+    }
 
 
 def _position(state: TrainingState) -> dict[str, Any]:
@@ -251,6 +286,8 @@ def _restore(state: TrainingState, content: dict[str, Any], tensors: dict[str, T
         if MOMENTUM + name in tensors:
             buffer = torch.empty_like(parameter, requires_grad=False).copy_(tensors[MOMENTUM + name])
             state.optimizer.state[parameter]["momentum_buffer"] = buffer
+    ranks = range(1, content.get("processes", 1))
+    state.buffers_of_others = [_with_prefix(tensors, f"{OTHERS}{rank}.") for rank in ranks]
     state.history = [EpochRecord.from_dict(record) for record in content["history"]]
     state.step = content["step"]
     state.sums = MetricSums(**content["sums"])
@@ -313,6 +350,6 @@ def _digest(content: dict[str, Any], tensors: Iterable[bytes]) -> str:
 
 
 def _blocks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as stream:
+    with os.fdopen(open_regular(path), "rb") as stream:
         while block := stream.read(_BLOCK_BYTES):
             yield block

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 NETWORK, MOMENTUM, BEST, OUTCOMES, CONFUSION = "network.", "momentum.", "best.", "outcomes.", "confusion"
 """Names of the tensors of a checkpoint; all but the last are the beginnings of names."""
 
+OTHERS = "others."
+"""Beginning of the names of buffers of the other processes; their rank follows."""
+
 _HEADER_BYTES_PER_TENSOR = 512
 _HEADER_BYTES = 1 << 16
 _OUTCOME_TYPES = {
@@ -47,12 +50,14 @@ class RunExtent:
         num_steps: Steps of one epoch.
         num_classes: Number of classes.
         num_validated: Number of validation images.
+        num_processes: Number of processes that train together.
     """
 
     num_epochs: int
     num_steps: int
     num_classes: int
     num_validated: int
+    num_processes: int = 1
 
 
 def max_tensor_bytes(state: TrainingState, extent: RunExtent) -> int:
@@ -61,7 +66,23 @@ def max_tensor_bytes(state: TrainingState, extent: RunExtent) -> int:
     num_bytes: int = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
     header = _HEADER_BYTES + 3 * _HEADER_BYTES_PER_TENSOR * len(tensors)
     outcomes = _BYTES_PER_OUTCOME * extent.num_validated
-    return 3 * num_bytes + 8 * extent.num_classes * extent.num_classes + outcomes + header
+    buffers = [tensor for _, tensor in state.network.named_buffers()]
+    num_others = extent.num_processes - 1
+    num_bytes_of_others = num_others * sum(tensor.numel() * tensor.element_size() for tensor in buffers)
+    header += num_others * _HEADER_BYTES_PER_TENSOR * len(buffers)
+    return 3 * num_bytes + num_bytes_of_others + 8 * extent.num_classes * extent.num_classes + outcomes + header
+
+
+def check_num_processes(content: Mapping[str, Any]) -> int:
+    """The number of processes that wrote a checkpoint.
+
+    Raises:
+        ValueError: It is not a number of processes.
+    """
+    num_processes = content.get("processes", 1)  # checkpoints of earlier releases have none
+    if not _is_count(num_processes) or num_processes < 1:
+        raise ValueError("the number of processes is not one")
+    return num_processes
 
 
 def check_position(content: Mapping[str, Any], extent: RunExtent) -> None:
@@ -107,6 +128,9 @@ def check_tensors(
                 for name, dtype in _OUTCOME_TYPES.items()
             }
     optional = {MOMENTUM + name: tensor for name, tensor in parameters.items()}
+    buffers = {name: weights[name] for name, _ in state.network.named_buffers() if name in weights}
+    ranks = range(1, extent.num_processes)
+    optional |= {f"{OTHERS}{rank}.{name}": tensor for rank in ranks for name, tensor in buffers.items()}
     if not expected.keys() <= tensors.keys() <= (expected | optional).keys():
         raise ValueError("the tensors are not those of this network")
     for name, tensor in tensors.items():

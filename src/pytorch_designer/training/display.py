@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pytorch_designer.progress import Pace, ProgressLine, format_duration, open_progress_line
 from pytorch_designer.settings import settings
 from pytorch_designer.training.recipe import stop_reason
+from pytorch_designer.training.report.advice import rate_hints
 from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
@@ -137,6 +138,10 @@ class RunDisplay:
         """Move the line."""
         self._line.show(f"epoch {epoch}/{self._num_epochs} validation", num_images, self._num_validation, "images")
 
+    def features_computed(self, *, num_images: int, num_all: int) -> None:
+        """Move the line."""
+        self._line.show("features for the classifier", num_images, num_all, "images")
+
     def show_past(self, records: Sequence[EpochRecord]) -> None:
         """Log the rows of the epochs that an earlier process has trained."""
         for record in records:
@@ -151,7 +156,22 @@ class RunDisplay:
             self._line.keep(line)
 
 
-def open_display(hyperparameters: Hyperparameters, datasets: LabeledDatasets, state: TrainingState) -> RunDisplay:
+class SilentDisplay:
+    """Display of a process whose run another process shows."""
+
+    def step_taken(self, *, epoch: int, step: int, num_steps: int, num_images: int, loss: float) -> None:
+        """Show nothing."""
+
+    def validated(self, *, epoch: int, num_images: int) -> None:
+        """Show nothing."""
+
+    def epoch_ended(self, record: EpochRecord) -> None:
+        """Show nothing."""
+
+
+def open_display(
+    hyperparameters: Hyperparameters, datasets: LabeledDatasets, state: TrainingState, *, num_processes: int = 1
+) -> RunDisplay:
     """The display that fits where standard output goes, for a run that begins or continues at `state`."""
     num_training = len(datasets.training)
     return RunDisplay(
@@ -159,7 +179,7 @@ def open_display(hyperparameters: Hyperparameters, datasets: LabeledDatasets, st
         num_epochs=hyperparameters.num_epochs,
         num_training=num_training,
         num_validation=len(datasets.validation),
-        num_done=len(state.history) * num_training + state.step * hyperparameters.batch_size,
+        num_done=len(state.history) * num_training + state.step * hyperparameters.batch_size * num_processes,
     )
 
 
@@ -184,6 +204,8 @@ def log_result(summary: RunSummary, *, model: Path, report: Path) -> None:
         validation.loss,
         count(validation.num_images, "image"),
     )
+    for hint in rate_hints(summary):
+        _log.info("%s %s", hint.seen, hint.advice)
     if summary.bad_files:
         files = count(len(summary.bad_files), "image file")
         _log.warning("%s could not be read; left out, and listed in the report.", files)

@@ -11,6 +11,10 @@ skips this step and all later ones.
 A step of a small batch is hundreds of short operations, each of which takes longer to launch than to compute. It is
 captured once as a CUDA graph, which is launched as a whole and computes the same to the last bit. Large batches gain
 nothing from a graph and are not captured: a graph keeps the memory of its step for the whole run.
+
+Several processes take a step in three parts. Forward and backward pass are captured as one graph, the optimizer's step
+as another, and the sums over the processes are launched between them, in no graph: whether a graph holds an exchange
+must be the same in all processes, and a bad file can make the batch of one of them an odd one.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,13 +30,14 @@ import torch
 
 from pytorch_designer.inference.torch_errors import torch_errors
 from pytorch_designer.training.history import count_correct
-from pytorch_designer.training.step import StepOutcome, StepRequest, batch_loss, kept_values
+from pytorch_designer.training.step import MEMORY_ADVICE, StepOutcome, StepRequest, batch_loss, kept_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from torch import Tensor, nn
 
+    from pytorch_designer.distributed.gradients import FlatGradients
     from pytorch_designer.images.augmentation import Augmentation
     from pytorch_designer.images.loader import Batch
     from pytorch_designer.inference.predictor import Predictor
@@ -64,12 +70,13 @@ class _StepInFlight:
     def wait(self) -> StepOutcome:
         self.is_done.synchronize()
         loss, top1, top5 = self.metrics.tolist()
-        return StepOutcome(self.request, len(self.batch.labels), loss, int(top1), int(top5))
+        num_images = self.request.num_images or len(self.batch.labels)
+        return StepOutcome(self.request, num_images, loss, int(top1), int(top5))
 
 
 @dataclass(frozen=True)
 class _CapturedStep:
-    """A step as a CUDA graph, which reads its batch from the tensors that it was captured with."""
+    """A step, or its gradients, as a CUDA graph, which reads its batch from the tensors that it was captured with."""
 
     graph: torch.cuda.CUDAGraph
     images_nchw: Tensor
@@ -83,6 +90,18 @@ class _CapturedStep:
         return self.metrics
 
 
+@dataclass(frozen=True)
+class _CapturedUpdate:
+    """The optimizer's step as a CUDA graph, by the gradients that are in their places."""
+
+    graph: torch.cuda.CUDAGraph
+    metrics: Tensor
+
+    def replay(self) -> Tensor:
+        self.graph.replay()
+        return self.metrics
+
+
 class GpuStepper:
     """Stepper that launches one step after the other, and returns their outcomes two steps later.
 
@@ -92,6 +111,7 @@ class GpuStepper:
         usual_sizes: Numbers of images of the batches that recur in each epoch; these are captured, unless they are
             large.
         augmentation: Random transforms that are left to apply to the images of a batch.
+        gradients: Those that several processes sum; None for one process.
     """
 
     def __init__(
@@ -101,12 +121,16 @@ class GpuStepper:
         *,
         usual_sizes: Iterable[int] = (),
         augmentation: Augmentation | None = None,
+        gradients: FlatGradients | None = None,
     ) -> None:
         device = predictor.compute.device
         size = predictor.preprocessing.crop_height * predictor.preprocessing.crop_width
         self._predictor = predictor
         self._optimizer = optimizer
         self._augmentation = augmentation
+        self._gradients = gradients
+        self._share = torch.ones((), device=device)
+        self._captured_update: _CapturedUpdate | None = None
         sizes = () if _recomputes(predictor.network) else usual_sizes
         self._captured_sizes = {number for number in sizes if number * size <= MOST_CAPTURED_PIXELS}
         self._captured: dict[int, _CapturedStep | None] = {}
@@ -124,14 +148,21 @@ class GpuStepper:
     def step(self, batch: Batch, request: StepRequest) -> list[StepOutcome]:
         """See `Stepper`."""
         num_images = len(batch.labels)
-        with torch_errors(num_images):
-            images_nchw, labels_n = self._send(batch, request.epoch)
-            captured = self._capture_once(images_nchw, labels_n) if num_images in self._captured_sizes else None
+        with torch_errors(num_images, advice=MEMORY_ADVICE):
+            self._share.fill_(request.share(batch))
+            captured, sent = None, None
+            if num_images:
+                sent = self._send(batch, request.epoch)
+                captured = self._capture_once(*sent) if num_images in self._captured_sizes else None
             torch.manual_seed(request.seed)
             self._learning_rate.fill_(request.learning_rate)
-            compute = self._compute if captured is None else captured.replay
+            if self._gradients is not None:
+                found = self._take_shared(self._gradients, sent, captured)
+            else:
+                assert sent is not None
+                found = self._compute(*sent) if captured is None else captured.replay(*sent)
             metrics = torch.empty(3, dtype=torch.float64, pin_memory=True)
-            metrics.copy_(compute(images_nchw, labels_n), non_blocking=True)
+            metrics.copy_(found, non_blocking=True)
         is_done = torch.cuda.Event()
         is_done.record()
         self._in_flight.append(_StepInFlight(request, batch, metrics, is_done))
@@ -156,16 +187,50 @@ class GpuStepper:
         return images_nchw, labels_n
 
     def _compute(self, images_nchw: Tensor, labels_n: Tensor) -> Tensor:
-        """Take a step; loss, top 1 and top 5 as float64 [3] on the GPU."""
+        """Take a step of one process; loss, top 1 and top 5 as float64 [3] on the GPU."""
+        loss, metrics = self._forward(images_nchw, labels_n)
+        loss.backward()
+        return self._update(metrics)
+
+    def _forward(self, images_nchw: Tensor, labels_n: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss with its graph, and the metrics: loss, top 1 and top 5 as float64 [3] on the GPU."""
         self._predictor.train_mode(len(labels_n))
         logits_nk, loss = batch_loss(self._predictor, images_nchw, labels_n)
-        is_bad = (~loss.detach().isfinite()).to(self._has_diverged.dtype)
+        counts = count_correct(logits_nk.detach(), labels_n)
+        return loss, torch.cat([loss.detach().double()[None], counts.double()])
+
+    def _update(self, metrics: Tensor) -> Tensor:
+        """Change the weights, unless a loss has not been finite; returns the metrics."""
+        is_bad = (~metrics[0].isfinite()).to(self._has_diverged.dtype)
         self._has_diverged.copy_(torch.maximum(self._has_diverged, is_bad))
-        loss.backward()
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
-        counts = count_correct(logits_nk.detach(), labels_n)
-        return torch.cat([loss.detach().double()[None], counts.double()])
+        return metrics
+
+    def _take_shared(
+        self, gradients: FlatGradients, sent: tuple[Tensor, Tensor] | None, captured: _CapturedStep | None
+    ) -> Tensor:
+        """Take a step with the other processes, some of which may have no image; the metrics of all."""
+        if sent is None:
+            gradients.clear()
+        elif captured is not None:
+            captured.replay(*sent)
+        else:
+            with gradients.overlapping():
+                self._differentiate(gradients, *sent)
+        gradients.finish()
+        if self._captured_update is None:
+            self._captured_update = self._capture_update(gradients)
+        return self._captured_update.replay()
+
+    def _differentiate(self, gradients: FlatGradients, images_nchw: Tensor, labels_n: Tensor) -> Tensor:
+        """Compute the gradients and metrics of this process, weighted by its share, in their places."""
+        gradients.clear()
+        loss, metrics = self._forward(images_nchw, labels_n)
+        gradients.metrics.copy_(metrics)
+        gradients.metrics[0].mul_(self._share)
+        loss.backward(self._share)
+        return gradients.metrics
 
     def _capture_once(self, images_nchw: Tensor, labels_n: Tensor) -> _CapturedStep | None:
         """The step for batches of this size as a graph; None where the network cannot be captured."""
@@ -177,11 +242,34 @@ class GpuStepper:
 
     def _capture(self, images_nchw: Tensor, labels_n: Tensor) -> _CapturedStep:
         images_nchw, labels_n = images_nchw.clone(), labels_n.clone()
+        graph, metrics = self._captured_as_graph(lambda: self._captured_part(images_nchw, labels_n))
+        return _CapturedStep(graph, images_nchw, labels_n, metrics)
+
+    def _captured_part(self, images_nchw: Tensor, labels_n: Tensor) -> Tensor:
+        """The whole step of one process; of several processes, what comes before the sums."""
+        if self._gradients is None:
+            return self._compute(images_nchw, labels_n)
+        return self._differentiate(self._gradients, images_nchw, labels_n)
+
+    def _capture_update(self, gradients: FlatGradients) -> _CapturedUpdate:
+        """The optimizer's step as a graph; nothing in it waits for the GPU."""
+        with self._changing_nothing():
+            for _ in range(_WARM_UP_STEPS):
+                self._update_in_place(gradients)
+        graph, metrics = self._captured_as_graph(lambda: self._update_in_place(gradients))
+        return _CapturedUpdate(graph, metrics)
+
+    def _update_in_place(self, gradients: FlatGradients) -> Tensor:
+        """`_update` by the gradients in their buckets, which stay where they are."""
+        gradients.attach()
+        return self._update(gradients.metrics.double())
+
+    def _captured_as_graph(self, compute: Callable[[], Tensor]) -> tuple[torch.cuda.CUDAGraph, Tensor]:
         graph = torch.cuda.CUDAGraph()
         # Only this thread avoids calls that cannot be captured: others go on reading into pinned memory.
         with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-            metrics = self._compute(images_nchw, labels_n)
-        return _CapturedStep(graph, images_nchw, labels_n, metrics)
+            result = compute()
+        return graph, result
 
     def _warm_up(self, images_nchw: Tensor, labels_n: Tensor) -> bool:
         """Compute steps that change nothing: what libraries set up on their first call cannot be captured.
@@ -190,18 +278,24 @@ class GpuStepper:
             Whether the network never waits for the GPU, which a graph cannot hold. A capture that fails leaves torch
             unusable, so it is not tried.
         """
+        with self._changing_nothing():
+            for _ in range(_WARM_UP_STEPS):
+                self._captured_part(images_nchw, labels_n)
+            never_waits = _never_waits(lambda: self._captured_part(images_nchw, labels_n))
+        self._optimizer.zero_grad(set_to_none=True)
+        return never_waits
+
+    @contextmanager
+    def _changing_nothing(self) -> Iterator[None]:
+        """Compute in a stream of its own, as graphs ask for; the optimizer skips its steps, buffers are as before."""
         with kept_values([*self._predictor.network.buffers(), self._has_diverged]):
             self._has_diverged.fill_(1.0)
             computing = torch.cuda.current_stream()
             beside = torch.cuda.Stream()
             beside.wait_stream(computing)
             with torch.cuda.stream(beside):
-                for _ in range(_WARM_UP_STEPS):
-                    self._compute(images_nchw, labels_n)
-                never_waits = _never_waits(lambda: self._compute(images_nchw, labels_n))
+                yield
             computing.wait_stream(beside)
-        self._optimizer.zero_grad(set_to_none=True)
-        return never_waits
 
 
 def _start_momentum(optimizer: torch.optim.SGD) -> None:

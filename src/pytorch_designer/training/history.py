@@ -56,14 +56,17 @@ class MetricSums:
 
     def add(self, logits_nk: Tensor, labels_n: Tensor) -> None:
         """Count a batch: float logits [n, k] and int64 labels [n] on one device."""
-        losses_n = cross_entropy(logits_nk.double(), labels_n, reduction="none")
+        self.add_images(image_losses(logits_nk, labels_n), label_ranks(logits_nk, labels_n))
+
+    def add_images(self, losses_n: Tensor, ranks_n: Tensor) -> None:
+        """Count images by their `image_losses` and `label_ranks`."""
         # Summed in order, one image after the other, so that batch boundaries do not change the sum.
         for loss in losses_n.tolist():
             self.loss += loss
-        top1, top5 = count_correct(logits_nk, labels_n).tolist()
+        top1, top5 = _count_hits(ranks_n).tolist()
         self.top1 += top1
         self.top5 += top5
-        self.num_images += len(labels_n)
+        self.num_images += len(losses_n)
 
     def add_batch(self, *, loss: float, top1: int, top5: int, num_images: int) -> None:
         """Count a batch whose mean loss and correct images are known."""
@@ -89,16 +92,28 @@ class MetricSums:
 
 
 def count_correct(logits_nk: Tensor, labels_n: Tensor) -> Tensor:
-    """Top-1 and top-5 counts of a batch, int64 [2]; with fewer than six classes every image is among the top five.
+    """Top-1 and top-5 counts of a batch, int64 [2]; with fewer than six classes every image is among the top five."""
+    return _count_hits(label_ranks(logits_nk, labels_n))
 
-    The label's rank is the number of classes that score higher, plus those of lower index that score the same,
-    so that ties are broken as argmax breaks them. NaN scores count as higher.
+
+def image_losses(logits_nk: Tensor, labels_n: Tensor) -> Tensor:
+    """Cross-entropy of each image in nats, float64 [n]."""
+    return cross_entropy(logits_nk.double(), labels_n, reduction="none")
+
+
+def label_ranks(logits_nk: Tensor, labels_n: Tensor) -> Tensor:
+    """Number of classes that score higher than the label, plus those of lower index that score the same, int64 [n].
+
+    Ties are thus broken as argmax breaks them. NaN scores count as higher.
     """
     own_n1 = logits_nk.gather(1, labels_n[:, None])
     index_k = torch.arange(logits_nk.shape[1], device=logits_nk.device)
     is_ahead_nk = (logits_nk > own_n1) | ((logits_nk == own_n1) & (index_k < labels_n[:, None])) | logits_nk.isnan()
-    rank_n = is_ahead_nk.sum(1)
-    return torch.stack([(rank_n == 0).sum(), (rank_n < _TOP).sum()])
+    return is_ahead_nk.sum(1)
+
+
+def _count_hits(ranks_n: Tensor) -> Tensor:
+    return torch.stack([(ranks_n == 0).sum(), (ranks_n < _TOP).sum()])
 
 
 @dataclass(frozen=True)
@@ -193,6 +208,7 @@ class RunSummary:
         bad_files: Files that were left out.
         fingerprint: Hash of everything that determines the result.
         datasets: The training and the validation images; () where an earlier release did not record them.
+        num_processes: Processes that trained together, which is part of what determines the result.
     """
 
     history: tuple[EpochRecord, ...]
@@ -206,6 +222,7 @@ class RunSummary:
     fingerprint: str
     bad_files: tuple[BadFileRecord, ...] = field(default=())
     datasets: tuple[DatasetRecord, ...] = field(default=())
+    num_processes: int = 1
 
     @property
     def best(self) -> EpochRecord:

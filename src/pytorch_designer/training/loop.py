@@ -1,48 +1,61 @@
 """Training loop.
 
+    compute the start of a new classifier
     until all epochs are trained, or patience runs out:
         one step of SGD for each batch, in the epoch's order
+        estimate the statistics of batch norm
         validate; keep the weights if this is the best epoch so far
 
 Everything random is keyed by (seed, epoch, step) and not drawn from a stream: a run that continues from a checkpoint
 draws the same numbers as an uninterrupted run.
+
+Several processes run this loop side by side, each with its part of the batches. Before each step they agree whether one
+of them stops, saves or has failed, so that all do it at the same step. One process agrees with itself.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
-from pytorch_designer.errors import InterruptedRunError, NonFiniteLossError
-from pytorch_designer.images.order import batch_slices, epoch_order
-from pytorch_designer.inference.predictor import Predictor, inference_batch_size
+from pytorch_designer.distributed.agreement import Agreement, Report, agree
+from pytorch_designer.distributed.gradients import FlatGradients
+from pytorch_designer.distributed.world import ONE_PROCESS, named_error
+from pytorch_designer.errors import DesignerError, InterruptedRunError, NonFiniteLossError
+from pytorch_designer.images.order import epoch_order
 from pytorch_designer.reporting.classification import balanced_accuracy
-from pytorch_designer.reporting.outcomes import Outcomes
 from pytorch_designer.seeds import derive_seed
 from pytorch_designer.training.gpu_steps import GpuStepper
-from pytorch_designer.training.history import EpochRecord, Metrics, MetricSums
-from pytorch_designer.training.initial_scale import scale_initial_weights
-from pytorch_designer.training.recipe import is_better, raise_norm_momentum
+from pytorch_designer.training.history import EpochRecord
+from pytorch_designer.training.norm_statistics import estimate_norm_statistics
+from pytorch_designer.training.parallel.shared_state import average_statistics, gather_buffers, share_weights
+from pytorch_designer.training.parallel.validation import Validation, validate
+from pytorch_designer.training.recipe import is_better
+from pytorch_designer.training.repeatability import parameters_in_use
+from pytorch_designer.training.start.head_start import start_head
+from pytorch_designer.training.start.initial_scale import scale_initial_weights
 from pytorch_designer.training.state import BestEpoch, TrainingRun, TrainingState, copy_weights
 from pytorch_designer.training.step import ImmediateStepper, StepOutcome, Stepper, StepRequest
 from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from torch import Tensor
-
+    from pytorch_designer.distributed.world import World
     from pytorch_designer.images.augmentation import Augmentation
     from pytorch_designer.images.loader import Batch
+    from pytorch_designer.inference.predictor import Predictor
     from pytorch_designer.training.checkpoint import CheckpointPolicy
 
 
 def train(run: TrainingRun, state: TrainingState, checkpoints: CheckpointPolicy) -> str:
     """Train from `state` to the end, changing it on the way; `state.best` then holds the weights to save.
+
+    All processes of the run call this, with the same state. They raise the same errors, but for those that come in the
+    middle of a step, as a lack of memory does.
 
     Returns:
         One sentence: why training ended.
@@ -53,24 +66,27 @@ def train(run: TrainingRun, state: TrainingState, checkpoints: CheckpointPolicy)
         InterruptedRunError: The process was told to stop; the state is in a checkpoint.
         InvalidDatasetError: Too many images cannot be read.
     """
-    raise_norm_momentum(run.predictor.network)
-    learner = _Learner(run, state, checkpoints)
+    learner = _SavingLearner(run, state, checkpoints)
     learner.stop_if_requested()  # a signal that came while the inputs were opened
+    if state.is_new:
+        learner.prepare_weights(lambda: start_head(run, learner.stop_if_alone))
     while (reason := run.stop_reason(state)) is None:
         before = state.seconds
         started = time.perf_counter()
         try:
-            for batch in _remaining_batches(run, state):
-                learner.learn(batch)
+            for batch, num_images in learner.batches():
+                learner.learn(batch, num_images)
                 state.seconds = before + time.perf_counter() - started
-                learner.save_if_due()
             learner.synchronize()
         except NonFiniteLossError:
             if state.best is not None:
                 learner.save()
             raise
         state.seconds = before + time.perf_counter() - started
-        validation = _validate(run, state.epoch, learner)
+        run.world.note(f"validation of epoch {state.epoch}")
+        num_seen = estimate_norm_statistics(run, state.epoch, learner.stop_if_requested)
+        average_statistics(run.world, run.predictor.network, num_seen)
+        validation = validate(run, state.epoch, learner.between_validations)
         _end_epoch(run, state, validation, before + time.perf_counter() - started)
         learner.save_if_due(is_epoch_end=True)
     if state.best is None:
@@ -89,84 +105,85 @@ def open_stepper(
     *,
     usual_sizes: Iterable[int],
     augmentation: Augmentation | None = None,
+    world: World = ONE_PROCESS,
 ) -> Stepper:
     """The stepper for the predictor's device; see `GpuStepper` for the arguments."""
+    gradients = _shared_gradients(predictor, world) if world.size > 1 else None
     if predictor.compute.device.type == "cuda":
-        return GpuStepper(predictor, optimizer, usual_sizes=usual_sizes, augmentation=augmentation)
+        return GpuStepper(predictor, optimizer, usual_sizes=usual_sizes, augmentation=augmentation, gradients=gradients)
     if augmentation is not None:
         raise ValueError("random transforms of whole batches are for GPUs")
-    return ImmediateStepper(predictor, optimizer)
+    return ImmediateStepper(predictor, optimizer, gradients)
 
 
-class _Learner:
-    """Changes the state of a run from batch to batch, and saves it.
+def _shared_gradients(predictor: Predictor, world: World) -> FlatGradients:
+    """The gradients of all parameters that the network uses, in any process."""
+    used = {name for names in world.gather(parameters_in_use(predictor)) for name in names}
+    learned = {name: one for name, one in predictor.network.named_parameters() if one.requires_grad}
+    return FlatGradients(
+        [parameter for name, parameter in learned.items() if name in used],
+        world,
+        left_out=[parameter for name, parameter in learned.items() if name not in used],
+    )
+
+
+class Learner:
+    """Changes the state of a run from batch to batch.
 
     `state.step` counts the steps that were requested, `state.sums` their known outcomes: all of them once
     `synchronize` has returned.
     """
 
-    def __init__(self, run: TrainingRun, state: TrainingState, checkpoints: CheckpointPolicy) -> None:
+    def __init__(self, run: TrainingRun, state: TrainingState) -> None:
         self._run = run
         self._state = state
-        self._checkpoints = checkpoints
         self._stepper = open_stepper(
             run.predictor,
             state.optimizer,
             usual_sizes={part.stop - part.start for part in run.training_slices},
             augmentation=run.batch_augmentation,
+            world=run.world,
         )
+        self._has_learned = False  # since the last checkpoint
         self._scales_weights = run.starts_from_scratch and state.epoch == 1 and not state.sums.num_images
 
-    def learn(self, batch: Batch) -> None:
-        """Take a step; a batch whose images are all bad is skipped."""
-        epoch, step, seed = self._state.epoch, self._state.step, self._run.hyperparameters.random_seed
-        if len(batch.labels):
+    def learn(self, batch: Batch, num_images: int) -> None:
+        """Take a step; a batch whose images are all bad is skipped.
+
+        Args:
+            batch: The part of this process.
+            num_images: Images of all processes.
+        """
+        world, seed = self._run.world, self._run.hyperparameters.random_seed
+        epoch, step = self._state.epoch, self._state.step
+        if num_images:
             request = StepRequest(
                 epoch=epoch,
                 step=step,
                 learning_rate=self._run.learning_rate(epoch, step),
-                seed=derive_seed(seed, "step", epoch, step),
+                seed=derive_seed(seed, "step", epoch, step, *((world.rank,) if world.size > 1 else ())),
+                num_images=num_images,
             )
-            if self._scales_weights and self._run.predictor.can_normalize(len(batch.labels)):
-                self._scale_weights(batch)
+            if self._scales_weights:
+                self.prepare_weights(lambda: self._scale_weights(batch))
             self._scales_weights = False
             self._count(self._stepper.step(batch, request))
         self._state.step += 1
+        self._has_learned = True
 
     def synchronize(self) -> None:
         """Wait until all requested steps are done and counted."""
         self._count(self._stepper.synchronize())
 
-    def save_if_due(self, *, is_epoch_end: bool = False) -> None:
-        """Save if enough time has passed since the last save.
-
-        Raises:
-            InterruptedRunError: The process was told to stop; the state is saved.
-            FailedToWriteOutputsError: The checkpoint cannot be written.
-        """
-        self.stop_if_requested()
-        if self._checkpoints.is_due(is_epoch_end=is_epoch_end):
-            self.save()
-
-    def stop_if_requested(self) -> None:
-        """Save and end the run if the process was told to stop; raises what `save_if_due` raises."""
-        signal_number = self._run.stop_request.signal_number
-        if signal_number is not None:
-            self.save()
-            raise InterruptedRunError(
-                f"The run was told to stop (signal {signal_number}) in epoch {self._state.epoch}, after "
-                f"{self._state.step} of {count(len(self._run.training_slices), 'step')}. Its state is saved.",
-                signal_number=signal_number,
-                where=self._checkpoints.store.folder,
-            )
-
-    def save(self) -> None:
-        """Save now; raises `FailedToWriteOutputsError` if the checkpoint cannot be written."""
-        self.synchronize()
-        self._checkpoints.save(self._state, self._run.position(self._state))
+    def prepare_weights(self, prepare: Callable[[], None]) -> None:
+        """Let the first process change the weights before the first step; all have them afterwards."""
+        self._run.world.verdict_of_first(prepare)
+        share_weights(self._run.world, self._run.predictor.network)
 
     def _scale_weights(self, batch: Batch) -> None:
-        """Scale initial weights by the first batch, before the first step."""
+        """Scale initial weights by the part of the first batch, before the first step, where batch norm can take it."""
+        if not (len(batch.labels) and self._run.predictor.can_normalize(len(batch.labels))):
+            return
         augmentation, random_seed = self._run.batch_augmentation, self._run.hyperparameters.random_seed
         if augmentation is not None:
             images = self._run.predictor.send(batch.images)
@@ -193,41 +210,120 @@ class _Learner:
             )
 
 
+class _SavingLearner(Learner):
+    """Learner that saves the state."""
+
+    def __init__(self, run: TrainingRun, state: TrainingState, checkpoints: CheckpointPolicy) -> None:
+        super().__init__(run, state)
+        self._checkpoints = checkpoints
+
+    def batches(self) -> Iterator[tuple[Batch, int]]:
+        """Yield this process's part of each batch that is left in the epoch, and the images of all processes in it.
+
+        Between two batches, and after the last, the run is saved or stopped if this is due; see `save_if_due`.
+
+        Raises:
+            InvalidDatasetError: Too many images cannot be read, by one process or by all together.
+        """
+        remaining = _remaining_batches(self._run, self._state)
+        while True:
+            self._run.world.note(f"training, epoch {self._state.epoch}", self._state.step + 1)
+            batch, error = named_error(lambda: next(remaining, None))
+            agreed = self._agree(num_images=0 if batch is None else len(batch.labels), error=error)
+            if batch is None:
+                return
+            yield batch, agreed.num_images
+
+    def save_if_due(self, *, is_epoch_end: bool = False) -> None:
+        """Save if enough time has passed since the last save; called by all processes.
+
+        Raises:
+            InterruptedRunError: A process was told to stop; the state is saved.
+            FailedToWriteOutputsError: The checkpoint cannot be written.
+        """
+        self._agree(is_due=self._checkpoints.is_due(is_epoch_end=is_epoch_end))
+
+    def stop_if_requested(self) -> None:
+        """Save and end the run if a process was told to stop; raises what `save_if_due` raises."""
+        self._agree(is_due=False)
+
+    def stop_if_alone(self) -> None:
+        """Likewise, in work that one process does while the others wait; with others, a stop comes after it."""
+        if self._run.world.size == 1:
+            self.stop_if_requested()
+
+    def between_validations(self, *, num_images: int, error: DesignerError | None) -> Agreement:
+        """End the run if a process was told to stop or has failed; see `Between`."""
+        return self._agree(num_images=num_images, error=error, is_due=False)
+
+    def save(self) -> None:
+        """Save now, all processes; raises `FailedToWriteOutputsError` if the checkpoint cannot be written."""
+        self.synchronize()
+        world, state = self._run.world, self._state
+        world.note("saving a checkpoint")
+        gather_buffers(world, state)
+        world.verdict_of_first(lambda: self._checkpoints.save(state, self._run.position(state)))
+        self._has_learned = False
+
+    def _agree(
+        self, *, num_images: int = 0, error: DesignerError | None = None, is_due: bool | None = None
+    ) -> Agreement:
+        """Tell the other processes how this one is, and do together what follows from that.
+
+        Args:
+            num_images: See `Report`.
+            error: What ends this process.
+            is_due: Whether to save; None if there was a step, and enough time has passed.
+        """
+        world, loaders = self._run.world, (self._run.training, self._run.validation)
+        agreed = agree(
+            world,
+            Report(
+                num_images=num_images,
+                num_bad_files=sum(loader.num_new_bad_files for loader in loaders),
+                signal_number=self._run.stop_request.signal_number or 0,
+                is_checkpoint_due=self._is_due() if is_due is None else is_due,
+                has_failed=error is not None,
+            ),
+        )
+        if agreed.has_failed:
+            raise next(found for found in world.gather(error) if found is not None)
+        if agreed.has_bad_files:
+            self._share_bad_files()
+        if agreed.signal_number:
+            self.save()
+            raise InterruptedRunError(
+                f"The run was told to stop (signal {agreed.signal_number}) in epoch {self._state.epoch}, after "
+                f"{self._state.step} of {count(len(self._run.training_slices), 'step')}. Its state is saved.",
+                signal_number=agreed.signal_number,
+                where=self._checkpoints.store.folder,
+            )
+        if agreed.is_checkpoint_due:
+            self.save()
+        return agreed
+
+    def _is_due(self) -> bool:
+        return self._has_learned and self._checkpoints.is_due(is_epoch_end=False)
+
+    def _share_bad_files(self) -> None:
+        """Leave out in all processes what one cannot read, and end the run where together there are too many."""
+        world = self._run.world
+        for loader in (self._run.training, self._run.validation):
+            for found in world.gather(loader.take_new_bad_files()):
+                loader.note_bad_files(found)
+            world.verdict_of_all(loader.check_tolerance)
+
+
 def _remaining_batches(run: TrainingRun, state: TrainingState) -> Iterator[Batch]:
     order = epoch_order(len(run.training), seed=run.hyperparameters.random_seed, epoch=state.epoch)
     return run.training.batches((order[part] for part in run.training_slices[state.step :]), epoch=state.epoch)
 
 
-class _Validation(NamedTuple):
-    """Exact metrics, the confusion matrix, int64 [true class, predicted class], and what each image was taken for."""
-
-    metrics: Metrics
-    confusion: Tensor
-    outcomes: Outcomes
-
-
-def _validate(run: TrainingRun, epoch: int, learner: _Learner) -> _Validation:
-    sums = MetricSums()
-    outcomes = Outcomes.blank(run.validation.labels)
-    confusion = torch.zeros(run.num_classes, run.num_classes, dtype=torch.int64)
-    order = np.arange(len(run.validation))
-    slices = batch_slices(len(order), inference_batch_size(run.predictor.preprocessing), fold_single=False)
-    batches = (batch for batch in run.validation.batches(order[part] for part in slices) if len(batch.labels))
-    for batch, logits_nk in run.predictor.logits_in_turn(batches, lambda batch: batch.images):
-        sums.add(logits_nk, batch.labels)
-        ones = torch.ones(len(batch.labels), dtype=torch.int64)
-        confusion.index_put_((batch.labels, logits_nk.argmax(1)), ones, accumulate=True)
-        outcomes.record(batch.indices, logits_nk.double().softmax(1).numpy())
-        run.display.validated(epoch=epoch, num_images=sums.num_images)
-        learner.stop_if_requested()
-    return _Validation(sums.metrics(), confusion, outcomes)
-
-
-def _end_epoch(run: TrainingRun, state: TrainingState, validation: _Validation, seconds: float) -> None:
+def _end_epoch(run: TrainingRun, state: TrainingState, validation: Validation, seconds: float) -> None:
     best = None if state.best is None else state.history[state.best.epoch - 1].validation
     is_best = is_better(validation.metrics, best)
     if is_best:
-        weights = copy_weights(run.predictor.network)
+        weights = copy_weights(run.predictor.network) if run.world.is_first else {}
         state.best = BestEpoch(state.epoch, weights, validation.confusion, validation.outcomes)
     record = EpochRecord(
         epoch=state.epoch,

@@ -1,7 +1,7 @@
 """Recipe: what is learned, at which learning rate, which epoch is kept, and when training stops.
 
 Optimizer and schedule: docs/decisions/0004-optimizer.md. Best epoch: 0001-best-epoch.md. Patience: 0002-patience.md.
-Batch norm: 0013-batch-norm.md.
+What comes before the first step: 0020-initial-scale.md, 0041-closed-form-head.md. Batch norm: 0042-batch-norm.md.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from torch import nn
 
     from pytorch_designer.training.history import EpochRecord, Metrics
 
@@ -24,8 +25,8 @@ WEIGHT_DECAY = 1e-4
 HELD_SHARE = 0.5
 """Share of a run's steps that are taken at the initial learning rate."""
 
-LEAST_NORM_MOMENTUM = 0.1
-"""Momentum of batch norm's running statistics: an average over about ten batches, as in torch and most networks."""
+RECIPE_VERSION = 2
+"""Grows when the same settings come to give other weights: checkpoints of before are then not continued."""
 
 
 @dataclass(frozen=True)
@@ -76,34 +77,27 @@ def build_optimizer(network: nn.Module, learning_rate: float) -> torch.optim.SGD
     )
 
 
-def learning_rate_at(step: int, *, num_steps: int, initial: float) -> float:
+def learning_rate_at(
+    step: int, *, num_steps: int, initial: float, num_processes: int = 1, num_warm_up: int = 1
+) -> float:
     """The learning rate of a step: held at first, then lowered linearly to zero.
+
+    A step of n processes sees n times as many images, and there are as many times fewer steps: it may be n times as
+    large, once the first weights have settled (arXiv 1706.02677, sections 2.1 and 2.2).
 
     Args:
         step: Steps taken before this one, from 0 to num_steps - 1.
         num_steps: Steps of the whole run, if it is not stopped early.
         initial: Learning rate of step 0.
+        num_processes: Processes that train together.
+        num_warm_up: Steps of the first epoch, within which the rate grows linearly to `initial * num_processes`.
 
     Returns:
-        `initial` in the first half of the run, then initial * 2 * (1 - step / num_steps), which is positive for every
-        step.
+        With one process `initial` in the first half of the run, then initial * 2 * (1 - step / num_steps), which is
+        positive for every step.
     """
-    return initial * min(1.0, (1.0 - step / num_steps) / (1.0 - HELD_SHARE))
-
-
-def raise_norm_momentum(network: nn.Module) -> None:
-    """Give every batch norm a momentum of at least `LEAST_NORM_MOMENTUM`; one that takes the plain mean keeps it.
-
-        running = running + momentum * (batch - running)
-
-    Some networks were published with a small momentum (MNASNet 0.0003, MobileNetV3 0.01) for runs of a million steps.
-    In a run of a few hundred steps, the running statistics would then stay near their initial values, and a network
-    that has learned well would score no better than chance. The weights do not depend on the momentum: training
-    normalizes by the statistics of the batch.
-    """
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d) and module.momentum is not None:
-            module.momentum = max(module.momentum, LEAST_NORM_MOMENTUM)
+    growth = 1.0 + (num_processes - 1) * min(1.0, step / num_warm_up)
+    return initial * growth * min(1.0, (1.0 - step / num_steps) / (1.0 - HELD_SHARE))
 
 
 def is_better(candidate: Metrics, best: Metrics | None) -> bool:

@@ -44,7 +44,18 @@ def check_repeatability(predictor: Predictor) -> None:
         _log.warning("%s The weights of two runs may differ a little: %s.", error.what, reason)
 
 
-def _try_step(predictor: Predictor, num_images: int) -> None:
+def parameters_in_use(predictor: Predictor) -> list[str]:
+    """Names of the parameters that get a gradient in a step, in the network's order.
+
+    The others belong to layers that the network does not use in training. Weights, buffers and gradients are as before.
+
+    Raises:
+        ModuleOutOfMemoryError: The device has too little memory for an image or two.
+    """
+    return _try_step(predictor, num_images=1 if predictor.can_normalize(1) else 2)
+
+
+def _try_step(predictor: Predictor, num_images: int) -> list[str]:
     network, sizes = predictor.network, predictor.preprocessing
     images_nchw = torch.zeros(num_images, 3, sizes.crop_height, sizes.crop_width, dtype=torch.uint8)
     labels_n = torch.zeros(num_images, dtype=torch.int64, device=predictor.compute.device)
@@ -53,5 +64,6 @@ def _try_step(predictor: Predictor, num_images: int) -> None:
         with kept_values(network.buffers()), torch_errors(num_images):
             _, loss = batch_loss(predictor, images_nchw, labels_n)
             loss.backward()
+        return [name for name, parameter in network.named_parameters() if parameter.grad is not None]
     finally:
         network.zero_grad(set_to_none=True)

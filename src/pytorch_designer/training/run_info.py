@@ -24,6 +24,7 @@ from pytorch_designer.models.weights import weights_fingerprint
 from pytorch_designer.storage.retrying import retrying
 from pytorch_designer.tracking.tracker import TrackedDataset
 from pytorch_designer.training.history import DatasetRecord
+from pytorch_designer.training.recipe import RECIPE_VERSION
 from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ def fingerprinted_settings(
     """Everything except the images and the weights that determines the result, as JSON data."""
     training, validation = inputs.datasets.training, inputs.datasets.validation
     return {
+        "recipe": RECIPE_VERSION,
         "versions": [__version__, torch.__version__, torchvision.__version__],
         "parameters": hyperparameters.to_dict(),
         "preprocessing": inputs.preprocessing.to_dict(),

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
-from pytorch_designer.images.order import batch_slices
+from pytorch_designer.distributed.world import ONE_PROCESS
+from pytorch_designer.images.order import batch_slices, share_of
 from pytorch_designer.training.history import MetricSums
 from pytorch_designer.training.recipe import learning_rate_at, stop_reason
 
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from pytorch_designer.distributed.world import World
     from pytorch_designer.images.augmentation import Augmentation
     from pytorch_designer.images.loader import ImageLoader
     from pytorch_designer.inference.predictor import Predictor
+    from pytorch_designer.models.heads import Head
     from pytorch_designer.reporting.outcomes import Outcomes
     from pytorch_designer.system.stop_requests import StopRequest
     from pytorch_designer.tracking.destination import RunReference
@@ -33,7 +36,7 @@ class BestEpoch:
 
     Attributes:
         epoch: Its number, from 1.
-        weights: An exact copy of the network's state at its end, on the CPU.
+        weights: An exact copy of the network's state at its end, on the CPU; empty in other processes than the first.
         confusion: Validation images at its end, int64 [true class, predicted class].
         outcomes: What each validation image was taken for at its end; None where a checkpoint of an earlier release
             lacks it.
@@ -58,6 +61,8 @@ class TrainingState:
         seconds: Training time spent in the current epoch before this process, for the report only.
         best: The best epoch so far, None before the first finite validation loss.
         tracked_run: The run that a tracker records to; None where nothing has been tracked.
+        buffers_of_others: Buffers of the other processes' networks, by rank from 1 and by name, when the last
+            checkpoint was written. Those that it leaves out are as in the first process.
     """
 
     network: nn.Module
@@ -68,11 +73,17 @@ class TrainingState:
     seconds: float = 0.0
     best: BestEpoch | None = None
     tracked_run: RunReference | None = None
+    buffers_of_others: list[dict[str, Tensor]] = field(default_factory=list)
 
     @property
     def epoch(self) -> int:
         """Number of the current epoch, from 1."""
         return len(self.history) + 1
+
+    @property
+    def is_new(self) -> bool:
+        """Whether no step was taken yet."""
+        return not self.history and self.step == 0
 
     def end_epoch(self, record: EpochRecord) -> None:
         """Close the current epoch with its record."""
@@ -90,6 +101,9 @@ class TrainingDisplay(Protocol):
 
     def validated(self, *, epoch: int, num_images: int) -> None:
         """`num_images` of the validation images have been scored in this epoch."""
+
+    def features_computed(self, *, num_images: int, num_all: int) -> None:
+        """Before the first step: the features of `num_images` of `num_all` images are known."""
 
     def epoch_ended(self, record: EpochRecord) -> None:
         """An epoch is complete."""
@@ -111,6 +125,9 @@ class TrainingRun:
         stop_request: Set when the process was told to stop.
         batch_augmentation: Random transforms that the loader leaves to the GPU; None where there are none, or the
             loader applies them.
+        new_head: The classifier's layer that was drawn for given weights, whose start is computed; None where there
+            is none.
+        world: The processes that train together.
     """
 
     hyperparameters: Hyperparameters
@@ -123,11 +140,23 @@ class TrainingRun:
     on_epoch_end: Callable[[EpochRecord], None]
     stop_request: StopRequest
     batch_augmentation: Augmentation | None = None
+    new_head: Head | None = None
+    world: World = ONE_PROCESS
+
+    @cached_property
+    def batch_slices(self) -> list[slice]:
+        """The batches of an epoch, of all processes, as slices of the epoch's order."""
+        return training_slices(len(self.training), self.hyperparameters.batch_size, self.world.size)
 
     @cached_property
     def training_slices(self) -> list[slice]:
-        """The batches of an epoch, as slices of its order."""
-        return training_slices(len(self.training), self.hyperparameters.batch_size)
+        """The parts of the batches that this process takes, as slices of the epoch's order."""
+        return [share_of(batch, rank=self.world.rank, size=self.world.size) for batch in self.batch_slices]
+
+    @cached_property
+    def num_own_images(self) -> int:
+        """Images of an epoch that this process takes, bad files included."""
+        return sum(part.stop - part.start for part in self.training_slices)
 
     def learning_rate(self, epoch: int, step: int) -> float:
         """The learning rate of a step (from 0) of an epoch (from 1)."""
@@ -136,6 +165,8 @@ class TrainingRun:
             (epoch - 1) * num_steps + step,
             num_steps=self.hyperparameters.num_epochs * num_steps,
             initial=self.hyperparameters.learning_rate,
+            num_processes=self.world.size,
+            num_warm_up=num_steps,
         )
 
     def stop_reason(self, state: TrainingState) -> str | None:
@@ -148,9 +179,15 @@ class TrainingRun:
         return len(state.history) * (len(self.training_slices) + 1) + state.step
 
 
-def training_slices(num_images: int, batch_size: int) -> list[slice]:
-    """The batches of an epoch of training, as slices of its order."""
-    return batch_slices(num_images, batch_size, fold_single=True)
+def training_slices(num_images: int, batch_size: int, num_processes: int = 1) -> list[slice]:
+    """The batches of an epoch of training, as slices of its order.
+
+    Args:
+        num_images: Images of the epoch.
+        batch_size: Images per batch and process. A last batch of fewer than two for each joins the one before.
+        num_processes: Processes that share each batch.
+    """
+    return batch_slices(num_images, batch_size * num_processes, least_last=2 * num_processes)
 
 
 def copy_weights(network: nn.Module) -> dict[str, Tensor]:

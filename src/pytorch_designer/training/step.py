@@ -4,6 +4,9 @@
 
 A GPU still computes a step when the next one is requested (`gpu_steps.py`): a stepper returns outcomes in the order of
 the steps, as soon as they are known.
+
+Several processes take a step together: each computes the loss and the gradients of its part of the batch, weighted by
+its share of the images. Their sums are those of the whole batch, and each process takes the same step.
 """
 
 from __future__ import annotations
@@ -24,8 +27,15 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from pytorch_designer.distributed.gradients import FlatGradients
     from pytorch_designer.images.loader import Batch
     from pytorch_designer.inference.predictor import Predictor
+
+
+MEMORY_ADVICE = (
+    "Use a smaller `batch_size`; with more processes, each of which takes `batch_size` images, a step can see as many "
+    "images as before. Smaller images, a smaller model, or a machine with more memory help, too."
+)
 
 
 @dataclass(frozen=True)
@@ -37,12 +47,18 @@ class StepRequest:
         step: Within the epoch, from 0.
         learning_rate: Of this step.
         seed: For the random numbers of the network, such as dropout.
+        num_images: Images of the batches of all processes; None: those of the batch of this one.
     """
 
     epoch: int
     step: int
     learning_rate: float
     seed: int
+    num_images: int | None = None
+
+    def share(self, batch: Batch) -> float:
+        """Share (0 to 1) of the step's images that a batch holds."""
+        return 1.0 if self.num_images is None else len(batch.labels) / self.num_images
 
 
 @dataclass(frozen=True)
@@ -51,7 +67,7 @@ class StepOutcome:
 
     Attributes:
         request: The step.
-        num_images: Images of its batch.
+        num_images: Images of its batch, or of those of all processes.
         loss: Their mean cross-entropy in nats; where it is not finite, neither this step nor any later one changes a
             weight.
         top1: Images whose highest-scored class is their label.
@@ -74,7 +90,7 @@ class Stepper(Protocol):
     """Takes the steps of a run, in order."""
 
     def step(self, batch: Batch, request: StepRequest) -> list[StepOutcome]:
-        """Train on a batch of at least one image.
+        """Train on a batch of at least one image; with several processes, none may be left of this one's part.
 
         Args:
             batch: uint8 images [n, 3, h, w] with their labels.
@@ -97,33 +113,61 @@ class ImmediateStepper:
     Args:
         predictor: The network, its preprocessing and its device. Weights and batch-norm statistics are changed.
         optimizer: Of the network's parameters.
+        gradients: Those that several processes sum; None for one process.
     """
 
-    def __init__(self, predictor: Predictor, optimizer: torch.optim.Optimizer) -> None:
+    def __init__(
+        self, predictor: Predictor, optimizer: torch.optim.Optimizer, gradients: FlatGradients | None = None
+    ) -> None:
         self._predictor = predictor
         self._optimizer = optimizer
+        self._gradients = gradients
 
     def step(self, batch: Batch, request: StepRequest) -> list[StepOutcome]:
         """See `Stepper`."""
-        labels_n = batch.labels.to(self._predictor.compute.device)
-        num_images = len(labels_n)
+        num_images = len(batch.labels)
         self._predictor.train_mode(num_images)
         for group in self._optimizer.param_groups:
             group["lr"] = request.learning_rate
         torch.manual_seed(request.seed)
-        with torch_errors(num_images):
-            logits_nk, loss = batch_loss(self._predictor, batch.images, labels_n)
-            value = loss.item()
-            if math.isfinite(value):
+        with torch_errors(num_images, advice=MEMORY_ADVICE):
+            loss, metrics = self._forward(batch)
+            if self._gradients is not None:
+                metrics = _summed(self._gradients, loss, metrics, request.share(batch))
+            elif loss is not None:
                 loss.backward()
+            if math.isfinite(metrics[0]):
                 self._optimizer.step()
                 self._optimizer.zero_grad(set_to_none=True)
-        top1, top5 = count_correct(logits_nk.detach(), labels_n).tolist()
-        return [StepOutcome(request, num_images, value, top1, top5)]
+        value, top1, top5 = metrics
+        return [StepOutcome(request, request.num_images or num_images, value, int(top1), int(top5))]
 
     def synchronize(self) -> list[StepOutcome]:
         """See `Stepper`; there is never anything to wait for."""
         return []
+
+    def _forward(self, batch: Batch) -> tuple[Tensor | None, list[float]]:
+        """The loss, where there are images and it is finite, and the metrics: loss, top 1 and top 5."""
+        if not len(batch.labels):
+            return None, [0.0, 0.0, 0.0]
+        labels_n = batch.labels.to(self._predictor.compute.device)
+        logits_nk, loss = batch_loss(self._predictor, batch.images, labels_n)
+        value = loss.item()
+        top1, top5 = count_correct(logits_nk.detach(), labels_n).tolist()
+        return loss if math.isfinite(value) else None, [value, top1, top5]
+
+
+def _summed(gradients: FlatGradients, loss: Tensor | None, metrics: list[float], share: float) -> list[float]:
+    """The metrics of all processes, whose gradients are summed; a loss that is not finite makes theirs so."""
+    value, top1, top5 = metrics
+    gradients.clear()
+    gradients.metrics.copy_(torch.tensor([value * share, top1, top5]))
+    if loss is not None:
+        with gradients.overlapping():
+            loss.backward(torch.full_like(loss, share))
+    gradients.finish()
+    summed: list[float] = gradients.metrics.tolist()
+    return summed
 
 
 def batch_loss(predictor: Predictor, images_nchw: Tensor, labels_n: Tensor) -> tuple[Tensor, Tensor]:

@@ -196,6 +196,7 @@ def test_the_record_says_what_ran_and_how_it_ended(tmp_path: Path, make_request:
     assert record["peak_memory_bytes"] == result.peak_memory_bytes
 
 
+@pytest.mark.slow
 def test_memory_of_the_whole_tree_is_measured(make_request: MakeRequest) -> None:
     child = "import time; x = bytearray(150_000_000); time.sleep(0.5)"
     parent = f"import subprocess, sys; x = bytearray(150_000_000); subprocess.run([sys.executable, '-c', '{child}'])"
@@ -285,6 +286,7 @@ def test_when_one_process_dies_the_others_are_ended(tmp_path: Path, make_request
     assert not any(_is_running(int(_wait_for(tmp_path / str(rank)))) for rank in range(4))
 
 
+@pytest.mark.slow
 def test_a_process_that_ignores_sigterm_is_killed_after_the_grace_period(make_request: MakeRequest) -> None:
     command = "if [ $RANK = 0 ]; then sleep 0.3; exit 5; fi; trap 'echo asked' TERM; while true; do sleep 0.1; done"
 
@@ -442,6 +444,7 @@ def test_what_can_be_refused_is_refused_before_anything_is_written(
     assert not request.run_folder.exists()
 
 
+@pytest.mark.slow
 def test_a_stop_request_ends_all_processes_and_is_recorded(tmp_path: Path, make_request: MakeRequest) -> None:
     request = make_request(
         f"mkdir -p outputs; echo half > outputs/half; sleep 60 & echo $! > {tmp_path}/$RANK; wait", spec=TWO_BY_TWO
@@ -463,6 +466,7 @@ def test_a_stop_request_ends_all_processes_and_is_recorded(tmp_path: Path, make_
     assert (request.run_folder / "outputs" / "half").exists()
 
 
+@pytest.mark.slow
 def test_a_program_below_a_shell_has_its_grace_period_too(tmp_path: Path, make_request: MakeRequest) -> None:
     program = f"trap 'sleep 0.3; echo 1 > {tmp_path}/saved; exit' TERM; echo 1 > {tmp_path}/started"
     request = make_request(f'bash -c "{program}; while true; do sleep 0.05; done"; echo not last', grace_seconds=60)

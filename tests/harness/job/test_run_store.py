@@ -46,6 +46,7 @@ def test_a_run_is_what_mlflow_itself_would_have_written(tmp_path: Path) -> None:
     assert client.get_run(run_id).data.tags.items() >= theirs.data.tags.items()
 
 
+@pytest.mark.slow
 def test_an_experiment_is_what_mlflow_itself_would_have_written(tmp_path: Path) -> None:
     store = open_run_store(tmp_path / "mlflow.db", "pets")
     client = MlflowClient(tracking_uri=store.tracking_uri)

@@ -19,6 +19,7 @@ from tests.harness.pipeline_files import component, node, text_of, write_pipelin
 needs_posix = pytest.mark.skipif(os.name != "posix", reason="process groups are POSIX's")
 
 
+@pytest.mark.slow
 @needs_posix
 def test_a_job_is_ended_at_its_limit_with_all_that_it_has_started(tmp_path: Path, make_request: MakeRequest) -> None:
     command = f"mkdir -p outputs; echo kept > outputs/x; sleep 60 & echo $! > {tmp_path}/child; echo started; wait"
@@ -45,6 +46,7 @@ def test_a_job_below_its_limit_is_left_alone(make_request: MakeRequest) -> None:
     assert run_job(replace(request, spec=replace(request.spec, timeout_seconds=60))).has_succeeded
 
 
+@pytest.mark.slow
 @needs_posix
 @pytest.mark.parametrize("timeout", [1, "${{parent.inputs.seconds}}"])
 def test_a_node_has_the_limit_that_it_names(tmp_path: Path, timeout: Any) -> None:

@@ -317,6 +317,7 @@ class TestJobs:
             assert result.nodes["score"].state is state
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="reads /proc")
 @pytest.mark.usefixtures("data")
 def test_nothing_outlives_a_stopped_job(tmp_path: Path) -> None:

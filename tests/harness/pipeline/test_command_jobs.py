@@ -67,6 +67,7 @@ def test_the_caller_goes_before_the_file(tmp_path: Path, job: Path) -> None:
     assert text_of(tmp_path / "model" / "a") == "from a"
 
 
+@pytest.mark.slow
 def test_the_command_line_runs_lints_and_explains(tmp_path: Path, job: Path) -> None:
     def command(*arguments: str) -> subprocess.CompletedProcess[str]:
         program = [sys.executable, "-m", "pytorch_designer", *arguments]

@@ -127,6 +127,7 @@ def test_the_plan_of_an_object_is_that_of_the_file(tmp_path: Path, yaml_file: Pa
     assert _comparable(plan_pipeline(pipeline_job(job))) == _comparable(plan_pipeline(read_pipeline(yaml_file)))
 
 
+@pytest.mark.slow
 def test_all_forms_give_equal_outputs(tmp_path: Path, yaml_file: Path) -> None:
     jobs = {"yaml": yaml_file, "load_job": load_job(yaml_file), "dsl": _dsl_job(tmp_path)}
 

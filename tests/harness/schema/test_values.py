@@ -183,6 +183,7 @@ def test_the_text_of_a_number_is_read_as_that_number(number: float) -> None:
     assert parse_literal(InputSpec("x", "number"), str(number)) == number
 
 
+@pytest.mark.slow
 @given(st.from_type(type(None)) | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers()))
 def test_a_value_is_taken_or_refused_by_name_and_taken_again_unchanged(value: object) -> None:
     for kind in ("boolean", "integer", "number", "string"):

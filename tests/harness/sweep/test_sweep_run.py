@@ -187,6 +187,7 @@ def test_a_metric_that_no_trial_logs_ends_the_sweep_at_once(tmp_path: Path) -> N
     assert len(_trials(result)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("keys", "state"),
     [
@@ -204,6 +205,7 @@ def test_poor_and_slow_trials_are_ended(tmp_path: Path, keys: dict[str, Any], st
     assert result.nodes["tune"].state is NodeState.COMPLETED
 
 
+@pytest.mark.slow
 def test_the_time_of_the_whole_sweep_is_limited(tmp_path: Path) -> None:
     limits = {"max_total_trials": 3, "max_concurrent_trials": 1, "timeout": 1}
     result = _run(tmp_path, _sweep(tmp_path, "time.sleep(60)", limits=limits))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pytorch_designer.training.history import EpochRecord, Metrics, RunSummary
-from pytorch_designer.training.report.advice import chance_accuracy, hints
+from pytorch_designer.training.report.advice import chance_accuracy, hints, rate_hints
 
 _GOOD = np.array([[90, 10], [10, 90]])
 
@@ -190,3 +190,43 @@ def test_one_class_leaves_nothing_to_learn() -> None:
     single = _summary(training=[(0.0, 1.0)], validation=[(0.0, 1.0)], confusion=np.array([[5]]), classes=("cat",))
 
     assert _seen(single) == "There is only one class. Add images of a second class: a classifier needs at least two."
+
+
+def _rates(summary: RunSummary) -> str:
+    return " ".join(f"{hint.seen} {hint.advice}" for hint in rate_hints(summary))
+
+
+STRAIGHT = [(1.60, 0.30), (1.45, 0.4), (1.31, 0.5), (1.19, 0.55), (1.13, 0.6)]
+BENT = [(1.60, 0.30), (1.00, 0.6), (0.80, 0.7), (0.74, 0.75), (0.72, 0.78)]
+FALLING = [(1.5, 0.5), (1.4, 0.6), (1.3, 0.7), (1.25, 0.8), (1.22, 0.9)]
+
+
+def test_a_loss_that_falls_in_a_straight_line_asks_for_a_higher_learning_rate_with_the_curve() -> None:
+    straight = _summary(training=STRAIGHT, validation=FALLING)
+
+    assert "at the same pace to the end (1.600, 1.450, 1.310, 1.190, 1.130; see the loss chart)" in _rates(straight)
+    assert "for instance 0.003, or train for more epochs, for instance 10" in _rates(straight)
+    assert "still falling" not in _seen(straight)  # which would say the same again
+
+
+@pytest.mark.parametrize(
+    ("training", "validation"),
+    [
+        (BENT, FALLING),  # it comes near its lowest value
+        (STRAIGHT, [*FALLING[:4], (1.30, 0.9)]),  # the validation loss does not follow
+        ([(loss, 0.95) for loss, _ in STRAIGHT], FALLING),  # the training images are learned
+        (STRAIGHT[:2], FALLING[:2]),  # two points are no curve
+        ([(1.6 - 0.001 * epoch, 0.5) for epoch in range(5)], FALLING),  # it hardly moves
+    ],
+)
+def test_nothing_is_said_of_the_learning_rate_where_the_curve_does_not_show_it(
+    training: list[tuple[float, float]], validation: list[tuple[float, float]]
+) -> None:
+    assert _rates(_summary(training=training, validation=validation)) == ""
+
+
+def test_a_loss_that_falls_only_as_the_rate_decays_asks_for_a_lower_one() -> None:
+    unsettled = [(1.2, 0.5), (1.5, 0.4), (1.4, 0.45), (1.1, 0.6), (0.9, 0.7)]
+
+    assert "rose to 1.500 at the full learning rate" in _rates(_summary(training=unsettled, validation=FALLING))
+    assert "for instance 0.0003" in _rates(_summary(training=unsettled, validation=FALLING))

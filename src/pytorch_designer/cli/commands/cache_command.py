@@ -1,4 +1,4 @@
-"""`pytorch-designer cache`: what `run` keeps of pipeline nodes to reuse it."""
+"""`pytorch-designer cache`: what `run` keeps: results of pipeline nodes to reuse them, and environments."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from pytorch_designer.cli.command_parser import CommandParser
+from pytorch_designer.harness.environments.built_environments import built_environments
 from pytorch_designer.harness.reuse.reuse_cache import open_cache
 from pytorch_designer.settings import settings
 from pytorch_designer.shown_text import on_one_line
@@ -30,18 +31,25 @@ def run_cache(arguments: Sequence[str], program: str) -> int:
     """
     parser = CommandParser(
         prog=f"{program} cache",
-        description="Shows or removes the results of pipeline nodes that `run` keeps to reuse them.",
+        description="Shows or removes what `run` keeps: results of pipeline nodes, and environments that it has built.",
         epilog="PYTORCH_DESIGNER_REUSE_CACHE names the folder, PYTORCH_DESIGNER_REUSE_CACHE_BYTES its largest size.",
     )
     parser.add_argument("action", choices=("list", "clear"), help="show what is kept, or remove all of it")
     options = parser.parse_args(arguments)
     cache = open_cache(settings().reuse_cache, settings().reuse_cache_bytes)
+    environments = built_environments()
     with writing_errors(cache.folder):
         if options.action == "clear":
             num_entries, num_bytes = cache.clear()
             lines = [f"Removed {count(num_entries, 'result')}, {num_bytes / _MEBIBYTE:.1f} MiB, from {cache.folder}"]
         else:
             lines = _listing(cache)
+    kept = environments.listing()
+    if kept and options.action == "clear":
+        with writing_errors(environments.folder):
+            lines.append(f"Removed {count(environments.clear(), 'environment')} from {environments.folder}")
+    elif kept:
+        lines.append(f"{count(len(kept), 'environment')} in {environments.folder}")
     print("\n".join(lines))
     return 0
 

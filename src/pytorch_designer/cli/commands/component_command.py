@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.addresses import local_path
 from pytorch_designer.cli.command_parser import CommandParser, joined_options
+from pytorch_designer.distributed.launching import run_in_processes
 from pytorch_designer.errors import DesignerError, NullOrEmptyError
 from pytorch_designer.settings import runs_as_job
 from pytorch_designer.spec.component import Component, Port, dashed
@@ -38,8 +39,11 @@ def component_parser(component: Component[Any], program: str) -> CommandParser:
     return parser
 
 
-def run_component(component: Component[Any], arguments: Sequence[str], program: str) -> None:
+def run_component(component: Component[Any], arguments: Sequence[str], program: str) -> int:
     """Parse and validate the command line of a component, and run the component.
+
+    Returns:
+        The exit code, which is that of several processes where the component has been run in such.
 
     Raises:
         SystemExit: The command line has unknown or incomplete options (code 2), or asks for help (code 0).
@@ -51,9 +55,14 @@ def run_component(component: Component[Any], arguments: Sequence[str], program: 
     with options_in_advice(specs):
         parsed = parse_parameters(component.parameters, _with_standard_input(specs, given_parameters(specs, given)))
         inputs, outputs = (_folders(ports, given) for ports in (component.inputs, component.outputs))
-        # Here, because what a component imports first may take seconds.
-        check_outputs(outputs, inputs, keeps_results=component.keeps_own_result)
+        if component.is_distributed:
+            exit_code = run_in_processes([component.command, *arguments])
+            if exit_code is not None:
+                return exit_code
+        else:  # here, because what a component imports first may take seconds
+            check_outputs(outputs, inputs, keeps_results=component.keeps_own_result)
         component.run(inputs, outputs, parsed)
+    return 0
 
 
 def add_parameters(parser: argparse.ArgumentParser, specs: Sequence[ParameterSpec]) -> None:

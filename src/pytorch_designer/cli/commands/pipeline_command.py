@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from pytorch_designer.cli.commands.pipeline_view import OpenView
+    from pytorch_designer.harness.environments.job_python import JobPython
     from pytorch_designer.harness.fault_injection.injected_faults import InjectedFaults
-    from pytorch_designer.harness.job.job_python import JobPython
     from pytorch_designer.harness.pipeline.pipeline_state import PipelineResult
     from pytorch_designer.harness.schema.yaml_tree import YamlDocument
     from pytorch_designer.system.stop_requests import StopRequest

@@ -177,7 +177,7 @@ def node_table(nodes: Iterable[NodeResult]) -> list[str]:
 
 
 def time_of(node: NodeResult | None) -> str:
-    """How long a node took, or has taken so far; empty where nothing of it ran."""
+    """Time that a node took, or has taken so far; empty where nothing of it ran."""
     if node is None or node.started is None or node.state is NodeState.REUSED:
         return ""
     if node.seconds is None and node.state is not NodeState.RUNNING:

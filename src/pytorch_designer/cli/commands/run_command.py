@@ -13,8 +13,9 @@ from pytorch_designer.addresses import local_path
 from pytorch_designer.cli.command_parser import CommandParser
 from pytorch_designer.cli.commands.run_findings import warning_lines
 from pytorch_designer.errors import DesignerError
+from pytorch_designer.harness.environments.built_environments import built_environments
+from pytorch_designer.harness.environments.job_python import JobPython
 from pytorch_designer.harness.fault_injection.injected_faults import parse_faults
-from pytorch_designer.harness.job.job_python import JobPython
 from pytorch_designer.harness.job.job_run import GRACE_SECONDS, JobRequest, run_job
 from pytorch_designer.harness.job.leftover_processes import adopted_orphans
 from pytorch_designer.harness.job.run_folder import RUNS_FOLDER, new_run_folder
@@ -56,7 +57,7 @@ def run_command_parser(program: str) -> argparse.ArgumentParser:
         description="Runs a command component, a command job or a pipeline on this machine, as Azure ML would: a copy "
         "of the code as working directory, inputs, outputs, variables and logs. The exit code is that of the "
         "component; 1 where a node of a pipeline failed.",
-        epilog="A component's environment is not built: its `python` is the one that runs this program.",
+        epilog="Without --python or --environments, `python` in a command is the one that runs this program.",
     )
     parser.add_argument("file", type=local_path, metavar="FILE", help="YAML file of a component or job")
     for option, metavar, meaning in (
@@ -87,6 +88,12 @@ def run_command_parser(program: str) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--python", type=local_path, metavar="PATH", help="the Python of the job, such as .venv/bin/python"
+    )
+    parser.add_argument(
+        "--environments",
+        choices=("build",),
+        help="build: install what the job's conda file or Dockerfile asks of pip (and of conda, where micromamba is "
+        "installed) into a virtual environment, which is kept",
     )
     parser.add_argument(
         "--debugpy",
@@ -161,6 +168,8 @@ def run_command(arguments: Sequence[str], program: str) -> int:
     """
     parser = run_command_parser(program)
     options = parser.parse_args(arguments)
+    if options.python is not None and options.environments is not None:
+        parser.error("--python and --environments exclude each other")
     document = read_yaml(options.file)
     if is_pipeline(document) or is_sweep_job(document):
         from pytorch_designer.cli.commands.pipeline_command import run_pipeline_file
@@ -213,7 +222,7 @@ def _job_request(
 def _with_places(request: JobRequest, options: argparse.Namespace) -> JobRequest:
     """The request with its run folder and MLflow database, which are created."""
     experiment = options.experiment or request.experiment
-    python = JobPython(options.python, options.debugpy)
+    python = _job_python(options)
     python.check()
     check_values(request.spec, request.inputs)  # before anything is created, the MLflow database included
     return replace(
@@ -272,10 +281,18 @@ def _pipeline_options(parser: argparse.ArgumentParser, options: argparse.Namespa
         up_to=options.up_to,
         explains=options.explain_reuse,
         is_dry=options.dry_run,
-        python=JobPython(options.python, options.debugpy),
+        python=_job_python(options),
         is_in_foreground=bool(options.debug) and not options.debugpy,
         faults=_node_faults(parser, options.fault),
     )
+
+
+def _job_python(options: argparse.Namespace) -> JobPython:
+    environments = None
+    if options.environments is not None:
+        assets = Assets() if options.assets is None else read_assets(options.assets)
+        environments = built_environments(assets)
+    return JobPython(options.python, options.debugpy, environments)
 
 
 def _node_faults(parser: argparse.ArgumentParser, given: list[str]) -> dict[str, InjectedFaults]:

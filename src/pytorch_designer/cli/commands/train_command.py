@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.addresses import local_path
 from pytorch_designer.api.folder_training import FolderTrainingParameters, TrainRequest, train_folder
 from pytorch_designer.cli.command_parser import CommandParser, joined_options
 from pytorch_designer.cli.commands.component_command import add_parameters, given_parameters, options_in_advice
 from pytorch_designer.components.init_image_transformation import InitImageTransformationParameters, chosen_transforms
+from pytorch_designer.distributed.launching import run_in_processes
 from pytorch_designer.errors import DesignerError, InterruptedRunError
 from pytorch_designer.spec.parameters import parameter_specs, parse_parameters
 from pytorch_designer.training.datasets import TRAINING_PORT, VALIDATION_PORT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 _NETWORK_OPTIONS = ("model_name", "pretrained")
 _PORTS = {TRAINING_PORT: "IMAGES", VALIDATION_PORT: "--validation"}
 
 
-def run_train(arguments: Sequence[str], program: str) -> None:
+def run_train(arguments: Sequence[str], program: str) -> int:
     """Run the command.
+
+    Returns:
+        The exit code, which is that of several processes where it has been run in such.
 
     Raises:
         SystemExit: The command line has unknown options, or asks for help.
@@ -34,9 +38,8 @@ def run_train(arguments: Sequence[str], program: str) -> None:
     specs = parameter_specs(FolderTrainingParameters)
     with options_in_advice(specs):
         texts = given_parameters(specs, given)
-        unused = [f"--{name.replace('_', '-')}" for name in _NETWORK_OPTIONS if name in texts]
-        if given["model"] is not None and unused:
-            parser.error(f"--model names the network and its weights, so that {' and '.join(unused)} cannot be given")
+        if fault := unused_network_options(given, texts):
+            parser.error(fault)
         request = TrainRequest(
             images=given["images"],
             validation=given["validation"],
@@ -46,8 +49,12 @@ def run_train(arguments: Sequence[str], program: str) -> None:
             is_overwriting=given["overwrite"],
             parameters=parse_parameters(FolderTrainingParameters, texts),
         )
-        with _named_as_options():
+        exit_code = run_in_processes(["train", *arguments])
+        if exit_code is not None:
+            return exit_code
+        with named_as_options(continues=True):
             train_folder(request, program=program)
+    return 0
 
 
 def train_parser(program: str) -> CommandParser:
@@ -59,6 +66,19 @@ def train_parser(program: str) -> CommandParser:
         "and evaluated at the end.",
         epilog="A run that was stopped continues when the same command is given again (without --overwrite).",
     )
+    add_inputs(parser)
+    parser.add_argument(
+        "--output", metavar="DIR", type=local_path, default=Path("trained"), help="The trained model. Default: trained."
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="Start over: replace the earlier result, or stopped run, in --output."
+    )
+    add_parameters(parser, parameter_specs(FolderTrainingParameters))
+    return parser
+
+
+def add_inputs(parser: CommandParser) -> None:
+    """Add IMAGES, and the options for what else a run reads."""
     parser.add_argument("images", metavar="IMAGES", type=local_path, help="The folder, or an archive of it.")
     parser.add_argument(
         "--validation",
@@ -74,30 +94,33 @@ def train_parser(program: str) -> CommandParser:
         "Default: the network of --model-name.",
     )
     parser.add_argument(
-        "--output", metavar="DIR", type=local_path, default=Path("trained"), help="The trained model. Default: trained."
-    )
-    parser.add_argument(
         "--augment",
         action="store_true",
         help="Train with the transforms that Init Image Transformation lists by default: "
         f"{', '.join(op for op, _ in chosen_transforms(InitImageTransformationParameters()))}.",
     )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="Start over: replace the earlier result, or stopped run, in --output."
-    )
-    add_parameters(parser, parameter_specs(FolderTrainingParameters))
-    return parser
+
+
+def unused_network_options(given: Mapping[str, Any], texts: Mapping[str, str]) -> str:
+    """What is wrong where a model is given, and the name of a network or its weights as well; "" otherwise."""
+    unused = [f"--{name.replace('_', '-')}" for name in _NETWORK_OPTIONS if name in texts]
+    if given["model"] is None or not unused:
+        return ""
+    return f"--model names the network and its weights, so that {' and '.join(unused)} cannot be given"
 
 
 @contextmanager
-def _named_as_options() -> Iterator[None]:
-    """Name ports of Train PyTorch Model as this command does."""
+def named_as_options(*, continues: bool) -> Iterator[None]:
+    """Name ports of Train PyTorch Model as this command does.
+
+    `continues` says whether the same command continues a run that was stopped.
+    """
     try:
         yield
     except DesignerError as error:
         for port, option in _PORTS.items():
             error.what = error.what.replace(f"on the port `{port}`", f"of {option}")
-        if isinstance(error, InterruptedRunError):
+        if isinstance(error, InterruptedRunError) and continues:
             error.advice = "Run the same command again, without --overwrite: it continues where it stopped."
         if error.reason == "not_empty":
             error.advice += " With --overwrite, the result of an earlier run is replaced."

@@ -77,7 +77,7 @@ class ScoredDataset:
         return len(self.predicted)
 
     def described(self, row: int) -> str:
-        """What to call the image of a row in a message: its file, or its id, or the number of the row."""
+        """Name of the image of a row for messages: its file, or its id, or the number of the row."""
         if self.files is not None and self.files[row]:
             return unescape(self.files[row])
         return f"row {row}" if self.ids is None else f"id {self.ids[row]}"

@@ -16,7 +16,7 @@ UNLABELED = -1
 
 @dataclass(frozen=True)
 class Layout:
-    """What a folder or archive was taken for.
+    """Layout that was found in a folder or archive.
 
     Attributes:
         name: In words, as the start of a line: "Class folders".

@@ -97,7 +97,7 @@ class Injection:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the faults have done, a sentence each, for those whose effect can be counted."""
+        """Effects of the faults, a sentence each, for those whose effect can be counted."""
         faults, judge = self._faults, self._judge
         notes = []
         if faults.kill_after_seconds is not None and not self._was_killed:

@@ -22,7 +22,7 @@ _UNFINISHED = f".{MARK_FILE}.partial"  # what a kill inside `write_atomically` l
 
 
 class FolderKind(Enum):
-    """What a marked folder is, by the line in its mark."""
+    """Kind of a marked folder, by the line in its mark."""
 
     JOB = "pytorch-designer: the run folder of a job"
     PIPELINE = "pytorch-designer: the run folder of a pipeline"

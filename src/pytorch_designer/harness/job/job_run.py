@@ -5,7 +5,7 @@
 
 Everything that can be refused is refused before a process starts. Differences from Azure ML:
 
-* The environment (Docker, conda) is not built; `python` is the one that runs the harness, or another (`job_python`).
+* `python` is the one that runs the harness, another, or that of the environment, which is built (`environments`).
 * Inputs are not mounted read-only, but compared afterwards (`read_only`).
 * All nodes are on this machine (`job_processes`).
 * Only a fault limits /dev/shm.
@@ -18,6 +18,7 @@ import signal
 import time
 import uuid
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pytorch_designer.errors import (
@@ -27,6 +28,7 @@ from pytorch_designer.errors import (
     UnsupportedEnvironmentError,
     UnsupportedLocallyError,
 )
+from pytorch_designer.harness.environments.job_python import OWN_PYTHON, JobPython
 from pytorch_designer.harness.fault_injection.injected_faults import NO_FAULTS, InjectedFaults
 from pytorch_designer.harness.fault_injection.injection import Injection, check_possible
 from pytorch_designer.harness.job.child_processes import Child, LineReceiver, MemoryReceiver, Outcome, run_children
@@ -38,7 +40,6 @@ from pytorch_designer.harness.job.job_processes import (
     platform_variables,
     process_places,
 )
-from pytorch_designer.harness.job.job_python import OWN_PYTHON, JobPython
 from pytorch_designer.harness.job.rendering import check_texts, render_command
 from pytorch_designer.harness.job.run_folder import RunFolder, RunRecord
 from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT
@@ -184,6 +185,7 @@ class _JobRun:
         written = self._data.written_outputs
         self._injection = Injection(request.faults, self._data.input_paths.values(), written)
         self._shell = _shell()
+        request.python.check_job(spec)
         own = () if request.store is None else request.store.own_paths
         self._snapshot = code_snapshot(spec, excluded=(self._folder.path, *own))
         self._command = render_command(spec, self._data.inputs, written)
@@ -282,7 +284,7 @@ class _JobRun:
     ) -> Outcome:
         with self._injection as injection:
             outcome = run_children(
-                self._children(run_id),
+                self._children(run_id, self._request.python.of(self._spec, partial(on_line, 0), stop)),
                 on_line,
                 stop,
                 self._request.grace_seconds,
@@ -306,9 +308,9 @@ class _JobRun:
             )
         return outcome
 
-    def _children(self, run_id: str) -> list[Child]:
+    def _children(self, run_id: str, python: JobPython) -> list[Child]:
         place = self._folder.working_directory(0).with_name("python")
-        folders = self._request.python.folders(place, self._command, self._snapshot.files.values())
+        folders = python.folders(place, self._command, self._snapshot.files.values())
         environment = callers_variables(folders) | platform_variables(
             run_id=run_id,
             root_run_id=self._request.parent_run_id or run_id,

@@ -42,7 +42,7 @@ class LeftoverProcesses:
         self._seen: dict[int, str] = {}
 
     def variables(self) -> dict[str, str]:
-        """What to add to the environment of the job's processes. A job inside a job has the tokens of both."""
+        """Variables for the job's processes. A job inside a job has the tokens of both."""
         outer = os.environ.get(MARK_VARIABLE)
         return {MARK_VARIABLE: f"{outer}:{self.token}" if outer else self.token}
 

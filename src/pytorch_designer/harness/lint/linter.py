@@ -68,7 +68,7 @@ def lint(paths: Iterable[Path], *, ignored_rules: Collection[str] = ()) -> LintR
 
 @dataclass(frozen=True)
 class FindingsForRun:
-    """What is to be said of a file before `run` starts it.
+    """Findings on a file before `run` starts it.
 
     Attributes:
         place: The file.
@@ -107,7 +107,7 @@ class FindingsForRun:
 
 
 def findings_for_run(document: YamlDocument) -> FindingsForRun:
-    """What the linter says of a component or job that is to run on this machine."""
+    """Findings on a component or job that is to run on this machine."""
     place = SpecPlace(str(document.path))
     if kind_of(document.root) is None:
         return FindingsForRun(place)

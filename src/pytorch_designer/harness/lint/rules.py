@@ -14,7 +14,7 @@ class Severity(str, Enum):
 
 
 class InRun(str, Enum):
-    """What `run` does with a finding: refuse the file, say it and go on, or check the same with the values given."""
+    """Effect of a finding on `run`: refuse the file, say it and go on, or check the same with the values given."""
 
     REFUSES = "refuses"
     WARNS = "warns"

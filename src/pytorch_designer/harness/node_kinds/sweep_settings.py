@@ -69,7 +69,7 @@ class Termination:
 
 @dataclass(frozen=True)
 class SweepSettings:
-    """What a sweep does with its trial.
+    """Settings of a sweep.
 
     Attributes:
         primary_metric: The MLflow metric that decides.

@@ -96,7 +96,7 @@ def _source(branch: Branch, scope: Scope) -> Source:
 
 
 def mapped_inputs(loop: Loop, body: NodeSpec, prefix: str, faults: FaultCollector) -> dict[str, Source]:
-    """What the inputs of the body are given in the next round; faults are collected."""
+    """The values of the inputs of the body in the next round; faults are collected."""
     found = {}
     for name, output in loop.mapping.items():
         with faults.collecting(loop.place):

@@ -130,7 +130,7 @@ class EventReader:
 
 
 def log_sizes(files: tuple[Path, ...]) -> list[int]:
-    """How many bytes there are in each log; 0 where there is none yet."""
+    """Number of bytes in each log; 0 where there is none yet."""
     return [os.path.getsize(path) if path.exists() else 0 for path in files]  # noqa: PTH202
 
 

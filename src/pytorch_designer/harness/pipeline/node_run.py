@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from pytorch_designer.harness.environments.job_python import JobPython
     from pytorch_designer.harness.fault_injection.injected_faults import InjectedFaults
     from pytorch_designer.harness.job.child_processes import LineReceiver, MemoryReceiver
-    from pytorch_designer.harness.job.job_python import JobPython
     from pytorch_designer.harness.job.job_run import JobResult
     from pytorch_designer.harness.job.node import PlannedNode
     from pytorch_designer.harness.job.run_store import RunStore

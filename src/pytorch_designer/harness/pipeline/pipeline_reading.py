@@ -17,7 +17,7 @@ from pytorch_designer.harness.job.run_folder import PIPELINE_FILE, is_held
 from pytorch_designer.harness.pipeline.pipeline_state import PipelineResult
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 INTERRUPTED = "interrupted"
 _RUNNING = "running"
@@ -53,24 +53,33 @@ def _interrupted(result: PipelineResult) -> PipelineResult:
     return replace(result, state=INTERRUPTED, nodes=nodes)
 
 
-def _read(run_folder: Path) -> PipelineResult:
-    path = run_folder / PIPELINE_FILE
+def read_state(path: Path, of_plain: Callable[[Mapping[str, Any]], PipelineResult], *, logs: str) -> PipelineResult:
+    """The state that `of_plain` makes of the JSON in a file; `logs` is where the logs of the run are, below its folder.
+
+    Raises:
+        UnknownNameError: There is none, or it cannot be read.
+    """
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise ValueError("the file is too large")
-        return _result(json.loads(path.read_bytes()), run_folder)
-    except FileNotFoundError:
-        raise UnknownNameError(
-            "There is no run of a pipeline in this folder.",
-            where=run_folder,
-            advice="Name the run folder of a pipeline; `pytorch-designer runs list` shows those in ./runs.",
-        ) from None
+        return of_plain(json.loads(path.read_bytes()))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise UnknownNameError(
             f"The state of the run cannot be read ({type(error).__name__}: {error}).",
             where=path,
-            advice="The file is damaged, or of another program; the logs are in nodes/NODE/user_logs.",
+            advice=f"The file is damaged, or of another program; the logs are in {logs}.",
         ) from error
+
+
+def _read(run_folder: Path) -> PipelineResult:
+    path = run_folder / PIPELINE_FILE
+    if not path.exists():
+        raise UnknownNameError(
+            "There is no run of a pipeline in this folder.",
+            where=run_folder,
+            advice="Name the run folder of a pipeline; `pytorch-designer runs list` shows those in ./runs.",
+        )
+    return read_state(path, lambda plain: _result(plain, run_folder), logs="nodes/NODE/user_logs")
 
 
 def _result(plain: Mapping[str, Any], run_folder: Path) -> PipelineResult:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from pytorch_designer.errors import FailedToWriteOutputsError, UnsupportedLocallyError
+from pytorch_designer.harness.environments.job_python import OWN_PYTHON, JobPython
 from pytorch_designer.harness.fault_injection.injection import check_possible
-from pytorch_designer.harness.job.job_python import OWN_PYTHON, JobPython
 from pytorch_designer.harness.job.job_run import GRACE_SECONDS
 from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT
 from pytorch_designer.harness.pipeline.node_selection import select_nodes, unknown_node
@@ -18,6 +18,7 @@ from pytorch_designer.harness.schema.assets import Assets, read_assets
 from pytorch_designer.harness.schema.azure_objects import pipeline_job
 from pytorch_designer.harness.schema.pipeline_file import read_pipeline
 from pytorch_designer.harness.schema.pipeline_specification import PipelineSpec
+from pytorch_designer.harness.schema.spec_faults import FaultCollector, SpecPlace
 from pytorch_designer.harness.schema.values import check_names
 from pytorch_designer.system.resources import usable_cores
 
@@ -119,6 +120,7 @@ def prepare_pipeline(
     plan = plan_pipeline(pipeline, options.get("inputs"), assets)
     python, is_in_foreground = options.get("python", OWN_PYTHON), options.get("is_in_foreground", False)
     python.check()
+    _check_environments(plan, python)
     return PipelineRequest(
         plan=plan,
         run_folder=Path(run_folder).absolute(),
@@ -163,6 +165,15 @@ def _read_job(job: PipelineSpec | str | Path | Any, assets: Assets) -> PipelineS
     if isinstance(job, PipelineSpec):
         return job
     return read_pipeline(Path(job), assets) if isinstance(job, (str, Path)) else pipeline_job(job, assets)
+
+
+def _check_environments(plan: Plan, python: JobPython) -> None:
+    """Refuse jobs whose environments are to be built and cannot be, all at once."""
+    faults = FaultCollector()
+    for node in plan.nodes.values():
+        with faults.collecting():
+            python.check_job(node.spec)
+    faults.raise_any(SpecPlace(str(plan.pipeline.source)))
 
 
 def _given_outputs(pipeline: PipelineSpec, given: Mapping[str, str | Path]) -> dict[str, Path]:

@@ -366,7 +366,7 @@ class _PipelineRun:
             self._request.store.end_run(self._result.run_id, status)
 
     def _place_of_output(self, name: str, source: Path) -> Path:
-        """Where an output of the pipeline goes that is the file or folder `source`."""
+        """Destination of the output of the pipeline that is the file or folder `source`."""
         place = self._request.run_folder / OUTPUTS_FOLDER / name
         return self._request.outputs.get(name) or (place if source.is_dir() else place / source.name)
 

@@ -33,7 +33,7 @@ REUSE_IS_OFF = "nothing is reused in this run"
 
 @dataclass(frozen=True)
 class NodeForecast:
-    """What a run would do with a node.
+    """Forecast for one node.
 
     Attributes:
         node: Its name.
@@ -50,7 +50,7 @@ class NodeForecast:
 
 @dataclass(frozen=True)
 class Selection:
-    """What a run of some nodes takes from earlier runs.
+    """Results that a run of some nodes takes from earlier runs.
 
     Attributes:
         kept: Nodes whose results are put into the run folder out of the cache.
@@ -69,7 +69,7 @@ def with_faults(faults: InjectedFaults) -> str:
 
 
 def forecast(request: PipelineRequest, stop: StopRequest | None = None) -> dict[str, NodeForecast]:
-    """What a run of `request` would do with each node that it would run.
+    """Forecast for each node that a run of `request` would run.
 
     Raises:
         InterruptedRunError: `stop` was requested while large inputs were read.
@@ -129,7 +129,7 @@ def open_reuse(request: PipelineRequest, stop: StopRequest) -> Reuse | None:
         return None
     own = () if request.store is None else request.store.own_paths
     not_code = (*own, cache.folder, *request.outputs.values())
-    return Reuse(cache, stop=stop, is_forced=request.is_forced, not_code=not_code, python=request.python.executable)
+    return Reuse(cache, stop=stop, is_forced=request.is_forced, not_code=not_code, python=request.python)
 
 
 def _forecast(

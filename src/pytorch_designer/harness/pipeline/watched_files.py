@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WatchedFiles:
-    """What a pipeline is made of, as it was planned last.
+    """Files of a pipeline, as it was planned last.
 
     Attributes:
         files: Single files and folders of data.
@@ -50,7 +50,7 @@ class WatchedFiles:
 
 
 def watched_files(plan: Plan, others: Collection[Path] = (), not_code: Collection[Path] = ()) -> WatchedFiles:
-    """What the nodes of a plan depend on.
+    """Files that the nodes of a plan depend on.
 
     Args:
         plan: The plan.

@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from pytorch_designer.harness.environments.job_python import OWN_PYTHON, JobPython
 from pytorch_designer.harness.job.node import NodeState
 from pytorch_designer.harness.job.run_folder import RECORD_FILE, RunFolder
 from pytorch_designer.harness.job.snapshot import code_snapshot
@@ -53,7 +54,7 @@ class Reuse:
         cache: Where results are kept.
         is_forced: Whether every node runs even if its result is kept.
         not_code: Paths that runs write to; inside a code folder they are not part of the code.
-        python: The interpreter of jobs; None: the one that runs the harness.
+        python: The Python of jobs.
         stop: Ends `parts` and `restore` with an InterruptedRunError while they read large inputs.
     """
 
@@ -64,7 +65,7 @@ class Reuse:
         stop: StopRequest,
         is_forced: bool = False,
         not_code: tuple[Path, ...] = (),
-        python: Path | None = None,
+        python: JobPython = OWN_PYTHON,
     ) -> None:
         self._cache = cache
         self._not_code = not_code
@@ -113,13 +114,13 @@ class Reuse:
         return self._cache.find(parts.key)
 
     def output_paths(self, entry: Entry) -> dict[str, Path]:
-        """Where the outputs of a kept result are, to be read."""
+        """Paths of the outputs of a kept result, to be read."""
         paths = {name: self._cache.output_path(entry, name) for name in entry.contents}
         self._remember(entry.contents, entry.is_file, paths)
         return paths
 
     def why_it_runs(self, node: PlannedNode, parts: KeyParts | None) -> str:
-        """Why a node runs although results are kept, in one phrase: what has changed since the most similar one."""
+        """Reason why a node runs although results are kept: what has changed since the most similar one."""
         if self._is_forced:
             return FORCED
         if parts is None:

@@ -78,7 +78,7 @@ class ReuseCache:
 
     @property
     def hashes(self) -> Path:
-        """Where content hashes are remembered."""
+        """File of the content hashes that are remembered."""
         return self.folder / "hashes"
 
     def claim(self) -> None:
@@ -93,7 +93,7 @@ class ReuseCache:
         FolderKind.CACHE.mark(self.folder)
 
     def entries(self) -> list[Entry]:
-        """What is kept, the latest used first; damaged entries are removed.
+        """Kept results, the latest used first; damaged entries are removed.
 
         Raises:
             FailedToWriteOutputsError: The folder holds something without the mark of a cache.
@@ -123,7 +123,7 @@ class ReuseCache:
         return None
 
     def parts_of(self, entry: Entry) -> dict[str, Any] | None:
-        """What `store` was given as the parts of an entry; None where there is nothing that can be read."""
+        """The parts of an entry that `store` was given; None where there is nothing that can be read."""
         path = self._entries / entry.key / _PARTS
         with suppress(OSError, ValueError, RecursionError):
             if path.stat().st_size <= _MAX_PARTS_BYTES:
@@ -132,7 +132,7 @@ class ReuseCache:
         return None
 
     def output_path(self, entry: Entry, name: str) -> Path:
-        """Where an output is kept, to be read: nobody writes there."""
+        """Path of a kept output, to be read: nobody writes there."""
         folder = self._entries / entry.key / PORTS_FOLDER / name
         return next(folder.iterdir(), folder) if entry.is_file[name] else folder
 
@@ -353,7 +353,7 @@ def _children(folder: Path) -> list[Path]:
 
 
 def _abandoned(folder: Path) -> list[Path]:
-    """What a program that was killed has left behind."""
+    """Remains of a program that was killed."""
     found = []
     for path in _children(folder):
         with suppress(FileNotFoundError):

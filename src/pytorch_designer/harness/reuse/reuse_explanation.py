@@ -27,7 +27,7 @@ _WHOLE = {
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
-    """What differs between two records of key parts, one phrase per part; see `reuse_key.KeyParts.record`.
+    """Differences of two records of key parts, one phrase per part; see `reuse_key.KeyParts.record`.
 
     Args:
         before: As it was kept; may be damaged.

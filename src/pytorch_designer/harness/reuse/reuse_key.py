@@ -18,7 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytorch_designer.harness.job.job_python import about_python
+from pytorch_designer.harness.environments.job_python import OWN_PYTHON, JobPython, about_python
 from pytorch_designer.harness.reuse.file_trees import content_hash, list_tree
 from pytorch_designer.harness.schema.values import render_value
 
@@ -33,7 +33,7 @@ _METADATA = (".dist-info", ".egg-info")
 
 @dataclass(frozen=True)
 class KeyParts:
-    """What a key is the hash of, by its parts, so that two keys can be compared.
+    """Parts of a key, which is their hash, so that two keys can be compared.
 
     Attributes:
         content: What is hashed.
@@ -68,7 +68,7 @@ def key_parts(
     inputs: Mapping[str, InputValue],
     contents: Mapping[str, str],
     environment_variables: Mapping[str, str],
-    python: Path | None = None,
+    python: JobPython = OWN_PYTHON,
 ) -> KeyParts:
     """The parts of a job's key.
 
@@ -79,17 +79,19 @@ def key_parts(
         inputs: The checked values of its inputs.
         contents: The content hash of each data input.
         environment_variables: Those of the node.
-        python: The interpreter of jobs; None: the one that runs the harness.
+        python: The Python of jobs.
 
     Raises:
         OSError: A file that the environment names cannot be read.
+        DesignerError: The environment is to be built, and cannot be.
     """
+    built = python.environment_key(spec)
     content = {
         "format": _FORMAT,
         "command": spec.command,
         "code": code,
         "environment": _environment(spec),
-        "machine": _machine(python),
+        "machine": _machine(python.executable) if built is None else [built, platform.machine(), platform.system()],
         "inputs": {name: contents.get(name) or render_value(value) for name, value in inputs.items()},
         "outputs": {name: (port.type, port.mode) for name, port in spec.outputs.items()},
         "environment_variables": dict(environment_variables),

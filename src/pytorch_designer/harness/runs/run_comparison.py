@@ -58,7 +58,7 @@ def compare_runs(runs: Sequence[PipelineResult]) -> list[ComparedRow]:
 
 
 def node_values(run: PipelineResult) -> dict[str, RunValues]:
-    """What each node has logged to MLflow; nodes that have logged nothing are absent.
+    """Parameters and metrics that each node has logged to MLflow; nodes that have logged nothing are absent.
 
     Raises:
         UnsupportedEnvironmentError: The MLflow database cannot be read.

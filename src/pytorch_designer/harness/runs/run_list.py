@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 from pytorch_designer.errors import DesignerError, UnknownNameError
 from pytorch_designer.harness.job.node import NodeResult, NodeState
 from pytorch_designer.harness.job.run_folder import PIPELINE_FILE, RECORD_FILE, RUNS_FOLDER, is_held
-from pytorch_designer.harness.pipeline.pipeline_reading import INTERRUPTED, read_result
+from pytorch_designer.harness.pipeline.pipeline_reading import INTERRUPTED, read_result, read_state
 from pytorch_designer.harness.pipeline.pipeline_state import PipelineResult
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_MAX_BYTES = 64 << 20
 _STATES = {"completed": NodeState.COMPLETED, "failed": NodeState.FAILED, "canceled": NodeState.CANCELED}
 
 
@@ -72,17 +70,7 @@ def open_run(run_folder: Path) -> PipelineResult:
     """
     if (run_folder / PIPELINE_FILE).is_file() or not (run_folder / RECORD_FILE).is_file():
         return read_result(run_folder)
-    path = run_folder / RECORD_FILE
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise ValueError("the file is too large")
-        return _of_job(json.loads(path.read_bytes()), run_folder.absolute())
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise UnknownNameError(
-            f"The state of the run cannot be read ({type(error).__name__}: {error}).",
-            where=path,
-            advice="The file is damaged, or of another program; the logs are in user_logs.",
-        ) from error
+    return read_state(run_folder / RECORD_FILE, lambda plain: _of_job(plain, run_folder.absolute()), logs="user_logs")
 
 
 def _of_job(plain: Mapping[str, Any], folder: Path) -> PipelineResult:
@@ -122,7 +110,7 @@ def _of_job(plain: Mapping[str, Any], folder: Path) -> PipelineResult:
 
 
 def elapsed_seconds(result: PipelineResult | NodeResult) -> float | None:
-    """How long a run or node took, or has taken so far; None where that is not known, or it has not started."""
+    """Seconds that a run or node took, or has taken so far; None where unknown, or it has not started."""
     is_going_on = result.state in {"running", NodeState.RUNNING}
     if result.seconds is not None or not is_going_on or result.started is None:
         return result.seconds

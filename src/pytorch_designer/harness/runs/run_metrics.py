@@ -36,7 +36,7 @@ class MetricPoint:
 
 @dataclass(frozen=True)
 class RunValues:
-    """What was logged to one MLflow run.
+    """Parameters and metrics of one MLflow run.
 
     Attributes:
         metrics: The points of each metric, by step.

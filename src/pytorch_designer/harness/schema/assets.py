@@ -44,7 +44,7 @@ _VERSION = re.compile(r"(:[^:/@]+|@[^:/@]+|/versions/[^/]+|/labels/[^/]+)$")
 
 @dataclass(frozen=True)
 class Assets:
-    """What is on this machine.
+    """Local copies of registered assets.
 
     Attributes:
         paths: Absolute local paths by registered name without `azureml:`.
@@ -118,7 +118,7 @@ def component_path(component: Value, assets: Assets) -> Path:
 
 
 def _below(folder: Path, rest: str, reference: str, place: SpecPlace) -> Path:
-    """What is at `rest` in the folder of a prefix, where one is looked for."""
+    """The path at `rest` in the folder of a prefix."""
     candidates = list(dict.fromkeys((rest.strip("/"), _VERSION.sub("", rest).strip("/"))))
     for name in candidates:
         if ".." in name.split("/"):

@@ -49,7 +49,7 @@ _ENVIRONMENT_FIELDS = ("name", "version", "image", "conda_file", "build")
 
 
 def command_component(component: Any) -> CommandSpec:
-    """What `azure.ai.ml.load_component` or `azure.ai.ml.command(...).component` gave, as a `CommandSpec`.
+    """`CommandSpec` of an object of `azure.ai.ml.load_component` or `azure.ai.ml.command(...).component`.
 
     Raises:
         UnsupportedLocallyError: It is another kind of component, or its code is not on this machine.
@@ -83,7 +83,7 @@ def command_component(component: Any) -> CommandSpec:
 
 
 def pipeline_job(job: Any, assets: Assets | None = None) -> PipelineSpec:
-    """What a `@dsl.pipeline` function, `azure.ai.ml.command` or `load_job` gave, as a `PipelineSpec`.
+    """`PipelineSpec` of an object of a `@dsl.pipeline` function, `azure.ai.ml.command` or `load_job`.
 
     Args:
         job: A `PipelineJob`, or a command job, which becomes a pipeline of one node.

@@ -52,7 +52,7 @@ class OutputOf:
         return self.type in PARAMETER_TYPES
 
     def text(self, path: Path) -> str:
-        """What a binding to it becomes: the path of data, or the value that is written there."""
+        """The value of a binding to it: the path of data, or the value that is written there."""
         return str(read_output_value(OutputSpec(self.name, self.type), path)) if self.is_value else str(path)
 
 

@@ -94,7 +94,7 @@ class Binding:
 
     @property
     def reference(self) -> ParentInput | ParentOutput | NodePort | None:
-        """What it refers to in a pipeline, or None if it means nothing there."""
+        """The part of a pipeline that it refers to, or None if there is none."""
         match self.parts:
             case ("parent", "inputs", *name) if name:
                 return ParentInput(".".join(name))

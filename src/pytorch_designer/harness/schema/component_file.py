@@ -164,7 +164,7 @@ def command_at(value: Value, name: str) -> CommandSpec:
 
 
 def inline_command(value: Value, name: str) -> CommandSpec:
-    """What a component and a pipeline node that has none say alike: the command, its code and its environment."""
+    """Command, code and environment, of a component or of a pipeline node without one."""
     fields = Fields(value)
     environment = value.get("environment")
     return CommandSpec(
@@ -187,7 +187,7 @@ def parallel_at(value: Value, name: str) -> CommandSpec:
 
 
 def inline_parallel(value: Value, name: str) -> CommandSpec:
-    """What a parallel component and a parallel node that has none say alike: the code of the task, its environment."""
+    """Code and environment of a parallel task, of a component or of a node without one."""
     fields = Fields(value)
     task = fields.fields("task")
     environment = value.get("task", "environment")

@@ -118,7 +118,7 @@ def unbound_output(name: str) -> tuple[str, str]:
 
 
 def given_value(entry: Value) -> Value | None:
-    """What is given to a port by `name: value` or `name: {value: value}`."""
+    """The value given to a port by `name: value` or `name: {value: value}`."""
     return entry.get("value") if entry.is_mapping else entry
 
 

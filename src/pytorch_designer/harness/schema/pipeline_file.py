@@ -319,7 +319,7 @@ def _given(entry: Value) -> Given | None:
 
 
 def _for_port(port: InputSpec | None, given: Given | None, entry: Value) -> Given | None:
-    """What is given to a port; the SDK takes a text that is given to a data port for a path."""
+    """The value given to a port; the SDK takes a text that is given to a data port for a path."""
     if port is None or given is None or not port.is_data or given.is_path or is_binding(given.text):
         return given
     text = given.text if is_reference(given.text) else str((entry.folder / given.text).resolve())

@@ -127,7 +127,7 @@ class PipelineSpec:
         return self.display_name or self.name
 
     def place_of(self, section: str, name: str) -> SpecPlace:
-        """Where an input or output is declared; without a line where that is not known."""
+        """Place at which an input or output is declared; without a line where that is not known."""
         return self.places.get((section, name)) or SpecPlace(str(self.source), keys=(section, name))
 
     def run_by(self, job: PipelineSpec) -> PipelineSpec:

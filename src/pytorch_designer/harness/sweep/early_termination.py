@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def reason_to_end(
     policy: Termination, number: int, histories: Mapping[int, Sequence[float]], *, is_maximized: bool
 ) -> str | None:
-    """Why a trial is to be ended, in words; None if it goes on.
+    """Reason for which a trial is to be ended, in words; None if it goes on.
 
     Args:
         policy: The policy.

@@ -57,7 +57,7 @@ def keep_metrics(run_folder: Path, metrics: dict[str, list[float]]) -> None:
 
 
 def kept_metrics(run_folder: Path) -> dict[str, list[float]]:
-    """What `keep_metrics` has written; empty if there is nothing, or it is damaged."""
+    """Metrics that `keep_metrics` has written; empty if there is nothing, or it is damaged."""
     with suppress(OSError, ValueError, TypeError, AttributeError, RecursionError):
         found = json.loads((run_folder / _FILE).read_bytes())
         kept = {str(key): [float(value) for value in values] for key, values in found.items()}

@@ -144,7 +144,7 @@ def read_log(log_files: Iterable[Path]) -> str:
 
 
 def read_error_info(run_folder: Path) -> dict[str, Any] | None:
-    """What the job wrote to ./outputs/error_info.json, or None."""
+    """The content of ./outputs/error_info.json, or None."""
     path = run_folder / _ERROR_INFO
     if not path.is_file():
         return None

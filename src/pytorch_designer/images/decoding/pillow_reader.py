@@ -76,7 +76,7 @@ _SAMPLE_FORMATS = {1: "integers", 2: "integers with a sign", 3: "floating point 
 
 
 def read_with_pillow(name: ImageFormat, content: bytearray, use: Callable[[ImageFile], T]) -> T:
-    """What `use` makes of the image of a file, which is not loaded yet; errors of Pillow are named.
+    """The result of `use` for the image of a file, which is not loaded yet; errors of Pillow are named.
 
     Raises:
         UndecodableImageError: The file is damaged, or of a kind that is not read.
@@ -91,7 +91,7 @@ def read_with_pillow(name: ImageFormat, content: bytearray, use: Callable[[Image
 
 
 def with_named_errors(name: ImageFormat, content: bytearray, read: Callable[[], T]) -> T:
-    """What `read` returns; errors of Pillow are named, by what the libraries below it print where they do.
+    """The result of `read`; errors of Pillow are named, by what the libraries below it print where they do.
 
     Raises:
         UndecodableImageError: The file is damaged, or of a kind that is not read.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 from pytorch_designer.reporting.classification import accuracy_interval, class_scores, imbalance
 from pytorch_designer.reporting.numbers import decimal, percent
+from pytorch_designer.training.recipe import learning_rate_at
 from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
@@ -23,6 +25,10 @@ _DECAYED = 0.2  # of the initial learning rate
 _RISEN = 1.05  # times the loss of the first epoch
 _ABOVE_GUESSING = 1.2  # times ln(classes), near which a network stays that has learned nothing
 _HIGH_LEARNING_RATE = 0.1  # at which SGD with momentum rarely fails for want of speed
+_STRAIGHT = (0.6, 1.5)  # late fall of the training loss per step and learning rate, relative to the early one
+_LEAST_FALL = 0.05  # of the first training loss
+_MAX_SHOWN = 6  # losses of a curve
+_LEARNED = 0.9  # training accuracy above which a higher learning rate has little left to gain
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,8 @@ def hints(summary: RunSummary) -> tuple[Hint, ...]:
         return (Hint("There is only one class.", "Add images of a second class: a classifier needs at least two."),)
     rules = (
         _near_chance,
-        _unstable,
+        _rate_too_high,
+        _rate_too_low,
         _still_improving,
         _stopped_early,
         _overfitting,
@@ -54,6 +61,13 @@ def hints(summary: RunSummary) -> tuple[Hint, ...]:
         _few_images,
     )
     return tuple(hint for rule in rules for hint in rule(summary))
+
+
+def rate_hints(summary: RunSummary) -> tuple[Hint, ...]:
+    """Advice on the learning rate alone: empty where the curves do not show that it is too low or too high."""
+    if len(summary.classes) == 1:
+        return ()
+    return (*_rate_too_high(summary), *_rate_too_low(summary))
 
 
 def chance_accuracy(summary: RunSummary) -> float:
@@ -102,19 +116,84 @@ def _more_learning(summary: RunSummary) -> str:
     return f"Little was learned yet: {advice}."
 
 
-def _unstable(summary: RunSummary) -> Iterator[Hint]:
-    first, last = summary.history[0].training.loss, summary.history[-1].training.loss
-    if len(summary.history) > 1 and not last <= _RISEN * first and not _is_near_chance(summary):
+def _rate_too_high(summary: RunSummary) -> Iterator[Hint]:
+    """The training loss rose over the run, or fell only once the learning rate decayed."""
+    losses = [record.training.loss for record in summary.history]
+    if len(losses) < 2 or _is_near_chance(summary):
+        return
+    lower = f"Use a lower learning_rate, for instance {_rounded(summary.parameters.get('learning_rate', 0) / 3)}."
+    if not losses[-1] <= _RISEN * losses[0]:
+        yield Hint(f"The training loss rose from {decimal(losses[0])} to {decimal(losses[-1])}.", lower)
+        return
+    held = losses[: max(2, len(losses) // 2 + 1)]
+    highest = max(held[1:])
+    if len(losses) > 2 and highest > held[0] and losses[-1] < (1 - _LEAST_FALL) * highest:
         yield Hint(
-            f"The training loss rose from {decimal(first)} to {decimal(last)}.",
-            "Use a lower learning_rate, for instance a third of this one.",
+            f"The training loss rose to {decimal(highest)} at the full learning rate, and fell when that decayed "
+            f"({_curve(losses)}; see the loss chart).",
+            lower,
         )
+
+
+def _rate_too_low(summary: RunSummary) -> Iterator[Hint]:
+    """The training loss fell along a straight line: steps were too small to come near its lowest value."""
+    losses = [record.training.loss for record in summary.history]
+    if not _falls_straight(summary) or _is_near_chance(summary):
+        return
+    higher = _rounded(3 * summary.parameters.get("learning_rate", 0))
+    yield Hint(
+        f"The training loss fell at the same pace to the end ({_curve(losses)}; see the loss chart), and so did the "
+        "validation loss.",
+        f"The learning rate is low for so few steps: use a higher learning_rate, for instance {higher}, or train for "
+        f"more epochs, for instance {2 * len(losses)}.",
+    )
+
+
+def _falls_straight(summary: RunSummary) -> bool:
+    """Whether the training loss falls in proportion to the steps times their learning rates, with much left to learn.
+
+    The rate decays in the second half of a run, so that a loss that is on its way falls more slowly there by as much. A
+    loss that comes near its lowest value falls more slowly still.
+    """
+    losses = [record.training.loss for record in summary.history]
+    checked = [record.validation.loss for record in summary.history]
+    if len(losses) < 3 or _was_stopped(summary) or summary.history[-1].training.top1 > _LEARNED:
+        return False
+    is_falling = all(later < earlier for values in (losses, checked) for earlier, later in pairwise(values))
+    if not is_falling or losses[0] - losses[-1] < _LEAST_FALL * losses[0]:
+        return False
+    middles = _middles(len(losses))
+    split = len(losses) // 2
+    early = (losses[0] - losses[split]) / (middles[split] - middles[0])
+    late = (losses[split] - losses[-1]) / (middles[-1] - middles[split])
+    return _STRAIGHT[0] * early <= late <= _STRAIGHT[1] * early
+
+
+def _middles(num_epochs: int) -> list[float]:
+    """The sum of the learning rates, as shares of the initial one in epochs, at the middle of each epoch."""
+    parts = 20
+    rates = [
+        learning_rate_at(step, num_steps=num_epochs * parts, initial=1 / parts) for step in range(num_epochs * parts)
+    ]
+    sums = list(accumulate(rates))
+    return [sums[epoch * parts + parts // 2] for epoch in range(num_epochs)]
+
+
+def _curve(losses: list[float]) -> str:
+    """The losses of a run, of long ones with those in between left out."""
+    shown = losses if len(losses) <= _MAX_SHOWN else [losses[index * (len(losses) - 1) // 4] for index in range(5)]
+    return ", ".join(decimal(loss) for loss in shown)
+
+
+def _rounded(rate: float) -> str:
+    return f"{rate:.1g}"
 
 
 def _still_improving(summary: RunSummary) -> Iterator[Hint]:
     losses = [record.validation.loss for record in summary.history]
     epochs = summary.parameters.get("epochs", len(losses))
-    if len(losses) > 1 and len(losses) >= epochs and losses[-1] < min(losses[:-1]) and not _is_near_chance(summary):
+    is_falling = len(losses) > 1 and len(losses) >= epochs and losses[-1] < min(losses[:-1])
+    if is_falling and not _is_near_chance(summary) and not _falls_straight(summary):
         yield Hint(
             f"The validation loss was still falling in the last epoch (to {decimal(losses[-1])}).",
             f"Train for more epochs, for instance {2 * len(losses)}.",

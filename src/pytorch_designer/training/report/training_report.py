@@ -96,6 +96,7 @@ def read_summary(folder: Path) -> RunSummary:
                 DatasetRecord(**(dataset | {"class_sizes": tuple(dataset["class_sizes"])}))
                 for dataset in run.get("datasets", ())  # reports of earlier releases have none
             ),
+            num_processes=run.get("processes", 1),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{folder / RUN_FILE} is not the record of a run: {error}") from error
@@ -200,6 +201,7 @@ def _class_metrics(score: ClassScore) -> dict[str, Any]:
 def _run(summary: RunSummary) -> dict[str, Any]:
     return {
         "fingerprint": summary.fingerprint,
+        "processes": summary.num_processes,
         "parameters": summary.parameters,
         "environment": summary.environment,
         "data": summary.data,

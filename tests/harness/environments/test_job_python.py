@@ -5,14 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import venv
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pytorch_designer.errors import UnsupportedEnvironmentError, UnsupportedLocallyError
-from pytorch_designer.harness.job.job_python import JobPython, about_python
+from pytorch_designer.harness.environments.job_python import JobPython, about_python
 from pytorch_designer.harness.job.job_run import JobRequest, run_job
 from pytorch_designer.harness.pipeline.pipeline_run import run_pipeline
 from pytorch_designer.harness.reuse.reuse_cache import ReuseCache
@@ -31,19 +30,6 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "bin" / "python"
 
 
-@pytest.fixture
-def wheel(tmp_path: Path) -> Path:
-    """A package that can be installed without a network."""
-    path = tmp_path / "sample_of_tests-1.0-py3-none-any.whl"
-    info = "sample_of_tests-1.0.dist-info"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("sample_of_tests.py", "")
-        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: sample-of-tests\nVersion: 1.0\n")
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        archive.writestr(f"{info}/RECORD", "")
-    return path
-
-
 def _lines(request: JobRequest) -> list[str]:
     result = run_job(request)
     assert result.has_succeeded, text_of(result.log_files[0])
@@ -59,6 +45,7 @@ def test_python_is_the_one_that_was_asked_for(make_request: MakeRequest, other: 
     assert _lines(replace(request, python=JobPython(other))) == [str(other.parent.parent)]
 
 
+@pytest.mark.slow
 @posix_only
 @pytest.mark.parametrize("module", ["json", "platform", "venv"])
 def test_modules_in_the_working_directory_are_not_imported(
@@ -110,6 +97,7 @@ def test_results_of_another_python_are_not_reused(tmp_path: Path, other: Path) -
     assert states == ["completed", "completed", "reused", "reused"]
 
 
+@pytest.mark.slow
 @posix_only
 @pytest.mark.parametrize("where", ["command", "script", "program"])
 def test_what_a_job_installs_is_gone_with_it(
@@ -132,6 +120,7 @@ def test_what_a_job_installs_is_gone_with_it(
     assert done.returncode != 0, "this Python is as it was"
 
 
+@pytest.mark.slow
 @posix_only
 def test_a_job_in_the_foreground_has_the_terminal(tmp_path: Path) -> None:
     write_yaml(tmp_path / "c.yaml", component("python -c 'x = 41; breakpoint(); print(x)'; exit 3"))

@@ -15,7 +15,7 @@ import re
 import shlex
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,11 @@ from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.storage.output import writing_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+    from pytorch_designer.harness.environments.built_environments import BuiltEnvironments
+    from pytorch_designer.harness.schema.specification import CommandSpec
+    from pytorch_designer.system.stop_requests import StopRequest
 
 _INSTALLS = re.compile(r"\b(pip3?|uv)\b['\", \t]+(?:[\w=.-]+['\", \t]+)*?install\b")
 _SCRIPTS = (".sh", ".bash", ".py")
@@ -47,10 +51,12 @@ class JobPython:
     Attributes:
         executable: The interpreter; None: the one that runs the harness.
         debugpy_port: The port of the loopback interface on which the job's first Python waits for a debugger, or None.
+        environments: Builds the environment of each job that names one; None: it is not built.
     """
 
     executable: Path | None = None
     debugpy_port: int | None = None
+    environments: BuiltEnvironments | None = None
 
     def check(self) -> None:
         """Refuse an interpreter that cannot be used; starts it once.
@@ -65,8 +71,43 @@ class JobPython:
                 f"{self._path} has no debugpy.", where="--debugpy", advice="Install it: pip install debugpy"
             )
 
+    def check_job(self, spec: CommandSpec) -> None:
+        """Refuse a job whose environment is to be built and cannot be; nothing is built yet.
+
+        Raises:
+            UnsupportedLocallyError: It does not say which packages it has, or this machine lacks what it needs.
+            InvalidSpecError: A file that it names cannot be read.
+        """
+        if self.environments is not None:
+            self.environments.source(spec)
+
+    def of(self, spec: CommandSpec, say: Callable[[str], None], stop: StopRequest) -> JobPython:
+        """The Python of one job, whose environment is built where that is asked for and it is not kept.
+
+        Args:
+            spec: The job.
+            say: Is told what is built.
+            stop: Ends the build.
+
+        Raises:
+            UnsupportedEnvironmentError: The packages cannot be installed.
+            FailedToWriteOutputsError: The environment cannot be written.
+            InterruptedRunError: `stop` was requested.
+        """
+        built = None if self.environments is None else self.environments.python(spec, say, stop)
+        return self if built is None else replace(self, executable=built)
+
+    def environment_key(self, spec: CommandSpec) -> str | None:
+        """Hash of the job's packages where its environment is built; None where they are those that are here.
+
+        Raises:
+            DesignerError: As `check_job`.
+        """
+        source = None if self.environments is None else self.environments.source(spec)
+        return None if source is None else source.key
+
     def folders(self, place: Path, command: str, scripts: Iterable[Path]) -> list[Path]:
-        """What comes first on the PATH of a job.
+        """First folders of the PATH of a job.
 
         Args:
             place: A folder of the job, which is made where it is needed.
@@ -96,7 +137,7 @@ OWN_PYTHON = JobPython()
 
 @lru_cache(maxsize=8)
 def about_python(executable: Path) -> dict[str, Any]:
-    """What an interpreter says of itself: version, machine, system, path, packages.
+    """Facts of an interpreter: version, machine, system, path, packages.
 
     Raises:
         UnsupportedEnvironmentError: It is not a Python that runs.

@@ -17,7 +17,7 @@ from pytorch_designer.images.loader import Batch
 from pytorch_designer.inference.compute import Compute
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.models.architectures import Architecture, build_network, build_on_meta
-from pytorch_designer.training.initial_scale import (
+from pytorch_designer.training.start.initial_scale import (
     CHANGE_PER_STEP,
     last_norm_weights,
     normalized_convolutions,
@@ -25,8 +25,7 @@ from pytorch_designer.training.initial_scale import (
     scale_initial_weights,
 )
 from pytorch_designer.training.step import batch_loss
-
-from .small_run import BuildRun, small_network
+from tests.training.small_run import BuildRun, small_network
 
 COMPUTE = Compute(torch.device("cpu"), "fp32", torch.contiguous_format, 1, is_deterministic=True)
 PREPROCESSING = Preprocessing(resize_size=32, crop_height=32, crop_width=32)

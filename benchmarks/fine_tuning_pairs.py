@@ -1,0 +1,243 @@
+"""Pairs of image sets for fine-tuning: a network learns the source, and is then fine-tuned on the target.
+
+    python benchmarks/fine_tuning_pairs.py FOLDER
+
+All images have 32 pixels a side, and are drawn from packages at hand: scikit-learn's digits and sample photos, and
+matplotlib's fonts. Source and target share neither classes nor fonts.
+
+    pair       source                     target                                              use
+    digits     harder digits 0 to 4       harder digits 5 to 9                                development
+    letters    13 letters, 7 fonts        5 other letters, 7 other fonts                      held out
+    shapes     8 drawn shapes             5 other shapes                                      held out
+    textures   the letters                4 drawn textures, and pieces of a photo (far)       held out
+
+FOLDER/SET/PART/CLASS/00000.png; the sources have the part `training`, the targets training, validation and test. The
+same digit, or half of a photo, is never in two parts of a target.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from sklearn.datasets import load_sample_images
+
+from harder_digits import SIDE, clutter, drawn_digit, inked, split_digits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    Draw = Callable[[str, str, np.random.Generator], Image.Image]
+
+LARGE = 4 * SIDE  # strokes are drawn at this size, then reduced
+NUM_POOL, NUM_VALIDATION, NUM_TEST = 500, 40, 200  # images per class of a target
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """One set of images.
+
+    Attributes:
+        classes: Names of its classes.
+        draw: Draws an image of a class for a part.
+        sizes: Images per class by part.
+    """
+
+    classes: tuple[str, ...]
+    draw: Draw
+    sizes: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Names of two image sets, and whether choices may be made on it."""
+
+    source: str
+    target: str
+    is_held_out: bool
+
+
+PAIRS = {
+    "digits": Pair("digits-0-4", "digits-5-9", is_held_out=False),
+    "letters": Pair("letters-a-m", "letters-n-z", is_held_out=True),
+    "shapes": Pair("shapes-1", "shapes-2", is_held_out=True),
+    "textures": Pair("letters-a-m", "textures", is_held_out=True),
+}
+
+
+def main() -> None:
+    """Write all sets."""
+    parser = argparse.ArgumentParser(description="Write the image sets of the fine-tuning benchmark.")
+    parser.add_argument("folder", type=Path)
+    write_sets(parser.parse_args().folder)
+
+
+def write_sets(root: Path) -> None:
+    """Write the sets that are not in `root` yet; the same images every time."""
+    for number, (name, images) in enumerate(SETS.items()):
+        if (root / name).exists():
+            continue
+        staging = root / f"{name}.part"
+        for part_number, (part, num_images) in enumerate(images.sizes.items()):
+            for label, class_name in enumerate(images.classes):
+                generator = np.random.default_rng([number, part_number, label])
+                folder = staging / part / class_name
+                folder.mkdir(parents=True, exist_ok=True)
+                for index in range(num_images):
+                    images.draw(class_name, part, generator).convert("RGB").save(folder / f"{index:05}.png")
+        staging.rename(root / name)
+
+
+def _digit(class_name: str, part: str, generator: np.random.Generator) -> Image.Image:
+    sources = _digits()["training" if part == "training" else "validation"]
+    # Of the handwritten digits that are not trained on, every other one is for the test.
+    own = [strokes for strokes, label in sources if str(label) == class_name]
+    own = own[1::2] if part == "test" else own[::2] if part == "validation" else own
+    return drawn_digit(own[generator.integers(len(own))], _photos(), generator)
+
+
+def _letter(fonts: tuple[str, ...]) -> Draw:
+    def draw(class_name: str, _part: str, generator: np.random.Generator) -> Image.Image:
+        path = Path(mpl.get_data_path(), "fonts", "ttf", fonts[generator.integers(len(fonts))] + ".ttf")
+        canvas = Image.new("L", (LARGE, LARGE))
+        font = ImageFont.truetype(str(path), int(generator.integers(60, 110)))
+        middle = LARGE / 2 + generator.uniform(-12, 12, 2)
+        ImageDraw.Draw(canvas).text((middle[0], middle[1]), class_name, fill=255, font=font, anchor="mm")
+        return _on_photo(_distorted(canvas, 35, generator), generator)
+
+    return draw
+
+
+def _shape(class_name: str, _part: str, generator: np.random.Generator) -> Image.Image:
+    canvas = Image.new("L", (LARGE, LARGE))
+    radius = generator.uniform(28, 54)
+    middle = LARGE / 2 + generator.uniform(-10, 10, 2)
+    outlines = [middle + radius * corners for corners in SHAPES[class_name]]
+    drawing = ImageDraw.Draw(canvas)
+    for number, outline in enumerate(outlines):  # further outlines are holes
+        drawing.polygon([(float(x), float(y)) for x, y in outline], fill=0 if number else 255)
+    if generator.random() < 0.4:  # only its edge
+        inner = canvas.filter(ImageFilter.MinFilter(9))
+        canvas = Image.fromarray(np.asarray(canvas) - np.asarray(inner))
+    return _on_photo(_distorted(canvas, 180, generator), generator)
+
+
+def _texture(class_name: str, part: str, generator: np.random.Generator) -> Image.Image:
+    if class_name == "photo":
+        photo = _photos()[0]
+        half = photo[:, : photo.shape[1] // 2] if part == "training" else photo[:, photo.shape[1] // 2 :]
+        values = clutter(half, generator)
+        return Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
+    rows, columns = np.mgrid[0:SIDE, 0:SIDE] - generator.uniform(0, SIDE, 2)[:, None, None]
+    angle, period = generator.uniform(0, math.pi), generator.uniform(3.5, 11)
+    along = (columns * math.cos(angle) + rows * math.sin(angle)) * 2 * math.pi / period
+    across = (rows * math.cos(angle) - columns * math.sin(angle)) * 2 * math.pi / period
+    noise = generator.normal(size=(SIDE, SIDE))
+    pattern = {
+        "stripes": lambda: np.sin(along),
+        "grid": lambda: np.sin(along) * np.sin(across),
+        "dots": lambda: 2.0 * (np.sin(along) + np.sin(across) > 1.1) - 1,
+        "grain": lambda: _smooth(noise, period / 6),
+    }[class_name]()
+    strength = generator.uniform(0.25, 1.0)
+    noisy = pattern * strength + _smooth(generator.normal(size=(SIDE, SIDE)), generator.uniform(0.3, 2)) * 0.5
+    first, second = generator.uniform(0, 255, (2, 3))
+    share = 1 / (1 + np.exp(-2 * noisy[:, :, None]))
+    return Image.fromarray((first * share + second * (1 - share)).round().astype(np.uint8))
+
+
+def _smooth(values: NDArray[np.float64], width: float) -> NDArray[np.float64]:
+    """Gaussian blur that keeps the variance."""
+    frequencies = np.fft.fftfreq(SIDE)
+    kernel = np.exp(-2 * (math.pi * width) ** 2 * (frequencies[:, None] ** 2 + frequencies[None] ** 2))
+    blurred = np.fft.ifft2(np.fft.fft2(values) * kernel).real
+    return np.asarray((blurred - blurred.mean()) / blurred.std())
+
+
+def _distorted(canvas: Image.Image, degrees: float, generator: np.random.Generator) -> NDArray[np.float64]:
+    """Rotated, sheared and reduced: the share of each of [32, 32] pixels that is covered."""
+    rotated = canvas.rotate(generator.uniform(-degrees, degrees), Image.Resampling.BICUBIC)
+    shear, middle = generator.uniform(-0.3, 0.3), LARGE / 2
+    sheared = rotated.transform(
+        canvas.size, Image.Transform.AFFINE, (1, shear, -shear * middle, 0, 1, 0), Image.Resampling.BICUBIC
+    )
+    blurred = sheared.filter(ImageFilter.GaussianBlur(generator.uniform(0, 4)))
+    return np.asarray(blurred.resize((SIDE, SIDE), Image.Resampling.BOX), dtype=np.float64) / 255
+
+
+def _on_photo(coverage: NDArray[np.float64], generator: np.random.Generator) -> Image.Image:
+    photos = _photos()
+    background = clutter(photos[generator.integers(len(photos))], generator)
+    return inked(background, coverage * generator.uniform(0.4, 1.0), generator)
+
+
+@functools.cache
+def _photos() -> list[NDArray[np.uint8]]:
+    return list(load_sample_images().images)
+
+
+@functools.cache
+def _digits() -> dict[str, list[tuple[NDArray[np.float64], int]]]:
+    return split_digits()
+
+
+def _star(num_points: int, inner: float, *, turn: float = 0.0) -> NDArray[np.float64]:
+    """Corners [n, 2] of a star, or with an inner radius of 0 a polygon, around (0, 0) with radius 1."""
+    angles = 2 * np.pi * np.arange(2 * num_points) / (2 * num_points) + turn
+    radii = np.where(np.arange(2 * num_points) % 2 == 0, 1.0, inner)
+    corners = np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1)
+    return corners[::2] if inner == 0 else corners
+
+
+def _ellipse(ratio: float) -> NDArray[np.float64]:
+    return _star(40, 0.0) * np.array([1.0, ratio])
+
+
+SHAPES: dict[str, list[NDArray[np.float64]]] = {
+    "triangle": [_star(3, 0.0)],
+    "square": [_star(4, 0.0)],
+    "pentagon": [_star(5, 0.0)],
+    "star5": [_star(5, 0.45)],
+    "disk": [_ellipse(1.0)],
+    "ring": [_ellipse(1.0), 0.55 * _ellipse(1.0)],
+    "bar": [np.array([[-1, -0.3], [1, -0.3], [1, 0.3], [-1, 0.3]])],
+    "arrow": [np.array([[-1, -0.25], [0.2, -0.25], [0.2, -0.7], [1, 0], [0.2, 0.7], [0.2, 0.25], [-1, 0.25]])],
+    "ellipse": [_ellipse(0.55)],
+    "hexagon": [_star(6, 0.0)],
+    "star4": [_star(4, 0.4)],
+    "star6": [_star(6, 0.55)],
+    "trapezoid": [np.array([[-1, 0.6], [1, 0.6], [0.45, -0.6], [-0.45, -0.6]])],
+}
+_SOURCE_FONTS = (
+    "DejaVuSans",
+    "DejaVuSans-Bold",
+    "DejaVuSans-Oblique",
+    "DejaVuSerif",
+    "DejaVuSerif-Bold",
+    "DejaVuSansMono",
+    "DejaVuSerif-Italic",
+)
+_TARGET_FONTS = ("STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic", "cmr10", "cmss10", "cmtt10", "cmb10")
+_TARGET_SIZES = {"training": NUM_POOL, "validation": NUM_VALIDATION, "test": NUM_TEST}
+SETS = {
+    "digits-0-4": ImageSet(tuple("01234"), _digit, {"training": 600}),
+    "digits-5-9": ImageSet(tuple("56789"), _digit, _TARGET_SIZES),
+    "letters-a-m": ImageSet(tuple("ABCDEFGHIJKLM"), _letter(_SOURCE_FONTS), {"training": 250}),
+    "letters-n-z": ImageSet(tuple("NPQRS"), _letter(_TARGET_FONTS), _TARGET_SIZES),
+    "shapes-1": ImageSet(tuple(SHAPES)[:8], _shape, {"training": 400}),
+    "shapes-2": ImageSet(tuple(SHAPES)[8:], _shape, _TARGET_SIZES),
+    "textures": ImageSet(("stripes", "grid", "dots", "grain", "photo"), _texture, _TARGET_SIZES),
+}
+
+
+if __name__ == "__main__":
+    main()

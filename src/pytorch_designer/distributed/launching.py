@@ -1,0 +1,142 @@
+"""Start of one process per GPU, by torch's elastic launcher, on a machine that Azure ML has started one process on.
+
+    alone on a machine           the processes meet on a free port of the loopback interface
+    one process on each node     the processes of all nodes meet at MASTER_ADDR and MASTER_PORT
+
+The process that starts the others computes nothing. It passes on signals, and ends with the exit code of the process
+that failed first. Nothing is started again: Azure ML restarts jobs, and a run continues from its checkpoint.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from pytorch_designer.distributed.devices import planned_processes
+from pytorch_designer.distributed.joining import read_start_variables
+from pytorch_designer.errors import InterruptedRunError, LostProcessError
+from pytorch_designer.imports import quick_import
+from pytorch_designer.settings import settings
+from pytorch_designer.system.python_process import python_command
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+_log = logging.getLogger(__name__)
+
+_LOOPBACK = "127.0.0.1"
+_GRACE_SECONDS = "25"
+_SIGNAL_BASE = 128
+
+
+def run_in_processes(arguments: Sequence[str]) -> int | None:
+    """Run a command of this program in several processes, where this machine is to have several and has one.
+
+    Args:
+        arguments: The command and its arguments.
+
+    Returns:
+        The exit code; None where this process is to run the command itself.
+
+    Raises:
+        UnsupportedEnvironmentError: The environment says in part that there are other processes.
+        LostProcessError: A process of another node did not come in time, or all processes were killed.
+        InterruptedRunError: A signal has ended them.
+    """
+    variables = read_start_variables()
+    if variables.is_by_torchrun:
+        return None
+    if variables.size == 1:
+        number = planned_processes()
+        if number == 1:
+            return None
+        node = {"rdzv_backend": "c10d", "rdzv_endpoint": f"{_LOOPBACK}:0", "local_addr": _LOOPBACK}
+        return _launch(arguments, number, node)
+    with quick_import("torch"):
+        from pytorch_designer.distributed.meeting import meet
+
+    meeting = meet(variables)
+    if not meeting.is_of_nodes:
+        if settings().processes != "auto" and variables.rank == 0:
+            _log.warning(
+                "PYTORCH_DESIGNER_PROCESSES has no effect: this job was started as several processes per node."
+            )
+        return None
+    place = {
+        "min_nodes": variables.size,
+        "max_nodes": variables.size,
+        "rdzv_backend": "static",
+        "rdzv_endpoint": f"{variables.address}:{variables.port}",
+        "rdzv_configs": {"rank": variables.rank},
+        "run_id": meeting.arrivals[0].token,
+    }
+    return _launch(arguments, meeting.own.processes, place)
+
+
+def _launch(arguments: Sequence[str], number: int, place: Mapping[str, Any]) -> int:
+    """Start `number` processes and wait for their end.
+
+    Args:
+        arguments: The command and its arguments.
+        number: Processes on this machine.
+        place: What differs between nodes, for torch's `LaunchConfig`.
+    """
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    os.environ["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"] = _GRACE_SECONDS
+    for name in ("torch.distributed.elastic", "torch.distributed.launcher"):  # its lines tell what ours do
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    config = LaunchConfig(
+        **{"min_nodes": 1, "max_nodes": 1, "run_id": uuid.uuid4().hex, **place},
+        nproc_per_node=number,
+        max_restarts=0,
+        monitor_interval=0.1,
+        logs_specs=DefaultLogsSpecs(log_dir=os.devnull),
+    )
+    if hasattr(config, "signals_to_handle"):  # from torch 2.9 on
+        config.signals_to_handle = _signals()
+    _log.info("Starting %d processes on this machine.", number)
+    program, *rest = python_command("pytorch_designer", *arguments)
+    try:
+        elastic_launch(config, program)(*rest)
+    except ChildFailedError as error:
+        return _exit_code(error)
+    except SignalException as stop:
+        if settings().error_info.exists():  # the processes have said what was lost
+            return _SIGNAL_BASE + stop.sigval
+        name = signal.Signals(stop.sigval).name
+        raise InterruptedRunError(
+            f"The {number} processes of the run on this machine were stopped by {name}.",
+            signal_number=stop.sigval,
+            where="this machine",
+        ) from None
+    return 0
+
+
+def _signals() -> str:
+    """Signals to pass on: as in a run of one process, SIGHUP only where it is not ignored, as `nohup` asks."""
+    hang_up = getattr(signal, "SIGHUP", None)
+    has_hang_up = hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN
+    return "SIGTERM,SIGINT,SIGQUIT" + (",SIGHUP" if has_hang_up else "")
+
+
+def _exit_code(error: ChildFailedError) -> int:
+    """The exit code of the process that failed first; 1 if it was killed.
+
+    Raises:
+        LostProcessError: It was killed, and no other process has reported that.
+    """
+    rank, failure = error.get_first_failure()
+    if failure.exitcode > 0:
+        return int(failure.exitcode)
+    if not settings().error_info.exists():
+        name = signal.Signals(-failure.exitcode).name
+        raise LostProcessError(f"Rank {rank} was killed by {name}.", where=f"rank {rank}", reason="died") from None
+    return 1

@@ -1,0 +1,1 @@
+"""What training does together with other processes; one process does the same with itself."""

@@ -1,0 +1,1 @@
+"""Learning-rate range test: `pytorch-designer find-learning-rate`."""

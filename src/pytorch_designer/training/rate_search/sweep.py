@@ -1,0 +1,138 @@
+"""Sweep of the learning rate: a short run with the recipe of training, in which the rate grows with every step."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count, islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pytorch_designer.errors import InterruptedRunError, NonFiniteLossError
+from pytorch_designer.images.order import epoch_order
+from pytorch_designer.training.loop import Learner
+from pytorch_designer.training.rate_search.rate_curve import HIGHEST_RATE, LOWEST_RATE, RateCurve
+from pytorch_designer.training.start.head_start import start_head
+from pytorch_designer.training.state import TrainingRun
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytorch_designer.images.loader import Batch
+    from pytorch_designer.progress import ProgressLine
+    from pytorch_designer.system.stop_requests import StopRequest
+    from pytorch_designer.training.history import EpochRecord
+    from pytorch_designer.training.state import TrainingState
+
+_NUM_LAST = 5  # losses whose mean decides whether the sweep has diverged
+_TIMES_GUESSING = 2.0  # the loss of guessing, ln(classes)
+
+
+@dataclass(frozen=True)
+class RateSweep(TrainingRun):
+    """Training run whose learning rate grows by an equal factor from step to step.
+
+    Attributes:
+        num_steps: Steps of the sweep, at least 2.
+    """
+
+    num_steps: int = 100
+
+    def learning_rate(self, epoch: int, step: int) -> float:
+        """The learning rate of a step of the sweep, from 0; it is one epoch, however often the images come again."""
+        del epoch
+        return LOWEST_RATE * (HIGHEST_RATE / LOWEST_RATE) ** (step / (self.num_steps - 1))
+
+
+@dataclass
+class SweepDisplay:
+    """Progress of a sweep, and the losses of its steps.
+
+    Attributes:
+        line: Where progress is shown.
+        num_steps: Steps of the sweep.
+        losses: Mean loss of each step so far.
+    """
+
+    line: ProgressLine
+    num_steps: int
+    losses: list[float] = field(default_factory=list)
+
+    def step_taken(self, *, epoch: int, step: int, num_steps: int, num_images: int, loss: float) -> None:
+        """Keep the loss and move the line."""
+        del epoch, step, num_steps, num_images
+        self.losses.append(loss)
+        self.line.show("range test", len(self.losses), self.num_steps, "steps", f"loss {loss:.4f}")
+
+    def validated(self, *, epoch: int, num_images: int) -> None:
+        """Nothing is validated."""
+
+    def features_computed(self, *, num_images: int, num_all: int) -> None:
+        """Move the line."""
+        self.line.show("start of the classifier", num_images, num_all, "images")
+
+    def epoch_ended(self, record: EpochRecord) -> None:
+        """Nothing is shown."""
+
+
+def sweep_rates(sweep: RateSweep, state: TrainingState, display: SweepDisplay) -> RateCurve:
+    """Train for the steps of a sweep, or until the loss is far above its lowest value.
+
+    Args:
+        sweep: The run; `display` is its display.
+        state: Before the first step. Its network is changed.
+        display: Takes the losses.
+
+    Raises:
+        NonFiniteLossError: The loss was not finite before anything was learned.
+        ModuleOutOfMemoryError: The device has too little memory.
+        InterruptedRunError: The process was told to stop.
+        InvalidDatasetError: Too many images cannot be read.
+    """
+    start_head(sweep, partial(_stop_if_requested, sweep.stop_request))
+    learner = Learner(sweep, state)
+    has_diverged = False
+    rates: list[float] = []
+    try:
+        for step, batch in enumerate(islice(_batches(sweep), sweep.num_steps)):
+            _stop_if_requested(sweep.stop_request)
+            if len(batch.labels):
+                rates.append(sweep.learning_rate(1, step))
+            learner.learn(batch, len(batch.labels))
+            has_diverged = _has_diverged(display.losses, sweep.num_classes)
+            if has_diverged:
+                break
+        learner.synchronize()
+    except NonFiniteLossError:
+        if len(display.losses) < _NUM_LAST:
+            raise
+        has_diverged = True
+    return RateCurve(tuple(rates[: len(display.losses)]), tuple(display.losses), has_diverged)
+
+
+def _stop_if_requested(request: StopRequest) -> None:
+    if request.signal_number is not None:
+        raise InterruptedRunError(
+            f"The range test was told to stop (signal {request.signal_number}). Nothing was written.",
+            signal_number=request.signal_number,
+            where="the range test",
+            advice="Run the same command again: it starts from the beginning.",
+        )
+
+
+def _batches(sweep: RateSweep) -> Iterator[Batch]:
+    """The batches of epoch after epoch."""
+    for epoch in count(1):
+        order = epoch_order(len(sweep.training), seed=sweep.hyperparameters.random_seed, epoch=epoch)
+        yield from sweep.training.batches((order[part] for part in sweep.training_slices), epoch=epoch)
+
+
+def _has_diverged(losses: list[float], num_classes: int) -> bool:
+    """Whether the last losses are far above the lowest mean of as many before, and above those of guessing."""
+    if len(losses) < 2 * _NUM_LAST:
+        return False
+    means = np.convolve(losses, np.full(_NUM_LAST, 1 / _NUM_LAST), mode="valid")
+    guessing = math.log(max(2, num_classes))
+    return bool(means[-1] > _TIMES_GUESSING * max(guessing, means[0]))

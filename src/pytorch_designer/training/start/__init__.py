@@ -1,0 +1,1 @@
+"""Start of training: what happens once, before the first step."""

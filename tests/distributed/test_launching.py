@@ -1,0 +1,138 @@
+"""Start of several processes: by the command itself, and by the harness on simulated nodes; nothing is left over."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pytorch_designer.harness.job.job_run import JobRequest, run_job
+from pytorch_designer.harness.schema.component_file import read_component
+from pytorch_designer.harness.schema.specification import Distribution, Resources
+from pytorch_designer.system.process_trees import descendants, start_time
+from tests.commands import start, succeed
+from tests.distributed.commands_together import ENVIRONMENT
+from tests.images.digits import write_digits
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc"),
+]
+
+TOP = Path(__file__).parents[2]
+PORTS = ("untrained-model=untrained", "training-dataset=training", "validation-dataset=validation")
+COMMAND = ["train-pytorch-model", *(f"--{port}" for port in PORTS), "--batch-size=4", "--trained-model=out"]
+END_SECONDS = 30
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    top = tmp_path_factory.mktemp("launching")
+    write_digits(top / "training", classes=3, per_class=8)
+    write_digits(top / "validation", classes=3, per_class=4, skip=20)
+    network = ("--model-name", "shufflenet_v2_x0_5", "--pretrained", "False", "--untrained-model", "untrained")
+    succeed("image-model", *network, cwd=top)
+    return top
+
+
+@pytest.fixture
+def workspace(data: Path, tmp_path: Path) -> Path:
+    shutil.copytree(data, tmp_path / "work")
+    (tmp_path / "tmp").mkdir()
+    return tmp_path / "work"
+
+
+def start_together(workspace: Path, *options: str) -> subprocess.Popen[str]:
+    variables = ENVIRONMENT | {"PYTORCH_DESIGNER_PROCESSES": "2", "TMPDIR": str(workspace.parent / "tmp")}
+    return start(*COMMAND, *options, cwd=workspace, **variables)
+
+
+def processes(model: Path) -> int:
+    found: int = json.loads((model / "report/run.json").read_text(encoding="utf-8"))["processes"]
+    return found
+
+
+def test_a_stopped_run_of_started_processes_continues_to_its_end(workspace: Path) -> None:
+    options = ("--epochs=12", "--patience=12")
+    with start_together(workspace, *options) as process:
+        wait_for_training(workspace, process)
+        process.send_signal(signal.SIGTERM)
+        stdout, stderr = process.communicate(timeout=END_SECONDS)
+    assert process.returncode == 128 + signal.SIGTERM, stdout + stderr
+    assert "Starting 2 processes on this machine." in stdout
+    assert "InterruptedRunError (P003)" in stderr
+    assert "Traceback" not in stderr
+    assert "torch" not in stderr, stderr  # the launcher's own lines
+    assert list((workspace.parent / "tmp").iterdir()) == []
+
+    with start_together(workspace, *options) as process:
+        stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stdout + stderr
+    assert "Continuing" in stdout
+    assert processes(workspace / "out") == 2
+    assert not (workspace / "outputs/error_info.json").exists()
+    assert list((workspace.parent / "tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize("victim", ["launcher", "process"])
+def test_nothing_outlives_a_killed_process(victim: str, workspace: Path) -> None:
+    with start_together(workspace, "--epochs=100", "--patience=100") as process:
+        wait_for_training(workspace, process)
+        all_of_them = [pid for pid in descendants([process.pid]) if pid != process.pid]
+        started = {pid: start_time(pid) for pid in all_of_them}
+        os.kill(process.pid if victim == "launcher" else all_of_them[0], signal.SIGKILL)
+        stdout, stderr = process.communicate(timeout=END_SECONDS)
+        deadline = time.monotonic() + END_SECONDS
+        while any(start_time(pid) == begin for pid, begin in started.items()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+    assert [pid for pid, begin in started.items() if start_time(pid) == begin] == []
+    assert process.returncode == (-signal.SIGKILL if victim == "launcher" else 1), stdout + stderr
+    assert "LostProcessError (P018)" in stderr
+    info = json.loads((workspace / "outputs/error_info.json").read_text(encoding="utf-8"))
+    assert info["name"] == "LostProcessError"
+
+
+def wait_for_training(workspace: Path, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while not any((workspace / "out/.checkpoint").glob("*.json")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "per_node", "own", "size"),
+    [(1, 3, "auto", 3), (2, 1, "2", 4)],
+    ids=["three processes of the platform", "two nodes that start two each"],
+)
+def test_the_harness_runs_the_component_in_several_processes(
+    nodes: int, per_node: int, own: str, size: int, workspace: Path
+) -> None:
+    spec = replace(
+        read_component(TOP / "component.yaml"),
+        distribution=Distribution("pytorch", per_node),
+        resources=Resources(instance_count=nodes),
+    )
+    request = JobRequest(
+        spec=spec,
+        run_folder=workspace / "run",
+        inputs={name: workspace / name.split("_")[0] for name in spec.inputs if name.endswith(("_model", "_dataset"))}
+        | {"epochs": 1, "batch_size": 2},
+        outputs={"trained_model": workspace / "out"},
+        environment_variables=ENVIRONMENT | {"PYTORCH_DESIGNER_PROCESSES": own},
+    )
+    result = run_job(request)
+    logs = [path.read_text(encoding="utf-8") for path in result.log_files]
+    assert result.exit_code == 0, logs
+    assert processes(workspace / "out") == size
+    assert logs[0].count("Best epoch: 1") == 1
+    assert not any("Best epoch" in log for log in logs[1:])
+    if nodes > 1:
+        assert "4 on 2 nodes" in logs[0]

@@ -1,0 +1,116 @@
+"""Training in several processes: every image once, exact validation, equal bits after any interruption."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pytorch_designer.distributed.world import ONE_PROCESS
+from tests.distributed.worlds import outcomes_of_world, run_world
+
+from .together import Request, run_together
+
+
+@pytest.fixture
+def request_(digit_folders: dict[str, Path], tmp_path: Path) -> Request:
+    return Request(digit_folders["training"].parent, tmp_path / "output")
+
+
+@pytest.mark.parametrize(
+    ("size", "num_training", "num_validation", "batch_size"),
+    [(2, 33, 12, 4), (3, 40, 12, 4), (5, 17, 7, 2), (5, 3, 1, 4), (2, 1, 2, 1), (3, 8, 12, 1)],
+)
+def test_every_image_is_seen_once_an_epoch_and_validation_is_that_of_one_process(
+    request_: Request, size: int, num_training: int, num_validation: int, batch_size: int
+) -> None:
+    request = replace(
+        request_,
+        folder=request_.folder,
+        num_training=min(num_training, 33),
+        num_validation=num_validation,
+        batch_size=batch_size,
+    )
+    found = run_world(size, run_together, request)
+    num_steps = len(found[0].rows) // request.num_epochs
+    for epoch in range(request.num_epochs):
+        part = slice(epoch * num_steps, (epoch + 1) * num_steps)
+        seen = [row for one in found for rows in one.rows[part] for row in rows]
+        assert sorted(seen) == list(range(request.num_training))
+    first = found[0]
+    assert first.validated == first.expected, "metrics, confusion and outcomes, to the last bit"
+    assert [record[0].num_images for record in first.history] == [request.num_training] * request.num_epochs
+    for other in found[1:]:
+        assert (other.weights, other.momentum, other.history) == (first.weights, first.momentum, first.history)
+        assert (other.losses, other.num_images) == (first.losses, first.num_images)
+
+
+def test_the_same_number_of_processes_gives_the_same_bits_and_another_number_other_ones(request_: Request) -> None:
+    first, second = run_world(2, run_together, request_), run_world(2, run_together, request_)
+    assert [one.result for one in first] == [one.result for one in second]
+    assert run_together(ONE_PROCESS, request_).result != first[0].result
+
+
+@pytest.mark.parametrize(("size", "rank", "step"), [(2, 1, 1), (3, 0, 3), (3, 2, 5)])
+def test_a_stop_request_to_any_process_stops_all_after_the_same_step(
+    request_: Request, tmp_path: Path, size: int, rank: int, step: int
+) -> None:
+    whole = run_world(size, run_together, request_)
+    stopped = replace(request_, output=tmp_path / "stopped", stops=(rank, step))
+    for one in run_world(size, run_together, stopped):
+        assert one.error["name"] == "InterruptedRunError"
+        assert len(one.losses) == step
+    again = run_world(size, run_together, replace(stopped, stops=None))
+    assert [one.result for one in again] == [one.result for one in whole]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [2, 3, 4])
+def test_a_run_whose_process_was_killed_after_any_step_continues_to_the_same_bits(
+    request_: Request, tmp_path: Path, size: int
+) -> None:
+    request = replace(request_, checkpoint_seconds=0)
+    whole = run_world(size, run_together, request)
+    num_steps = len(whole[0].losses)
+    for step in range(1, num_steps + 1):
+        killed = replace(request, output=tmp_path / f"killed {step}", kills=(step % size, step))
+        ends = outcomes_of_world(size, run_together, killed)
+        assert ends[step % size].exit_code == -9
+        again = run_world(size, run_together, replace(killed, kills=None))
+        assert len(again[0].losses) <= num_steps - step + 1, "no more than the last step is lost"
+        assert [one.result for one in again] == [one.result for one in whole]
+
+
+def test_a_loss_that_is_not_finite_in_one_process_ends_all_at_the_same_step(request_: Request) -> None:
+    found = run_world(2, run_together, replace(request_, explodes=(1, 3)))
+    for one in found:
+        assert one.error["name"] == "NonFiniteLossError"
+        assert "step 2 of epoch 1" in one.error["what"] or "step 3 of epoch 1" in one.error["what"]
+    assert found[0].error == found[1].error
+    assert found[0].weights == found[1].weights
+
+
+def test_bad_files_of_one_process_are_known_to_all_and_counted_together(request_: Request, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(request_.folder, folder)
+    for name in ("training/digit 0/1.png", "training/digit 1/2.png", "validation/digit 2/0.png"):
+        (folder / name).write_bytes(b"no image")
+    tolerant = replace(request_, folder=folder, tolerance=0.1)
+    found = run_world(2, run_together, tolerant)
+    assert found[0].bad_files == found[1].bad_files
+    assert len(found[0].bad_files) == 3
+    assert found[0].validated == found[0].expected
+    assert [record[0].num_images for record in found[0].history] == [31, 31]
+    for one in run_world(2, run_together, replace(tolerant, tolerance=0.04, output=tmp_path / "strict")):
+        assert one.error["reason"] == "bad_images", "one each is tolerated, two are not"
+        assert one.error["num_offending"] == 2
+
+
+def test_a_checkpoint_of_another_number_of_processes_is_refused_by_name(request_: Request) -> None:
+    run_world(2, run_together, replace(request_, stops=(0, 2)))
+    for found in (run_together(ONE_PROCESS, request_), *run_world(3, run_together, request_)):
+        assert found.error["reason"] == "other_processes"
+        assert "by 2 processes" in found.error["what"]
+    assert not run_world(2, run_together, request_)[0].error

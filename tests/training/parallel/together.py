@@ -1,0 +1,215 @@
+"""Runs of a small network in several processes, on handwritten digits."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pytorch_designer.directories.image_directory import open_image_directory
+from pytorch_designer.distributed.world import ONE_PROCESS, World
+from pytorch_designer.errors import DesignerError
+from pytorch_designer.images.cache import CacheBudget
+from pytorch_designer.images.loader import ImageLoader
+from pytorch_designer.inference.predictor import Predictor
+from pytorch_designer.system.stop_requests import StopRequest
+from pytorch_designer.training.checkpoint import CheckpointPolicy, CheckpointStore
+from pytorch_designer.training.checkpoint_checks import RunExtent
+from pytorch_designer.training.loop import train
+from pytorch_designer.training.parallel.shared_state import share_state
+from pytorch_designer.training.parallel.validation import validate
+from pytorch_designer.training.recipe import build_optimizer
+from pytorch_designer.training.state import TrainingRun, TrainingState, copy_weights
+from tests.training.small_run import COMPUTE, HYPERPARAMETERS, PREPROCESSING, RecordingDisplay, small_network
+
+
+@dataclass(frozen=True)
+class Request:
+    """A run, and what happens to it.
+
+    Attributes:
+        folder: Folder with `training` and `validation`.
+        output: Where checkpoints are.
+        num_training: Images of the training dataset that are used.
+        num_validation: Likewise of the validation dataset.
+        batch_size: Of each process.
+        num_epochs: Epochs.
+        checkpoint_seconds: See `CheckpointPolicy`.
+        tolerance: Share of bad files.
+        stops: Rank and step (in all epochs, from 1) after which a process is told to stop.
+        kills: Rank and step after which a process kills itself.
+        explodes: Rank and step at which the loss becomes infinite.
+    """
+
+    folder: Path
+    output: Path
+    num_training: int = 33
+    num_validation: int = 12
+    batch_size: int = 4
+    num_epochs: int = 2
+    checkpoint_seconds: float = 1e9
+    tolerance: float = 0.0
+    stops: tuple[int, int] | None = None
+    kills: tuple[int, int] | None = None
+    explodes: tuple[int, int] | None = None
+
+
+@dataclass
+class Found:
+    """What came out in one process; tensors as lists of numbers."""
+
+    weights: dict[str, list[float]] = field(default_factory=dict)
+    best_weights: dict[str, list[float]] = field(default_factory=dict)
+    momentum: list[list[float]] = field(default_factory=list)
+    history: list[Any] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    num_images: list[int] = field(default_factory=list)
+    rows: list[list[int]] = field(default_factory=list)
+    error: dict[str, Any] = field(default_factory=dict)
+    bad_files: list[str] = field(default_factory=list)
+    expected: Any = None
+    validated: Any = None
+
+    @property
+    def result(self) -> tuple[Any, ...]:
+        """What must not depend on interruptions."""
+        return self.weights, self.best_weights, self.momentum, self.history
+
+
+class _Explodes(nn.Module):
+    """Linear, with an infinite logit in the training pass of one number."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.linear = nn.Linear(192, 3)
+        self.at = at
+        self.num_passes = 0
+
+    def forward(self, images_nchw: Tensor) -> Tensor:
+        logits_nk: Tensor = self.linear(images_nchw.flatten(1))
+        self.num_passes += self.training
+        return logits_nk * float("inf") if self.training and self.num_passes == self.at else logits_nk
+
+
+def run_together(world: World, request: Request) -> Found:
+    """Train in this process of a world, from the checkpoint in the output, if there is one."""
+    found = Found()
+    with ExitStack() as stack:
+        loaders = {}
+        for part, number in (("training", request.num_training), ("validation", request.num_validation)):
+            dataset = open_image_directory(request.folder / part)
+            order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(3))[:number]
+            loaders[part] = stack.enter_context(
+                ImageLoader(
+                    dataset.take(order.numpy()),
+                    PREPROCESSING,
+                    num_threads=2,
+                    cache=CacheBudget(10**6),
+                    tolerance=request.tolerance,
+                    port=f"{part}_dataset",
+                )
+            )
+        network = small_network()
+        if request.explodes is not None:
+            rank, step = request.explodes
+            network = _Explodes(step if rank == world.rank else -1)
+        predictor = Predictor(network, PREPROCESSING, COMPUTE)
+        hyperparameters = replace(HYPERPARAMETERS, num_epochs=request.num_epochs, batch_size=request.batch_size)
+        display, stop_request = RecordingDisplay(), StopRequest()
+        display.after_step = _events(world, request, stop_request)
+        run = TrainingRun(
+            hyperparameters=hyperparameters,
+            predictor=predictor,
+            training=_Recording(loaders["training"], found.rows),  # type: ignore[arg-type]
+            validation=loaders["validation"],
+            num_classes=3,
+            starts_from_scratch=True,
+            display=display,
+            on_epoch_end=lambda record: None,
+            stop_request=stop_request,
+            world=world,
+        )
+        state = TrainingState(predictor.network, build_optimizer(predictor.network, hyperparameters.learning_rate))
+        extent = RunExtent(request.num_epochs, len(run.training_slices), 3, request.num_validation, world.size)
+        store = CheckpointStore(request.output, "this run", extent)
+        try:
+            world.verdict_of_first(lambda: store.restore(state))
+            share_state(world, state)
+            train(run, state, CheckpointPolicy(store, request.checkpoint_seconds))
+        except DesignerError as error:
+            found.error = error.to_dict()
+        _fill(found, run, state)
+    return found
+
+
+def _fill(found: Found, run: TrainingRun, state: TrainingState) -> None:
+    display = run.display
+    assert isinstance(display, RecordingDisplay)
+    found.losses, found.num_images = display.losses, display.num_images
+    found.weights = _numbers(copy_weights(state.network))
+    found.momentum = [
+        state.optimizer.state[parameter]["momentum_buffer"].flatten().tolist()
+        for parameter in state.network.parameters()
+        if parameter in state.optimizer.state
+    ]
+    found.history = [
+        (record.training, record.validation, record.is_best, record.balanced_accuracy) for record in state.history
+    ]
+    found.bad_files = [file.file for loader in (run.training, run.validation) for file in loader.bad_files]
+    if state.best is not None and state.best.weights:
+        found.best_weights = _numbers(state.best.weights)
+        state.network.load_state_dict(state.best.weights)
+        alone = validate(replace(run, world=ONE_PROCESS), 1, lambda **_: _Alone())  # type: ignore[arg-type]
+        found.expected = (alone.metrics, alone.confusion.tolist(), _columns(alone.outcomes))
+        best = state.history[state.best.epoch - 1].validation
+        assert state.best.outcomes is not None
+        found.validated = (best, state.best.confusion.tolist(), _columns(state.best.outcomes))
+
+
+class _Alone:
+    num_images = 0
+
+
+class _Recording:
+    """A loader that records which rows it yields."""
+
+    def __init__(self, loader: ImageLoader, rows: list[list[int]]) -> None:
+        self._loader = loader
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def batches(self, *args: Any, **kwargs: Any) -> Any:
+        for batch in self._loader.batches(*args, **kwargs):
+            self._rows.append(batch.indices.tolist())
+            yield batch
+
+
+def _events(world: World, request: Request, stop_request: StopRequest) -> Callable[[int], None]:
+    def happen(num_steps: int) -> None:
+        if request.stops == (world.rank, num_steps):
+            stop_request.request(signal.SIGTERM)
+        if request.kills == (world.rank, num_steps):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return happen
+
+
+def _numbers(tensors: dict[str, Tensor]) -> dict[str, list[float]]:
+    return {name: tensor.flatten().tolist() for name, tensor in tensors.items()}
+
+
+def _columns(outcomes: Any) -> dict[str, bytes]:
+    return {name: column.tobytes() for name, column in vars(outcomes).items()}

@@ -139,7 +139,7 @@ def print_tables(runs: list[dict[str, Any]]) -> None:
     )
     for run in runs:
         if run["learning_rate"] is not None:
-            cells[run["network"]][key_of(run)][run["way"]][run["seed"]] = run["test_top1"]  # type: ignore[index]
+            cells[run["network"]][key_of(run)][run["way"]][run["seed"]] = run["test_top1"]
     for network, by_cell in cells.items():
         print_conditions(f"{network}, 32 pixels, batch size 16: test top-1, mean ± standard error over seeds")
         print(f"| pair | images | epochs | rate | {' | '.join(COLUMNS)} | ours less the best other | |")

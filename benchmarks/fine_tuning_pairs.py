@@ -143,11 +143,11 @@ def _texture(class_name: str, part: str, generator: np.random.Generator) -> Imag
     across = (rows * math.cos(angle) - columns * math.sin(angle)) * 2 * math.pi / period
     noise = generator.normal(size=(SIDE, SIDE))
     pattern = {
-        "stripes": lambda: np.sin(along),
-        "grid": lambda: np.sin(along) * np.sin(across),
-        "dots": lambda: 2.0 * (np.sin(along) + np.sin(across) > 1.1) - 1,
-        "grain": lambda: _smooth(noise, period / 6),
-    }[class_name]()
+        "stripes": np.sin(along),
+        "grid": np.sin(along) * np.sin(across),
+        "dots": 2.0 * (np.sin(along) + np.sin(across) > 1.1) - 1,
+        "grain": _smooth(noise, period / 6),
+    }[class_name]
     strength = generator.uniform(0.25, 1.0)
     noisy = pattern * strength + _smooth(generator.normal(size=(SIDE, SIDE)), generator.uniform(0.3, 2)) * 0.5
     first, second = generator.uniform(0, 255, (2, 3))
@@ -195,11 +195,11 @@ def _star(num_points: int, inner: float, *, turn: float = 0.0) -> NDArray[np.flo
     angles = 2 * np.pi * np.arange(2 * num_points) / (2 * num_points) + turn
     radii = np.where(np.arange(2 * num_points) % 2 == 0, 1.0, inner)
     corners = np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1)
-    return corners[::2] if inner == 0 else corners
+    return np.asarray(corners[::2] if inner == 0 else corners)
 
 
 def _ellipse(ratio: float) -> NDArray[np.float64]:
-    return _star(40, 0.0) * np.array([1.0, ratio])
+    return np.asarray(_star(40, 0.0) * np.array([1.0, ratio]))
 
 
 SHAPES: dict[str, list[NDArray[np.float64]]] = {

@@ -33,7 +33,7 @@ from sklearn.datasets import load_sample_images
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from harder_digits import _on_clutter, _split_digits
+from harder_digits import drawn_digit, split_digits
 from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.images.order import batch_slices, epoch_order
 from pytorch_designer.images.preprocess import normalize
@@ -82,14 +82,14 @@ def letters(letter: str, label: int, generator: np.random.Generator, *, is_valid
     font = ImageFont.truetype(str(folder / f"{fonts[generator.integers(len(fonts))]}.ttf"), 15)
     glyph = Image.new("L", (16, 16))
     ImageDraw.Draw(glyph).text((8, 8), letter, fill=255, font=font, anchor="mm")
-    return _on_clutter(np.asarray(glyph) / 255, PHOTOS, generator)
+    return drawn_digit(np.asarray(glyph) / 255, PHOTOS, generator)
 
 
 def digits(letter: str, label: int, generator: np.random.Generator, *, is_validation: bool) -> Image.Image:
     """A handwritten digit, 0 to 4, on clutter; validation has handwriting of its own."""
     del letter
     strokes = [strokes for strokes, digit in SOURCES["validation" if is_validation else "training"] if digit == label]
-    return _on_clutter(strokes[generator.integers(len(strokes))], PHOTOS, generator)
+    return drawn_digit(strokes[generator.integers(len(strokes))], PHOTOS, generator)
 
 
 def places(letter: str, label: int, generator: np.random.Generator, *, is_validation: bool) -> Image.Image:
@@ -106,7 +106,7 @@ def places(letter: str, label: int, generator: np.random.Generator, *, is_valida
 
 
 PHOTOS = load_sample_images().images
-SOURCES = _split_digits()
+SOURCES = split_digits()
 
 
 # ------------------------------------------------------------------------------------------------------ pretraining
@@ -127,7 +127,9 @@ def pretrain(path: Path, per_class: int, num_epochs: int, learning_rate: float) 
     scale_convolutions(network, forward_loss, len(rows), learning_rate)
     optimizer = build_optimizer(network, learning_rate)
     for epoch in range(1, num_epochs + 1):
-        train_epoch(network, optimizer, training, epoch, num_epochs, learning_rate, seed=0)
+        train_epoch(
+            network, optimizer, training, epoch=epoch, num_epochs=num_epochs, learning_rate=learning_rate, seed=0
+        )
         print(epoch, evaluate(network, validation), flush=True)
     torch.save(network.state_dict(), path)
 
@@ -136,10 +138,10 @@ def train_epoch(
     network: nn.Module,
     optimizer: torch.optim.SGD,
     training: Images,
+    *,
     epoch: int,
     num_epochs: int,
     learning_rate: float,
-    *,
     seed: int,
     head_factor: float = 1.0,
 ) -> None:
@@ -261,7 +263,13 @@ STARTS: dict[str, Callable[[Tensor, Tensor, int], Head]] = {
 
 # ------------------------------------------------------------------------------------------------------------- runs
 def fine_tune(
-    weights: dict[str, Tensor], training: Images, validation: Images, start: str, options: argparse.Namespace, seed: int
+    weights: dict[str, Tensor],
+    training: Images,
+    validation: Images,
+    *,
+    start: str,
+    options: argparse.Namespace,
+    seed: int,
 ) -> dict[str, Any]:
     """Accuracy and negative loss after each epoch, by the momentum's statistics and by estimated ones."""
     num_classes = int(training[1].max()) + 1
@@ -302,9 +310,9 @@ def fine_tune(
             network,
             optimizer,
             training,
-            epoch,
-            options.epochs,
-            options.learning_rate,
+            epoch=epoch,
+            num_epochs=options.epochs,
+            learning_rate=options.learning_rate,
             seed=seed,
             head_factor=head_factor,
         )
@@ -332,7 +340,9 @@ def run(options: argparse.Namespace) -> None:
                     key = (target, per_class, options.learning_rate, options.epochs, start, seed)
                     if key in done:
                         continue
-                    line = {"key": key} | fine_tune(weights, training, validation, start, options, seed)
+                    line = {"key": key} | fine_tune(
+                        weights, training, validation, start=start, options=options, seed=seed
+                    )
                     with options.output.open("a", encoding="utf-8") as stream:
                         stream.write(json.dumps(line) + "\n")
 
@@ -365,7 +375,8 @@ def heads(options: argparse.Namespace) -> None:
             for name, values in found.items():
                 top1s, losses, seconds_ = np.array(values).T
                 print(
-                    f"{target:8} {per_class:4} {name:50} {top1s.mean():.3f} loss {losses.mean():.3f} {seconds_.mean():.2f} s",
+                    f"{target:8} {per_class:4} {name:50} {top1s.mean():.3f} loss {losses.mean():.3f}",
+                    f"{seconds_.mean():.2f} s",
                     flush=True,
                 )
 
@@ -396,9 +407,8 @@ def table(path: Path) -> None:
                     loss = np.mean([-p[0][1] for p in pairs])
                     error = more.std(ddof=1) / len(more) ** 0.5 if len(more) > 1 else math.nan
                     first = 100 * np.mean([p[2] for p in pairs])
-                    print(
-                        f"{start:52} {way:10} n={len(pairs)} start {first:5.1f} end {own.mean():5.1f} {more.mean():+.1f} ± {error:.1f} loss {loss:.3f}"
-                    )
+                    print(f"{start:52} {way:10} n={len(pairs)} start {first:5.1f} end {own.mean():5.1f}", end=" ")
+                    print(f"{more.mean():+.1f} ± {error:.1f} loss {loss:.3f}")
 
 
 def main() -> None:

@@ -50,7 +50,7 @@ PATIENCE = 3
 DECAYS = (0.98, 0.995)
 BEST = "best epoch"
 BEST_WITH_PATIENCE = f"best epoch, patience {PATIENCE}"
-OURS = "momentum of at least 0.1 (ours)"
+OURS = "momentum of at least 0.1"
 KEYS = ("data", "model", "learning_rate", "num_epochs", "recipe", "seed")
 
 

@@ -89,8 +89,9 @@ def _fine_tune_fastai(request: TuningRequest, weights: Path, parts: dict[str, La
 def _load_body(body: nn.Module, network: str, weights: Path) -> None:
     """The weights of the source, without its head, into the body that fastai has built."""
     state = torch.load(weights, weights_only=True)
-    if hasattr(body, "model"):  # timm's
-        missing = body.model.load_state_dict(state, strict=False).missing_keys
+    of_timm = getattr(body, "model", None)
+    if isinstance(of_timm, nn.Module):
+        missing = of_timm.load_state_dict(state, strict=False).missing_keys
     else:
         num_classes = next(reversed(state.values())).shape[0]
         whole = build_network(network, num_classes)

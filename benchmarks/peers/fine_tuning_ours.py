@@ -15,6 +15,7 @@ import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import torch
 
@@ -82,10 +83,12 @@ def fine_tune(request: TuningRequest, folder: Path) -> dict[str, Any]:
     training = training.take(training_rows(training.labels.astype("int64"), task))
     model = weights_file(folder, request.source, task.network).with_suffix("")
     summaries: list[RunSummary] = []
-    # The report's pictures and charts would take longer than a short run.
-    training_run.gather_images = lambda *_: None
-    training_run.write_report = lambda _folder, summary, _images: summaries.append(summary)
-    with tempfile.TemporaryDirectory() as output:
+    no_report = patch.multiple(  # its pictures and charts would take longer than a short run
+        training_run,
+        gather_images=lambda *_: None,
+        write_report=lambda _folder, summary, _images: summaries.append(summary),
+    )
+    with tempfile.TemporaryDirectory() as output, no_report:
         started = time.perf_counter()
         training_run.train_model(
             model=open_model_directory(model),

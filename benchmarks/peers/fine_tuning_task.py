@@ -98,10 +98,11 @@ def training_rows(labels: NDArray[np.int64], task: TuningTask) -> NDArray[np.int
 def build_network(name: str, num_classes: int) -> nn.Module:
     """A network with random weights."""
     if name in torchvision.models.list_models(torchvision.models):
-        return torchvision.models.get_model(name, num_classes=num_classes)
-    import timm
+        network: nn.Module = torchvision.models.get_model(name, num_classes=num_classes)
+    else:
+        import timm
 
-    network: nn.Module = timm.create_model(name, num_classes=num_classes)
+        network = timm.create_model(name, num_classes=num_classes)
     return network
 
 

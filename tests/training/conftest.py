@@ -71,6 +71,7 @@ def build_run(datasets: dict[str, ImageDirectory], tmp_path: Path) -> Iterator[B
             checkpoint_seconds: float = 1e9,
             *,
             normalizes_lone_image: bool = True,
+            keeps_statistics: bool = False,
             preprocessing: Preprocessing = PREPROCESSING,
             **changes: Any,
         ) -> SmallRun:
@@ -96,6 +97,7 @@ def build_run(datasets: dict[str, ImageDirectory], tmp_path: Path) -> Iterator[B
                 preprocessing,
                 compute,
                 normalizes_lone_image=normalizes_lone_image,
+                keeps_statistics=keeps_statistics,
             )
             display = RecordingDisplay()
             parts: dict[str, Any] = {

@@ -97,6 +97,20 @@ def test_statistics_that_training_normalizes_by_stay(build_run: BuildRun) -> Non
     assert same_tensors(before, small.network.state_dict())
 
 
+def test_given_statistics_are_those_of_training_validation_and_the_saved_model(build_run: BuildRun) -> None:
+    small = build_run(keeps_statistics=True, num_epochs=2)
+    norm = norm_of(small)
+    assert norm.running_mean is not None
+    norm.running_mean.fill_(0.25)
+    norm.register_forward_pre_hook(lambda module, inputs: pytest.fail("trained") if module.training else None)
+    small.train()
+    assert small.state.best is not None
+    assert (small.state.best.weights["1.running_mean"] == 0.25).all()
+    assert (small.state.best.weights["1.running_var"] == 1).all()
+    assert small.state.history[1].training.loss < small.state.history[0].training.loss
+    assert not torch.equal(norm.weight, torch.ones(4))  # weight and bias do learn
+
+
 def test_networks_without_running_statistics_are_not_passed(build_run: BuildRun) -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, track_running_stats=False), nn.Flatten())
     network.register_forward_pre_hook(lambda module, inputs: pytest.fail("a forward pass"))

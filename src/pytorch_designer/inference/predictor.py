@@ -38,6 +38,8 @@ class Predictor:
         compute: Device and precision.
         normalizes_lone_image: Whether batch norm can take its statistics from a batch of one image in training. It
             cannot where it sees one value per channel.
+        keeps_statistics: Whether batch norm normalizes by its running statistics in training, too, and leaves them as
+            they are.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Predictor:
         compute: Compute,
         *,
         normalizes_lone_image: bool = True,
+        keeps_statistics: bool = False,
     ) -> None:
         self.network: nn.Module = network.to(device=compute.device, memory_format=compute.memory_format)  # type: ignore[call-overload]
         if compute.device.type == "cpu":
@@ -54,15 +57,16 @@ class Predictor:
         self.preprocessing = preprocessing
         self.compute = compute
         self._normalizes_lone_image = normalizes_lone_image
+        self.keeps_statistics = keeps_statistics
 
     def can_normalize(self, num_images: int) -> bool:
-        """Whether batch norm can take its statistics from a training batch of so many images."""
-        return num_images > 1 or self._normalizes_lone_image
+        """Whether batch norm takes its statistics from a training batch of so many images."""
+        return not self.keeps_statistics and (num_images > 1 or self._normalizes_lone_image)
 
     def train_mode(self, num_images: int) -> None:
         """Put the network in training mode for a batch of `num_images` images.
 
-        Where batch norm cannot take its statistics from the batch, it normalizes with the running statistics.
+        Where batch norm does not take its statistics from the batch, it normalizes by the running statistics.
         """
         self.network.train()
         if not self.can_normalize(num_images):

@@ -66,7 +66,7 @@ def train(run: TrainingRun, state: TrainingState, checkpoints: CheckpointPolicy)
         InterruptedRunError: The process was told to stop; the state is in a checkpoint.
         InvalidDatasetError: Too many images cannot be read.
     """
-    learner = _SavingLearner(run, state, checkpoints)
+    learner = _Learner(run, state, checkpoints)
     learner.stop_if_requested()  # a signal that came while the inputs were opened
     if state.is_new:
         learner.prepare_weights(lambda: start_head(run, learner.stop_if_alone))
@@ -84,8 +84,9 @@ def train(run: TrainingRun, state: TrainingState, checkpoints: CheckpointPolicy)
             raise
         state.seconds = before + time.perf_counter() - started
         run.world.note(f"validation of epoch {state.epoch}")
-        num_seen = estimate_norm_statistics(run, state.epoch, learner.stop_if_requested)
-        average_statistics(run.world, run.predictor.network, num_seen)
+        if not run.predictor.keeps_statistics:
+            num_seen = estimate_norm_statistics(run, state.epoch, learner.stop_if_requested)
+            average_statistics(run.world, run.predictor.network, num_seen)
         validation = validate(run, state.epoch, learner.between_validations)
         _end_epoch(run, state, validation, before + time.perf_counter() - started)
         learner.save_if_due(is_epoch_end=True)
@@ -127,16 +128,17 @@ def _shared_gradients(predictor: Predictor, world: World) -> FlatGradients:
     )
 
 
-class Learner:
-    """Changes the state of a run from batch to batch.
+class _Learner:
+    """Changes the state of a run from batch to batch, and saves it.
 
     `state.step` counts the steps that were requested, `state.sums` their known outcomes: all of them once
     `synchronize` has returned.
     """
 
-    def __init__(self, run: TrainingRun, state: TrainingState) -> None:
+    def __init__(self, run: TrainingRun, state: TrainingState, checkpoints: CheckpointPolicy) -> None:
         self._run = run
         self._state = state
+        self._checkpoints = checkpoints
         self._stepper = open_stepper(
             run.predictor,
             state.optimizer,
@@ -208,14 +210,6 @@ class Learner:
                 num_images=outcome.num_images,
                 loss=outcome.loss,
             )
-
-
-class _SavingLearner(Learner):
-    """Learner that saves the state."""
-
-    def __init__(self, run: TrainingRun, state: TrainingState, checkpoints: CheckpointPolicy) -> None:
-        super().__init__(run, state)
-        self._checkpoints = checkpoints
 
     def batches(self) -> Iterator[tuple[Batch, int]]:
         """Yield this process's part of each batch that is left in the epoch, and the images of all processes in it.

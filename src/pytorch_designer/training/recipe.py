@@ -1,7 +1,7 @@
 """Recipe: what is learned, at which learning rate, which epoch is kept, and when training stops.
 
 Optimizer and schedule: docs/decisions/0004-optimizer.md. Best epoch: 0001-best-epoch.md. Patience: 0002-patience.md.
-What comes before the first step: 0020-initial-scale.md, 0041-closed-form-head.md. Batch norm: 0042-batch-norm.md.
+Before the first step: 0020-initial-scale.md, 0041-closed-form-head.md. Batch norm: 0042-batch-norm-statistics.md.
 """
 
 from __future__ import annotations

@@ -186,7 +186,13 @@ def prepare_job(
     return TrainingJob(
         inputs=inputs,
         hyperparameters=hyperparameters,
-        predictor=Predictor(network, preprocessing, compute, normalizes_lone_image=normalizes_lone_image),
+        predictor=Predictor(
+            network,
+            preprocessing,
+            compute,
+            normalizes_lone_image=normalizes_lone_image,
+            keeps_statistics=inputs.model.has_weights,
+        ),
         batch_augmentation=_batch_augmentation(inputs, compute),
         fingerprint=fingerprint.result(),
         world=world,

@@ -3,13 +3,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 
-from pytorch_designer.errors import InterruptedRunError
+from pytorch_designer.errors import InterruptedRunError, NonFiniteLossError
 from pytorch_designer.progress import SilentLine
 from pytorch_designer.system.stop_requests import StopRequest
 from pytorch_designer.training.rate_search.rate_curve import RateCurve
 from pytorch_designer.training.rate_search.sweep import RateSweep, SweepDisplay, sweep_rates
-from tests.training.small_run import BuildRun
+from tests.training.small_run import BuildRun, small_network
 
 
 def swept(build_run: BuildRun, *, num_steps: int = 60, **changes: Any) -> RateCurve:
@@ -46,3 +47,12 @@ def test_a_stop_ends_the_test(build_run: BuildRun) -> None:
 
     with pytest.raises(InterruptedRunError):
         swept(build_run, stop_request=request)
+
+
+def test_weights_that_are_not_finite_are_named(build_run: BuildRun) -> None:
+    network = small_network()
+    with torch.no_grad():
+        next(network.parameters()).fill_(torch.inf)
+
+    with pytest.raises(NonFiniteLossError, match="before anything was learned"):
+        swept(build_run, network=network)

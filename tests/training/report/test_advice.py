@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from pytorch_designer.training.history import EpochRecord, Metrics, RunSummary
+from pytorch_designer.training.history import DatasetRecord, EpochRecord, Metrics, RunSummary
 from pytorch_designer.training.report.advice import chance_accuracy, hints, rate_hints
 
 _GOOD = np.array([[90, 10], [10, 90]])
@@ -139,6 +140,15 @@ def test_a_large_class_that_hides_a_small_one_is_seen() -> None:
     assert "1 validation image of cat, 20 of dog" in _seen(unbalanced)
     assert "balanced accuracy is 50.0%" in _seen(unbalanced)
     assert "learning_rate" not in _seen(unbalanced)
+
+
+def test_classes_that_are_unbalanced_in_training_only_are_seen() -> None:
+    good = _summary(training=[(0.3, 0.9)], validation=[(0.3, 0.9)])
+    sizes = DatasetRecord("Training", 510, (10, 500), "")
+
+    assert "unbalanced" not in _seen(good)
+    seen = _seen(replace(good, datasets=(sizes, DatasetRecord("Validation", 200, (100, 100), ""))))
+    assert "The classes of the training images are unbalanced: 10 training images of cat, 500 of dog." in seen
 
 
 def test_chance_is_the_share_of_the_most_frequent_class() -> None:

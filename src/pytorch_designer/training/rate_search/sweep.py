@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from pytorch_designer.errors import InterruptedRunError, NonFiniteLossError
 from pytorch_designer.images.order import epoch_order
-from pytorch_designer.training.loop import Learner
+from pytorch_designer.seeds import derive_seed
+from pytorch_designer.training.loop import open_stepper
 from pytorch_designer.training.rate_search.rate_curve import HIGHEST_RATE, LOWEST_RATE, RateCurve
 from pytorch_designer.training.start.head_start import start_head
+from pytorch_designer.training.start.initial_scale import scale_initial_weights
 from pytorch_designer.training.state import TrainingRun
+from pytorch_designer.training.step import StepRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from pytorch_designer.system.stop_requests import StopRequest
     from pytorch_designer.training.history import EpochRecord
     from pytorch_designer.training.state import TrainingState
+    from pytorch_designer.training.step import StepOutcome
 
 _NUM_LAST = 5  # losses whose mean decides whether the sweep has diverged
 _TIMES_GUESSING = 2.0  # the loss of guessing, ln(classes)
@@ -43,7 +48,7 @@ class RateSweep(TrainingRun):
     def learning_rate(self, epoch: int, step: int) -> float:
         """The learning rate of a step of the sweep, from 0; it is one epoch, however often the images come again."""
         del epoch
-        return LOWEST_RATE * (HIGHEST_RATE / LOWEST_RATE) ** (step / (self.num_steps - 1))
+        return LOWEST_RATE * math.pow(HIGHEST_RATE / LOWEST_RATE, step / (self.num_steps - 1))
 
 
 @dataclass
@@ -53,7 +58,7 @@ class SweepDisplay:
     Attributes:
         line: Where progress is shown.
         num_steps: Steps of the sweep.
-        losses: Mean loss of each step so far.
+        losses: Mean loss of each step so far, up to the first that is not finite.
     """
 
     line: ProgressLine
@@ -62,9 +67,9 @@ class SweepDisplay:
 
     def step_taken(self, *, epoch: int, step: int, num_steps: int, num_images: int, loss: float) -> None:
         """Keep the loss and move the line."""
-        del epoch, step, num_steps, num_images
+        del epoch, step, num_images
         self.losses.append(loss)
-        self.line.show("range test", len(self.losses), self.num_steps, "steps", f"loss {loss:.4f}")
+        self.line.show("range test", len(self.losses), num_steps, "steps", f"loss {loss:.4f}")
 
     def validated(self, *, epoch: int, num_images: int) -> None:
         """Nothing is validated."""
@@ -78,7 +83,7 @@ class SweepDisplay:
 
 
 def sweep_rates(sweep: RateSweep, state: TrainingState, display: SweepDisplay) -> RateCurve:
-    """Train for the steps of a sweep, or until the loss is far above its lowest value.
+    """Train for the steps of a sweep, or until the loss is not finite or far above that before.
 
     Args:
         sweep: The run; `display` is its display.
@@ -86,30 +91,69 @@ def sweep_rates(sweep: RateSweep, state: TrainingState, display: SweepDisplay) -
         display: Takes the losses.
 
     Raises:
-        NonFiniteLossError: The loss was not finite before anything was learned.
+        NonFiniteLossError: Not even the loss of the first batch was finite.
         ModuleOutOfMemoryError: The device has too little memory.
         InterruptedRunError: The process was told to stop.
         InvalidDatasetError: Too many images cannot be read.
     """
     start_head(sweep, partial(_stop_if_requested, sweep.stop_request))
-    learner = Learner(sweep, state)
-    has_diverged = False
+    stepper = open_stepper(
+        sweep.predictor,
+        state.optimizer,
+        usual_sizes={part.stop - part.start for part in sweep.training_slices},
+        augmentation=sweep.batch_augmentation,
+    )
     rates: list[float] = []
-    try:
-        for step, batch in enumerate(islice(_batches(sweep), sweep.num_steps)):
-            _stop_if_requested(sweep.stop_request)
-            if len(batch.labels):
-                rates.append(sweep.learning_rate(1, step))
-            learner.learn(batch, len(batch.labels))
-            has_diverged = _has_diverged(display.losses, sweep.num_classes)
-            if has_diverged:
-                break
-        learner.synchronize()
-    except NonFiniteLossError:
-        if len(display.losses) < _NUM_LAST:
-            raise
-        has_diverged = True
-    return RateCurve(tuple(rates[: len(display.losses)]), tuple(display.losses), has_diverged)
+    is_finite = True
+    for step, (epoch, batch) in enumerate(islice(_batches(sweep), sweep.num_steps)):
+        _stop_if_requested(sweep.stop_request)
+        if not is_finite or _has_diverged(display.losses, sweep.num_classes):
+            break
+        if len(batch.labels):
+            if not rates and sweep.starts_from_scratch and sweep.predictor.can_normalize(len(batch.labels)):
+                _scale_weights(sweep, batch)
+            rates.append(sweep.learning_rate(1, step))
+            seed = derive_seed(sweep.hyperparameters.random_seed, "step", epoch, step)
+            num_images = len(batch.labels)
+            request = StepRequest(epoch=epoch, step=step, learning_rate=rates[-1], seed=seed, num_images=num_images)
+            is_finite = _show(stepper.step(batch, request), display)
+    is_finite = _show(stepper.synchronize(), display) and is_finite
+    losses = tuple(display.losses)
+    if not losses:
+        raise NonFiniteLossError(
+            "The loss of the first batch is not finite, before anything was learned.",
+            where="the range test",
+            advice="Use other weights: those of the model are not finite, or too large.",
+        )
+    return RateCurve(
+        rates=tuple(rates[: len(losses)]),
+        losses=losses,
+        has_diverged=not is_finite or _has_diverged(display.losses, sweep.num_classes),
+    )
+
+
+def _show(outcomes: list[StepOutcome], display: SweepDisplay) -> bool:
+    """Show the outcomes of steps; whether all of them are finite. What follows one that is not is not shown."""
+    for outcome in outcomes:
+        if not outcome.is_finite:
+            return False
+        display.step_taken(
+            epoch=outcome.request.epoch,
+            step=outcome.request.step + 1,
+            num_steps=display.num_steps,
+            num_images=outcome.num_images,
+            loss=outcome.loss,
+        )
+    return True
+
+
+def _scale_weights(sweep: RateSweep, batch: Batch) -> None:
+    """Scale initial weights by the first batch, as training does."""
+    if sweep.batch_augmentation is not None:
+        images = sweep.predictor.send(batch.images)
+        batch = replace(batch, images=sweep.batch_augmentation.draw_batch(images, epoch=1, rows=batch.indices))
+    torch.manual_seed(derive_seed(sweep.hyperparameters.random_seed, "initial_scale"))
+    scale_initial_weights(sweep.predictor, batch, learning_rate=sweep.hyperparameters.learning_rate)
 
 
 def _stop_if_requested(request: StopRequest) -> None:
@@ -122,11 +166,12 @@ def _stop_if_requested(request: StopRequest) -> None:
         )
 
 
-def _batches(sweep: RateSweep) -> Iterator[Batch]:
-    """The batches of epoch after epoch."""
+def _batches(sweep: RateSweep) -> Iterator[tuple[int, Batch]]:
+    """The batches of epoch after epoch, each with its epoch."""
     for epoch in count(1):
         order = epoch_order(len(sweep.training), seed=sweep.hyperparameters.random_seed, epoch=epoch)
-        yield from sweep.training.batches((order[part] for part in sweep.training_slices), epoch=epoch)
+        for batch in sweep.training.batches((order[part] for part in sweep.training_slices), epoch=epoch):
+            yield epoch, batch
 
 
 def _has_diverged(losses: list[float], num_classes: int) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
-from pytorch_designer.reporting.classification import accuracy_interval, class_scores, imbalance
+from pytorch_designer.reporting.classification import ClassScore, accuracy_interval, class_scores, imbalance
 from pytorch_designer.reporting.numbers import decimal, percent
 from pytorch_designer.training.recipe import learning_rate_at
 from pytorch_designer.wording import count
@@ -127,7 +127,7 @@ def _rate_too_high(summary: RunSummary) -> Iterator[Hint]:
         return
     held = losses[: max(2, len(losses) // 2 + 1)]
     highest = max(held[1:])
-    if len(losses) > 2 and highest > held[0] and losses[-1] < (1 - _LEAST_FALL) * highest:
+    if len(losses) > 2 and highest > _RISEN * held[0] and losses[-1] < (1 - _LEAST_FALL) * highest:
         yield Hint(
             f"The training loss rose to {decimal(highest)} at the full learning rate, and fell when that decayed "
             f"({_curve(losses)}; see the loss chart).",
@@ -260,6 +260,12 @@ def _unbalanced(summary: RunSummary) -> Iterator[Hint]:
             f"Accuracy says little about small classes: balanced accuracy is {percent(summary.balanced_accuracy)}. Add "
             "images of the small classes.",
         )
+    elif (unequal := _unequal_training(summary)) is not None:
+        yield Hint(
+            f"The classes of the training images are unbalanced: {unequal}.",
+            "All images count alike, so that small classes are learned last. Add images of them, or leave out some of "
+            "the large ones.",
+        )
 
 
 def _few_images(summary: RunSummary) -> Iterator[Hint]:
@@ -280,6 +286,16 @@ def _unequal_counts(summary: RunSummary) -> str | None:
         return None
     fewest, most = unequal
     return f"{count(fewest.num_images, 'validation image')} of {fewest.name}, {count(most.num_images)} of {most.name}"
+
+
+def _unequal_training(summary: RunSummary) -> str | None:
+    """The training images of the smallest and the largest class, if these are unbalanced."""
+    sizes = next((dataset.class_sizes for dataset in summary.datasets if dataset.name == "Training"), ())
+    unequal = imbalance([ClassScore(name, size, 0, 0) for name, size in zip(summary.classes, sizes, strict=False)])
+    if unequal is None:
+        return None
+    fewest, most = unequal
+    return f"{count(fewest.num_images, 'training image')} of {fewest.name}, {count(most.num_images)} of {most.name}"
 
 
 def _was_stopped(summary: RunSummary) -> bool:

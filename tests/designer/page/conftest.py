@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, Queue
@@ -44,6 +44,8 @@ class ServedProject:
         """End the server, and wait until it has ended."""
         self.process.terminate()
         self.process.wait(_STOP_SECONDS)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
 
 def serve(folder: Path) -> ServedProject:
@@ -58,12 +60,11 @@ def serve(folder: Path) -> ServedProject:
     lines: Queue[str] = Queue()
     # The output is read on, so that the server never waits for somebody who reads it.
     threading.Thread(target=_read, args=(process, lines), daemon=True).start()
-    printed = ""
-    while (found := _ADDRESS.search(printed)) is None:
-        try:
+    found, printed = None, ""
+    with suppress(Empty):
+        while found is None:
             printed += lines.get(timeout=_START_SECONDS)
-        except Empty:
-            break
+            found = _ADDRESS.search(printed)
     if found is None:
         process.kill()
         raise AssertionError(f"The designer printed no address: {printed}")
@@ -129,7 +130,6 @@ def _is_of_the_page(message: Any) -> bool:
 
 def _read(process: subprocess.Popen[str], lines: Queue[str]) -> None:
     assert process.stdout is not None
-    with process.stdout as printed:
-        for line in printed:
+    with suppress(ValueError):  # closed, because the server was stopped
+        for line in process.stdout:
             lines.put(line)
-            print(line, end="", file=sys.stderr)

@@ -20,6 +20,7 @@ from pytorch_designer.training.step import kept_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import TypeGuard
 
     from pytorch_designer.images.loader import Batch
     from pytorch_designer.training.state import TrainingRun
@@ -97,5 +98,5 @@ def _taking_batches(network: nn.Module, norms: list[BatchNorm]) -> Iterator[None
             norm.momentum = momentum
 
 
-def _has_statistics(module: nn.Module) -> bool:
+def _has_statistics(module: nn.Module) -> TypeGuard[BatchNorm]:
     return isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d) and module.running_mean is not None

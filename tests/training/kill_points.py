@@ -92,7 +92,8 @@ def run_once(folder: Path, output: Path, result: Path, point: Point) -> None:
             stack.enter_context(ImageLoader(d, PREPROCESSING, num_threads=2, tolerance=0.0, port="d")) for d in datasets
         )
         torch.manual_seed(0)
-        network = nn.Sequential(nn.Conv2d(3, 2, 3, stride=3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 3))
+        head = nn.Linear(8, 3)
+        network = nn.Sequential(nn.Conv2d(3, 2, 3, stride=3), nn.BatchNorm2d(2), nn.Flatten(), head)
         predictor = Predictor(network, PREPROCESSING, COMPUTE)
         state = TrainingState(predictor.network, build_optimizer(network, HYPERPARAMETERS.learning_rate))
         killer = Killer(point, output)
@@ -103,7 +104,7 @@ def run_once(folder: Path, output: Path, result: Path, point: Point) -> None:
             validation=validation,
             num_classes=3,
             starts_from_scratch=True,
-            new_head=network[-1],
+            new_head=head,
             display=killer,
             on_epoch_end=lambda record: None,
             stop_request=StopRequest(),

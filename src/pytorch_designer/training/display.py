@@ -168,6 +168,9 @@ class SilentDisplay:
     def validated(self, *, epoch: int, num_images: int) -> None:
         """Show nothing."""
 
+    def features_computed(self, *, num_images: int, num_all: int) -> None:
+        """See `TrainingDisplay`."""
+
     def epoch_ended(self, record: EpochRecord) -> None:
         """Show nothing."""
 

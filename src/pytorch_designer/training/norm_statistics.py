@@ -20,6 +20,7 @@ from pytorch_designer.training.step import kept_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import TypeGuard
 
     from typing_extensions import TypeGuard
 

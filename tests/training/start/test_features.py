@@ -35,11 +35,13 @@ def some_batch(num_images: int = 4) -> Batch:
 def test_features_are_what_the_layer_is_given_in_evaluation_mode() -> None:
     network = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(192, 2))
     predictor, batch = Predictor(network, PREPROCESSING, COMPUTE), some_batch()
-    (found,) = head_features(predictor, network[2], [batch])
+    head = network[2]
+    assert isinstance(head, nn.Linear)
+    (found,) = head_features(predictor, head, [batch])
     _, features_nd, logits_nk = found
     assert torch.equal(features_nd, predictor.prepare(batch.images).flatten(1))
     assert torch.equal(logits_nk, predictor.logits(batch.images))
-    assert not network[2]._forward_pre_hooks
+    assert not head._forward_pre_hooks
 
 
 def test_features_of_places_are_averaged() -> None:

@@ -15,7 +15,8 @@ from pytorch_designer.settings import Settings
 
 TOP = Path(__file__).parent.parent
 HEAVY = ("torch", "pandas", "numpy", "pydantic", "mlflow", "matplotlib", "IPython", "yaml", "PIL")
-NOT_FOR_CALLS = {"device", "precision", "tracking"} | {"reuse_cache", "reuse_cache_bytes", "error_info", "traceback"}
+NOT_FOR_CALLS = {"device", "precision", "tracking", "processes", "join_seconds"}
+NOT_FOR_CALLS |= {"reuse_cache", "reuse_cache_bytes", "error_info", "traceback"}
 
 
 def run(program: str, cwd: Path) -> str:

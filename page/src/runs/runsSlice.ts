@@ -4,7 +4,7 @@
  * `run` is the last run of the open document, or an earlier one that is looked at (`isLookingBack`).
  */
 
-import { api } from "../api/client";
+import { api, RequestError } from "../api/client";
 import type { ForecastNode, Run, RunEvent, RunSelection, RunSummary } from "../api/types";
 import type { Slice } from "../state/store";
 import { announcementOf, fold, foldSummary } from "./runEvents";
@@ -125,6 +125,8 @@ export const runsSlice: Slice<RunsSlice> = (set, get) => {
         await get().loadRuns();
       } catch (error) {
         get().report(error);
+        // The file was changed by hand a moment ago: it is shown, and the next click runs it.
+        if (error instanceof RequestError && error.status === 409) await get().reload();
       } finally {
         set({ isStarting: false });
       }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -49,10 +50,12 @@ class ServedProject:
 
 
 def serve(folder: Path) -> ServedProject:
-    """Start the designer in a folder."""
+    """Start the designer in a folder, with results and journals of its own beside it."""
+    own = {"PYTORCH_DESIGNER_REUSE_CACHE": f"{folder}-cache", "XDG_STATE_HOME": f"{folder}-state"}
     process = subprocess.Popen(
         python_command("pytorch_designer", "designer", str(folder), "--no-browser"),
         cwd=folder,
+        env={**os.environ, **own},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

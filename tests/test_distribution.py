@@ -106,7 +106,7 @@ def test_the_sdist_holds_the_sources_and_nothing_of_the_place_it_was_built_in(bu
     assert {parts[0] for parts in names} == {
         *("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "PKG-INFO", "README.md", ".gitignore"),
         *("hatch_build.py", "pyproject.toml", "component.yaml"),
-        *("benchmarks", "components", "docs", "environment", "examples", "src", "tests"),
+        *("benchmarks", "components", "docs", "environment", "examples", "page", "src", "tests"),
     }
     assert [parts for parts in names if "__pycache__" in parts or (parts[1:] and parts[-1].startswith("."))] == []
 

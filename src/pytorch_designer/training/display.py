@@ -159,9 +159,6 @@ class RunDisplay:
 class SilentDisplay:
     """Display of a process whose run another process shows."""
 
-    def features_computed(self, *, num_images: int, num_all: int) -> None:
-        """Show nothing."""
-
     def step_taken(self, *, epoch: int, step: int, num_steps: int, num_images: int, loss: float) -> None:
         """Show nothing."""
 

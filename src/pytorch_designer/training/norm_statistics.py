@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import TypeGuard
 
-    from typing_extensions import TypeGuard
-
     from pytorch_designer.images.loader import Batch
     from pytorch_designer.training.state import TrainingRun
 

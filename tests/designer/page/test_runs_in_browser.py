@@ -200,11 +200,11 @@ def test_every_tab_is_accessible_and_fits_on_a_phone(first_run: ServedProject, o
     page.locator(".look-runs tbody tr").last.locator(".run-link").click()
     page.get_by_label("Earlier run").wait_for()
     nodes = {"Data": "convert", "Metrics": "train"}
-    for tab in _SHOWN:
+    for tab, shown in _SHOWN.items():
         page.get_by_role("tab", name=tab).click()
         if tab in nodes:
             page.get_by_label("Node", exact=True).select_option(nodes[tab])
-        page.locator(_SHOWN[tab]).first.wait_for()
+        page.locator(shown).first.wait_for()
         assert page.evaluate(_OVERFLOW) <= 0, tab
         violations = Axe().run(page).response["violations"]
         found.append([(tab, one["id"], [node["html"] for node in one["nodes"]]) for one in violations])

@@ -188,13 +188,13 @@ def test_a_run_is_canceled_and_compared_with_another(first_run: ServedProject, o
 def test_every_tab_is_accessible_and_fits_on_a_phone(first_run: ServedProject, open_page: Any, look: str) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
-    options: dict[str, Any] = {
+    looks: dict[str, dict[str, Any]] = {
         "light": {"width": 390, "height": 844},
         "dark": {"width": 390, "height": 844, "scheme": "dark"},
         "forced colors": {"forced_colors": "active"},
         "twice as large": {"width": 720, "height": 450, "device_scale_factor": 2},
-    }[look]
-    page = _open(open_page, first_run, **options)
+    }
+    page = _open(open_page, first_run, **looks[look])
     found = []
     page.get_by_role("tab", name="History").click()
     page.locator(".look-runs tbody tr").last.locator(".run-link").click()

@@ -33,6 +33,7 @@ from pytorch_designer.training.display import SilentDisplay, log_continuation, o
 from pytorch_designer.training.history import BadFileRecord, RunSummary
 from pytorch_designer.training.inputs import TrainingInputs, load_inputs
 from pytorch_designer.training.loop import train
+from pytorch_designer.training.norm_statistics import keeps_given_statistics
 from pytorch_designer.training.parallel.common_choices import (
     choose_compute_together,
     refuse_different_runs,
@@ -192,7 +193,9 @@ def prepare_job(
             preprocessing,
             compute,
             normalizes_lone_image=normalizes_lone_image,
-            keeps_statistics=inputs.model.has_weights,
+            keeps_statistics=keeps_given_statistics(
+                has_weights=inputs.model.has_weights, learning_rate=hyperparameters.learning_rate * world.size
+            ),
         ),
         batch_augmentation=_batch_augmentation(inputs, compute),
         fingerprint=fingerprint.result(),

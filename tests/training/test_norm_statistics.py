@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from pytorch_designer.errors import InterruptedRunError
 from pytorch_designer.images.order import epoch_order
 from pytorch_designer.training import norm_statistics
-from pytorch_designer.training.norm_statistics import estimate_norm_statistics, keeps_given_statistics
+from pytorch_designer.training.norm_statistics import estimate_norm_statistics
 
 from .small_run import BuildRun, SmallRun, same_tensors, small_network
 
@@ -143,11 +143,3 @@ def test_a_run_that_was_stopped_while_estimating_continues_bit_for_bit(
     assert again.state.best is not None
     assert same_tensors(whole.network.state_dict(), again.network.state_dict())
     assert same_tensors(whole.state.best.weights, again.state.best.weights)
-
-
-@pytest.mark.parametrize(
-    ("has_weights", "learning_rate", "is_kept"),
-    [(True, 0.001, True), (True, 0.002, True), (True, 0.01, False), (False, 0.001, False)],
-)
-def test_given_statistics_are_kept_at_low_rates(has_weights: bool, learning_rate: float, is_kept: bool) -> None:
-    assert keeps_given_statistics(has_weights=has_weights, learning_rate=learning_rate) is is_kept

@@ -13,6 +13,7 @@ from pytorch_designer.training.recipe import (
     build_optimizer,
     epochs_without_improvement,
     is_better,
+    is_short,
     learning_rate_at,
     stop_reason,
 )
@@ -166,3 +167,13 @@ def test_several_processes_reach_as_many_times_the_rate_within_the_first_epoch()
     assert rates[30] == pytest.approx(0.2)
     alone = [learning_rate_at(step, num_steps=40, initial=0.1, num_warm_up=10) for step in range(40)]
     assert alone == [learning_rate_at(step, num_steps=40, initial=0.1) for step in range(40)]
+
+
+@pytest.mark.parametrize(
+    ("num_steps", "learning_rate", "expected"),
+    [(35, 0.001, True), (200, 0.001, True), (201, 0.001, False), (20, 0.01, False), (1, 0.002, True)],
+)
+def test_a_short_run_at_a_low_rate_stays_near_the_given_weights(
+    num_steps: int, learning_rate: float, expected: bool
+) -> None:
+    assert is_short(num_steps, learning_rate) is expected

@@ -30,19 +30,6 @@ if TYPE_CHECKING:
 LEAST_IMAGES = 256
 """Images that the statistics are estimated from: as many as an average with momentum 0.1 sees in batches of 16."""
 
-MOST_RATE_OF_GIVEN = 0.002
-"""Highest learning rate at which training normalizes by given statistics: at 0.01 it diverges, at 0.003 it may lose."""
-
-
-def keeps_given_statistics(*, has_weights: bool, learning_rate: float) -> bool:
-    """Whether batch norm normalizes by the statistics that came with the weights, in training too.
-
-    Args:
-        has_weights: Whether the model came with weights.
-        learning_rate: The highest of the run.
-    """
-    return has_weights and learning_rate <= MOST_RATE_OF_GIVEN
-
 
 def estimate_norm_statistics(run: TrainingRun, epoch: int, between: Callable[[], None]) -> int:
     """Replace the running statistics by those of the first batches of the epoch, as it saw them.

@@ -25,6 +25,12 @@ WEIGHT_DECAY = 1e-4
 HELD_SHARE = 0.5
 """Share of a run's steps that are taken at the initial learning rate."""
 
+MOST_LEARNING = 0.2
+"""Number of steps times learning rate up to which a run cannot train a new classifier; see `is_short`."""
+
+MOST_RATE_IF_SHORT = 0.002
+"""Highest learning rate at which training by given statistics of batch norm is safe: at 0.01 it diverges."""
+
 RECIPE_VERSION = 2
 """Grows when the same settings come to give other weights: checkpoints of before are then not continued."""
 
@@ -56,6 +62,19 @@ class Hyperparameters:
             "random_seed": self.random_seed,
             "patience": self.patience,
         }
+
+
+def is_short(num_steps: int, learning_rate: float) -> bool:
+    """Whether a run on given weights learns so little that it stays near them.
+
+    Its classifier then starts from a ridge regression, and batch norm keeps the given statistics. Longer runs and
+    higher rates train a random classifier just as well, and soon leave such a start: docs/decisions/0042 has figures.
+
+    Args:
+        num_steps: Steps of the whole run.
+        learning_rate: The highest of the run.
+    """
+    return learning_rate <= MOST_RATE_IF_SHORT and num_steps * learning_rate <= MOST_LEARNING
 
 
 def build_optimizer(network: nn.Module, learning_rate: float) -> torch.optim.SGD:

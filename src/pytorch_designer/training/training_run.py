@@ -33,14 +33,13 @@ from pytorch_designer.training.display import SilentDisplay, log_continuation, o
 from pytorch_designer.training.history import BadFileRecord, RunSummary
 from pytorch_designer.training.inputs import TrainingInputs, load_inputs
 from pytorch_designer.training.loop import train
-from pytorch_designer.training.norm_statistics import keeps_given_statistics
 from pytorch_designer.training.parallel.common_choices import (
     choose_compute_together,
     refuse_different_runs,
     warn_of_batch,
 )
 from pytorch_designer.training.parallel.shared_state import share_state
-from pytorch_designer.training.recipe import Hyperparameters, build_optimizer
+from pytorch_designer.training.recipe import Hyperparameters, build_optimizer, is_short
 from pytorch_designer.training.repeatability import check_repeatability
 from pytorch_designer.training.report.earlier_result import REPORT_FOLDER, recorded_run
 from pytorch_designer.training.report.trained_output import show_finished, write_result
@@ -63,6 +62,7 @@ if TYPE_CHECKING:
     from pytorch_designer.distributed.world import World
     from pytorch_designer.images.augmentation import Augmentation
     from pytorch_designer.inference.compute import Compute
+    from pytorch_designer.models.heads import Head
     from pytorch_designer.tracking.tracker import OpenTracker, Tracker
     from pytorch_designer.training.state import TrainingDisplay
 
@@ -83,6 +83,7 @@ class TrainingJob:
         predictor: The network to train, on its device.
         batch_augmentation: Random transforms for the GPU; None where there are none, or the processor applies them.
         fingerprint: Hash of everything that determines the result, but for the number of processes.
+        new_head: The classifier whose start is computed; None where there is none, or the run is long.
         world: The processes that train together.
     """
 
@@ -91,6 +92,7 @@ class TrainingJob:
     predictor: Predictor
     batch_augmentation: Augmentation | None
     fingerprint: str
+    new_head: Head | None
     world: World
 
 
@@ -185,6 +187,10 @@ def prepare_job(
     check_forward_memory(
         network, preprocessing, compute, num_images, where="the size of the images", advice=_IMAGE_SIZE_ADVICE
     )
+    num_steps = hyperparameters.num_epochs * len(
+        training_slices(len(datasets.training), hyperparameters.batch_size, world.size)
+    )
+    stays_near = inputs.model.has_weights and is_short(num_steps, hyperparameters.learning_rate * world.size)
     return TrainingJob(
         inputs=inputs,
         hyperparameters=hyperparameters,
@@ -193,12 +199,11 @@ def prepare_job(
             preprocessing,
             compute,
             normalizes_lone_image=normalizes_lone_image,
-            keeps_statistics=keeps_given_statistics(
-                has_weights=inputs.model.has_weights, learning_rate=hyperparameters.learning_rate * world.size
-            ),
+            keeps_statistics=stays_near,
         ),
         batch_augmentation=_batch_augmentation(inputs, compute),
         fingerprint=fingerprint.result(),
+        new_head=new_head(inputs.model, network, datasets.training.classes) if stays_near else None,
         world=world,
     )
 
@@ -288,7 +293,7 @@ def _train(
                 on_epoch_end=lambda record: tracker.log_metrics(record.tracked_metrics(), record.epoch),
                 stop_request=stop_request,
                 batch_augmentation=job.batch_augmentation,
-                new_head=new_head(job.inputs.model, predictor.network, job.inputs.datasets.training.classes),
+                new_head=job.new_head,
                 world=world,
             )
             reason = train(run, state, CheckpointPolicy(store, settings().checkpoint_seconds))

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from pytorch_designer.distributed.world import ONE_PROCESS
 from pytorch_designer.inference.compute import environment_info
 from pytorch_designer.inference.torch_state import kept_torch_state
-from pytorch_designer.models.loading import new_head
 from pytorch_designer.progress import log_header, open_progress_line
 from pytorch_designer.settings import settings
 from pytorch_designer.storage.output import open_output
@@ -90,7 +89,7 @@ def search_learning_rate(
                 on_epoch_end=lambda _: None,
                 stop_request=stop_request,
                 batch_augmentation=job.batch_augmentation,
-                new_head=new_head(job.inputs.model, predictor.network, datasets.training.classes),
+                new_head=job.new_head,
                 num_steps=num_steps,
             )
             state = TrainingState(predictor.network, build_optimizer(predictor.network, LEAST_RATE))

@@ -7,12 +7,14 @@ processes and can be forty times slower than a single thread.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.directories.hand_built import MakeTree
@@ -44,3 +46,18 @@ def make_tree(tmp_path: Path) -> MakeTree:
         return root
 
     return make
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """Debian's chromium without a window; one for all tests of a process, as playwright runs once in a thread."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("there is no chromium on this machine")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    # Without these the browser asks for drivers, sockets and a sandbox that a container does not have.
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-quic"]
+    with playwright.sync_playwright() as engine:
+        browser = engine.chromium.launch(executable_path=program, args=arguments)
+        yield browser
+        browser.close()

@@ -130,7 +130,7 @@ def test_the_harness_runs_the_component_in_several_processes(
         spec=spec,
         run_folder=workspace / "run",
         inputs={name: workspace / name.split("_")[0] for name in spec.inputs if name.endswith(("_model", "_dataset"))}
-        | {"epochs": 1, "batch_size": 2},
+        | {"epochs": 1, "batch_size": 6},
         outputs={"trained_model": workspace / "out"},
         environment_variables=ENVIRONMENT | {"PYTORCH_DESIGNER_PROCESSES": own},
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -18,13 +17,10 @@ import pytest
 
 from pytorch_designer.system.python_process import python_command
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\?token=\S+")
 _START_SECONDS = 60.0
 _STOP_SECONDS = 20.0
 _MILLISECONDS = 15_000
-# Without them the browser asks for drivers, sockets and a sandbox that a container does not have.
-_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic"]
 
 
 @dataclass(frozen=True)
@@ -72,17 +68,6 @@ def serve(folder: Path) -> ServedProject:
         process.kill()
         raise AssertionError(f"The designer printed no address: {printed}")
     return ServedProject(folder, found[0], process)
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("there is no chromium on this machine")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as engine:
-        browser = engine.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -200,11 +200,10 @@ class TextEditor:
         Raises:
             InvalidSpecError: It is not.
         """
-        try:
-            is_right = same_data(read_plain(self.text), self.data)
-        except (yaml.YAMLError, ValueError):
-            is_right = False
-        if not is_right:
+        if not self._is_right() and not self.text.endswith("\n"):
+            end = len(self.text)
+            self._splice([(end, end, "\n")])  # a block of text at the end of a file reads its last line end
+        if not self._is_right():
             raise InvalidSpecError(
                 "This edit cannot be made in the way in which the file is written; nothing was changed.",
                 where="text",
@@ -212,6 +211,12 @@ class TextEditor:
                 reason="not_editable",
             )
         return self.text
+
+    def _is_right(self) -> bool:
+        try:
+            return same_data(read_plain(self.text), self.data)
+        except (yaml.YAMLError, ValueError):
+            return False
 
     def _node(self, path: Path) -> SpanNode:
         node = self._spans.root

@@ -7,6 +7,7 @@ or `entries`, the training report of this project among them; nothing else write
 from __future__ import annotations
 
 import shutil
+import time
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MARK_FILE = ".pytorch-designer"
+_ATTEMPTS, _WAIT_SECONDS = 5, 0.05
 _MAX_BYTES = 200
 _UNFINISHED = f".{MARK_FILE}.partial"  # what a kill inside `write_atomically` leaves
 
@@ -45,13 +47,15 @@ class FolderKind(Enum):
         Raises:
             OSError: It cannot be written.
         """
-        if self.marks(folder):
-            return
-        try:
-            write_atomically(folder / MARK_FILE, self._line)
-        except OSError:
-            if not self.marks(folder):  # another process has marked it meanwhile
-                raise
+        for attempts_left in reversed(range(_ATTEMPTS)):
+            if self.marks(folder):
+                return
+            try:
+                write_atomically(folder / MARK_FILE, self._line)
+            except (FileExistsError, FileNotFoundError):  # others mark it at this moment, by the same temporary name
+                if not attempts_left:
+                    raise
+                time.sleep(_WAIT_SECONDS)
 
     @property
     def _line(self) -> bytes:

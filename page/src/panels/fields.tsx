@@ -35,12 +35,14 @@ export function TextField(props: TextProps) {
   const isFocused = useRef(false);
   const timer = useRef<number | undefined>(undefined);
   const written = useRef(value);
+  // Whether something was typed since the last write: nothing else is ever written, whatever the value becomes.
+  const hasDraft = useRef(false);
   const latest = useRef({ text, onWrite });
   latest.current = { text, onWrite };
   const helpId = useId();
   useEffect(() => {
     written.current = value;
-    if (!isFocused.current || latest.current.text === "") setText(value);
+    if (!isFocused.current || !hasDraft.current || latest.current.text === "") setText(value);
   }, [value]);
   // What was typed and not yet written is not lost when something else is selected.
   useEffect(() => () => void (timer.current !== undefined && write(latest.current.text)), []);
@@ -63,7 +65,9 @@ export function TextField(props: TextProps) {
   const write = (content: string): void => {
     window.clearTimeout(timer.current);
     timer.current = undefined;
-    if (content === written.current) return;
+    const isNew = hasDraft.current && content !== written.current;
+    hasDraft.current = false;
+    if (!isNew) return;
     written.current = content;
     latest.current.onWrite(content);
   };
@@ -71,10 +75,12 @@ export function TextField(props: TextProps) {
     if (problem !== null && !keepsProblems) {
       window.clearTimeout(timer.current);
       timer.current = undefined;
+      hasDraft.current = false;
       setText(written.current);
     } else write(text);
   };
   const onChange = (content: string): void => {
+    hasDraft.current = true;
     setText(content);
     window.clearTimeout(timer.current);
     timer.current = undefined;
@@ -114,6 +120,7 @@ export function TextField(props: TextProps) {
         onKeyDown={(event: KeyboardEvent) => {
           if (event.key === "Enter") finish();
           if (event.key === "Escape" && text !== written.current) {
+            hasDraft.current = false;
             setText(written.current);
             event.stopPropagation();
           }

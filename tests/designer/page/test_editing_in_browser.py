@@ -191,11 +191,27 @@ def test_fingers_drag_components_and_tap_ports(project: ServedProject, open_page
     assert _bound(path) == {"train_pytorch_model.untrained_model": "resnet.untrained_model"}
 
 
-def test_an_edit_by_hand_appears(project: ServedProject, open_page: Any) -> None:
+def test_an_edit_by_hand_appears_and_a_conflict_is_shown(project: ServedProject, open_page: Any) -> None:
     page = _opened(project, open_page, "hand.yaml")
     path = project.folder / "hand.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace("epochs: 3", "epochs: 4"), encoding="utf-8")
     page.locator(".card-summary", has_text="epochs 4").wait_for()
+    # The page is behind: its edit of the same value meets the other one.
+    page.route("**/api/events", lambda route: route.abort())
+    page.reload()
+    page.wait_for_timeout(1000)  # the cards are moved into sight
+    _card(page, "train").click()
+    page.get_by_label("epochs", exact=True).wait_for()
+    page.route("**/api/documents/hand.yaml", lambda route: route.abort())
+    path.write_text(path.read_text(encoding="utf-8").replace("epochs: 4", "epochs: 7"), encoding="utf-8")
+    page.get_by_label("epochs", exact=True).fill("9")
+    page.get_by_label("epochs", exact=True).press("Enter")
+    page.get_by_role("dialog", name="The file was changed meanwhile").wait_for()
+    page.wait_for_timeout(1000)  # the field has lost the focus, and writes nothing by that
+    assert _jobs(path)["train"]["inputs"]["epochs"] == 7
+    page.get_by_role("button", name="Do it all the same").click()
+    page.get_by_role("button", name=re.compile("^Undo: Set epochs")).wait_for()
+    assert _jobs(path)["train"]["inputs"]["epochs"] == 9
     assert "# the network" in path.read_text(encoding="utf-8")
 
 

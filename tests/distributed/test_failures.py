@@ -35,7 +35,7 @@ CAUSES = {
     "SIGTERM": ("InterruptedRunError", "InterruptedRunError (P003)"),
 }
 # Met by all in the same step.
-TOGETHER = {"non-finite loss", "SIGTERM", "full disk"}
+TOGETHER = {"non-finite loss", "SIGTERM"}
 SIGNALS = {"death": signal.SIGKILL, "SIGTERM": signal.SIGTERM}
 # The first process alone writes: a full disk of another one is not met.
 CASES = [(cause, rank) for cause in CAUSES for rank in (0, 1) if (cause, rank) != ("full disk", 1)]

@@ -42,7 +42,7 @@ class Fault:
         elif isinstance(error, KeyboardInterrupt):
             number = error.signal_number if isinstance(error, SignalInterrupt) else int(signal.SIGINT)
         if isinstance(error, DesignerError):
-            error.process = error.process or process
+            process = error.process = error.process or process
             content = error.to_dict()
         elif number is not None:
             content = InterruptedRunError("The run was stopped.", signal_number=number, where=process).to_dict()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 import torch
 import torch.distributed as dist
 
+from pytorch_designer.distributed.faults import process_name
 from pytorch_designer.distributed.world import Membership, Pending, PendingNumbers, World, named_error
 from pytorch_designer.errors import DesignerError
 
@@ -88,7 +89,7 @@ class ProcessWorld(World):
 
     def verdict_of_first(self, check: Callable[[], T]) -> T:
         """See `World`."""
-        value, error = named_error(check) if self.is_first else (None, None)
+        value, error = self._own_verdict(check) if self.is_first else (None, None)
         value, error = self.broadcast((value, error))
         if error is not None:
             raise error
@@ -96,11 +97,18 @@ class ProcessWorld(World):
 
     def verdict_of_all(self, check: Callable[[], T]) -> T:
         """See `World`."""
-        value, error = named_error(check)
+        value, error = self._own_verdict(check)
         for found in self.gather(error):
             if isinstance(found, DesignerError):
                 raise found
         return cast("T", value)
+
+    def _own_verdict(self, check: Callable[[], T]) -> tuple[T | None, DesignerError | None]:
+        """The verdict of this process; an error says that it is this one's, whoever reports it."""
+        value, error = named_error(check)
+        if error is not None:
+            error.process = error.process or process_name(self.membership, self.phase, self.step)
+        return value, error
 
 
 @contextmanager

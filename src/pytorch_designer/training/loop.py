@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -281,7 +282,7 @@ class _Learner:
             ),
         )
         if agreed.has_failed:
-            raise next(found for found in world.gather(error) if found is not None)
+            world.verdict_of_all(partial(_raise, error))
         if agreed.has_bad_files:
             self._share_bad_files()
         if agreed.signal_number:
@@ -306,6 +307,11 @@ class _Learner:
             for found in world.gather(loader.take_new_bad_files()):
                 loader.note_bad_files(found)
             world.verdict_of_all(loader.check_tolerance)
+
+
+def _raise(error: DesignerError | None) -> None:
+    if error is not None:
+        raise error
 
 
 def _remaining_batches(run: TrainingRun, state: TrainingState) -> Iterator[Batch]:

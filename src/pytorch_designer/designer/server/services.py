@@ -1,4 +1,4 @@
-"""What the routes of one server share: documents, runs, previews, events, and how they work together."""
+"""Services that the routes of one server share: documents, runs, previews, events, and how they work together."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What training does together with other processes; one process does the same with itself."""
+"""Shared steps of the processes that train together; one process does the same with itself."""

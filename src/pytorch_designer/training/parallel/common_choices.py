@@ -1,4 +1,4 @@
-"""What the processes of a run must have in common before they train, and what is worth a warning."""
+"""Choices that the processes of a run must have in common before they train, and warnings about them."""
 
 from __future__ import annotations
 

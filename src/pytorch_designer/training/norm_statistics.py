@@ -16,7 +16,7 @@ from torch import nn
 
 from pytorch_designer.images.order import epoch_order
 from pytorch_designer.inference.torch_errors import torch_errors
-from pytorch_designer.training.step import kept_values
+from pytorch_designer.training.step import MEMORY_ADVICE, kept_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,7 +73,7 @@ def estimate_norm_statistics(run: TrainingRun, epoch: int, between: Callable[[],
 @torch.no_grad()
 def _pass(run: TrainingRun, batch: Batch, norms: list[BatchNorm]) -> None:
     counters = [norm.num_batches_tracked for norm in norms if norm.num_batches_tracked is not None]
-    with kept_values(counters), torch_errors(len(batch.labels)), run.predictor.compute.autocast():
+    with kept_values(counters), torch_errors(len(batch.labels), advice=MEMORY_ADVICE), run.predictor.compute.autocast():
         run.predictor.network(run.predictor.prepare(batch.images))
 
 

@@ -53,6 +53,7 @@ from pytorch_designer.training.run_info import (
     tracked_tags,
 )
 from pytorch_designer.training.state import TrainingRun, TrainingState, training_slices
+from pytorch_designer.training.step import MEMORY_ADVICE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,10 +68,6 @@ if TYPE_CHECKING:
     from pytorch_designer.training.state import TrainingDisplay
 
 _log = logging.getLogger(__name__)
-
-_IMAGE_SIZE_ADVICE = (
-    "Use a smaller batch_size, smaller images (Init Image Transformation resizes them), or a machine with more memory."
-)
 
 
 @dataclass(frozen=True)
@@ -185,7 +182,7 @@ def prepare_job(
         normalizes_lone_image = check_forward(network, height, width, inputs.model.architecture)
     num_images = min(hyperparameters.batch_size, max(1, len(datasets.training)))
     check_forward_memory(
-        network, preprocessing, compute, num_images, where="the size of the images", advice=_IMAGE_SIZE_ADVICE
+        network, preprocessing, compute, num_images, where="the size of the images", advice=MEMORY_ADVICE
     )
     num_steps = hyperparameters.num_epochs * len(
         training_slices(len(datasets.training), hyperparameters.batch_size, world.size)

@@ -46,7 +46,7 @@ REPLACED = {
     ("bad dataset", 1): "--training-dataset=../damaged",
 }
 CASES = [(cause, rank) for cause in CAUSES for rank in (0, 1)]
-DOING = (
+DOING = "(checking the inputs|reading a few images|training, epoch .*, step .*|saving a checkpoint|validation of epoch)"
     r"(checking the inputs|reading a few images|training, epoch \d+, step \d+|saving a checkpoint|validation of epoch)"
 )
 

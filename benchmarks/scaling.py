@@ -177,9 +177,8 @@ class Bench:
             is_equal = self.weights(name) == expected
             is_well = is_well and is_equal and process.returncode != 0
             print(
-                f"{len(victims)} of {self.num} killed, rank {victims[0]} first: all had ended after {seconds:.1f} s with "
-                f"exit code {process.returncode}; "
-                f"continued: {'equal' if is_equal else 'UNEQUAL'}",
+                f"{len(victims)} of {self.num} killed, rank {victims[0]} first: all had ended after {seconds:.1f} s, "
+                f"exit code {process.returncode}; continued: {'equal' if is_equal else 'UNEQUAL'}",
                 flush=True,
             )
         return 0 if is_well else 1

@@ -1,19 +1,23 @@
 """Training in several processes: efficiency, time of the exchange, start-up; and whether bits and kills hold.
 
-    python benchmarks/scaling.py [--processes 2] [--model resnet18] [--batch-size 16] [--images 192] [--runs 5]
+    python benchmarks/scaling.py [--processes 2] [--model resnet18] [--batch-size 16] [--images 64] [--runs 5]
+    python benchmarks/scaling.py --parts start-up exchange
     python benchmarks/scaling.py --check [--processes 2]
 
-A round runs the training command twice, in turn: as several processes that train one network together, each with
-`--images` images per epoch, and as as many independent processes side by side, each with a network and with `--images`
-images of its own. Efficiency is the ratio of the images per second of the last epoch, which finds its images in memory.
-Start-up is the time of the whole command without its epochs, to that of one process alone.
+`rates`: a round runs the training command twice, in turn: as several processes that train one network together, each
+with `--images` images per epoch, and as as many independent processes side by side, each with a network and with
+`--images` images of its own. Efficiency is the ratio of the images per second of the last epoch.
 
-The exchange is the sum of as many gradients as the network has, in buckets as in training, without a network.
+`start-up`: the time of the whole command without its epochs, on few images, as several processes and as one.
+
+`exchange`: the sum of as many gradients as the network has, in buckets as in training, without a network.
+
+Each round is printed as it ends.
 
 Each process has a GPU of its own and NCCL where there are as many, else its share of the cores and gloo.
 
-`--check` trains in all GPUs of the machine (or in `--processes` without any): twice, and once more with a process that
-is killed in each of three places, and the command repeated. The weights must be equal, bit for bit.
+`--check` trains in all GPUs of the machine (or in `--processes` without any): twice, and again with one process killed,
+or all at once, and the command repeated. The weights must be equal, bit for bit.
 """
 
 from __future__ import annotations
@@ -43,8 +47,9 @@ from pytorch_designer.models.architectures import build_network, find_architectu
 from pytorch_designer.system.process_trees import descendants
 from pytorch_designer.system.resources import usable_cores
 
-NUM_EPOCHS = 3
+NUM_EPOCHS = 2
 NUM_EXCHANGES = 30
+PARTS = ("rates", "start-up", "exchange")
 NUM_GPUS = torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
@@ -54,8 +59,9 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=max(2, NUM_GPUS))
     parser.add_argument("--model", default="resnet18")
     parser.add_argument("--batch-size", type=int, default=16)
-    parser.add_argument("--images", type=int, default=192, help="per process and epoch")
+    parser.add_argument("--images", type=int, default=64, help="per process and epoch")
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--exchange-bytes", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -80,43 +86,56 @@ class Bench:
         _wait([self.start("image-model", *network)])
 
     def measure(self) -> int:
-        """Print efficiency, start-up and the time of the exchange."""
-        write_photos(self.top / "together", self.num * self.options.images, seed=2)
-        for number in range(self.num):
-            write_photos(self.top / f"alone_{number}", self.options.images, seed=3 + number)
-        rates: dict[str, list[float]] = {"together": [], "independent": []}
-        start_ups: dict[str, list[float]] = {"together": [], "one": []}
-        for number in range(self.options.runs):
-            self.round(number, rates, start_ups)
-        self.print_conditions(f"weak scaling, {self.options.images} images per process, n = {self.options.runs}")
-        print("| way | images per second | efficiency | lowest to highest |\n|---|---|---|---|")
-        for name, values in rates.items():
-            ratios = [value / base for value, base in zip(values, rates["independent"], strict=True)]
-            print(f"| {name} | {statistics.median(values):,.1f} | {describe_ratios(ratios)} |")
-        ratios = [value / base for value, base in zip(start_ups["together"], start_ups["one"], strict=True)]
-        print(f"\nStart-up of {self.num} processes: {statistics.median(start_ups['together']):.1f} s, ", end="")
-        print(f"ratio to one: {describe_ratios(ratios).replace(' | ', ', ')}")
-        self.measure_exchange()
+        """Print the parts that are asked for."""
+        measures = {"rates": self.measure_rates, "start-up": self.measure_start_up, "exchange": self.measure_exchange}
+        for part in self.options.parts:
+            measures[part]()
         return 0
 
-    def round(self, number: int, rates: dict[str, list[float]], start_ups: dict[str, list[float]]) -> None:
-        """Train each way once."""
+    def measure_rates(self) -> None:
+        """Print the images per second of each way, and the efficiency."""
+        options = self.options
+        write_photos(self.top / "together", self.num * options.images, seed=2)
+        for place in range(self.num):
+            write_photos(self.top / f"alone_{place}", options.images, seed=3 + place)
+        self.print_conditions(f"weak scaling, {options.images} images per process, n = {options.runs}")
+        print("| together, images per second | independent | efficiency |\n|---|---|---|", flush=True)
+        ratios = []
+        for _ in range(options.runs):
+            _wait([self.train("together", "out_together", self.num)])
+            names = [f"out_{place}" for place in range(self.num)]
+            _wait([self.train(f"alone_{place}", name, 1, place=place) for place, name in enumerate(names)])
+            together = self.history("out_together")[-1]["images_per_second"]
+            independent = sum(self.history(name)[-1]["images_per_second"] for name in names)
+            ratios.append(together / independent)
+            print(f"| {together:,.2f} | {independent:,.2f} | {ratios[-1]:.3f} |", flush=True)
+            self.remove("out_together", *names)
+        print(f"| median and range | | {describe_ratios(ratios).replace(' |', ',')} |\n", flush=True)
+
+    def measure_start_up(self) -> None:
+        """Print the time of a command without its epochs."""
+        write_photos(self.top / "few", self.num * self.options.batch_size, seed=2)
+        self.print_conditions(f"start-up and end, n = {self.options.runs}")
+        print(f"| {self.num} processes, s | one, s | ratio |\n|---|---|---|", flush=True)
+        ratios = []
+        for _ in range(self.options.runs):
+            several, one = (self.start_up_seconds(number) for number in (self.num, 1))
+            ratios.append(several / one)
+            print(f"| {several:.2f} | {one:.2f} | {ratios[-1]:.3f} |", flush=True)
+        print(f"| median and range | | {describe_ratios(ratios).replace(' |', ',')} |\n", flush=True)
+
+    def start_up_seconds(self, num_processes: int) -> float:
+        """The time of the training command, less that of its epochs."""
         begin = time.monotonic()
-        _wait([self.train("together", f"out_together_{number}", self.num)])
-        seconds = time.monotonic() - begin
-        history = self.history(f"out_together_{number}")
-        rates["together"].append(history[-1]["images_per_second"])
-        start_ups["together"].append(seconds - sum(epoch["seconds"] for epoch in history))
-        names = [f"out_alone_{number}_{other}" for other in range(self.num)]
-        _wait([self.train(f"alone_{other}", name, 1, place=other) for other, name in enumerate(names)])
-        rates["independent"].append(sum(self.history(name)[-1]["images_per_second"] for name in names))
-        begin = time.monotonic()
-        _wait([self.train("alone_0", f"out_one_{number}", 1)])
-        seconds = time.monotonic() - begin - sum(epoch["seconds"] for epoch in self.history(f"out_one_{number}"))
-        start_ups["one"].append(seconds)
-        for name in ("out_together", "out_alone", "out_one"):
-            for path in self.top.glob(f"{name}_{number}*"):
-                shutil.rmtree(path)
+        _wait([self.train("few", "out_few", num_processes, num_epochs=1)])
+        seconds = time.monotonic() - begin - sum(epoch["seconds"] for epoch in self.history("out_few"))
+        self.remove("out_few")
+        return seconds
+
+    def remove(self, *names: str) -> None:
+        """Remove outputs."""
+        for name in names:
+            shutil.rmtree(self.top / name)
 
     def measure_exchange(self) -> None:
         """Print the time of the sum of the network's gradients over all processes."""
@@ -132,24 +151,25 @@ class Bench:
                 subprocess.Popen(command, env=self.variables(self.num) | variables, stdout=subprocess.PIPE, text=True)
             )
         first, *_ = _wait(processes)
-        print(first.strip())
+        print(first.strip(), flush=True)
 
     def check(self) -> int:
         """Compare the weights of runs that are repeated, and killed and continued."""
-        write_photos(self.top / "together", self.num * 8 * self.options.batch_size, seed=2)
+        write_photos(self.top / "together", self.num * 4 * self.options.batch_size, seed=2)
         self.print_conditions("equal bits")
         _wait([self.train("together", "first", self.num)])
         _wait([self.train("together", "again", self.num)])
         expected, equal = self.weights("first"), self.weights("again")
-        print(f"the same command again: {'equal' if equal == expected else 'UNEQUAL'}")
+        print(f"the same command again: {'equal' if equal == expected else 'UNEQUAL'}", flush=True)
         is_well = equal == expected
-        for victim in range(min(3, self.num)):
-            name = f"killed_{victim}"
+        for victims in [[rank] for rank in range(min(3, self.num))] + [list(range(self.num))]:
+            name = f"killed_{len(victims)}_{victims[0]}"
             process = self.train("together", name, self.num)
             while process.poll() is None and not any((self.top / name / ".checkpoint").glob("*.json")):
                 time.sleep(0.02)
             members = [pid for pid in descendants([process.pid]) if pid != process.pid]
-            os.kill(members[victim], signal.SIGKILL)
+            for victim in victims:
+                os.kill(members[victim], signal.SIGKILL)
             began = time.monotonic()
             process.communicate()
             seconds = time.monotonic() - began
@@ -157,15 +177,18 @@ class Bench:
             is_equal = self.weights(name) == expected
             is_well = is_well and is_equal and process.returncode != 0
             print(
-                f"process {victim} killed: all had ended after {seconds:.1f} s with exit code {process.returncode}; "
-                f"continued: {'equal' if is_equal else 'UNEQUAL'}"
+                f"{len(victims)} of {self.num} killed, rank {victims[0]} first: all had ended after {seconds:.1f} s, "
+                f"exit code {process.returncode}; continued: {'equal' if is_equal else 'UNEQUAL'}",
+                flush=True,
             )
         return 0 if is_well else 1
 
-    def train(self, images: str, output: str, num_processes: int, *, place: int = 0) -> subprocess.Popen[str]:
+    def train(
+        self, images: str, output: str, num_processes: int, *, place: int = 0, num_epochs: int = NUM_EPOCHS
+    ) -> subprocess.Popen[str]:
         """Start the training command."""
         ports = ("--untrained-model=untrained", f"--training-dataset={images}", "--validation-dataset=validation")
-        options = (f"--epochs={NUM_EPOCHS}", f"--batch-size={self.options.batch_size}", f"--trained-model={output}")
+        options = (f"--epochs={num_epochs}", f"--batch-size={self.options.batch_size}", f"--trained-model={output}")
         return self.start("train-pytorch-model", *ports, *options, num_processes=num_processes, place=place)
 
     def start(self, *arguments: str, num_processes: int = 1, place: int = 0) -> subprocess.Popen[str]:

@@ -6,6 +6,7 @@ put into the process before it becomes the command: torch fails there as it does
 
 from __future__ import annotations
 
+import itertools
 import json
 import multiprocessing
 import signal
@@ -21,6 +22,9 @@ from typing import Any
 from tests.commands import _PRELOADED, _be_command, _complete
 
 FAILING_STEP = 5
+FULL_DISK_BYTES = 50_000
+_TINY_DISK_BYTES = 2_000
+_FIRST_BAD_READ = 15  # after those of a few images before training
 ENVIRONMENT = {
     "PYTORCH_DESIGNER_TRACKING": "off",
     "PYTORCH_DESIGNER_NUM_THREADS": "1",
@@ -168,11 +172,15 @@ def _be_member(fault: str, command: tuple[Any, ...]) -> None:
 
 
 def _put_in(fault: str) -> None:
-    if fault == "full disk":
+    if "disk" in fault:
         import resource
 
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))  # of each file, as on a full disk
+        num_bytes = FULL_DISK_BYTES if fault == "full disk" else _TINY_DISK_BYTES
+        resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, limits[1]))  # of each file, as on a full disk
+        return
+    if fault == "hanging bad dataset":
+        _let_reads_hang()
         return
     import torch
 
@@ -203,3 +211,21 @@ def _put_in(fault: str) -> None:
         raise ZeroDivisionError("a bug")
 
     torch.Tensor.backward = counted(torch.Tensor.backward, fail)  # type: ignore[method-assign]
+
+
+def _let_reads_hang() -> None:
+    """One file turns out to be bad, and all after it are never read."""
+    from pytorch_designer.images import loader
+    from pytorch_designer.images.bad_files import UndecodableImageError
+
+    read, numbers = loader.read_image_file, itertools.count(1)
+
+    def fail(*arguments: Any, **options: Any) -> Any:
+        number = next(numbers)
+        if number == _FIRST_BAD_READ:
+            raise UndecodableImageError("damaged")
+        if number > _FIRST_BAD_READ:
+            time.sleep(3600)
+        return read(*arguments, **options)
+
+    vars(loader)["read_image_file"] = fail

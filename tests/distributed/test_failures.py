@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
+import zipfile
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.commands import CAN_FORK, succeed
-from tests.distributed.commands_together import training_together
+from tests.distributed.commands_together import FULL_DISK_BYTES, training_together
 from tests.images.digits import write_digits
 
 pytestmark = [
@@ -37,8 +39,14 @@ CAUSES = {
 # Met by all in the same step.
 TOGETHER = {"non-finite loss", "SIGTERM"}
 SIGNALS = {"death": signal.SIGKILL, "SIGTERM": signal.SIGTERM}
-# The first process alone writes: a full disk of another one is not met.
-CASES = [(cause, rank) for cause in CAUSES for rank in (0, 1) if (cause, rank) != ("full disk", 1)]
+# The first process alone writes the output. Another one writes the content of archives.
+REPLACED = {
+    ("full disk", 1): "--training-dataset=../training.zip",
+    ("bad dataset", 0): "--training-dataset=../damaged",
+    ("bad dataset", 1): "--training-dataset=../damaged",
+}
+CASES = [(cause, rank) for cause in CAUSES for rank in (0, 1)]
+DOING = "(checking the inputs|reading a few images|training, epoch .*, step .*|saving a checkpoint|validation of epoch)"
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +58,18 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (top / "damaged/0/0.png").write_bytes(b"no image")
     network = ("--model-name", "shufflenet_v2_x0_5", "--pretrained", "False", "--untrained-model", "untrained")
     succeed("image-model", *network, cwd=top)
+    with zipfile.ZipFile(top / "training.zip", "w") as archive:
+        for path in (top / "training").rglob("*.png"):
+            archive.write(path, path.relative_to(top / "training"))
+        archive.writestr("0/large.png", os.urandom(2 * FULL_DISK_BYTES))
     return top
 
 
 @pytest.mark.parametrize(("cause", "rank"), CASES)
 def test_a_fault_of_one_process_ends_all_by_name(cause: str, rank: int, workspace: Path) -> None:
     name, words = CAUSES[cause]
-    replaced = ("--training-dataset=../damaged",) if cause == "bad dataset" else ()
-    fault = "" if cause in SIGNALS or replaced else cause
+    replaced = [REPLACED[cause, rank]] if (cause, rank) in REPLACED else []
+    fault = "" if cause in SIGNALS or cause == "bad dataset" else cause
     folder = workspace / f"{cause} {rank}"
     with training_together(folder, COMMAND, 2, fault=fault, faulty_rank=rank, replaced=replaced) as run:
         run.wait_for_training()
@@ -73,28 +85,50 @@ def test_a_fault_of_one_process_ends_all_by_name(cause: str, rank: int, workspac
         else:
             assert codes == [128 + signal.SIGTERM if cause == "SIGTERM" else 1] * 2, logs
         assert words in run.members[1 - rank].text(), logs
-        named = "Process: rank " if cause in TOGETHER else f"rank {rank} of 2, "
-        assert named in run.members[1 - rank].text(), logs
+        named = "Process: rank [01] of 2, " if cause in TOGETHER else f"rank {rank} of 2, "
+        assert re.search(named + DOING, run.members[1 - rank].text()), logs
+        if cause != "death":
+            assert re.search(f"rank {rank} of 2, {DOING}", run.members[rank].text()), logs
         assert "Traceback" not in run.members[1 - rank].text() or cause == "bug", logs
         assert run.error_info()["name"] == name
-        assert "of 2, " in run.error_info()["process"], logs
+        assert re.search(f"of 2, {DOING}", run.error_info()["process"]), logs
         if cause not in {"bad dataset", "full disk"}:
             assert any((folder / "out/.checkpoint").glob("*.json")), logs
         assert run.leftovers() == []
 
 
-def test_a_process_that_is_stopped_is_noticed_and_killed(workspace: Path) -> None:
+def test_a_process_that_does_not_go_on_ends_all(workspace: Path) -> None:
+    """It is stopped, and killed by the others; or its dataset turns out to be bad, and what is left hangs."""
     with ExitStack() as stack:
         runs = [stack.enter_context(training_together(workspace / f"stopped {rank}", COMMAND, 2)) for rank in (0, 1)]
+        swept = training_together(workspace / "hanging", COMMAND, 2, fault="hanging bad dataset", faulty_rank=1)
+        sweep = stack.enter_context(swept)
         for rank, run in enumerate(runs):
             run.wait_for_training()
             os.kill(run.members[rank].pid, signal.SIGSTOP)
+        sweep.wait_for_training()
         started = time.monotonic()
         for rank, run in enumerate(runs):
             run.wait_until(run.has_ended, END_SECONDS + started - time.monotonic())
             logs = run.logs()
             assert (run.exit_codes()[rank], run.exit_codes()[1 - rank]) == (-signal.SIGKILL, 1), logs
-            assert f"rank {rank} of 2, " in run.members[1 - rank].text(), logs
+            assert re.search(f"rank {rank} of 2, {DOING}", run.members[1 - rank].text()), logs
             assert "has not answered for 20 s" in run.members[1 - rank].text(), logs
             assert run.error_info()["name"] == "LostProcessError"
             assert run.leftovers() == []
+        sweep.wait_until(sweep.has_ended, END_SECONDS + started - time.monotonic())
+        assert sweep.exit_codes() == [1, 1], sweep.logs()
+        assert "1 of the 24 images of training_dataset cannot be used (" in sweep.error_info()["what"], sweep.logs()
+        assert sweep.error_info()["process"].startswith("rank 1 of 2, training, epoch 1"), sweep.logs()
+        assert sweep.leftovers() == []
+
+
+def test_a_full_disk_for_decoded_images_in_one_process_is_named_and_costs_no_run(workspace: Path) -> None:
+    command = [*COMMAND, "--epochs=2", "--patience=2"]
+    variables = {"PYTORCH_DESIGNER_CACHE_BYTES": "0", "PYTORCH_DESIGNER_DISK_CACHE_BYTES": "1000000"}
+    with training_together(workspace / "cache", command, 2, fault="tiny disk", faulty_rank=1, **variables) as run:
+        run.wait_until(run.has_ended)
+        assert run.exit_codes() == [0, 0], run.logs()
+        assert "rank 1: The local disk in " in run.members[1].text(), run.logs()
+        assert "cannot be used to keep decoded images: File too large" in run.members[1].text(), run.logs()
+        assert run.leftovers() == []

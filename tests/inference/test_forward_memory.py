@@ -62,3 +62,10 @@ def test_layers_that_do_not_fit_are_refused_on_a_processor_only() -> None:
         check(10_000)
     check(10_000, compute=replace(COMPUTE, device=torch.device("cuda")))
     check(10_000, compute=replace(COMPUTE, precision="bf16"))
+
+
+@pytest.mark.parametrize(("side", "words"), [(7_000, "1.6 GB of memory; 1.4 GB"), (5_700, "2.1 GB .*; 1.4 GB")])
+def test_processes_of_one_machine_share_its_memory(side: int, words: str) -> None:
+    check(side)
+    with pytest.raises(ModuleOutOfMemoryError, match=f"{words} are free for each of 3 processes"):
+        check(side, compute=replace(COMPUTE, num_processes=3))

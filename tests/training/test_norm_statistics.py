@@ -143,3 +143,28 @@ def test_a_run_that_was_stopped_while_estimating_continues_bit_for_bit(
     assert again.state.best is not None
     assert same_tensors(whole.network.state_dict(), again.network.state_dict())
     assert same_tensors(whole.state.best.weights, again.state.best.weights)
+
+
+@pytest.mark.parametrize("batch_size", [2, 4])
+def test_statistics_of_maps_of_one_pixel_are_those_of_many_images_at_once(build_run: BuildRun, batch_size: int) -> None:
+    """In batches of two, a channel has the same two values, whatever the images, and some have equal ones."""
+    network = nn.Sequential(nn.Conv2d(3, 6, 8), nn.BatchNorm2d(6), nn.ReLU(), nn.Flatten(), nn.Linear(6, 3))
+    small = build_run(network=network, batch_size=batch_size, normalizes_lone_image=False)
+    assert estimate_norm_statistics(small.run, 2, do_nothing) == 33
+    rows = epoch_order(33, seed=7, epoch=2)
+    [batch] = small.run.training.batches([rows[:16]])
+    [rest] = small.run.training.batches([rows[16:]])
+    variances = [network[0](small.run.predictor.prepare(part.images)).var((0, 2, 3)) for part in (batch, rest)]
+    variance = norm_of(small).running_var
+    assert variance is not None
+    torch.testing.assert_close(variance, (16 * variances[0] + 17 * variances[1]) / 33, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_deep_networks_on_tiny_images_have_a_finite_validation_loss(build_run: BuildRun, batch_size: int) -> None:
+    torch.manual_seed(0)
+    layers = [nn.Sequential(nn.Conv2d(8, 8, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU()) for _ in range(40)]
+    network = nn.Sequential(nn.Conv2d(3, 8, 8), *layers, nn.Flatten(), nn.Linear(8, 3))
+    small = build_run(network=network, batch_size=batch_size, num_epochs=2, normalizes_lone_image=False)
+    small.train()
+    assert all(record.validation.loss < 100 for record in small.state.history)

@@ -14,6 +14,7 @@ import logging
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,14 +124,15 @@ def _train_in(world: World, request: TrainRequest, program: str) -> Path:
             replaced=replaced,
             world=world,
         )
-        if not world.is_first:
-            return data.scorable
         if data.test is not None:
             world.note("testing the model")
-            _test(request.output, data.test)
-    steps = write_next_steps(request.output, scorable=data.scorable, trainable=request.images, program=program)
-    _log.info("%s", steps)
+            world.verdict_of_first(partial(_test, request.output, data.test))
+    _log.info("%s", world.verdict_of_first(partial(_next_steps, request, data, program)))
     return data.scorable
+
+
+def _next_steps(request: TrainRequest, data: FolderData, program: str) -> str:
+    return write_next_steps(request.output, scorable=data.scorable, trainable=request.images, program=program)
 
 
 def _check_output(request: TrainRequest) -> frozenset[str] | None:

@@ -47,6 +47,10 @@ class Membership:
         nodes = f" on {self.num_nodes} nodes" if self.num_nodes > 1 else ""
         return f"{self.size}{nodes}"
 
+    def facts(self) -> dict[str, str]:
+        """The same by its label, for a report; nothing for one process."""
+        return {"Processes": self.describe()} if self.size > 1 else {}
+
 
 class Pending(Protocol):
     """Exchange on its way."""
@@ -89,6 +93,15 @@ class World(ABC):
     def is_first(self) -> bool:
         """Whether this is the process that writes, tracks and shows."""
         return self.membership.rank == 0
+
+    @property
+    def random_key(self) -> tuple[int, ...]:
+        """What tells the random numbers of this process from those of the others; empty for one process."""
+        return (self.rank,) if self.size > 1 else ()
+
+    def of_first(self, build: Callable[[], T], other: T) -> T:
+        """What `build` returns, in the first process; `other` in the others, in which it is not called."""
+        return build() if self.is_first else other
 
     @abstractmethod
     def broadcast(self, value: T) -> T:

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-SWEEP_SECONDS = 30.0
-"""Time limit for finding more bad files, once there are too many."""
+SWEEP_SECONDS = 15.0
+"""Time limit for finding more bad files, once there are too many: other processes of a run wait for it, and are to end
+within half a minute."""
 
 _ROUNDING = 1e-9
 

@@ -52,7 +52,9 @@ def default_cache_bytes(*, num_processes: int = 1) -> int:
     return available_memory_bytes() // _CACHE_SHARE // num_processes if chosen is None else chosen
 
 
-def check_batch_memory(sizing: Preprocessing, num_images: int, *, where: str, advice: str) -> None:
+def check_batch_memory(
+    sizing: Preprocessing, num_images: int, *, where: str, advice: str, num_processes: int = 1
+) -> None:
     """Refuse a batch that does not fit into the memory that is free, before anything is read.
 
     What the network itself needs is not counted: it depends on the device.
@@ -62,19 +64,26 @@ def check_batch_memory(sizing: Preprocessing, num_images: int, *, where: str, ad
         num_images: Images per batch.
         where: The port or the parameter that determines the size.
         advice: What to do.
+        num_processes: Processes of this run on this machine, which share its memory.
 
     Raises:
         ModuleOutOfMemoryError: Batches of such images do not fit.
     """
     num_bytes = num_images * sizing.crop_height * sizing.crop_width * _BATCH_BYTES_PER_PIXEL
-    free = available_memory_bytes()
+    free = available_memory_bytes() // num_processes
     if num_bytes > free:
         raise out_of_memory_error(
             f"Batches of {count(num_images, 'image')} of {sizing.crop_width}x{sizing.crop_height} pixels take at least "
-            f"{num_bytes / 1e9:.1f} GB of memory; {free / 1e9:.1f} GB are free.",
+            f"{num_bytes / 1e9:.1f} GB of memory; {describe_free_memory(free, num_processes)}.",
             where=where,
             advice=advice,
         )
+
+
+def describe_free_memory(num_bytes: int, num_processes: int) -> str:
+    """The memory that a process can have, as a clause: `2.0 GB are free for each of 4 processes`."""
+    share = f" for each of {num_processes} processes" if num_processes > 1 else ""
+    return f"{num_bytes / 1e9:.1f} GB are free{share}"
 
 
 def default_cache_budget(*, num_processes: int = 1) -> CacheBudget:

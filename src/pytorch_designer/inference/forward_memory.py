@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from pytorch_designer.images.budgets import check_batch_memory
+from pytorch_designer.images.budgets import check_batch_memory, describe_free_memory
 from pytorch_designer.system.out_of_memory import out_of_memory_error
 from pytorch_designer.system.resources import available_memory_bytes
 
@@ -27,7 +27,8 @@ def check_forward_memory(
     Args:
         network: Takes images of the size of `sizing`; on any device.
         sizing: The size of the images of a batch.
-        compute: Device and precision. The layers count on a processor only: a GPU reports that its memory has run out.
+        compute: Device, precision, and processes that share the memory. The layers count on a processor only: a GPU
+            reports that its memory has run out.
         num_images: Images per batch.
         where: The port or the parameter that determines the size.
         advice: What to do.
@@ -35,16 +36,17 @@ def check_forward_memory(
     Raises:
         ModuleOutOfMemoryError: There is too little.
     """
-    check_batch_memory(sizing, num_images, where=where, advice=advice)
+    num_processes = compute.num_processes
+    check_batch_memory(sizing, num_images, where=where, advice=advice, num_processes=num_processes)
     height, width = sizing.crop_height, sizing.crop_width
     if compute.device.type != "cpu" or height * width < _LARGE_PIXELS:
         return
     num_bytes = num_images * _BYTES[compute.precision] * largest_layer(network, height, width)
-    free = available_memory_bytes()
+    free = available_memory_bytes() // num_processes
     if num_bytes > free:
         raise out_of_memory_error(
             f"A layer of this model takes about {num_bytes / 1e9:.1f} GB of memory for a batch of {num_images} images "
-            f"of {width}x{height} pixels; {free / 1e9:.1f} GB are free.",
+            f"of {width}x{height} pixels; {describe_free_memory(free, num_processes)}.",
             where=where,
             advice=advice,
         )

@@ -164,7 +164,7 @@ class _Learner:
                 epoch=epoch,
                 step=step,
                 learning_rate=self._run.learning_rate(epoch, step),
-                seed=derive_seed(seed, "step", epoch, step, *((world.rank,) if world.size > 1 else ())),
+                seed=derive_seed(seed, "step", epoch, step, *world.random_key),
                 num_images=num_images,
             )
             if self._scales_weights:
@@ -306,7 +306,7 @@ class _Learner:
         for loader in (self._run.training, self._run.validation):
             for found in world.gather(loader.take_new_bad_files()):
                 loader.note_bad_files(found)
-            world.verdict_of_all(loader.check_tolerance)
+            world.verdict_of_first(loader.check_tolerance)  # all know the same files now
 
 
 def _raise(error: DesignerError | None) -> None:
@@ -323,7 +323,7 @@ def _end_epoch(run: TrainingRun, state: TrainingState, validation: Validation, s
     best = None if state.best is None else state.history[state.best.epoch - 1].validation
     is_best = is_better(validation.metrics, best)
     if is_best:
-        weights = copy_weights(run.predictor.network) if run.world.is_first else {}
+        weights = run.world.of_first(lambda: copy_weights(run.predictor.network), {})
         state.best = BestEpoch(state.epoch, weights, validation.confusion, validation.outcomes)
     record = EpochRecord(
         epoch=state.epoch,

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from pytorch_designer.images.order import epoch_order
+from pytorch_designer.images.order import batch_slices, epoch_order
 from pytorch_designer.inference.torch_errors import torch_errors
-from pytorch_designer.training.step import kept_values
+from pytorch_designer.training.step import MEMORY_ADVICE, kept_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 LEAST_IMAGES = 256
 """Images that the statistics are estimated from: as many as an average with momentum 0.1 sees in batches of 16."""
+
+LEAST_IMAGES_PER_PASS = 16
+"""Images per forward pass where batch norm sees one value per image and channel. Smaller batches are joined, those of
+all processes too. In a batch of two, each channel has two values, and in some channels they are equal in all batches:
+divided by variances of nearly 0, validation images would grow from layer to layer, up to NaN."""
 
 
 def estimate_norm_statistics(run: TrainingRun, epoch: int, between: Callable[[], None]) -> int:
@@ -55,11 +60,9 @@ def estimate_norm_statistics(run: TrainingRun, epoch: int, between: Callable[[],
     if not norms or not predictor.can_normalize(min(run.hyperparameters.batch_size, len(run.training))):
         return 0
     order = epoch_order(len(run.training), seed=run.hyperparameters.random_seed, epoch=epoch)
-    num_batches = sum(batch.start < LEAST_IMAGES for batch in run.batch_slices)  # as many in all processes
-    parts = run.training_slices[:num_batches]
     num_seen = 0
     with _taking_batches(predictor.network, norms):
-        for batch in run.training.batches((order[part] for part in parts), epoch=epoch):
+        for batch in run.training.batches((order[part] for part in _passes(run)), epoch=epoch):
             num_images = len(batch.labels)
             if num_images and predictor.can_normalize(num_images):
                 num_seen += num_images
@@ -70,10 +73,19 @@ def estimate_norm_statistics(run: TrainingRun, epoch: int, between: Callable[[],
     return num_seen
 
 
+def _passes(run: TrainingRun) -> list[slice]:
+    """The images of each forward pass, as slices of the epoch's order; as many passes in all processes."""
+    num_batches = sum(batch.start < LEAST_IMAGES for batch in run.batch_slices)
+    if run.predictor.can_normalize(1) or run.hyperparameters.batch_size >= LEAST_IMAGES_PER_PASS:
+        return run.training_slices[:num_batches]
+    end = run.batch_slices[num_batches - 1].stop
+    return batch_slices(end, LEAST_IMAGES_PER_PASS, least_last=LEAST_IMAGES_PER_PASS)
+
+
 @torch.no_grad()
 def _pass(run: TrainingRun, batch: Batch, norms: list[BatchNorm]) -> None:
     counters = [norm.num_batches_tracked for norm in norms if norm.num_batches_tracked is not None]
-    with kept_values(counters), torch_errors(len(batch.labels)), run.predictor.compute.autocast():
+    with kept_values(counters), torch_errors(len(batch.labels), advice=MEMORY_ADVICE), run.predictor.compute.autocast():
         run.predictor.network(run.predictor.prepare(batch.images))
 
 

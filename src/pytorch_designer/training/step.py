@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 MEMORY_ADVICE = (
     "Use a smaller `batch_size`; with more processes, each of which takes `batch_size` images, a step can see as many "
-    "images as before. Smaller images, a smaller model, or a machine with more memory help, too."
+    "images as before. Smaller images (Init Image Transformation resizes them), a smaller model, or a machine with "
+    "more memory help, too."
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -53,9 +53,11 @@ from pytorch_designer.training.run_info import (
     tracked_tags,
 )
 from pytorch_designer.training.state import TrainingRun, TrainingState, training_slices
+from pytorch_designer.training.step import MEMORY_ADVICE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from pytorch_designer.directories.model_directory import ModelDirectory
@@ -67,10 +69,6 @@ if TYPE_CHECKING:
     from pytorch_designer.training.state import TrainingDisplay
 
 _log = logging.getLogger(__name__)
-
-_IMAGE_SIZE_ADVICE = (
-    "Use a smaller batch_size, smaller images (Init Image Transformation resizes them), or a machine with more memory."
-)
 
 
 @dataclass(frozen=True)
@@ -185,7 +183,7 @@ def prepare_job(
         normalizes_lone_image = check_forward(network, height, width, inputs.model.architecture)
     num_images = min(hyperparameters.batch_size, max(1, len(datasets.training)))
     check_forward_memory(
-        network, preprocessing, compute, num_images, where="the size of the images", advice=_IMAGE_SIZE_ADVICE
+        network, preprocessing, compute, num_images, where="the size of the images", advice=MEMORY_ADVICE
     )
     num_steps = hyperparameters.num_epochs * len(
         training_slices(len(datasets.training), hyperparameters.batch_size, world.size)
@@ -269,19 +267,19 @@ def _train(
     """Train and write the model, tracked: the model is there before the tracker is waited for."""
     predictor, world = job.predictor, job.world
     state = TrainingState(predictor.network, build_optimizer(predictor.network, job.hyperparameters.learning_rate))
-    environment = environment_info(predictor.compute)
-    if world.size > 1:
-        environment["Processes"] = world.membership.describe()
+    environment = environment_info(predictor.compute) | world.membership.facts()
     data = model_info(job.inputs, predictor.network) | data_info(job.inputs, training, validation)
     store = CheckpointStore(output.path, job.fingerprint, _extent(job))
     is_continued = world.verdict_of_first(lambda: store.restore(state))
     share_state(world, state)
     with tracked_run(open_tracker, output.path.name, state.tracked_run) as tracker:
         _track_start(tracker, job, state)
-        if world.is_first:
-            log_header("Train PyTorch Model", environment | data | {"Tracking": tracker.description})
+        log_header("Train PyTorch Model", environment | data | {"Tracking": tracker.description})
         check_repeatability(predictor)
-        with _open_display(job, state, is_continued=is_continued) as display:
+        opened: AbstractContextManager[TrainingDisplay] = world.of_first(
+            partial(_open_display, job, state, is_continued=is_continued), nullcontext(SilentDisplay())
+        )
+        with opened as display:
             run = TrainingRun(
                 hyperparameters=job.hyperparameters,
                 predictor=predictor,
@@ -304,10 +302,7 @@ def _train(
 
 @contextmanager
 def _open_display(job: TrainingJob, state: TrainingState, *, is_continued: bool) -> Iterator[TrainingDisplay]:
-    """The display of the first process, with what is known of an earlier one; the others show nothing."""
-    if not job.world.is_first:
-        yield SilentDisplay()
-        return
+    """The display, with what is known of an earlier process."""
     if is_continued:
         log_continuation(state, job.hyperparameters)
     with open_display(job.hyperparameters, job.inputs.datasets, state, num_processes=job.world.size) as display:

@@ -66,18 +66,24 @@ def test_a_stop_request_to_any_process_stops_all_after_the_same_step(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [2, 3, 4])
-def test_a_run_whose_process_was_killed_after_any_step_continues_to_the_same_bits(
+def test_a_run_that_is_killed_after_every_step_continues_to_the_same_bits(
     request_: Request, tmp_path: Path, size: int
 ) -> None:
-    request = replace(request_, checkpoint_seconds=0)
-    whole = run_world(size, run_together, request)
+    """One process is killed, each in turn, or all of them are at once.
+
+    The first start is killed after its first step; those after it after their second, of which the first is saved.
+    """
+    whole = run_world(size, run_together, request_)
     num_steps = len(whole[0].losses)
-    for step in range(1, num_steps + 1):
-        killed = replace(request, output=tmp_path / f"killed {step}", kills=(step % size, step))
-        ends = outcomes_of_world(size, run_together, killed)
-        assert ends[step % size].exit_code == -9
-        again = run_world(size, run_together, replace(killed, kills=None))
-        assert len(again[0].losses) <= num_steps - step + 1, "no more than the last step is lost"
+    for kind in ("one process", "all at once"):
+        request = replace(request_, output=tmp_path / kind, checkpoint_seconds=0)
+        for step in range(1, num_steps + 1):
+            victim = step % size if kind == "one process" else None
+            ends = outcomes_of_world(size, run_together, replace(request, kills=(victim, min(step, 2))))
+            killed = [rank for rank, end in enumerate(ends) if end.exit_code == -9]
+            assert killed == (list(range(size)) if victim is None else [victim]), ends
+        again = run_world(size, run_together, request)
+        assert [one.losses for one in again] == [one.losses[-1:] for one in whole], "one step is lost by each kill"
         assert [one.result for one in again] == [one.result for one in whole]
 
 

@@ -46,7 +46,7 @@ class Request:
         checkpoint_seconds: See `CheckpointPolicy`.
         tolerance: Share of bad files.
         stops: Rank and step (in all epochs, from 1) after which a process is told to stop.
-        kills: Rank and step after which a process kills itself.
+        kills: Rank and step after which a process kills itself; None for the rank: all do.
         explodes: Rank and step at which the loss becomes infinite.
     """
 
@@ -59,7 +59,7 @@ class Request:
     checkpoint_seconds: float = 1e9
     tolerance: float = 0.0
     stops: tuple[int, int] | None = None
-    kills: tuple[int, int] | None = None
+    kills: tuple[int | None, int] | None = None
     explodes: tuple[int, int] | None = None
 
 
@@ -207,7 +207,9 @@ def _events(world: World, request: Request, stop_request: StopRequest) -> Callab
     def happen(num_steps: int) -> None:
         if request.stops == (world.rank, num_steps):
             stop_request.request(signal.SIGTERM)
-        if request.kills == (world.rank, num_steps):
+        if request.kills == (None, num_steps):
+            world.barrier()
+        if request.kills in {(world.rank, num_steps), (None, num_steps)}:
             os.kill(os.getpid(), signal.SIGKILL)
 
     return happen

@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 from pytorch_designer.inference.torch_errors import torch_errors
-from pytorch_designer.training.step import batch_loss, kept_values
+from pytorch_designer.training.step import MEMORY_ADVICE, batch_loss, kept_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,7 +79,7 @@ def scale_initial_weights(predictor: Predictor, batch: Batch, *, learning_rate: 
         return batch_loss(predictor, batch.images[rows], labels_n[rows])
 
     network.train()
-    with torch_errors(len(labels_n)):
+    with torch_errors(len(labels_n), advice=MEMORY_ADVICE):
         reduce_norms(network, forward_loss)
         scale_convolutions(network, forward_loss, len(labels_n), learning_rate)
 

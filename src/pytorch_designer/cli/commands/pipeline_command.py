@@ -182,7 +182,8 @@ def _forecast(request: PipelineRequest, stop: StopRequest) -> list[str]:
         if node.is_reused and node.reused_from is not None:
             text = f"reused, from {date_of(node.reused_from)}"
         else:
-            text = f"{'runs' if node.is_reused is False else 'open'}: {node.reason}"
+            is_said = node.is_reused is None and node.reason.startswith("bypassed")
+            text = node.reason if is_said else f"{'runs' if node.is_reused is False else 'open'}: {node.reason}"
         lines += [f"  {name:<{width}}  {text}"] if len(name) <= width else [f"  {name}", f"  {'':<{width}}  {text}"]
     return [*lines, ""]
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import pytorch_designer
-from pytorch_designer.errors import InvalidSpecError, NullOrEmptyError, UnknownNameError
+from pytorch_designer.errors import InvalidSpecError, NullOrEmptyError, UnknownNameError, UnsupportedLocallyError
 from pytorch_designer.settings import settings
 
 COMPONENT = {
@@ -109,5 +109,5 @@ def test_python_says_what_the_command_says(tmp_path: Path, caplog: pytest.LogCap
     assert any("additional" in line for line in pipeline.warnings)
     assert any("is a file" in line for line in component.warnings)
     assert set(pipeline.warnings) <= {record.getMessage() for record in caplog.records}
-    with pytest.raises(InvalidSpecError):
+    with pytest.raises(UnsupportedLocallyError, match=r"wrong\.yaml:"):
         pytorch_designer.run_pipeline("wrong.yaml")

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import pytorch_designer
-from pytorch_designer.errors import InvalidSpecError, NullOrEmptyError, UnknownNameError
+from pytorch_designer.errors import InvalidSpecError, NullOrEmptyError, UnknownNameError, UnsupportedLocallyError
 from pytorch_designer.settings import settings
 
 COMPONENT = {
@@ -95,3 +95,19 @@ def test_lint_takes_files_and_folders(tmp_path: Path) -> None:
         pytorch_designer.lint("missing.yaml")
     with pytest.raises(UnknownNameError, match="There is no rule"):
         pytorch_designer.lint("pipeline.yaml", ignored_rules=["no-rule"])
+
+
+def test_python_says_what_the_command_says(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "odd.yaml").write_text(yaml.safe_dump({**COMPONENT, "additional": 1}))
+    job = {**PIPELINE["jobs"]["count"], "component": "./odd.yaml"}  # type: ignore[index]
+    (tmp_path / "odd_pipeline.yaml").write_text(yaml.safe_dump({**PIPELINE, "jobs": {"count": job}}))
+    (tmp_path / "wrong.yaml").write_text(yaml.safe_dump({**PIPELINE, "jobs": {"count": job, "other": {"type": "x"}}}))
+
+    pipeline = pytorch_designer.run_pipeline("odd_pipeline.yaml")
+    component = pytorch_designer.run_component("odd.yaml", inputs={"texts": tmp_path / "texts" / "a.txt"})
+
+    assert any("additional" in line for line in pipeline.warnings)
+    assert any("is a file" in line for line in component.warnings)
+    assert set(pipeline.warnings) <= {record.getMessage() for record in caplog.records}
+    with pytest.raises(UnsupportedLocallyError, match=r"wrong\.yaml:"):
+        pytorch_designer.run_pipeline("wrong.yaml")

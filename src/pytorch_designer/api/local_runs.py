@@ -17,16 +17,22 @@ from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.api.library_calls import path_argument
 from pytorch_designer.errors import InvalidSpecError, UnknownNameError
+from pytorch_designer.harness.environments.job_python import ENVIRONMENTS, JobPython, choose_python
 from pytorch_designer.harness.fault_injection.injected_faults import parse_faults
 from pytorch_designer.harness.job.run_folder import new_run_folder
 from pytorch_designer.harness.job.run_store import open_run_store
 from pytorch_designer.harness.lint.linter import lint as lint_paths
 from pytorch_designer.harness.lint.linter import lint_object
 from pytorch_designer.harness.lint.rules import RULES
-from pytorch_designer.harness.pipeline.pipeline_run import run_pipeline as run_planned
 from pytorch_designer.harness.reuse.reuse_cache import chosen_cache
+from pytorch_designer.harness.schema.assets import read_assets
 from pytorch_designer.harness.schema.values import check_values
-from pytorch_designer.harness.testing.runner import ended_pipeline, job_request, run_to_its_end, time_limit
+from pytorch_designer.harness.testing.runner import (
+    job_request,
+    pipeline_request,
+    run_pipeline_to_its_end,
+    run_to_its_end,
+)
 from pytorch_designer.mlflow_database import DATABASE_FILE
 from pytorch_designer.wording import nearest_name
 
@@ -46,6 +52,7 @@ def run_component(
     outputs: Mapping[str, str | os.PathLike[str]] | None = None,
     environment: Mapping[str, str] | None = None,
     faults: Iterable[str] = (),
+    environments: str | os.PathLike[str] | None = None,
     run_folder: str | os.PathLike[str] | None = None,
     has_mlflow: bool = False,
     timeout_seconds: float | None = None,
@@ -59,6 +66,8 @@ def run_component(
         outputs: Where to write; outputs left out are in the run folder.
         environment: Variables of the job, beside those of this process and of the platform.
         faults: What is to go wrong, as `pytorch-designer run --fault` takes it, for instance "kill-at-write=3".
+        environments: "build" installs what the environment of a job asks for, "docker" runs a job in its image; a path
+            is that of the interpreter. None: the running Python.
         run_folder: Logs, ./outputs and run.json; None: a new folder in ./runs.
         has_mlflow: Whether the job has an MLflow run in ./mlflow.db; without, it has no metrics.
         timeout_seconds: When to stop it; None: never.
@@ -72,18 +81,19 @@ def run_component(
         KeyboardInterrupt: After Ctrl-C, when its processes have ended.
     """
     values = {**{name: str(os.fspath(path)) for name, path in (inputs or {}).items()}, **(parameters or {})}
-    request = job_request(
+    request, warnings = job_request(
         os.fspath(component) if isinstance(component, os.PathLike) else component,
         Path(),
         inputs=values,
         outputs={name: path_argument(path, name) for name, path in (outputs or {}).items()},
         environment_variables=environment or {},
     )
+    python = _python(environments)
     check_values(request.spec, request.inputs)  # before anything is created
     folder = _run_folder(run_folder, request.spec.name)
     store = _store() if has_mlflow else None
-    request = replace(request, run_folder=folder, store=store, faults=parse_faults(faults))
-    return run_to_its_end(request, timeout_seconds)
+    request = replace(request, run_folder=folder, store=store, faults=parse_faults(faults), python=python)
+    return run_to_its_end(request, timeout_seconds, warnings)
 
 
 def run_pipeline(
@@ -94,6 +104,7 @@ def run_pipeline(
     assets: str | os.PathLike[str] | None = None,
     reuse: bool = True,
     max_parallel: int | None = None,
+    environments: str | os.PathLike[str] | None = None,
     run_folder: str | os.PathLike[str] | None = None,
     has_mlflow: bool = False,
     timeout_seconds: float | None = None,
@@ -108,6 +119,8 @@ def run_pipeline(
         reuse: Whether nodes whose code and inputs are unchanged are taken from the cache of results, where
             PYTORCH_DESIGNER_REUSE_CACHE and PYTORCH_DESIGNER_REUSE_CACHE_BYTES say, or in the user's cache folder.
         max_parallel: Most processes at a time; None: the number of cores.
+        environments: "build" installs what the environment of a job asks for, "docker" runs a job in its image; a path
+            is that of the interpreter. None: the running Python.
         run_folder: Logs and state; None: a new folder in ./runs.
         has_mlflow: Whether the pipeline and its nodes have MLflow runs in ./mlflow.db; without, they have no metrics.
         timeout_seconds: When to stop it; None: never.
@@ -122,21 +135,20 @@ def run_pipeline(
     """
     source = path_argument(pipeline, "pipeline") if isinstance(pipeline, str | os.PathLike) else pipeline
     label = source.stem if isinstance(source, Path) else str(getattr(source, "display_name", None) or "pipeline")
-    folder = _run_folder(run_folder, label)
-    store = _store() if has_mlflow else None
-    with time_limit(timeout_seconds, folder) as stop:
-        result = run_planned(
-            source,
-            run_folder=folder,
-            inputs=inputs,
-            outputs={name: path_argument(path, name) for name, path in (outputs or {}).items()},
-            assets=None if assets is None else path_argument(assets, "assets"),
-            cache=chosen_cache() if reuse else None,
-            max_parallel=max_parallel,
-            store=store,
-            stop=stop,
-        )
-    return ended_pipeline(result, store)
+    given_assets = None if assets is None else path_argument(assets, "assets")
+    request = pipeline_request(
+        source,
+        run_folder=Path(),
+        inputs=inputs,
+        outputs={name: path_argument(path, name) for name, path in (outputs or {}).items()},
+        assets=given_assets,
+        cache=chosen_cache() if reuse else None,
+        max_parallel=max_parallel,
+        python=_python(environments, given_assets),
+    )
+    folder = _run_folder(run_folder, label).absolute()  # only now, as the database: what is refused leaves nothing
+    request = replace(request, run_folder=folder, store=_store() if has_mlflow else None)
+    return run_pipeline_to_its_end(request, timeout_seconds)
 
 
 def lint(*specifications: str | os.PathLike[str] | Any, ignored_rules: Iterable[str] = ()) -> LintResult:
@@ -171,6 +183,22 @@ def lint(*specifications: str | os.PathLike[str] | Any, ignored_rules: Iterable[
     return type(results[0])(
         tuple(finding for result in results for finding in result.findings), sum(result.num_files for result in results)
     )
+
+
+def _python(environments: str | os.PathLike[str] | None, assets: Path | None = None) -> JobPython:
+    if environments is None or environments in ENVIRONMENTS:
+        chosen = None if environments is None else str(environments)
+        return choose_python(environments=chosen, assets=None if assets is None else read_assets(assets))
+    path = path_argument(environments, "environments")
+    if not path.exists():
+        raise UnknownNameError(
+            f"There is no interpreter {path}.",
+            where="environments",
+            advice=f"Say {' or '.join(map(repr, ENVIRONMENTS))}, or name an interpreter such as .venv/bin/python.",
+        )
+    python = choose_python(path)
+    python.check()
+    return python
 
 
 def _run_folder(given: str | os.PathLike[str] | None, label: str) -> Path:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -205,3 +209,52 @@ def test_conda_makes_what_a_conda_file_asks_for_where_it_is_installed(
     words = (tmp_path / "asked").read_text(encoding="utf-8").split()
     assert words[:3] == ["create", "--yes", "--prefix"]
     assert json.loads(Path(words[-1]).read_text(encoding="utf-8"))["dependencies"] == ["python=3.7", "numpy=1"]
+
+
+@pytest.mark.slow
+@posix_only
+def test_a_killed_harness_leaves_no_builder_and_no_half_of_an_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "bin" / "micromamba"
+    program.parent.mkdir()
+    program.write_text(
+        f"#!/bin/sh\nset -e\nmkdir -p $4/bin\n[ -e {tmp_path}/again ] || {{ trap '' TERM; sleep 600 & echo $! > "
+        f'{tmp_path}/part; mv {tmp_path}/part {tmp_path}/sleeper; wait; }}\nln -s {sys.executable} "$4/bin/python"\n',
+        encoding="utf-8",
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user-cache"))
+    environment = {"conda_file": _conda("numpy=1")}
+    write_yaml(tmp_path / "part.yaml", component("true") | {"environment": environment})
+    arguments = [sys.executable, "-m", "pytorch_designer", "run", "part.yaml", "--no-mlflow", "--environments", "build"]
+    with subprocess.Popen(arguments, stdout=subprocess.DEVNULL) as harness:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "sleeper").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        harness.send_signal(signal.SIGKILL)
+    sleeper = int((tmp_path / "sleeper").read_text(encoding="utf-8"))
+    deadline = time.monotonic() + 30
+    while _is_running(sleeper) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    was_left = _is_running(sleeper)
+    if was_left:
+        os.kill(sleeper, signal.SIGKILL)
+    (tmp_path / "again").touch()
+    again = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=60)
+
+    assert not was_left
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "Building the environment" in again.stdout
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except ProcessLookupError:
+        return False
+    except FileNotFoundError:  # it has just gone, or this is macOS
+        return not Path("/proc/self").exists()
+    return state != "Z"

@@ -134,6 +134,26 @@ class TestSplitting:
         assert _sizes(split(folder, "mltable", "", [], tmp_path / "rows")) == sizes
 
     @pytest.mark.parametrize(
+        ("steps", "rows"),
+        [
+            ("{take: 2}", {"a": [1, 3], "b": [2, 4], "c": [7, 8]}),
+            ("{skip: 1}, {keep_columns: [b, a]}", {"b": [4, 6], "a": [3, 5]}),
+            ("{drop_columns: b}", {"a": [1, 3, 5], "c": [7, 8, 9]}),
+            (
+                "{convert_column_types: [{columns: a, column_type: string}, {columns: [b, c], column_type: float}]}",
+                {"a": ["1", "3", "5"], "b": [2.0, 4.0, 6.0], "c": [7.0, 8.0, 9.0]},
+            ),
+        ],
+    )
+    def test_an_mltable_transforms_its_table(self, tmp_path: Path, steps: str, rows: dict[str, list[Any]]) -> None:
+        mltable = f"paths: [{{file: ./t.csv}}]\ntransformations: [read_delimited, {steps}]"
+        folder = make_folder(tmp_path / "table", MLTable=mltable, **{"t.csv": "a,b,c\n1,2,7\n3,4,8\n5,6,9\n"})
+
+        (batch,) = split(folder, "mltable", "", [], tmp_path / "rows")
+
+        assert _table(batch).to_dict("list") == rows
+
+    @pytest.mark.parametrize(
         ("arguments", "message"),
         [
             (("uri_folder", "empty", "1", []), "no file"),
@@ -143,7 +163,8 @@ class TestSplitting:
             (("uri_file", "data/f1.bin", "1kb", []), "is none: CSV"),
             (("uri_file", "t.csv", "", ["shop"]), "no column 'shop'"),
             (("uri_file", "none.csv", "1kb", []), "no rows"),
-            (("mltable", "steps", "", []), "transformation take"),
+            (("mltable", "steps", "", []), "transformation filter"),
+            (("mltable", "columns", "", []), "transformation keep_columns: b of the MLTable cannot be done"),
             (("mltable", "remote", "", []), "not on this machine"),
             (("mltable", "broken", "", []), "not an MLTable"),
         ],
@@ -156,7 +177,11 @@ class TestSplitting:
         (tmp_path / "empty").mkdir()
         (tmp_path / "t.csv").write_text("a,b\n1,2\n", encoding="utf-8")
         (tmp_path / "none.csv").write_text("a,b\n", encoding="utf-8")
-        make_folder(tmp_path / "steps", MLTable="paths: [{folder: .}]\ntransformations: [read_parquet, {take: 3}]")
+        make_folder(tmp_path / "steps", MLTable="paths: [{folder: .}]\ntransformations: [read_parquet, {filter: x}]")
+        steps = "[read_delimited, {keep_columns: b}]"
+        make_folder(
+            tmp_path / "columns", MLTable=f"paths: [{{file: ./t.csv}}]\ntransformations: {steps}", **{"t.csv": "a\n1\n"}
+        )
         make_folder(tmp_path / "remote", MLTable="paths: [{file: 'https://x/y.csv'}]")
         make_folder(tmp_path / "broken", MLTable="transformations: []")
 

@@ -159,7 +159,7 @@ def test_members_of_a_group_are_flat(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["automl", "spark", "parallel_for", "import"])
 def test_other_kinds_of_nodes_are_refused_by_name(tmp_path: Path, kind: str) -> None:
-    with pytest.raises(UnsupportedLocallyError, match=f"n is a {kind} node"):
+    with pytest.raises(UnsupportedLocallyError, match=f"n is of type {kind}"):
         read_pipeline(write_pipeline(tmp_path, {"n": {"type": kind}}))
 
 

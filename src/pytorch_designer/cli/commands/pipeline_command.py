@@ -149,7 +149,7 @@ def _header(request: PipelineRequest) -> list[str]:
     cache = "off" if request.cache is None else str(request.cache.folder)
     return [
         on_one_line(f"Pipeline    {pipeline.label}, {pipeline.source}"),
-        f"Python      {request.python.executable or sys.executable}; the components' own environments are not built",
+        f"Python      {_python(request.python)}",
         f"Nodes       {_chosen(request)}, at most {request.max_parallel} at a time",
         f"Reuse       {cache}{', but every node runs' if request.is_forced and request.cache else ''}",
         *(f"Input       {name} = {on_one_line(value)}" for name, value in request.plan.inputs.items()),
@@ -157,6 +157,15 @@ def _header(request: PipelineRequest) -> list[str]:
         f"Run folder  {request.run_folder}",
         "",
     ]
+
+
+def _python(python: JobPython) -> str:
+    """The Python of the jobs, as the header shows it."""
+    if python.containers is not None:
+        return f"that of each job's image, run with {python.containers.program}"
+    if python.environments is not None:
+        return f"that of each job's environment, built in {python.environments.folder}"
+    return f"{python.executable or sys.executable}; the components' own environments are not built"
 
 
 def _chosen(request: PipelineRequest) -> str:
@@ -173,7 +182,8 @@ def _forecast(request: PipelineRequest, stop: StopRequest) -> list[str]:
         if node.is_reused and node.reused_from is not None:
             text = f"reused, from {date_of(node.reused_from)}"
         else:
-            text = f"{'runs' if node.is_reused is False else 'open'}: {node.reason}"
+            is_said = node.is_reused is None and node.reason.startswith("bypassed")
+            text = node.reason if is_said else f"{'runs' if node.is_reused is False else 'open'}: {node.reason}"
         lines += [f"  {name:<{width}}  {text}"] if len(name) <= width else [f"  {name}", f"  {'':<{width}}  {text}"]
     return [*lines, ""]
 

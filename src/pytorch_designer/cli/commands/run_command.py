@@ -13,8 +13,7 @@ from pytorch_designer.addresses import local_path
 from pytorch_designer.cli.command_parser import CommandParser
 from pytorch_designer.cli.commands.run_findings import warning_lines
 from pytorch_designer.errors import DesignerError
-from pytorch_designer.harness.environments.built_environments import built_environments
-from pytorch_designer.harness.environments.job_python import JobPython
+from pytorch_designer.harness.environments.job_python import ENVIRONMENTS, choose_python
 from pytorch_designer.harness.fault_injection.injected_faults import parse_faults
 from pytorch_designer.harness.job.job_run import GRACE_SECONDS, JobRequest, run_job
 from pytorch_designer.harness.job.leftover_processes import adopted_orphans
@@ -24,9 +23,8 @@ from pytorch_designer.harness.lint.linter import findings_for_run
 from pytorch_designer.harness.pipeline.command_job import command_job_request
 from pytorch_designer.harness.schema.assets import Assets, read_assets
 from pytorch_designer.harness.schema.component_file import Kind, command_spec, is_pipeline, is_sweep_job, kind_of
-from pytorch_designer.harness.schema.interface import kind_mismatch
+from pytorch_designer.harness.schema.interface import kind_warnings
 from pytorch_designer.harness.schema.pipeline_file import pipeline_spec
-from pytorch_designer.harness.schema.spec_faults import SpecFault, SpecPlace
 from pytorch_designer.harness.schema.values import check_values
 from pytorch_designer.harness.schema.yaml_tree import read_yaml
 from pytorch_designer.mlflow_database import DATABASE_FILE
@@ -37,8 +35,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytorch_designer.cli.commands.pipeline_command import PipelineCommandOptions
+    from pytorch_designer.harness.environments.job_python import JobPython
     from pytorch_designer.harness.fault_injection.injected_faults import InjectedFaults
     from pytorch_designer.harness.job.job_run import JobResult
+    from pytorch_designer.harness.schema.spec_faults import SpecFault
     from pytorch_designer.harness.schema.specification import CommandSpec
     from pytorch_designer.harness.schema.yaml_tree import YamlDocument
 
@@ -91,9 +91,9 @@ def run_command_parser(program: str) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--environments",
-        choices=("build",),
+        choices=ENVIRONMENTS,
         help="build: install what the job's conda file or Dockerfile asks of pip (and of conda, where micromamba is "
-        "installed) into a virtual environment, which is kept",
+        "installed) into a virtual environment, which is kept; docker: run the job in the image of its environment",
     )
     parser.add_argument(
         "--debugpy",
@@ -170,6 +170,9 @@ def run_command(arguments: Sequence[str], program: str) -> int:
     options = parser.parse_args(arguments)
     if options.python is not None and options.environments is not None:
         parser.error("--python and --environments exclude each other")
+    for option, value in (("--debugpy", options.debugpy), ("--fault", options.fault)):
+        if value and options.environments == "docker":
+            parser.error(f"{option} and --environments docker exclude each other")
     document = read_yaml(options.file)
     if is_pipeline(document) or is_sweep_job(document):
         from pytorch_designer.cli.commands.pipeline_command import run_pipeline_file
@@ -215,7 +218,7 @@ def _job_request(
         parser.error("--assets is for pipelines and command jobs; a component is given its data with --input")
     else:
         request = JobRequest(command_spec(document), Path(), inputs, outputs, variables)
-        warnings = _kind_warnings(request)
+        warnings = kind_warnings(request.spec, check_values(request.spec, inputs))
     return request, warnings
 
 
@@ -235,18 +238,6 @@ def _with_places(request: JobRequest, options: argparse.Namespace) -> JobRequest
         faults=parse_faults(options.fault),
         python=python,
         is_in_foreground=options.foreground,
-    )
-
-
-def _kind_warnings(request: JobRequest) -> tuple[SpecFault, ...]:
-    """Warnings of files given to folders' inputs, and the reverse. Nothing has been created yet; a bad value raises."""
-    spec = request.spec
-    values = check_values(spec, request.inputs)
-    paths = {name: value for name, value in values.items() if isinstance(value, Path)}
-    mismatches = {name: kind_mismatch(spec.inputs[name], path) for name, path in paths.items()}
-    place = SpecPlace(str(spec.source))
-    return tuple(
-        SpecFault(place, "type-mismatch", *mismatch) for mismatch in mismatches.values() if mismatch is not None
     )
 
 
@@ -288,11 +279,8 @@ def _pipeline_options(parser: argparse.ArgumentParser, options: argparse.Namespa
 
 
 def _job_python(options: argparse.Namespace) -> JobPython:
-    environments = None
-    if options.environments is not None:
-        assets = Assets() if options.assets is None else read_assets(options.assets)
-        environments = built_environments(assets)
-    return JobPython(options.python, options.debugpy, environments)
+    assets = None if options.assets is None else read_assets(options.assets)
+    return choose_python(options.python, options.environments, assets=assets, debugpy_port=options.debugpy)
 
 
 def _node_faults(parser: argparse.ArgumentParser, given: list[str]) -> dict[str, InjectedFaults]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytorch_designer.harness.schema.spec_faults import distinct_faults
 from pytorch_designer.shown_text import on_one_line
 
 if TYPE_CHECKING:
@@ -14,5 +15,4 @@ if TYPE_CHECKING:
 
 def warning_lines(warnings: Iterable[SpecFault]) -> list[str]:
     """A line per warning, by place; one that the linter and the plan have both found is shown once."""
-    shown = {(fault.place.file, fault.place.line, fault.place.key, fault.kind): fault for fault in sorted(warnings)}
-    return [on_one_line(f"Warning     {fault}") for fault in shown.values()]
+    return [on_one_line(f"Warning     {fault}") for fault in distinct_faults(warnings)]

@@ -14,9 +14,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
+import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +30,7 @@ from pytorch_designer.harness.schema.assets import Assets
 from pytorch_designer.settings import user_cache_folder
 from pytorch_designer.storage.locking import held_lock
 from pytorch_designer.storage.output import writing_errors
+from pytorch_designer.system.orphan_watch import OrphanWatch
 from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
@@ -39,6 +43,7 @@ _RECORD = "built.json"
 _LOG = "build.log"
 _CONDA_PROGRAMS = ("micromamba", "mamba", "conda")
 _POLL_SECONDS = 0.2
+_GRACE_SECONDS = 10.0
 _SHOWN_LINES = 5
 
 
@@ -111,11 +116,12 @@ class BuiltEnvironments:
         with log.open("w", encoding="utf-8") as stream:
             try:
                 for command in _commands(source, place):
-                    _run(command, source.folder, stream.fileno(), stop)
+                    run_logged(command, source.folder, stream.fileno(), stop)
             except BaseException as error:
                 shutil.rmtree(place, ignore_errors=True)
                 if isinstance(error, subprocess.CalledProcessError):
-                    raise _failed(source, log) from error
+                    what = "The packages of the environment cannot be installed."
+                    raise not_built(what, source.label, log) from error
                 raise
         log.rename(place / _LOG)
         about = {"made_from": source.label, "python": source.python_version, "requirements": source.requirements}
@@ -130,6 +136,61 @@ def built_environments(assets: Assets | None = None) -> BuiltEnvironments:
         UnsupportedEnvironmentError: The user has no home folder, in which the cache folder would be.
     """
     return BuiltEnvironments(user_cache_folder() / "environments", assets or Assets())
+
+
+def run_logged(command: Sequence[str], folder: Path, log: int, stop: StopRequest) -> None:
+    """Run a program that writes into the log, until it ends or is to stop. It does not outlive a killed harness.
+
+    Raises:
+        CalledProcessError: It failed.
+        InterruptedRunError: `stop` was requested; it has ended.
+    """
+    environment = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "VIRTUAL_ENV"}}
+    token = uuid.uuid4().hex
+    with (
+        OrphanWatch(token) as orphans,
+        subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**environment, "DESIGNER_HARNESS_BUILD": token},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        ) as process,
+    ):
+        orphans.add(process.pid)
+        try:
+            while (code := process.poll()) is None:
+                stop.check("building an environment")
+                time.sleep(_POLL_SECONDS)
+        finally:
+            _end(process)
+            orphans.remove(process.pid)
+    if code:
+        raise subprocess.CalledProcessError(code, command)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it has started, if it still runs."""
+    for number in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
+        if process.poll() is None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, number) if hasattr(os, "killpg") else process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_GRACE_SECONDS)
+
+
+def not_built(what: str, label: str, log: Path) -> UnsupportedEnvironmentError:
+    """The error that an environment cannot be built, with the end of the log."""
+    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    return UnsupportedEnvironmentError(
+        what,
+        where=label,
+        examples=lines[-_SHOWN_LINES:],
+        advice=f"The whole log is {log}. Mend the environment, or leave `--environments` out.",
+        reason="environment_not_built",
+    )
 
 
 def _commands(source: EnvironmentSource, place: Path) -> list[Sequence[str]]:
@@ -182,35 +243,3 @@ def _maker(source: EnvironmentSource) -> str:
 
 def _interpreter(place: Path) -> Path:
     return place / "bin" / "python" if os.name == "posix" else place / "Scripts" / "python.exe"
-
-
-def _run(command: Sequence[str], folder: Path, log: int, stop: StopRequest) -> None:
-    """Run a program that writes into the log, until it ends or is to stop.
-
-    Raises:
-        CalledProcessError: It failed.
-        InterruptedRunError: `stop` was requested; it has ended.
-    """
-    environment = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "VIRTUAL_ENV"}}
-    process = subprocess.Popen(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    try:
-        while (code := process.poll()) is None:
-            stop.check("building an environment")
-            time.sleep(_POLL_SECONDS)
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            process.wait()
-    if code:
-        raise subprocess.CalledProcessError(code, command)
-
-
-def _failed(source: EnvironmentSource, log: Path) -> UnsupportedEnvironmentError:
-    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    return UnsupportedEnvironmentError(
-        "The packages of the environment cannot be installed.",
-        where=source.label,
-        examples=lines[-_SHOWN_LINES:],
-        advice=f"The whole log is {log}. Mend the environment, or leave `--environments` out.",
-        reason="environment_not_built",
-    )

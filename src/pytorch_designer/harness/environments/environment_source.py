@@ -73,16 +73,9 @@ def environment_source(spec: CommandSpec, assets: Assets) -> EnvironmentSource |
         UnsupportedLocallyError: It does not say which packages it has.
         InvalidSpecError: A file that it names cannot be read.
     """
-    value, folder = spec.environment, spec.folder
-    place = SpecPlace(str(spec.source), keys=("environment",))
-    if isinstance(value, str) and value:
-        path = assets.find(value, place)
-        value, folder = read_yaml(path).root.plain, path.parent
-        place = SpecPlace(str(path))
-    if value is None or value == "":
+    value, folder, place = environment_mapping(spec, assets)
+    if value is None:
         return None
-    if not isinstance(value, dict):
-        raise place.error("The environment is neither a name nor a mapping.")
     conda, build = value.get("conda_file"), value.get("build")
     if conda:
         return _of_conda(conda, folder, place)
@@ -90,6 +83,26 @@ def environment_source(spec: CommandSpec, assets: Assets) -> EnvironmentSource |
         context = folder / str(build["path"])
         return _of_context(context, context / str(build.get("dockerfile_path") or "Dockerfile"), place)
     raise place.unsupported(f"{spec.name}: an image alone does not say which packages it has.", _OWN_ADVICE)
+
+
+def environment_mapping(spec: CommandSpec, assets: Assets) -> tuple[dict[str, Any] | None, Path, SpecPlace]:
+    """The mapping of a job's environment, None where it names none; with the folder of its paths, and its place.
+
+    Raises:
+        UnsupportedLocallyError: A registered name is not in the assets file.
+        InvalidSpecError: It cannot be read.
+    """
+    value, folder = spec.environment, spec.folder
+    place = SpecPlace(str(spec.source), keys=("environment",))
+    if isinstance(value, str) and value:
+        path = assets.find(value, place)
+        value, folder = read_yaml(path).root.plain, path.parent
+        place = SpecPlace(str(path))
+    if value is None or value == "":
+        return None, folder, place
+    if not isinstance(value, dict):
+        raise place.error("The environment is neither a name nor a mapping.")
+    return value, folder, place
 
 
 def _of_conda(value: Any, folder: Path, place: SpecPlace) -> EnvironmentSource:

@@ -21,15 +21,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.errors import UnsupportedEnvironmentError
+from pytorch_designer.harness.environments.built_environments import BuiltEnvironments, built_environments
+from pytorch_designer.harness.environments.containers import Containers, open_containers
 from pytorch_designer.storage.output import writing_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pytorch_designer.harness.environments.built_environments import BuiltEnvironments
+    from pytorch_designer.harness.schema.assets import Assets
     from pytorch_designer.harness.schema.specification import CommandSpec
     from pytorch_designer.system.stop_requests import StopRequest
 
+ENVIRONMENTS = ("build", "docker")
 _INSTALLS = re.compile(r"\b(pip3?|uv)\b['\", \t]+(?:[\w=.-]+['\", \t]+)*?install\b")
 _SCRIPTS = (".sh", ".bash", ".py")
 _MAX_SCRIPT_BYTES = 1 << 18
@@ -52,11 +55,15 @@ class JobPython:
         executable: The interpreter; None: the one that runs the harness.
         debugpy_port: The port of the loopback interface on which the job's first Python waits for a debugger, or None.
         environments: Builds the environment of each job that names one; None: it is not built.
+        containers: Runs each job that names an environment in its image; None: jobs run in no container.
+        image: The image of one job, or None.
     """
 
     executable: Path | None = None
     debugpy_port: int | None = None
     environments: BuiltEnvironments | None = None
+    containers: Containers | None = None
+    image: str | None = None
 
     def check(self) -> None:
         """Refuse an interpreter that cannot be used; starts it once.
@@ -80,9 +87,11 @@ class JobPython:
         """
         if self.environments is not None:
             self.environments.source(spec)
+        if self.containers is not None:
+            self.containers.source(spec)
 
     def of(self, spec: CommandSpec, say: Callable[[str], None], stop: StopRequest) -> JobPython:
-        """The Python of one job, whose environment is built where that is asked for and it is not kept.
+        """The Python of one job, whose environment or image is made where that is asked for and it is not kept.
 
         Args:
             spec: The job.
@@ -94,6 +103,8 @@ class JobPython:
             FailedToWriteOutputsError: The environment cannot be written.
             InterruptedRunError: `stop` was requested.
         """
+        if self.containers is not None and (image := self.containers.source(spec)) is not None:
+            return replace(self, image=self.containers.image(image, say, stop))
         built = None if self.environments is None else self.environments.python(spec, say, stop)
         return self if built is None else replace(self, executable=built)
 
@@ -102,7 +113,11 @@ class JobPython:
 
         Raises:
             DesignerError: As `check_job`.
+            OSError: A file of the build context cannot be read.
         """
+        if self.containers is not None:
+            image = self.containers.source(spec)
+            return None if image is None else f"image {image.key}"
         source = None if self.environments is None else self.environments.source(spec)
         return None if source is None else source.key
 
@@ -133,6 +148,30 @@ class JobPython:
 
 
 OWN_PYTHON = JobPython()
+
+
+def choose_python(
+    executable: Path | None = None,
+    environments: str | None = None,
+    *,
+    assets: Assets | None = None,
+    debugpy_port: int | None = None,
+) -> JobPython:
+    """The Python of jobs, or what makes it.
+
+    Args:
+        executable: The interpreter; None: the one that runs the harness.
+        environments: One of `ENVIRONMENTS`, or None.
+        assets: Where registered environments are.
+        debugpy_port: See `JobPython`.
+
+    Raises:
+        UnsupportedLocallyError: There is no container engine where one is asked for.
+        UnsupportedEnvironmentError: The user has no home folder, in which the cache folder would be.
+    """
+    built = built_environments(assets) if environments == "build" else None
+    containers = open_containers(assets) if environments == "docker" else None
+    return JobPython(executable, debugpy_port, built, containers)
 
 
 @lru_cache(maxsize=8)

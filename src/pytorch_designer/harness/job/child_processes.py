@@ -2,8 +2,8 @@
 
 Each process leads a session and a process group of its own, so that Ctrl-C on the terminal reaches only the harness and
 ending a process ends all that it has started. When it ends, so does what it left running in the background: on Azure ML
-its container goes. Daemons in sessions of their own end with the job (`leftover_processes`). Nothing outlives a harness
-that was killed either (`orphan_watch`).
+its container goes. Daemons in sessions of their own end with the job (`leftover_processes`), and so do containers.
+Nothing outlives a harness that was killed either (`orphan_watch`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pytorch_designer.harness.job.leftover_processes import LeftoverProcesses
-from pytorch_designer.harness.job.orphan_watch import OrphanWatch
+from pytorch_designer.system.orphan_watch import OrphanWatch
 from pytorch_designer.system.process_trees import can_measure_trees, descendants, memory_bytes
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ _FIRST_POLL_SECONDS = 0.005
 _POLL_SECONDS = 0.1
 _READER_SECONDS = 1.0  # what could not be ended may hold the output open for ever
 _GROUP_SECONDS = 0.02
+_REMOVAL_SECONDS = 60.0
 _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has none
 _SIGNAL_BASE = 128
 _CHUNK_BYTES = 1 << 16
@@ -61,6 +62,7 @@ class Child:
         log_file: Receives standard output and standard error, byte for byte.
         descriptors: Files that the process inherits beside those (not on Windows).
         is_in_foreground: Whether it reads from, and writes to, the terminal of the harness; the log is then empty.
+        removal: Program that ends its container, if it has one. Its memory is then not known.
     """
 
     arguments: Sequence[str]
@@ -69,6 +71,7 @@ class Child:
     log_file: Path
     descriptors: tuple[int, ...] = ()
     is_in_foreground: bool = False
+    removal: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -125,8 +128,10 @@ def run_children(
     receive = _one_at_a_time(on_line)
     leftovers = LeftoverProcesses()
     deadline = None if timeout_seconds is None else started + timeout_seconds
+    removals = [child.removal for child in children if child.removal]
+    on_memory = None if removals else on_memory
     watch = _Watch(running, endings, stop, leftovers, on_memory=on_memory, deadline=deadline)
-    with OrphanWatch(leftovers.token) as orphans:
+    with OrphanWatch(leftovers.token, removals) as orphans:
         try:
             for rank, child in enumerate(children):
                 marked = replace(child, environment={**child.environment, **leftovers.variables()})
@@ -143,6 +148,9 @@ def run_children(
         finally:
             for process in running:
                 process.end()
+            for removal in removals:
+                with suppress(OSError, subprocess.TimeoutExpired):
+                    subprocess.run(removal, capture_output=True, check=False, timeout=_REMOVAL_SECONDS)
             leftovers.end(grace_seconds)
             for process in running:
                 process.finish_reading()
@@ -152,7 +160,7 @@ def run_children(
         was_stopped=has_running and first_failure is None and not watch.is_timed_out,
         was_timed_out=has_running and first_failure is None and watch.is_timed_out,
         seconds=time.monotonic() - started,
-        peak_memory_bytes=watch.peak_memory_bytes(),
+        peak_memory_bytes=None if removals else watch.peak_memory_bytes(),
     )
 
 

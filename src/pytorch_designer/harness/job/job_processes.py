@@ -6,7 +6,8 @@ interface. Their environment, in which later lines take precedence:
 
     the caller's own        all variables, secrets included, which are never shown
     PATH                    begins with the folder of the Python that runs the harness, or of the one that was asked
-                            for (`job_python`): environments (Docker, conda) are not built locally
+                            for (`job_python`): the job's own environment is built only on request
+                            A job in a container has none of these (`environments.containers`).
     PYTHONUNBUFFERED=1      for live output, unless the caller has set it
     DESIGNER_HARNESS_JOB    token of the job; see `leftover_processes`
     GOMP_SPINCOUNT          how long OpenMP's threads spin, bounded: nodes share this machine. Unless the caller has set
@@ -31,13 +32,14 @@ workspace, and programs would try to reach it.
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytorch_designer.errors import UnsupportedLocallyError
+from pytorch_designer.errors import UnsupportedEnvironmentError, UnsupportedLocallyError
 from pytorch_designer.harness.schema.values import render_value
 from pytorch_designer.system.openmp import bound_spinning
 
@@ -145,3 +147,19 @@ def free_port() -> int:
         listener.bind((LOOPBACK, 0))
         port: int = listener.getsockname()[1]
         return port
+
+
+def find_shell() -> str:
+    """The shell that runs the commands of jobs.
+
+    Raises:
+        UnsupportedEnvironmentError: There is none.
+    """
+    for name in ("bash", "sh"):
+        found = shutil.which(name)
+        if found is not None:
+            return found
+    raise UnsupportedEnvironmentError(
+        "There is no bash or sh on this machine, in which Azure ML runs the command of a component.",
+        advice="Install one; on Windows, run this in WSL or install Git for Windows.",
+    )

@@ -5,7 +5,8 @@
 
 Everything that can be refused is refused before a process starts. Differences from Azure ML:
 
-* `python` is the one that runs the harness, another, or that of the environment, which is built (`environments`).
+* `python` is the one that runs the harness, another, or that of the environment, which is built (`environments`), or
+  that of the environment's image: the job then runs in a container.
 * Inputs are not mounted read-only, but compared afterwards (`read_only`).
 * All nodes are on this machine (`job_processes`).
 * Only a fault limits /dev/shm.
@@ -13,7 +14,6 @@ Everything that can be refused is refused before a process starts. Differences f
 
 from __future__ import annotations
 
-import shutil
 import signal
 import time
 import uuid
@@ -25,9 +25,9 @@ from pytorch_designer.errors import (
     InterruptedRunError,
     InvalidSpecError,
     TimeLimitError,
-    UnsupportedEnvironmentError,
     UnsupportedLocallyError,
 )
+from pytorch_designer.harness.environments.containers import Container
 from pytorch_designer.harness.environments.job_python import OWN_PYTHON, JobPython
 from pytorch_designer.harness.fault_injection.injected_faults import NO_FAULTS, InjectedFaults
 from pytorch_designer.harness.fault_injection.injection import Injection, check_possible
@@ -36,10 +36,12 @@ from pytorch_designer.harness.job.job_data import JobData
 from pytorch_designer.harness.job.job_processes import (
     callers_variables,
     distribution_variables,
+    find_shell,
     free_port,
     platform_variables,
     process_places,
 )
+from pytorch_designer.harness.job.leftover_processes import MARK_VARIABLE
 from pytorch_designer.harness.job.rendering import check_texts, render_command
 from pytorch_designer.harness.job.run_folder import RunFolder, RunRecord
 from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from pytorch_designer.harness.schema.specification import CommandSpec
 
 GRACE_SECONDS = 10.0
+_VARIABLES_OF_CONTAINERS = (MARK_VARIABLE, "PYTHONUNBUFFERED")
 
 
 @dataclass(frozen=True)
@@ -184,7 +187,7 @@ class _JobRun:
             )
         written = self._data.written_outputs
         self._injection = Injection(request.faults, self._data.input_paths.values(), written)
-        self._shell = _shell()
+        self._shell = find_shell()
         request.python.check_job(spec)
         own = () if request.store is None else request.store.own_paths
         self._snapshot = code_snapshot(spec, excluded=(self._folder.path, *own))
@@ -240,6 +243,12 @@ class _JobRun:
             if self._spec.outputs[name].is_file:
                 raise UnsupportedLocallyError(f"Output {name} is a file; only folders can be read-only or full.")
         check_possible(self._request.faults)
+        if self._request.faults.texts and self._request.python.containers is not None:
+            raise UnsupportedLocallyError(
+                "Faults cannot be injected into a container.",
+                where=self._spec.source,
+                advice="Leave `--fault` or `--environments docker` out.",
+            )
 
     def _copy_snapshot(self) -> None:
         for node_rank in range(self._spec.resources.instance_count):
@@ -310,8 +319,9 @@ class _JobRun:
 
     def _children(self, run_id: str, python: JobPython) -> list[Child]:
         place = self._folder.working_directory(0).with_name("python")
-        folders = python.folders(place, self._command, self._snapshot.files.values())
-        environment = callers_variables(folders) | platform_variables(
+        folders = () if python.image else python.folders(place, self._command, self._snapshot.files.values())
+        outer = callers_variables(folders)
+        own = platform_variables(
             run_id=run_id,
             root_run_id=self._request.parent_run_id or run_id,
             experiment=self._request.store.experiment if self._request.store else self._request.experiment,
@@ -319,23 +329,49 @@ class _JobRun:
             outputs=self._data.written_outputs,
         )
         if self._request.store is not None:
-            environment |= self._request.store.variables(run_id)
+            own |= self._request.store.variables(run_id)
         port = free_port()
+        asked = dict(self._request.environment_variables)
         return [
-            self._child(place, log_file, environment | distribution_variables(self._spec, place, port))
+            self._child(place, log_file, outer, own | distribution_variables(self._spec, place, port) | asked, python)
             for place, log_file in zip(self._places, self._folder.log_files(len(self._places)), strict=True)
         ]
 
-    def _child(self, place: Place, log_file: Path, environment: dict[str, str]) -> Child:
+    def _child(
+        self, place: Place, log_file: Path, outer: dict[str, str], own: dict[str, str], python: JobPython
+    ) -> Child:
+        """A process with the caller's variables and its own; in a container it has its own alone."""
         working_directory = self._folder.working_directory(place.node_rank)
-        arguments, descriptors = self._injection.wrap((self._shell, "-c", self._command), working_directory)
+        container = self._container(python)
+        if container is None:
+            arguments, descriptors = self._injection.wrap((self._shell, "-c", self._command), working_directory)
+        else:
+            names = {*own, *_VARIABLES_OF_CONTAINERS}
+            has_terminal = self._request.is_in_foreground
+            arguments = container.arguments(self._command, working_directory, names, has_terminal=has_terminal)
+            descriptors = ()
         return Child(
             arguments=arguments,
             working_directory=working_directory,
-            environment=environment | dict(self._request.environment_variables),
+            environment=outer | own,
             log_file=log_file,
             descriptors=descriptors,
             is_in_foreground=self._request.is_in_foreground,
+            removal=() if container is None else container.removal,
+        )
+
+    def _container(self, python: JobPython) -> Container | None:
+        if python.containers is None or python.image is None:
+            return None
+        outputs = (*self._data.outputs.items(), *self._data.written_outputs.items())
+        folders = [path.parent if self._spec.outputs[name].is_file else path for name, path in outputs]
+        tracked = () if self._request.store is None else (self._request.store.database.parent,)
+        return Container(
+            python.containers,
+            python.image,
+            read_only=self._data.input_paths.values(),
+            writable=(self._folder.path, *folders, *tracked),
+            shm_size=self._spec.resources.shm_size,
         )
 
     def _collect(self, outcome: Outcome) -> None:
@@ -348,17 +384,6 @@ class _JobRun:
         self._data.check_inputs()
         if not self._request.keep_working_directory:
             self._folder.remove_working_directories()
-
-
-def _shell() -> str:
-    for name in ("bash", "sh"):
-        found = shutil.which(name)
-        if found is not None:
-            return found
-    raise UnsupportedEnvironmentError(
-        "There is no bash or sh on this machine, in which Azure ML runs the command of a component.",
-        advice="Install one; on Windows, run this in WSL or install Git for Windows.",
-    )
 
 
 def _ignore(rank: int, line: str) -> None:

@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(b|kb?|mb?|gb?)?", re.IGNORECASE)
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _DEFAULT_TABLE_BYTES = 1 << 20
 _READERS = {".csv": "csv", ".tsv": "tsv", ".txt": "csv", ".parquet": "parquet", ".jsonl": "json", ".json": "json"}
+_TABLE_READERS = {"read_delimited": "csv", "read_parquet": "parquet", "read_json_lines": "json"}
+_STEPS = {"take", "skip", "keep_columns", "drop_columns", "convert_column_types"}
 
 
 class InputError(Exception):
@@ -84,7 +86,7 @@ def split(path: Path, kind: str, size_text: str, partition_keys: list[str], fold
     is_table = bool(partition_keys) or (is_single and size is not None and (size.is_bytes or size.number > 1))
     found = _mltable(path) if kind == "mltable" and path.is_dir() else None
     if found is not None and found[1] is not None:
-        return _of_table(found[1], size, partition_keys, folder)
+        return _of_table(found[1], size, partition_keys, folder, found[2])
     if found is None and is_table:
         return _of_table([(path, _reader_of(path, partition_keys), {})], size, partition_keys, folder)
     if partition_keys:
@@ -115,12 +117,19 @@ def _of_files(files: list[Path], size: Size) -> list[MiniBatch]:
 Source = tuple[Path, str, dict[str, Any]]
 
 
-def _of_table(sources: list[Source], size: Size | None, keys: list[str], folder: Path) -> list[MiniBatch]:
+Step = tuple[str, Any]
+
+
+def _of_table(
+    sources: list[Source], size: Size | None, keys: list[str], folder: Path, steps: Sequence[Step] = ()
+) -> list[MiniBatch]:
     pandas = _pandas()
     frames = [_read(pandas, *source) for source in sources]
     if not frames:
         raise InputError("The table has no file.")
     table = pandas.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
+    for name, value in steps:
+        table = _transformed(table, name, value)
     folder.mkdir(parents=True, exist_ok=True)
     batches: list[MiniBatch] = []
     num_bytes = sum(path.stat().st_size for path, _, _ in sources)
@@ -182,8 +191,29 @@ def _files(folder: Path) -> Iterator[Path]:
             yield Path(parent) / name
 
 
-def _mltable(folder: Path) -> tuple[list[Path], list[Source] | None] | None:
-    """The files of an MLTable, and how each is read, or None if it does not read them; None if there is no MLTable."""
+def _transformed(table: Any, name: str, value: Any) -> Any:
+    """A table after one step of an MLTable."""
+    try:
+        if name in {"take", "skip"}:
+            return table.iloc[: int(value)] if name == "take" else table.iloc[int(value) :]
+        if name != "convert_column_types":
+            columns = [value] if isinstance(value, str) else list(value)
+            return table[columns] if name == "keep_columns" else table.drop(columns=columns)
+        kinds = {"int": "int64", "float": "float64", "string": "str"}
+        types = {}
+        for entry in value:
+            columns = [entry["columns"]] if isinstance(entry["columns"], str) else entry["columns"]
+            types.update(dict.fromkeys(columns, kinds[entry["column_type"]]))
+        return table.astype(types)
+    except (KeyError, ValueError, TypeError) as error:
+        raise InputError(f"The transformation {name}: {value} of the MLTable cannot be done: {error}") from error
+
+
+def _mltable(folder: Path) -> tuple[list[Path], list[Source] | None, list[Step]] | None:
+    """The files of an MLTable, how each is read, and what is done then; None if there is no MLTable.
+
+    How they are read is None where the MLTable does not say it.
+    """
     file = folder / "MLTable"
     if not file.is_file():
         return None
@@ -199,14 +229,12 @@ def _mltable(folder: Path) -> tuple[list[Path], list[Source] | None] | None:
         raise InputError(f"{file} is not an MLTable: {type(error).__name__}: {error}") from error
     files = sorted({found for group in paths for found in group})
     if not steps:
-        return files, None
-    name, options = steps[0]
-    if len(steps) > 1 or name not in {"read_delimited", "read_parquet", "read_json_lines"}:
-        other = next((step for step, _ in steps if not step.startswith("read_")), name)
+        return files, None, []
+    (name, options), *rest = steps
+    for other in [name] if name not in _TABLE_READERS else [step for step, _ in rest if step not in _STEPS]:
         raise InputError(f"{file} has the transformation {other}, which is not understood here.")
-    readers = {"read_delimited": "csv", "read_parquet": "parquet", "read_json_lines": "json"}
     arguments = _delimited(options) if name == "read_delimited" else {}
-    return files, [(path, readers[name], arguments) for path in files]
+    return files, [(path, _TABLE_READERS[name], arguments) for path in files], rest
 
 
 def _expand(folder: Path, entry: dict[str, str]) -> list[Path]:
@@ -224,14 +252,12 @@ def _expand(folder: Path, entry: dict[str, str]) -> list[Path]:
     raise ValueError(f"a path has none of file, folder and pattern: {entry}")
 
 
-def _step(entry: str | dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    if isinstance(entry, str):
-        return entry, {}
-    (name, options), *_ = entry.items()
-    return name, options if isinstance(options, dict) else {}
+def _step(entry: str | dict[str, Any]) -> Step:
+    return (entry, {}) if isinstance(entry, str) else next(iter(entry.items()))
 
 
-def _delimited(options: dict[str, Any]) -> dict[str, Any]:
+def _delimited(given: Any) -> dict[str, Any]:
+    options = given if isinstance(given, dict) else {}
     has_header = str(options.get("header", "all_files_same_headers")) != "no_header"
     encoding = str(options.get("encoding", "utf8"))
     return {

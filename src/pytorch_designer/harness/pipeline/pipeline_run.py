@@ -207,9 +207,9 @@ class _PipelineRun:
                 while self._waiting or self._running or any(rounds.is_open for rounds in self._loops):
                     self._read_requests()
                     self._pass_on_stop()
+                    self._go_round()  # before the nodes that wait for the end of a loop are looked at
                     self._skip_lost()
                     self._bypass()
-                    self._go_round()
                     for name in self._ready():
                         if self._has_room(self._nodes[name].num_processes):
                             self._start(name, runner, threads)

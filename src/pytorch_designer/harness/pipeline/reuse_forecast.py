@@ -1,28 +1,36 @@
 """Forecast of a pipeline run: which nodes would be reused, which would run, and why. Nothing is run or copied.
 
-A node after one that would run has no forecast: whether it is reused depends on what that one will write.
+A node after one that would run has no forecast: whether it is reused depends on what that one will write. The rounds of
+a loop are followed as long as their results are kept.
 """
 
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pytorch_designer.errors import DesignerError, NullOrEmptyError
 from pytorch_designer.harness.job.node import NodeResult, NodeState
 from pytorch_designer.harness.job.run_folder import PIPELINE_FILE
+from pytorch_designer.harness.pipeline.control_plan import LoopRounds
 from pytorch_designer.harness.pipeline.pipeline_reading import read_result
 from pytorch_designer.harness.reuse.node_reuse import Reuse
 from pytorch_designer.harness.reuse.reuse_explanation import FORCED, NOT_EMPTY, NOTHING_KEPT
+from pytorch_designer.harness.sweep.sampling import open_sampler
+from pytorch_designer.harness.sweep.sweep_run import trial_node
+from pytorch_designer.harness.sweep.trial import trial_name
 from pytorch_designer.system.stop_requests import StopRequest
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from pytorch_designer.harness.fault_injection.injected_faults import InjectedFaults
     from pytorch_designer.harness.job.node import PlannedNode
+    from pytorch_designer.harness.node_kinds.sweep_settings import SweepSettings
     from pytorch_designer.harness.pipeline.pipeline_request import PipelineRequest
     from pytorch_designer.harness.pipeline.pipeline_state import PipelineResult
 
@@ -74,13 +82,7 @@ def forecast(request: PipelineRequest, stop: StopRequest | None = None) -> dict[
     Raises:
         InterruptedRunError: `stop` was requested while large inputs were read.
     """
-    reuse = open_reuse(request, stop or StopRequest())
-    paths: dict[tuple[str, str], Path] = {}
-    found = {}
-    for name, node in request.plan.nodes.items():
-        if request.chosen is None or name in request.chosen:
-            found[name] = _forecast(node, reuse, paths, request)
-    return found
+    return _Forecast(request, open_reuse(request, stop or StopRequest())).nodes()
 
 
 def select_results(request: PipelineRequest, reuse: Reuse | None) -> Selection:
@@ -132,29 +134,100 @@ def open_reuse(request: PipelineRequest, stop: StopRequest) -> Reuse | None:
     return Reuse(cache, stop=stop, is_forced=request.is_forced, not_code=not_code, python=request.python)
 
 
-def _forecast(
-    node: PlannedNode, reuse: Reuse | None, paths: dict[tuple[str, str], Path], request: PipelineRequest
-) -> NodeForecast:
-    if reuse is None or node.name in request.faults:
-        faults = request.faults.get(node.name)
-        return NodeForecast(node.name, is_reused=False, reason=with_faults(faults) if faults else REUSE_IS_OFF)
-    unknown = sorted(name for name in node.needs if not any(owner == name for owner, _ in paths))
-    if unknown and node.spec.is_deterministic and not request.is_forced:
-        return NodeForecast(node.name, is_reused=None, reason=f"depends on what {', '.join(unknown)} will write")
-    try:
-        parts = None if unknown else reuse.parts(node, paths)
-        entry = None if parts is None or request.is_forced else reuse.find(parts)
-    except (OSError, DesignerError) as error:
-        return NodeForecast(node.name, is_reused=False, reason=str(error).splitlines()[0])
-    if entry is None:
-        return NodeForecast(node.name, is_reused=False, reason=reuse.why_it_runs(node, parts))
-    named = {
-        port: request.outputs[output] for port, output in node.pipeline_outputs.items() if output in request.outputs
-    }
-    if reuse.occupied(entry, named):
-        return NodeForecast(node.name, is_reused=False, reason=NOT_EMPTY)
-    paths |= {(node.name, port): path for port, path in reuse.output_paths(entry).items()}
-    return NodeForecast(node.name, is_reused=True, reused_from=entry.stored)
+class _Forecast:
+    """Forecast of the nodes in the order in which they would run, with all rounds of loops whose nodes are kept."""
+
+    def __init__(self, request: PipelineRequest, reuse: Reuse | None) -> None:
+        self._request = request
+        self._reuse = reuse
+        self._paths: dict[tuple[str, str], Path] = {}
+        self._loops = [LoopRounds(loop) for loop in request.plan.loops]
+        self._found: dict[str, NodeForecast] = {}
+
+    def nodes(self) -> dict[str, NodeForecast]:
+        chosen = self._request.chosen
+        waiting = {name: node for name, node in self._request.plan.nodes.items() if chosen is None or name in chosen}
+        while waiting:
+            for name, node in list(waiting.items()):
+                if not any(rounds.holds(name, node) for rounds in self._loops):
+                    self._found[name] = self._node(waiting.pop(name))
+            for rounds in self._loops:
+                if rounds.is_open and waiting.keys().isdisjoint(rounds.loop.body):
+                    self._further_rounds(rounds)
+        return {name: self._found[name] for name in self._request.plan.nodes if name in self._found}
+
+    def _further_rounds(self, rounds: LoopRounds) -> None:
+        """Go on as the loop would, until a node of a round runs: what comes after that is not known."""
+        body = rounds.loop.body
+        while rounds.is_open:
+            states = {name: self._state(name) for name in body}
+            with suppress(DesignerError):
+                rounds.end_round(states, self._paths)
+            if not rounds.is_open:
+                break
+            self._forget(body)
+            for name, node in body.items():
+                found = self._node(node)
+                words = f"round {rounds.number}: {found.reason}" if found.reason else ""
+                self._found[name] = replace(found, reason=words)
+        if not all(self._found[name].is_reused for name in body if name in self._found):
+            self._forget(body)
+
+    def _forget(self, names: Collection[str]) -> None:
+        self._paths = {key: path for key, path in self._paths.items() if key[0] not in names}
+
+    def _state(self, name: str) -> NodeResult:
+        is_reused = name in self._found and self._found[name].is_reused
+        return NodeResult(name, self._request.run_folder, NodeState.REUSED if is_reused else NodeState.FAILED)
+
+    def _node(self, node: PlannedNode) -> NodeForecast:
+        reuse, request = self._reuse, self._request
+        if reuse is None or node.name in request.faults:
+            faults = request.faults.get(node.name)
+            return NodeForecast(node.name, is_reused=False, reason=with_faults(faults) if faults else REUSE_IS_OFF)
+        unknown = sorted(name for name in node.needs if not any(owner == name for owner, _ in self._paths))
+        if unknown and node.spec.is_deterministic and not request.is_forced:
+            return NodeForecast(node.name, is_reused=None, reason=f"depends on what {', '.join(unknown)} will write")
+        try:
+            return self._known_node(node, reuse, has_inputs=not unknown)
+        except (OSError, DesignerError) as error:
+            return NodeForecast(node.name, is_reused=False, reason=str(error).splitlines()[0])
+
+    def _known_node(self, node: PlannedNode, reuse: Reuse, *, has_inputs: bool) -> NodeForecast:
+        """The forecast of a node that depends on nothing that another will write."""
+        unmet = [condition for condition in node.conditions if has_inputs and not condition.is_met(self._paths)]
+        if unmet:
+            why = f"bypassed: the condition of {unmet[0].name} is {unmet[0].source.text(self._paths)}"
+            return NodeForecast(node.name, is_reused=None, reason=why)
+        if node.sweep is not None and has_inputs:
+            return NodeForecast(node.name, is_reused=False, reason=self._trials(node, node.sweep, reuse))
+        parts = reuse.parts(node, self._paths) if has_inputs else None
+        entry = None if parts is None or self._request.is_forced else reuse.find(parts)
+        if entry is None:
+            return NodeForecast(node.name, is_reused=False, reason=reuse.why_it_runs(node, parts))
+        outputs = self._request.outputs
+        named = {port: outputs[output] for port, output in node.pipeline_outputs.items() if output in outputs}
+        if reuse.occupied(entry, named):
+            return NodeForecast(node.name, is_reused=False, reason=NOT_EMPTY)
+        self._paths |= {(node.name, port): path for port, path in reuse.output_paths(entry).items()}
+        return NodeForecast(node.name, is_reused=True, reused_from=entry.stored)
+
+    def _trials(self, node: PlannedNode, settings: SweepSettings, reuse: Reuse) -> str:
+        """What becomes of the trials of a sweep, which itself always runs."""
+        if not node.spec.is_deterministic or self._request.is_forced:
+            return reuse.why_it_runs(node, None)
+        sampler = open_sampler(settings)
+        if sampler.looks_back:
+            return "its trials are chosen while it runs; each is reused where its result is kept"
+        num_kept, reason = 0, ""
+        for number in range(settings.num_trials):
+            trial = trial_node(node, number, sampler.values(number))
+            parts = reuse.parts(trial, self._paths)
+            if parts is not None and reuse.find(parts) is not None:
+                num_kept += 1
+            else:
+                reason = reason or f"; {trial_name(number)}: {reuse.why_it_runs(trial, parts)}"
+        return f"{num_kept} of {count(settings.num_trials, 'trial')} would be reused{reason}"
 
 
 def _is_kept(node: PlannedNode, reuse: Reuse, paths: dict[tuple[str, str], Path]) -> bool:

@@ -59,7 +59,9 @@ def command_component(component: Any) -> CommandSpec:
     place = SpecPlace(str(base))
     kind = getattr(component, "type", None)
     if kind != "command":
-        raise place.unsupported(f"{component.name} is a {kind} component; only command components can run here.")
+        raise place.unsupported(
+            f"{component.name} is a component of type {kind}; only command components can run here."
+        )
     if not component.command:
         raise place.error(f"{component.name} has no command.")
     tags = component.tags or {}
@@ -174,7 +176,7 @@ class _PipelineReader:
         kind = getattr(node, "type", type(node).__name__)
         if kind not in NODE_KINDS:
             known = ", ".join(sorted(NODE_KINDS | CONTROL_KINDS))
-            raise place.unsupported(f"The node {name} is a {kind} node; only {known} nodes can run here.")
+            raise place.unsupported(f"The node {name} is of type {kind}; only {known} nodes can run here.")
         _checked_name(name, place)
         own = Path(getattr(node, "base_path", None) or base).resolve()
         outputs = node._to_rest_outputs()

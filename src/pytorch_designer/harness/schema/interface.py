@@ -5,17 +5,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytorch_designer.harness.schema.spec_faults import did_you_mean
+from pytorch_designer.harness.schema.spec_faults import SpecFault, SpecPlace, did_you_mean
 from pytorch_designer.harness.schema.specification import InputSpec, Interface, OutputSpec
 from pytorch_designer.harness.schema.vocabulary import DATA_TYPES, FILE_TYPES, FOLDER_TYPES, PARAMETER_TYPES
 from pytorch_designer.harness.schema.yaml_fields import Fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Iterable, Mapping
 
+    from pytorch_designer.harness.schema.specification import CommandSpec
     from pytorch_designer.harness.schema.yaml_tree import Value
 
 
@@ -104,6 +105,13 @@ def kind_mismatch(port: InputSpec, path: Path) -> tuple[str, str] | None:
     if port.type in FILE_TYPES and path.is_dir():
         return f"{port.name} is a {port.type}, but {path} is a folder.", "Give it a file, or declare it as uri_folder."
     return None
+
+
+def kind_warnings(spec: CommandSpec, values: Mapping[str, object]) -> tuple[SpecFault, ...]:
+    """Warnings of files that are given to folders' inputs of a component, and the reverse."""
+    place = SpecPlace(str(spec.source))
+    found = [kind_mismatch(spec.inputs[name], path) for name, path in values.items() if isinstance(path, Path)]
+    return tuple(SpecFault(place, "type-mismatch", *mismatch) for mismatch in found if mismatch is not None)
 
 
 def unknown_input(owner: str, name: str, known: Iterable[str]) -> tuple[str, str]:

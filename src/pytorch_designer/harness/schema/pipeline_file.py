@@ -369,7 +369,7 @@ def _check_kind(name: str, value: Value) -> None:
     if kind not in NODE_KINDS:
         known = ", ".join(sorted(NODE_KINDS | CONTROL_KINDS))
         raise value.children["type"].key_place.unsupported(
-            f"The node {name} is a {kind} node; only {known} nodes can run here."
+            f"The node {name} is of type {kind}; only {known} nodes can run here."
         )
 
 

@@ -189,6 +189,11 @@ class FaultCollector:
         raise error
 
 
+def distinct_faults(faults: Iterable[SpecFault]) -> tuple[SpecFault, ...]:
+    """Faults by place; one that the linter and the plan have both found is there once."""
+    return tuple({(at.place.file, at.place.line, at.place.key, at.kind): at for at in sorted(faults)}.values())
+
+
 def closest(name: str, known: Iterable[str]) -> str | None:
     """The known name that `name` is most likely a misspelling of."""
     folded = {candidate.lower(): candidate for candidate in known}

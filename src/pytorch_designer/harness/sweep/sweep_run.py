@@ -21,19 +21,20 @@ from pytorch_designer.harness.schema.binding_scope import Source
 from pytorch_designer.harness.sweep.early_termination import reason_to_end
 from pytorch_designer.harness.sweep.sampling import open_sampler
 from pytorch_designer.harness.sweep.sweep_report import PAGE_FILE, shown_value, trial_line, trial_table, write_report
-from pytorch_designer.harness.sweep.trial import TrialResult, TrialState, best_of
+from pytorch_designer.harness.sweep.trial import TrialResult, TrialState, best_of, trial_name
 from pytorch_designer.harness.sweep.trial_metrics import keep_metrics, kept_metrics, logged_metrics
 from pytorch_designer.storage.output import writing_errors
 from pytorch_designer.system.resources import available_memory_bytes
 from pytorch_designer.system.stop_requests import StopRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from pytorch_designer.harness.job.child_processes import LineReceiver
     from pytorch_designer.harness.job.node import PlannedNode
     from pytorch_designer.harness.job.run_store import RunStore
     from pytorch_designer.harness.node_kinds.sweep_settings import SweepSettings
+    from pytorch_designer.harness.schema.specification import Scalar
 
 _POLL_SECONDS = 0.2
 _MIN_FREE_BYTES = 1 << 30
@@ -91,6 +92,18 @@ def run_sweep(request: SweepRequest, on_line: LineReceiver, stop: StopRequest) -
         DesignerError: As `job.run_job` raises it, where a trial cannot be started.
     """
     return _SweepRun(request, on_line, stop).run()
+
+
+def trial_node(sweep: PlannedNode, number: int, values: Mapping[str, Scalar]) -> PlannedNode:
+    """A trial as a node of its own."""
+    return replace(
+        sweep,
+        name=f"{sweep.name}.{trial_name(number)}",
+        inputs={**sweep.inputs, **{name: Source((str(value),)) for name, value in values.items()}},
+        pipeline_outputs={},
+        sweep=None,
+        conditions=(),
+    )
 
 
 class _SweepRun:
@@ -211,12 +224,8 @@ class _SweepRun:
         for port, spec in node.spec.outputs.items():
             place = trial.folder / "named-outputs" / port
             outputs[port] = place / port if spec.is_file else place
-        values = {name: Source((str(value),)) for name, value in trial.values.items()}
-        name = f"{node.name}.{trial.name}"
-        planned = replace(
-            node, name=name, inputs={**node.inputs, **values}, pipeline_outputs={}, sweep=None, conditions=()
-        )
-        start = NodeResult(name, trial.folder, state=NodeState.RUNNING, outputs=outputs)
+        planned = trial_node(node, trial.number, trial.values)
+        start = NodeResult(planned.name, trial.folder, state=NodeState.RUNNING, outputs=outputs)
         has_ranks = node.spec.num_processes > 1
 
         def on_line(rank: int, line: str) -> None:
@@ -248,6 +257,8 @@ class _SweepRun:
                 outputs=node.outputs,
                 error=node.error,
             )
+            if node.reason is not None:
+                self._say(f"Trial {number} was run, not reused: {node.reason}")
         metrics = self._logged(trial) or kept_metrics(trial.folder)
         history = metrics.get(self._settings.primary_metric, [])
         trial = replace(trial, history=tuple(history), metrics=tuple(sorted(metrics)))

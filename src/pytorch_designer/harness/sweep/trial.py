@@ -59,12 +59,17 @@ class TrialResult:
 
     @property
     def name(self) -> str:
-        """`trial_0`."""
-        return f"trial_{self.number}"
+        """Its name within the sweep."""
+        return trial_name(self.number)
 
     def objective(self, *, is_maximized: bool) -> float | None:
         """The best value of the primary metric, or None."""
         return (max if is_maximized else min)(self.history, default=None)
+
+
+def trial_name(number: int) -> str:
+    """`trial_0`."""
+    return f"trial_{number}"
 
 
 def ranked(trials: Iterable[TrialResult], *, is_maximized: bool) -> list[TrialResult]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -15,11 +16,18 @@ from pytorch_designer.errors import InterruptedRunError
 from pytorch_designer.harness.fault_injection.injected_faults import parse_faults
 from pytorch_designer.harness.job.job_run import JobRequest, run_job
 from pytorch_designer.harness.job.run_store import RunStore, open_run_store
+from pytorch_designer.harness.lint.linter import findings_for_run
 from pytorch_designer.harness.pipeline.command_job import command_job_request
-from pytorch_designer.harness.pipeline.pipeline_run import run_pipeline
+from pytorch_designer.harness.pipeline.pipeline_request import PipelineRequest, prepare_pipeline
+from pytorch_designer.harness.pipeline.pipeline_run import run_plan
+from pytorch_designer.harness.pipeline.run_recording import SilentView
+from pytorch_designer.harness.schema.assets import Assets, read_assets
 from pytorch_designer.harness.schema.azure_objects import command_component, is_command_job, pipeline_job
 from pytorch_designer.harness.schema.component_file import Kind, command_spec, kind_of
+from pytorch_designer.harness.schema.interface import kind_warnings
 from pytorch_designer.harness.schema.pipeline_file import pipeline_spec
+from pytorch_designer.harness.schema.spec_faults import distinct_faults
+from pytorch_designer.harness.schema.values import check_values
 from pytorch_designer.harness.schema.yaml_tree import read_yaml
 from pytorch_designer.harness.testing.runs import (
     ComponentRun,
@@ -37,7 +45,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pytorch_designer.harness.job.node import NodeResult
-    from pytorch_designer.harness.pipeline.pipeline_state import PipelineResult
+    from pytorch_designer.harness.schema.spec_faults import SpecFault
+    from pytorch_designer.harness.schema.yaml_tree import YamlDocument
 
 RunComponent = Callable[..., ComponentRun]
 """Type of the fixture `run_component`; see `Runner.run_component`."""
@@ -46,6 +55,7 @@ RunPipeline = Callable[..., PipelineRun]
 """Type of the fixture `run_pipeline`; see `Runner.run_pipeline`."""
 
 TIMEOUT_SECONDS = 600.0
+_log = logging.getLogger(__name__)
 
 
 class Runner:
@@ -86,7 +96,7 @@ class Runner:
             DesignerError: The job cannot be run, or it wrote into an input.
             TimeoutError: It did not end in time.
         """
-        request = job_request(
+        request, warnings = job_request(
             component,
             self._new_folder(),
             inputs={**(inputs or {}), **(parameters or {})},
@@ -94,7 +104,8 @@ class Runner:
             environment_variables=environment or {},
         )
         store = self._store() if has_mlflow else None
-        return run_to_its_end(replace(request, store=store, faults=parse_faults(faults)), timeout_seconds)
+        request = replace(request, store=store, faults=parse_faults(faults))
+        return run_to_its_end(request, timeout_seconds, warnings)
 
     def run_pipeline(
         self,
@@ -122,11 +133,10 @@ class Runner:
         """
         folder = self._new_folder()
         store = self._store() if has_mlflow else None
-        with time_limit(timeout_seconds, folder) as stop:
-            result = run_pipeline(
-                pipeline, run_folder=folder, inputs=inputs, outputs=outputs, assets=assets, store=store, stop=stop
-            )
-        return ended_pipeline(result, store)
+        request = pipeline_request(
+            pipeline, run_folder=folder, inputs=inputs, outputs=outputs, assets=assets, store=store
+        )
+        return run_pipeline_to_its_end(request, timeout_seconds)
 
     def _new_folder(self) -> Path:
         return self._folder / str(next(self._numbers))
@@ -135,23 +145,53 @@ class Runner:
         return open_run_store(self._folder / DATABASE_FILE)
 
 
-def job_request(component: str | Path | Any, run_folder: Path, **given: Any) -> JobRequest:
-    """The request to run a command component or job: its YAML file, or what azure-ai-ml made."""
+def job_request(
+    component: str | Path | Any, run_folder: Path, **given: Any
+) -> tuple[JobRequest, tuple[SpecFault, ...]]:
+    """The request to run a command component or job (its YAML file, or what azure-ai-ml made), and warnings."""
     if isinstance(component, (str, Path)):
         document = read_yaml(Path(component))
-        if kind_of(document.root) is not Kind.COMMAND_JOB:
-            return JobRequest(command_spec(document), run_folder, **given)
-        job = pipeline_spec(document)
-    elif is_command_job(component):
-        job = pipeline_job(component)
-    else:
-        return JobRequest(command_component(component), run_folder, **given)
-    request, _warnings = command_job_request(job, run_folder, **given)
-    return request
+        findings = findings_for_run(document)
+        with findings.joined():
+            request, warnings = _document_request(document, run_folder, given)
+        return request, distinct_faults((*findings.warnings, *warnings))
+    if is_command_job(component):
+        return command_job_request(pipeline_job(component), run_folder, **given)
+    request = JobRequest(command_component(component), run_folder, **given)
+    return request, kind_warnings(request.spec, check_values(request.spec, request.inputs))
 
 
-def run_to_its_end(request: JobRequest, timeout_seconds: float | None) -> ComponentRun:
+def _document_request(
+    document: YamlDocument, run_folder: Path, given: Mapping[str, Any]
+) -> tuple[JobRequest, tuple[SpecFault, ...]]:
+    if kind_of(document.root) is Kind.COMMAND_JOB:
+        return command_job_request(pipeline_spec(document), run_folder, **given)
+    request = JobRequest(command_spec(document), run_folder, **given)
+    return request, kind_warnings(request.spec, check_values(request.spec, request.inputs))
+
+
+def pipeline_request(pipeline: str | Path | Any, **options: Any) -> PipelineRequest:
+    """The request to run a pipeline (its YAML file, or what azure-ai-ml made); see `prepare_pipeline`.
+
+    What the linter says of a file counts as in the command `run`: it is refused, or among the warnings of the plan.
+    """
+    if not isinstance(pipeline, (str, Path)):
+        return prepare_pipeline(pipeline, **options)
+    given = options.pop("assets", None)
+    assets = Assets() if given is None else read_assets(Path(given))
+    document = read_yaml(Path(pipeline))
+    findings = findings_for_run(document)
+    with findings.joined():
+        request = prepare_pipeline(pipeline_spec(document, assets), assets=assets, **options)
+    warnings = distinct_faults((*findings.warnings, *request.plan.warnings))
+    return replace(request, plan=replace(request.plan, warnings=warnings))
+
+
+def run_to_its_end(
+    request: JobRequest, timeout_seconds: float | None, warnings: Iterable[SpecFault] = ()
+) -> ComponentRun:
     """Run a job until it ends or its time is over; raises as `Runner.run_component` does."""
+    told = _told(warnings)
     with time_limit(timeout_seconds, request.run_folder) as stop:
         result = run_job(request, stop=stop)
     database = None if request.store is None else request.store.database
@@ -167,18 +207,31 @@ def run_to_its_end(request: JobRequest, timeout_seconds: float | None) -> Compon
         seconds=result.seconds,
         fault_notes=result.fault_notes,
         rerun=lambda: run_to_its_end(request.without_faults(result), timeout_seconds),
+        warnings=told,
     )
 
 
-def ended_pipeline(result: PipelineResult, store: RunStore | None) -> PipelineRun:
-    """A pipeline that has ended, with the logs and metrics of its nodes."""
+def run_pipeline_to_its_end(request: PipelineRequest, timeout_seconds: float | None) -> PipelineRun:
+    """Run a pipeline until it ends or its time is over; raises as `Runner.run_pipeline` does."""
+    told = _told(request.plan.warnings)
+    with time_limit(timeout_seconds, request.run_folder) as stop:
+        result = run_plan(request, SilentView(), stop)
     return PipelineRun(
         name=result.name,
-        nodes={name: _node_run(node, store) for name, node in result.nodes.items()},
+        nodes={name: _node_run(node, request.store) for name, node in result.nodes.items()},
         outputs=result.outputs,
         run_folder=result.run_folder,
         seconds=result.seconds or 0.0,
+        warnings=told,
     )
+
+
+def _told(warnings: Iterable[SpecFault]) -> tuple[str, ...]:
+    """The warnings as lines, which are logged before anything runs."""
+    lines = tuple(map(str, warnings))
+    for line in lines:
+        _log.warning("%s", line)
+    return lines
 
 
 def _node_run(node: NodeResult, store: RunStore | None) -> NodeRun:

@@ -81,11 +81,13 @@ class ComponentRun(Run):
         seconds: How long its processes ran.
         fault_notes: What the faults have done, a sentence each.
         rerun: Runs it once more without faults, on the same outputs, as a preempted job is started again.
+        warnings: What Azure ML passes although it is suspicious, one line each, as the command `run` says it.
     """
 
     seconds: float
     fault_notes: tuple[str, ...]
     rerun: Callable[[], ComponentRun] = field(repr=False)
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ class PipelineRun:
         nodes: By name, those of nested pipelines as `outer.inner`.
         outputs: The path of each output of the pipeline whose node has succeeded.
         run_folder: Where everything is.
+        warnings: What Azure ML passes although it is suspicious, one line each, as the command `run` says it.
     """
 
     name: str
@@ -121,6 +124,7 @@ class PipelineRun:
     outputs: Mapping[str, Path]
     run_folder: Path
     seconds: float
+    warnings: tuple[str, ...] = ()
 
     @property
     def has_succeeded(self) -> bool:

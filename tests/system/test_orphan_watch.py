@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pytorch_designer.harness.job.orphan_watch import OrphanWatch
+from pytorch_designer.system.orphan_watch import OrphanWatch
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="process groups")
 

@@ -2,20 +2,22 @@
 
 A shell waits at the end of a pipe whose other end the harness alone holds. Each line names the process groups that run
 at the moment. However the harness goes, the pipe ends with it. The shell then kills the groups of the last line, and
-whatever has the job's token in its environment (`leftover_processes`), unless the last line says that the job has
-ended. (Linux can send a process a signal when its parent dies, but only from code between fork and exec, which is not
-safe in a program with threads; macOS cannot.)
+whatever has the job's token in its environment, unless the last line says that the job has ended. Containers are no
+descendants of the harness: it removes them by name. (Linux can send a process a signal when its parent dies, but only
+from code between fork and exec, which is not safe in a program with threads; macOS cannot.)
 """
 
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from types import TracebackType
 
 _ENDED = b"ended\n"
@@ -27,6 +29,7 @@ exec 2>/dev/null
 [ "$groups" = ended ] && exit
 for group in $groups; do kill -s KILL -- "-$group"; done
 for round in 1 2; do
+    eval "$2"
     for place in $(grep -l -s -F -- "$1" /proc/[0-9]*/environ); do
         pid=${place#/proc/}
         kill -s KILL "${pid%/environ}"
@@ -40,10 +43,12 @@ class OrphanWatch:
 
     Args:
         token: Is in the environment of the job's processes.
+        removals: Programs that end what is no descendant of the harness.
     """
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str, removals: Iterable[Sequence[str]] = ()) -> None:
         self._token = token
+        self._removals = "\n".join(shlex.join(removal) for removal in removals)
         self._groups: set[int] = set()
         self._lock = threading.Lock()
         self._shell: subprocess.Popen[bytes] | None = None
@@ -51,7 +56,7 @@ class OrphanWatch:
     def __enter__(self) -> OrphanWatch:
         if os.name == "posix":
             self._shell = subprocess.Popen(
-                [_SHELL, "-c", _SCRIPT, "sh", self._token],
+                [_SHELL, "-c", _SCRIPT, "sh", self._token, self._removals],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,

@@ -21,7 +21,7 @@ import { stateOfNode } from "../runs/states";
 import { useStore } from "../state/store";
 import { CanvasTools } from "./CanvasTools";
 import { ComponentCard } from "./ComponentCard";
-import { fitAll, middleOfCanvas, placeAt, READABLE_ZOOM, setFlow } from "./flowAccess";
+import { fitAll, focusPort, middleOfCanvas, placeAt, READABLE_ZOOM, setFlow } from "./flowAccess";
 import type { CardNode, Link } from "./flowNodes";
 import { InputCard } from "./InputCard";
 import { LinkHint } from "./LinkHint";
@@ -184,6 +184,7 @@ function onCanvasKey(event: KeyboardEvent): void {
   const { linking, setAdding } = useStore.getState();
   if (event.key === "Escape" && linking !== null) {
     stopLink();
+    if (!linking.isDragged) focusPort(linking.from);
     event.preventDefault();
     return;
   }

@@ -95,7 +95,10 @@ const lastPart = (category: string): string => category.split("/").at(-1) ?? cat
 function onSearchKey(event: KeyboardEvent<HTMLInputElement>): void {
   const first = event.currentTarget.closest(".palette")?.querySelector<HTMLElement>(".palette-item");
   if (event.key === "ArrowDown") first?.focus();
-  else if (event.key === "Enter") first?.click();
+  else if (event.key === "Enter") {
+    first?.click();
+    event.currentTarget.select(); // for the next one
+  }
   else return;
   event.preventDefault();
 }

@@ -6,11 +6,12 @@ Also a text with faults has one: what can be read is shown, and what is wrong st
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.designer.document.component_facts import ports_facts
 from pytorch_designer.designer.document.document_faults import find_faults, plain_fault
-from pytorch_designer.designer.editing.draft import CONTROL_KINDS, read_position
+from pytorch_designer.designer.editing.draft import CONTROL_KINDS, read_position, read_shared_position
 from pytorch_designer.designer.editing.node_edits import comment_key
 from pytorch_designer.errors import InvalidSpecError
 from pytorch_designer.harness.lint.pipeline_model import children_at, read_pipeline
@@ -99,12 +100,17 @@ def _content(document: YamlDocument, library: ComponentLibrary, component_at: Co
         value = _scalar(root.get("settings", key))
         settings |= {} if value is None else {f"settings.{key}": value}
     settings["type"] = "pipeline" if is_job else "component"
+    places = {key: value.plain for key in ("properties", "tags") if (value := root.get(key)) is not None}
+    place_of = partial(read_shared_position, places, is_job=is_job)
     name = settings.get("display_name") or _scalar(root.get("name")) or document.path.stem
     return DocumentContent(
         name=str(name),
         description=str(settings.get("description", "")),
-        nodes=[_node(node, component_at) for node in pipeline.nodes.values()],
-        inputs=[_pipeline_input(name, value, pipeline) for name, value in children_at(root, "inputs").items()],
+        nodes=[_node(node, component_at, place_of("jobs", name)) for name, node in pipeline.nodes.items()],
+        inputs=[
+            _pipeline_input(name, value, pipeline) | {"position": _point(place_of("inputs", name))}
+            for name, value in children_at(root, "inputs").items()
+        ],
         outputs=[_pipeline_output(name, value, pipeline) for name, value in children_at(root, "outputs").items()],
         settings=settings,
         faults=find_faults(document, library),
@@ -112,9 +118,9 @@ def _content(document: YamlDocument, library: ComponentLibrary, component_at: Co
     )
 
 
-def _node(node: Node, component_at: ComponentAt) -> dict[str, Any]:
-    plain = node.value.plain if isinstance(node.value.plain, dict) else {}
-    place = read_position(plain)
+def _node(node: Node, component_at: ComponentAt, shared_place: tuple[int, int] | None) -> dict[str, Any]:
+    plain = node.value.plain
+    plain = plain if isinstance(plain, dict) else {}
     key = comment_key(plain)
     written = node.value.get(node.component_key)
     file = None if node.component_file is None else node.component_file.resolve()
@@ -132,7 +138,7 @@ def _node(node: Node, component_at: ComponentAt) -> dict[str, Any]:
         "component": component,
         "inputs": inputs,
         "outputs": outputs,
-        "position": None if place is None else {"x": place[0], "y": place[1]},
+        "position": _point(read_position(plain) or shared_place),
         "comment": "" if key is None else str(plain.get(key) or ""),
         "settings": _node_settings(node),
         "line": node.value.key_place.line,
@@ -224,6 +230,10 @@ def _reference(text: str) -> dict[str, Any]:
         case NodePort(node, port, is_output=True):
             return {"kind": "node", "node": node, "port": port}
     return {"kind": "expression", "text": text}
+
+
+def _point(place: tuple[int, int] | None) -> dict[str, int] | None:
+    return None if place is None else {"x": place[0], "y": place[1]}
 
 
 def _node_settings(node: Node) -> dict[str, Any]:

@@ -84,15 +84,18 @@ export const documentSlice: Slice<DocumentSlice> = (set, get) => {
     return true;
   };
   const sendAll = async (): Promise<void> => {
-    for (let next = get().waiting[0]; next !== undefined; next = get().waiting[0]) {
-      if (!(await sendOne(next))) return;
+    // What is done in between is sent by this loop, and what is done after its last look by another.
+    try {
+      for (let next = get().waiting[0]; next !== undefined; next = get().waiting[0]) {
+        if (!(await sendOne(next))) return;
+      }
+    } finally {
+      sending = null;
     }
   };
   const flush = (): Promise<void> => {
-    sending ??= sendAll().finally(() => {
-      sending = null;
-    });
-    return sending;
+    if (sending === null && get().waiting.length > 0) sending = sendAll();
+    return sending ?? Promise.resolve();
   };
   const enqueue = (gesture: Gesture): Promise<boolean> => {
     const { past, notify } = get();

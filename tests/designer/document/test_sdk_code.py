@@ -32,6 +32,7 @@ FULL = PIPELINE.replace(
     limits: {timeout: 60}
 """).replace("  first:", "  lambda:").replace("parent.jobs.first", "parent.jobs.lambda")  # fmt: skip
 
+COMMENT = "    comment: Uses ${{parent.jobs.first.outputs.images}}.\n"
 INLINE = PIPELINE.replace("    component: train.yaml\n    comment", """\
     command: echo ${{inputs.images}} ${{inputs.rate}} > ${{outputs.model}}/model
     environment: azureml:env:1
@@ -46,7 +47,7 @@ INLINE = PIPELINE.replace("    component: train.yaml\n    comment", """\
       environment: {image: python, conda_file: conda.yaml}
       command: cp -r ${{inputs.raw}} ${{outputs.images}}
     identity: {type: user_identity}
-""").replace("    comment: Uses ${{parent.jobs.first.outputs.images}}.\n", "    description: It says itself.\n")  # fmt: skip
+""").replace(COMMENT, "    description: It says itself.\n")  # fmt: skip
 SWEEP = PIPELINE.replace("    type: command\n    component: train.yaml\n", """\
     type: sweep
     trial: train.yaml
@@ -58,7 +59,7 @@ SWEEP = PIPELINE.replace("    type: command\n    component: train.yaml\n", """\
       fast: {type: choice, values: [true, false]}
     early_termination: {type: bandit, slack_factor: 0.2, evaluation_interval: 1}
     limits: {max_total_trials: 4, max_concurrent_trials: 2, trial_timeout: 60}
-""").replace("      rate: 0.5  # fast\n", "").replace("    comment: Uses ${{parent.jobs.first.outputs.images}}.\n", "")  # fmt: skip
+""").replace("      rate: 0.5  # fast\n", "").replace(COMMENT, "")  # fmt: skip
 
 
 def code(text: str, project: Path) -> str:
@@ -104,7 +105,10 @@ def _definition(node: NodeSpec) -> object:
 def _command(node: NodeSpec) -> object:
     component = node.component
     assert isinstance(component, CommandSpec)
-    ports = [[(port.name, port.type, port.is_optional) for port in ports.values()] for ports in (component.inputs, component.outputs)]
+    ports = [
+        [(port.name, port.type, port.is_optional) for port in ports.values()]
+        for ports in (component.inputs, component.outputs)
+    ]
     code = None if component.code is None else Path(component.code).name
     return " ".join(component.command.split()), code, ports
 
@@ -138,7 +142,7 @@ def test_the_program_builds_the_same_pipeline(text: str, project: Path) -> None:
     ("replaced", "by", "message"),
     [
         ("    component: train.yaml", "    component: {type: spark, code: .}", "has type, code"),
-        ("    component: train.yaml", "    component: train.yaml\n    services: {a: {type: ssh}}", "has services, which"),
+        ("component: train.yaml", "component: train.yaml\n    services: {a: {type: ssh}}", "has services, which"),
         ("type: pipeline\n", "type: pipeline\nlog_files: {}\n", "The pipeline has log_files, which is not"),
         ("  second:", "  decide:\n    type: if_else\n    condition: a\n  second:", "no public function"),
         ("raw: ${{parent.inputs.raw}}", "raw: ${{parent.inputs.raw}}/part", "/part is not written as code"),

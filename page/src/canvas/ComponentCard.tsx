@@ -2,6 +2,7 @@
 
 import type { NodeProps } from "@xyflow/react";
 import { memo } from "react";
+import { useShallow } from "zustand/react/shallow";
 
 import type { Fault, Node, Port } from "../api/types";
 import { NodeRunState } from "../runs/NodeRunState";
@@ -124,9 +125,7 @@ function MenuButton({ name }: { name: string }) {
 
 /** Faults of a node; the same list as long as they are the same. */
 export function useFaults(name: string): Fault[] {
-  const faults = useStore((state) => state.document?.faults);
-  const own = faults?.filter((fault) => fault.node === name) ?? NO_FAULTS;
-  return own.length === 0 ? NO_FAULTS : own;
+  return useStore(useShallow((state) => state.document?.faults.filter((fault) => fault.node === name) ?? NO_FAULTS));
 }
 
 /** What is new in the component of a node, in words: the palette has another version than the one that was loaded. */

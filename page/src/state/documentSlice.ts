@@ -8,6 +8,7 @@ import { api, RequestError } from "../api/client";
 import type { Document, Edit } from "../api/types";
 import { applyEdits } from "../editing/applyEdits";
 import type { Slice, State } from "./store";
+import { withUnchanged } from "./unchanged";
 
 /** One thing that a person did: one request, one step of undo. */
 interface Gesture {
@@ -48,7 +49,8 @@ export const documentSlice: Slice<DocumentSlice> = (set, get) => {
   let sending: Promise<void> | null = null;
   const outcomes = new WeakMap<Gesture, (isDone: boolean) => void>();
 
-  const show = (confirmed: Document | null, waiting: Gesture[]): void => {
+  const show = (answer: Document | null, waiting: Gesture[]): void => {
+    const confirmed = answer === null ? null : withUnchanged(get().confirmed, answer);
     const edits = waiting.flatMap((gesture) => gesture.edits);
     set({
       confirmed,

@@ -141,7 +141,11 @@ def test_the_program_builds_the_same_pipeline(text: str, project: Path) -> None:
 @pytest.mark.parametrize(
     ("replaced", "by", "message"),
     [
-        ("    component: train.yaml", "    component: {type: spark, code: .}", "has type, code"),
+        ("    component: train.yaml", "    component: {type: spark, code: .}", "Only commands are written"),
+        ("    component: train.yaml", "    component: {type: command, jobs: {}}", "The command has jobs, which"),
+        ("type: command\n    component: train.yaml", "type: parallel", "second has no component file"),
+        ("type: command\n    component: train.yaml", "type: automl", "second is of type automl"),
+        ("component: train.yaml", "component: train.yaml\n    distribution: {type: ray}", "no class for this distrib"),
         ("component: train.yaml", "component: train.yaml\n    services: {a: {type: ssh}}", "has services, which"),
         ("type: pipeline\n", "type: pipeline\nlog_files: {}\n", "The pipeline has log_files, which is not"),
         ("  second:", "  decide:\n    type: if_else\n    condition: a\n  second:", "no public function"),

@@ -10,17 +10,20 @@ import { hueOf } from "../shared/colors";
 import { Icon } from "../shared/Icon";
 import { plural } from "../shared/words";
 import { useStore } from "../state/store";
-import { parameterSummary } from "./cardGeometry";
+import { parameterSummary, type Ports } from "./cardGeometry";
 import type { ComponentCard as Card } from "./flowNodes";
 import { PortHandle } from "./PortHandle";
 
 const NO_FAULTS: Fault[] = [];
+const WORDS: Record<string, string> = { command: "Command", parallel: "Parallel job", sweep: "Sweep", automl: "AutoML", spark: "Spark job" };
 const KINDS: Record<string, string> = { pipeline: "Pipeline", sweep: "Sweep", parallel: "Parallel", if_else: "Condition", do_while: "Loop" };
 
 export const ComponentCard = memo(function ComponentCard({ data, selected }: NodeProps<Card>) {
   const { node, ports } = data;
   const faults = useFaults(node.name);
-  const title = node.component?.display_name ?? node.reference;
+  const kind = node.component?.kind ?? node.kind;
+  const isInline = node.component?.reference === "" && node.component.display_name === node.name;
+  const title = isInline ? `${WORDS[kind] ?? kind} in this node` : (node.component?.display_name ?? node.reference);
   const change = useChange(node);
   return (
     <div className="card" data-selected={selected} data-fault={faults.some(({ severity }) => severity === "error")}>
@@ -51,7 +54,7 @@ export const ComponentCard = memo(function ComponentCard({ data, selected }: Nod
           <PortRow key={`out ${name}`} node={node} name={name} side="output" faults={faults} />
         ))}
       </div>
-      <Summary node={node} />
+      <Summary node={node} ports={ports} />
       <div className="card-state">
         <NodeRunState node={node.name} />
       </div>
@@ -82,8 +85,8 @@ function PortRow({ node, name, side, faults }: { node: Node; name: string; side:
   );
 }
 
-function Summary({ node }: { node: Node }) {
-  const summary = parameterSummary(node);
+function Summary({ node, ports }: { node: Node; ports: Ports }) {
+  const summary = parameterSummary(node, ports);
   if (summary === "") return null;
   return (
     <div className="card-summary cut" title={summary}>

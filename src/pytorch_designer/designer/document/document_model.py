@@ -6,7 +6,7 @@ Also a text with faults has one: what can be read is shown, and what is wrong st
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.designer.document.component_facts import ports_facts
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     ComponentAt = Callable[[pathlib.Path], dict[str, Any] | None]
 
 _KINDS = {"command", "pipeline", "sweep", "parallel", "if_else", "do_while"}
+_AUTOML_DATA = ("training_data", "validation_data", "test_data")
 _SETTINGS = ("display_name", "description", "experiment_name")
 _JOB_SETTINGS = ("default_compute", "force_rerun", "continue_on_step_failure")
 
@@ -91,7 +92,7 @@ def _read_only(path: pathlib.Path, reason: str, faults: list[dict[str, Any]]) ->
     return DocumentContent(path.stem, "", [], [], [], {}, faults, reason)
 
 
-def _content(document: YamlDocument, library: ComponentLibrary, component_at: ComponentAt) -> DocumentContent:
+def _content(document: YamlDocument, library: ComponentLibrary, find_component: ComponentAt) -> DocumentContent:
     root = document.root
     is_job = kind_of(root) is not Kind.PIPELINE_COMPONENT
     pipeline = read_pipeline(root, library, is_job=is_job)
@@ -100,6 +101,7 @@ def _content(document: YamlDocument, library: ComponentLibrary, component_at: Co
         value = _scalar(root.get("settings", key))
         settings |= {} if value is None else {f"settings.{key}": value}
     settings["type"] = "pipeline" if is_job else "component"
+    component_at = lru_cache(lambda file: find_component(file.resolve()))
     places = {key: value.plain for key in ("properties", "tags") if (value := root.get(key)) is not None}
     place_of = partial(read_shared_position, places, is_job=is_job)
     name = settings.get("display_name") or _scalar(root.get("name")) or document.path.stem
@@ -123,7 +125,7 @@ def _node(node: Node, component_at: ComponentAt, shared_place: tuple[int, int] |
     plain = plain if isinstance(plain, dict) else {}
     key = comment_key(plain)
     written = node.value.get(node.component_key)
-    file = None if node.component_file is None else node.component_file.resolve()
+    file = node.component_file
     component = None if file is None else component_at(file)
     if component is None and node.interface is not None and file is None and node.type_name not in CONTROL_KINDS:
         component = _inline_component(node)
@@ -168,7 +170,8 @@ def _inline_component(node: Node) -> dict[str, Any]:
 def _bindings(node: Node) -> tuple[dict[str, Any], dict[str, Any]]:
     types = {} if node.interface is None else node.interface.inputs
     inputs = {}
-    for name, value in node.inputs.items():
+    data = {key: node.value.children[key] for key in _AUTOML_DATA if key in node.value.children}
+    for name, value in {**node.inputs, **(data if node.type_name == "automl" else {})}.items():
         port = types.get(name)
         data_type = port.type if port is not None and port.is_data and port.type else None
         binding = _binding(value, data_type)

@@ -30,9 +30,11 @@ export const ComponentCard = memo(function ComponentCard({ data, selected }: Nod
       <div className={`card-head hue-${hueOf(node.component?.category ?? "")}`}>
         <div className="grow">
           <div className="card-name cut">{node.name}</div>
-          <div className="card-component cut">{title || node.kind}</div>
+          <div className="card-component row tight">
+            {KINDS[node.kind] !== undefined && <span className="badge">{KINDS[node.kind]}</span>}
+            <span className="cut">{title || node.kind}</span>
+          </div>
         </div>
-        {KINDS[node.kind] !== undefined && <span className="badge">{KINDS[node.kind]}</span>}
         {change !== null && (
           <span className="badge warn" title={change}>
             updated

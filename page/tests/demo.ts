@@ -83,8 +83,8 @@ export function demo(): Document {
       node("score", score, { inputs: { model: { kind: "node", node: "train", port: "trained" } } }),
     ],
     inputs: [
-      { name: "data", type: "uri_folder", value: null, path: "images", optional: false, description: "" },
-      { name: "epochs", type: "integer", value: 3, path: null, optional: false, description: "" },
+      { name: "data", type: "uri_folder", value: null, path: "images", optional: false, description: "", position: null },
+      { name: "epochs", type: "integer", value: 3, path: null, optional: false, description: "", position: null },
     ],
     outputs: [{ name: "model", type: "uri_folder", path: null, source: { node: "train", port: "trained" } }],
     settings: {},

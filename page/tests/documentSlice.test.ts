@@ -75,6 +75,33 @@ it("shows a conflict with the file as it is now, and tries again only when asked
   expect(requests.at(-1)?.body.version).toBe("hand");
 });
 
+it("asks about what waited behind a conflict, and sends nothing of it unasked", async () => {
+  const error = { code: "InvalidSpec", reason: "conflict", message: "train is gone.", where: "", advice: "" };
+  answers = [() => ({ status: 409, body: { error, document: { ...demo(), version: "hand" } } })];
+  const { undo, settleConflict } = useStore.getState();
+  expect(await Promise.all([set(9), set(10), undo()])).toEqual([false, false, false]);
+  expect(requests.length).toBe(1);
+  expect(useStore.getState().waiting).toEqual([]);
+  expect(epochs(useStore.getState().document)).toEqual({ kind: "pipeline", name: "epochs" });
+  expect(useStore.getState().conflict?.behind.map(({ label }) => label)).toEqual(["Set epochs", "Undo"]);
+  answers = [() => saved("v3", 9), () => saved("v4", 10)];
+  settleConflict(true);
+  await vi.waitFor(() => expect(useStore.getState().confirmed?.version).toBe("v4"));
+  expect(requests.length).toBe(3); // the undo would undo something else now
+});
+
+it("shows the pipeline of an earlier run, in which nothing can be edited", async () => {
+  const past = { ...demo(), version: "then", nodes: demo().nodes.slice(0, 2), read_only: "This was run." };
+  const { showPast } = useStore.getState();
+  showPast(past);
+  expect(useStore.getState().document).toBe(past);
+  expect(await set(9)).toBe(false);
+  expect(requests).toEqual([]);
+  expect(useStore.getState().notice?.message).toBe("This was run.");
+  showPast(null);
+  expect(useStore.getState().document?.nodes.length).toBe(demo().nodes.length);
+});
+
 it("takes back what the server refuses and says why", async () => {
   const error = { code: "InvalidSpec", reason: "types", message: "It does not fit.", where: "", advice: "Do not." };
   answers = [() => ({ status: 400, body: { error } })];

@@ -119,6 +119,7 @@ export const api = {
     json<LogText>("GET", `${ofRun(run)}/logs/${addressed(node)}/${addressed(file)}${query({ ...place })}`),
   metrics: (run: string, node?: string) => json<RunMetrics>("GET", `${ofRun(run)}/metrics${query({ node })}`),
   runText: (run: string) => text(`${ofRun(run)}/document`),
+  runPipeline: (run: string) => json<Document>("GET", `${ofRun(run)}/pipeline`),
   clone: (run: string, path: string) => json<Document>("POST", `${ofRun(run)}/clone`, { path }),
   compare: (a: string, b: string) => json<{ rows: ComparisonRow[] }>("GET", `runs/compare${query({ a, b })}`),
   output: (run: string, node: string, port: string, page: { offset?: number; class?: string } = {}) =>

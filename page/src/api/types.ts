@@ -103,6 +103,7 @@ export interface PipelineInput {
   path: string | null;
   optional: boolean;
   description: string;
+  position: Point | null;
 }
 export interface PipelineOutput { name: string; type: string; path: string | null; source: NodePort | null }
 export interface Fault {

@@ -1,8 +1,6 @@
 /** The canvas: cards, links, and what mouse, touch and keyboard do with them. */
 
 import {
-  Background,
-  BackgroundVariant,
   MiniMap,
   ReactFlow,
   SelectionMode,
@@ -20,8 +18,9 @@ import { endKey, inputName, type PortEnd } from "../editing/linkRules";
 import { stateOfNode } from "../runs/states";
 import { useStore } from "../state/store";
 import { CanvasTools } from "./CanvasTools";
+import { Dots } from "./Dots";
 import { ComponentCard } from "./ComponentCard";
-import { fitAll, middleOfCanvas, placeAt, READABLE_ZOOM, setFlow } from "./flowAccess";
+import { canvasElement, fitAll, focusPort, middleOfCanvas, placeAt, READABLE_ZOOM, setFlow } from "./flowAccess";
 import type { CardNode, Link } from "./flowNodes";
 import { InputCard } from "./InputCard";
 import { LinkHint } from "./LinkHint";
@@ -72,6 +71,8 @@ export function Canvas() {
         isValidConnection={isValidConnection}
         onNodeContextMenu={onNodeContextMenu}
         onPaneClick={stopLink}
+        onMoveStart={() => markMoving(true)}
+        onMoveEnd={() => markMoving(false)}
         onNodeDoubleClick={() => useStore.getState().openSidePanel("details")}
         nodesDraggable={!isReadOnly}
         nodesConnectable={!isReadOnly}
@@ -91,7 +92,7 @@ export function Canvas() {
         ariaLabelConfig={ARIA}
         aria-label="Pipeline"
       >
-        <Background variant={BackgroundVariant.Dots} gap={20} size={1.5} className="dots" />
+        <Dots />
         <MiniMap className="for-wide" pannable zoomable ariaLabel="Overview" nodeClassName={miniMapClass} />
         <CanvasTools />
       </ReactFlow>
@@ -106,6 +107,12 @@ export function Canvas() {
 function onInit(flow: ReactFlowInstance<CardNode, Link>): void {
   setFlow(flow);
   fitAll(READABLE_ZOOM);
+}
+
+/** While the canvas moves, what is painted is moved and not painted anew; the style sheet says how. */
+function markMoving(isMoving: boolean): void {
+  const holder = canvasElement()?.parentElement;
+  if (holder) holder.dataset.moving = String(isMoving);
 }
 
 function ReadOnlyHint() {
@@ -184,6 +191,7 @@ function onCanvasKey(event: KeyboardEvent): void {
   const { linking, setAdding } = useStore.getState();
   if (event.key === "Escape" && linking !== null) {
     stopLink();
+    if (!linking.isDragged) focusPort(linking.from);
     event.preventDefault();
     return;
   }

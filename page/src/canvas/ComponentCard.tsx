@@ -2,6 +2,7 @@
 
 import type { NodeProps } from "@xyflow/react";
 import { memo } from "react";
+import { useShallow } from "zustand/react/shallow";
 
 import type { Fault, Node, Port } from "../api/types";
 import { NodeRunState } from "../runs/NodeRunState";
@@ -9,26 +10,31 @@ import { hueOf } from "../shared/colors";
 import { Icon } from "../shared/Icon";
 import { plural } from "../shared/words";
 import { useStore } from "../state/store";
-import { parameterSummary } from "./cardGeometry";
+import { parameterSummary, type Ports } from "./cardGeometry";
 import type { ComponentCard as Card } from "./flowNodes";
 import { PortHandle } from "./PortHandle";
 
 const NO_FAULTS: Fault[] = [];
+const WORDS: Record<string, string> = { command: "Command", parallel: "Parallel job", sweep: "Sweep", automl: "AutoML", spark: "Spark job" };
 const KINDS: Record<string, string> = { pipeline: "Pipeline", sweep: "Sweep", parallel: "Parallel", if_else: "Condition", do_while: "Loop" };
 
 export const ComponentCard = memo(function ComponentCard({ data, selected }: NodeProps<Card>) {
   const { node, ports } = data;
   const faults = useFaults(node.name);
-  const title = node.component?.display_name ?? node.reference;
+  const kind = node.component?.kind ?? node.kind;
+  const isInline = node.component?.reference === "" && node.component.display_name === node.name;
+  const title = isInline ? `${WORDS[kind] ?? kind} in this node` : (node.component?.display_name ?? node.reference);
   const change = useChange(node);
   return (
     <div className="card" data-selected={selected} data-fault={faults.some(({ severity }) => severity === "error")}>
       <div className={`card-head hue-${hueOf(node.component?.category ?? "")}`}>
         <div className="grow">
           <div className="card-name cut">{node.name}</div>
-          <div className="card-component cut">{title || node.kind}</div>
+          <div className="card-component row tight">
+            {KINDS[node.kind] !== undefined && <span className="badge">{KINDS[node.kind]}</span>}
+            <span className="cut">{title || node.kind}</span>
+          </div>
         </div>
-        {KINDS[node.kind] !== undefined && <span className="badge">{KINDS[node.kind]}</span>}
         {change !== null && (
           <span className="badge warn" title={change}>
             updated
@@ -50,7 +56,7 @@ export const ComponentCard = memo(function ComponentCard({ data, selected }: Nod
           <PortRow key={`out ${name}`} node={node} name={name} side="output" faults={faults} />
         ))}
       </div>
-      <Summary node={node} />
+      <Summary node={node} ports={ports} />
       <div className="card-state">
         <NodeRunState node={node.name} />
       </div>
@@ -81,8 +87,8 @@ function PortRow({ node, name, side, faults }: { node: Node; name: string; side:
   );
 }
 
-function Summary({ node }: { node: Node }) {
-  const summary = parameterSummary(node);
+function Summary({ node, ports }: { node: Node; ports: Ports }) {
+  const summary = parameterSummary(node, ports);
   if (summary === "") return null;
   return (
     <div className="card-summary cut" title={summary}>
@@ -124,9 +130,7 @@ function MenuButton({ name }: { name: string }) {
 
 /** Faults of a node; the same list as long as they are the same. */
 export function useFaults(name: string): Fault[] {
-  const faults = useStore((state) => state.document?.faults);
-  const own = faults?.filter((fault) => fault.node === name) ?? NO_FAULTS;
-  return own.length === 0 ? NO_FAULTS : own;
+  return useStore(useShallow((state) => state.document?.faults.filter((fault) => fault.node === name) ?? NO_FAULTS));
 }
 
 /** What is new in the component of a node, in words: the palette has another version than the one that was loaded. */

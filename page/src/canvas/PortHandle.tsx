@@ -4,7 +4,8 @@ import { Handle, Position } from "@xyflow/react";
 import { memo, type KeyboardEvent } from "react";
 
 import type { Port } from "../api/types";
-import { endLink, focusFitting, startLink } from "../editing/linking";
+import { endLink, focusBeside, focusFitting, startLink } from "../editing/linking";
+import { focusPort } from "../canvas/flowAccess";
 import { endKey, type PortEnd } from "../editing/linkRules";
 import { hueOf } from "../shared/colors";
 import { useStore } from "../state/store";
@@ -43,16 +44,22 @@ export const PortHandle = memo(function PortHandle({ end, port, isBound, hasFaul
   );
 });
 
+const STEPS: Record<string, 1 | -1> = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 };
+
 function startOrEnd(end: PortEnd): void {
   if (useStore.getState().linking === null) startLink(end, false);
   else endLink(end);
 }
 
+/** Enter starts a link and goes to a port that fits; arrow keys go to the others; Enter makes it and goes back. */
 function onKey(event: KeyboardEvent, end: PortEnd): void {
   const { linking } = useStore.getState();
-  if (event.key === "Enter" || event.key === " ") startOrEnd(end);
-  else if (linking !== null && (event.key === "ArrowDown" || event.key === "ArrowRight")) focusFitting(end, 1);
-  else if (linking !== null && (event.key === "ArrowUp" || event.key === "ArrowLeft")) focusFitting(end, -1);
+  const step = STEPS[event.key];
+  if (event.key === "Enter" || event.key === " ") {
+    startOrEnd(end);
+    if (linking === null) focusFitting(end, 0);
+    else focusPort(linking.from);
+  } else if (step !== undefined) (linking === null ? focusBeside : focusFitting)(end, step);
   else return;
   event.preventDefault();
   event.stopPropagation();

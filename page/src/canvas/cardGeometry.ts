@@ -1,6 +1,7 @@
 /** Sizes of the cards, known without drawing them: the layout, links to cards out of sight, and the SVG need them. */
 
-import type { Document, Node } from "../api/types";
+import type { Binding, Document, Node } from "../api/types";
+import { isParameterType } from "../editing/linkRules";
 
 export const CARD_WIDTH = 226;
 export const INPUT_WIDTH = 160;
@@ -25,12 +26,15 @@ export function portsOf(document: Document): Map<string, Ports> {
       if (binding.kind === "node") used.get(binding.node)?.add(binding.port);
     }
   }
-  return new Map(document.nodes.map((node) => [node.name, portsOfNode(node, used.get(node.name) ?? new Set())]));
+  const data = new Set(document.inputs.flatMap(({ name, type }) => (isParameterType(type) ? [] : [name])));
+  return new Map(document.nodes.map((node) => [node.name, portsOfNode(node, used.get(node.name) ?? new Set(), data)]));
 }
 
-function portsOfNode(node: Node, used: Set<string>): Ports {
+function portsOfNode(node: Node, used: Set<string>, data: Set<string>): Ports {
   const parameters = new Set(node.component?.parameters.map(({ name }) => name));
-  const linked = Object.entries(node.inputs).filter(([, { kind }]) => kind === "node" || kind === "data");
+  const isData = (binding: Binding): boolean =>
+    binding.kind === "node" || binding.kind === "data" || (binding.kind === "pipeline" && data.has(binding.name));
+  const linked = Object.entries(node.inputs).filter(([, binding]) => isData(binding));
   const bound = linked.map(([name]) => name).filter((name) => !parameters.has(name));
   const inputs = new Set([...(node.component?.inputs.map(({ name }) => name) ?? []), ...bound]);
   // What a condition or a loop leads to.
@@ -39,14 +43,11 @@ function portsOfNode(node: Node, used: Set<string>): Ports {
   return { inputs: [...inputs], outputs: [...outputs] };
 }
 
-export function hasSummary(node: Node): boolean {
-  return parameterSummary(node) !== "";
-}
-
-/** The parameters that are set, in the order of the component: "epochs 3 · batch_size 4". */
-export function parameterSummary(node: Node): string {
+/** The parameters that are set, in the order of the component: "epochs 3 · batch_size 4". Ports are none. */
+export function parameterSummary(node: Node, ports: Ports): string {
   const names = node.component?.parameters.map(({ name }) => name) ?? Object.keys(node.inputs);
   return names
+    .filter((name) => !ports.inputs.includes(name))
     .flatMap((name) => {
       const binding = node.inputs[name];
       if (binding?.kind === "value") return [`${name} ${binding.value}`];
@@ -58,7 +59,7 @@ export function parameterSummary(node: Node): string {
 /** Width and height of a card, with room for its state. */
 export function cardSize(node: Node, ports: Ports): Size {
   const rows = ports.inputs.length + ports.outputs.length;
-  const summary = hasSummary(node) ? SUMMARY_HEIGHT : 0;
+  const summary = parameterSummary(node, ports) !== "" ? SUMMARY_HEIGHT : 0;
   return {
     width: CARD_WIDTH,
     height: HEADER_HEIGHT + 2 * PORTS_PADDING + rows * ROW_HEIGHT + summary + STRIP_HEIGHT,

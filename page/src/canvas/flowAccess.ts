@@ -75,6 +75,19 @@ export function focusCard(id: string): void {
   });
 }
 
+/** The card that the keyboard is at: the one with the focus, or else the first that is selected. */
+export function currentCard(): string | undefined {
+  const focused = document.activeElement?.closest<HTMLElement>(".react-flow__node")?.dataset.id;
+  return focused ?? useStore.getState().selected[0];
+}
+
+/** Put the focus back on the card that is selected, or on the canvas. */
+export function focusCanvas(): void {
+  const [first] = useStore.getState().selected;
+  if (first === undefined) canvasElement()?.focus();
+  else focusCard(first);
+}
+
 export function focusPort({ node, port, side }: PortEnd): void {
   reveal(node);
   const kind = side === "input" ? "target" : "source";

@@ -18,7 +18,10 @@ const BETWEEN_CARDS = 32;
 export function placesOf(document: Document, known: Places): Places {
   const sizes = sizesOf(document);
   const places: Places = {};
-  const moved = new Map(document.nodes.map((node) => [node.name, node.position]));
+  const moved = new Map([
+    ...document.nodes.map(({ name, position }) => [name, position] as const),
+    ...document.inputs.map(({ name, position }) => [inputNodeId(name), position] as const),
+  ]);
   for (const id of sizes.keys()) {
     const place = moved.get(id) ?? known[id];
     if (place !== undefined && place !== null) places[id] = place;

@@ -71,7 +71,7 @@ function portAt(node: string, port: string, side: string, places: Places, ports:
 function card(node: Node, ports: Ports, place: Point | undefined, height: number): string {
   if (place === undefined) return "";
   const color = COLORS[hueOf(node.component?.category ?? "")] ?? "#1f5fd6";
-  const summary = cut(parameterSummary(node), SUMMARY_LETTERS);
+  const summary = cut(parameterSummary(node, ports), SUMMARY_LETTERS);
   const rows = portPlaces(ports);
   const shown = height - 26;
   return (

@@ -11,6 +11,9 @@ import { cardsOf, linksOf, type CardNode, type Link } from "./flowNodes";
 import { placesOf, type Places } from "./layout";
 
 const PAUSE_AFTER_ARROWS = 400;
+/** Places of cards, the document that they were made for, and what they are places of. */
+interface Known { of: string; places: Places; document: Document | null }
+const NOTHING: Known = { of: "", places: {}, document: null };
 
 export function useCards() {
   const document = useStore((state) => state.document);
@@ -20,15 +23,18 @@ export function useCards() {
   const selectedLinks = useStore((state) => state.selectedLinks);
   const [cards, setCards] = useState<CardNode[]>([]);
   const [links, setLinks] = useState<Link[]>([]);
-  const known = useRef<{ of: string; places: Places; document: Document | null }>({ of: "", places: {}, document: null });
+  const past = useStore((state) => (state.past === null ? null : (state.run?.run ?? "")));
+  const known = useRef<Known>(NOTHING);
+  const present = useRef<Known>(NOTHING);
 
   useLayoutEffect(() => {
     if (document === null) return;
-    const key = `${path}\n${arrangement}`;
+    const key = [path, arrangement, past].join("\n");
     if (known.current.of !== key) {
-      const isOther = known.current.of.split("\n")[0] !== path;
-      known.current = { of: key, places: isOther ? savedPlaces(path) : {}, document: null };
+      // The way back from an earlier run leads to the cards as they lay before it.
+      known.current = present.current.of === key ? present.current : { of: key, places: {}, document: null };
     }
+    if (past === null) present.current = known.current;
     const renamed = renamedCard(known.current.document, document);
     const { places } = known.current;
     const before = renamed === null ? undefined : places[renamed.from];
@@ -37,16 +43,12 @@ export function useCards() {
     known.current.document = document;
     setCards((drawn) => cardsOf(document, places, new Set(selected), drawn));
     setLinks((drawn) => linksOf(document, new Set(selectedLinks), drawn));
-  }, [document, path, arrangement, selected, selectedLinks]);
+  }, [document, path, arrangement, past, selected, selectedLinks]);
 
   const commit = useCallback((moved: Record<string, Point>) => {
     Object.assign(known.current.places, moved);
-    const { path: now, edit } = useStore.getState();
-    const names = Object.keys(moved).filter((id) => inputName(id) === null);
-    if (names.length < Object.keys(moved).length) savePlaces(now, known.current.places);
-    if (names.length === 0) return;
-    const positions = Object.fromEntries(names.map((name) => [name, moved[name] ?? null]));
-    void edit(`Move ${listed(names)}`, [{ op: "move_nodes", positions }]);
+    const names = Object.keys(moved).map((id) => inputName(id) ?? id);
+    if (names.length > 0) void useStore.getState().edit(`Move ${listed(names)}`, [{ op: "move_nodes", positions: moved }]);
   }, []);
 
   const isDragged = useRef(false);
@@ -117,19 +119,3 @@ function renamedCard(before: Document | null, after: Document): { from: string; 
 }
 
 const round = ({ x, y }: Point): Point => ({ x: Math.round(x), y: Math.round(y) });
-
-// Azure ML has no place for where the card of a pipeline input lies, so the browser remembers it.
-const storageKey = (path: string | null): string => `places of inputs: ${path}`;
-
-function savedPlaces(path: string | null): Places {
-  try {
-    return JSON.parse(window.localStorage.getItem(storageKey(path)) ?? "{}") as Places;
-  } catch {
-    return {};
-  }
-}
-
-function savePlaces(path: string | null, places: Places): void {
-  const inputs = Object.entries(places).filter(([id]) => inputName(id) !== null);
-  window.localStorage.setItem(storageKey(path), JSON.stringify(Object.fromEntries(inputs)));
-}

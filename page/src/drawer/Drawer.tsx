@@ -2,6 +2,7 @@
 
 import type { KeyboardEvent, PointerEvent } from "react";
 
+import { focusCanvas } from "../canvas/flowAccess";
 import { useStore } from "../state/store";
 import { tabs, type Tab } from "./tabs";
 
@@ -13,7 +14,12 @@ export function Drawer() {
   const openDrawer = useStore((state) => state.openDrawer);
   const tab = tabs.find(({ id }) => id === open);
   return (
-    <section className="drawer" aria-label="Drawer" data-open={tab !== undefined}>
+    <section
+      className="drawer"
+      aria-label="Drawer"
+      data-open={tab !== undefined}
+      onKeyDown={(event) => event.key === "Escape" && !event.defaultPrevented && focusCanvas()}
+    >
       {tab !== undefined && <Edge />}
       <div className="drawer-bar">
         <div className="tabs" role="tablist" aria-label="Drawer" onKeyDown={onTabKey}>

@@ -8,11 +8,10 @@ import { useStore } from "../state/store";
 export function Problems() {
   const faults = useStore((state) => state.document?.faults ?? NONE);
   if (faults.length === 0) return <p className="quiet">No problem is known. The pipeline can run.</p>;
-  const sorted = [...faults].sort((a, b) => Number(b.severity === "error") - Number(a.severity === "error"));
   return (
     <ul className="problems">
-      {sorted.map((fault) => (
-        <li key={`${fault.line} ${fault.column} ${fault.rule} ${fault.message}`}>
+      {inOrder(faults).map((fault) => (
+        <li key={faultKey(fault)}>
           <button type="button" className="plain problem" onClick={() => goTo(fault)}>
             <span className={fault.severity === "error" ? "bad" : "warn"}>
               <Icon name="error" />
@@ -32,6 +31,14 @@ export function Problems() {
 }
 
 const NONE: Fault[] = [];
+
+/** Errors first. */
+export function inOrder(faults: Fault[]): Fault[] {
+  return [...faults].sort((a, b) => Number(b.severity === "error") - Number(a.severity === "error"));
+}
+
+export const faultKey = (fault: Fault): string =>
+  `${fault.line} ${fault.column} ${fault.rule} ${fault.node ?? ""} ${fault.message}`;
 
 function goTo(fault: Fault): void {
   const { select, openDrawer, openSidePanel, setTextLine } = useStore.getState();

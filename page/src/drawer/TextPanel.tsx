@@ -10,6 +10,7 @@ const LINE_HEIGHT = 18;
 export function TextPanel() {
   const path = useStore((state) => state.path);
   const version = useStore((state) => state.confirmed?.version);
+  const past = useStore((state) => (state.past === null ? null : (state.run?.run ?? null)));
   const faults = useStore((state) => state.document?.faults);
   const line = useStore((state) => state.textLine);
   const [text, setText] = useState("");
@@ -21,8 +22,7 @@ export function TextPanel() {
   useEffect(() => {
     if (path === null) return;
     let isCurrent = true;
-    api
-      .text(path)
+    (past === null ? api.text(path) : api.runText(past))
       .then((content) => {
         if (!isCurrent) return;
         setSaved(content);
@@ -33,7 +33,7 @@ export function TextPanel() {
     return () => {
       isCurrent = false;
     };
-  }, [path, version]);
+  }, [path, version, past]);
   useEffect(() => {
     const { current } = area;
     if (line === null || current === null || text === "") return;
@@ -52,8 +52,8 @@ export function TextPanel() {
   return (
     <div className="text-panel">
       <div className="row text-bar">
-        <span className="grow quiet small">{path}</span>
-        {isChanged && (
+        <span className="grow quiet small">{past === null ? path : `As it was in the run ${past}; read only.`}</span>
+        {isChanged && past === null && (
           <>
             <button type="button" onClick={() => setText(saved)}>
               Discard
@@ -79,6 +79,7 @@ export function TextPanel() {
             aria-label="YAML of the pipeline"
             className="mono"
             spellCheck={false}
+            readOnly={past !== null}
             autoCapitalize="off"
             wrap="off"
             value={text}

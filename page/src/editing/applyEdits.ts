@@ -1,6 +1,7 @@
 /** What edits make of a document, before the server has said so. What only the server knows is left as it is. */
 
-import type { Binding, Component, Document, Edit, Literal, Node, NodeSettings, Source } from "../api/types";
+import type { Binding, Component, Document, Edit, Literal, Node, NodeSettings, Point, Source } from "../api/types";
+import { inputNodeId } from "./linkRules";
 
 export function applyEdits(document: Document, edits: Edit[], components: Record<string, Component>): Document {
   return edits.reduce((shown, edit) => applyEdit(shown, edit, components), document);
@@ -28,10 +29,7 @@ function applyEdit(document: Document, edit: Edit, components: Record<string, Co
         mode: edit.mode ?? null,
       });
     case "move_nodes":
-      return mapNodes(document, (node) => {
-        const position = edit.positions[node.name];
-        return position === undefined ? node : { ...node, position };
-      });
+      return moved(document, edit.positions);
     case "set_comment":
       return mapNode(document, edit.node, (node) => ({ ...node, comment: edit.text }));
     case "set_setting":
@@ -41,7 +39,7 @@ function applyEdit(document: Document, edit: Edit, components: Record<string, Co
       }));
     case "add_input": {
       const { name, type, value = null, path = null } = edit;
-      const input = { name, type, value, path, optional: false, description: "" };
+      const input = { name, type, value, path, optional: false, description: "", position: null };
       const extended = { ...document, inputs: [...document.inputs, input] };
       if (edit.connect === undefined) return extended;
       return bind(extended, edit.connect.node, edit.connect.port, { kind: "pipeline", name });
@@ -107,6 +105,17 @@ function addNode(document: Document, edit: Edit & { op: "add_node" }, components
     line: 0,
   };
   return { ...document, nodes: [...document.nodes, node] };
+}
+
+function moved(document: Document, positions: Record<string, Point | null>): Document {
+  const placed = <Card extends { position: Point | null }>(card: Card, id: string): Card => {
+    const position = positions[id];
+    return position === undefined ? card : { ...card, position };
+  };
+  return {
+    ...mapNodes(document, (node) => placed(node, node.name)),
+    inputs: document.inputs.map((input) => placed(input, inputNodeId(input.name))),
+  };
 }
 
 function removeNodes(document: Document, names: Set<string>): Document {

@@ -2,15 +2,16 @@
 
 import { api } from "../api/client";
 import { CARD_WIDTH } from "../canvas/cardGeometry";
-import { fitAll, focusCard, middleOfCanvas, placesNow } from "../canvas/flowAccess";
+import { currentCard, fitAll, focusCard, middleOfCanvas, placesNow } from "../canvas/flowAccess";
 import { free, sizesOf } from "../canvas/layout";
 import { selectedNodes } from "../state/selectionSlice";
 import { useStore, type State } from "../state/store";
 import { listed } from "../shared/words";
 import { middlePlace } from "./adding";
 import { looksLikeNodes } from "./clipboard";
+import { focusFirstPort } from "./linking";
 import type { Command } from "./commands";
-import { inputName } from "./linkRules";
+import { inputName, inputNodeId } from "./linkRules";
 import type { Edit } from "../api/types";
 
 const PASTED_HEIGHT = 150;
@@ -58,6 +59,15 @@ export const editingCommands: Command[] = [
       state.openSidePanel("details");
       requestAnimationFrame(() => document.querySelector<HTMLInputElement>("#node-name")?.select());
     },
+  },
+  {
+    id: "connect",
+    title: "Connect",
+    group: "Edit",
+    keys: ["c"],
+    isForNodes: true,
+    isEnabled: (state) => canEdit(state) && (state.selected.length > 0 || currentCard() !== undefined),
+    perform: () => focusFirstPort(currentCard() ?? ""),
   },
   {
     id: "duplicate",
@@ -136,10 +146,14 @@ export const editingCommands: Command[] = [
 
 /** Let the layout decide again about every card. */
 export function arrangeAll(state: State): void {
-  const moved = state.document?.nodes.filter(({ position }) => position !== null) ?? [];
+  const { nodes = [], inputs = [] } = state.document ?? {};
+  const moved = [
+    ...nodes.filter(({ position }) => position !== null).map(({ name }) => name),
+    ...inputs.filter(({ position }) => position !== null).map(({ name }) => inputNodeId(name)),
+  ];
   state.arrange();
   if (moved.length > 0) {
-    const positions = Object.fromEntries(moved.map(({ name }) => [name, null]));
+    const positions = Object.fromEntries(moved.map((id) => [id, null]));
     void state.edit("Arrange all", [{ op: "move_nodes", positions }]);
   }
   requestAnimationFrame(() => fitAll());

@@ -3,7 +3,7 @@
 import { focusPort } from "../canvas/flowAccess";
 import type { Edit } from "../api/types";
 import { useStore } from "../state/store";
-import { allEnds, endKey, linkProblem, ordered, problemsFrom, sourceOf, takenBy, type PortEnd } from "./linkRules";
+import { allEnds, endKey, linkProblem, ordered, portAt, problemsFrom, sourceOf, takenBy, type PortEnd } from "./linkRules";
 
 export function startLink(from: PortEnd, isDragged: boolean): void {
   const { document, setLinking, announce } = useStore.getState();
@@ -43,14 +43,41 @@ export function makeLink(output: PortEnd, input: PortEnd): void {
   announce(`${shownEnd(output)} is linked to ${shownEnd(input)}.`);
 }
 
-/** Put the focus on the next or previous port that fits the link. */
-export function focusFitting(from: PortEnd, step: 1 | -1): void {
+/** Put the focus on the next or previous port that fits the link; for 0, on the one that fits best. */
+export function focusFitting(from: PortEnd, step: 1 | -1 | 0): void {
   const { linking, document } = useStore.getState();
   if (linking === null || document === null) return;
   const fitting = allEnds(document).filter((end) => linking.problems[endKey(end)] === null);
+  if (step === 0) {
+    const wanted = portAt(document, from)?.directory_type;
+    const free = fitting.filter((end) => end.side === "output" || takenBy(document, end) === null);
+    const exact = free.find((end) => portAt(document, end)?.directory_type === wanted);
+    const best = exact ?? free[0] ?? fitting[0];
+    if (best !== undefined) focusPort(best);
+    return;
+  }
   const at = fitting.findIndex((end) => endKey(end) === endKey(from));
   const next = fitting[(at === -1 && step === -1 ? fitting.length - 1 : at + step + fitting.length) % fitting.length];
   if (next !== undefined) focusPort(next);
+}
+
+/** Put the focus on the next or previous port of the same card. */
+export function focusBeside(from: PortEnd, step: 1 | -1): void {
+  const { document } = useStore.getState();
+  const own = document === null ? [] : allEnds(document).filter(({ node }) => node === from.node);
+  const next = own[own.findIndex((end) => endKey(end) === endKey(from)) + step];
+  if (next !== undefined) focusPort(next);
+}
+
+/** Put the focus on a port of a card: the first that needs a link, or else an output. */
+export function focusFirstPort(card: string): void {
+  const { document } = useStore.getState();
+  const own = document === null ? [] : allEnds(document).filter(({ node }) => node === card);
+  if (document === null) return;
+  const free = own.filter((end) => end.side === "input" && takenBy(document, end) === null);
+  const needed = free.find((end) => portAt(document, end)?.optional === false);
+  const first = needed ?? free[0] ?? own.find(({ side }) => side === "output") ?? own[0];
+  if (first !== undefined) focusPort(first);
 }
 
 export function shownEnd(end: PortEnd): string {

@@ -2,6 +2,10 @@
 
 import { fitAll, zoomBy } from "../canvas/flowAccess";
 import { downloadPicture } from "../canvas/pictureOfPipeline";
+import type { Fault } from "../api/types";
+import { faultKey, inOrder } from "../drawer/Problems";
+import { goToFailure } from "../runs/goToFailure";
+import { failedNode } from "../runs/states";
 import type { State } from "../state/store";
 import type { Command } from "./commands";
 import { focusCard } from "../canvas/flowAccess";
@@ -40,7 +44,10 @@ export const viewCommands: Command[] = [
     isEnabled: hasDocument,
     perform: (state) => {
       state.openSidePanel("details");
-      requestAnimationFrame(() => document.querySelector<HTMLElement>(".details input, .details select")?.focus());
+      requestAnimationFrame(() => {
+        const fields = ".details details.pane-section :is(input, select, textarea):not(:disabled, .source-select *)";
+        (document.querySelector<HTMLElement>(fields) ?? document.querySelector<HTMLElement>(".details input"))?.focus();
+      });
     },
   },
   {
@@ -59,7 +66,8 @@ export const viewCommands: Command[] = [
     title: "Next problem",
     group: "View",
     keys: ["F8"],
-    isEnabled: (state) => (state.document?.faults.length ?? 0) > 0,
+    isForTyping: true,
+    isEnabled: (state) => problemsOf(state).length > 0,
     perform: nextProblem,
   },
   {
@@ -99,15 +107,24 @@ export function restoreTheme(): void {
   setTheme(window.localStorage.getItem(THEME) ?? "system");
 }
 
-let shown = -1;
+/** What is wrong, in the order in which F8 goes to it: the node that failed in the run, then the faults of the file. */
+function problemsOf(state: State): ("failure" | Fault)[] {
+  return [...(failedNode(state.run) === null ? [] : ["failure" as const]), ...inOrder(state.document?.faults ?? [])];
+}
+
+let last = "";
 
 function nextProblem(state: State): void {
-  const places = state.document?.faults.filter((fault) => fault.node !== null) ?? [];
-  shown = (shown + 1) % Math.max(1, places.length);
+  const problems = problemsOf(state);
+  const keys = problems.map((problem) => (problem === "failure" ? `failure of ${state.run?.run}` : faultKey(problem)));
+  const at = (keys.indexOf(last) + 1) % problems.length;
+  const problem = problems[at];
+  last = keys[at] ?? "";
+  if (problem === undefined) return;
+  if (problem === "failure") return goToFailure();
   state.openDrawer("problems");
-  const node = places[shown]?.node;
-  if (node == null) return;
-  state.select([node]);
-  focusCard(node);
-  state.announce(places[shown]?.message ?? "");
+  state.announce(`Problem ${at + 1} of ${problems.length}: ${problem.message}`);
+  if (problem.node === null) return;
+  state.select([problem.node]);
+  focusCard(problem.node);
 }

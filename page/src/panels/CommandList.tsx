@@ -7,6 +7,7 @@ import { allCommands } from "../editing/allCommands";
 import { isEnabled, shownKeys } from "../editing/commands";
 import { addComponent, middlePlace } from "../editing/adding";
 import { Dialog } from "../shared/Dialog";
+import { selectedNodes } from "../state/selectionSlice";
 import { useStore, type State } from "../state/store";
 
 interface Entry { key: string; title: string; group: string; keys: string; perform: () => void }
@@ -103,6 +104,15 @@ function entriesOf(state: State): Entry[] {
       focusCard(name);
     },
   }));
+  const selected = selectedNodes(state);
+  const component = selected.length === 1 ? state.document?.nodes.find(({ name }) => name === selected[0])?.component : null;
+  const fields = [...(component?.parameters ?? []), ...(component?.inputs ?? [])].map(({ name }) => ({
+    key: `set ${name}`,
+    title: name,
+    group: "Set",
+    keys: "",
+    perform: () => focusField(name),
+  }));
   const components = state.document === null ? [] : Object.values(state.components).filter(({ fault }) => fault === null);
   const added = components.map((component) => ({
     key: `add ${component.reference}`,
@@ -118,5 +128,16 @@ function entriesOf(state: State): Entry[] {
     keys: "",
     perform: () => void useStore.getState().open(path),
   }));
-  return [...commands, ...nodes, ...added, ...documents];
+  return [...commands, ...fields, ...nodes, ...added, ...documents];
+}
+
+function focusField(name: string): void {
+  useStore.getState().openSidePanel("details");
+  requestAnimationFrame(() => {
+    const field = `.details [data-field="${CSS.escape(name)}"] :is(input, select, textarea):not(.source-select *)`;
+    const found = document.querySelector<HTMLElement>(field);
+    found?.closest("details")?.setAttribute("open", "");
+    found?.focus();
+    if (found instanceof HTMLInputElement) found.select();
+  });
 }

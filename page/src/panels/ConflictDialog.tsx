@@ -1,6 +1,8 @@
 /** A change that met another one, made by hand to the same place: nothing is overwritten, a person decides. */
 
 import { Dialog } from "../shared/Dialog";
+import { plural } from "../shared/words";
+import { repeatable } from "../state/documentSlice";
 import { useStore } from "../state/store";
 
 export function ConflictDialog() {
@@ -13,6 +15,16 @@ export function ConflictDialog() {
           <p>
             <strong>{conflict.label}</strong> was not done. {conflict.message}
           </p>
+          {conflict.behind.length > 0 && (
+            <>
+              <p>{plural(conflict.behind.length, "gesture")} that waited behind it {conflict.behind.length === 1 ? "was" : "were"} not done either:</p>
+              <ul className="conflict-behind">
+                {conflict.behind.map(({ label }, at) => (
+                  <li key={at}>{label}</li>
+                ))}
+              </ul>
+            </>
+          )}
           <p className="quiet">The canvas shows the file as it is now.</p>
           <div className="row dialog-actions">
             <button
@@ -27,9 +39,9 @@ export function ConflictDialog() {
             <button type="button" onClick={() => settleConflict(false)}>
               Leave the file as it is
             </button>
-            {conflict.edits.length > 0 && (
+            {repeatable(conflict).length > 0 && (
               <button type="button" className="primary" onClick={() => settleConflict(true)}>
-                Do it all the same
+                {conflict.behind.length === 0 ? "Do it all the same" : "Do them all the same"}
               </button>
             )}
           </div>

@@ -2,7 +2,7 @@
 
 import { useEffect } from "react";
 
-import { afterDrawing, reveal } from "../canvas/flowAccess";
+import { afterDrawing, focusCanvas, reveal } from "../canvas/flowAccess";
 import { inputName } from "../editing/linkRules";
 import { plural } from "../shared/words";
 import { selectedNodes } from "../state/selectionSlice";
@@ -13,7 +13,11 @@ import { PipelinePane } from "./PipelinePane";
 
 export function DetailsPane() {
   return (
-    <aside className="details panel" aria-label="Details">
+    <aside
+      className="details panel"
+      aria-label="Details"
+      onKeyDown={(event) => event.key === "Escape" && !event.defaultPrevented && focusCanvas()}
+    >
       <Content />
     </aside>
   );

@@ -18,6 +18,10 @@ export function PalettePanel() {
       .map(({ name, components }) => ({ name, components: components.filter((each) => rankOf(each, words) !== null) }))
       .filter(({ components }) => components.length > 0);
   }, [palette, text]);
+  const repeated = useMemo(() => {
+    const all = palette.categories.flatMap(({ components }) => components.map((each) => each.display_name));
+    return new Set(all.filter((name, at) => all.indexOf(name) !== at));
+  }, [palette]);
   const { dragged, onPointerDown } = usePaletteDrag();
   return (
     <aside className="palette panel" aria-label="Components">
@@ -39,7 +43,7 @@ export function PalettePanel() {
             <ul>
               {components.map((component) => (
                 <li key={component.reference}>
-                  <Item component={component} onPointerDown={onPointerDown} />
+                  <Item component={component} isRepeated={repeated.has(component.display_name)} onPointerDown={onPointerDown} />
                 </li>
               ))}
             </ul>
@@ -63,10 +67,12 @@ export function PalettePanel() {
 
 interface ItemProps {
   component: Component;
+  /** Whether another one has the same name, so that only the file tells them apart. */
+  isRepeated: boolean;
   onPointerDown: (event: React.PointerEvent, component: Component) => void;
 }
 
-function Item({ component, onPointerDown }: ItemProps) {
+function Item({ component, isRepeated, onPointerDown }: ItemProps) {
   const isBroken = component.fault !== null;
   return (
     <button
@@ -83,6 +89,7 @@ function Item({ component, onPointerDown }: ItemProps) {
     >
       <span className="grow">
         <span className="cut">{component.display_name}</span>
+        {isRepeated && component.file !== null && <span className="palette-file small quiet">{component.file}</span>}
         {isBroken && <span className="palette-fault small bad">{component.fault}</span>}
       </span>
       {!component.is_builtin && !isBroken && <span className="badge">yours</span>}
@@ -95,7 +102,10 @@ const lastPart = (category: string): string => category.split("/").at(-1) ?? cat
 function onSearchKey(event: KeyboardEvent<HTMLInputElement>): void {
   const first = event.currentTarget.closest(".palette")?.querySelector<HTMLElement>(".palette-item");
   if (event.key === "ArrowDown") first?.focus();
-  else if (event.key === "Enter") first?.click();
+  else if (event.key === "Enter") {
+    first?.click();
+    event.currentTarget.select(); // for the next one
+  }
   else return;
   event.preventDefault();
 }

@@ -128,7 +128,7 @@ export function TextField(props: TextProps) {
       />
     );
   return (
-    <div className={`field ${props.className ?? ""}`}>
+    <div className={`field ${props.className ?? ""}`} data-field={label}>
       {props.isLabelHidden === true ? (
         control
       ) : (
@@ -184,7 +184,7 @@ export function SelectField({ label, value, options, onChange, isDisabled, isLab
         </option>
       ));
   return (
-    <div className={`field ${className}`}>
+    <div className={`field ${className}`} data-field={label}>
       {isLabelHidden !== true && (
         <div className="field-head">
           <label htmlFor={id}>{label}</label>

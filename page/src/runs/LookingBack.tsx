@@ -1,4 +1,4 @@
-/** Band that says that the nodes show an earlier run. */
+/** Band that says that the canvas shows an earlier run, as it was then. */
 
 import { useStore } from "../state/store";
 import { lookOf } from "./states";
@@ -8,6 +8,7 @@ import { clockText } from "./wording";
 export function LookingBack() {
   const run = useStore((state) => state.run);
   const isLookingBack = useStore((state) => state.isLookingBack);
+  const isPast = useStore((state) => state.past !== null);
   const lookAtNow = useStore((state) => state.lookAtNow);
   const openRunDialog = useStore((state) => state.openRunDialog);
   if (!isLookingBack || run === null) return null;
@@ -15,7 +16,9 @@ export function LookingBack() {
     <aside className="run-back" aria-label="Earlier run">
       <StateIcon state={run.state} />
       <span>
-        You look at the run of <b>{clockText(run.started)}</b> ({lookOf(run.state).word}).
+        {isPast ? "The pipeline as it was in the run of " : "The run of "}
+        <b>{clockText(run.started)}</b> ({lookOf(run.state).word}).
+        {isPast ? "" : " Its pipeline was not kept."}
       </span>
       <button type="button" onClick={() => openRunDialog({ kind: "clone", run: run.run })}>
         Clone

@@ -12,7 +12,8 @@ export function NodeRunState({ node }: { node: string }) {
   const run = useStore((state) => state.run);
   const forecast = useStore((state) => state.forecast);
   const isLookingBack = useStore((state) => state.isLookingBack);
-  const state = stateOfNode(run, node);
+  const isOther = useStore((state) => state.isLookingBack && state.past === null);
+  const state = isOther ? null : stateOfNode(run, node);
   const next = isLookingBack || run?.state === "running" ? null : forecastOfNode(forecast, node);
   if (next === null || state?.state === "failed") return state === null ? null : <Now state={state} />;
   return <Before state={state} next={next} />;

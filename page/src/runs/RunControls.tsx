@@ -5,6 +5,7 @@ import { useRef, useState } from "react";
 import type { RunSelection } from "../api/types";
 import { useStore } from "../state/store";
 import { forecastSummary } from "./forecast";
+import { goToFailure } from "./goToFailure";
 import { Menu, type MenuItem } from "./Menu";
 import { startProblem } from "./startProblem";
 import { countsOf, failedNode, lookOf } from "./states";
@@ -93,7 +94,8 @@ function MoreButton() {
   const openRunDialog = useStore((state) => state.openRunDialog);
   const workspace = useStore((state) => state.project?.workspace ?? null);
   const hasDocument = useStore((state) => state.document !== null);
-  const noDocument = hasDocument ? "" : "No pipeline is open.";
+  const isLookingBack = useStore((state) => state.isLookingBack);
+  const noDocument = !hasDocument ? "No pipeline is open." : isLookingBack ? "This is an earlier run." : "";
   const items: MenuItem[] = [
     { label: "History of runs", hint: "", perform: () => openDrawer("history") },
     { label: "Compare runs", hint: "", perform: () => openDrawer("compare") },
@@ -144,7 +146,6 @@ function Status() {
   const isLookingBack = useStore((state) => state.isLookingBack);
   const forecast = useStore((state) => state.forecast);
   const problem = useStore((state) => state.forecastProblem);
-  const goToFailure = useStore((state) => state.goToFailure);
   const openDrawer = useStore((state) => state.openDrawer);
   const isRunning = run?.state === "running";
   const now = useNow(isRunning === true);

@@ -1,7 +1,9 @@
 /** Commands about runs, for the list of commands, the shortcuts and the menu of a node. */
 
 import type { Command } from "../editing/commands";
+import type { DrawerTab } from "../state/drawerSlice";
 import type { State } from "../state/store";
+import { goToFailure } from "./goToFailure";
 import { startProblem } from "./startProblem";
 import { failedNode, namesInside, stateOfNode } from "./states";
 
@@ -9,6 +11,7 @@ const canStart = (state: State): boolean => startProblem(state) === "";
 const nodes = (state: State): string[] => state.selected.filter((name) => !name.startsWith("input:"));
 const hasNodes = (state: State): boolean => nodes(state).length > 0;
 const canStartNodes = (state: State): boolean => canStart(state) && hasNodes(state);
+const isNow = (state: State): boolean => state.document !== null && !state.isLookingBack;
 const isRunning = (state: State): boolean => state.run?.state === "running";
 const runningNodes = (state: State): string[] =>
   nodes(state).filter((name) => ["running", "waiting"].includes(stateOfNode(state.run, name)?.state ?? ""));
@@ -93,7 +96,7 @@ export const runCommands: Command[] = [
     keys: ["l"],
     isForNodes: true,
     isEnabled: (state) => state.run !== null,
-    perform: (state) => state.openDrawer("logs"),
+    perform: (state) => goToTab(state, "logs"),
   },
   {
     id: "show-outputs",
@@ -102,7 +105,7 @@ export const runCommands: Command[] = [
     keys: ["o"],
     isForNodes: true,
     isEnabled: (state) => state.document !== null,
-    perform: (state) => state.openDrawer("output"),
+    perform: (state) => goToTab(state, "output"),
   },
   {
     id: "show-metrics",
@@ -111,16 +114,14 @@ export const runCommands: Command[] = [
     keys: ["m"],
     isForNodes: true,
     isEnabled: (state) => state.run !== null,
-    perform: (state) => state.openDrawer("metrics"),
+    perform: (state) => goToTab(state, "metrics"),
   },
   {
     id: "go-to-failure",
     title: "Go to the node that failed",
     group: "Run",
-    keys: ["F8"],
-    isForTyping: true,
     isEnabled: (state) => failedNode(state.run) !== null,
-    perform: (state) => state.goToFailure(),
+    perform: goToFailure,
   },
   {
     id: "show-history",
@@ -145,14 +146,20 @@ export const runCommands: Command[] = [
     id: "submit",
     title: "Submit to Azure ML",
     group: "Document",
-    isEnabled: (state) => state.document !== null,
+    isEnabled: isNow,
     perform: (state) => state.openRunDialog({ kind: "submit" }),
   },
   {
     id: "sdk-code",
     title: "Python SDK code of the pipeline",
     group: "Document",
-    isEnabled: (state) => state.document !== null,
+    isEnabled: isNow,
     perform: (state) => state.openRunDialog({ kind: "sdk" }),
   },
 ];
+
+/** Open a tab of the drawer and go there; Escape leads back. */
+function goToTab(state: State, tab: DrawerTab): void {
+  state.openDrawer(tab);
+  requestAnimationFrame(() => document.querySelector<HTMLElement>("#drawer-panel")?.focus());
+}

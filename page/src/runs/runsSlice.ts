@@ -1,14 +1,14 @@
 /**
  * Runs: the list, the one that the nodes show, what a run would do with each node, and what can be done about them.
  *
- * `run` is the last run of the open document, or an earlier one that is looked at (`isLookingBack`).
+ * `run` is the last run of the open document, or an earlier one that is looked at (`isLookingBack`); then the canvas
+ * shows the pipeline that was run.
  */
 
 import { api, RequestError } from "../api/client";
 import type { ForecastNode, Run, RunEvent, RunSelection, RunSummary } from "../api/types";
 import type { Slice } from "../state/store";
 import { announcementOf, fold, foldSummary } from "./runEvents";
-import { failedNode, nodeOnCanvas } from "./states";
 
 export type RunDialog =
   | { kind: "faults"; node: string }
@@ -38,14 +38,10 @@ export interface RunsSlice {
   cancelRun: (node?: string) => Promise<void>;
   lookBackAt: (run: string) => Promise<void>;
   lookAtNow: () => Promise<void>;
-  goToFailure: () => void;
   chooseNode: (node: string) => void;
   openRunDialog: (dialog: RunDialog | null) => void;
   compare: (a: string | null, b: string | null) => void;
 }
-
-/** Room for an error with its advice and the lines of the log around it. */
-const FAILURE_HEIGHT = 440;
 
 export const runsSlice: Slice<RunsSlice> = (set, get) => {
   const show = async (id: string, isLookingBack: boolean): Promise<void> => {
@@ -142,22 +138,28 @@ export const runsSlice: Slice<RunsSlice> = (set, get) => {
       }
     },
     lookBackAt: async (id) => {
-      const isLast = lastOfDocument()?.run === id;
-      await show(id, !isLast);
+      const { notify, report, showPast } = get();
+      try {
+        const [run, past] = await Promise.all([
+          api.run(id),
+          api.runPipeline(id).catch((error: unknown) => {
+            if (error instanceof RequestError && error.error.reason === "no_text") return null;
+            throw error;
+          }),
+        ]);
+        // What is on the screen is what has run last: nothing else needs to be shown.
+        const isNow = lastOfDocument()?.run === id && past?.version === get().confirmed?.version;
+        set({ run, isLookingBack: !isNow });
+        showPast(isNow ? null : past);
+        if (past === null) notify("The pipeline of this run was not kept: the canvas shows the file as it is now.");
+      } catch (error) {
+        report(error);
+      }
     },
     lookAtNow: async () => {
+      if (get().isLookingBack) get().showPast(null);
       set({ isLookingBack: false });
       await get().refreshRun();
-    },
-    goToFailure: () => {
-      const { run, document, select, openDrawer, drawerHeight, setDrawerHeight, announce } = get();
-      const failed = failedNode(run);
-      if (failed === null) return announce("No node of this run has failed.");
-      const name = nodeOnCanvas(failed, document?.nodes.map((node) => node.name) ?? []);
-      select(name === null ? [] : [name]);
-      set({ chosenNode: failed });
-      setDrawerHeight(Math.max(drawerHeight, FAILURE_HEIGHT));
-      openDrawer("logs");
     },
     chooseNode: (chosenNode) => set({ chosenNode }),
     openRunDialog: (runDialog) => set({ runDialog }),

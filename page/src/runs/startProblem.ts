@@ -4,7 +4,8 @@ import type { State } from "../state/store";
 export function startProblem(state: State): string {
   if (state.document === null) return "No pipeline is open.";
   if (state.document.nodes.length === 0) return "The pipeline has no nodes.";
+  if (state.isLookingBack) return "This is an earlier run: clone its pipeline, or go back to now.";
   if (!state.isConnected) return "The designer does not answer.";
-  if (state.run?.state === "running" && !state.isLookingBack) return "This pipeline is running.";
+  if (state.run?.state === "running") return "This pipeline is running.";
   return "";
 }

@@ -1,12 +1,14 @@
 /**
  * The document: what the server has confirmed, the gestures that are on their way to it, and what is shown, which is
  * the one with the others applied. Gestures are sent one after the other, each on the version that the one before made.
+ * While an earlier run is looked at, its pipeline is shown instead, and nothing can be edited.
  */
 
 import { api, RequestError } from "../api/client";
 import type { Document, Edit } from "../api/types";
 import { applyEdits } from "../editing/applyEdits";
 import type { Slice, State } from "./store";
+import { withUnchanged } from "./unchanged";
 
 /** One thing that a person did: one request, one step of undo. */
 interface Gesture {
@@ -14,8 +16,9 @@ interface Gesture {
   edits: Edit[];
   send: (path: string, version: string) => Promise<Document>;
 }
-/** A gesture that the file, changed by hand meanwhile, has no place for. */
-export interface Conflict { label: string; edits: Edit[]; message: string }
+type Attempt = Pick<Gesture, "label" | "edits">;
+/** A gesture that the file, changed by hand meanwhile, has no place for, and those that waited behind it. */
+export interface Conflict extends Attempt { message: string; behind: Attempt[] }
 
 export interface DocumentSlice {
   path: string | null;
@@ -23,6 +26,9 @@ export interface DocumentSlice {
   document: Document | null;
   waiting: Gesture[];
   conflict: Conflict | null;
+  /** The pipeline of the run that is looked at, shown in place of the document. */
+  past: Document | null;
+  showPast: (past: Document | null) => void;
   open: (path: string) => Promise<void>;
   create: (path: string, template: string, text?: string) => Promise<void>;
   close: () => void;
@@ -43,12 +49,13 @@ export const documentSlice: Slice<DocumentSlice> = (set, get) => {
   let sending: Promise<void> | null = null;
   const outcomes = new WeakMap<Gesture, (isDone: boolean) => void>();
 
-  const show = (confirmed: Document | null, waiting: Gesture[]): void => {
+  const show = (answer: Document | null, waiting: Gesture[]): void => {
+    const confirmed = answer === null ? null : withUnchanged(get().confirmed, answer);
     const edits = waiting.flatMap((gesture) => gesture.edits);
     set({
       confirmed,
       waiting,
-      document: confirmed === null ? null : applyEdits(confirmed, edits, get().components),
+      document: confirmed === null ? null : (get().past ?? applyEdits(confirmed, edits, get().components)),
     });
   };
   const finish = (gesture: Gesture, confirmed: Document | null, isDone: boolean): void => {
@@ -67,32 +74,44 @@ export const documentSlice: Slice<DocumentSlice> = (set, get) => {
         set({ isConnected: false });
         return false;
       }
-      finish(gesture, error.document ?? get().confirmed, false);
-      if (error.status === 409 && error.document !== null) {
-        set({ conflict: { label: gesture.label, edits: gesture.edits, message: error.error.message } });
+      const isConflict = error.status === 409 && error.document !== null;
+      if (isConflict) {
+        // What waits was made on what this gesture would have made of the document: a person decides about all of it.
+        const [{ label, edits }, ...behind] = get().waiting as [Gesture, ...Gesture[]];
+        for (const other of behind) outcomes.get(other)?.(false);
+        set({ waiting: [gesture], conflict: { label, edits, message: error.error.message, behind } });
       } else get().report(error);
+      finish(gesture, error.document ?? get().confirmed, false);
     }
     return true;
   };
   const sendAll = async (): Promise<void> => {
-    for (let next = get().waiting[0]; next !== undefined; next = get().waiting[0]) {
-      if (!(await sendOne(next))) return;
+    // What is done in between is sent by this loop, and what is done after its last look by another.
+    try {
+      for (let next = get().waiting[0]; next !== undefined; next = get().waiting[0]) {
+        if (!(await sendOne(next))) return;
+      }
+    } finally {
+      sending = null;
     }
   };
   const flush = (): Promise<void> => {
-    sending ??= sendAll().finally(() => {
-      sending = null;
-    });
-    return sending;
+    if (sending === null && get().waiting.length > 0) sending = sendAll();
+    return sending ?? Promise.resolve();
   };
   const enqueue = (gesture: Gesture): Promise<boolean> => {
+    const { past, notify } = get();
+    if (past !== null) {
+      notify(past.read_only ?? "");
+      return Promise.resolve(false);
+    }
     const outcome = new Promise<boolean>((resolve) => outcomes.set(gesture, resolve));
     show(get().confirmed, [...get().waiting, gesture]);
     void flush();
     return outcome;
   };
   const take = (path: string, document: Document): void => {
-    set({ path, conflict: null, ...emptySelection });
+    set({ path, ...nothingElse });
     show(document, []);
   };
 
@@ -102,6 +121,11 @@ export const documentSlice: Slice<DocumentSlice> = (set, get) => {
     document: null,
     waiting: [],
     conflict: null,
+    past: null,
+    showPast: (past) => {
+      set({ past, ...emptySelection });
+      show(get().confirmed, get().waiting);
+    },
     open: async (path) => {
       try {
         take(path, await api.document(path));
@@ -119,7 +143,7 @@ export const documentSlice: Slice<DocumentSlice> = (set, get) => {
       }
     },
     close: () => {
-      set({ path: null, conflict: null, ...emptySelection });
+      set({ path: null, ...nothingElse });
       show(null, []);
     },
     edit: (label, edits) =>
@@ -144,12 +168,19 @@ export const documentSlice: Slice<DocumentSlice> = (set, get) => {
     settleConflict: (isTriedAgain) => {
       const { conflict } = get();
       set({ conflict: null });
-      if (isTriedAgain && conflict !== null) void get().edit(conflict.label, conflict.edits);
+      if (!isTriedAgain || conflict === null) return;
+      for (const { label, edits } of repeatable(conflict)) void get().edit(label, edits);
     },
   };
 };
 
 const emptySelection: Partial<State> = { selected: [], selectedLinks: [], linking: null, replacing: null };
+const nothingElse: Partial<State> = { ...emptySelection, conflict: null, past: null, isLookingBack: false };
+
+/** What of a conflict can be done again on the file as it is now: an undo, for example, would undo something else. */
+export function repeatable(conflict: Conflict): Attempt[] {
+  return [conflict, ...conflict.behind].filter(({ edits }) => edits.length > 0);
+}
 
 /** What the indicator beside the name says. */
 export function savingState(state: State): "saved" | "saving" | "offline" {

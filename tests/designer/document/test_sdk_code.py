@@ -32,6 +32,35 @@ FULL = PIPELINE.replace(
     limits: {timeout: 60}
 """).replace("  first:", "  lambda:").replace("parent.jobs.first", "parent.jobs.lambda")  # fmt: skip
 
+COMMENT = "    comment: Uses ${{parent.jobs.first.outputs.images}}.\n"
+INLINE = PIPELINE.replace("    component: train.yaml\n    comment", """\
+    command: echo ${{inputs.images}} ${{inputs.rate}} > ${{outputs.model}}/model
+    environment: azureml:env:1
+    code: src
+    environment_variables: {A: "1"}
+    comment""").replace("    component: prepare.yaml\n", """\
+    component:
+      type: command
+      name: inner
+      inputs: {raw: {type: uri_folder}, rows: {type: integer, default: 2, min: 1}}
+      outputs: {images: {type: uri_folder}}
+      environment: {image: python, conda_file: conda.yaml}
+      command: cp -r ${{inputs.raw}} ${{outputs.images}}
+    identity: {type: user_identity}
+""").replace(COMMENT, "    description: It says itself.\n")  # fmt: skip
+SWEEP = PIPELINE.replace("    type: command\n    component: train.yaml\n", """\
+    type: sweep
+    trial: train.yaml
+    compute: azureml:gpu
+    objective: {primary_metric: accuracy, goal: maximize}
+    sampling_algorithm: {type: random, seed: 3, rule: sobol}
+    search_space:
+      rate: {type: loguniform, min_value: -6, max_value: -1}
+      fast: {type: choice, values: [true, false]}
+    early_termination: {type: bandit, slack_factor: 0.2, evaluation_interval: 1}
+    limits: {max_total_trials: 4, max_concurrent_trials: 2, trial_timeout: 60}
+""").replace("      rate: 0.5  # fast\n", "").replace(COMMENT, "")  # fmt: skip
+
 
 def code(text: str, project: Path) -> str:
     return pipeline_code(parse_yaml(text, project / "pipeline.yaml"), ComponentLibrary())
@@ -48,6 +77,8 @@ def facts(spec: PipelineSpec) -> object:
             dict(node.limits),
             (node.compute or "").removeprefix("azureml:"),
             node.component.name,
+            _definition(node),
+            _command(node),
         )
         for name, node in spec.nodes.items()
     }
@@ -55,6 +86,31 @@ def facts(spec: PipelineSpec) -> object:
     compute = (spec.settings.default_compute or "").removeprefix("azureml:")
     settings = replace(spec.settings, default_compute=compute)
     return nodes, given, list(spec.outputs), settings, spec.display_name, spec.experiment_name
+
+
+def _definition(node: NodeSpec) -> object:
+    """The settings of a sweep, whose defaults the SDK writes out."""
+    if node.definition is None:
+        return None
+    plain = node.definition.plain
+    limits = {key: int(value) for key, value in plain["limits"].items() if value is not None}
+    stopping = {key: value for key, value in plain["early_termination"].items() if value and key != "delay_evaluation"}
+    searched = {
+        name: [float(each) if not isinstance(each, list) else each for key, each in dimension.items() if key != "type"]
+        for name, dimension in plain["search_space"].items()
+    }
+    return plain["objective"], plain["sampling_algorithm"], searched, stopping, limits
+
+
+def _command(node: NodeSpec) -> object:
+    component = node.component
+    assert isinstance(component, CommandSpec)
+    ports = [
+        [(port.name, port.type, port.is_optional) for port in ports.values()]
+        for ports in (component.inputs, component.outputs)
+    ]
+    code = None if component.code is None else Path(component.code).name
+    return " ".join(component.command.split()), code, ports
 
 
 def _distribution(node: NodeSpec) -> dict[str, str]:
@@ -68,7 +124,7 @@ def _distribution(node: NodeSpec) -> dict[str, str]:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # the SDK's own
-@pytest.mark.parametrize("text", [PIPELINE, FULL], ids=["plain", "full"])
+@pytest.mark.parametrize("text", [PIPELINE, FULL, INLINE, SWEEP], ids=["plain", "full", "inline", "sweep"])
 def test_the_program_builds_the_same_pipeline(text: str, project: Path) -> None:
     pytest.importorskip("azure.ai.ml")
     from pytorch_designer.harness.schema.azure_objects import pipeline_job
@@ -85,7 +141,14 @@ def test_the_program_builds_the_same_pipeline(text: str, project: Path) -> None:
 @pytest.mark.parametrize(
     ("replaced", "by", "message"),
     [
-        ("    component: train.yaml", "    command: echo\n    environment: azureml:e:1", "has no component file"),
+        ("    component: train.yaml", "    component: {type: spark, code: .}", "Only commands are written"),
+        ("    component: train.yaml", "    component: {type: command, jobs: {}}", "The command has jobs, which"),
+        ("type: command\n    component: train.yaml", "type: parallel", "second has no component file"),
+        ("type: command\n    component: train.yaml", "type: automl", "second is of type automl"),
+        ("component: train.yaml", "component: train.yaml\n    distribution: {type: ray}", "no class for this distrib"),
+        ("component: train.yaml", "component: train.yaml\n    services: {a: {type: ssh}}", "has services, which"),
+        ("type: pipeline\n", "type: pipeline\nlog_files: {}\n", "The pipeline has log_files, which is not"),
+        ("  second:", "  decide:\n    type: if_else\n    condition: a\n  second:", "no public function"),
         ("raw: ${{parent.inputs.raw}}", "raw: ${{parent.inputs.raw}}/part", "/part is not written as code"),
         ("type: pipeline\n", "type: pipeline\nversion: 1\n", "Code is written for pipeline jobs"),
         ("  rows: 5", "  lambda: 5", "The input lambda of the pipeline is no name for an argument"),

@@ -375,10 +375,8 @@ def test_a_node_without_component_has_a_description_instead_of_a_comment(shared_
     assert yaml.safe_load(after)["jobs"]["a"]["description"] == "Says it."
 
 
-def test_control_nodes_are_not_moved_since_azure_ml_keeps_no_properties_of_them(shared_project: Path) -> None:
+def test_blocks_of_a_condition_follow_a_renamed_node(shared_project: Path) -> None:
     text = PIPELINE + "  decide:\n    type: if_else\n    condition: true\n    true_block: ${{parent.jobs.first}}\n"
-    moved = edited(text, {"op": "move_nodes", "positions": {"decide": {"x": 1, "y": 2}}}, folder=shared_project)
-    assert moved == text
     renamed = edited(text, {"op": "rename_node", "name": "first", "to": "begin"}, folder=shared_project)
     assert "true_block: ${{parent.jobs.begin}}" in renamed
 
@@ -388,3 +386,46 @@ def test_all_nodes_can_be_removed_and_the_first_one_added_again(shared_project: 
     assert none.endswith("\njobs: {}\n")
     one = edited(none, {"op": "add_node", "reference": "train"}, folder=shared_project)
     assert one.endswith("\njobs:\n  train:\n    type: command\n    component: train.yaml\n")
+
+
+_DECIDES = """\
+  decide:
+    type: if_else
+    condition: ${{parent.jobs.first.outputs.is_good}}
+    true_block: ${{parent.jobs.second}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "section"),
+    [
+        (PIPELINE + _DECIDES, "properties"),
+        (
+            f"$schema: https://azuremlschemas.azureedge.net/latest/pipelineComponent.schema.json\nname: steps\n"
+            f"{PIPELINE.split(chr(10), 2)[2].replace('    path: data  # what is there', '')}{_DECIDES}",
+            "tags",
+        ),
+    ],
+    ids=["job", "component"],
+)
+def test_what_has_no_properties_has_its_place_in_the_pipeline(text: str, section: str, shared_project: Path) -> None:
+    def after(before: str, **edit: Any) -> str:
+        return edited(before, edit, folder=shared_project)
+
+    places = {"decide": {"x": 1, "y": 2}, "input:raw": {"x": -3, "y": 4}, "first": {"x": 5, "y": 6}}
+    moved = after(text, op="move_nodes", positions=places)
+    kept = yaml.safe_load(moved)
+    assert kept[section] == {"designer.position.jobs.decide": "1 2", "designer.position.inputs.raw": "-3 4"}
+    assert kept["jobs"]["first"]["properties"] == {"designer.position": "5 6"}
+    assert after(moved, op="move_nodes", positions=dict.fromkeys(places)) == text
+
+    renamed = after(after(moved, op="rename_node", name="decide", to="choose"), op="rename_input", name="raw", to="new")
+    assert yaml.safe_load(renamed)[section] == {
+        "designer.position.jobs.choose": "1 2",
+        "designer.position.inputs.new": "-3 4",
+    }
+    removed = after(after(renamed, op="remove_nodes", names=["choose"]), op="remove_input", name="new")
+    assert section not in yaml.safe_load(removed)
+    with pytest.raises(DesignerError) as error:
+        after(text, op="move_nodes", positions={"input:nothing": {"x": 1, "y": 2}})
+    assert error.value.reason == "no_input"

@@ -1,8 +1,12 @@
-"""Editing in the designer, in a real browser: by mouse, by keyboard alone, by touch, and beside an editor."""
+"""Editing in the designer, in a real browser: by mouse, by keyboard alone, by touch, and beside an editor.
+
+The demo is built, run and looked at in all three ways. The first run trains; the others reuse what it has made.
+"""
 
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.designer.page.accessibility import violations
 from tests.designer.page.conftest import ServedProject
 
 pytestmark = pytest.mark.slow
@@ -54,12 +59,21 @@ jobs:
 """
 
 
+IMAGES = Path(__file__).parents[3] / "examples" / "images" / "training"
+# What is set so that a run takes seconds, besides the path of the images.
+CHOICES = [("resnet", "model_name", "resnet18"), ("resnet", "pretrained", "false")]
+RUN_MILLISECONDS = 120_000
+MOST_KEYS = 330
+
+
 @pytest.fixture(scope="module")
 def project(served: Callable[[Path], ServedProject], tmp_path_factory: pytest.TempPathFactory) -> ServedProject:
-    return served(tmp_path_factory.mktemp("project"))
+    folder = tmp_path_factory.mktemp("project")
+    shutil.copytree(IMAGES, folder / "images")
+    return served(folder)
 
 
-def test_the_demo_is_dragged_connected_set_undone_and_found_again(project: ServedProject, open_page: Any) -> None:
+def test_the_demo_is_built_run_and_looked_at_by_mouse(project: ServedProject, open_page: Any) -> None:
     page = open_page(project)
     path = _empty_pipeline(page, project)
     for title, (name, at) in DEMO.items():
@@ -94,6 +108,20 @@ def test_the_demo_is_dragged_connected_set_undone_and_found_again(project: Serve
     page.mouse.up()
     page.get_by_role("button", name=re.compile("^Undo: Move resnet")).wait_for()
     assert "designer.position" in _jobs(path)["resnet"]["properties"]
+
+    _card(page, "convert_to_image_directory").click()
+    page.get_by_label("input_dataset", exact=True).select_option("A path")
+    page.get_by_label("Path of input_dataset").fill("images")
+    page.get_by_label("Path of input_dataset").press("Enter")
+    for node, parameter, value in CHOICES:
+        _card(page, node).click()
+        page.get_by_label(parameter, exact=True).select_option(value)
+    _saved(page)
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.locator(".run-status", has_text="Completed").wait_for(timeout=RUN_MILLISECONDS)
+    _card(page, "evaluate_model").click()
+    page.get_by_role("tab", name="Data").click()
+    page.frame_locator("iframe[title=Report]").get_by_role("heading").first.wait_for()
 
 
 def test_links_that_do_not_fit_are_refused_with_the_reason(project: ServedProject, open_page: Any) -> None:
@@ -130,57 +158,113 @@ def test_a_taken_port_is_given_to_another_only_when_asked(project: ServedProject
     assert _bound(path)["train.untrained_model"] == "densenet.untrained_model"
 
 
-def test_the_keyboard_alone_builds_a_pipeline(project: ServedProject, open_page: Any) -> None:
+def test_the_demo_is_built_run_and_looked_at_by_keyboard(project: ServedProject, open_page: Any) -> None:
     page = open_page(project)
     path = _empty_pipeline(page, project)
-    _add_by_keyboard(page, "resnet")
-    _add_by_keyboard(page, "train py")
-    # A link: Enter at a port, arrow key to what fits, Enter.
-    page.evaluate(_FOCUS_HANDLE, ["resnet", "untrained_model", "source"])
-    page.keyboard.press("Enter")
-    page.keyboard.press("ArrowDown")
-    page.wait_for_function("document.activeElement.dataset.handleid === 'untrained_model'")
-    page.wait_for_function("document.activeElement.classList.contains('target')")
-    page.keyboard.press("Enter")
-    page.get_by_role("button", name=re.compile("^Undo: Connect resnet")).wait_for()
-    assert _bound(path) == {"train_pytorch_model.untrained_model": "resnet.untrained_model"}
-    # A component that fits, at a port: the search offers only that.
-    page.keyboard.press("Control+k")
-    page.keyboard.type("go to train")
-    page.keyboard.press("Enter")
-    page.wait_for_function("document.activeElement.dataset.id === 'train_pytorch_model'")
+    keys = _Keys(page)
+    for title, (name, _) in DEMO.items():
+        keys.press("a")
+        page.get_by_role("combobox", name="Component to add").wait_for()
+        keys.type(title.lower()[:9])
+        keys.press("Enter")
+        page.wait_for_function(f"document.activeElement.dataset.id === '{name}'")
+        for start, end in LINKS:
+            if end.startswith(f"{name}."):
+                keys.link(start, end)
+    assert _bound(path) == {end: start for start, end in LINKS}
+    for node, parameter, value in [*CHOICES, ("train_pytorch_model", "epochs", "2")]:
+        keys.command(f"go to {node}")
+        page.wait_for_function(f"document.activeElement.dataset.id === '{node}'")
+        keys.command(f"set {parameter}")
+        keys.wait_for_field(parameter)
+        keys.type(value)
+        keys.press("Escape")
+        page.wait_for_function(f"document.activeElement.dataset.id === '{node}'")
+    keys.command("go to convert")
+    page.wait_for_function("document.activeElement.dataset.id === 'convert_to_image_directory'")
+    keys.command("set input_dataset")
+    keys.wait_for_field("input_dataset")
+    keys.type("A p")
+    page.get_by_label("Path of input_dataset").wait_for()
+    keys.press("Tab", "Control+a")
+    keys.type("images")
+    keys.press("Enter", "Escape", "Control+Enter")
+    page.locator(".run-status", has_text="Completed").wait_for(timeout=RUN_MILLISECONDS)
+    keys.command("go to evaluate")
+    page.wait_for_function("document.activeElement.dataset.id === 'evaluate_model'")
+    keys.press("o")
+    page.frame_locator("iframe[title=Report]").get_by_role("heading").first.wait_for()
+    page.wait_for_function("document.activeElement.id === 'drawer-panel'")
+    keys.press("Escape")
+    page.wait_for_function("document.activeElement.dataset.id === 'evaluate_model'")
+    # Wherever the focus is, it is seen.
+    assert page.locator(".react-flow__node:focus-visible").count() == 1
+    assert keys.num_pressed <= MOST_KEYS
+
     for _ in range(3):
-        page.keyboard.press("ArrowRight")
-    page.get_by_role("button", name=re.compile("^Undo: Move train_pytorch_model")).wait_for()
-    page.keyboard.press("e")
-    page.get_by_label("Name", exact=True).fill("learn")
-    page.keyboard.press("Enter")
-    page.get_by_role("button", name=re.compile("^Undo: Rename train_pytorch_model")).wait_for()
-    assert set(_jobs(path)) == {"resnet", "learn"}
-    page.keyboard.press("Control+k")
-    page.keyboard.type("go to learn")
-    page.keyboard.press("Enter")
-    page.wait_for_function("document.activeElement.dataset.id === 'learn'")
-    page.keyboard.press("Control+d")
-    page.get_by_role("button", name=re.compile("^Undo: Duplicate learn")).wait_for()
-    assert len(_jobs(path)) == 3
-    page.keyboard.press("Delete")
+        keys.press("ArrowRight")
+    page.get_by_role("button", name=re.compile("^Undo: Move evaluate_model")).wait_for()
+    keys.press("F2")
+    page.wait_for_function("document.activeElement.id === 'node-name'")
+    keys.type("judge")
+    keys.press("Enter", "Escape", "Control+d")
+    page.get_by_role("button", name=re.compile("^Undo: Duplicate judge")).wait_for()
+    assert len(_jobs(path)) == 8
+    keys.press("Delete")
     page.get_by_role("button", name=re.compile("^Undo: Delete")).wait_for()
-    assert set(_jobs(path)) == {"resnet", "learn"}
-    page.keyboard.press("?")
+    assert set(_jobs(path)) == {*(name for name, _ in DEMO.values()), "judge"} - {"evaluate_model"}
+    keys.press("?")
     page.get_by_role("dialog", name="Keyboard shortcuts").wait_for()
+
+
+def test_the_demo_is_built_run_and_looked_at_by_touch(project: ServedProject, open_page: Any) -> None:
+    page = open_page(project, width=820, height=1180, has_touch=True)
+    path = _empty_pipeline(page, project)
+    canvas = page.locator(".react-flow").bounding_box()
+    for title, (name, (x, y)) in DEMO.items():
+        _drag_from_palette_by_finger(page, title, (canvas["x"] + x, canvas["y"] + y))
+        page.locator(f'.react-flow__node[data-id="{name}"]').wait_for()
+    page.get_by_role("button", name="Show all").tap()
+    page.wait_for_timeout(400)
+    for start, end in LINKS:
+        _handle(page, start, "source").tap()
+        _handle(page, end, "target").tap()
+        page.locator(f'.react-flow__edge[data-id="{end}"]').wait_for(state="attached")
+    assert _bound(path) == {end: start for start, end in LINKS}
+
+    def details(name: str) -> None:
+        _card(page, name).tap()
+        page.get_by_role("button", name="Details", exact=True).tap()
+        page.get_by_label("Name", exact=True).wait_for()
+
+    def done() -> None:
+        page.get_by_role("button", name="Details", exact=True).tap()
+        page.wait_for_timeout(250)
+
+    for node, parameter, value in CHOICES:
+        details(node)
+        page.get_by_label(parameter, exact=True).select_option(value)
+        done()
+    details("train_pytorch_model")
+    page.get_by_label("epochs", exact=True).fill("2")
+    done()
+    details("convert_to_image_directory")
+    page.get_by_label("input_dataset", exact=True).select_option("A path")
+    page.get_by_label("Path of input_dataset").fill("images")
+    done()
+    _saved(page)
+    page.get_by_role("button", name="Run", exact=True).tap()
+    page.locator(".run-status", has_text="Completed").wait_for(timeout=RUN_MILLISECONDS)
+    _card(page, "evaluate_model").tap()
+    page.get_by_role("tab", name="Data").tap()
+    page.frame_locator("iframe[title=Report]").get_by_role("heading").first.wait_for()
 
 
 def test_fingers_drag_components_and_tap_ports(project: ServedProject, open_page: Any) -> None:
     page = open_page(project, width=390, height=844, has_touch=True, is_mobile=True)
     path = _empty_pipeline(page, project)
     for title, y in (("ResNet", 250), ("Train PyTorch Model", 480)):
-        page.get_by_role("button", name="Components").tap()
-        item = page.locator(".palette-item", has_text=title)
-        item.scroll_into_view_if_needed()
-        page.wait_for_timeout(250)
-        box = item.bounding_box()
-        _drag_by_finger(page, (box["x"] + 60, box["y"] + 15), (200, y))
+        _drag_from_palette_by_finger(page, title, (200, y))
         page.get_by_role("button", name=re.compile(f"^Undo: Add {title}")).wait_for()
     assert set(_jobs(path)) == {"resnet", "train_pytorch_model"}
     page.get_by_role("button", name="Show all").tap()
@@ -189,6 +273,36 @@ def test_fingers_drag_components_and_tap_ports(project: ServedProject, open_page
     _handle(page, "train_pytorch_model.untrained_model", "target").tap()
     page.get_by_role("button", name=re.compile("^Undo: Connect resnet")).wait_for()
     assert _bound(path) == {"train_pytorch_model.untrained_model": "resnet.untrained_model"}
+
+
+def test_eight_tabs_follow_the_file_and_another_goes_on_when_the_first_is_closed(
+    project: ServedProject, open_page: Any
+) -> None:
+    first = _opened(project, open_page, "tabs.yaml")
+    path = project.folder / "tabs.yaml"
+    others = [first.context.new_page() for _ in range(7)]
+    for tab in others:
+        tab.goto(first.url)
+        tab.locator(".card").first.wait_for()
+    for epochs, tabs in ((4, [first, *others]), (5, others)):
+        path.write_text(re.sub(r"epochs: \d", f"epochs: {epochs}", path.read_text(encoding="utf-8")), encoding="utf-8")
+        for tab in tabs:
+            tab.locator(".card-summary", has_text=f"epochs {epochs}").wait_for()
+        if tabs != others:
+            first.close()
+
+
+def test_a_place_of_a_pipeline_input_is_in_the_file(project: ServedProject, open_page: Any) -> None:
+    text = f"{PIPELINE}inputs:\n  more: {{type: uri_folder, path: images}}\n"
+    page = _opened(project, open_page, "places.yaml", text=text)
+    path = project.folder / "places.yaml"
+    box = page.locator(".input-card").bounding_box()
+    page.mouse.move(box["x"] + 40, box["y"] + 12)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 40, box["y"] + 112, steps=4)
+    page.mouse.up()
+    page.get_by_role("button", name=re.compile("^Undo: Move more")).wait_for()
+    assert "designer.position.inputs.more" in yaml.safe_load(path.read_text(encoding="utf-8"))["properties"]
 
 
 def test_an_edit_by_hand_appears_and_a_conflict_is_shown(project: ServedProject, open_page: Any) -> None:
@@ -260,24 +374,21 @@ environment: azureml:any:1
 _OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
-@pytest.mark.parametrize("media", [{"scheme": "light"}, {"scheme": "dark"}, {"forced_colors": "active"}], ids=str)
-def test_nothing_is_found_by_axe_in_any_state(project: ServedProject, open_page: Any, media: dict[str, str]) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
-    page = _opened(project, open_page, "axe.yaml", **media)
+@pytest.mark.parametrize(
+    "window", [{}, {"width": 720, "height": 450, "device_scale_factor": 2}], ids=["usual", "twice as large"]
+)
+def test_nothing_is_found_by_axe_in_any_state(project: ServedProject, open_page: Any, window: dict[str, Any]) -> None:
+    page = _opened(project, open_page, "axe.yaml", **window)
 
     def check(state: str) -> None:
         page.wait_for_timeout(250)
-        found = Axe().run(page)
-        assert found.violations_count == 0, f"{state}: {found.generate_report()}"
+        assert violations(page) == [], state
         assert page.evaluate(_OVERFLOW) <= 0, state
 
     check("canvas")
     _card(page, "train").click()
     check("node")
     page.get_by_role("tab", name=re.compile("Problems")).click()
-    if media != {"scheme": "light"}:  # colors are those of the states above
-        return
     check("problems")
     page.get_by_role("tab", name="YAML").click()
     page.get_by_label("YAML of the pipeline").wait_for()
@@ -326,6 +437,10 @@ def test_only_the_cards_in_sight_are_drawn_of_200_nodes(project: ServedProject, 
     moved = page.locator(".react-flow__node").evaluate_all("nodes => nodes.map(node => node.dataset.id)")
     assert 0 < len(moved) < 60
     assert set(moved) != set(seen)
+    # The next problem is wherever it is: the canvas goes there.
+    for number in range(1, 16):
+        page.keyboard.press("F8")
+        page.wait_for_function(_IS_SEEN, arg=f"n_{(number - 1) * 10}")
 
 
 # A point of the canvas that no card covers.
@@ -336,8 +451,67 @@ _FREE_POINT = """() => {
         if (found.classList.contains('react-flow__pane')) return [x, box.bottom - 200];
     }
 }"""
-_FOCUS_HANDLE = """([node, port, kind]) => document.querySelector(
-    `.react-flow__handle.${kind}[data-nodeid="${node}"][data-handleid="${port}"]`).focus()"""
+_IS_SEEN = """name => {
+    const { dataset } = document.activeElement;
+    const [canvas, card] = [".react-flow", ":focus"].map(each => document.querySelector(each).getBoundingClientRect());
+    return dataset.id === name && card.top >= canvas.top && card.left >= canvas.left
+        && card.bottom <= canvas.bottom && card.right <= canvas.right;
+}"""
+_IS_AT_PORT = """([node, port, kind]) => {
+    const { dataset, classList } = document.activeElement;
+    return dataset.nodeid === node && dataset.handleid === port && classList.contains(kind);
+}"""
+_IS_AT_FIELD = """name => {
+    const { activeElement } = document;
+    const field = activeElement.closest("[data-field]");
+    return field?.dataset.field === name && activeElement.matches("input, select, textarea");
+}"""
+
+
+class _Keys:
+    """Keyboard that counts."""
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+        self.num_pressed = 0
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+            self.num_pressed += 1
+
+    def type(self, text: str) -> None:
+        self.page.keyboard.type(text)
+        self.num_pressed += len(text)
+
+    def command(self, text: str) -> None:
+        self.press("Control+k")
+        self.page.get_by_role("combobox", name="Command, node or pipeline").wait_for()
+        self.type(text)
+        self.press("Enter")
+        self.page.get_by_role("combobox", name="Command, node or pipeline").wait_for(state="detached")
+
+    def wait_for_field(self, name: str) -> None:
+        self.page.wait_for_function(_IS_AT_FIELD, arg=name)
+
+    def link(self, start: str, end: str) -> None:
+        """From the card with the focus: to its port, then to the other end of the link."""
+        self.press("c")
+        self._go_to(end, "target")
+        self.press("Enter")
+        self._go_to(start, "source")
+        self.press("Enter")
+        self.page.locator(f'.react-flow__edge[data-id="{end}"]').wait_for(state="attached")
+        self.page.wait_for_function(_IS_AT_PORT, arg=[*end.split("."), "target"])
+        _saved(self.page)
+
+    def _go_to(self, end: str, kind: str) -> None:
+        for _ in range(8):
+            self.page.wait_for_timeout(120)  # until the focus has moved, which waits for two frames
+            if self.page.evaluate(_IS_AT_PORT, [*end.split("."), kind]):
+                return
+            self.press("ArrowDown")
+        raise AssertionError(f"The arrow keys do not lead to {end}.")
 
 
 def _empty_pipeline(page: Any, project: ServedProject) -> Path:
@@ -412,6 +586,15 @@ def _drag_from_palette(page: Any, title: str, at: tuple[int, int]) -> None:
     page.mouse.down()
     page.mouse.move(canvas["x"] + at[0], canvas["y"] + at[1], steps=5)
     page.mouse.up()
+
+
+def _drag_from_palette_by_finger(page: Any, title: str, end: tuple[float, float]) -> None:
+    page.get_by_role("button", name="Components").tap()
+    item = page.locator(".palette-item", has_text=title)
+    item.scroll_into_view_if_needed()
+    page.wait_for_timeout(250)
+    box = item.bounding_box()
+    _drag_by_finger(page, (box["x"] + 60, box["y"] + 15), end)
 
 
 def _drag_by_finger(page: Any, start: tuple[float, float], end: tuple[float, float]) -> None:

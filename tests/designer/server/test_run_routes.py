@@ -172,12 +172,17 @@ def test_a_run_whose_program_was_killed_is_interrupted(new_designer: LocalDesign
     assert "killed" in found["nodes"]["first"]["error"]["message"]
 
 
-def test_the_pipeline_of_a_run_is_cloned_into_its_folder(new_designer: LocalDesigner) -> None:
+def test_the_pipeline_of_a_run_is_shown_and_cloned_into_its_folder(new_designer: LocalDesigner) -> None:
     path = two_nodes(new_designer.project)
     shown = path.read_text(encoding="utf-8")
     run = start(new_designer)
     ended(new_designer, run)
+    version = new_designer.get("/api/documents/pipeline.yaml").json["version"]
     path.unlink()
+    past = new_designer.get(f"/api/runs/{run}/pipeline").json
+    assert [node["name"] for node in past["nodes"]] == ["first", "second"]
+    assert (past["version"], past["faults"]) == (version, [])
+    assert "clone it to edit it" in past["read_only"]
     answer = new_designer.post(f"/api/runs/{run}/clone", {"path": "clone.yaml"})
     assert answer.status == 201
     assert (new_designer.project / "clone.yaml").read_text(encoding="utf-8") == shown

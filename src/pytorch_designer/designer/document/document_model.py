@@ -6,11 +6,12 @@ Also a text with faults has one: what can be read is shown, and what is wrong st
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.designer.document.component_facts import ports_facts
 from pytorch_designer.designer.document.document_faults import find_faults, plain_fault
-from pytorch_designer.designer.editing.draft import CONTROL_KINDS, read_position
+from pytorch_designer.designer.editing.draft import CONTROL_KINDS, read_position, read_shared_position
 from pytorch_designer.designer.editing.node_edits import comment_key
 from pytorch_designer.errors import InvalidSpecError
 from pytorch_designer.harness.lint.pipeline_model import children_at, read_pipeline
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     ComponentAt = Callable[[pathlib.Path], dict[str, Any] | None]
 
 _KINDS = {"command", "pipeline", "sweep", "parallel", "if_else", "do_while"}
+_AUTOML_DATA = ("training_data", "validation_data", "test_data")
 _SETTINGS = ("display_name", "description", "experiment_name")
 _JOB_SETTINGS = ("default_compute", "force_rerun", "continue_on_step_failure")
 
@@ -90,7 +92,7 @@ def _read_only(path: pathlib.Path, reason: str, faults: list[dict[str, Any]]) ->
     return DocumentContent(path.stem, "", [], [], [], {}, faults, reason)
 
 
-def _content(document: YamlDocument, library: ComponentLibrary, component_at: ComponentAt) -> DocumentContent:
+def _content(document: YamlDocument, library: ComponentLibrary, find_component: ComponentAt) -> DocumentContent:
     root = document.root
     is_job = kind_of(root) is not Kind.PIPELINE_COMPONENT
     pipeline = read_pipeline(root, library, is_job=is_job)
@@ -99,12 +101,18 @@ def _content(document: YamlDocument, library: ComponentLibrary, component_at: Co
         value = _scalar(root.get("settings", key))
         settings |= {} if value is None else {f"settings.{key}": value}
     settings["type"] = "pipeline" if is_job else "component"
+    component_at = lru_cache(lambda file: find_component(file.resolve()))
+    places = {key: value.plain for key in ("properties", "tags") if (value := root.get(key)) is not None}
+    place_of = partial(read_shared_position, places, is_job=is_job)
     name = settings.get("display_name") or _scalar(root.get("name")) or document.path.stem
     return DocumentContent(
         name=str(name),
         description=str(settings.get("description", "")),
-        nodes=[_node(node, component_at) for node in pipeline.nodes.values()],
-        inputs=[_pipeline_input(name, value, pipeline) for name, value in children_at(root, "inputs").items()],
+        nodes=[_node(node, component_at, place_of("jobs", name)) for name, node in pipeline.nodes.items()],
+        inputs=[
+            _pipeline_input(name, value, pipeline) | {"position": _point(place_of("inputs", name))}
+            for name, value in children_at(root, "inputs").items()
+        ],
         outputs=[_pipeline_output(name, value, pipeline) for name, value in children_at(root, "outputs").items()],
         settings=settings,
         faults=find_faults(document, library),
@@ -112,12 +120,12 @@ def _content(document: YamlDocument, library: ComponentLibrary, component_at: Co
     )
 
 
-def _node(node: Node, component_at: ComponentAt) -> dict[str, Any]:
-    plain = node.value.plain if isinstance(node.value.plain, dict) else {}
-    place = read_position(plain)
+def _node(node: Node, component_at: ComponentAt, shared_place: tuple[int, int] | None) -> dict[str, Any]:
+    plain = node.value.plain
+    plain = plain if isinstance(plain, dict) else {}
     key = comment_key(plain)
     written = node.value.get(node.component_key)
-    file = None if node.component_file is None else node.component_file.resolve()
+    file = node.component_file
     component = None if file is None else component_at(file)
     if component is None and node.interface is not None and file is None and node.type_name not in CONTROL_KINDS:
         component = _inline_component(node)
@@ -132,7 +140,7 @@ def _node(node: Node, component_at: ComponentAt) -> dict[str, Any]:
         "component": component,
         "inputs": inputs,
         "outputs": outputs,
-        "position": None if place is None else {"x": place[0], "y": place[1]},
+        "position": _point(read_position(plain) or shared_place),
         "comment": "" if key is None else str(plain.get(key) or ""),
         "settings": _node_settings(node),
         "line": node.value.key_place.line,
@@ -162,7 +170,8 @@ def _inline_component(node: Node) -> dict[str, Any]:
 def _bindings(node: Node) -> tuple[dict[str, Any], dict[str, Any]]:
     types = {} if node.interface is None else node.interface.inputs
     inputs = {}
-    for name, value in node.inputs.items():
+    data = {key: node.value.children[key] for key in _AUTOML_DATA if key in node.value.children}
+    for name, value in {**node.inputs, **(data if node.type_name == "automl" else {})}.items():
         port = types.get(name)
         data_type = port.type if port is not None and port.is_data and port.type else None
         binding = _binding(value, data_type)
@@ -224,6 +233,10 @@ def _reference(text: str) -> dict[str, Any]:
         case NodePort(node, port, is_output=True):
             return {"kind": "node", "node": node, "port": port}
     return {"kind": "expression", "text": text}
+
+
+def _point(place: tuple[int, int] | None) -> dict[str, int] | None:
+    return None if place is None else {"x": place[0], "y": place[1]}
 
 
 def _node_settings(node: Node) -> dict[str, Any]:

@@ -120,6 +120,19 @@ class DocumentStore:
                 history = (None, None)
             return self._facts(path, file, document, history)
 
+    def view(self, file: Path, text: str, reason: str) -> dict[str, Any]:
+        """The contract's `Document` for a text that is none of the project's, to be looked at.
+
+        Args:
+            file: Where the text was: its relative paths start there.
+            text: A pipeline.
+            reason: Why it cannot be edited.
+        """
+        with self._lock:
+            content = text.encode()
+            facts = self._facts(file.name, file, DocumentText(content, text), (None, None))
+            return {**facts, "faults": [], "read_only": facts["read_only"] or reason}
+
     def edit(self, path: str, version: str, label: str, edits: Sequence[object]) -> dict[str, Any]:
         """Make the edits of one gesture, all or none; returns the `Document` after them.
 

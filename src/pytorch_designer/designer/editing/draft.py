@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 POSITION = "designer.position"
 CONTROL_KINDS = {"if_else", "do_while"}
+INPUT_CARD = "input:"
+"""What the page puts before the name of a pipeline input, to name its card."""
+_WITHOUT_PROPERTIES = CONTROL_KINDS | {"parallel_for"}
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,32 @@ class Draft:
             raise unknown("no_port", f"The node {node} has no input {port}.", port, known.interface.inputs)
         return known.interface.inputs[port]
 
+    def place(self, card: str) -> tuple[str, ...]:
+        """The path of the place of a card: in its node, or in the pipeline for what can have no properties.
+
+        Raises:
+            UnknownNameError: There is no such node or input.
+        """
+        if not card.startswith(INPUT_CARD):
+            kind = str(self.node(card).get("type", "")).lower()
+            own = ("jobs", card, "properties", POSITION)
+            return own if kind not in _WITHOUT_PROPERTIES else self.shared_place("jobs", card)
+        name, inputs = card.removeprefix(INPUT_CARD), self.editor.data.get("inputs") or {}
+        if name not in inputs:
+            raise unknown("no_input", f"The pipeline has no input {name}.", name, inputs)
+        return self.shared_place("inputs", name)
+
+    def shared_place(self, section: str, name: str) -> tuple[str, ...]:
+        """The path of a place that the pipeline keeps, for a node of `jobs` or one of the `inputs`."""
+        return (_places_key(is_job=self.is_job), f"{POSITION}.{section}.{name}")
+
+    def rename_place(self, section: str, name: str, to: str) -> None:
+        """Let a place that the pipeline keeps follow its node or input."""
+        path = self.shared_place(section, name)
+        places = self.editor.data.get(path[0])
+        if isinstance(places, dict) and path[1] in places:
+            self.editor.rename(path, self.shared_place(section, to)[1])
+
     def new_name(self, wanted: str) -> str:
         """A name for a new node: the wanted one, with a number where it is taken."""
         names = (wanted if number == 1 else f"{wanted}_{number}" for number in itertools.count(1))
@@ -125,8 +154,21 @@ def position_text(position: tuple[int, int]) -> str:
 
 def read_position(node: Any) -> tuple[int, int] | None:
     """The position of a node as plain data, or None."""
-    properties = node.get("properties") if isinstance(node, dict) else None
-    written = properties.get(POSITION) if isinstance(properties, dict) else None
+    return _position(node, "properties", POSITION)
+
+
+def read_shared_position(root: Any, section: str, name: str, *, is_job: bool) -> tuple[int, int] | None:
+    """The position that a pipeline keeps for a node of `jobs` or one of its `inputs`, or None."""
+    return _position(root, _places_key(is_job=is_job), f"{POSITION}.{section}.{name}")
+
+
+def _places_key(*, is_job: bool) -> str:
+    return "properties" if is_job else "tags"  # components have no properties
+
+
+def _position(owner: Any, section: str, key: str) -> tuple[int, int] | None:
+    places = owner.get(section) if isinstance(owner, dict) else None
+    written = places.get(key) if isinstance(places, dict) else None
     try:
         x, y = (int(part) for part in str(written).split(" "))
     except ValueError:

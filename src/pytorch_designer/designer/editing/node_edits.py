@@ -46,12 +46,13 @@ def remove_nodes(draft: Draft, edit: EditFields) -> None:
     names = edit.texts("names")
     for name in names:
         draft.node(name)
-    paths = [("jobs", name) for name in names]
+    paths: list[tuple[str, ...]] = [("jobs", name) for name in names]
+    paths += [draft.shared_place("jobs", name) for name in names]
     for name, node in draft.jobs.items():
         inputs = node.get("inputs") if isinstance(node, dict) and name not in names else None
         for port, value in inputs.items() if isinstance(inputs, dict) else ():
             if _sources(value) & set(names):
-                paths.append(("jobs", name, "inputs", port))  # type: ignore[arg-type]
+                paths.append(("jobs", name, "inputs", port))
     draft.editor.remove_all(paths)
 
 
@@ -62,17 +63,17 @@ def rename_node(draft: Draft, edit: EditFields) -> None:
     if name == to:
         return
     _check_free(draft, to)
+    draft.rename_place("jobs", name, to)
     draft.editor.rename(("jobs", name), to)
     draft.editor.replace_texts([("jobs", node) for node in draft.jobs], node_renaming({name: to}), skipping=TEXT_KEYS)
 
 
 def move_nodes(draft: Draft, edit: EditFields) -> None:
-    """Keep where nodes stand; a node without a place is laid out anew. Control nodes have no `properties`."""
-    values, removed = [], []
-    for name, position in edit.positions("positions").items():
-        if str(draft.node(name).get("type", "")).lower() in CONTROL_KINDS:
-            continue
-        path = ("jobs", name, "properties", POSITION)
+    """Keep where the cards of nodes and pipeline inputs stand; one without a place is laid out anew."""
+    values: list[tuple[tuple[str, ...], object]] = []
+    removed = []
+    for card, position in edit.positions("positions").items():
+        path = draft.place(card)
         if position is None:
             removed.append(path)
         else:

@@ -79,7 +79,7 @@ def remove_input(draft: Draft, edit: EditFields) -> None:
             for binding in bindings_in(text)
         )
     ]
-    draft.editor.remove_all([("inputs", name), *paths])
+    draft.editor.remove_all([("inputs", name), draft.shared_place("inputs", name), *paths])
 
 
 def add_output(draft: Draft, edit: EditFields) -> None:
@@ -177,6 +177,8 @@ def _rename_port(draft: Draft, edit: EditFields, section: str) -> None:
     if to in _section(draft, section):
         what = section.removesuffix("s")
         raise refused(f"The pipeline has an {what} {to} already.", to, "name_taken", "Choose another name.")
+    if section == "inputs":
+        draft.rename_place(section, name, to)
     draft.editor.rename((section, name), to)
     nodes = [("jobs", node) for node in draft.jobs]
     draft.editor.replace_texts(nodes, _port_renaming(section, name, to), skipping=TEXT_KEYS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -10,6 +11,7 @@ import yaml
 if TYPE_CHECKING:
     from pytorch_designer.designer.editing.yaml_spans import Path
 
+_MAX_LOADED = 2
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -20,7 +22,13 @@ def read_plain(text: str) -> Any:
         yaml.YAMLError: It is not valid YAML.
         ValueError: It holds a value such as 2026-13-40.
     """
-    return _unshared(yaml.load(text, Loader=_Loader))  # noqa: S506 (a safe loader)
+    return _unshared(_loaded(text))
+
+
+@lru_cache(_MAX_LOADED)
+def _loaded(text: str) -> Any:
+    """The content with its shared parts. The text after an edit is the one before the next."""
+    return yaml.load(text, Loader=_Loader)  # noqa: S506 (a safe loader)
 
 
 def value_at(data: Any, path: Path, missing: Any = None) -> Any:

@@ -29,7 +29,16 @@ ORDER = [
     *("component", "trial", "code", "command", "environment", "inputs", "outputs", "compute", "resources"),
     *("distribution", "environment_variables", "limits", "properties", "settings", "jobs"),
 ]
-_VANISHING = {"inputs", "outputs", "properties", "resources", "distribution", "environment_variables", "settings"}
+_VANISHING = {
+    "inputs",
+    "outputs",
+    "properties",
+    "resources",
+    "distribution",
+    "environment_variables",
+    "settings",
+    "tags",
+}
 _COMMENT_LINE = re.compile(r"[ \t]*#")
 
 

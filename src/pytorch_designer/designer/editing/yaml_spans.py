@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -18,6 +19,7 @@ Path = tuple[str, ...]
 
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+_MAX_PARSED = 2
 MERGE_KEY = "<<"
 
 
@@ -119,8 +121,9 @@ class SpanText:
         return self.anchors()[node.value] if node.kind == "alias" else node
 
 
+@lru_cache(_MAX_PARSED)
 def parse_spans(text: str) -> SpanText:
-    """Parse the text of one YAML document.
+    """Parse the text of one YAML document; the last ones are kept, since the next edit starts from one.
 
     Raises:
         yaml.YAMLError: It is not valid YAML, or not one document.

@@ -37,6 +37,7 @@ def run_routes(services: Services) -> list[Route]:
         Route(f"{_RUN}/logs/{{node}}/{{file}}", routes.log, methods=["GET"]),
         Route(f"{_RUN}/metrics", routes.metrics, methods=["GET"]),
         Route(f"{_RUN}/document", routes.document, methods=["GET"]),
+        Route(f"{_RUN}/pipeline", routes.pipeline, methods=["GET"]),
         Route(f"{_RUN}/clone", routes.clone, methods=["POST"]),
     ]
 
@@ -104,6 +105,16 @@ class _RunRoutes:
 
     async def document(self, request: Request) -> Response:
         return PlainTextResponse(await run_in_threadpool(self._runs.source, request.path_params["run"]))
+
+    async def pipeline(self, request: Request) -> Response:
+        return JSONResponse(await run_in_threadpool(self._pipeline, request.path_params["run"]))
+
+    def _pipeline(self, name: str) -> dict[str, object]:
+        run = self._runs.open(name)
+        file = run.source or self._services.project.folder / "pipeline.yaml"
+        return self._services.store.view(
+            file, self._runs.source(name), "This is how the pipeline was run; clone it to edit it."
+        )
 
     async def clone(self, request: Request) -> Response:
         path = (await JsonFields.of(request)).text("path")

@@ -184,7 +184,7 @@ def _lint_file(path: Path, library: Library, reports: dict[Path, Report], *, is_
     _check(report, document, library)
     if any(finding.kind == "nested-pipelines" for finding in report.findings()):
         return  # what it names may be named without end
-    for component in named_components(document.root, path.parent):
+    for component in dict.fromkeys(named_components(document.root, path.parent)):
         _lint_file(component, library, reports, is_named=False)
 
 

@@ -85,6 +85,8 @@ class Value:
     @cached_property
     def plain(self) -> Any:
         """The value as `yaml.safe_load` gives it."""
+        if self.is_scalar and self._node.tag == f"{_TAG}str":  # most of what a file holds
+            return str(self._node.value)
         return SafeConstructor().construct_document(self._node)
 
     @property

@@ -94,6 +94,19 @@ def test_everything_that_changes_in_a_run_comes_back_bit_for_bit(state: Training
     assert torch.equal(fresh.best.confusion, state.best.confusion)
 
 
+@pytest.mark.parametrize("best_epoch", [0, 2])
+def test_a_history_from_epoch_0_comes_back(state: TrainingState, store: CheckpointStore, best_epoch: int) -> None:
+    nothing = Metrics(math.nan, math.nan, math.nan, 0)
+    state.history.insert(0, EpochRecord(0, nothing, Metrics(1.0, 0.5, 1.0, 12), 0.0, math.nan, 1.0, is_best=True))
+    assert state.best is not None
+    state.best = replace(state.best, epoch=best_epoch)
+    store.save(state, 42)
+    fresh = restored(store)
+    assert repr(fresh.history) == repr(state.history)
+    assert fresh.best is not None
+    assert (fresh.best.epoch, fresh.epoch) == (best_epoch, 3)
+
+
 def test_restored_tensors_do_not_depend_on_the_file(state: TrainingState, store: CheckpointStore) -> None:
     store.save(state, 42)
     fresh = restored(store)

@@ -409,7 +409,10 @@ EDITS: dict[str, Callable[[dict[str, Any], dict[str, Tensor]], object]] = {
     "endless seconds": lambda content, tensors: content.update(seconds=math.inf),
     "no history": lambda content, tensors: content.pop("history"),
     "a history that is an object": lambda content, tensors: content.update(history={}),
-    "epochs beyond the run": lambda content, tensors: content.update(history=content["history"] * 6),
+    "epochs beyond the run": lambda content, tensors: content.update(
+        history=[record | {"epoch": number} for number, record in enumerate(content["history"] * 6)]
+    ),
+    "epochs from 2": lambda content, tensors: content["history"].pop(0),
     "an epoch twice": lambda content, tensors: content["history"][1].update(epoch=1),
     "a loss that is text": lambda content, tensors: content["history"][0]["training"].update(loss="0.1"),
     "a loss too large for a float": lambda content, tensors: content["history"][0]["training"].update(loss=10**400),

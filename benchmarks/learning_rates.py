@@ -221,8 +221,8 @@ def print_tables(runs: list[dict[str, Any]]) -> None:
     print_conditions("ResNet-18, 32 pixels, batch size 16: top-1 of the best epoch by learning rate")
     print(f"| task | {' | '.join(f'{rate:g}' for rate in RATES)} |\n|" + "---|" * (1 + len(RATES)))
     for task, by_rate in found.items():
-        means = [statistics.mean(by_rate[rate]) if by_rate[rate] else float("nan") for rate in RATES]
-        print(f"| {task} | {' | '.join(f'{mean:.3f}' for mean in means)} |")
+        row = [statistics.mean(by_rate[rate]) if by_rate[rate] else float("nan") for rate in RATES]
+        print(f"| {task} | {' | '.join(f'{mean:.3f}' for mean in row)} |")
     print(f"\n| rule | {' | '.join(found)} | mean loss of top-1 | most |\n|" + "---|" * (3 + len(found)))
     for name, rule in RULES.items():
         costs, cells = [], []

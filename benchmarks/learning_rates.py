@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from pytorch_designer.training.datasets import LabeledDatasets
     from pytorch_designer.training.history import RunSummary
 
-RATES = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)
+RATES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,10 @@ class RateTask:
 
 
 TASKS = {
-    "digits from scratch": RateTask("digits-5-9", "", 100, 3),
-    "letters, fine-tuned": RateTask("letters-n-z", "letters-a-m", 50, 3),
-    "letters from scratch": RateTask("letters-n-z", "", 100, 3),
-    "digits, fine-tuned": RateTask("digits-5-9", "digits-0-4", 50, 3),
+    "digits from scratch": RateTask("digits-5-9", "", 60, 3),
+    "letters, fine-tuned": RateTask("letters-n-z", "letters-a-m", 40, 3),
+    "letters from scratch": RateTask("letters-n-z", "", 60, 3),
+    "digits, fine-tuned": RateTask("digits-5-9", "digits-0-4", 40, 3),
 }
 
 

@@ -254,10 +254,11 @@ def test_a_model_that_is_that_of_before_training_is_explained() -> None:
     flat = _summary(training=[(0.5, 0.88), (0.3, 0.91)], validation=[(0.30, 0.89), (0.31, 0.90)])
 
     first, *_ = hints(_with_start(flat, 0.29, 0.92, best_epoch=0))
-    assert first.seen.startswith("The saved model is that of before training (epoch 0)")
-    assert "92.0%; no epoch had more than 90.0%" in first.seen
+    assert first.seen.startswith("The saved model is the one before training (epoch 0)")
+    assert "92.0%, and the epochs had at most 90.0%" in first.seen
     assert "for instance 0.0001" in first.advice
-    assert first in rate_hints(_with_start(flat, 0.29, 0.92, best_epoch=0))
+    rising = _summary(training=[(0.3, 0.88), (0.5, 0.8)], validation=[(0.30, 0.89), (0.31, 0.90)])
+    assert rate_hints(_with_start(rising, 0.29, 0.92, best_epoch=0)) == (first,), "one piece of advice on the rate"
 
 
 def test_the_start_changes_no_advice_on_the_epochs_after_it() -> None:

@@ -118,15 +118,15 @@ def _more_learning(summary: RunSummary) -> str:
 
 
 def _start_was_best(summary: RunSummary) -> Iterator[Hint]:
-    """The model before training was saved: no epoch had a higher accuracy."""
+    """The model before training was saved; other advice on the rate and the epochs is left out then."""
     if summary.best_epoch or _is_near_chance(summary):
         return
     accuracy = max(record.validation.top1 for record in summary.trained)
     rate = summary.parameters.get("learning_rate", 0)
     yield Hint(
-        f"The saved model is that of before training (epoch 0): its new classifier, computed from the features of the "
-        f"given weights. Its validation accuracy is {percent(summary.best.validation.top1)}; no epoch had more than "
-        f"{percent(accuracy)}.",
+        "The saved model is the one before training (epoch 0), with a classifier that was computed from the features "
+        f"of the given weights: its validation accuracy is {percent(summary.best.validation.top1)}, and the epochs "
+        f"had at most {percent(accuracy)}.",
         f"Add training images, or use a lower learning_rate, for instance {_rounded(rate / 10)}.",
     )
 
@@ -134,7 +134,7 @@ def _start_was_best(summary: RunSummary) -> Iterator[Hint]:
 def _rate_too_high(summary: RunSummary) -> Iterator[Hint]:
     """The training loss rose over the run, or fell only once the learning rate decayed."""
     losses = [record.training.loss for record in summary.trained]
-    if len(losses) < 2 or _is_near_chance(summary):
+    if len(losses) < 2 or _is_near_chance(summary) or not summary.best_epoch:
         return
     lower = f"Use a lower learning_rate, for instance {_rounded(summary.parameters.get('learning_rate', 0) / 3)}."
     if not losses[-1] <= _RISEN * losses[0]:
@@ -153,7 +153,7 @@ def _rate_too_high(summary: RunSummary) -> Iterator[Hint]:
 def _rate_too_low(summary: RunSummary) -> Iterator[Hint]:
     """The training loss fell along a straight line: steps were too small to come near its lowest value."""
     losses = [record.training.loss for record in summary.trained]
-    if not _falls_straight(summary) or _is_near_chance(summary):
+    if not _falls_straight(summary) or _is_near_chance(summary) or not summary.best_epoch:
         return
     higher = _rounded(3 * summary.parameters.get("learning_rate", 0))
     yield Hint(
@@ -216,7 +216,7 @@ def _still_improving(summary: RunSummary) -> Iterator[Hint]:
 
 
 def _stopped_early(summary: RunSummary) -> Iterator[Hint]:
-    if not _was_stopped(summary) or _is_near_chance(summary):
+    if not _was_stopped(summary) or _is_near_chance(summary) or not summary.best_epoch:
         return
     num_run, planned = len(summary.trained), summary.parameters["epochs"]
     seen = f"The validation loss stopped improving, and training ended after {num_run} of {planned} epochs."

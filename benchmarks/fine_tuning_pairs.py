@@ -10,6 +10,7 @@ matplotlib's fonts. Source and target share neither classes nor fonts.
     letters    13 letters, 7 fonts        5 other letters, 7 other fonts                      held out
     shapes     8 drawn shapes             5 other shapes                                      held out
     textures   the letters                4 drawn textures, and pieces of a photo (far)       held out
+    damages    the shapes                 pieces of the photos, damaged in 5 ways (far)       held out
 
 FOLDER/SET/PART/CLASS/00000.png; the sources have the part `training`, the targets training, validation and test. The
 same digit, or half of a photo, is never in two parts of a target.
@@ -71,6 +72,7 @@ PAIRS = {
     "letters": Pair("letters-a-m", "letters-n-z", is_held_out=True),
     "shapes": Pair("shapes-1", "shapes-2", is_held_out=True),
     "textures": Pair("letters-a-m", "textures", is_held_out=True),
+    "damages": Pair("shapes-1", "damages", is_held_out=True),
 }
 
 
@@ -155,6 +157,27 @@ def _texture(class_name: str, part: str, generator: np.random.Generator) -> Imag
     return Image.fromarray((first * share + second * (1 - share)).round().astype(np.uint8))
 
 
+def _damaged(class_name: str, part: str, generator: np.random.Generator) -> Image.Image:
+    photo = _photos()[generator.integers(2)]
+    half = photo[:, : photo.shape[1] // 2] if part == "training" else photo[:, photo.shape[1] // 2 :]
+    piece = Image.fromarray(np.clip(clutter(half, generator), 0, 255).astype(np.uint8))
+    if class_name == "blurred":
+        return piece.filter(ImageFilter.GaussianBlur(generator.uniform(0.5, 1.5)))
+    if class_name == "pixelated":
+        side = int(generator.integers(8, 20))
+        return piece.resize((side, side), Image.Resampling.BOX).resize(piece.size, Image.Resampling.NEAREST)
+    values = np.asarray(piece, dtype=np.float64)
+    if class_name == "noisy":
+        values = values + generator.normal(size=values.shape) * generator.uniform(8, 30)
+    elif class_name == "posterized":
+        step = 256 / generator.integers(3, 8)
+        values = (np.floor(values / step) + 0.5) * step
+    elif class_name == "streaked":
+        rows = np.arange(SIDE) % int(generator.integers(2, 5)) == 0
+        values = values * np.where(rows, generator.uniform(0.6, 0.9), 1.0)[:, None, None]
+    return Image.fromarray(np.clip(values, 0, 255).round().astype(np.uint8))
+
+
 def _smooth(values: NDArray[np.float64], width: float) -> NDArray[np.float64]:
     """Gaussian blur that keeps the variance."""
     frequencies = np.fft.fftfreq(SIDE)
@@ -236,6 +259,7 @@ SETS = {
     "shapes-1": ImageSet(tuple(SHAPES)[:8], _shape, {"training": 400}),
     "shapes-2": ImageSet(tuple(SHAPES)[8:], _shape, _TARGET_SIZES),
     "textures": ImageSet(("stripes", "grid", "dots", "grain", "photo"), _texture, _TARGET_SIZES),
+    "damages": ImageSet(("blurred", "noisy", "pixelated", "posterized", "streaked"), _damaged, _TARGET_SIZES),
 }
 
 

@@ -120,7 +120,13 @@ def fine_tune(request: TuningRequest, folder: Path) -> dict[str, Any]:
         for epoch in summary.history
     ]
     seconds = sum(epoch.seconds for epoch in summary.history)
-    return {"test_top1": top1, "seconds": seconds, "wall_seconds": wall_seconds, "by_epoch": by_epoch}
+    return {
+        "test_top1": top1,
+        "best_epoch": summary.best_epoch,
+        "seconds": seconds,
+        "wall_seconds": wall_seconds,
+        "by_epoch": by_epoch,
+    }
 
 
 if __name__ == "__main__":

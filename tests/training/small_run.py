@@ -59,7 +59,7 @@ class RecordingDisplay:
         self.after_step(len(self.losses))
 
     def validated(self, *, epoch: int, num_images: int) -> None:
-        assert epoch >= 1
+        assert epoch >= 0
         assert num_images >= 0
 
     def features_computed(self, *, num_images: int, num_all: int) -> None:

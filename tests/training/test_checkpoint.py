@@ -94,6 +94,19 @@ def test_everything_that_changes_in_a_run_comes_back_bit_for_bit(state: Training
     assert torch.equal(fresh.best.confusion, state.best.confusion)
 
 
+@pytest.mark.parametrize("best_epoch", [0, 2])
+def test_a_history_from_epoch_0_comes_back(state: TrainingState, store: CheckpointStore, best_epoch: int) -> None:
+    nothing = Metrics(math.nan, math.nan, math.nan, 0)
+    state.history.insert(0, EpochRecord(0, nothing, Metrics(1.0, 0.5, 1.0, 12), 0.0, math.nan, 1.0, is_best=True))
+    assert state.best is not None
+    state.best = replace(state.best, epoch=best_epoch)
+    store.save(state, 42)
+    fresh = restored(store)
+    assert repr(fresh.history) == repr(state.history)
+    assert fresh.best is not None
+    assert (fresh.best.epoch, fresh.epoch) == (best_epoch, 3)
+
+
 def test_restored_tensors_do_not_depend_on_the_file(state: TrainingState, store: CheckpointStore) -> None:
     store.save(state, 42)
     fresh = restored(store)
@@ -396,7 +409,10 @@ EDITS: dict[str, Callable[[dict[str, Any], dict[str, Tensor]], object]] = {
     "endless seconds": lambda content, tensors: content.update(seconds=math.inf),
     "no history": lambda content, tensors: content.pop("history"),
     "a history that is an object": lambda content, tensors: content.update(history={}),
-    "epochs beyond the run": lambda content, tensors: content.update(history=content["history"] * 6),
+    "epochs beyond the run": lambda content, tensors: content.update(
+        history=[record | {"epoch": number} for number, record in enumerate(content["history"] * 6)]
+    ),
+    "epochs from 2": lambda content, tensors: content["history"].pop(0),
     "an epoch twice": lambda content, tensors: content["history"][1].update(epoch=1),
     "a loss that is text": lambda content, tensors: content["history"][0]["training"].update(loss="0.1"),
     "a loss too large for a float": lambda content, tensors: content["history"][0]["training"].update(loss=10**400),

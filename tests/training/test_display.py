@@ -60,6 +60,12 @@ def test_a_log_of_80_columns_with_the_time_of_day_has_every_column() -> None:
     assert table.row(record(7)) == "7/100       2.3026 100.0%    2.3026 100.0% 100.0%  12346 1:02:03 best"
 
 
+def test_the_row_before_training_has_no_numbers_of_training() -> None:
+    table = EpochTable(100, 80 - len("12:00:00 "))
+    start = record(0, training=NAN, images_per_second=math.nan)
+    assert table.row(start) == "0/100            -      -    2.3026 100.0% 100.0%      - 1:02:03 best"
+
+
 def test_the_accuracy_of_validation_is_kept_the_longest() -> None:
     assert EpochTable(10, 20).header().split() == ["epoch", "train", "loss", "val", "loss", "top-1"]
 

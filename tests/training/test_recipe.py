@@ -77,7 +77,7 @@ def metrics(loss: float, top1: float = 0.5) -> Metrics:
     return Metrics(loss=loss, top1=top1, top5=1.0, num_images=10)
 
 
-def history(*losses: float) -> list[EpochRecord]:
+def history(*losses: float, first: int = 1) -> list[EpochRecord]:
     return [
         EpochRecord(
             epoch=number,
@@ -88,7 +88,7 @@ def history(*losses: float) -> list[EpochRecord]:
             seconds=1.0,
             is_best=False,
         )
-        for number, loss in enumerate(losses, start=1)
+        for number, loss in enumerate(losses, start=first)
     ]
 
 
@@ -116,6 +116,24 @@ def stopping_epoch(losses: list[float], patience: int) -> int:
 )
 def test_patience_counts_from_the_lowest_loss(losses: list[float], patience: int, expected: int) -> None:
     assert stopping_epoch(losses, patience) == expected
+
+
+@pytest.mark.parametrize(
+    ("losses", "patience", "expected"),
+    [
+        ([5, 6], 1, "Stopped after epoch 1: an epoch without a lower validation loss (patience)."),
+        ([5, 4, 6, 6], 2, "Stopped after epoch 3: 2 epochs in a row without a lower validation loss (patience)."),
+        ([math.nan], 1, None),
+        ([math.nan, 6], 1, None),
+        ([5], 1, None),
+        ([5, 4, 3, 2, 1], 3, "All 4 epochs were trained."),
+        ([5, 4, 3, 2, 1], 4, "All 4 epochs were trained, which are too few to stop early with a patience of 4."),
+    ],
+)
+def test_epochs_have_to_improve_on_the_model_before_training(
+    losses: list[float], patience: int, expected: str | None
+) -> None:
+    assert stop_reason(history(*losses, first=0), num_epochs=4, patience=patience) == expected
 
 
 def test_reason_says_whether_patience_or_the_epochs_ended_training() -> None:

@@ -42,7 +42,9 @@ class TrainedRun:
         classes: Names of the classes, in the order of the model's probabilities.
         history: A record per epoch: `epoch`, `training` and `validation` (each with `loss` in nats, `top1` and `top5`
             as shares of 0 to 1, `num_images`), `balanced_accuracy`, `learning_rate`, `images_per_second`, `seconds`.
-        best_epoch: Number, from 1, of the epoch whose weights the model has: that of the highest validation accuracy.
+            It begins with epoch 0, a validation before training, where the start of the classifier was computed.
+        best_epoch: Number of the epoch whose weights the model has, that of the highest validation accuracy; 0: those
+            before training.
         stop_reason: A sentence: why training ended.
     """
 
@@ -134,7 +136,7 @@ class TrainedRun:
             numbers={
                 "Balanced accuracy": percent(metrics["balanced_accuracy"]),
                 "Validation loss": decimal(metrics["loss"]),
-                "Best epoch": f"{self.best_epoch} of {len(self.history)}",
+                "Best epoch": f"{self.best_epoch} of {len(self._summary.trained)}",
                 "Images": f"{self._summary.best.validation.num_images:,}",
                 "Duration": duration(sum(record.seconds for record in self.history)),
             },

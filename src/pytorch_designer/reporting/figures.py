@@ -126,15 +126,23 @@ def _text_svg(*lines: str) -> str:
 
 @_drawn_or_named
 def line_chart(
-    name: str, first: Line, second: Line, *, x_label: str, marked: int | None = None, is_share: bool = False
+    name: str,
+    first: Line,
+    second: Line,
+    *,
+    x_label: str,
+    first_position: int = 1,
+    marked: int | None = None,
+    is_share: bool = False,
 ) -> Chart:
-    """Line chart of two lines over the positions 1, 2, ...; the second one stands out.
+    """Line chart of two lines over whole positions, one after the other; the second one stands out.
 
     Args:
         name: File name without extension.
         first: The quieter line.
         second: The line that stands out.
         x_label: What the positions are.
+        first_position: Position of the first value.
         marked: Position marked on the second line, or None.
         is_share: Whether values are shares of 0 to 1, to be labeled in percent.
     """
@@ -146,12 +154,18 @@ def line_chart(
         for line, color in ((first, _FIRST), (second, _SECOND)):
             values = [value if math.isfinite(value) else math.nan for value in line.values]
             axes.plot(
-                range(1, num_points + 1), values, color=color, linewidth=2, marker=marker, markersize=4, label=line.name
+                range(first_position, first_position + num_points),
+                values,
+                color=color,
+                linewidth=2,
+                marker=marker,
+                markersize=4,
+                label=line.name,
             )
         if marked is not None:
-            _mark(axes, marked, second.values[marked - 1])
-        padding = 0.5 if num_points == 1 else min(0.9, 0.03 * (num_points - 1))  # never down to position 0
-        axes.set_xlim(1 - padding, num_points + padding)
+            _mark(axes, marked, second.values[marked - first_position])
+        padding = 0.5 if num_points == 1 else min(0.9, 0.03 * (num_points - 1))  # never down to the position before
+        axes.set_xlim(first_position - padding, first_position + num_points - 1 + padding)
         axes.set_xlabel(x_label, color=_QUIET)
         _set_ticks(axes, num_points, is_share=is_share)
         axes.legend(

@@ -92,20 +92,24 @@ def check_position(content: Mapping[str, Any], extent: RunExtent) -> None:
         ValueError: It is not one that the run can have.
     """
     records = content.get("history")
-    if not isinstance(records, list) or len(records) > extent.num_epochs:
+    if not isinstance(records, list):
         raise ValueError("the history is not one of this run")
-    for number, record in enumerate(records, 1):
+    for record in records:
         _check_fields(record, EpochRecord)
-        if record["epoch"] != number:
-            raise ValueError("the epochs are not numbered one after the other")
+    epochs = [record["epoch"] for record in records]
+    first = 0 if epochs[:1] == [0] else 1  # epoch 0: before training
+    if epochs != list(range(first, first + len(epochs))):
+        raise ValueError("the epochs are not numbered one after the other")
+    if epochs and epochs[-1] > extent.num_epochs:
+        raise ValueError("the history is not one of this run")
     _check_fields(content.get("sums"), MetricSums)
     step, best_epoch, seconds = content.get("step"), content.get("best_epoch"), content.get("seconds")
     if not _is_count(step) or step > extent.num_steps:
         raise ValueError("the step is not one of an epoch")
     if not isinstance(seconds, float) or not 0 <= seconds < math.inf:
         raise ValueError("the seconds are not a duration")
-    if best_epoch is not None and (not _is_count(best_epoch) or not 1 <= best_epoch <= len(records)):
-        raise ValueError("the best epoch is not one that was trained")
+    if best_epoch is not None and (not _is_count(best_epoch) or best_epoch not in epochs):
+        raise ValueError("the best epoch is not one of the history")
 
 
 def check_tensors(

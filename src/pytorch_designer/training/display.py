@@ -41,12 +41,14 @@ class _Column:
         width: Characters, with the space before it.
         text: What it says of an epoch.
         rank: Columns of the highest rank are left out first; those of rank 0 never.
+        is_of_training: Whether it has nothing to say of epoch 0.
     """
 
     title: str
     width: int
     text: Callable[[EpochRecord], str]
     rank: int = 0
+    is_of_training: bool = False
 
 
 def _loss(value: float) -> str:
@@ -54,12 +56,12 @@ def _loss(value: float) -> str:
 
 
 _COLUMNS: tuple[_Column, ...] = (
-    _Column("train loss", 11, lambda record: _loss(record.training.loss)),
-    _Column("top-1", 7, lambda record: f"{record.training.top1:.1%}", rank=2),
+    _Column("train loss", 11, lambda record: _loss(record.training.loss), is_of_training=True),
+    _Column("top-1", 7, lambda record: f"{record.training.top1:.1%}", rank=2, is_of_training=True),
     _Column("val loss", 10, lambda record: _loss(record.validation.loss)),
     _Column("top-1", 7, lambda record: f"{record.validation.top1:.1%}"),
     _Column("top-5", 7, lambda record: f"{record.validation.top5:.1%}", rank=4),
-    _Column("img/s", 7, lambda record: f"{record.images_per_second:.0f}", rank=3),
+    _Column("img/s", 7, lambda record: f"{record.images_per_second:.0f}", rank=3, is_of_training=True),
     _Column("time", 8, lambda record: format_duration(record.seconds), rank=1),
     _Column("", 5, lambda record: " best" if record.is_best else ""),
 )
@@ -94,7 +96,10 @@ class EpochTable:
 
     def row(self, record: EpochRecord) -> str:
         """The row of an epoch."""
-        texts = "".join(column.text(record).rjust(column.width) for column in self._columns)
+        texts = "".join(
+            ("-" if column.is_of_training and not record.epoch else column.text(record)).rjust(column.width)
+            for column in self._columns
+        )
         return f"{record.epoch}/{self._num_epochs}".ljust(self._epoch_width) + texts.rstrip()
 
 
@@ -136,7 +141,8 @@ class RunDisplay:
 
     def validated(self, *, epoch: int, num_images: int) -> None:
         """Move the line."""
-        self._line.show(f"epoch {epoch}/{self._num_epochs} validation", num_images, self._num_validation, "images")
+        label = f"epoch {epoch}/{self._num_epochs} validation" if epoch else "validation before training"
+        self._line.show(label, num_images, self._num_validation, "images")
 
     def features_computed(self, *, num_images: int, num_all: int) -> None:
         """Move the line."""
@@ -182,7 +188,7 @@ def open_display(
         num_epochs=hyperparameters.num_epochs,
         num_training=num_training,
         num_validation=len(datasets.validation),
-        num_done=len(state.history) * num_training + state.step * hyperparameters.batch_size * num_processes,
+        num_done=(state.epoch - 1) * num_training + state.step * hyperparameters.batch_size * num_processes,
     )
 
 
@@ -199,9 +205,9 @@ def log_result(summary: RunSummary, *, model: Path, report: Path) -> None:
     validation = summary.best.validation
     _log.info("%s", summary.stop_reason)
     _log.info(
-        "Best epoch: %d, with validation accuracy %.2f %%, balanced accuracy %.2f %% (mean over classes) and loss %.4f "
+        "Best epoch: %s, with validation accuracy %.2f %%, balanced accuracy %.2f %% (mean over classes) and loss %.4f "
         "over %s.",
-        summary.best_epoch,
+        summary.best_epoch or "0 (before training)",
         100 * validation.top1,
         100 * summary.balanced_accuracy,
         validation.loss,

@@ -12,6 +12,8 @@ from torch.nn.functional import cross_entropy
 from pytorch_designer.reporting.classification import balanced_accuracy
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
@@ -120,12 +122,15 @@ def _count_hits(ranks_n: Tensor) -> Tensor:
 class EpochRecord:
     """One pass over the training images and the validation after it.
 
+    Epoch 0 is a validation alone, of the model before training, where its head was computed in closed form.
+
     Attributes:
-        epoch: From 1.
-        training: Metrics of the training images as they were seen, that is while the weights changed.
+        epoch: From 1, or 0.
+        training: Metrics of the training images as they were seen, that is while the weights changed; of no image in
+            epoch 0.
         validation: Metrics of the validation images with the weights at the end of the epoch.
-        learning_rate: Learning rate of the epoch's last step.
-        images_per_second: Training images per second, validation not included.
+        learning_rate: Learning rate of the epoch's last step; 0 in epoch 0.
+        images_per_second: Training images per second, validation not included; NaN in epoch 0.
         seconds: Duration of the epoch, validation included.
         is_best: Whether the epoch was the best one when it ended.
         balanced_accuracy: Mean recall (0 to 1) of the classes of the validation images; NaN if it was not recorded.
@@ -152,18 +157,28 @@ class EpochRecord:
         )
 
     def tracked_metrics(self) -> dict[str, float]:
-        """Metrics that a tracker records per epoch, by name."""
-        return {
-            "train_loss": self.training.loss,
-            "train_top1": self.training.top1,
-            "train_top5": self.training.top5,
+        """Metrics that a tracker records per epoch, by name; of epoch 0 those of the validation alone."""
+        of_validation = {
             "validation_loss": self.validation.loss,
             "validation_top1": self.validation.top1,
             "validation_top5": self.validation.top5,
             "validation_balanced_accuracy": self.balanced_accuracy,
+        }
+        if not self.epoch:
+            return of_validation
+        return {
+            "train_loss": self.training.loss,
+            "train_top1": self.training.top1,
+            "train_top5": self.training.top5,
+            **of_validation,
             "learning_rate": self.learning_rate,
             "images_per_second": self.images_per_second,
         }
+
+
+def record_of(history: Sequence[EpochRecord], epoch: int) -> EpochRecord:
+    """The record of an epoch by its number; the history begins with epoch 0 or 1."""
+    return history[epoch - history[0].epoch]
 
 
 @dataclass(frozen=True)
@@ -197,8 +212,8 @@ class RunSummary:
     """The result of a run, as the report shows it.
 
     Attributes:
-        history: All epochs, in order, at least one.
-        best_epoch: Number (from 1) of the epoch whose weights are saved.
+        history: All epochs, in order, at least one that was trained; epoch 0 first, where there is one.
+        best_epoch: Number of the epoch whose weights are saved; 0: those before training.
         stop_reason: One sentence: why training ended.
         classes: Class names by index.
         confusion: Images of the validation set at the best epoch, int64 [true class, predicted class].
@@ -227,7 +242,12 @@ class RunSummary:
     @property
     def best(self) -> EpochRecord:
         """The record of the epoch whose weights are saved."""
-        return self.history[self.best_epoch - 1]
+        return record_of(self.history, self.best_epoch)
+
+    @property
+    def trained(self) -> tuple[EpochRecord, ...]:
+        """The epochs without epoch 0."""
+        return tuple(record for record in self.history if record.epoch)
 
     @property
     def balanced_accuracy(self) -> float:

@@ -1,6 +1,6 @@
 """Training loop.
 
-    compute the start of a new classifier
+    compute the start of a new classifier; if there is one, validate it as epoch 0
     until all epochs are trained, or patience runs out:
         one step of SGD for each batch, in the epoch's order
         estimate the statistics of batch norm
@@ -15,10 +15,11 @@ of them stops, saves or has failed, so that all do it at the same step. One proc
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
@@ -30,7 +31,7 @@ from pytorch_designer.images.order import epoch_order
 from pytorch_designer.reporting.classification import balanced_accuracy
 from pytorch_designer.seeds import derive_seed
 from pytorch_designer.training.gpu_steps import GpuStepper
-from pytorch_designer.training.history import EpochRecord
+from pytorch_designer.training.history import EpochRecord, record_of
 from pytorch_designer.training.norm_statistics import estimate_norm_statistics
 from pytorch_designer.training.parallel.shared_state import average_statistics, gather_buffers, share_weights
 from pytorch_designer.training.parallel.validation import Validation, validate
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
     from pytorch_designer.inference.predictor import Predictor
     from pytorch_designer.training.checkpoint import CheckpointPolicy
 
+T = TypeVar("T")
+
 
 def train(run: TrainingRun, state: TrainingState, checkpoints: CheckpointPolicy) -> str:
     """Train from `state` to the end, changing it on the way; `state.best` then holds the weights to save.
@@ -69,8 +72,8 @@ def train(run: TrainingRun, state: TrainingState, checkpoints: CheckpointPolicy)
     """
     learner = _Learner(run, state, checkpoints)
     learner.stop_if_requested()  # a signal that came while the inputs were opened
-    if state.is_new:
-        learner.prepare_weights(lambda: start_head(run, learner.stop_if_alone))
+    if state.is_new and learner.prepare_weights(lambda: start_head(run, learner.stop_if_alone)):
+        _validate_start(run, state, learner)
     while (reason := run.stop_reason(state)) is None:
         before = state.seconds
         started = time.perf_counter()
@@ -178,10 +181,11 @@ class _Learner:
         """Wait until all requested steps are done and counted."""
         self._count(self._stepper.synchronize())
 
-    def prepare_weights(self, prepare: Callable[[], None]) -> None:
-        """Let the first process change the weights before the first step; all have them afterwards."""
-        self._run.world.verdict_of_first(prepare)
+    def prepare_weights(self, prepare: Callable[[], T]) -> T:
+        """Let the first process change the weights before the first step; all have them, and what it returns."""
+        result = self._run.world.verdict_of_first(prepare)
         share_weights(self._run.world, self._run.predictor.network)
+        return result
 
     def _scale_weights(self, batch: Batch) -> None:
         """Scale initial weights by the part of the first batch, before the first step, where batch norm can take it."""
@@ -319,18 +323,31 @@ def _remaining_batches(run: TrainingRun, state: TrainingState) -> Iterator[Batch
     return run.training.batches((order[part] for part in run.training_slices[state.step :]), epoch=state.epoch)
 
 
-def _end_epoch(run: TrainingRun, state: TrainingState, validation: Validation, seconds: float) -> None:
-    best = None if state.best is None else state.history[state.best.epoch - 1].validation
+def _validate_start(run: TrainingRun, state: TrainingState, learner: _Learner) -> None:
+    """Validate the model before its first step, as epoch 0: the epochs have to be better than it."""
+    started = time.perf_counter()
+    run.world.note("validation before training")
+    validation = validate(run, 0, learner.between_validations)
+    _end_epoch(run, state, validation, time.perf_counter() - started, epoch=0)
+    learner.save_if_due(is_epoch_end=True)
+
+
+def _end_epoch(
+    run: TrainingRun, state: TrainingState, validation: Validation, seconds: float, *, epoch: int | None = None
+) -> None:
+    """Close an epoch, by default the current one, after its validation."""
+    epoch = state.epoch if epoch is None else epoch
+    best = None if state.best is None else record_of(state.history, state.best.epoch).validation
     is_best = is_better(validation.metrics, best)
     if is_best:
         weights = run.world.of_first(lambda: copy_weights(run.predictor.network), {})
-        state.best = BestEpoch(state.epoch, weights, validation.confusion, validation.outcomes)
+        state.best = BestEpoch(epoch, weights, validation.confusion, validation.outcomes)
     record = EpochRecord(
-        epoch=state.epoch,
+        epoch=epoch,
         training=state.sums.metrics(),
         validation=validation.metrics,
-        learning_rate=run.learning_rate(state.epoch, len(run.training_slices) - 1),
-        images_per_second=state.sums.num_images / state.seconds,
+        learning_rate=run.learning_rate(epoch, len(run.training_slices) - 1) if epoch else 0.0,
+        images_per_second=state.sums.num_images / state.seconds if epoch else math.nan,
         seconds=seconds,
         is_best=is_best,
         balanced_accuracy=balanced_accuracy(validation.confusion.numpy()),

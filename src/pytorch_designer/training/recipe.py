@@ -31,7 +31,7 @@ MOST_LEARNING = 0.2
 MOST_RATE_IF_SHORT = 0.002
 """Highest learning rate at which training by given statistics of batch norm is safe: at 0.01 it diverges."""
 
-RECIPE_VERSION = 2
+RECIPE_VERSION = 3
 """Grows when the same settings come to give other weights: checkpoints of before are then not continued."""
 
 
@@ -131,32 +131,36 @@ def is_better(candidate: Metrics, best: Metrics | None) -> bool:
 
 
 def epochs_without_improvement(history: Sequence[EpochRecord]) -> int:
-    """Epochs since the lowest validation loss so far; neither an equal loss nor NaN is an improvement."""
+    """Epochs since the lowest validation loss so far; neither an equal loss nor NaN is an improvement.
+
+    Epoch 0 is one to improve on, and is not counted itself.
+    """
     lowest = math.inf
     since = 0
     for record in history:
         if record.validation.loss < lowest:
             lowest = record.validation.loss
             since = 0
-        else:
+        elif record.epoch:
             since += 1
     return since
 
 
 def stop_reason(history: Sequence[EpochRecord], *, num_epochs: int, patience: int) -> str | None:
     """One sentence that says why training ends after the epochs of `history`, or None when it goes on."""
-    if len(history) >= num_epochs:
-        return _all_trained(num_epochs, patience)
+    num_trained = history[-1].epoch if history else 0
+    if num_trained >= num_epochs:
+        return _all_trained(num_epochs, patience, has_start=history[0].epoch == 0)
     if epochs_without_improvement(history) >= patience:
         epochs = f"{patience} epochs in a row" if patience > 1 else "an epoch"
-        return f"Stopped after epoch {len(history)}: {epochs} without a lower validation loss (patience)."
+        return f"Stopped after epoch {num_trained}: {epochs} without a lower validation loss (patience)."
     return None
 
 
-def _all_trained(num_epochs: int, patience: int) -> str:
+def _all_trained(num_epochs: int, patience: int, *, has_start: bool) -> str:
     if num_epochs == 1:
         return "The one epoch was trained."
     trained = f"All {num_epochs} epochs were trained"
-    # The first epoch always counts as an improvement, so that the earliest stop is after epoch patience + 1.
-    could_stop = patience + 1 < num_epochs
+    # The first of the history always counts as an improvement: the earliest stop is `patience` epochs after it.
+    could_stop = patience + (0 if has_start else 1) < num_epochs
     return f"{trained}." if could_stop else f"{trained}, which are too few to stop early with a patience of {patience}."

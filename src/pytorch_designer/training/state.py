@@ -35,7 +35,7 @@ class BestEpoch:
     """The best epoch so far.
 
     Attributes:
-        epoch: Its number, from 1.
+        epoch: Its number; 0: before training.
         weights: An exact copy of the network's state at its end, on the CPU; empty in other processes than the first.
         confusion: Validation images at its end, int64 [true class, predicted class].
         outcomes: What each validation image was taken for at its end; None where a checkpoint of an earlier release
@@ -55,7 +55,7 @@ class TrainingState:
     Attributes:
         network: The network that learns.
         optimizer: Its optimizer, which holds the momentum.
-        history: The epochs that are complete.
+        history: The epochs that are complete, epoch 0 first where there is one.
         step: Steps done in the current epoch.
         sums: Training metrics of the current epoch.
         seconds: Training time spent in the current epoch before this process, for the report only.
@@ -78,7 +78,7 @@ class TrainingState:
     @property
     def epoch(self) -> int:
         """Number of the current epoch, from 1."""
-        return len(self.history) + 1
+        return self.history[-1].epoch + 1 if self.history else 1
 
     @property
     def is_new(self) -> bool:
@@ -100,7 +100,7 @@ class TrainingDisplay(Protocol):
         """Step number `step`, from 1, of an epoch's `num_steps` trained on `num_images` images with this mean loss."""
 
     def validated(self, *, epoch: int, num_images: int) -> None:
-        """`num_images` of the validation images have been scored in this epoch."""
+        """`num_images` of the validation images have been scored in this epoch; 0: before training."""
 
     def features_computed(self, *, num_images: int, num_all: int) -> None:
         """Before the first step: the features of `num_images` of `num_all` images are known."""

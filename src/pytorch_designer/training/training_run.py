@@ -341,7 +341,7 @@ def _finish(job: TrainingJob, output: Output, state: TrainingState, summary: Run
     """Write the model, and track it."""
     if state.best is None:
         raise AssertionError("training ends with a best epoch or an error")
-    tracker.log_metrics(summary.tracked_metrics(), len(summary.history))
+    tracker.log_metrics(summary.tracked_metrics(), summary.history[-1].epoch)
     write_result(output, summary, job.inputs, state.best)
     tracker.log_result(output.path, output.path / REPORT_FOLDER)
 

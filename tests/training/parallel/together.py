@@ -24,6 +24,7 @@ from pytorch_designer.system.stop_requests import StopRequest
 from pytorch_designer.training import norm_statistics
 from pytorch_designer.training.checkpoint import CheckpointPolicy, CheckpointStore
 from pytorch_designer.training.checkpoint_checks import RunExtent
+from pytorch_designer.training.history import record_of
 from pytorch_designer.training.loop import train
 from pytorch_designer.training.parallel.shared_state import share_state
 from pytorch_designer.training.parallel.validation import validate
@@ -48,6 +49,7 @@ class Request:
         stops: Rank and step (in all epochs, from 1) after which a process is told to stop.
         kills: Rank and step after which a process kills itself; None for the rank: all do.
         explodes: Rank and step at which the loss becomes infinite.
+        has_given_weights: Whether the classifier alone is new.
     """
 
     folder: Path
@@ -61,6 +63,7 @@ class Request:
     stops: tuple[int, int] | None = None
     kills: tuple[int | None, int] | None = None
     explodes: tuple[int, int] | None = None
+    has_given_weights: bool = False
 
 
 @dataclass
@@ -135,7 +138,8 @@ def run_together(world: World, request: Request) -> Found:
             training=_Recording(loaders["training"], found.rows),  # type: ignore[arg-type]
             validation=loaders["validation"],
             num_classes=3,
-            starts_from_scratch=True,
+            starts_from_scratch=not request.has_given_weights,
+            new_head=network[-1] if request.has_given_weights else None,  # type: ignore[index]
             display=display,
             on_epoch_end=lambda record: None,
             stop_request=stop_request,
@@ -165,7 +169,8 @@ def _fill(found: Found, run: TrainingRun, state: TrainingState) -> None:
         if parameter in state.optimizer.state
     ]
     found.history = [
-        (record.training, record.validation, record.is_best, record.balanced_accuracy) for record in state.history
+        (record.training if record.epoch else None, record.validation, record.is_best, record.balanced_accuracy)
+        for record in state.history
     ]
     found.bad_files = [file.file for loader in (run.training, run.validation) for file in loader.bad_files]
     if state.best is not None and state.best.weights:
@@ -173,7 +178,7 @@ def _fill(found: Found, run: TrainingRun, state: TrainingState) -> None:
         state.network.load_state_dict(state.best.weights)
         alone = validate(replace(run, world=ONE_PROCESS), 1, lambda **_: _Alone())  # type: ignore[arg-type]
         found.expected = (alone.metrics, alone.confusion.tolist(), _columns(alone.outcomes))
-        best = state.history[state.best.epoch - 1].validation
+        best = record_of(state.history, state.best.epoch).validation
         assert state.best.outcomes is not None
         found.validated = (best, state.best.confusion.tolist(), _columns(state.best.outcomes))
 

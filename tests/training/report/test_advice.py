@@ -35,6 +35,14 @@ def _summary(
     return RunSummary(history, len(history), "", classes, confusion, parameters, {}, {"Model": origin}, "")
 
 
+def _with_start(summary: RunSummary, loss: float, accuracy: float, *, best_epoch: int) -> RunSummary:
+    """The run with an epoch 0 of these metrics."""
+    nothing = Metrics(math.nan, math.nan, math.nan, 0)
+    checked = Metrics(loss, accuracy, 1.0, summary.history[0].validation.num_images)
+    start = EpochRecord(0, nothing, checked, 0.0, math.nan, 1.0, True)
+    return replace(summary, history=(start, *summary.history), best_epoch=best_epoch)
+
+
 def _seen(summary: RunSummary) -> str:
     return " ".join(f"{hint.seen} {hint.advice}" for hint in hints(summary))
 
@@ -240,3 +248,20 @@ def test_a_loss_that_falls_only_as_the_rate_decays_asks_for_a_lower_one() -> Non
 
     assert "rose to 1.500 at the full learning rate" in _rates(_summary(training=unsettled, validation=FALLING))
     assert "for instance 0.0003" in _rates(_summary(training=unsettled, validation=FALLING))
+
+
+def test_a_model_that_is_that_of_before_training_is_explained() -> None:
+    flat = _summary(training=[(0.5, 0.88), (0.3, 0.91)], validation=[(0.30, 0.89), (0.31, 0.90)])
+
+    first, *_ = hints(_with_start(flat, 0.29, 0.92, best_epoch=0))
+    assert first.seen.startswith("The saved model is the one before training (epoch 0)")
+    assert "92.0%, and the epochs had at most 90.0%" in first.seen
+    assert "for instance 0.0001" in first.advice
+    rising = _summary(training=[(0.3, 0.88), (0.5, 0.8)], validation=[(0.30, 0.89), (0.31, 0.90)])
+    assert rate_hints(_with_start(rising, 0.29, 0.92, best_epoch=0)) == (first,), "one piece of advice on the rate"
+
+
+def test_the_start_changes_no_advice_on_the_epochs_after_it() -> None:
+    falling = _summary(training=[(0.5, 0.88), (0.3, 0.91)], validation=[(0.4, 0.89), (0.3, 0.90)])
+
+    assert hints(_with_start(falling, 0.5, 0.8, best_epoch=2)) == hints(falling)

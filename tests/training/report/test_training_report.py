@@ -133,6 +133,24 @@ def test_a_file_that_does_not_record_a_run_is_refused(tmp_path: Path, content: s
         read_summary(tmp_path)
 
 
+def test_a_model_of_before_training_is_shown_as_that(tmp_path: Path) -> None:
+    nothing = Metrics(math.nan, math.nan, math.nan, 0)
+    start = EpochRecord(0, nothing, Metrics(0.375, 0.9, 1.0, 10), 0.0, math.nan, 1.0, is_best=True)
+    summary = replace(_SUMMARY, history=(start, *_SUMMARY.history), best_epoch=0)
+
+    texts = _page(tmp_path, summary).texts
+
+    assert {"90.0% validation accuracy", "0 of 3", "before training", "All 3 epochs"} <= set(texts)
+    assert any("Epoch 0 is the model before training" in text for text in texts)
+    assert not any("NaN" in text or "nan" in text.split() for text in texts)
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert (metrics["best_epoch"], metrics["num_epochs"]) == (0, 3)
+    assert metrics["training"] == {"loss": None, "top1": None, "top5": None, "num_images": 0}
+    rows = list(csv.DictReader((tmp_path / "history.csv").read_text().splitlines()))
+    assert [row["epoch"] for row in rows] == ["0", "1", "2", "3"]
+    assert repr(read_summary(tmp_path).history) == repr(summary.history)
+
+
 def test_the_page_shows_what_counts(tmp_path: Path) -> None:
     texts = _page(tmp_path, _SUMMARY).texts
 

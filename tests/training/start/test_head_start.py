@@ -193,11 +193,43 @@ def test_training_goes_on_from_the_head_with_a_lower_loss(build_run: BuildRun) -
         changes = {"new_head": head_of(network)} if has_start else {}
         small = build_run(network=network, starts_from_scratch=False, num_epochs=1, learning_rate=1e-4, **changes)
         small.train()
-        losses.append(small.state.history[0].validation.loss)
+        losses.append(small.state.history[-1].validation.loss)
     assert losses[1] < losses[0]
 
 
-@pytest.mark.parametrize("number", [1, 2])
+def test_the_model_before_training_is_saved_where_no_epoch_is_better(build_run: BuildRun) -> None:
+    start = fine_tuned(build_run)
+    start_head(start.run, do_nothing)
+    small = fine_tuned(build_run, learning_rate=1e-12, patience=2)
+    assert small.train().startswith("Stopped after epoch 2: 2 epochs in a row without")
+    assert [record.epoch for record in small.state.history] == [0, 1, 2]
+    assert repr(small.display.records) == repr(small.state.history), "NaN included, which equals nothing"
+    first = small.state.history[0]
+    assert first.is_best
+    assert (first.training.num_images, first.learning_rate, first.validation.num_images) == (0, 0.0, 12)
+    assert "train_loss" not in first.tracked_metrics()
+    assert all(np.isfinite(value) for value in first.tracked_metrics().values())
+    assert small.state.best is not None
+    assert small.state.best.epoch == 0
+    assert same_tensors(small.state.best.weights, start.network.state_dict())
+
+
+def test_an_epoch_that_is_better_than_the_start_is_saved(build_run: BuildRun) -> None:
+    small = fine_tuned(build_run, learning_rate=0.01, num_epochs=5, patience=5)
+    small.train()
+    assert small.state.best is not None
+    assert small.state.best.epoch > 0
+    assert small.state.history[0].validation.loss > small.state.history[small.state.best.epoch].validation.loss
+
+
+def test_a_start_that_could_not_be_computed_is_not_validated(build_run: BuildRun) -> None:
+    network = Body("an activation")
+    small = build_run(network=network, starts_from_scratch=False, new_head=network.head, num_epochs=1)
+    small.train()
+    assert [record.epoch for record in small.state.history] == [1]
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
 def test_a_run_that_was_stopped_at_its_start_continues_bit_for_bit(
     build_run: BuildRun, tmp_path: Path, number: int
 ) -> None:
@@ -209,7 +241,7 @@ def test_a_run_that_was_stopped_at_its_start_continues_bit_for_bit(
     def stop(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         nonlocal passes
         passes += 1
-        if passes == number:  # while features are computed, while logits are compared
+        if passes == number:  # features are computed, logits are compared, the start is validated
             stopped.run.stop_request.request(signal.SIGTERM)
 
     stopped.network.register_forward_pre_hook(stop)
@@ -221,7 +253,9 @@ def test_a_run_that_was_stopped_at_its_start_continues_bit_for_bit(
     assert whole.state.best is not None
     assert again.state.best is not None
     assert same_tensors(whole.state.best.weights, again.state.best.weights)
-    assert whole.state.history[0].validation == again.state.history[0].validation
+    assert [record.validation for record in whole.state.history] == [
+        record.validation for record in again.state.history
+    ]
 
 
 FAMILIES = [

@@ -50,6 +50,7 @@ def hints(summary: RunSummary) -> tuple[Hint, ...]:
         return (Hint("There is only one class.", "Add images of a second class: a classifier needs at least two."),)
     rules = (
         _near_chance,
+        _start_was_best,
         _rate_too_high,
         _rate_too_low,
         _still_improving,
@@ -67,7 +68,7 @@ def rate_hints(summary: RunSummary) -> tuple[Hint, ...]:
     """Advice on the learning rate alone: empty where the curves do not show that it is too low or too high."""
     if len(summary.classes) == 1:
         return ()
-    return (*_rate_too_high(summary), *_rate_too_low(summary))
+    return (*_start_was_best(summary), *_rate_too_high(summary), *_rate_too_low(summary))
 
 
 def chance_accuracy(summary: RunSummary) -> float:
@@ -101,7 +102,7 @@ def _near_chance(summary: RunSummary) -> Iterator[Hint]:
 
 def _more_learning(summary: RunSummary) -> str:
     """Changes after which the training loss should fall below that of guessing, ln(classes)."""
-    losses = [record.training.loss for record in summary.history]
+    losses = [record.training.loss for record in summary.trained]
     learning_rate = summary.parameters.get("learning_rate", 0)
     is_above_guessing = not losses[-1] <= _ABOVE_GUESSING * math.log(len(summary.classes))
     if is_above_guessing or learning_rate >= _HIGH_LEARNING_RATE:
@@ -116,10 +117,24 @@ def _more_learning(summary: RunSummary) -> str:
     return f"Little was learned yet: {advice}."
 
 
+def _start_was_best(summary: RunSummary) -> Iterator[Hint]:
+    """The model before training was saved; other advice on the rate and the epochs is left out then."""
+    if summary.best_epoch or _is_near_chance(summary):
+        return
+    accuracy = max(record.validation.top1 for record in summary.trained)
+    rate = summary.parameters.get("learning_rate", 0)
+    yield Hint(
+        "The saved model is the one before training (epoch 0), with a classifier that was computed from the features "
+        f"of the given weights: its validation accuracy is {percent(summary.best.validation.top1)}, and the epochs "
+        f"had at most {percent(accuracy)}.",
+        f"Add training images, or use a lower learning_rate, for instance {_rounded(rate / 10)}.",
+    )
+
+
 def _rate_too_high(summary: RunSummary) -> Iterator[Hint]:
     """The training loss rose over the run, or fell only once the learning rate decayed."""
-    losses = [record.training.loss for record in summary.history]
-    if len(losses) < 2 or _is_near_chance(summary):
+    losses = [record.training.loss for record in summary.trained]
+    if len(losses) < 2 or _is_near_chance(summary) or not summary.best_epoch:
         return
     lower = f"Use a lower learning_rate, for instance {_rounded(summary.parameters.get('learning_rate', 0) / 3)}."
     if not losses[-1] <= _RISEN * losses[0]:
@@ -137,8 +152,8 @@ def _rate_too_high(summary: RunSummary) -> Iterator[Hint]:
 
 def _rate_too_low(summary: RunSummary) -> Iterator[Hint]:
     """The training loss fell along a straight line: steps were too small to come near its lowest value."""
-    losses = [record.training.loss for record in summary.history]
-    if not _falls_straight(summary) or _is_near_chance(summary):
+    losses = [record.training.loss for record in summary.trained]
+    if not _falls_straight(summary) or _is_near_chance(summary) or not summary.best_epoch:
         return
     higher = _rounded(3 * summary.parameters.get("learning_rate", 0))
     yield Hint(
@@ -155,8 +170,8 @@ def _falls_straight(summary: RunSummary) -> bool:
     The rate decays in the second half of a run, so that a loss that is on its way falls more slowly there by as much. A
     loss that comes near its lowest value falls more slowly still.
     """
-    losses = [record.training.loss for record in summary.history]
-    checked = [record.validation.loss for record in summary.history]
+    losses = [record.training.loss for record in summary.trained]
+    checked = [record.validation.loss for record in summary.trained]
     if len(losses) < 3 or _was_stopped(summary) or summary.history[-1].training.top1 > _LEARNED:
         return False
     is_falling = all(later < earlier for values in (losses, checked) for earlier, later in pairwise(values))
@@ -190,7 +205,7 @@ def _rounded(rate: float) -> str:
 
 
 def _still_improving(summary: RunSummary) -> Iterator[Hint]:
-    losses = [record.validation.loss for record in summary.history]
+    losses = [record.validation.loss for record in summary.trained]
     epochs = summary.parameters.get("epochs", len(losses))
     is_falling = len(losses) > 1 and len(losses) >= epochs and losses[-1] < min(losses[:-1])
     if is_falling and not _is_near_chance(summary) and not _falls_straight(summary):
@@ -201,9 +216,9 @@ def _still_improving(summary: RunSummary) -> Iterator[Hint]:
 
 
 def _stopped_early(summary: RunSummary) -> Iterator[Hint]:
-    if not _was_stopped(summary) or _is_near_chance(summary):
+    if not _was_stopped(summary) or _is_near_chance(summary) or not summary.best_epoch:
         return
-    num_run, planned = len(summary.history), summary.parameters["epochs"]
+    num_run, planned = len(summary.trained), summary.parameters["epochs"]
     seen = f"The validation loss stopped improving, and training ended after {num_run} of {planned} epochs."
     left = summary.history[-1].learning_rate / summary.parameters.get("learning_rate", math.inf)
     if left > _DECAYED:
@@ -300,7 +315,7 @@ def _unequal_training(summary: RunSummary) -> str | None:
 
 def _was_stopped(summary: RunSummary) -> bool:
     """Whether patience ended the run before its last epoch."""
-    return len(summary.history) < summary.parameters.get("epochs", 0)
+    return len(summary.trained) < summary.parameters.get("epochs", 0)
 
 
 def _is_near_chance(summary: RunSummary) -> bool:

@@ -110,6 +110,7 @@ def training_curves(summary: RunSummary) -> dict[str, Chart]:
             Line("Training", [getattr(record.training, attribute) for record in summary.history]),
             Line("Validation", [getattr(record.validation, attribute) for record in summary.history]),
             x_label="Epoch",
+            first_position=summary.history[0].epoch,
             marked=summary.best_epoch,
             is_share=attribute == "top1",
         )
@@ -126,7 +127,7 @@ def _charts(summary: RunSummary) -> dict[str, Chart]:
 
 
 def _page(summary: RunSummary, charts: dict[str, Chart], images: ReportImages | None) -> str:
-    speeds = sorted(record.images_per_second for record in summary.history)
+    speeds = sorted(record.images_per_second for record in summary.trained)
     return render_page(
         "training.html",
         summary=summary,
@@ -177,7 +178,7 @@ def _history_csv(history: Iterable[EpochRecord]) -> str:
 def _metrics(summary: RunSummary) -> dict[str, Any]:
     return {
         "best_epoch": summary.best_epoch,
-        "num_epochs": len(summary.history),
+        "num_epochs": len(summary.trained),
         "stop_reason": summary.stop_reason,
         "training": asdict(summary.best.training),
         "validation": asdict(summary.best.validation) | {"balanced_accuracy": summary.balanced_accuracy},

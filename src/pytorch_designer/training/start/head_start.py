@@ -40,7 +40,7 @@ _NUM_COMPARED = 8  # images by whose logits the installed head is checked
 _TOLERANCE, _LEAST_DIFFERENCE = 0.25, 1e-3  # bf16 rounds; an activation after the layer changes everything
 
 
-def start_head(run: TrainingRun, between: Callable[[], None]) -> None:
+def start_head(run: TrainingRun, between: Callable[[], None]) -> bool:
     """Give the new classifier of a network with given weights the weights of a ridge regression.
 
     The images and their order follow from the seed alone, and what is computed does not depend on the random weights:
@@ -51,26 +51,30 @@ def start_head(run: TrainingRun, between: Callable[[], None]) -> None:
         run: Its network's new classifier is changed.
         between: Called after each batch; may raise to end the run.
 
+    Returns:
+        Whether the classifier has these weights now.
+
     Raises:
         ModuleOutOfMemoryError: The device has too little memory.
         InvalidDatasetError: Too many images cannot be read.
     """
     head = run.new_head
     if head is None or run.num_classes < 2:
-        return
+        return False
     try:
         compared, features_nd, labels_n = _gather(run, head, between)
         solved = solve_head(features_nd, labels_n, run.num_classes, has_bias=head.bias is not None)
         _install(run, head, solved, compared)
     except _UnusableError as error:
         _log.info("The classifier starts from random weights: %s.", error)
-        return
+        return False
     _log.info(
         "The classifier starts from a ridge regression on the features of %s. Left out in turn, %.1f %% of them are "
         "classified correctly.",
         count(len(labels_n), "training image"),
         100 * solved.left_out_top1,
     )
+    return True
 
 
 class _UnusableError(Exception):

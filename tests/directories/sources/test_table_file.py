@@ -59,6 +59,7 @@ def test_a_table_takes_no_more_memory_than_it_was_checked_for(tmp_path: Path, na
     path = tmp_path / name
     path.write_text(TABLES[name], encoding="utf-8", newline="")
     read_table(path)
+    claims.clear()
     tracemalloc.start()
     try:
         table = read_table(path)
@@ -66,7 +67,7 @@ def test_a_table_takes_no_more_memory_than_it_was_checked_for(tmp_path: Path, na
     finally:
         tracemalloc.stop()
     assert table is not None
-    assert peak <= path.stat().st_size + max(claims) + MEBIBYTE // 8
+    assert peak <= path.stat().st_size + sum(claims) + MEBIBYTE // 8
 
 
 @pytest.mark.parametrize(
@@ -88,6 +89,7 @@ def test_a_coco_file_takes_no_more_memory_than_it_was_checked_for(
     )
     tree = read_source_tree(tmp_path)
     read_coco(tree)
+    claims.clear()
     tracemalloc.start()
     try:
         rows = read_coco(tree)
@@ -95,7 +97,7 @@ def test_a_coco_file_takes_no_more_memory_than_it_was_checked_for(
     finally:
         tracemalloc.stop()
     assert rows is not None
-    assert peak <= path.stat().st_size + max(claims) + MEBIBYTE // 8
+    assert peak <= path.stat().st_size + sum(claims) + MEBIBYTE // 8
 
 
 def test_objects_that_share_no_key_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,12 +7,21 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytorch_designer.cli.boundary import run_guarded
+from pytorch_designer.components.registry import COMPONENTS
+from pytorch_designer.spec.component import dashed
+from tests.campaigns.component_cases import CASES, without_tracking, write_case_inputs
 from tests.directories.hand_built import PNG
+
+if TYPE_CHECKING:
+    from pytorch_designer.spec.component import Component
+    from tests.campaigns.component_cases import Case
 
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 # What Python itself imports before it begins with a module of ours is left out: types, contextlib and the like.
@@ -67,6 +76,19 @@ def test_nothing_is_imported_from_the_working_directory(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_the_command_imports_nothing_at_all_from_the_working_directory(tmp_path: Path) -> None:
+    command = Path(sys.executable).with_name("pytorch-designer")
+    for name in (*FOREIGN_MODULES, "types", "contextlib", "re", "enum", "runpy", "sitecustomize", "pytorch_designer"):
+        (tmp_path / f"{name}.py").write_text(f"raise SystemExit('{name} was imported')", encoding="utf-8")
+    done = subprocess.run(
+        [command, "split-image-directory", "--fraction", "7"],
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert "LessThanOrEqualToError" in done.stderr
+
+
+@pytest.mark.slow
 def test_a_folder_on_the_path_of_modules_stays_there(tmp_path: Path) -> None:
     (tmp_path / "modules").mkdir()
     program = "import runpy, sys; runpy.run_module('pytorch_designer', run_name='__main__', alter_sys=True)"
@@ -78,22 +100,56 @@ def test_a_folder_on_the_path_of_modules_stays_there(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == str(tmp_path / "modules"), done.stderr
 
 
+WITHOUT_TEMPORARY_FOLDER = """
+import sys, tempfile
+tempfile._candidate_tempdir_list = lambda: ["/proc/nothing"]
+from pytorch_designer.cli.main import main
+sys.exit(main())
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="folders of other systems")
-def test_a_missing_temporary_folder_is_named_before_anything_is_done(tmp_path: Path) -> None:
-    program = (
-        "import sys, tempfile\n"
-        "tempfile._candidate_tempdir_list = lambda: ['/proc/nothing']\n"
-        "from pytorch_designer.cli.main import main\n"
-        "sys.exit(main(['train', 'images', '--pretrained', 'false']))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
-    )
-    assert done.returncode == 1
-    assert "UnsupportedEnvironmentError" in done.stderr
-    assert "TMPDIR" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_every_component_runs_without_a_temporary_folder_or_refuses_at_once(tmp_path: Path) -> None:
+    with without_tracking():
+        write_case_inputs(tmp_path)
+    commands = {name: [component.command, *_options(component, CASES[name])] for name, component in COMPONENTS.items()}
+    commands["train"] = ["train", "training", "--pretrained", "false"]
+    refused = set()
+    for name, command in commands.items():
+        done = subprocess.run(
+            [sys.executable, "-c", WITHOUT_TEMPORARY_FOLDER, *command],
+            cwd=tmp_path, env=os.environ | {"PYTORCH_DESIGNER_TRACKING": "off"},
+            capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+        assert "Traceback" not in done.stderr, name
+        if done.returncode:
+            assert "UnsupportedEnvironmentError" in done.stderr, name
+            assert "TMPDIR" in done.stderr, name
+            assert not (tmp_path / "out" / name).exists(), name
+            refused.add(name)
+    needs_torchvision = {"apply_image_transformation", "image_model", "train_pytorch_model", "score_image_model"}
+    assert refused == {"train", *needs_torchvision}
+
+
+def _options(component: Component[Any], case: Case) -> list[str]:
+    """Options of the command of a case, with its outputs below `out`."""
+    outputs = {port.name: f"out/{component.name}/{port.name}" for port in component.outputs}
+    options = {**case.inputs, **case.parameters, **outputs}
+    return [text for name, value in options.items() for text in (f"--{dashed(name)}", value)]
+
+
+def test_a_library_that_finds_no_temporary_folder_is_told_by_name(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/proc/nothing"])
+
+    def act() -> None:
+        tempfile.mkdtemp()
+
+    assert run_guarded(act) == 1
+    assert capsys.readouterr().err.startswith("UnsupportedEnvironmentError (P002): ")
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])

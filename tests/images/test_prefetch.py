@@ -11,6 +11,7 @@ import pytest
 
 from pytorch_designer.errors import InvalidDatasetError
 from pytorch_designer.images.bad_files import BadFiles, BadImageError
+from pytorch_designer.images.decoding.memory_budget import new_budget
 from pytorch_designer.images.prefetch import Prefetcher
 from pytorch_designer.settings import settings
 from tests.images.image_corpus import folder_of
@@ -255,3 +256,46 @@ def test_where_no_further_thread_starts_those_that_run_are_ended(
             prefetcher.start([0], read=read_file, compute=do_nothing)
     assert prefetcher.close()
     assert not any(thread.is_alive() for thread in started)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5, 10.0])
+def test_large_files_wait_for_room_until_those_before_them_are_computed(
+    open_prefetcher: Callable[[int], Prefetcher], short_timeout: None, share: float
+) -> None:
+    budget = new_budget()
+    size = int(share * budget.num_bytes)
+    inside = Overlap()
+
+    with closing(open_prefetcher(8)) as prefetcher:
+        held: list[int] = []
+
+        def read(row: int) -> bytearray:
+            prefetcher.make_room(size)
+            prefetcher.make_room(size)  # the read was tried again
+            held.append(row)
+            inside.most = max(inside.most, len(held))
+            if row == 5:
+                held.remove(row)
+                raise BadImageError("damaged")
+            return bytearray(LARGE)
+
+        def compute(position: int, row: int, source: Source) -> None:
+            time.sleep(0.05)  # in all, longer than a read may take
+            held.remove(row)
+
+        prefetcher.wait(prefetcher.start(range(12), read=read, compute=compute))
+        assert not held
+    assert inside.most == (2 if share < 1 else 1)
+
+
+def test_a_loader_is_closed_while_large_files_wait(open_prefetcher: Callable[[int], Prefetcher]) -> None:
+    with closing(open_prefetcher(4)) as prefetcher:
+
+        def read(row: int) -> bytearray:
+            prefetcher.make_room(2**60)
+            return bytearray(LARGE)
+
+        prefetcher.start(range(8), read=read, compute=do_nothing)
+        prefetcher.pause_computing()
+        time.sleep(0.05)
+    assert prefetcher.close()

@@ -11,10 +11,11 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from pytorch_designer.errors import DesignerError, InterruptedRunError
+from pytorch_designer.errors import DesignerError, InterruptedRunError, UnsupportedEnvironmentError
 from pytorch_designer.shown_text import printable, redacted
 from pytorch_designer.system.error_info import remove_stale_error_info, settings_or_default, write_error_info
 from pytorch_designer.system.out_of_memory import is_out_of_memory, out_of_memory_error
+from pytorch_designer.system.places import check_temporary_folder
 from pytorch_designer.system.stop_requests import SignalInterrupt, interrupted_by_signals
 
 if TYPE_CHECKING:
@@ -49,8 +50,9 @@ def run_guarded(action: Callable[[], int | None]) -> int:
     except DesignerError as error:
         return _report(error, exit_code=EXIT_FAILURE)
     except Exception as error:  # noqa: BLE001 (the boundary: a bug keeps its traceback and is reported like an error)
-        if is_out_of_memory(error):
-            return _report(_out_of_memory(error), exit_code=EXIT_FAILURE)
+        named = _out_of_memory(error) if is_out_of_memory(error) else _without_temporary_folder(error)
+        if named is not None:
+            return _report(named, exit_code=EXIT_FAILURE)
         print(_traceback(error), file=sys.stderr, end="", flush=True)
         write_error_info(_unexpected(error))
         return EXIT_FAILURE
@@ -60,6 +62,16 @@ def _out_of_memory(error: Exception) -> ModuleOutOfMemoryError:
     named = out_of_memory_error("This process has too little free memory for this run.")
     named.__cause__ = error
     return named
+
+
+def _without_temporary_folder(error: Exception) -> UnsupportedEnvironmentError | None:
+    """The named error, where a library looked for a folder for temporary files and there is none."""
+    if isinstance(error, FileNotFoundError):
+        try:
+            check_temporary_folder()
+        except UnsupportedEnvironmentError as named:
+            return named
+    return None
 
 
 def _report(error: DesignerError, exit_code: int) -> int:

@@ -10,6 +10,7 @@ from pytorch_designer.components.model_ports import IMAGE_CLASSIFICATION, UNTRAI
 from pytorch_designer.imports import quick_import
 from pytorch_designer.spec.component import Component
 from pytorch_designer.spec.parameters import Parameters
+from pytorch_designer.system.places import check_temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +30,7 @@ class ImageModelParameters(Parameters):
 
 def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], parameters: ImageModelParameters) -> None:
     """Write the UntrainedModelDirectory."""
+    check_temporary_folder()
     with quick_import("torch"):
         from pytorch_designer.models.architectures import find_architecture
         from pytorch_designer.models.saving import save_untrained_model

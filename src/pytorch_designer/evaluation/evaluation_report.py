@@ -89,7 +89,7 @@ def _write_tables_and_charts(folder: Path, side: EvaluatedDataset) -> EvaluatedD
     if side.images is not None:
         _write_text(folder / "mistakes.csv", side.images.mistakes_csv)
     _write_text(folder / "per_class.csv", _per_class(evaluation))
-    _write_text(folder / "confusion_matrix.csv", _confusion_matrix(evaluation))
+    _write_confusion_matrix(folder / "confusion_matrix.csv", evaluation)
     _write_text(folder / "calibration.csv", _calibration(evaluation))
     charts = draw_charts(evaluation)
     for name, chart in charts.items():
@@ -157,10 +157,14 @@ def _per_class(evaluation: Evaluation) -> str:
     return _csv(["class", *_class_metrics(evaluation.class_scores[0], math.nan)], rows)
 
 
-def _confusion_matrix(evaluation: Evaluation) -> str:
+def _write_confusion_matrix(path: Path, evaluation: Evaluation) -> None:
+    """Row by row: of many classes, the text is as large as the matrix."""
     names = [_shown(name) for name in evaluation.classes]
-    rows = ([name, *counts] for name, counts in zip(names, evaluation.confusion.tolist(), strict=True))
-    return _csv(["true class", *names], rows)
+    rows = zip(names, evaluation.confusion, strict=True)
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["true class", *names])
+        writer.writerows([name, *counts.tolist()] for name, counts in rows)
 
 
 def _calibration(evaluation: Evaluation) -> str:

@@ -17,7 +17,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -25,7 +25,8 @@ import numpy as np
 import torch
 
 from pytorch_designer.images.bad_files import UndecodableImageError, UnreadableImageError
-from pytorch_designer.images.decoding.deep_samples import PackedTiff, high_bytes_as_rgb, packed_tiff, remark_on_levels
+from pytorch_designer.images.decoding.colors import colors_of, colors_over_background, to_rgb_as_stored
+from pytorch_designer.images.decoding.deep_samples import PackedTiff, packed_tiff
 from pytorch_designer.images.decoding.jpeg_decoder import decode_jpeg, refuse_incomplete
 from pytorch_designer.images.decoding.memory_budget import (
     BYTES_PER_PIXEL,
@@ -39,6 +40,7 @@ from pytorch_designer.images.decoding.pillow_reader import (
     read_with_pillow,
     refuse_implausible,
     tiff_tags,
+    tile_size,
     with_named_errors,
 )
 from pytorch_designer.images.header import parse_jpeg_header, parse_webp_size, sniff_format
@@ -54,25 +56,20 @@ if TYPE_CHECKING:
     from PIL import Image
     from PIL.ImageFile import ImageFile
 
+    from pytorch_designer.images.decoding.colors import Remark
     from pytorch_designer.images.header import ImageFormat, JpegHeader
 
     ToRgb = Callable[[Image.Image, bool], NDArray[np.uint8]]
-    Remark = Callable[[str], None]
-
-BACKGROUND = 255
-"""Value of the red, green and blue channels behind transparent pixels: white."""
 
 _MAX_BYTES_PER_PIXEL = 8  # RGBA with 16 bit a channel, uncompressed
 _MAX_METADATA_BYTES = 2**26
 _HEADER_BYTES = 2**16
 _FLIPPED_AXES = {2: (1,), 3: (0, 1), 4: (0,), 5: (), 6: (1,), 7: (0, 1), 8: (0,)}  # 0: rows, 1: columns
-_ROWS_AT_ONCE = 64
 _HUFFMAN_MARKERS = frozenset([0xC0, 0xC1, 0xC2])
 _PROGRESSIVE = 0xC2
 _PIXELS_PER_JPEG_BYTE = 512  # a block of 64 pixels takes at least one bit
 _SEQUENTIAL_BYTES_PER_PIXEL = 4  # RGB; libjpeg keeps a few rows
 _NOT_COUNTED = nullcontext()
-_TRANSPARENT_MODES = frozenset(["RGBA", "RGBa", "LA", "La", "PA"])
 _ONE_IMAGE_FORMATS = frozenset(["JPEG", "PNG", "BMP"])
 
 
@@ -93,7 +90,7 @@ def decode_image(
         UndecodableImageError: `data` is not an image, is damaged, or makes an image that is too large.
         MemoryError: There is too little memory for an image that is not large.
     """
-    image, orientation = _decode(data, max_pixels, partial(_to_rgb, remark=remark))
+    image, orientation = _decode(data, max_pixels, partial(colors_of, remark=remark))
     return turn_upright(image, orientation)
 
 
@@ -103,7 +100,7 @@ def decode_image_as_stored(data: bytes | bytearray | memoryview, *, max_pixels: 
     The orientation is ignored, transparency is dropped whatever color is below it, and values of more than 8 bits
     are clipped at 255. Otherwise as `decode_image`.
     """
-    return _decode(data, max_pixels, _to_rgb_as_stored)[0]
+    return _decode(data, max_pixels, to_rgb_as_stored)[0]
 
 
 def pixels_of_pillow_image(image: Image.Image, *, as_stored: bool = False) -> torch.Tensor:
@@ -125,7 +122,7 @@ def pixels_of_pillow_image(image: Image.Image, *, as_stored: bool = False) -> to
     def load() -> NDArray[np.uint8]:
         with _room_for(width, height, BYTES_PER_PIXEL):
             image.load()
-            return _to_rgb_as_stored(image) if as_stored else _colors_over_background(image)
+            return to_rgb_as_stored(image) if as_stored else colors_over_background(image)
 
     name = cast("ImageFormat", image.format or "image")
     pixels = with_named_errors(name, bytearray(), load)
@@ -133,19 +130,45 @@ def pixels_of_pillow_image(image: Image.Image, *, as_stored: bool = False) -> to
     return turn_upright(torch.from_numpy(pixels).permute(2, 0, 1), orientation)
 
 
-def read_image_file(path: Path, *, max_pixels: int | None = None) -> bytearray:
+def read_image_file(
+    path: Path, *, max_pixels: int | None = None, make_room: Callable[[int], object] | None = None
+) -> bytearray:
     """All bytes of an image file, writable so that a tensor can share them.
 
     Args:
         path: The file.
         max_pixels: What `decode_image` is given: a file that is too large for any image of so many pixels is refused,
             and so is one that is too large for the pixels that its header tells.
+        make_room: Called before a large file is read with the bytes that it and Pillow's copy of it take; may wait.
 
     Raises:
         UnreadableImageError: It cannot be read, is not a regular file, or is too large.
     """
+
+    def check_large(start: bytearray, num_bytes: int) -> None:
+        _check_file_size(start, num_bytes)
+        refusal = refusal_for_memory(2 * num_bytes)
+        if refusal is not None:
+            raise UnreadableImageError(f"the file is too large for this machine ({num_bytes:,} bytes): {refusal}")
+        if make_room is not None:
+            make_room(2 * num_bytes)
+
     limit = max_file_bytes(settings().max_image_pixels if max_pixels is None else max_pixels)
-    return read_file(path, max_bytes=limit, check_large=_check_file_size)
+    return read_file(path, max_bytes=limit, check_large=check_large)
+
+
+@contextmanager
+def image_file(path: Path, *, max_pixels: int | None = None) -> Iterator[bytearray]:
+    """The content of an image file, whose memory is taken from the budget of all threads while the context lasts.
+
+    Raises:
+        UnreadableImageError: As `read_image_file`.
+    """
+    with ExitStack() as held:
+        take = decoding_budget().take
+        yield read_image_file(
+            path, max_pixels=max_pixels, make_room=lambda num_bytes: held.enter_context(take(num_bytes))
+        )
 
 
 def upright_size(path: Path) -> tuple[int, int]:
@@ -225,11 +248,11 @@ def _pixels_with_pillow(
         _check_size(width, height, max_pixels)
         with _room_for(width, height, BYTES_PER_PIXEL):
             return _load_with_pillow(name, content, max_pixels, to_rgb)
-    packed = _packed_tiff(content) if name == "TIFF" and to_rgb is not _to_rgb_as_stored else None
+    packed = _packed_tiff(content) if name == "TIFF" and to_rgb is not to_rgb_as_stored else None
     if packed is None:
         return _load_with_pillow(name, content, max_pixels, to_rgb)
     _check_size(packed.width, packed.height, max_pixels)
-    with _room_for(packed.width, packed.height, BYTES_PER_PIXEL):
+    with _room_of(packed.width, packed.height, packed.peak_bytes):
         rows, _ = _load_with_pillow(name, packed.content, 6 * max_pixels, _as_bytes)  # of up to six per pixel
         return packed.unpack(rows), packed.orientation
 
@@ -242,7 +265,9 @@ def _load_with_pillow(
         _check_size(width, height, max_pixels)
         refuse_implausible(name, content, image)
         is_reduced = has_16_bit_colors(image)
-        with _room_for(width, height, BYTES_PER_PIXEL):
+        tile_width, tile_height = tile_size(image)
+        _check_size(tile_width, tile_height, max_pixels)
+        with _room_of(width, height, BYTES_PER_PIXEL * max(width * height, tile_width * tile_height)):
             image.load()
             pixels = to_rgb(image, is_reduced)
         return pixels, _pillow_orientation(name, content, image)
@@ -254,58 +279,8 @@ def _packed_tiff(content: bytearray) -> PackedTiff | None:
     return with_named_errors("TIFF", content, lambda: packed_tiff(content, tiff_tags(content)))
 
 
-def _to_rgb(image: Image.Image, is_reduced: bool, remark: Remark | None = None) -> NDArray[np.uint8]:
-    """The pixels of a loaded image, uint8 [height, width, 3].
-
-    Args:
-        image: The image.
-        is_reduced: Whether its samples had 16 bits before it was loaded.
-        remark: Called where few of the levels of 16 bits are used.
-    """
-    rgb = _colors_over_background(image)
-    if remark is not None and (is_reduced or image.mode.startswith("I")):
-        odd = remark_on_levels(rgb)
-        if odd is not None:
-            remark(odd)
-    return rgb
-
-
-def _colors_over_background(image: Image.Image) -> NDArray[np.uint8]:
-    if image.mode.startswith("I"):
-        # Mode I is 32 bit; PNG and PGM files with 16 bit values come in it with their values unchanged.
-        if image.mode == "I" and image.format not in {"PNG", "PPM"}:
-            raise UndecodableImageError("its pixels are integers of 32 bits or with a sign, which have no fixed range")
-        return high_bytes_as_rgb(image)
-    if image.mode == "F":
-        raise UndecodableImageError("its pixels are floating point numbers, which have no fixed range")
-    if image.mode in _TRANSPARENT_MODES or image.has_transparency_data:
-        return _over_background(image)
-    return _to_rgb_as_stored(image)
-
-
 def _as_bytes(image: Image.Image, _: bool) -> NDArray[np.uint8]:
     return np.asarray(image)
-
-
-def _to_rgb_as_stored(image: Image.Image, _: bool = False) -> NDArray[np.uint8]:
-    if image.mode == "L":  # numpy is faster
-        gray = np.asarray(image)[:, :, None]
-        return np.concatenate((gray, gray, gray), axis=2)
-    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
-
-
-def _over_background(image: Image.Image) -> NDArray[np.uint8]:
-    """Blend an image over the background, rounded to the nearest value: uint8 [height, width, 3]."""
-    key = image.info.get("transparency")
-    if image.mode == "RGB" and isinstance(key, tuple) and max(key) > 255:  # of 16 bit samples, reduced like these
-        image.info["transparency"] = tuple(value >> 8 for value in key)
-    rgba = np.asarray(image if image.mode == "RGBA" else image.convert("RGBA"))
-    rgb = np.empty((*rgba.shape[:2], 3), dtype=np.uint8)
-    for start in range(0, len(rgba), _ROWS_AT_ONCE):
-        part = rgba[start : start + _ROWS_AT_ONCE].astype(np.uint16)
-        color, alpha = part[..., :3], part[..., 3:]
-        rgb[start : start + _ROWS_AT_ONCE] = (color * alpha + BACKGROUND * (255 - alpha) + 127) // 255
-    return rgb
 
 
 def _pillow_orientation(name: ImageFormat, content: bytearray, image: Image.Image) -> int:
@@ -350,7 +325,10 @@ def _room_for(width: int, height: int, bytes_per_pixel: int) -> AbstractContextM
     Raises:
         UndecodableImageError: The image is large, and there is too little.
     """
-    num_bytes = width * height * bytes_per_pixel
+    return _room_of(width, height, width * height * bytes_per_pixel)
+
+
+def _room_of(width: int, height: int, num_bytes: int) -> AbstractContextManager[object]:
     return _counted_room(width, height, num_bytes) if is_counted(num_bytes) else _NOT_COUNTED
 
 

@@ -284,7 +284,10 @@ class ImageLoader:
     def _read(self, row: int) -> Source:
         """Runs in a reading thread."""
         pixels = self.cache.on_disk(row)
-        return read_image_file(self._dataset.path(row), max_pixels=self._max_pixels) if pixels is None else pixels
+        if pixels is not None:
+            return pixels
+        make_room = self._prefetcher.make_room
+        return read_image_file(self._dataset.path(row), max_pixels=self._max_pixels, make_room=make_room)
 
     def _computed(self, row: int, epoch: int | None, source: Source) -> NDArray[np.uint8]:
         """An image as it is in a batch, from its file's content or its cached pixels."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from pytorch_designer.errors import InvalidDatasetError
 from pytorch_designer.images.bad_files import BadFiles, BadImageError
+from pytorch_designer.images.decoding.memory_budget import new_budget
 from pytorch_designer.settings import settings
 from pytorch_designer.system.out_of_memory import is_out_of_memory, out_of_memory_error
 from pytorch_designer.system.resources import usable_cores
@@ -37,6 +38,7 @@ S = TypeVar("S", bound=Source)
 _MAX_FILES_WAITING = 64  # read and not yet decoded, so that memory stays bounded
 _SMALL_BYTES = 4096  # most of the time of such an image is Python's, and two threads would only wait for its lock
 _JOIN_SECONDS = 5.0
+_ROOM_SECONDS = 1.0
 
 
 class PendingImages:
@@ -73,7 +75,7 @@ class PendingImages:
 
 
 _Task: TypeAlias = tuple[PendingImages, int, int]
-_ReadTask: TypeAlias = tuple[PendingImages, int, int, Source]
+_ReadTask: TypeAlias = tuple[PendingImages, int, int, Source, int]  # the last: bytes held for a large file
 
 
 class Prefetcher:
@@ -111,6 +113,9 @@ class Prefetcher:
         self._to_read: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._to_compute: queue.SimpleQueue[_ReadTask | None] = queue.SimpleQueue()
         self._room = threading.Semaphore(_MAX_FILES_WAITING)
+        self._large_files = new_budget()  # and so that large ones are fewer
+        self._held_bytes = [0] * num_threads
+        self._this_thread = threading.local()
         self._may_compute = threading.Event()
         self._turn = threading.Lock()  # among the computing threads
         self._reading: list[tuple[float, int] | None] = [None] * num_threads
@@ -144,8 +149,20 @@ class Prefetcher:
             if source is None:
                 self._to_read.put((pending, position, row))
             else:
-                self._to_compute.put((pending, position, row, source))
+                self._to_compute.put((pending, position, row, source, 0))
         return pending
+
+    def make_room(self, num_bytes: int) -> None:
+        """Wait, in a reading thread, until large files have left room for one that takes `num_bytes`."""
+        slot = self._this_thread.slot
+        if self._held_bytes[slot]:  # its read is tried again
+            return
+        reading, self._reading[slot] = self._reading[slot], None  # a read that waits for memory is not stuck
+        while not self._held_bytes[slot]:
+            if self.is_closed:
+                raise RuntimeError("the loader is closed")
+            self._held_bytes[slot] = self._large_files.acquire(num_bytes, timeout_seconds=_ROOM_SECONDS)
+        self._reading[slot] = None if reading is None else (time.monotonic(), reading[1])
 
     def wait(self, pending: PendingImages, deadline: float = math.inf) -> None:
         """Wait until all of `pending` is done, or the deadline (in monotonic seconds) has passed.
@@ -220,6 +237,7 @@ class Prefetcher:
         )
 
     def _read(self, slot: int) -> None:
+        self._this_thread.slot = slot
         while (task := self._to_read.get()) is not None:
             self._read_image(slot, *task)
 
@@ -235,10 +253,13 @@ class Prefetcher:
             self._reading[slot] = None
         if not isinstance(source, bytearray):  # only the contents of files take room
             self._room.release()
+        num_held, self._held_bytes[slot] = self._held_bytes[slot], 0
         if source is None:
+            if num_held:
+                self._large_files.give_back(num_held)
             pending.count_down()
         else:
-            self._to_compute.put((pending, position, row, source))
+            self._to_compute.put((pending, position, row, source, num_held))
 
     def _compute(self) -> None:
         if self._on_start is not None:
@@ -249,13 +270,13 @@ class Prefetcher:
     def _compute_next(self) -> bool:
         """Compute the next large image, and in turn with the other threads all small ones before it."""
         with self._turn:
-            while (task := self._to_compute.get()) is not None and _num_bytes(task[-1]) < _SMALL_BYTES:
+            while (task := self._to_compute.get()) is not None and _num_bytes(task[3]) < _SMALL_BYTES:
                 self._compute_image(*task)
         if task is not None:
             self._compute_image(*task)
         return task is not None
 
-    def _compute_image(self, pending: PendingImages, position: int, row: int, source: Source) -> None:
+    def _compute_image(self, pending: PendingImages, position: int, row: int, source: Source, num_held: int) -> None:
         if isinstance(source, bytearray):
             self._room.release()
         self._may_compute.wait()
@@ -264,6 +285,8 @@ class Prefetcher:
                 pending.compute(position, row, source)
             except BaseException as error:  # noqa: BLE001  # as above
                 self._note_fault(error, pending, row)
+        if num_held:
+            self._large_files.give_back(num_held)
         pending.count_down()
 
     def _is_dropped(self, pending: PendingImages) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from PIL import Image
 
 from pytorch_designer.images.header import parse_jpeg_header, sniff_format
-from pytorch_designer.images.reading import read_ends, read_file
+from pytorch_designer.images.reading import read_ends
 from pytorch_designer.storage.retrying import open_retrying
 
 if TYPE_CHECKING:
@@ -102,10 +102,10 @@ def _is_whole(name: ImageFormat, ends: FileEnds) -> bool:
 
 
 def _decoded_size(path: Path, max_pixels: int) -> tuple[int, int]:
-    from pytorch_designer.images.decode import decode_image, max_file_bytes
+    from pytorch_designer.images.decode import decode_image, image_file
 
-    content = read_file(path, max_bytes=max_file_bytes(max_pixels))
-    _, height, width = decode_image(content, max_pixels=max_pixels).shape
+    with image_file(path, max_pixels=max_pixels) as content:
+        _, height, width = decode_image(content, max_pixels=max_pixels).shape
     return width, height
 
 

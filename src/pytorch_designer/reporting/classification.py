@@ -102,15 +102,14 @@ def class_scores(confusion: NDArray[np.int64], classes: Sequence[str]) -> tuple[
 
 def most_confused(confusion: NDArray[np.int64], classes: Sequence[str], limit: int) -> tuple[Confusion, ...]:
     """The pairs of classes with the most confused images, at most `limit`; ties in the order of `classes`."""
-    mistakes = confusion.copy()
-    np.fill_diagonal(mistakes, 0)
-    largest = np.argsort(-mistakes, axis=None, kind="stable")[:limit]
-    pairs = (divmod(int(index), len(classes)) for index in largest)
+    true, predicted = np.nonzero(confusion)
+    true, predicted = true[true != predicted], predicted[true != predicted]
+    counts = confusion[true, predicted]
+    largest = np.argsort(-counts, kind="stable")[:limit]
     num_images = confusion.sum(axis=1)
     return tuple(
-        Confusion(classes[i], classes[j], int(mistakes[i, j]), float(mistakes[i, j] / num_images[i]))
-        for i, j in pairs
-        if mistakes[i, j]
+        Confusion(classes[i], classes[j], int(number), float(number / num_images[i]))
+        for i, j, number in zip(true[largest], predicted[largest], counts[largest], strict=True)
     )
 
 

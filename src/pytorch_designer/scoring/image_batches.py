@@ -233,7 +233,8 @@ class OwnSizeImages:
                 yield row, decoded.pop(row)
 
     def _read(self, row: int) -> bytearray:
-        return read_image_file(self._dataset.path(row), max_pixels=self._max_pixels)
+        make_room = self._prefetcher.make_room
+        return read_image_file(self._dataset.path(row), max_pixels=self._max_pixels, make_room=make_room)
 
     def _decode(self, content: bytearray) -> Tensor:
         image = decode_image_as_stored(content, max_pixels=self._max_pixels)

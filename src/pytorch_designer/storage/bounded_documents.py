@@ -54,15 +54,35 @@ def decode_json(path: Path, data: bytes, error: type[DesignerError]) -> Any:
         DesignerError: An `error` with the reason "too_large": more than the machine has memory for.
         ValueError: It is not JSON, or is nested too deeply.
     """
-    num_objects, num_lists = data.count(b"{"), data.count(b"[") + data.count(b"\n")
-    check_memory(
-        len(data) + _OBJECT_BYTES * num_objects + _LIST_BYTES * num_lists + _ITEM_BYTES * data.count(b","),
-        "Reading the file takes",
-        where=path,
-        advice="Use a machine with more memory, or divide the dataset.",
-        error=error,
-    )
+    check_document_memory(json_bytes(data), path, error)
     return parse_json(data)
+
+
+def json_bytes(data: bytes) -> int:
+    """Memory that the content of a JSON document, or of many below each other, takes beside its bytes, at most."""
+    num_objects, num_items = data.count(b"{"), data.count(b",") + data.count(b":")
+    num_lists = data.count(b"[") + data.count(b"\n")
+    return (
+        2 * len(data) * bytes_per_character(data)
+        + _OBJECT_BYTES * num_objects
+        + _LIST_BYTES * num_lists
+        + _ITEM_BYTES * num_items
+    )
+
+
+def bytes_per_character(data: bytes) -> int:
+    """Bytes that Python takes, at most, for what a byte of a text becomes."""
+    return 1 if data.isascii() else 4
+
+
+def check_document_memory(num_bytes: int, path: Path, error: type[DesignerError]) -> None:
+    """Make sure that there is memory for the content of the file `path`.
+
+    Raises:
+        DesignerError: An `error` with the reason "too_large".
+    """
+    advice = "Use a machine with more memory, or divide the dataset."
+    check_memory(num_bytes, "Reading the file takes", where=path, advice=advice, error=error)
 
 
 def parse_json(data: bytes | str) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytorch_designer.errors import describe_value
 from pytorch_designer.storage.retrying import TRANSIENT_ERRORS, open_retrying, real_path, retrying
+from pytorch_designer.system.memory_check import check_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,7 +90,9 @@ def path_fault(relative: str) -> str | None:
 
 
 def read_bounded(path: Path, max_bytes: int, error: type[DesignerError]) -> bytes:
-    """The content of a regular file that should not be larger than `max_bytes`; a larger one is not read.
+    """The content of a regular file that should not be larger than `max_bytes`, or than what memory is free.
+
+    A larger one is not read.
 
     Raises:
         DesignerError: An `error` with the reason "too_large" or "unreadable".
@@ -97,6 +100,8 @@ def read_bounded(path: Path, max_bytes: int, error: type[DesignerError]) -> byte
     with reading_errors(path, error), open_retrying(path) as stream:
         num_bytes = stream.seek(0, os.SEEK_END)
         if num_bytes <= max_bytes:
+            advice = "Use a machine with more memory."
+            check_memory(num_bytes, "Reading the file takes", where=path, advice=advice, error=error)
             stream.seek(0)
             return stream.read(num_bytes)
     raise error(

@@ -29,7 +29,7 @@ from pytorch_designer.directories.transformation_directory import open_transform
 from pytorch_designer.errors import MAX_EXAMPLES
 from pytorch_designer.images.augmentation import apply_transforms
 from pytorch_designer.images.bad_files import SWEEP_SECONDS, BadFiles, BadImageError, FirstRemark
-from pytorch_designer.images.decode import decode_image, read_image_file
+from pytorch_designer.images.decode import decode_image, image_file
 from pytorch_designer.images.decoding.memory_budget import BYTES_PER_PIXEL, decoding_budget
 from pytorch_designer.progress import Pace, open_progress_line
 from pytorch_designer.settings import settings
@@ -165,11 +165,13 @@ class _Transformer:
     def write(self, number: int, source: Path, target: Path) -> Path | None:
         """Write one image; a bad one is registered and left out. Called by several threads at once."""
         try:
-            content = read_image_file(source)
-            image = decode_image(content, remark=lambda text: self.first_remark(self.dataset.described(number), text))
-            if self.bad.is_beyond_tolerance:  # what is written now would be thrown away
-                return None
-            return self._write_transformed(image, content, target)
+            with image_file(source) as content:
+                image = decode_image(
+                    content, remark=lambda text: self.first_remark(self.dataset.described(number), text)
+                )
+                if self.bad.is_beyond_tolerance:  # what is written now would be thrown away
+                    return None
+                return self._write_transformed(image, content, target)
         except BadImageError as error:
             self.bad.add(number, error.reason)
             return None

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
+from pytorch_designer.images import decode
 from pytorch_designer.images.bad_files import UndecodableImageError
 from pytorch_designer.images.decode import decode_image, decode_image_as_stored, upright_size
+from pytorch_designer.images.decoding import memory_budget
 from tests.images.image_corpus import encode, png, png_chunk, tiff
 
 if TYPE_CHECKING:
@@ -52,8 +55,72 @@ def test_white_is_white_and_the_image_is_upright(bits: int, tmp_path: Path) -> N
     np.testing.assert_array_equal(pixels(content)[..., 0], [[255, 255, 255, 0]] * 6)
 
 
+def differences(samples: NDArray[np.uint16], bits: int) -> NDArray[np.uint16]:
+    """What horizontal differencing stores."""
+    before = np.concatenate([np.zeros_like(samples[:, :1]), samples[:, :-1]], axis=1)
+    return (samples - before) & (2**bits - 1)
+
+
+def tiled(samples: NDArray[np.uint16], bits: int, *, side: int, is_differenced: bool) -> bytes:
+    """A TIFF of deflated tiles, written by hand: samples [height, width, n]."""
+    height, width, num_samples = samples.shape
+    rows, columns = -(-height // side), -(-width // side)
+    padded = np.zeros((rows * side, columns * side, num_samples), dtype=np.uint16)
+    padded[:height, :width] = samples
+    tiles = []
+    for row, column in np.ndindex(rows, columns):
+        tile = padded[row * side : (row + 1) * side, column * side : (column + 1) * side]
+        stored = differences(tile, bits) if is_differenced else tile
+        places = (stored[..., None] >> np.arange(bits - 1, -1, -1) & 1).astype(np.uint8)
+        tiles.append(zlib.compress(np.packbits(places.reshape(side, -1), axis=1).tobytes()))
+    offsets = np.cumsum([8, *map(len, tiles)]).tolist()
+    numbers: dict[int, list[int]] = {
+        256: [width], 257: [height], 258: [bits] * num_samples, 259: [8], 262: [RGB if num_samples == 3 else GRAY],
+        277: [num_samples], 317: [2 if is_differenced else 1], 322: [side], 323: [side], 324: offsets[:-1],
+        325: list(map(len, tiles)),
+    }  # fmt: skip
+    place, entries, values = offsets[-1] + 2 + 12 * len(numbers) + 4, b"", b""
+    for tag, value in numbers.items():
+        packed = struct.pack(f"<{len(value)}I", *value)
+        entries += struct.pack("<HHI", tag, 4, len(value))
+        entries += packed if len(value) == 1 else struct.pack("<I", place + len(values))
+        values += packed if len(value) > 1 else b""
+    head = b"II*\x00" + struct.pack("<I", offsets[-1])
+    return head + b"".join(tiles) + struct.pack("<H", len(numbers)) + entries + bytes(4) + values
+
+
+@pytest.mark.parametrize("is_differenced", [False, True])
+@pytest.mark.parametrize("num_samples", [1, 3])
+@pytest.mark.parametrize("bits", range(9, 16))
+def test_samples_in_tiles_are_scaled_by_their_bits(bits: int, num_samples: int, is_differenced: bool) -> None:
+    samples = samples_of(bits, num_samples)
+    content = tiled(samples, bits, side=16 if bits % 2 else 32, is_differenced=is_differenced)
+    expected = (samples >> (bits - 8)).astype(np.uint8)
+    np.testing.assert_array_equal(pixels(content), np.broadcast_to(expected, (70, 13, 3)))
+
+
+@pytest.mark.parametrize("num_samples", [1, 3])
+def test_samples_that_are_stored_as_differences_are_summed(num_samples: int) -> None:
+    samples = samples_of(12, num_samples)
+    photometric = RGB if num_samples == 3 else GRAY
+    content = tiff(differences(samples, 12), 12, photometric=photometric, tags={317: 2})
+    np.testing.assert_array_equal(pixels(content), np.broadcast_to((samples >> 4).astype(np.uint8), (70, 13, 3)))
+
+
+def test_a_small_image_in_a_huge_tile_is_counted_and_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = bytearray(tiled(samples_of(8, 1), 8, side=256, is_differenced=False))
+    with pytest.raises(UndecodableImageError, match="too large: 256x256"):
+        decode_image(content, max_pixels=256 * 256 - 1)
+    taken: list[int] = []
+    monkeypatch.setattr(memory_budget, "available_memory_bytes", lambda: 2**20)
+    monkeypatch.setattr(decode, "is_counted", lambda num_bytes: not taken.append(num_bytes))
+    decode_image(content, max_pixels=MAX_PIXELS)
+    assert taken == [256 * 256 * memory_budget.BYTES_PER_PIXEL]
+
+
 @pytest.mark.parametrize(
-    ("tags", "num_samples"), [({284: 2}, 3), ({322: 16, 323: 16}, 1), ({339: 2}, 1), ({259: 7}, 1)]
+    ("tags", "num_samples"),
+    [({284: 2}, 3), ({322: 8, 323: 16}, 1), ({322: 0, 323: 16}, 1), ({317: 3}, 1), ({339: 2}, 1), ({259: 7}, 1)],
 )
 def test_other_arrangements_are_named(tags: dict[int, int], num_samples: int) -> None:
     content = tiff(samples_of(12, num_samples), 12, photometric=RGB if num_samples == 3 else GRAY, tags=tags)

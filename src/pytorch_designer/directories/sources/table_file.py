@@ -9,26 +9,34 @@ Text is UTF-8 or UTF-16 with or without its mark, else Windows-1252. Cells are s
 from __future__ import annotations
 
 import csv
-import io
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.errors import InvalidDatasetError
-from pytorch_designer.storage.bounded_documents import parse_json
+from pytorch_designer.storage.bounded_documents import (
+    bytes_per_character,
+    check_document_memory,
+    json_bytes,
+    parse_json,
+)
 from pytorch_designer.storage.paths import read_bounded
-from pytorch_designer.system.memory_check import check_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 MAX_TABLE_BYTES = 1 << 30
 TABLE_EXTENSIONS = (".csv", ".tsv", ".jsonl", ".ndjson", ".manifest", ".lst", ".txt", ".json")
 _DELIMITERS = ",;\t|"
 _MAX_CELL = 1 << 20
-_CELL_BYTES = 80  # what Python takes for a cell and its place in a row, beside its text
+# What Python takes for a cell and for a row beside the text.
+_CELL_BYTES = 66
+_ROW_BYTES = 170
+_POINTER_BYTES = 8
 _MAX_COLUMNS = 20_000  # one per class, at most; columns are compared with each other
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")
 
 
 @dataclass(frozen=True)
@@ -70,19 +78,15 @@ def read_table(path: Path) -> Table | None:
             line is not JSON ("malformed_table").
     """
     data = read_bounded(path, MAX_TABLE_BYTES, InvalidDatasetError)
-    check_memory(
-        len(data) + _CELL_BYTES * sum(map(data.count, (b",", b";", b"\t", b"|", b"\n"))),
-        "Reading the file takes",
-        where=path,
-        advice="Use a machine with more memory, or divide the dataset.",
-        error=InvalidDatasetError,
-    )
-    text, encoding = decode_text(data)
     kind = path.name.lower().rpartition(".")[2]
-    if kind in {"jsonl", "ndjson", "manifest"}:
-        return _read_objects(path, _json_lines(path, text), encoding)
+    is_json = kind in {"jsonl", "ndjson", "manifest", "json"}
+    check_document_memory(2 * json_bytes(data) if is_json else _rows_bytes(data), path, InvalidDatasetError)
+    text, encoding = decode_text(data)
+    del data
     if kind == "json":
         return _read_json(path, text, encoding)
+    if is_json:
+        return _read_objects(path, _json_lines(path, text), encoding)
     first_line = text.lstrip().partition("\n")[0]
     if not first_line or "\0" in text:
         return None
@@ -108,15 +112,9 @@ def _read_delimited(path: Path, text: str, first_line: str, encoding: str) -> Ta
     delimiter = max(counts, key=lambda candidate: counts[candidate])
     if not counts[delimiter]:
         return None
-    if counts[delimiter] >= _MAX_COLUMNS:
-        raise InvalidDatasetError(
-            f"The table has more than {_MAX_COLUMNS:,} columns.",
-            where=path,
-            advice="Give a table with the columns `image` and `label`.",
-            reason="malformed_table",
-        )
+    _refuse_columns(path, counts[delimiter] + 1)
     csv.field_size_limit(_MAX_CELL)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+    reader = csv.reader(_lines(text), delimiter=delimiter, skipinitialspace=True)
     rows: list[list[str]] = []
     ragged: list[str] = []
     first_row_line = 0
@@ -145,9 +143,30 @@ def _read_delimited(path: Path, text: str, first_line: str, encoding: str) -> Ta
     return None if ragged else Table(path, tuple(rows[0]), rows[1:], first_row_line, encoding=encoding)
 
 
+def _refuse_columns(path: Path, num_columns: int) -> None:
+    if num_columns > _MAX_COLUMNS:
+        raise InvalidDatasetError(
+            f"The table has more than {_MAX_COLUMNS:,} columns.",
+            where=path,
+            advice="Give a table with the columns `image` and `label`.",
+            reason="malformed_table",
+        )
+
+
+def _rows_bytes(data: bytes) -> int:
+    """Memory that the rows of a table take beside its bytes, at most."""
+    num_cells, num_rows = sum(map(data.count, _DELIMITERS.encode())), max(data.count(b"\n"), data.count(b"\r"))
+    return 2 * len(data) * bytes_per_character(data) + _CELL_BYTES * num_cells + _ROW_BYTES * num_rows
+
+
+def _lines(text: str) -> Iterator[str]:
+    """The lines with their ends; `io.StringIO` would take four bytes per character."""
+    return (match[0] for match in _LINE.finditer(text))
+
+
 def _read_spaced(path: Path, text: str, encoding: str) -> Table | None:
     """Lines of a path, in which there may be spaces, and a label."""
-    rows = [line.strip().rsplit(None, 1) for line in text.splitlines() if line.strip()]
+    rows = [line.strip().rsplit(None, 1) for line in _lines(text) if line.strip()]
     if any(len(row) != 2 for row in rows):
         return None
     return Table(path, tuple(rows[0]), rows[1:], 2, encoding=encoding)
@@ -155,7 +174,7 @@ def _read_spaced(path: Path, text: str, encoding: str) -> Table | None:
 
 def _json_lines(path: Path, text: str) -> list[Any]:
     objects = []
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(_lines(text), 1):
         if line.strip():
             try:
                 objects.append(parse_json(line))
@@ -215,8 +234,10 @@ def _class_name(label: Any, classes: Any) -> str:
 def _read_objects(path: Path, objects: list[Any], encoding: str) -> Table | None:
     if not objects or not all(isinstance(item, dict) for item in objects):
         return None
-    objects = [item | _inner_label(item) for item in objects]
+    objects = [item | inner if (inner := _inner_label(item)) else item for item in objects]
     names = tuple(dict.fromkeys(key for item in objects for key in item))
+    _refuse_columns(path, len(names))
+    check_document_memory(_POINTER_BYTES * len(names) * len(objects), path, InvalidDatasetError)
     rows = [[_cell(item.get(name)) for name in names] for item in objects]
     return Table(path, names, rows, 1, encoding=encoding)
 

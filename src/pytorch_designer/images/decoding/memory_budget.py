@@ -28,10 +28,14 @@ BYTES_PER_PIXEL = 12
 
 
 class MemoryBudget:
-    """Bytes that threads take and give back."""
+    """Bytes that threads take and give back.
+
+    Attributes:
+        num_bytes: How many there are.
+    """
 
     def __init__(self, num_bytes: int) -> None:
-        self._num_bytes = num_bytes
+        self.num_bytes = num_bytes
         self._num_taken = 0
         self._given_back = threading.Condition()
         self._this_thread = threading.local()
@@ -45,23 +49,42 @@ class MemoryBudget:
         if num_bytes <= _UNCOUNTED_BYTES or getattr(self._this_thread, "is_holding", False):
             yield
             return
-        num_bytes = min(num_bytes, self._num_bytes)
-        with self._given_back:
-            self._given_back.wait_for(lambda: self._num_taken + num_bytes <= self._num_bytes)
-            self._num_taken += num_bytes
+        num_taken = self.acquire(num_bytes)
         self._this_thread.is_holding = True
         try:
             yield
         finally:
             self._this_thread.is_holding = False
-            with self._given_back:
-                self._num_taken -= num_bytes
-                self._given_back.notify_all()
+            self.give_back(num_taken)
+
+    def acquire(self, num_bytes: int, *, timeout_seconds: float | None = None) -> int:
+        """Take `num_bytes`, of more than there are at all: all; for another thread to give back.
+
+        Returns:
+            How many were taken; 0 where there was no room in time.
+        """
+        num_bytes = min(num_bytes, self.num_bytes)
+        with self._given_back:
+            if not self._given_back.wait_for(lambda: self._num_taken + num_bytes <= self.num_bytes, timeout_seconds):
+                return 0
+            self._num_taken += num_bytes
+        return num_bytes
+
+    def give_back(self, num_bytes: int) -> None:
+        """Give back what `acquire` has taken."""
+        with self._given_back:
+            self._num_taken -= num_bytes
+            self._given_back.notify_all()
 
 
 @lru_cache(maxsize=1)
 def decoding_budget() -> MemoryBudget:
     """The budget of this process: an eighth of the memory that is free at the start, 256 MiB to 2 GiB."""
+    return new_budget()
+
+
+def new_budget() -> MemoryBudget:
+    """A budget of the same size, for what waits to be decoded."""
     return MemoryBudget(min(_MOST_BYTES, max(_LEAST_BYTES, available_memory_bytes() // _SHARE)))
 
 

@@ -70,6 +70,7 @@ _UNSUPPORTED = re.compile(
 )
 
 _BIG_TIFF = 43
+_TILE_WIDTH, _TILE_HEIGHT = 322, 323
 _PIXELS_PER_BYTE = 8
 _DEFLATE_RATIO = 1032
 _SAMPLE_FORMATS = {1: "integers", 2: "integers with a sign", 3: "floating point numbers", 5: "complex", 6: "complex"}
@@ -129,6 +130,16 @@ def refuse_implausible(name: ImageFormat, content: bytearray, image: ImageFile) 
 def has_16_bit_colors(image: ImageFile) -> bool:
     """Whether loading will reduce the samples of this image, which is not loaded yet, from 16 bits to 8."""
     return image.mode in {"RGB", "RGBA"} and bool(image.tile) and ";16" in str(image.tile[0][3])
+
+
+def tile_size(image: ImageFile) -> tuple[int, int]:
+    """Width and height of the tiles of a TIFF, which are decoded as a whole even where the image is smaller; or 0, 0.
+
+    Raises:
+        TypeError: It has several widths, in a damaged file.
+    """
+    tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
+    return int(tags.get(_TILE_WIDTH, 0)), int(tags.get(_TILE_HEIGHT, 0))
 
 
 def tiff_tags(content: bytearray) -> ImageFileDirectory_v2:

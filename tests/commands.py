@@ -66,7 +66,7 @@ def forked(*arguments: str | Path, cwd: Path, **environment: str) -> Iterator[tu
             yield process, streams
         finally:
             process.kill()
-            process.join()
+            process.join(60)
 
 
 def succeed(*arguments: str | Path, cwd: Path, **environment: str) -> str:

@@ -67,7 +67,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """The sdist of this tree, and the wheel that is built from the sdist."""
     folder = tmp_path_factory.mktemp("built")
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(TOP)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     [wheel], [sdist] = folder.glob("*.whl"), folder.glob("*.tar.gz")
     return Built(wheel, sdist)
@@ -107,7 +107,7 @@ class Installed(NamedTuple):
             yield next(found[0] for line in printed if (found := re.findall(r"http://\S+", line.decode())))
         finally:
             process.send_signal(signal.SIGINT)
-            process.communicate()
+            process.communicate(timeout=300)
             watch.cancel()
 
 
@@ -120,7 +120,7 @@ def installed(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Install
     [packages] = folder.glob("**/site-packages")
     (packages / "running.pth").write_text("\n".join(path for path in sys.path if "site-packages" in path))
     pip = [sys.executable, "-m", "pip", "--python", context.env_exe, "install", "--quiet", "--no-index", "--no-deps"]
-    subprocess.run([*pip, str(built.wheel)], check=True)
+    subprocess.run([*pip, str(built.wheel)], check=True, timeout=300)
     return Installed(Path(context.bin_path))
 
 

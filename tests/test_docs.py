@@ -39,7 +39,7 @@ def test_nobody_is_told_to_install_this_project_by_its_name(page: Path) -> None:
 
 
 def test_the_chart_shows_the_figures_of_its_page() -> None:
-    done = subprocess.run([sys.executable, "benchmarks/chart.py", "--check"], cwd=TOP, check=False)
+    done = subprocess.run([sys.executable, "benchmarks/chart.py", "--check"], cwd=TOP, check=False, timeout=300)
     assert done.returncode == 0, "run `python benchmarks/chart.py`"
 
 

@@ -20,7 +20,9 @@ NOT_FOR_CALLS |= {"reuse_cache", "reuse_cache_bytes", "error_info", "traceback"}
 
 
 def run(program: str, cwd: Path) -> str:
-    done = subprocess.run([sys.executable, "-c", program], cwd=cwd, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=cwd, capture_output=True, text=True, check=False, timeout=300
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -72,5 +74,6 @@ def test_programs_that_use_it_are_type_checked() -> None:
         capture_output=True,
         text=True,
         check=False,
+        timeout=300,
     )
     assert done.stdout.startswith("Success"), done.stdout + done.stderr

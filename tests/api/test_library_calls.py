@@ -31,6 +31,7 @@ def test_no_call_changes_anything_of_the_process(trained: Trained, tmp_path: Pat
         capture_output=True,
         text=True,
         check=False,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
@@ -66,6 +67,7 @@ def test_matplotlib_is_as_the_program_around_would_have_imported_it(tmp_path: Pa
         capture_output=True,
         text=True,
         check=True,
+        timeout=300,
     )
     assert done.stdout.strip() == "17.0 svg"
 
@@ -107,6 +109,6 @@ def test_calls_work_from_other_threads_and_wait_for_each_other(trained: Trained,
         thread.start()
     assert trained.run.model.predict(next(trained.test_images.rglob("*.png"))).label in trained.run.classes
     for thread in threads:
-        thread.join()
+        thread.join(120)
     assert failures == []
     assert metrics == {"a": trained.run.metrics, "b": trained.run.metrics}

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -48,11 +49,16 @@ def start(
 
 def address_of(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
-    for line in process.stdout:
-        found = re.search(r"http://127\.0\.0\.1:\d+/\?token=[\w-]{43}$", line.strip())
-        if found:
-            return found[0]
-    raise AssertionError("it has ended")
+    watch = threading.Timer(60, process.kill)
+    watch.start()
+    try:
+        for line in process.stdout:
+            found = re.search(r"http://127\.0\.0\.1:\d+/\?token=[\w-]{43}$", line.strip())
+            if found:
+                return found[0]
+    finally:
+        watch.cancel()
+    raise AssertionError("it has ended, or has printed no address for a minute")
 
 
 def end(process: subprocess.Popen[str], number: int = signal.SIGINT) -> str:
@@ -64,7 +70,7 @@ def test_it_serves_in_an_empty_folder_and_ends_cleanly(tmp_path: Path) -> None:
     process = start(tmp_path)
     address = address_of(process)
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(address.replace("/?", "/api/project?"))  # noqa: S310 (it is http)
+        urllib.request.urlopen(address.replace("/?", "/api/project?"), timeout=60)  # noqa: S310 (it is http)
     assert refused.value.code == 403
     refused.value.close()
     second = start(tmp_path)
@@ -113,7 +119,7 @@ def test_wrong_use_is_named(tmp_path: Path, arguments: list[str], message: str) 
 def test_nothing_is_heavy_and_nothing_leaves_the_loopback_interface(tmp_path: Path) -> None:
     """In a network of its own, where every connection to elsewhere would fail, and is told."""
     program: tuple[str, ...] = (sys.executable, "-c", WATCHED)
-    if subprocess.run(["unshare", "-rn", "true"], capture_output=True, check=False).returncode == 0:
+    if subprocess.run(["unshare", "-rn", "true"], capture_output=True, check=False, timeout=300).returncode == 0:
         program = ("unshare", "-rn", *program)
     process = start(tmp_path, program=program)
     address_of(process)

@@ -150,6 +150,12 @@ def test_nothing_heavy_is_imported_for_files_that_are_whole(digits: Path, tmp_pa
     )
     environment = {**os.environ, "PYTORCH_DESIGNER_ERROR_INFO": str(tmp_path / "error_info.json")}
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path, env=environment
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+        env=environment,
+        timeout=300,
     )
     assert done.stdout.splitlines()[-1] == "0 []"

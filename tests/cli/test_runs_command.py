@@ -184,7 +184,7 @@ def test_a_watched_pipeline_runs_again_when_a_file_changes(tmp_path: Path, pipel
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(60)
-        reader.join()
+        reader.join(60)
         process.stdout.close()
     assert process.returncode == 0, "that of the last run"
     assert not any("Traceback" in line for line in lines)

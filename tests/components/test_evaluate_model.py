@@ -245,6 +245,8 @@ def test_neither_torch_nor_mlflow_is_imported(tmp_path: Path) -> None:
         f"COMPONENT.run({{'scored_dataset': Path({str(scores)!r})}}, {{'evaluation_results': Path('out')}}, "
         "COMPONENT.parameters()); print(sorted({'torch', 'mlflow'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=300
+    )
 
     assert done.stdout.strip() == "[]"

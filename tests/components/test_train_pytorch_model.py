@@ -161,7 +161,7 @@ def test_run_that_was_killed_continues_to_the_same_weights(trained: Path, worksp
     with start(*arguments, cwd=workspace, **environment) as process:
         deadline = time.monotonic() + 120
         while not list(output.glob(".checkpoint/*2.json")) and time.monotonic() < deadline:
-            assert process.poll() is None, process.communicate()
+            assert process.poll() is None, process.communicate(timeout=300)
             time.sleep(0.01)
         process.send_signal(number)
         process.communicate(timeout=60)

@@ -257,7 +257,7 @@ def test_opening_a_small_directory_imports_nothing_heavy(make_typed: MakeTyped) 
         "open_image_directory(Path(sys.argv[1]));"
         "sys.exit(bool({'torch', 'pyarrow', 'mlflow', 'pandas'} & set(sys.modules)))"
     )
-    subprocess.run([sys.executable, "-c", program, str(root)], check=True)
+    subprocess.run([sys.executable, "-c", program, str(root)], check=True, timeout=300)
 
 
 def test_paths_that_are_no_directory_are_told_apart(tmp_path: Path) -> None:  # CASES 23

@@ -161,7 +161,7 @@ def training_together(
     finally:
         for member in members:
             member.process.kill()
-            member.process.join()
+            member.process.join(60)
 
 
 def _be_member(fault: str, command: tuple[Any, ...]) -> None:

@@ -109,7 +109,7 @@ def wait_for_training(workspace: Path, process: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + 120
     while not any((workspace / "out/.checkpoint").glob("*.json")):
         assert time.monotonic() < deadline
-        assert process.poll() is None, process.communicate()
+        assert process.poll() is None, process.communicate(timeout=300)
         time.sleep(0.02)
 
 

@@ -70,7 +70,7 @@ def outcomes_of_world(size: int, function: Callable[..., Any], *args: Any) -> li
     finally:
         for _, process in members:
             process.kill()
-            process.join()
+            process.join(60)
 
 
 def _outcome(rank: int, connection: Connection, process: BaseProcess) -> Outcome:
@@ -79,7 +79,7 @@ def _outcome(rank: int, connection: Connection, process: BaseProcess) -> Outcome
     try:
         outcome: Outcome = pickle.loads(connection.recv_bytes())  # noqa: S301 - our own process wrote it
     except EOFError:
-        process.join()
+        process.join(60)
         return Outcome(exit_code=process.exitcode)
     return outcome
 

@@ -85,7 +85,7 @@ def test_many_threads_store_and_read(tmp_path: Path) -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join()
+            thread.join(120)
         assert all(is_stored(rows, row) for row in range(64))
 
 

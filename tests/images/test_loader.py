@@ -27,6 +27,7 @@ from pytorch_designer.images.preprocess import crop_and_resize
 from pytorch_designer.settings import settings
 from pytorch_designer.transforms.registrations import parse_transform
 from tests.images.image_corpus import Folder, encode, folder_of, noise_pixels
+from tests.waiting import killed_at_last
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -164,11 +165,11 @@ def test_a_killed_process_leaves_nothing_in_the_cache_folder(images: list[bytes]
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "one.jpg").write_bytes(images[0])
     command = [sys.executable, "-c", _SPILL_AND_WAIT, str(tmp_path / "data"), str(tmp_path / "cache")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+    with killed_at_last(subprocess.Popen(command, stdout=subprocess.PIPE)) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"spilled\n"
         process.kill()
-        process.wait()
+        process.wait(120)
     assert list((tmp_path / "cache").iterdir()) == []
 
 

@@ -118,7 +118,7 @@ def keep_and_count_faults(*, keeps: bool, **environment: str) -> tuple[bool, int
     """Whether memory is kept, and the page faults, in a fresh process."""
     inherited = {name: value for name, value in os.environ.items() if name not in USER_SETTINGS}
     program = [sys.executable, "-c", ALLOCATING_PROGRAM.format(keeps=keeps)]
-    done = subprocess.run(program, env=inherited | environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(program, env=inherited | environment, capture_output=True, text=True, check=True, timeout=300)
     is_kept, faults = done.stdout.split()
     return is_kept == "True", int(faults)
 
@@ -171,7 +171,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / 100)
 def faults_per_image(*, keeps: bool, device: str) -> float:
     inherited = {name: value for name, value in os.environ.items() if name not in USER_SETTINGS}
     program = [sys.executable, "-c", DECODING_PROGRAM.format(keeps=keeps, device=device)]
-    done = subprocess.run(program, env=inherited, capture_output=True, text=True, check=True)
+    done = subprocess.run(program, env=inherited, capture_output=True, text=True, check=True, timeout=300)
     return float(done.stdout)
 
 

@@ -66,7 +66,7 @@ def server() -> Iterator[_Server]:
         thread.start()
         yield running
         running.shutdown()
-        thread.join()
+        thread.join(120)
 
 
 @pytest.fixture(autouse=True)

@@ -154,7 +154,7 @@ def test_threads_of_torch_in_the_calling_threads_stay(model: Path) -> None:
     counts: list[int] = []
     other = threading.Thread(target=lambda: counts.append(torch.get_num_threads()))
     other.start()
-    other.join()
+    other.join(120)
     assert counts == [before]
 
 
@@ -171,7 +171,7 @@ def test_many_threads_get_the_answers_that_one_gets(model: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(120)
     assert all(np.array_equal(found[number], answer) for number, answer in enumerate(expected))
 
 

@@ -25,6 +25,7 @@ from pytorch_designer.directories.image_directory import open_image_directory, o
 from pytorch_designer.errors import FailedToWriteOutputsError, InvalidDatasetError, MissingExtraError
 from pytorch_designer.storage.archives import DEFAULT_LIMITS, ExtractionLimits, extract_archive
 from tests.directories.hand_built import PNG, MakeTree
+from tests.waiting import killed_at_last
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -389,7 +390,8 @@ def test_a_signal_that_ends_the_process_leaves_no_extraction(tmp_path: Path, num
     """
     command = [sys.executable, "-c", textwrap.dedent(script), *map(str, archives)]
     environment = os.environ | {"TMPDIR": str(tmp_path / "tmp")}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    started = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    with killed_at_last(started) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         assert len(list((tmp_path / "tmp").iterdir())) == 2
@@ -418,5 +420,5 @@ def test_an_archive_that_asks_for_a_window_of_gigabytes_is_named(tmp_path: Path)
     """
     (tmp_path / "target").mkdir()
     command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path / "a.tar.xz"), str(tmp_path / "target")]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert result.stdout.strip() == str(tmp_path / "a.tar.xz"), result.stderr

@@ -13,6 +13,7 @@ import pytest
 from filelock import Timeout
 
 from pytorch_designer.storage.locking import held_lock
+from tests.waiting import killed_at_last
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +30,8 @@ with held_lock(Path(sys.argv[1])):
 
 def test_others_are_kept_out_until_the_owner_is_killed(tmp_path: Path) -> None:
     command = [sys.executable, "-c", HOLDER, str(tmp_path / "lock")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as owner:
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with killed_at_last(process) as owner:
         assert owner.stdout is not None
         assert owner.stdout.readline() == "held\n"
         with pytest.raises(Timeout), held_lock(tmp_path / "lock", timeout_seconds=0):

@@ -25,6 +25,7 @@ from pytorch_designer.storage.output import (
     stage_together,
     write_atomically,
 )
+from tests.waiting import killed_at_last
 
 Refusal = Callable[..., None]
 FILES = {"_meta.yaml": "type: X", "data/a.txt": "a", "MLmodel": "m", "z.txt": "z"}
@@ -192,7 +193,7 @@ def test_kill_at_any_rename_leaves_nothing_that_passes_for_complete_and_can_be_r
     context = multiprocessing.get_context("spawn")
     process = context.Process(target=_killed_at_rename, args=(str(tmp_path), number))
     process.start()
-    process.join()
+    process.join(120)
     assert process.exitcode == -signal.SIGKILL
     assert not (tmp_path / "_meta.yaml").exists()
     write_output(tmp_path)
@@ -296,7 +297,7 @@ def test_second_run_is_refused_while_the_first_holds_the_output(tmp_path: Path) 
     holder = subprocess.Popen(
         [sys.executable, "-c", program, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    with holder:
+    with killed_at_last(holder):
         assert holder.stdout is not None
         assert holder.stdout.readline() == "locked\n"
         for refuse in (open_and_leave, check):
@@ -474,6 +475,7 @@ def test_an_output_that_cannot_be_written_is_named(tmp_path: Path, is_relative: 
         capture_output=True,
         text=True,
         check=False,
+        timeout=300,
     )
     assert result.stdout.startswith(f"{output}/.lock The output could not be written: Permission denied"), result.stderr
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pytorch_designer.system.orphan_watch import OrphanWatch
+from tests.waiting import killed_at_last, wait_until
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="process groups")
 
@@ -44,10 +45,8 @@ def _is_running(pid: int) -> bool:
 
 def test_what_a_killed_harness_has_started_ends_with_it(tmp_path: Path) -> None:
     marks = [tmp_path / "rank0", tmp_path / "rank1"]
-    with subprocess.Popen([sys.executable, "-c", HARNESS, str(tmp_path)]) as harness:
-        deadline = time.monotonic() + 60
-        while not all(mark.exists() for mark in marks) and time.monotonic() < deadline:
-            time.sleep(0.02)
+    with killed_at_last(subprocess.Popen([sys.executable, "-c", HARNESS, str(tmp_path)])) as harness:
+        wait_until(lambda: all(mark.exists() for mark in marks))
         time.sleep(0.1)
         harness.send_signal(signal.SIGKILL)
     sleepers = [int(mark.read_text()) for mark in marks]
@@ -61,17 +60,15 @@ def test_what_a_killed_harness_has_started_ends_with_it(tmp_path: Path) -> None:
 
 
 def test_groups_that_have_ended_are_left_alone(tmp_path: Path) -> None:
-    with subprocess.Popen(["sleep", "600"], start_new_session=True) as stranger:
+    with killed_at_last(subprocess.Popen(["sleep", "600"], start_new_session=True)) as stranger:
         with OrphanWatch(TOKEN) as watch:
             watch.add(stranger.pid)
             watch.remove(stranger.pid)
-        is_running = stranger.poll() is None
-        stranger.kill()
-    assert is_running
+        assert stranger.poll() is None
 
 
 def test_a_group_that_is_still_there_at_the_end_of_the_pipe_is_killed() -> None:
-    with subprocess.Popen(["sleep", "600"], start_new_session=True) as child:
+    with killed_at_last(subprocess.Popen(["sleep", "600"], start_new_session=True)) as child:
         with OrphanWatch(TOKEN) as watch:
             watch.add(child.pid)
         assert child.wait(60) == -signal.SIGKILL

@@ -77,7 +77,7 @@ from pytorch_designer.system.resources import available_memory_bytes
 print(available_memory_bytes() < 2**31)
 print(out_of_memory_error("It is full.").what)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=300)
     assert done.stdout.splitlines() == [
         "True",
         "It is full. It may not take more than 2.1 GB of address space (ulimit -v).",

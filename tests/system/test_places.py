@@ -97,7 +97,10 @@ def _runs_as_unknown_user() -> bool:
     if os.geteuid() != 0 or shutil.which("setpriv") is None:
         return False
     return (
-        subprocess.run([*_AS_UNKNOWN_USER, sys.executable, "-c", ""], check=False, capture_output=True).returncode == 0
+        subprocess.run(
+            [*_AS_UNKNOWN_USER, sys.executable, "-c", ""], check=False, capture_output=True, timeout=300
+        ).returncode
+        == 0
     )
 
 

@@ -15,7 +15,7 @@ from pytorch_designer.system.python_process import python_command
 def test_a_module_in_the_working_directory_is_not_imported(module: str, tmp_path: Path) -> None:
     (tmp_path / f"{module}.py").write_text("raise SystemExit('taken from the working directory')\n", encoding="utf-8")
     command = python_command("pytorch_designer", "--version")
-    done = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("pytorch-designer ")
 
@@ -23,7 +23,7 @@ def test_a_module_in_the_working_directory_is_not_imported(module: str, tmp_path
 def test_pythonpath_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "queue.py").write_text("raise SystemExit('taken from PYTHONPATH')\n", encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    done = subprocess.run(python_command("queue"), check=False, capture_output=True, text=True)
+    done = subprocess.run(python_command("queue"), check=False, capture_output=True, text=True, timeout=300)
     assert done.stderr == "taken from PYTHONPATH\n"
 
 

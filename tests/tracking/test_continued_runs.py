@@ -146,7 +146,13 @@ def test_modules_in_the_working_directory_are_not_imported(inputs: Path, tmp_pat
     program = Path(sys.executable).with_name("pytorch-designer")  # unlike `python -m`, looks beside itself
     environment = os.environ | TRACKED
     done = subprocess.run(
-        [program, *arguments(inputs)], cwd=tmp_path, env=environment, check=False, capture_output=True, text=True
+        [program, *arguments(inputs)],
+        cwd=tmp_path,
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Warning" not in done.stdout + done.stderr

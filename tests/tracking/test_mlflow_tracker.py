@@ -19,6 +19,7 @@ import pytest
 from pytorch_designer.tracking.destination import Destination, destination_from_environment
 from pytorch_designer.tracking.mlflow_tracker import MlflowTracker
 from pytorch_designer.tracking.tracker import NullTracker, open_tracker, prepared_tracking
+from tests.waiting import killed_at_last
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -183,7 +184,9 @@ def test_a_failed_run_is_marked_as_failed(tmp_path: Path, close: Close) -> None:
 def test_the_run_of_a_job_is_joined_and_left_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, close: Close
 ) -> None:
-    created = subprocess.run([sys.executable, "-c", _CREATE_RUN], capture_output=True, text=True, check=True)
+    created = subprocess.run(
+        [sys.executable, "-c", _CREATE_RUN], capture_output=True, text=True, check=True, timeout=300
+    )
     run_id = created.stdout.split("ID ")[1].strip()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///job.db")
     monkeypatch.setenv("MLFLOW_RUN_ID", run_id)
@@ -261,7 +264,8 @@ def test_a_stopped_run_does_not_wait_long_for_a_server_that_never_answers(
 @pytest.mark.slow
 def test_a_killed_parent_leaves_no_process_behind(silent_server: SilentServer) -> None:
     environment = {**os.environ, "MLFLOW_TRACKING_URI": silent_server.address}
-    with subprocess.Popen([sys.executable, "-c", _RUN_UNTIL_KILLED], env=environment, stdout=subprocess.PIPE) as parent:
+    command = [sys.executable, "-c", _RUN_UNTIL_KILLED]
+    with killed_at_last(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)) as parent:
         assert parent.stdout is not None
         assert parent.stdout.readline() == b"READY False\n"
         assert silent_server.has_client.wait(60)
@@ -273,7 +277,7 @@ def test_a_killed_parent_leaves_no_process_behind(silent_server: SilentServer) -
 
 @pytest.mark.slow
 def test_the_run_of_a_killed_parent_is_marked_as_killed(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", _RUN_UNTIL_KILLED], stdout=subprocess.PIPE) as parent:
+    with killed_at_last(subprocess.Popen([sys.executable, "-c", _RUN_UNTIL_KILLED], stdout=subprocess.PIPE)) as parent:
         _wait_for_rows(tmp_path / "mlflow.db", "select key, value from metrics", [("loss", 1.0)])
         parent.kill()
 

@@ -190,7 +190,7 @@ def test_a_batch_is_drawn_in_any_thread_and_applied_again() -> None:
 
     thread = threading.Thread(target=draw)
     thread.start()
-    thread.join()
+    thread.join(120)
     expected = augmentation.draw_batch(images, epoch=2, rows=np.arange(6))
     for _ in range(2):
         assert torch.equal(batches[0].apply(images), expected)

@@ -88,7 +88,11 @@ def test_a_kill_at_any_write_leaves_old_or_new_text_and_a_journal(action: str, p
     script = tmp_path / "killed.py"
     script.write_text(KILLED)
     ended = subprocess.run(
-        [sys.executable, script, original, tmp_path / "work", action], capture_output=True, text=True, check=False
+        [sys.executable, script, original, tmp_path / "work", action],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
     )
     assert ended.returncode == 0, ended.stderr
     rows = [line.split() for line in ended.stdout.splitlines()]

@@ -116,7 +116,9 @@ def test_what_a_job_installs_is_gone_with_it(
 
     assert lines[-1].startswith(f"{tmp_path}/run/work/python/")
     assert not (tmp_path / "run" / "work").exists()
-    done = subprocess.run([sys.executable, "-c", "import sample_of_tests"], capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", "import sample_of_tests"], capture_output=True, check=False, timeout=300
+    )
     assert done.returncode != 0, "this Python is as it was"
 
 

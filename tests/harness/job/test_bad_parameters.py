@@ -149,7 +149,9 @@ def test_a_free_text_reaches_our_component_as_it_is(tmp_path: Path, text: str, s
     command = render_command(spec, values, {name: tmp_path / name for name in spec.outputs})
 
     environment = {"PATH": f"{python.parent}:/usr/bin:/bin"}
-    subprocess.run([shell, "-c", command], cwd=tmp_path, env=environment, check=True, stdin=subprocess.DEVNULL)
+    subprocess.run(
+        [shell, "-c", command], cwd=tmp_path, env=environment, check=True, stdin=subprocess.DEVNULL, timeout=300
+    )
 
     assert not (tmp_path / "planted").exists()
     assert (tmp_path / "text").read_text(encoding="utf-8") == f"{text}\n"

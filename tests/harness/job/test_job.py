@@ -77,7 +77,7 @@ def _thread(target: Callable[[], None]) -> Iterator[None]:
     thread = threading.Thread(target=target)
     thread.start()
     yield
-    thread.join()
+    thread.join(120)
 
 
 def test_a_job_reads_inputs_and_writes_outputs(tmp_path: Path, make_request: MakeRequest) -> None:
@@ -522,4 +522,4 @@ def test_a_daemon_that_left_the_session_does_not_hold_the_job(make_request: Make
     assert result.seconds < 5
     for thread in threading.enumerate():  # it reads until the daemon has ended, and must not do so in other tests
         if thread.name == READER_NAME:
-            thread.join()
+            thread.join(120)

@@ -16,6 +16,7 @@ from pytorch_designer.harness.job.job_run import run_job
 from pytorch_designer.system.process_trees import start_time
 from pytorch_designer.system.stop_requests import StopRequest
 from tests.harness.fixture_types import MakeRequest, WriteComponent
+from tests.waiting import killed_at_last, wait_until
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
 
@@ -42,10 +43,7 @@ DAEMONS = {
 
 
 def _wait_for(path: Path) -> int:
-    deadline = time.monotonic() + 60
-    while not path.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(path.exists)
     return int(path.read_text())
 
 
@@ -104,22 +102,18 @@ folder = Path({str(tmp_path)!r})
 child = Child(["/bin/bash", "-c", {command + "; touch up; sleep 600"!r}], folder, {dict(os.environ)!r}, folder / "log")
 run_children([child], lambda rank, line: None, StopRequest(), grace_seconds=600)
 """
-    with subprocess.Popen([sys.executable, "-c", program]) as harness:
+    with killed_at_last(subprocess.Popen([sys.executable, "-c", program])) as harness:
         pid = _wait_for(tmp_path / "pid")
-        while not (tmp_path / "up").exists():
-            time.sleep(0.02)
+        wait_until((tmp_path / "up").exists)
         harness.send_signal(signal.SIGKILL)
 
     assert _end(pid)
 
 
 def test_processes_of_others_are_left_alone(make_request: MakeRequest) -> None:
-    with subprocess.Popen(["sleep", "600"], start_new_session=True) as stranger:
-        try:
-            assert run_job(make_request("setsid sleep 600 & sleep 0.3")).has_succeeded
-            assert stranger.poll() is None
-        finally:
-            stranger.kill()
+    with killed_at_last(subprocess.Popen(["sleep", "600"], start_new_session=True)) as stranger:
+        assert run_job(make_request("setsid sleep 600 & sleep 0.3")).has_succeeded
+        assert stranger.poll() is None
 
 
 @pytest.mark.slow

@@ -59,7 +59,7 @@ def test_a_value_that_looks_like_a_binding_is_not_rendered_again() -> None:
 def test_a_shell_sees_what_the_quotes_of_the_command_say() -> None:
     command = _render('printf "%s|" "${{inputs.note}}" ${{inputs.note}}', VALUES | {"note": "a  b"})
 
-    shown = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, timeout=300).stdout
 
     assert shown == "a  b|a|b|"
 

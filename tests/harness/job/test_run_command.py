@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.waiting import killed_at_last, wait_until
+
 pytestmark = pytest.mark.slow
 
 if TYPE_CHECKING:
@@ -287,11 +289,11 @@ def test_what_is_no_file_is_not_waited_for(
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 def test_a_stopped_run_does_not_wait_for_what_has_ended(tmp_path: Path, write_component: WriteComponent) -> None:
     path = write_component(f"(touch {tmp_path}/up; sleep 600; true) | (cat; true); echo not last")
-    with subprocess.Popen(
-        [*RUN, str(path), "--no-mlflow", "--grace-seconds", "60"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    command = [*RUN, str(path), "--no-mlflow", "--grace-seconds", "60"]
+    with killed_at_last(
+        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL), 200
     ) as harness:
-        while not (tmp_path / "up").exists():
-            time.sleep(0.02)
+        wait_until((tmp_path / "up").exists)
         started = time.monotonic()
         harness.send_signal(signal.SIGTERM)
         assert harness.wait(100) == 128 + signal.SIGTERM

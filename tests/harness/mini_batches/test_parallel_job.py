@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from pytorch_designer.harness.reuse.reuse_cache import open_cache
 from pytorch_designer.harness.schema.pipeline_file import read_pipeline
 from pytorch_designer.system.stop_requests import StopRequest
 from tests.harness.pipeline_files import ENVIRONMENT, FOLDER, make_folder, text_of, write_pipeline, write_yaml
+from tests.waiting import wait_until
 
 SCRIPT = """
 import argparse, os
@@ -353,14 +353,13 @@ def test_nothing_outlives_a_stopped_job(tmp_path: Path) -> None:
     stop = StopRequest()
 
     def ask() -> None:
-        while not (tmp_path / "pid").exists() or not text_of(tmp_path / "pid"):
-            time.sleep(0.05)
+        wait_until(lambda: (tmp_path / "pid").exists() and text_of(tmp_path / "pid"))
         stop.request()
 
     asker = threading.Thread(target=ask)
     asker.start()
     with pytest.raises(InterruptedRunError):
         run_pipeline(path, run_folder=tmp_path / "run", stop=stop, grace_seconds=0.5)
-    asker.join()
+    asker.join(120)
     status = Path("/proc", text_of(tmp_path / "pid"), "status")
     assert not status.exists() or "State:\tZ" in text_of(status)  # nobody has waited for it yet

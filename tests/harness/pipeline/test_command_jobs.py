@@ -71,7 +71,7 @@ def test_the_caller_goes_before_the_file(tmp_path: Path, job: Path) -> None:
 def test_the_command_line_runs_lints_and_explains(tmp_path: Path, job: Path) -> None:
     def command(*arguments: str) -> subprocess.CompletedProcess[str]:
         program = [sys.executable, "-m", "pytorch_designer", *arguments]
-        return subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, check=False)
+        return subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
 
     done = command("run", str(job), "--no-mlflow", "--param", "greeting=hi")
     assert done.returncode == 0, done.stderr

@@ -7,12 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.harness.pipeline_files import FOLDER, component, make_folder, node, text_of, write_pipeline, write_yaml
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -116,10 +116,7 @@ def test_a_signal_ends_all_children_and_leaves_a_readable_state(tmp_path: Path, 
     path = write_pipeline(tmp_path, {name: node(command.format(name)) for name in "ab"})
     arguments = ["run", str(path), "--run-folder", "here", "--no-mlflow", "--max-parallel", "2"]
     harness = subprocess.Popen([*PROGRAM, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while not all((tmp_path / name).exists() and text_of(tmp_path / name) for name in "ab"):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: all((tmp_path / name).exists() and text_of(tmp_path / name) for name in "ab"))
 
     harness.send_signal(number)
     _, stderr = harness.communicate(timeout=30)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,7 @@ from pytorch_designer.harness.pipeline.event_log import EventReader
 from pytorch_designer.harness.pipeline.pipeline_reading import read_result
 from pytorch_designer.harness.pipeline.pipeline_run import run_pipeline
 from tests.harness.pipeline_files import FOLDER, make_folder, node, text_of, write_pipeline
+from tests.waiting import killed_at_last, wait_until
 
 OUT = {"out": None}
 
@@ -60,14 +59,10 @@ def test_a_killed_harness_leaves_a_truthful_state_that_the_next_run_continues(tm
     }
     path, run_folder = write_pipeline(tmp_path, jobs), tmp_path / "run"
     program = "import sys; from pytorch_designer.harness.pipeline.pipeline_run import run_pipeline; run_pipeline"
-    harness = subprocess.Popen([sys.executable, "-c", f"{program}({str(path)!r}, run_folder='run', max_parallel=1)"])
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "started").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-
-    assert read_result(run_folder).state == "running"
-    harness.send_signal(signal.SIGKILL)
-    harness.wait()
+    command = [sys.executable, "-c", f"{program}({str(path)!r}, run_folder='run', max_parallel=1)"]
+    with killed_at_last(subprocess.Popen(command)):
+        wait_until((tmp_path / "started").exists)
+        assert read_result(run_folder).state == "running"
     result = read_result(run_folder)
 
     assert result.state == "interrupted"

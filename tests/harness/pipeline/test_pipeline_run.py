@@ -24,6 +24,7 @@ from pytorch_designer.harness.pipeline import pipeline_run
 from pytorch_designer.harness.pipeline.pipeline_run import run_pipeline
 from pytorch_designer.system.stop_requests import StopRequest
 from tests.harness.pipeline_files import FOLDER, make_folder, node, text_of, write_pipeline
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from pytorch_designer.harness.job.node import NodeResult
@@ -253,18 +254,14 @@ def test_a_stop_ends_all_children_and_leaves_a_readable_state(tmp_path: Path) ->
     stop = StopRequest()
 
     def ask_when_started() -> None:
-        deadline = time.monotonic() + 30
-        while not all((tmp_path / name).exists() and text_of(tmp_path / name) for name in "ab"):
-            if time.monotonic() > deadline:
-                break
-            time.sleep(0.02)
+        wait_until(lambda: all((tmp_path / name).exists() and text_of(tmp_path / name) for name in "ab"))
         stop.request()
 
     thread = threading.Thread(target=ask_when_started)
     thread.start()
     with pytest.raises(InterruptedRunError):
         _run(tmp_path, jobs, max_parallel=2, stop=stop, grace_seconds=1)
-    thread.join()
+    thread.join(120)
 
     for name in "ab":
         with pytest.raises(ProcessLookupError):
@@ -279,9 +276,7 @@ def test_who_asks_twice_need_not_wait(tmp_path: Path) -> None:
     stop = StopRequest()
 
     def ask_twice() -> None:
-        deadline = time.monotonic() + 30
-        while not (tmp_path / "started").exists() and time.monotonic() < deadline:
-            time.sleep(0.02)
+        wait_until((tmp_path / "started").exists)
         stop.request()
         stop.request()
 
@@ -290,7 +285,7 @@ def test_who_asks_twice_need_not_wait(tmp_path: Path) -> None:
     started = time.monotonic()
     with pytest.raises(InterruptedRunError):
         _run(tmp_path, {"a": node(f"trap '' TERM; touch {tmp_path}/started; sleep 60")}, stop=stop, grace_seconds=60)
-    thread.join()
+    thread.join(120)
 
     assert time.monotonic() - started < 40
 

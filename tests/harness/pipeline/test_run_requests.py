@@ -38,7 +38,7 @@ def _run_while(folder: Path, jobs: dict[str, Any], ask: Callable[[], object]) ->
     try:
         return run_pipeline(write_pipeline(folder, jobs), run_folder=folder / "run", grace_seconds=1, max_parallel=2)
     finally:
-        thread.join()
+        thread.join(120)
 
 
 def test_one_node_is_canceled_with_what_needs_it_and_the_others_go_on(tmp_path: Path) -> None:

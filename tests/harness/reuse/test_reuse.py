@@ -308,4 +308,4 @@ def test_a_stop_is_heard_while_a_large_input_is_read(bench: Bench) -> None:
     timer.start()
     with pytest.raises(InterruptedRunError):
         bench.run(stop=stop)
-    timer.join()
+    timer.join(120)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -25,6 +23,7 @@ from pytorch_designer.harness.runs.run_metrics import read_values
 from pytorch_designer.mlflow_database import transaction
 from tests.harness.fixture_types import MakeRequest, WriteComponent
 from tests.harness.pipeline_files import component, node, write_pipeline, write_yaml
+from tests.waiting import killed_at_last, wait_until
 
 
 def _run(folder: Path, name: str, word: str = "one", command: str = "true") -> PipelineResult:
@@ -75,14 +74,9 @@ def test_a_component_whose_harness_was_killed_is_interrupted(tmp_path: Path, wri
         "from pytorch_designer.harness.schema.component_file import read_component;"
         f"run_job(JobRequest(read_component(pathlib.Path({str(path)!r})), pathlib.Path('run')))"
     )
-    harness = subprocess.Popen([sys.executable, "-c", program])
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "started").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-
-    assert find_run("run").state == "running"
-    harness.send_signal(signal.SIGKILL)
-    harness.wait()
+    with killed_at_last(subprocess.Popen([sys.executable, "-c", program])):
+        wait_until((tmp_path / "started").exists)
+        assert find_run("run").state == "running"
 
     assert find_run("run").state == "interrupted"
     assert find_run("run").nodes["sample"].state is NodeState.INTERRUPTED

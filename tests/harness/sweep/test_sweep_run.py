@@ -7,8 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ from pytorch_designer.harness.pipeline.pipeline_state import PipelineResult
 from pytorch_designer.harness.reuse.reuse_cache import open_cache
 from pytorch_designer.harness.schema.pipeline_file import read_pipeline
 from tests.harness.pipeline_files import ENVIRONMENT, FOLDER, make_folder, text_of, write_pipeline, write_yaml
+from tests.waiting import killed_at_last, wait_until
 
 TRIAL = """
 import os, pathlib, sqlite3, sys, time
@@ -311,9 +310,7 @@ def test_the_trial_uses_what_is_searched(tmp_path: Path, command: str, message: 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="reads /proc")
 @pytest.mark.parametrize("kind", ["sweep", "parallel"])
-def test_a_killed_harness_leaves_nothing_and_its_finished_trials_are_reused(
-    tmp_path: Path, kind: str, wait_for: Callable[[Callable[[], object]], None]
-) -> None:
+def test_a_killed_harness_leaves_nothing_and_its_finished_trials_are_reused(tmp_path: Path, kind: str) -> None:
     pids = tmp_path / "pids"
     pids.mkdir()
     mark = f"pathlib.Path({str(pids)!r}, str(os.getpid())).touch()\n"
@@ -333,27 +330,14 @@ def test_a_killed_harness_leaves_nothing_and_its_finished_trials_are_reused(
         }
     path = write_pipeline(tmp_path, {"tune": node})
     command = [sys.executable, "-m", "pytorch_designer", "run", str(path), "--run-folder", str(tmp_path / "run")]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL) as harness:
+    with killed_at_last(subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)) as harness:
         expected = 3 if kind == "sweep" else min(2, len(os.sched_getaffinity(0)))
-        wait_for(lambda: len(list(pids.iterdir())) == expected)
+        wait_until(lambda: len(list(pids.iterdir())) == expected)
         harness.send_signal(signal.SIGKILL)
-    wait_for(lambda: not any(Path("/proc", pid.name).exists() for pid in pids.iterdir()))
+    wait_until(lambda: not any(Path("/proc", pid.name).exists() for pid in pids.iterdir()))
 
     if kind == "sweep":
         (tmp_path / "second").touch()
-        subprocess.run(command, cwd=tmp_path, stdout=subprocess.DEVNULL, check=True)
+        subprocess.run(command, cwd=tmp_path, stdout=subprocess.DEVNULL, check=True, timeout=300)
         states = [trial["state"] for trial in json.loads(text_of(tmp_path / "run/nodes/tune/trials.json"))["trials"]]
         assert states == ["reused", "reused", "completed"]
-
-
-@pytest.fixture
-def wait_for() -> Callable[[Callable[[], object]], None]:
-    """Waits until something is so, for at most half a minute."""
-
-    def wait(is_so: Callable[[], object]) -> None:
-        end = time.monotonic() + 30
-        while not is_so():
-            assert time.monotonic() < end
-            time.sleep(0.05)
-
-    return wait

@@ -245,7 +245,7 @@ def test_the_same_summary_gives_the_same_bytes(tmp_path: Path) -> None:
         "write_report(Path('b'), read_summary(Path('a')));"
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-W", "error", "-c", script], cwd=tmp_path, check=True)
+    subprocess.run([sys.executable, "-W", "error", "-c", script], cwd=tmp_path, check=True, timeout=300)
 
     for path in (tmp_path / "a").iterdir():
         assert (tmp_path / "b" / path.name).read_bytes() == path.read_bytes(), path.name

@@ -128,7 +128,8 @@ class Bench:
         """The time of the training command, less that of its epochs."""
         begin = time.monotonic()
         _wait([self.train("few", "out_few", num_processes, num_epochs=1)])
-        seconds = time.monotonic() - begin - sum(epoch["seconds"] for epoch in self.history("out_few"))
+        seconds = time.monotonic() - begin
+        seconds -= sum(float(epoch["seconds"]) for epoch in self.history("out_few"))
         self.remove("out_few")
         return seconds
 

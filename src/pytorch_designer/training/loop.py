@@ -46,6 +46,8 @@ from pytorch_designer.wording import count
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from torch import Tensor
+
     from pytorch_designer.distributed.world import World
     from pytorch_designer.images.augmentation import Augmentation
     from pytorch_designer.images.loader import Batch
@@ -162,6 +164,7 @@ class _Learner:
         """
         world, seed = self._run.world, self._run.hyperparameters.random_seed
         epoch, step = self._state.epoch, self._state.step
+        world.note(f"training, epoch {epoch}", step + 1)  # a checkpoint may have been saved before it
         if num_images:
             request = StepRequest(
                 epoch=epoch,
@@ -340,7 +343,7 @@ def _end_epoch(
     best = None if state.best is None else record_of(state.history, state.best.epoch).validation
     is_best = is_better(validation.metrics, best)
     if is_best:
-        weights = run.world.of_first(lambda: copy_weights(run.predictor.network), {})
+        weights: dict[str, Tensor] = run.world.of_first(lambda: copy_weights(run.predictor.network), {})
         state.best = BestEpoch(epoch, weights, validation.confusion, validation.outcomes)
     record = EpochRecord(
         epoch=epoch,

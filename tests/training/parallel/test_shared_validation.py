@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from pytorch_designer.distributed.agreement import Agreement, ProcessReport, agree
-from pytorch_designer.distributed.world import ONE_PROCESS, World
+from pytorch_designer.distributed.world import World
 from pytorch_designer.errors import DesignerError
 from pytorch_designer.images.loader import Batch
 from pytorch_designer.inference.predictor import Predictor
@@ -77,21 +77,19 @@ def _course(world: World, num_images: int) -> tuple[Any, ...]:
 
 
 def courses(world: World) -> list[tuple[Any, ...]]:
-    """The courses of this process in a world and alone, for each number of images."""
+    """The course for each number of images."""
+    torch.set_num_threads(1)
     with patch.object(validation, "inference_batch_size", lambda preprocessing: 3):
-        return [
-            (_course(world, num_images), _course(ONE_PROCESS, num_images)) for num_images in range(1, MOST_IMAGES + 1)
-        ]
+        return [_course(world, num_images) for num_images in range(1, MOST_IMAGES + 1)]
 
 
-@pytest.mark.parametrize("size", [2, 3, 5])
-def test_metrics_best_epoch_and_patience_are_those_of_one_process_to_the_bit(size: int) -> None:
-    of_all = run_world(size, courses)
-    for found in of_all:
-        assert len(found) == MOST_IMAGES
-        for number, (together, alone) in enumerate(found, 1):
-            assert together == alone, f"{number} images"
-    assert of_all == [of_all[0]] * size
-    ends = {(best, reason) for _, (_, best, reason) in of_all[0]}
-    assert len(ends) > 4, "runs of several best epochs, some of which lose patience"
-    assert np.isfinite([metrics.loss for (course, _, _), _ in of_all[0] for metrics, *_ in course]).all()
+@pytest.mark.slow
+def test_metrics_best_epoch_and_patience_are_those_of_one_process_to_the_bit() -> None:
+    [alone] = run_world(1, courses)
+    for size in (2, 3, 5):
+        for found in run_world(size, courses):
+            for number, (together, expected) in enumerate(zip(found, alone, strict=True), 1):
+                assert together == expected, f"{number} images, {size} processes"
+    assert len(alone) == MOST_IMAGES
+    assert len({(best, reason) for _, best, reason in alone}) > 4, "several best epochs, and some lose patience"
+    assert np.isfinite([metrics.loss for course, *_ in alone for metrics, *_ in course]).all()

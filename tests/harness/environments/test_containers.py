@@ -197,8 +197,12 @@ def test_a_container_that_must_end_is_asked_to_and_removed(
     def on_line(_rank: int, _line: str) -> None:
         return
 
+    def stop_soon() -> None:
+        _wait_for(work / "started")
+        stop.request()
+
     if way != "limit":
-        threading.Thread(target=lambda: (_wait_for(work / "started"), stop.request()), daemon=True).start()
+        threading.Thread(target=stop_soon, daemon=True).start()
     with pytest.raises(TimeLimitError if way == "limit" else InterruptedRunError):
         run_job(request, on_line, stop, on_memory)
 

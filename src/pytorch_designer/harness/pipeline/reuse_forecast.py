@@ -7,7 +7,6 @@ a loop are followed as long as their results are kept.
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -159,12 +158,7 @@ class _Forecast:
     def _further_rounds(self, rounds: LoopRounds) -> None:
         """Go on as the loop would, until a node of a round runs: what comes after that is not known."""
         body = rounds.loop.body
-        while rounds.is_open:
-            states = {name: self._state(name) for name in body}
-            with suppress(DesignerError):
-                rounds.end_round(states, self._paths)
-            if not rounds.is_open:
-                break
+        while self._goes_on(rounds):
             self._forget(body)
             for name, node in body.items():
                 found = self._node(node)
@@ -172,6 +166,13 @@ class _Forecast:
                 self._found[name] = replace(found, reason=words)
         if not all(self._found[name].is_reused for name in body if name in self._found):
             self._forget(body)
+
+    def _goes_on(self, rounds: LoopRounds) -> bool:
+        """Whether the loop has another round, as far as the results of this one are kept."""
+        try:
+            return rounds.end_round({name: self._state(name) for name in rounds.loop.body}, self._paths)
+        except DesignerError:
+            return False
 
     def _forget(self, names: Collection[str]) -> None:
         self._paths = {key: path for key, path in self._paths.items() if key[0] not in names}

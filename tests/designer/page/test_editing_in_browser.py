@@ -181,7 +181,6 @@ def test_the_demo_is_built_run_and_looked_at_by_keyboard(project: ServedProject,
         keys.press(*(["Enter"] if parameter == "epochs" else []), "Escape")
         page.wait_for_function(f"document.activeElement.dataset.id === '{node}'")
     keys.command("go to convert")
-    page.wait_for_function("document.activeElement.dataset.id === 'convert_to_image_directory'")
     keys.command("set input_dataset")
     keys.wait_for_field("input_dataset")
     keys.type("A")  # path
@@ -197,12 +196,14 @@ def test_the_demo_is_built_run_and_looked_at_by_keyboard(project: ServedProject,
     page.wait_for_function("document.activeElement.id === 'drawer-panel'")
     keys.press("Escape")
     page.wait_for_function("document.activeElement.dataset.id === 'evaluate_model'")
-    # Wherever the focus is, it is seen.
-    assert page.locator(".react-flow__node:focus-visible").count() == 1
+    assert page.locator(".react-flow__node:focus-visible").count() == 1, "wherever the focus is, it is seen"
     assert keys.num_pressed <= MOST_KEYS
+    _change_by_keyboard(page, keys, path)
 
-    for _ in range(3):
-        keys.press("ArrowRight")
+
+def _change_by_keyboard(page: Any, keys: _Keys, path: Path) -> None:
+    """Move, rename, duplicate and delete, from the card of `evaluate_model`."""
+    keys.press("ArrowRight", "ArrowRight", "ArrowRight")
     page.get_by_role("button", name=re.compile("^Undo: Move evaluate_model")).wait_for()
     keys.press("F2")
     page.wait_for_function("document.activeElement.id === 'node-name'")

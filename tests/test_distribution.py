@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import tarfile
+import threading
 import venv
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from email.parser import HeaderParser
 from pathlib import Path
 from typing import NamedTuple
+from urllib.request import HTTPCookieProcessor, build_opener
 
 import pytest
 
@@ -25,6 +30,7 @@ pytestmark = pytest.mark.slow
 
 TOP = Path(__file__).parent.parent
 PACKAGE = TOP / "src" / "pytorch_designer"
+SECONDS = 300
 README = (TOP / "README.md").read_text(encoding="utf-8")
 # Each runs in the environment into which the wheel is installed, in an empty folder.
 ALL_HELP = """
@@ -82,9 +88,27 @@ class Installed(NamedTuple):
             capture_output=True,
             text=True,
             check=False,
+            timeout=SECONDS,
         )
         assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}{done.stderr}"
         return done.stdout + done.stderr
+
+    @contextmanager
+    def serve(self, *command: str, cwd: Path) -> Iterator[str]:
+        """The address that a command prints as the page that it serves; it is interrupted at the end."""
+        process = subprocess.Popen(
+            [self.scripts / command[0], *command[1:]], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        watch = threading.Timer(SECONDS, process.kill)
+        watch.start()
+        try:
+            assert process.stdout is not None
+            printed = iter(process.stdout)
+            yield next(found[0] for line in printed if (found := re.findall(r"http://\S+", line.decode())))
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.communicate()
+            watch.cancel()
 
 
 @pytest.fixture(scope="module")
@@ -167,5 +191,9 @@ def test_commands_of_the_readme_run(installed: Installed, tmp_path: Path) -> Non
     for command in commands:
         if command[1] == "train":  # no network here, in any sense
             command += ["--model-name", "shufflenet_v2_x0_5", "--pretrained", "False", "--epochs", "1"]
-        if command[1] not in {"register", "demo"}:  # tested above; the demo takes a minute
+        if command[1] == "designer":
+            browser = build_opener(HTTPCookieProcessor())
+            with installed.serve(*command, "--no-browser", cwd=tmp_path) as address:
+                assert b"<script" in browser.open(address, timeout=30).read()
+        elif command[1] not in {"register", "demo"}:  # tested above; the demo takes a minute
             installed.run(*command, cwd=tmp_path)

@@ -5,10 +5,10 @@ import { memo, type KeyboardEvent } from "react";
 
 import type { Port } from "../api/types";
 import { endLink, focusBeside, focusFitting, startLink } from "../editing/linking";
-import { focusPort } from "../canvas/flowAccess";
 import { endKey, type PortEnd } from "../editing/linkRules";
 import { hueOf } from "../shared/colors";
 import { useStore } from "../state/store";
+import { focusPort } from "./flowAccess";
 
 interface Props {
   end: PortEnd;

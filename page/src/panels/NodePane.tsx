@@ -2,6 +2,7 @@
 
 import type { Document, Fault, Node, PipelineOutput, Port } from "../api/types";
 import { useFaults } from "../canvas/ComponentCard";
+import { focusCard } from "../canvas/flowAccess";
 import { addOutputFor } from "../editing/adding";
 import { hueOf } from "../shared/colors";
 import { Icon } from "../shared/Icon";
@@ -75,6 +76,8 @@ function Head({ node, document }: { node: Node; document: Document }) {
     const { edit, select } = useStore.getState();
     void edit(`Rename ${node.name} to ${to}`, [{ op: "rename_node", name: node.name, to }]);
     select([to]);
+    // The field of a name belongs to the node of that name.
+    if (window.document.activeElement?.id === "node-name") focusCard(to);
   };
   return (
     <div className={`pane-section pane-head hue-${hueOf(component?.category ?? "")}`}>

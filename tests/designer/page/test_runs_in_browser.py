@@ -33,7 +33,7 @@ _SHOWN = {
 _PREVIEWS = {
     "convert": ".look-grid img",
     "score": ".look-table td",
-    "network": ".look-tab dd",
+    "network": ".look-factlist dd",
     "evaluate": "iframe[title=Report]",
 }
 _NODES = ["convert", "hold_out", "split", "network", "train", "score", "evaluate"]
@@ -222,6 +222,7 @@ def test_every_tab_is_accessible_and_fits(first_run: ServedProject, open_page: A
         assert page.evaluate(_OVERFLOW) <= 0, tab
         found += [(tab, node, *one) for one in violations(page)]
     page.get_by_label("Earlier run").get_by_role("button", name="Back to now").click()
+    _select(page, "convert")
     for title in ("Run with a fault", "Python SDK code", "Submit to Azure ML"):
         _command(page, title)
         page.locator("dialog[open]").wait_for()

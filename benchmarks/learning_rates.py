@@ -118,6 +118,7 @@ RULES: dict[str, Callable[[RateCurve], float]] = {
     "lowest loss / 10": share_of_lowest(0.1),
     "lowest loss / 5": share_of_lowest(0.2),
     "lowest loss / 3": share_of_lowest(1 / 3),
+    "lowest loss": share_of_lowest(1.0),
     "steepest": steepest,
     "steepest / 3": lambda curve: steepest(curve) / 3,
     "valley": valley,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 LOWEST_RATE, HIGHEST_RATE = 1e-5, 1.0
 _SMOOTHING_DECADES = 0.2  # standard deviation of the Gaussian average, along the logarithm of the rate
 _START_DECADES = 0.5  # of the range, in which nearly nothing is learned: the loss before training
-_SHARE_OF_LOWEST = 0.1  # suggested, of the rate with the lowest loss
+_SHARE_OF_FALL = 0.9  # reached at the suggested rate, of the fall to the lowest loss
 _LEAST_FALL = 4.0  # times the noise
 _ROUNDING = 1e-6
 _DIGITS = (1, 2, 3, 5)
@@ -79,22 +79,25 @@ class RateSuggestion:
 
 
 def suggest_rate(curve: RateCurve) -> RateSuggestion:
-    """The learning rate that a curve suggests: a tenth of the one with the lowest loss, rounded down to 1, 2, 3 or 5.
+    """The learning rate that a curve suggests: the lowest with nine tenths of the fall, rounded down to 1, 2, 3 or 5.
 
-    At the rate with the lowest loss, steps are as large as they can be without doing harm in a few steps; a whole run
-    needs smaller ones. Where the loss falls by no more than its noise, nothing is suggested.
+    Where the curve is flat around its lowest point, the position of that point is chance; the rate at which most of the
+    fall is reached is not. Where the loss falls by no more than its noise, nothing is suggested. Other rules, measured:
+    docs/benchmarks_log.md.
     """
     smoothed = curve.smoothed
     lowest = int(smoothed.argmin())
     fall = curve.start - float(smoothed[lowest])
     if fall <= max(_LEAST_FALL * curve.noise, _ROUNDING):
         return RateSuggestion(None, "The loss did not fall by more than its noise at any learning rate.")
-    at_lowest = curve.rates[lowest]
-    rate = rounded_down(_SHARE_OF_LOWEST * at_lowest)
-    reason = f"The loss fell from {curve.start:.3f} to {smoothed[lowest]:.3f} at {at_lowest:.2g}"
-    if curve.has_diverged or smoothed[-1] > smoothed[lowest] + curve.noise:
-        return RateSuggestion(rate, f"{reason}, and rose beyond. The suggestion is a tenth of that.")
-    return RateSuggestion(rate, f"{reason}, the end of the range. The suggestion is a tenth of that.")
+    reached = int(np.flatnonzero(smoothed[: lowest + 1] <= curve.start - _SHARE_OF_FALL * fall)[0])
+    rate = rounded_down(curve.rates[reached])
+    reason = f"The loss fell from {curve.start:.3f} to {smoothed[lowest]:.3f} at {curve.rates[lowest]:.2g}"
+    rises = curve.has_diverged or smoothed[-1] > smoothed[lowest] + curve.noise
+    end = "and rose beyond" if rises else "the end of the range"
+    return RateSuggestion(
+        rate, f"{reason}, {end}. The suggestion is where nine tenths of the fall were reached, rounded down."
+    )
 
 
 def rounded_down(rate: float) -> float:

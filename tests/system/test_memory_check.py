@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from pytorch_designer.directories.scores.data_frame_directory import ScoredImage
 from pytorch_designer.directories.scores.scored_dataset import open_scored_dataset
 from pytorch_designer.errors import InvalidDatasetError, ModuleOutOfMemoryError
 from pytorch_designer.evaluation.evaluation_metrics import evaluate
+from pytorch_designer.reporting.classification import most_confused
 from pytorch_designer.system import memory_check
 from pytorch_designer.system.memory_check import check_memory
 from pytorch_designer.training.datasets import check_datasets
@@ -70,3 +72,22 @@ def test_rows_that_a_small_file_unfolds_to_are_refused(tmp_path: Path, monkeypat
     with pytest.raises(InvalidDatasetError, match="1,000,000 images") as caught:
         open_scored_dataset(tmp_path)
     assert caught.value.reason == "too_large"
+
+
+def test_an_evaluation_of_many_classes_takes_no_more_than_it_was_checked_for(tmp_path: Path) -> None:
+    num_classes = 400
+    names = [f"class {index}" for index in range(num_classes)]
+    with ScoredImagesWriter(tmp_path, class_names=names, has_labels=True, has_text_ids=False) as writer:
+        writer.write(
+            ids=range(num_classes), files=["0.png"] * num_classes, labels=names, probabilities=np.eye(num_classes)
+        )
+    dataset = open_scored_dataset(tmp_path)
+    evaluate(dataset, tmp_path)
+    tracemalloc.start()
+    try:
+        evaluation = evaluate(dataset, tmp_path)
+        most_confused(evaluation.confusion, evaluation.classes, 10)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 32 * num_classes**2 + 3_000_000  # as check_num_classes; ROC curves

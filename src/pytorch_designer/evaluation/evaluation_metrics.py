@@ -11,6 +11,7 @@ Defined as in scikit-learn, which computes those of labels and predictions, with
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,12 @@ from pytorch_designer.evaluation.probability_metrics import (
     num_correct_in_top,
     roc_curve,
 )
-from pytorch_designer.reporting.classification import ClassScore, check_num_classes, class_scores
+from pytorch_designer.reporting.classification import (
+    ClassScore,
+    balanced_accuracy,
+    check_num_classes,
+    class_scores,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -217,12 +223,32 @@ def _label_metrics(confusion: NDArray[np.int64]) -> dict[str, Any]:
                 true, predicted, average=average, sample_weight=weights, zero_division=0
             )
             averages[average] = Averages(float(precision), float(recall), float(f1))
-        return {
-            **averages,
-            "balanced_accuracy": float(metrics.balanced_accuracy_score(true, predicted, sample_weight=weights)),
-            "cohen_kappa": float(metrics.cohen_kappa_score(true, predicted, sample_weight=weights)),
-            "matthews_correlation": float(metrics.matthews_corrcoef(true, predicted, sample_weight=weights)),
-        }
+    return {
+        **averages,
+        "balanced_accuracy": balanced_accuracy(confusion),
+        "cohen_kappa": _cohen_kappa(confusion),
+        "matthews_correlation": _matthews_correlation(confusion),
+    }
+
+
+# scikit-learn's functions take a row per image and make up to five matrices of the size of this one.
+def _cohen_kappa(confusion: NDArray[np.int64]) -> float:
+    num_images, num_correct, by_chance, _, _ = _totals(confusion)
+    largest = num_images**2 - by_chance
+    return 1 - num_images * (num_images - num_correct) / largest if largest else math.nan
+
+
+def _matthews_correlation(confusion: NDArray[np.int64]) -> float:
+    num_images, num_correct, by_chance, of_labels, of_predictions = _totals(confusion)
+    spread = (num_images**2 - of_labels) * (num_images**2 - of_predictions)
+    return (num_correct * num_images - by_chance) / math.sqrt(spread) if spread else 0.0
+
+
+def _totals(confusion: NDArray[np.int64]) -> tuple[int, int, int, int, int]:
+    """Number of images and of correct ones, and sums over the classes of products: labels and predictions, squares."""
+    labels, predictions = confusion.sum(axis=1).astype(object), confusion.sum(axis=0).astype(object)  # without overflow
+    products = (labels @ predictions, labels @ labels, predictions @ predictions)
+    return (int(confusion.sum()), int(np.trace(confusion)), *map(int, products))
 
 
 def _scores(probabilities: NDArray[np.float64], index: int) -> NDArray[np.float64]:

@@ -24,7 +24,7 @@ from tests.commands import _PRELOADED, _be_command, _complete
 FAILING_STEP = 5
 FULL_DISK_BYTES = 50_000
 _TINY_DISK_BYTES = 2_000
-_FIRST_BAD_READ = 15  # after those of a few images before training
+_BAD_READ, _HANGING_READ = 17, 25  # after 16 reads of a few images before training
 ENVIRONMENT = {
     "PYTORCH_DESIGNER_TRACKING": "off",
     "PYTORCH_DESIGNER_NUM_THREADS": "1",
@@ -214,7 +214,7 @@ def _put_in(fault: str) -> None:
 
 
 def _let_reads_hang() -> None:
-    """One file turns out to be bad, and all after it are never read."""
+    """One file turns out to be bad, and soon nothing more is read."""
     from pytorch_designer.images import loader
     from pytorch_designer.images.bad_files import UndecodableImageError
 
@@ -222,9 +222,9 @@ def _let_reads_hang() -> None:
 
     def fail(*arguments: Any, **options: Any) -> Any:
         number = next(numbers)
-        if number == _FIRST_BAD_READ:
+        if number == _BAD_READ:
             raise UndecodableImageError("damaged")
-        if number > _FIRST_BAD_READ:
+        if number >= _HANGING_READ:
             time.sleep(3600)
         return read(*arguments, **options)
 

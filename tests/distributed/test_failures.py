@@ -87,13 +87,13 @@ def test_a_fault_of_one_process_ends_all_by_name(cause: str, rank: int, workspac
         assert words in run.members[1 - rank].text(), logs
         named = "Process: rank [01] of 2, " if cause in TOGETHER else f"rank {rank} of 2, "
         assert re.search(named + DOING, run.members[1 - rank].text()), logs
-        if cause != "death":
+        if cause not in {"death", "bug"}:
             assert re.search(named + DOING, run.members[rank].text()), logs
         assert "Traceback" not in run.members[1 - rank].text() or cause == "bug", logs
         assert run.error_info()["name"] == name
         assert re.search(f"of 2, {DOING}", run.error_info()["process"]), logs
         if cause == "non-finite loss":
-            assert "of 2, training, epoch 1, step " in run.error_info()["process"], logs
+            assert re.search("of 2, training, epoch [12], step ", run.error_info()["process"]), logs
         if cause not in {"bad dataset", "full disk"}:
             assert any((folder / "out/.checkpoint").glob("*.json")), logs
         assert run.leftovers() == []
@@ -108,7 +108,6 @@ def test_a_process_that_does_not_go_on_ends_all(workspace: Path) -> None:
         for rank, run in enumerate(runs):
             run.wait_for_training()
             os.kill(run.members[rank].pid, signal.SIGSTOP)
-        sweep.wait_for_training()
         started = time.monotonic()
         for rank, run in enumerate(runs):
             run.wait_until(run.has_ended, END_SECONDS + started - time.monotonic())
@@ -118,7 +117,7 @@ def test_a_process_that_does_not_go_on_ends_all(workspace: Path) -> None:
             assert "has not answered for 20 s" in run.members[1 - rank].text(), logs
             assert run.error_info()["name"] == "LostProcessError"
             assert run.leftovers() == []
-        sweep.wait_until(sweep.has_ended, END_SECONDS + started - time.monotonic())
+        sweep.wait_until(sweep.has_ended, END_SECONDS + 5 + started - time.monotonic())  # it may start later
         assert sweep.exit_codes() == [1, 1], sweep.logs()
         assert "1 of the 24 images of training_dataset cannot be used (" in sweep.error_info()["what"], sweep.logs()
         assert sweep.error_info()["process"].startswith("rank 1 of 2, training, epoch 1"), sweep.logs()

@@ -164,7 +164,6 @@ class _Learner:
         """
         world, seed = self._run.world, self._run.hyperparameters.random_seed
         epoch, step = self._state.epoch, self._state.step
-        world.note(f"training, epoch {epoch}", step + 1)  # a checkpoint may have been saved before it
         if num_images:
             request = StepRequest(
                 epoch=epoch,
@@ -229,7 +228,7 @@ class _Learner:
         """
         remaining = _remaining_batches(self._run, self._state)
         while True:
-            self._run.world.note(f"training, epoch {self._state.epoch}", self._state.step + 1)
+            self._note_step()
             batch, error = named_error(lambda: next(remaining, None))
             agreed = self._agree(num_images=0 if batch is None else len(batch.labels), error=error)
             if batch is None:
@@ -266,6 +265,10 @@ class _Learner:
         gather_buffers(world, state)
         world.verdict_of_first(lambda: self._checkpoints.save(state, self._run.position(state)))
         self._has_learned = False
+        self._note_step()  # what comes next, or has made it necessary to save
+
+    def _note_step(self) -> None:
+        self._run.world.note(f"training, epoch {self._state.epoch}", self._state.step + 1)
 
     def _agree(
         self, *, num_images: int = 0, error: DesignerError | None = None, is_due: bool | None = None

@@ -310,7 +310,7 @@ def test_single_values_of_commands_decide_about_nodes(tmp_path: Path) -> None:
     )
     say = command(name="say", command="echo said", environment=environment)
 
-    @dsl.pipeline()
+    @dsl.pipeline()  # type: ignore[untyped-decorator]
     def counting() -> None:
         counted = step(i=0)
         do_while(body=counted, condition=counted.outputs.again, mapping={"n": counted.inputs.i}, max_iteration_count=9)

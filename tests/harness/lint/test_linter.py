@@ -245,6 +245,12 @@ def test_placeholders_are_no_faults(tmp_path: Path, text: str) -> None:
     assert lint([tmp_path / "x.yaml"]).findings == ()
 
 
+def test_a_placeholder_for_a_component_is_no_fault(tmp_path: Path) -> None:
+    text = "type: pipeline\njobs:\n  a:\n    type: command\n    component: <filled by the tests>\n"
+    (tmp_path / "x.yaml").write_text(text, encoding="utf-8")
+    assert lint([tmp_path / "x.yaml"]).findings == ()
+
+
 def test_inputs_for_order_and_blocks_without_input_are_no_faults(folder: Path) -> None:
     text = (
         "type: pipeline\nexperiment_name: x\njobs:\n  a:\n    component: prepare.yaml\n    inputs: {raw: data}\n"

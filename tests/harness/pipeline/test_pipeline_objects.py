@@ -293,3 +293,32 @@ def test_an_input_that_a_node_requires_needs_a_value(tmp_path: Path) -> None:
 
     with pytest.raises(DesignerError, match="input n of c has no value"):
         run_pipeline(whole(), run_folder=tmp_path / "run")
+
+
+def test_single_values_of_commands_decide_about_nodes(tmp_path: Path) -> None:
+    from azure.ai.ml.dsl._condition import condition
+    from azure.ai.ml.dsl._do_while import do_while
+
+    value, environment = Output(type="boolean", is_control=True), "azureml:e:1"
+    more = "if [ ${{inputs.i}} -lt 2 ]; then echo true; else echo false; fi > ${{outputs.again}}"
+    step = command(
+        name="step",
+        command=f"echo $((${{{{inputs.i}}}}+1)) > ${{{{outputs.n}}}}; {more}",
+        inputs={"i": Input(type="integer")},
+        outputs={"n": Output(type="integer", is_control=True), "again": value},
+        environment=environment,
+    )
+    say = command(name="say", command="echo said", environment=environment)
+
+    @dsl.pipeline()  # type: ignore[untyped-decorator]
+    def counting() -> None:
+        counted = step(i=0)
+        do_while(body=counted, condition=counted.outputs.again, mapping={"n": counted.inputs.i}, max_iteration_count=9)
+        yes, no = say(), say()
+        condition(condition=counted.outputs.again, true_block=yes, false_block=no)
+
+    result = run_pipeline(counting(), run_folder=tmp_path / "run")
+
+    states = {name: found.state.value for name, found in result.nodes.items()}
+    assert states == {"counted": "completed", "yes": "bypassed", "no": "completed"}
+    assert result.nodes["counted"].run_folder.name == "counted.round_3"

@@ -15,7 +15,7 @@ from pytorch_designer.harness.lint.component_checks import (
     check_type,
 )
 from pytorch_designer.harness.lint.connections import check_connections
-from pytorch_designer.harness.lint.job_settings_checks import check_job_settings, check_local_path
+from pytorch_designer.harness.lint.job_settings_checks import check_job_settings, check_local_path, is_placeholder
 from pytorch_designer.harness.lint.keys import check_keys, check_required_keys, check_tags, check_texts, mapping_at
 from pytorch_designer.harness.lint.node_kind_checks import check_controls, check_node_kind, check_sweep
 from pytorch_designer.harness.lint.pipeline_model import (
@@ -199,7 +199,8 @@ def _check_inline_node(report: Report, node: Node) -> None:
 
 def _check_component_of(report: Report, node: Node) -> None:
     component = node.value.children[node.component_key]
-    if node.component_file is not None and not node.component_file.is_file():
+    is_left_open = is_placeholder(component.text or "")
+    if node.component_file is not None and not node.component_file.is_file() and not is_left_open:
         what = "component" if component.text else "trial"
         report.add(
             "missing-path",

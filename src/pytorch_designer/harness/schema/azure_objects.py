@@ -34,7 +34,7 @@ from pytorch_designer.harness.schema.pipeline_specification import (
 )
 from pytorch_designer.harness.schema.spec_faults import FaultCollector, SpecPlace
 from pytorch_designer.harness.schema.specification import CommandSpec, Distribution, InputSpec, OutputSpec, Resources
-from pytorch_designer.harness.schema.vocabulary import CONTROL_KINDS, NODE_KINDS, PORT_NAME
+from pytorch_designer.harness.schema.vocabulary import CONTROL_KINDS, NODE_KINDS, PARAMETER_TYPES, PORT_NAME
 from pytorch_designer.harness.schema.yaml_tree import YamlDocument, parse_yaml
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 _MODES = {"Upload": "upload", "ReadWriteMount": "rw_mount", "Direct": "direct"}
 _ANONYMOUS = "CliV2AnonymousEnvironment"
 _ANONYMOUS_COMPONENT = "azureml_anonymous"
-_ENVIRONMENT_FIELDS = ("name", "version", "image", "conda_file", "build")
 
 
 def command_component(component: Any) -> CommandSpec:
@@ -179,9 +178,10 @@ class _PipelineReader:
             raise place.unsupported(f"The node {name} is of type {kind}; only {known} nodes can run here.")
         _checked_name(name, place)
         own = Path(getattr(node, "base_path", None) or base).resolve()
-        outputs = node._to_rest_outputs()
+        outputs = _rest_outputs(node)
         targets = {port: value.get("value", value.get("uri")) for port, value in outputs.items()}
         is_command = kind == "command"
+        launcher = node.distribution if is_command else None
         has_settings = kind in {"sweep", "parallel"}
         definition = plain_document(node._to_dict(), own / name, place.keys).root if has_settings else None
         return NodeSpec(
@@ -199,9 +199,7 @@ class _PipelineReader:
             },
             environment_variables=_texts(getattr(node, "environment_variables", None)),
             resources=_texts(_fields(getattr(node, "resources", None), ("instance_count", "shm_size"))),
-            distribution=_texts(_fields(node.distribution, ("type", "process_count_per_instance")))
-            if is_command
-            else {},
+            distribution=_texts(_fields(launcher, ("type", "process_count_per_instance"))),
             limits=_texts(_fields(getattr(node, "limits", None), ("timeout",))) if is_command else {},
             environment=_environment(node.environment) if is_command else None,
             compute=_text(node.compute),
@@ -265,8 +263,6 @@ def distribution(value: Any) -> Distribution | None:
 
 def resources(value: Any) -> Resources:
     """A component's or node's `resources`, an object or a dict; None is one node."""
-    if value is None:
-        return Resources()
     return Resources(int(_attribute(value, "instance_count") or 1), _attribute(value, "shm_size"))
 
 
@@ -291,13 +287,8 @@ def _input(name: str, port: Any, tags: Mapping[str, str]) -> InputSpec:
 
 
 def _output(name: str, port: Any, tags: Mapping[str, str]) -> OutputSpec:
-    return OutputSpec(
-        name,
-        type=port.type,
-        mode=port.mode or "rw_mount",
-        description=port.description or "",
-        holds=tags.get(f"port.{name}"),
-    )
+    holds = tags.get(f"port.{name}")
+    return OutputSpec(name, port.type, port.mode or "rw_mount", port.description or "", holds)
 
 
 def _checked_name(name: str, place: SpecPlace) -> str:
@@ -311,7 +302,7 @@ def _environment(value: Any) -> Any:
     """A reference stays text; an inline environment becomes plain data, so that it can be compared and hashed."""
     if value is None or isinstance(value, (str, dict)):
         return value
-    fields = {name: getattr(value, name, None) for name in _ENVIRONMENT_FIELDS}
+    fields = {name: getattr(value, name, None) for name in ("name", "version", "image", "conda_file", "build")}
     if fields["name"] == _ANONYMOUS:  # made up by the SDK for an inline environment
         fields |= {"name": None, "version": None}
     build = fields["build"]
@@ -352,8 +343,20 @@ def _given_inputs(owner: Any, base: Path) -> dict[str, Given]:
     return given
 
 
+def _rest_outputs(owner: Any) -> dict[str, dict[str, Any]]:
+    """The outputs without single values: they have no place, and the SDK cannot translate them."""
+    ports = owner.outputs.values()
+    single = [(port, port._data) for port in ports if getattr(port._data, "type", None) in PARAMETER_TYPES]
+    for output, _ in single:
+        output._data = None
+    found = owner._to_rest_outputs()
+    for output, data in single:
+        output._data = data
+    return dict(found)
+
+
 def _given_outputs(job: Any, base: Path) -> dict[str, Path]:
-    paths = {name: value.get("uri") for name, value in job._to_rest_outputs().items()}
+    paths = {name: value.get("uri") for name, value in _rest_outputs(job).items()}
     return {name: (base / path).resolve() for name, path in paths.items() if path and not is_reference(path)}
 
 

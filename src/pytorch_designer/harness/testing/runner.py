@@ -176,7 +176,8 @@ def pipeline_request(pipeline: str | Path | Any, **options: Any) -> PipelineRequ
     What the linter says of a file counts as in the command `run`: it is refused, or among the warnings of the plan.
     """
     if not isinstance(pipeline, (str, Path)):
-        return prepare_pipeline(pipeline, **options)
+        request = prepare_pipeline(pipeline, **options)
+        return replace(request, plan=replace(request.plan, warnings=distinct_faults(request.plan.warnings)))
     given = options.pop("assets", None)
     assets = Assets() if given is None else read_assets(Path(given))
     document = read_yaml(Path(pipeline))

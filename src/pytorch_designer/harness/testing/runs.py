@@ -128,12 +128,17 @@ class PipelineRun:
 
     @property
     def has_succeeded(self) -> bool:
-        """Whether all nodes have succeeded; one that was reused has."""
-        return all(node.has_succeeded for node in self.nodes.values())
+        """Whether all nodes have succeeded, but for those that a condition has bypassed; one that was reused has."""
+        return not self._failed
+
+    @property
+    def _failed(self) -> list[NodeRun]:
+        bypassed = NodeState.BYPASSED.value
+        return [node for node in self.nodes.values() if not node.has_succeeded and node.state != bypassed]
 
     def assert_succeeded(self) -> None:
         """Fail the test, with the end of the log of each node that failed, unless all have succeeded."""
-        failed = [node for node in self.nodes.values() if not node.has_succeeded]
+        failed = self._failed
         told = [f"{node.name} is {node.state}: {node.error}\n{node.log}" for node in failed]
         assert not failed, "\n".join([f"The pipeline {self.name} failed.", *told])
 

@@ -152,6 +152,8 @@ class _Writer:
         call = self._component(node)
         inputs = [f"    {name}={written}," for name, written in given.items()]
         made = f"{variable}_trial" if is_sweep else variable
+        while is_sweep and made in self._variables.values():
+            made += "_"
         lines = [f"{made} = {call}(", *inputs, ")"] if inputs else [f"{made} = {call}()"]
         if is_sweep:
             sweep = sweep_arguments(node.value, self._imports)

@@ -209,7 +209,8 @@ class _Torturer:
         self._dice = random.Random(seed)  # noqa: S311 (moments, not secrets)
         self._expected = outcome(top / "unharmed")
         self._report = Report()
-        self._start_seconds = {is_fresh: self._measure_start(is_fresh=is_fresh) for is_fresh in (False, True)}
+        kinds = {fresh_share > 0, fresh_share >= 1}  # whether a process may be a fresh one
+        self._start_seconds = {is_fresh: self._measure_start(is_fresh=is_fresh) for is_fresh in sorted(kinds)}
 
     def run(self, num_kills: int) -> Report:
         report, number = self._report, 0

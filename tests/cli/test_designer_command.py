@@ -83,6 +83,7 @@ def test_it_serves_in_an_empty_folder_and_ends_cleanly(tmp_path: Path) -> None:
     assert "The designer has ended" in shown
 
 
+@pytest.mark.slow
 def test_sigterm_ends_it_too_and_the_port_can_be_used_at_once(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -18,8 +18,10 @@ from tests.harness.fault_injection.availability import needs_system_call_watch
 pytestmark = [needs_system_call_watch, pytest.mark.slow]
 
 # Coprime with the ten or so changes that each file and each checkpoint takes, so that all kinds have their turn.
-STRIDES = {"train_pytorch_model": 17, "densenet": 23, "resnet": 23, "image_model": 7}
+STRIDES = {"train_pytorch_model": 29, "densenet": 23, "resnet": 23, "image_model": 7}
 DEFAULT_STRIDE = 11
+READ_STRIDES = {"train_pytorch_model": 13}
+DEFAULT_READ_STRIDE = 6
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ def test_a_failing_disk_never_leaves_a_half_output(workshop: Workshop, component
 @pytest.mark.slow
 @pytest.mark.parametrize("component", ["train_pytorch_model", "split_image_directory", "score_image_model"])
 def test_a_stumbling_mount_never_ends_in_a_traceback(workshop: Workshop, component: str) -> None:
-    found = sweep(workshop.process, workshop.disk, component, workshop.top, stride=6, changes=False)
+    stride = READ_STRIDES.get(component, DEFAULT_READ_STRIDE)
+    found = sweep(workshop.process, workshop.disk, component, workshop.top, stride=stride, changes=False)
     assert found.faults == []
     assert found.num_unharmed > 0, "a read that fails once is tried again"
     assert found.num_failed > 0, "one that fails for good is named"

@@ -51,6 +51,7 @@ def test_the_same_number_of_processes_gives_the_same_bits_and_another_number_oth
     assert run_together(ONE_PROCESS, request_).result != first[0].result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "rank", "step"), [(2, 1, 1), (3, 0, 3), (3, 2, 5)])
 def test_a_stop_request_to_any_process_stops_all_after_the_same_step(
     request_: Request, tmp_path: Path, size: int, rank: int, step: int

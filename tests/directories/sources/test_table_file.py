@@ -124,3 +124,12 @@ def test_a_table_is_not_read_where_its_bytes_do_not_fit(tmp_path: Path, monkeypa
         assert tracemalloc.get_traced_memory()[1] < MEBIBYTE
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-32"])
+def test_a_table_with_nul_characters_is_named_and_not_passed_over(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "labels.csv").write_bytes("image,label\n1.png,a\0\n".encode(encoding))
+    with pytest.raises(InvalidDatasetError, match="NUL characters"):
+        read_table(tmp_path / "labels.csv")
+    (tmp_path / "notes.txt").write_bytes(b"a,b\0")
+    assert read_table(tmp_path / "notes.txt") is None

@@ -88,6 +88,13 @@ def read_table(path: Path) -> Table | None:
     if is_json:
         return _read_objects(path, _json_lines(path, text), encoding)
     first_line = text.lstrip().partition("\n")[0]
+    if "\0" in text and kind in {"csv", "tsv"}:
+        raise InvalidDatasetError(
+            "The table holds NUL characters: it is damaged, or no text.",
+            where=path,
+            advice="Write the table again, as UTF-8, or remove the file if it has nothing to do with the images.",
+            reason="malformed_table",
+        )
     if not first_line or "\0" in text:
         return None
     if kind in {"txt", "lst"} and not any(delimiter in first_line for delimiter in _DELIMITERS):

@@ -105,10 +105,7 @@ def _definition(node: NodeSpec) -> object:
 def _command(node: NodeSpec) -> object:
     component = node.component
     assert isinstance(component, CommandSpec)
-    ports = [
-        [(port.name, port.type, port.is_optional) for port in ports.values()]
-        for ports in (component.inputs, component.outputs)
-    ]
+    ports = [[(port.name, port.type) for port in ports.values()] for ports in (component.inputs, component.outputs)]
     code = None if component.code is None else Path(component.code).name
     return " ".join(component.command.split()), code, ports
 
@@ -130,6 +127,8 @@ def test_the_program_builds_the_same_pipeline(text: str, project: Path) -> None:
     from pytorch_designer.harness.schema.azure_objects import pipeline_job
 
     (project / "pipeline.yaml").write_text(text)
+    (project / "conda.yaml").write_text("dependencies: [python]\n")
+    (project / "src").mkdir()
     program = project / "build.py"
     program.write_text(code(text, project))
     names: dict[str, object] = {"__file__": str(program), "__name__": "built"}

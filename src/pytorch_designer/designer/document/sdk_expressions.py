@@ -140,7 +140,7 @@ def distribution_code(value: Value, imports: SdkImports) -> str:
 
 def identity_code(value: Value, imports: SdkImports) -> str:
     """The identity that a job has."""
-    return _typed_code(value, _IDENTITIES, "identity", "azure.ai.ml", imports)
+    return _typed_code(value, _IDENTITIES, "identity", "azure.ai.ml.entities", imports)
 
 
 def sweep_arguments(node: Value, imports: SdkImports) -> dict[str, str]:

@@ -85,19 +85,23 @@ class TextEditor:
         """Put several values whose paths are apart."""
         changes: list[Change] = []
         parents: set[Path] = set()
+        sections: set[Path] = set()  # that are not in the text yet
         for path, value in values:
             if value_at(self.data, path, missing := object()) is not missing and same_data(
                 value_at(self.data, path), value
             ):
                 continue
             owner, rest = self._owner_of(path)
-            if owner in parents or self._needs_detaching(path):  # a second change of one mapping sees the first
+            is_second = owner in parents or any(owner[: len(made)] == made for made in sections)
+            if is_second or self._needs_detaching(path):  # a second change of one mapping sees the first
                 self._splice(changes)
                 changes = []
                 parents.clear()
+                sections.clear()
                 self._detach(path)
                 owner, rest = self._owner_of(path)
             parents.add(owner)
+            sections |= {(*owner, rest[0])} if len(rest) > 1 else set()
             nested: object = value
             for key in reversed(rest[1:]):
                 nested = {key: nested}

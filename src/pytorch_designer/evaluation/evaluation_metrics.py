@@ -247,8 +247,8 @@ def _matthews_correlation(confusion: NDArray[np.int64]) -> float:
 def _totals(confusion: NDArray[np.int64]) -> tuple[int, int, int, int, int]:
     """Number of images and of correct ones, and sums over the classes of products: labels and predictions, squares."""
     labels, predictions = confusion.sum(axis=1).astype(object), confusion.sum(axis=0).astype(object)  # without overflow
-    products = (labels @ predictions, labels @ labels, predictions @ predictions)
-    return (int(confusion.sum()), int(np.trace(confusion)), *map(int, products))
+    by_chance, of_labels, of_predictions = labels @ predictions, labels @ labels, predictions @ predictions
+    return int(confusion.sum()), int(np.trace(confusion)), int(by_chance), int(of_labels), int(of_predictions)
 
 
 def _scores(probabilities: NDArray[np.float64], index: int) -> NDArray[np.float64]:

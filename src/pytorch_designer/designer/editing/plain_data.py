@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytorch_designer.designer.editing.yaml_spans import Path
 
 _MAX_LOADED = 2
@@ -96,4 +98,15 @@ def _unshared(value: Any) -> Any:
         return {key: _unshared(member) for key, member in value.items()}
     if isinstance(value, (list, tuple)):
         return [_unshared(member) for member in value]
+    return value
+
+
+def with_texts(value: Any, change: Callable[[str], str]) -> Any:
+    """The value with each of its texts changed, keys included."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list):
+        return [with_texts(member, change) for member in value]
+    if isinstance(value, dict):
+        return {with_texts(key, change): with_texts(member, change) for key, member in value.items()}
     return value

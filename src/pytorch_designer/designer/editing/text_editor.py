@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from pytorch_designer.designer.editing.plain_data import put_in, read_plain, remove_from, rename_in, same_data, value_at
+from pytorch_designer.designer.editing.plain_data import (
+    put_in,
+    read_plain,
+    remove_from,
+    rename_in,
+    same_data,
+    value_at,
+    with_texts,
+)
 from pytorch_designer.designer.editing.shared_parts import detached
 from pytorch_designer.designer.editing.yaml_spans import SpanNode, SpanText, parse_spans
 from pytorch_designer.designer.editing.yaml_writing import entry_lines, flow_text, scalar_text
@@ -183,7 +191,7 @@ class TextEditor:
                     if (changed := change(written)) != written:
                         changes[node.start] = (node.start, node.end, changed)
                 pending += [part for entry in node.entries for part in entry] + node.items
-            put_in(self.data, path, {k: v if k in skipped else _with_texts(v, change) for k, v in found.items()})
+            put_in(self.data, path, {k: v if k in skipped else with_texts(v, change) for k, v in found.items()})
         self._splice(list(changes.values()))
 
     def insert_lines(self, path: Path, entries: Sequence[tuple[str, Sequence[str], object]]) -> None:
@@ -395,13 +403,3 @@ class TextEditor:
         assert entry is not None
         lines = self.text[entry[0].end : node.end].splitlines()
         return any(_COMMENT_LINE.match(line) for line in lines[1:])
-
-
-def _with_texts(value: Any, change: Callable[[str], str]) -> Any:
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, list):
-        return [_with_texts(member, change) for member in value]
-    if isinstance(value, dict):
-        return {_with_texts(key, change): _with_texts(member, change) for key, member in value.items()}
-    return value

@@ -342,7 +342,7 @@ class TextEditor:
     def _insertion(self, parent: SpanNode, after: tuple[SpanNode, SpanNode], lines: list[str]) -> Change:
         newline = self._spans.newline
         end = self._spans.line_end(max(after[0].end, after[1].end))
-        gap = [""] if self._has_gaps(parent) and len(lines) > 1 else []
+        gap = [""] if self._spans.has_gaps(parent) and len(lines) > 1 else []
         return end, end, "".join(newline + line for line in [*gap, *lines])
 
     def _insertion_at_start(self, parent: SpanNode, key: str, value: object) -> Change:
@@ -350,14 +350,6 @@ class TextEditor:
         newline = self._spans.newline
         at = parent.entries[0][0].outer_start
         return at, at, newline.join(lines) + newline + " " * parent.column
-
-    def _has_gaps(self, parent: SpanNode) -> bool:
-        """Whether entries of a block that have several lines are apart by empty lines."""
-        for (_, before), (key, _) in zip(parent.entries, parent.entries[1:], strict=False):
-            between = self.text[before.end : self._spans.line_start(key.start)]
-            if re.search(r"\n[ \t]*\r?\n", between):
-                return True
-        return False
 
     def _removal(self, parent: SpanNode, name: str) -> Change:
         entry = parent.entry(name)

@@ -112,6 +112,13 @@ class SpanText:
         match = re.search("\r\n|[\r\n]", self.text)
         return "\n" if match is None else match.group(0)
 
+    def has_gaps(self, parent: SpanNode) -> bool:
+        """Whether an empty line parts two entries of a block."""
+        for (_, before), (key, _) in zip(parent.entries, parent.entries[1:], strict=False):
+            if re.search(r"\n[ \t]*\r?\n", self.text[before.end : self.line_start(key.start)]):
+                return True
+        return False
+
     def anchors(self) -> dict[str, SpanNode]:
         """What each alias stands for, by the name of the anchor; the last where a name is used twice."""
         return {} if self.root is None else {node.anchor: node for node in self.root.walk() if node.anchor}

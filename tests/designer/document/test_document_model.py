@@ -79,8 +79,24 @@ def test_a_pipeline_is_shown_with_everything_in_it(project: Path) -> None:
         "environment_variables": {},
     }
     assert found.inputs == [
-        {"name": "raw", "type": "uri_folder", "value": None, "path": "data", "optional": False, "description": ""},
-        {"name": "rows", "type": "integer", "value": 5, "path": None, "optional": False, "description": ""},
+        {
+            "name": "raw",
+            "type": "uri_folder",
+            "value": None,
+            "path": "data",
+            "optional": False,
+            "description": "",
+            "position": None,
+        },
+        {
+            "name": "rows",
+            "type": "integer",
+            "value": 5,
+            "path": None,
+            "optional": False,
+            "description": "",
+            "position": None,
+        },
     ]
     assert found.outputs == [
         {"name": "model", "type": "uri_folder", "path": None, "source": {"node": "second", "port": "model"}}

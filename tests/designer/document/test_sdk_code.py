@@ -47,7 +47,7 @@ INLINE = PIPELINE.replace("    component: train.yaml\n    comment", """\
       environment: {image: python, conda_file: conda.yaml}
       command: cp -r ${{inputs.raw}} ${{outputs.images}}
     identity: {type: user_identity}
-""").replace(COMMENT, "    description: It says itself.\n")  # fmt: skip
+""").replace(COMMENT, "    description: It says itself.\n").replace("rate: 0.5", "rate: half")  # fmt: skip
 SWEEP = PIPELINE.replace("    type: command\n    component: train.yaml\n", """\
     type: sweep
     trial: train.yaml

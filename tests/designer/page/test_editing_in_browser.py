@@ -6,7 +6,6 @@ The demo is built, run and looked at in all three ways. The first run trains; th
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import yaml
 
 from tests.designer.page.accessibility import violations
 from tests.designer.page.conftest import ServedProject
+from tests.images.digits import write_digits
 
 pytestmark = pytest.mark.slow
 
@@ -59,7 +59,6 @@ jobs:
 """
 
 
-IMAGES = Path(__file__).parents[3] / "examples" / "images" / "training"
 # What is set so that a run takes seconds, besides the path of the images.
 CHOICES = [("resnet", "model_name", "resnet18"), ("resnet", "pretrained", "false")]
 RUN_MILLISECONDS = 120_000
@@ -69,7 +68,7 @@ MOST_KEYS = 340
 @pytest.fixture(scope="module")
 def project(served: Callable[[Path], ServedProject], tmp_path_factory: pytest.TempPathFactory) -> ServedProject:
     folder = tmp_path_factory.mktemp("project")
-    shutil.copytree(IMAGES, folder / "images")
+    write_digits(folder / "images", classes=2, per_class=20)
     return served(folder)
 
 

@@ -44,9 +44,8 @@ export function Canvas() {
   const isLinking = useStore((state) => state.linking !== null);
   const path = useStore((state) => state.path);
   const isEmpty = cards.length === 0;
-  useEffect(() => {
-    if (!isEmpty) fitAll(READABLE_ZOOM);
-  }, [path, isEmpty]);
+  // Once per pipeline: the first card of an empty one stays where it is dropped.
+  useEffect(() => fitAll(READABLE_ZOOM), [path]);
 
   const onConnectStart: OnConnectStart = useCallback((_, { nodeId, handleId, handleType }) => {
     if (nodeId === null || handleId === null) return;

@@ -42,6 +42,7 @@ export function Drawer() {
           tabIndex={0}
           style={{ height }}
         >
+          <h2 className="hidden-text">{tab.title}</h2>
           <tab.Panel />
         </div>
       )}

@@ -14,7 +14,7 @@ export function TablePreview({ preview, page, onPage }: { preview: Table; page: 
       <p>
         <b>{counted(preview.total, "row")}</b>, {counted(preview.columns.length, "column")}
       </p>
-      <div className="look-wide">
+      <div className="look-wide" tabIndex={0} role="region" aria-label="Rows">
         <table className="look-table">
           <thead>
             <tr>

@@ -455,9 +455,10 @@ _FREE_POINT = """() => {
     }
 }"""
 _IS_SEEN = """name => {
-    const { dataset } = document.activeElement;
-    const [canvas, card] = [".react-flow", ":focus"].map(each => document.querySelector(each).getBoundingClientRect());
-    return dataset.id === name && card.top >= canvas.top && card.left >= canvas.left
+    const focused = document.activeElement;
+    if (focused.dataset.id !== name) return false;
+    const [canvas, card] = [document.querySelector(".react-flow"), focused].map(each => each.getBoundingClientRect());
+    return card.top >= canvas.top && card.left >= canvas.left
         && card.bottom <= canvas.bottom && card.right <= canvas.right;
 }"""
 _IS_AT_PORT = """([node, port, kind]) => {

@@ -165,20 +165,17 @@ def test_a_run_is_canceled_and_compared_with_another(first_run: ServedProject, o
 
     page.get_by_role("tab", name="History").click()
     rows = page.locator(".look-runs tbody tr")
-    assert [rows.nth(row).locator(".look-state").inner_text().strip() for row in range(3)] == [
-        "canceled",
-        "failed",
-        "completed",
-    ]
-    rows.nth(0).get_by_role("checkbox").check()
-    rows.nth(2).get_by_role("checkbox").check()
+    states = rows.locator(".look-state").all_inner_texts()
+    assert (states[0].strip(), states[-1].strip()) == ("canceled", "completed")
+    rows.first.get_by_role("checkbox").check()
+    rows.last.get_by_role("checkbox").check()
     page.get_by_role("button", name="Compare the two chosen").click()
     epochs = page.locator(".look-compared tr", has_text="epochs").first
     epochs.wait_for()
     assert epochs.locator("td").all_inner_texts() == ["train", "epochs", "2", "50", "+48"]
 
     page.get_by_role("tab", name="History").click()
-    rows.nth(2).get_by_role("button", name=re.compile("Look at")).click()
+    rows.last.get_by_role("button", name=re.compile("Look at")).click()
     band = page.get_by_label("Earlier run")
     band.get_by_text("(completed)").wait_for()
     # The canvas shows what was run then, and lets nobody edit it.
@@ -190,7 +187,7 @@ def test_a_run_is_canceled_and_compared_with_another(first_run: ServedProject, o
     band.get_by_role("button", name="Back to now").click()
     page.locator(".card-summary", has_text="epochs 50").wait_for()
     page.get_by_role("tab", name="History").click()
-    rows.nth(2).get_by_role("button", name=re.compile("Look at")).click()
+    rows.last.get_by_role("button", name=re.compile("Look at")).click()
     band.get_by_role("button", name="Clone").click()
     page.get_by_label("Name of the new file").fill("cloned.yaml")
     page.get_by_role("dialog").get_by_role("button", name="Clone").click()
@@ -207,7 +204,13 @@ def test_every_tab_is_accessible_and_fits(first_run: ServedProject, open_page: A
     page = _open(open_page, first_run, **looks[look])
     found = []
     page.get_by_role("tab", name="History").click()
-    page.locator(".look-runs tbody tr").last.locator(".run-link").click()
+    rows = page.locator(".look-runs tbody tr")
+    rows.first.wait_for()
+    if rows.count() == 1:  # no test has run it again before this one; it takes all from the first run
+        page.keyboard.press("Control+Enter")
+        rows.nth(1).wait_for()
+        page.locator(".run-status", has_text="Completed").wait_for(timeout=_RUN_MILLISECONDS)
+    rows.last.locator(".run-link").click()
     page.get_by_label("Earlier run").wait_for()
     shown = [
         (tab, node, _SHOWN[tab]) for tab, node in (("Log", ""), ("Metrics", "train"), ("History", ""), ("Compare", ""))

@@ -213,7 +213,7 @@ def test_conda_makes_what_a_conda_file_asks_for_where_it_is_installed(
 
 @pytest.mark.slow
 @posix_only
-def test_a_killed_harness_leaves_no_builder_and_no_half_of_an_environment(
+def test_a_killed_harness_leaves_no_builder_and_no_half_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = tmp_path / "bin" / "micromamba"

@@ -83,6 +83,7 @@ def lax_component(tmp_path_factory: pytest.TempPathFactory) -> Path:
             port.pop("min", None)
             port["default"] = str(port["default"])
     content["code"] = str(TOP / "src")
+    content["environment"]["build"]["path"] = str(TOP / "environment")
     content.pop("distribution", None)
     path = tmp_path_factory.mktemp("lax") / "component.yaml"
     path.write_text(yaml.safe_dump(content), encoding="utf-8")

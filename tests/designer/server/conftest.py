@@ -18,7 +18,7 @@ HOSTILE_TEXT = "<img src=x onerror=alert(1)>"
 HOSTILE_LOG = "<script>alert(1)</script>"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _user_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("user")
     with pytest.MonkeyPatch.context() as patch:
@@ -29,7 +29,7 @@ def _user_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     settings.cache_clear()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def designer(tmp_path_factory: pytest.TempPathFactory, _user_folders: Path) -> Iterator[LocalDesigner]:
     """A server for tests that change nothing that another one looks at."""
     top = tmp_path_factory.mktemp("designer")

@@ -1,12 +1,14 @@
-"""Waits that end: for a condition, and for a process that a test has started."""
+"""Processes that tests start, and waits that end: for a condition, and for such a process."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import AnyStr
 
 _SECONDS = 120.0
@@ -34,3 +36,15 @@ def killed_at_last(process: subprocess.Popen[AnyStr], seconds: float = _SECONDS)
                 process.kill()
     finally:
         watch.cancel()
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process runs; one that has ended and was not waited for does not."""
+    try:
+        os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except ProcessLookupError:
+        return False
+    except FileNotFoundError:  # it has just gone, or this is macOS
+        return not Path("/proc/self").exists()
+    return state != "Z"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pytorch_designer.system.orphan_watch import OrphanWatch
-from tests.waiting import killed_at_last, wait_until
+from tests.waiting import is_running, killed_at_last, wait_until
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="process groups")
 
@@ -32,17 +32,6 @@ run_children(children, lambda rank, line: None, StopRequest(), grace_seconds=600
 """
 
 
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
-    except ProcessLookupError:
-        return False
-    except FileNotFoundError:  # it has just gone, or this is macOS
-        return not Path("/proc/self").exists()
-    return state != "Z"
-
-
 def test_what_a_killed_harness_has_started_ends_with_it(tmp_path: Path) -> None:
     marks = [tmp_path / "rank0", tmp_path / "rank1"]
     with killed_at_last(subprocess.Popen([sys.executable, "-c", HARNESS, str(tmp_path)])) as harness:
@@ -51,9 +40,9 @@ def test_what_a_killed_harness_has_started_ends_with_it(tmp_path: Path) -> None:
         harness.send_signal(signal.SIGKILL)
     sleepers = [int(mark.read_text()) for mark in marks]
     deadline = time.monotonic() + 60
-    while any(map(_is_running, sleepers)) and time.monotonic() < deadline:
+    while any(map(is_running, sleepers)) and time.monotonic() < deadline:
         time.sleep(0.02)
-    left = [pid for pid in sleepers if _is_running(pid)]
+    left = [pid for pid in sleepers if is_running(pid)]
     for pid in left:
         os.kill(pid, signal.SIGKILL)
     assert left == []

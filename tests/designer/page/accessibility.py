@@ -1,4 +1,4 @@
-"""What axe-core finds on a page: by all of its rules in the colors that it has, by those about colors in the others."""
+"""Findings of axe-core on a page: by all rules in the colors that it has, by those about colors in the others."""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ from pytorch_designer.harness.reuse.reuse_cache import ReuseCache
 from pytorch_designer.harness.schema.assets import Assets
 from pytorch_designer.harness.schema.specification import CommandSpec
 from tests.harness.pipeline_files import FOLDER, component, text_of, write_pipeline, write_yaml
+from tests.waiting import is_running
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="the stand-ins are shell scripts")
 OWN_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -236,9 +237,9 @@ def test_a_killed_harness_leaves_no_builder_and_no_half_environment(
         harness.send_signal(signal.SIGKILL)
     sleeper = int((tmp_path / "sleeper").read_text(encoding="utf-8"))
     deadline = time.monotonic() + 30
-    while _is_running(sleeper) and time.monotonic() < deadline:
+    while is_running(sleeper) and time.monotonic() < deadline:
         time.sleep(0.02)
-    was_left = _is_running(sleeper)
+    was_left = is_running(sleeper)
     if was_left:
         os.kill(sleeper, signal.SIGKILL)
     (tmp_path / "again").touch()
@@ -247,14 +248,3 @@ def test_a_killed_harness_leaves_no_builder_and_no_half_environment(
     assert not was_left
     assert again.returncode == 0, again.stdout + again.stderr
     assert "Building the environment" in again.stdout
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
-    except ProcessLookupError:
-        return False
-    except FileNotFoundError:  # it has just gone, or this is macOS
-        return not Path("/proc/self").exists()
-    return state != "Z"

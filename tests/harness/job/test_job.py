@@ -28,6 +28,7 @@ from pytorch_designer.harness.job.child_processes import READER_NAME
 from pytorch_designer.harness.job.job_run import run_job
 from pytorch_designer.harness.job.read_only import list_entries
 from pytorch_designer.system.stop_requests import StopRequest
+from tests.waiting import is_running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,13 +56,6 @@ def _folder(path: Path, **texts: str) -> Path:
     for name, text in texts.items():
         (path / name).write_text(text, encoding="utf-8")
     return path
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        return "zombie" not in Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return False
 
 
 def _wait_for(path: Path) -> str:
@@ -283,7 +277,7 @@ def test_when_one_process_dies_the_others_are_ended(tmp_path: Path, make_request
 
     assert (result.exit_code, result.failed_rank) == (5, 2)
     assert result.seconds < 30
-    assert not any(_is_running(int(_wait_for(tmp_path / str(rank)))) for rank in range(4))
+    assert not any(is_running(int(_wait_for(tmp_path / str(rank)))) for rank in range(4))
 
 
 @pytest.mark.slow
@@ -302,7 +296,7 @@ def test_what_a_job_leaves_running_ends_with_it(tmp_path: Path, make_request: Ma
 
     assert result.has_succeeded
     assert result.seconds < 30
-    assert not _is_running(int(_wait_for(tmp_path / "pid")))
+    assert not is_running(int(_wait_for(tmp_path / "pid")))
 
 
 @pytest.mark.parametrize("harm", ["echo x > ${{inputs.d}}/a", "touch ${{inputs.d}}/b", "rm ${{inputs.d}}/a"])
@@ -460,7 +454,7 @@ def test_a_stop_request_ends_all_processes_and_is_recorded(tmp_path: Path, make_
         run_job(request, stop=stop)
 
     assert caught.value.signal_number == 15
-    assert not any(_is_running(int(_wait_for(tmp_path / str(rank)))) for rank in range(4))
+    assert not any(is_running(int(_wait_for(tmp_path / str(rank)))) for rank in range(4))
     record = _record(request.run_folder)
     assert (record["state"], record["exit_code"]) == ("canceled", None)
     assert (request.run_folder / "outputs" / "half").exists()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.waiting import killed_at_last, wait_until
+from tests.waiting import is_running, killed_at_last, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -31,13 +31,6 @@ def _run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*RUN, *map(str, arguments)], capture_output=True, text=True, encoding="utf-8", timeout=100, check=False
     )
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        return "zombie" not in Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return False
 
 
 def test_a_component_runs_and_says_where_everything_is(tmp_path: Path, write_component: WriteComponent) -> None:
@@ -131,7 +124,7 @@ def test_a_signal_ends_all_children_and_leaves_a_readable_state(
 
     assert harness.returncode == 128 + number
     assert "InterruptedRunError" in stderr
-    assert not any(_is_running(int((tmp_path / rank).read_text(encoding="utf-8"))) for rank in "01")
+    assert not any(is_running(int((tmp_path / rank).read_text(encoding="utf-8"))) for rank in "01")
     assert json.loads((tmp_path / "here" / "run.json").read_text(encoding="utf-8"))["state"] == "canceled"
 
 

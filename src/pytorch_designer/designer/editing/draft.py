@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 POSITION = "designer.position"
 CONTROL_KINDS = {"if_else", "do_while"}
 INPUT_CARD = "input:"
-"""What the page puts before the name of a pipeline input, to name its card."""
+"""Prefix of the card of a pipeline input, before the name of the input."""
 _WITHOUT_PROPERTIES = CONTROL_KINDS | {"parallel_for"}
 
 

@@ -224,6 +224,7 @@ class RunSummary:
         fingerprint: Hash of everything that determines the result.
         datasets: The training and the validation images; () where an earlier release did not record them.
         num_processes: Processes that trained together, which is part of what determines the result.
+        normalizes_by_batches: Whether batch norm took its statistics from the batches of training.
     """
 
     history: tuple[EpochRecord, ...]
@@ -238,6 +239,7 @@ class RunSummary:
     bad_files: tuple[BadFileRecord, ...] = field(default=())
     datasets: tuple[DatasetRecord, ...] = field(default=())
     num_processes: int = 1
+    normalizes_by_batches: bool = False
 
     @property
     def best(self) -> EpochRecord:

@@ -35,6 +35,7 @@ from pytorch_designer.training.inputs import TrainingInputs, load_inputs
 from pytorch_designer.training.loop import train
 from pytorch_designer.training.parallel.common_choices import (
     choose_compute_together,
+    normalizes_by_batches,
     refuse_different_runs,
     warn_of_batch,
 )
@@ -334,6 +335,7 @@ def _summary(
         fingerprint=job.fingerprint,
         bad_files=_bad_files(training, TRAINING_PORT) + _bad_files(validation, VALIDATION_PORT),
         num_processes=job.world.size,
+        normalizes_by_batches=normalizes_by_batches(job.predictor),
     )
 
 

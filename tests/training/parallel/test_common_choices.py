@@ -14,6 +14,7 @@ from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.training.parallel.common_choices import (
     choose_compute_together,
+    normalizes_by_batches,
     refuse_different_runs,
     warn_of_batch,
 )
@@ -51,8 +52,9 @@ def test_all_compute_with_as_many_threads_and_the_same_inputs() -> None:
     ("size", "batch_size", "network", "warnings"),
     [
         (2, 16, small_network(), []),
-        (1, 4, small_network(), []),
-        (2, 4, small_network(), ["batch norm"]),
+        (1, 8, small_network(), []),
+        (1, 4, small_network(), ["The network normalizes by the statistics of 4 images (batch norm)"]),
+        (2, 4, small_network(), ["Each process normalizes by the statistics of 4 images of its own part"]),
         (2, 4, nn.Linear(2, 2), []),
         (64, 256, small_network(), ["16,384 images"]),
     ],
@@ -61,7 +63,12 @@ def test_batches_that_are_too_small_or_too_large_are_named(
     size: int, batch_size: int, network: nn.Module, warnings: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     predictor = Predictor(network, PREPROCESSING, COMPUTE)
+    assert normalizes_by_batches(predictor) == (not isinstance(network, nn.Linear))
     with caplog.at_level(logging.WARNING):
         warn_of_batch(predictor, replace(HYPERPARAMETERS, batch_size=batch_size), _in_world_of(size))
     assert len(caplog.messages) == len(warnings)
     assert all(text in message for text, message in zip(warnings, caplog.messages, strict=True))
+
+
+def test_batch_norm_that_keeps_given_statistics_is_not_named() -> None:
+    assert not normalizes_by_batches(Predictor(small_network(), PREPROCESSING, COMPUTE, keeps_statistics=True))

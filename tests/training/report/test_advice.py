@@ -53,6 +53,17 @@ def test_nothing_is_advised_where_nothing_stands_out() -> None:
     assert hints(flat) == ()
 
 
+def test_a_batch_that_is_too_small_or_too_large_is_named_where_it_matters() -> None:
+    flat = _summary(training=[(0.5, 0.88), (0.3, 0.91)], validation=[(0.30, 0.89), (0.31, 0.90)])
+    small = replace(flat, parameters=flat.parameters | {"batch_size": 7})
+    large = replace(flat, parameters=flat.parameters | {"batch_size": 1025}, num_processes=8)
+
+    assert hints(small) == ()
+    assert "of 7 images (batch norm)" in _seen(replace(small, normalizes_by_batches=True))
+    assert "Each process normalizes" in _seen(replace(small, normalizes_by_batches=True, num_processes=2))
+    assert "A step sees 8,200 images" in _seen(replace(large, normalizes_by_batches=True))
+
+
 def test_a_loss_that_still_falls_asks_for_more_epochs() -> None:
     falling = _summary(training=[(0.5, 0.88), (0.3, 0.91)], validation=[(0.4, 0.89), (0.3, 0.90)])
 

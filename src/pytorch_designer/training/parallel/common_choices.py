@@ -11,6 +11,7 @@ from torch import nn
 from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.inference.compute import Compute, choose_compute
 from pytorch_designer.settings import settings
+from pytorch_designer.training.report.advice import batch_hints
 from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
@@ -20,12 +21,6 @@ if TYPE_CHECKING:
     from pytorch_designer.training.recipe import Hyperparameters
 
 _log = logging.getLogger(__name__)
-
-MOST_IMAGES_PER_STEP = 8192
-"""Images of a step, of all processes, above which the learning rate can no longer make up for fewer steps."""
-
-FEWEST_IMAGES_PER_NORM = 8
-"""Images of a process below which the statistics of batch norm are too rough."""
 
 
 def choose_compute_together(preprocessing: Preprocessing, world: World) -> Compute:
@@ -61,24 +56,14 @@ def refuse_different_runs(fingerprint: str, world: World) -> None:
 
 
 def warn_of_batch(predictor: Predictor, hyperparameters: Hyperparameters, world: World) -> None:
-    """Log, in the first process, what is known to train badly with several processes."""
-    if world.size == 1 or not world.is_first:
-        return
-    num_images = hyperparameters.batch_size
-    num_together = num_images * world.size
-    if num_together > MOST_IMAGES_PER_STEP:
-        _log.warning(
-            "A step sees %s: `batch_size` of each of %d processes. Above %s the accuracy usually falls, even with more "
-            "epochs; use a smaller `batch_size`.",
-            count(num_together, "image"),
-            world.size,
-            f"{MOST_IMAGES_PER_STEP:,}",
-        )
+    """Log, in the first process, what is known to train badly at this batch size."""
+    if world.is_first:
+        takes_statistics = normalizes_by_batches(predictor)
+        for hint in batch_hints(hyperparameters.batch_size, world.size, normalizes_by_batches=takes_statistics):
+            _log.warning("%s %s", hint.seen, hint.advice)
+
+
+def normalizes_by_batches(predictor: Predictor) -> bool:
+    """Whether the network has batch norm that takes its statistics from the batches of training."""
     norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-    if num_images < FEWEST_IMAGES_PER_NORM and any(isinstance(one, norms) for one in predictor.network.modules()):
-        _log.warning(
-            "Each process normalizes by the %s of its own part of a batch (batch norm), which is too few for a good "
-            "estimate; use a `batch_size` of at least %d, or fewer processes.",
-            count(num_images, "image"),
-            FEWEST_IMAGES_PER_NORM,
-        )
+    return not predictor.keeps_statistics and any(isinstance(one, norms) for one in predictor.network.modules())

@@ -29,6 +29,8 @@ _STRAIGHT = (0.6, 1.5)  # late fall of the training loss per step and learning r
 _LEAST_FALL = 0.05  # of the first training loss
 _MAX_SHOWN = 6  # losses of a curve
 _LEARNED = 0.9  # training accuracy above which a higher learning rate has little left to gain
+_MOST_PER_STEP = 8192  # images of all processes; above it no learning rate makes up for the fewer steps
+_FEWEST_PER_NORM = 8  # images; statistics of fewer are rough
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ def hints(summary: RunSummary) -> tuple[Hint, ...]:
         return (Hint("There is only one class.", "Add images of a second class: a classifier needs at least two."),)
     rules = (
         _near_chance,
+        _batch,
         _start_was_best,
         _rate_too_high,
         _rate_too_low,
@@ -69,6 +72,29 @@ def rate_hints(summary: RunSummary) -> tuple[Hint, ...]:
     if len(summary.classes) == 1:
         return ()
     return (*_start_was_best(summary), *_rate_too_high(summary), *_rate_too_low(summary))
+
+
+def batch_hints(batch_size: int, num_processes: int, *, normalizes_by_batches: bool) -> Iterator[Hint]:
+    """Advice on the batch size, which is known before the run.
+
+    Args:
+        batch_size: Images of a step in each process.
+        num_processes: Processes that train together.
+        normalizes_by_batches: Whether the network has batch norm that takes its statistics from the batches.
+    """
+    if batch_size * num_processes > _MOST_PER_STEP:
+        yield Hint(
+            f"A step sees {batch_size * num_processes:,} images, `batch_size` of each of "
+            f"{count(num_processes, 'process', 'processes')}.",
+            f"Above {_MOST_PER_STEP:,} the accuracy usually falls, even with more epochs: use a smaller `batch_size`.",
+        )
+    if normalizes_by_batches and batch_size < _FEWEST_PER_NORM:
+        own = " of its own part of the batch" if num_processes > 1 else ""
+        yield Hint(
+            f"{'Each process' if num_processes > 1 else 'The network'} normalizes by the statistics of "
+            f"{count(batch_size, 'image')}{own} (batch norm), which are rough: losses may jump.",
+            f"Use a `batch_size` of at least {_FEWEST_PER_NORM}{', in fewer processes' if num_processes > 1 else ''}.",
+        )
 
 
 def chance_accuracy(summary: RunSummary) -> float:
@@ -115,6 +141,11 @@ def _more_learning(summary: RunSummary) -> str:
     first, *others = remedies
     advice = f"{first}; if that does not help, {' or '.join(others)}" if others else first
     return f"Little was learned yet: {advice}."
+
+
+def _batch(summary: RunSummary) -> Iterator[Hint]:
+    batch_size = int(summary.parameters.get("batch_size", _FEWEST_PER_NORM))
+    return batch_hints(batch_size, summary.num_processes, normalizes_by_batches=summary.normalizes_by_batches)
 
 
 def _start_was_best(summary: RunSummary) -> Iterator[Hint]:

@@ -97,6 +97,7 @@ def read_summary(folder: Path) -> RunSummary:
                 for dataset in run.get("datasets", ())  # reports of earlier releases have none
             ),
             num_processes=run.get("processes", 1),
+            normalizes_by_batches=run.get("normalizes_by_batches", False),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{folder / RUN_FILE} is not the record of a run: {error}") from error
@@ -203,6 +204,7 @@ def _run(summary: RunSummary) -> dict[str, Any]:
     return {
         "fingerprint": summary.fingerprint,
         "processes": summary.num_processes,
+        "normalizes_by_batches": summary.normalizes_by_batches,
         "parameters": summary.parameters,
         "environment": summary.environment,
         "data": summary.data,

@@ -44,7 +44,7 @@ from photos import write_photos
 from pytorch_designer.distributed.gradients import BUCKET_BYTES
 from pytorch_designer.distributed.participation import joined_world
 from pytorch_designer.models.architectures import build_network, find_architecture
-from pytorch_designer.system.process_trees import descendants
+from pytorch_designer.system.process_trees import children
 from pytorch_designer.system.resources import usable_cores
 
 NUM_EPOCHS = 2
@@ -168,7 +168,7 @@ class Bench:
             process = self.train("together", name, self.num)
             while process.poll() is None and not any((self.top / name / ".checkpoint").glob("*.json")):
                 time.sleep(0.02)
-            members = [pid for pid in descendants([process.pid]) if pid != process.pid]
+            members = [pid for server in children(process.pid) for pid in children(server)]
             for victim in victims:
                 os.kill(members[victim], signal.SIGKILL)
             began = time.monotonic()

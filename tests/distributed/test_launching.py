@@ -16,7 +16,7 @@ import pytest
 from pytorch_designer.harness.job.job_run import JobRequest, run_job
 from pytorch_designer.harness.schema.component_file import read_component
 from pytorch_designer.harness.schema.specification import Distribution, Resources
-from pytorch_designer.system.process_trees import descendants, start_time
+from pytorch_designer.system.process_trees import children, descendants, start_time
 from tests.commands import start, succeed
 from tests.distributed.commands_together import ENVIRONMENT
 from tests.images.digits import write_digits
@@ -93,7 +93,8 @@ def test_nothing_outlives_a_killed_process(victim: str, workspace: Path) -> None
         wait_for_training(workspace, process)
         all_of_them = [pid for pid in descendants([process.pid]) if pid != process.pid]
         started = {pid: start_time(pid) for pid in all_of_them}
-        os.kill(process.pid if victim == "launcher" else all_of_them[0], signal.SIGKILL)
+        ranks = [pid for server in children(process.pid) for pid in children(server)]
+        os.kill(process.pid if victim == "launcher" else ranks[0], signal.SIGKILL)
         stdout, stderr = process.communicate(timeout=END_SECONDS)
         deadline = time.monotonic() + END_SECONDS
         while any(start_time(pid) == begin for pid, begin in started.items()) and time.monotonic() < deadline:

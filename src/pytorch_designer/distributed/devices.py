@@ -14,11 +14,16 @@ _OTHER_DRIVERS = (Path("/dev/kfd"), Path("/dev/dxg"))  # AMD; Windows below WSL
 _ANY_GPU = frozenset({"auto", "gpu", "cuda"})
 
 
-def import_torch() -> None:
-    """Import torch as a process of several needs it: without its warnings, and with the errors of NCCL left to us."""
+def prepare_torch() -> None:
+    """Set what a process of several needs before torch is imported: no warnings, and NCCL's errors left to us."""
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # a warning about a broken connection is a stack trace
     # Else NCCL's own thread ends the process when the watch aborts an exchange, before the cause has been reported.
     os.environ["TORCH_NCCL_ASYNC_ERROR_HANDLING"] = "0"
+
+
+def import_torch() -> None:
+    """Import torch as a process of several needs it."""
+    prepare_torch()
     with quick_import("torch"):
         import torch  # noqa: F401
 

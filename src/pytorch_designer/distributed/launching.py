@@ -5,24 +5,35 @@
 
 The process that starts the others computes nothing. It passes on signals, and ends with the exit code of the process
 that failed first. Nothing is started again: Azure ML restarts jobs, and a run continues from its checkpoint.
+
+On Linux the processes are forked from a server that imports what they need, once for all, while this process imports
+the launcher. The server computes nothing and never touches a GPU, so that it can be forked.
 """
 
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
+import runpy
 import signal
+import sys
+import threading
+import time
 import uuid
+from contextlib import contextmanager
+from multiprocessing import forkserver
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytorch_designer.distributed.devices import import_torch, planned_processes
+from pytorch_designer.distributed.devices import import_torch, planned_processes, prepare_torch
 from pytorch_designer.distributed.joining import read_start_variables
 from pytorch_designer.errors import InterruptedRunError, LostProcessError
 from pytorch_designer.settings import settings
-from pytorch_designer.system.python_process import python_command
+from pytorch_designer.system.process_trees import start_time
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
@@ -31,6 +42,9 @@ _log = logging.getLogger(__name__)
 _LOOPBACK = "127.0.0.1"
 _GRACE_SECONDS = "25"
 _SIGNAL_BASE = 128
+_START_METHOD = "forkserver" if sys.platform.startswith("linux") else "spawn"
+_SERVED = "pytorch_designer.training.parallel.served_imports"
+_ORPHAN_SECONDS = 15.0  # in which a process whose launcher has died ends by itself, as the watch asks it to
 
 
 def run_in_processes(arguments: Sequence[str]) -> int | None:
@@ -85,6 +99,7 @@ def _launch(arguments: Sequence[str], number: int, place: Mapping[str, Any]) -> 
         number: Processes on this machine.
         place: What differs between nodes, for torch's `LaunchConfig`.
     """
+    _start_server()
     import_torch()
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -92,21 +107,22 @@ def _launch(arguments: Sequence[str], number: int, place: Mapping[str, Any]) -> 
 
     os.environ["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"] = _GRACE_SECONDS
     for name in list(logging.root.manager.loggerDict):  # the launcher's lines tell what ours do
-        if name.startswith("torch.distributed."):
+        if name.startswith(("torch.distributed.", "torch.multiprocessing.")):
             logging.getLogger(name).setLevel(logging.CRITICAL)
     config = LaunchConfig(
         **{"min_nodes": 1, "max_nodes": 1, "run_id": uuid.uuid4().hex, **place},
         nproc_per_node=number,
         max_restarts=0,
+        start_method=_START_METHOD,
         monitor_interval=0.1,
         logs_specs=DefaultLogsSpecs(log_dir=os.devnull),
     )
     if hasattr(config, "signals_to_handle"):  # from torch 2.9 on
         config.signals_to_handle = _signals()
     _log.info("Starting %d processes on this machine.", number)
-    program, *rest = python_command("pytorch_designer", *arguments)
+    launcher = os.getpid()
     try:
-        elastic_launch(config, program)(*rest)
+        elastic_launch(config, _run_command)(list(arguments), launcher, start_time(launcher))
     except ChildFailedError as error:
         return _exit_code(error)
     except SignalException as stop:
@@ -119,6 +135,47 @@ def _launch(arguments: Sequence[str], number: int, place: Mapping[str, Any]) -> 
             where="this machine",
         ) from None
     return 0
+
+
+def _start_server() -> None:
+    """Start the process that the others are forked from, which needs as long as this one to import torch."""
+    if _START_METHOD == "forkserver":
+        prepare_torch()
+        multiprocessing.get_context(_START_METHOD).set_forkserver_preload([_SERVED])
+        with _working_directory(Path(__file__).parents[2]):  # where Python looks for modules first: our own
+            forkserver.ensure_running()
+
+
+@contextmanager
+def _working_directory(folder: Path) -> Iterator[None]:
+    before = os.open(".", os.O_RDONLY)
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.fchdir(before)
+        os.close(before)
+
+
+def _run_command(arguments: Sequence[str], launcher: int, started: str | None) -> None:
+    """Be one of the processes: run the command as its own program would.
+
+    Args:
+        arguments: The command and its arguments.
+        launcher: Number of the process that has started this one.
+        started: See `start_time`.
+    """
+    threading.Thread(target=_end_with, args=(launcher, started), name="launcher", daemon=True).start()
+    sys.argv[1:] = arguments
+    runpy.run_module("pytorch_designer", run_name="__main__", alter_sys=True)
+
+
+def _end_with(launcher: int, started: str | None) -> None:
+    """End this process soon after its launcher, whatever it waits for."""
+    while start_time(launcher) == started:
+        time.sleep(1)
+    time.sleep(_ORPHAN_SECONDS)
+    os._exit(1)
 
 
 def _signals() -> str:

@@ -29,10 +29,17 @@ def descendants(root_pids: Iterable[int]) -> list[int]:
         if pid in found:
             continue
         found[pid] = None
-        with suppress(OSError, ValueError):  # it has ended in this moment
-            for task in (_PROC / str(pid) / "task").iterdir():
-                pending += [int(child) for child in (task / "children").read_text().split()]
+        pending += children(pid)
     return list(found)
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started and that are still its own, the oldest first."""
+    found: list[int] = []
+    with suppress(OSError, ValueError):  # it has ended in this moment
+        for task in (_PROC / str(pid) / "task").iterdir():
+            found += [int(child) for child in (task / "children").read_text().split()]
+    return found
 
 
 def start_time(pid: int) -> str | None:

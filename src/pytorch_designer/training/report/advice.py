@@ -93,7 +93,7 @@ def batch_hints(batch_size: int, num_processes: int, *, normalizes_by_batches: b
         yield Hint(
             f"{'Each process' if num_processes > 1 else 'The network'} normalizes by the statistics of "
             f"{count(batch_size, 'image')}{own} (batch norm), which are rough: losses may jump.",
-            f"Use a `batch_size` of at least {_FEWEST_PER_NORM}{', in fewer processes' if num_processes > 1 else ''}.",
+            f"Use a `batch_size` of at least {_FEWEST_PER_NORM}.",
         )
 
 

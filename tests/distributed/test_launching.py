@@ -143,3 +143,8 @@ def test_the_harness_runs_the_component_in_several_processes(
     assert not any("Best epoch" in log for log in logs[1:])
     if nodes > 1:
         assert "4 on 2 nodes" in logs[0]
+        return
+    again = run_job(replace(request, run_folder=workspace / "again"))
+    logs = [path.read_text(encoding="utf-8") for path in again.log_files]
+    assert again.exit_code == 0, logs
+    assert "already holds the result of this very run" in logs[0]

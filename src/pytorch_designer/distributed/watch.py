@@ -82,10 +82,13 @@ class Watch:
         self._has_ended = threading.Event()
         self._polling, self._setting = threading.Lock(), threading.Lock()
         self._judged: BaseException | None = None
+        self._threads = [
+            threading.Thread(target=target, name="watch", daemon=True) for target in (self._talk, self._guard)
+        ]
 
     def __enter__(self) -> Watch:
-        for target in (self._talk, self._guard):
-            threading.Thread(target=target, name="watch", daemon=True).start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -95,6 +98,8 @@ class Watch:
             if self._serves_store():
                 self._wait_for_leave()
         self._has_ended.set()
+        for thread in self._threads:  # one that drops the process groups last, while Python ends, aborts the process
+            thread.join(_FAREWELL_SECONDS)
 
     def follow(self, activity: Callable[[], tuple[str, int | None]], abort: Callable[[], None]) -> None:
         """Watch over these exchanges from now on.

@@ -9,11 +9,12 @@ from __future__ import annotations
 import itertools
 import json
 import multiprocessing
+import os
 import signal
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -100,9 +101,13 @@ class Run:
         return "\n".join(f"--- rank {rank}\n{member.text()}" for rank, member in enumerate(self.members))
 
     def leftovers(self) -> list[str]:
-        """What must not be left: temporary files, a port that is listened on."""
+        """What must not be left: temporary files, a process that one has started, a port that is listened on."""
         found = [str(path) for path in (self.folder / "tmp").rglob("*")]
         found += [str(path) for path in self.folder.rglob("*.partial")]
+        for place in Path("/proc").glob("[0-9]*/environ"):
+            with suppress(OSError):  # it has ended in this moment, or is another user's
+                if f"TMPDIR={self.folder / 'tmp'}\0".encode() in place.read_bytes():
+                    found.append(f"process {place.parent.name}")
         with socket.socket() as client:
             if client.connect_ex(("127.0.0.1", self.port)) == 0:
                 found.append(f"port {self.port}")
@@ -179,6 +184,9 @@ def _put_in(fault: str) -> None:
         num_bytes = FULL_DISK_BYTES if fault == "full disk" else _TINY_DISK_BYTES
         resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, limits[1]))  # of each file, as on a full disk
         return
+    if fault.startswith("death in "):
+        _die_in(fault.removeprefix("death in "))
+        return
     if fault == "hanging bad dataset":
         _let_reads_hang()
         return
@@ -211,6 +219,20 @@ def _put_in(fault: str) -> None:
         raise ZeroDivisionError("a bug")
 
     torch.Tensor.backward = counted(torch.Tensor.backward, fail)  # type: ignore[method-assign]
+
+
+def _die_in(phase: str) -> None:
+    """The process is killed as soon as it says that it does this."""
+    from pytorch_designer.distributed.process_world import ProcessWorld
+
+    note = ProcessWorld.note
+
+    def fatal(world: ProcessWorld, found: str, step: int | None = None) -> None:
+        note(world, found, step)
+        if found.startswith(phase):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    ProcessWorld.note = fatal  # type: ignore[method-assign]
 
 
 def _let_reads_hang() -> None:

@@ -99,6 +99,30 @@ def test_a_fault_of_one_process_ends_all_by_name(cause: str, rank: int, workspac
         assert run.leftovers() == []
 
 
+PHASES = (
+    "checking the inputs",
+    "loading the model",
+    "reading a few images",
+    "training, epoch 1",
+    "validation of epoch 1",
+    "saving a checkpoint",
+    "writing the model",
+)
+
+
+@pytest.mark.parametrize(("rank", "phase"), [(number % 2, phase) for number, phase in enumerate(PHASES)])
+def test_a_process_that_dies_in_any_phase_ends_all(rank: int, phase: str, workspace: Path) -> None:
+    folder, command = workspace / f"dead in {phase}", [*COMMAND, "--epochs=1", "--patience=1"]
+    with training_together(folder, command, 2, fault=f"death in {phase}", faulty_rank=rank) as run:
+        run.wait_until(run.has_ended)
+        logs = run.logs()
+        assert (run.exit_codes()[rank], run.exit_codes()[1 - rank]) == (-signal.SIGKILL, 1), logs
+        # What it did is known to the second.
+        assert re.search(f"rank {rank} of 2, .*LostProcessError \\(P018\\): The process died", logs), logs
+        assert run.error_info()["name"] == "LostProcessError"
+        assert run.leftovers() == []
+
+
 def test_a_process_that_does_not_go_on_ends_all(workspace: Path) -> None:
     """It is stopped, and killed by the others; or its dataset turns out to be bad, and what is left hangs."""
     with ExitStack() as stack:

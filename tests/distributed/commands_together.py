@@ -232,7 +232,7 @@ def _die_in(phase: str) -> None:
         if found.startswith(phase):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    ProcessWorld.note = fatal  # type: ignore[method-assign]
+    ProcessWorld.note = fatal  # type: ignore[method-assign, assignment]
 
 
 def _let_reads_hang() -> None:

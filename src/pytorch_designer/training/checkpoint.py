@@ -171,8 +171,8 @@ class CheckpointStore:
             f"The output holds a checkpoint of this run by {count(num_processes, 'process', 'processes')}; "
             f"{self.extent.num_processes} cannot continue it to the same result.",
             where=self.folder,
-            advice=f"Run it with {count(num_processes, 'process', 'processes')} again (instance_count times "
-            "process_count_per_instance), or name another output folder to start anew.",
+            advice=f"Run it with {count(num_processes, 'process', 'processes')} again (PYTORCH_DESIGNER_PROCESSES, or "
+            "the number of nodes times that of their GPUs), or name another output folder to start anew.",
             reason="other_processes",
         )
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import statistics
+import time
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -55,6 +58,28 @@ def test_a_world_of_one_gives_the_bits_of_the_single_graph(usual_sizes: tuple[in
     found = _taken(GpuStepper(split, optimizer, usual_sizes=usual_sizes, gradients=_gradients(split)))
     assert found == expected
     assert same_tensors(copy_weights(split.network), copy_weights(alone.network))
+
+
+def test_a_world_of_one_has_the_speed_of_the_single_graph() -> None:
+    size, side, num_steps = 32, 224, 50
+    alone, split = predictor_of(resnet(), _compute(), side=side), predictor_of(resnet(), _compute(), side=side)
+    steppers = [
+        GpuStepper(alone, build_optimizer(alone.network, 0.01), usual_sizes=(size,)),
+        GpuStepper(split, build_optimizer(split.network, 0.01), usual_sizes=(size,), gradients=_gradients(split)),
+    ]
+    [batch] = batches([size], side=side)
+    ratios = []
+    for number in range(6):
+        seconds = []
+        for stepper in steppers:
+            started = time.perf_counter()
+            for step in range(num_steps):
+                stepper.step(batch, StepRequest(1, step, 0.01, seed=step, num_images=size))
+            stepper.synchronize()
+            seconds.append(time.perf_counter() - started)
+        if number:  # the first round captures
+            ratios.append(seconds[0] / seconds[1])
+    assert statistics.median(ratios) >= 0.97, ratios
 
 
 def test_a_loss_that_is_not_finite_changes_no_weight() -> None:

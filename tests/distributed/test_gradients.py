@@ -55,6 +55,7 @@ def expected() -> list[Tensor]:
     return [parameter.grad for parameter in trained.parameters() if parameter.grad is not None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sizes", "bucket_bytes", "overlaps"),
     [([6, 6], 1 << 20, True), ([6, 6], 64, True), ([12, 0], 64, True), ([5, 4, 3], 500, True), ([1, 0, 11], 64, False)],

@@ -48,6 +48,7 @@ def fail_in(world: World, rank: int, kind: str) -> dict[str, Any]:
     return {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [2, 3])
 def test_every_exchange_reaches_every_process(size: int) -> None:
     found = run_world(size, exchange_everything)
@@ -77,6 +78,7 @@ def test_one_process_exchanges_with_itself() -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
 @pytest.mark.parametrize("kind", ["stop", "data"])
 def test_a_named_error_of_one_process_is_that_of_all(rank: int, kind: str) -> None:

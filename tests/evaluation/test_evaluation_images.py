@@ -47,6 +47,7 @@ def test_the_most_wrong_images_are_named(tmp_path: Path) -> None:
         assert [row[0] for row in csv.reader(stream)] == ["file", "IMG_12.jpg", "b.jpg"]
 
 
+@pytest.mark.slow
 def test_pictures_have_texts(tmp_path: Path) -> None:
     page = _page(tmp_path, _dataset(), {1: JPEG, 2: JPEG})
 
@@ -94,6 +95,7 @@ def test_pictures_are_left_out_on_request(tmp_path: Path, monkeypatch: pytest.Mo
     assert "Pictures are left out: PYTORCH_DESIGNER_REPORT_IMAGES is off." in page.text
 
 
+@pytest.mark.slow
 def test_the_two_models_are_named_and_the_images_that_one_alone_gets_right(tmp_path: Path) -> None:
     files = ["a.jpg", "b.jpg", "c.jpg"]
     first = scored([[0.9, 0.1, 0], [0.9, 0.1, 0], [0, 0.2, 0.8]], ["cat", "dog", "cow"], files=files)
@@ -112,6 +114,7 @@ def test_the_two_models_are_named_and_the_images_that_one_alone_gets_right(tmp_p
     assert set(models) <= set(page.texts)
 
 
+@pytest.mark.slow
 def test_a_dataset_that_does_not_record_its_model_is_compared_all_the_same(tmp_path: Path) -> None:
     side = EvaluatedDataset(evaluate(_dataset(), tmp_path))
     write_evaluation(tmp_path, side, side, compare(_dataset(), _dataset()))

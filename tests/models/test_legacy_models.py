@@ -43,6 +43,7 @@ def _stacked_state(stack: tuple[nn.Module, nn.Linear]) -> dict[str, Tensor]:
     return _prefixed(stack[0]) | linear
 
 
+@pytest.mark.slow
 def test_trained_model_scores_as_its_network_did(write_legacy_model: Callable[..., Path]) -> None:
     network = models.densenet121(weights=None, num_classes=3).eval()
     loaded = load_model(
@@ -99,6 +100,7 @@ def test_keys_of_the_first_packages_are_read(write_legacy_model: Callable[..., P
     assert loaded.architecture.init_params == {"zero_init_residual": False}
 
 
+@pytest.mark.slow
 def test_a_model_that_was_trained_on_a_gpu_is_read_without_one(
     write_legacy_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,6 +114,7 @@ def test_a_model_that_was_trained_on_a_gpu_is_read_without_one(
         assert torch.equal(load_model(open_trained_model_directory(root)).network(_images()), network(_images()))
 
 
+@pytest.mark.slow
 def test_stack_for_the_same_classes_is_kept_reordered_and_saved(
     write_legacy_model: Callable[..., Path], stack: tuple[nn.Module, nn.Linear], tmp_path: Path
 ) -> None:

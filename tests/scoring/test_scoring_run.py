@@ -239,6 +239,7 @@ def test_untrained_model_is_named(digits: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "scored").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("are_images_good", [True, False])
 def test_unusable_weights_are_named_although_images_are_read_meanwhile(
     model: Path, digits: Path, tmp_path: Path, are_images_good: bool

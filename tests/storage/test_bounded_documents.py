@@ -42,6 +42,7 @@ HOSTILE_YAML = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", HOSTILE_YAML.values(), ids=HOSTILE_YAML)
 def test_yaml_without_bounds_is_refused_in_bounded_time_and_memory(tmp_path: Path, text: str | bytes) -> None:
     (tmp_path / "_meta.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -76,6 +77,7 @@ def test_json_that_cannot_be_read_is_a_value_error(text: str) -> None:
     assert len(str(caught.value)) <= 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("item", "num_items"),
     [("{}", 1 << 19), ("[]", 1 << 19), ("1", 1 << 20), ('{"id": 1, "file_name": "1.jpg"}', 1 << 18)],

@@ -112,6 +112,7 @@ def test_metrics_are_those_of_the_saved_epoch_and_of_each_class(tmp_path: Path) 
     assert fox == {"name": "fox", "num_images": 0, "num_predicted": 0, "recall": None, "precision": None, "f1": None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", [0.5, math.inf, -math.inf, math.nan])
 def test_the_run_can_be_read_back(tmp_path: Path, loss: float) -> None:
     first = replace(_SUMMARY.history[0], validation=Metrics(loss, 0.6, 1.0, 10))
@@ -360,6 +361,7 @@ def test_the_page_shows_the_images_of_each_class_in_both_sets(tmp_path: Path) ->
     assert read_summary(tmp_path).datasets == datasets
 
 
+@pytest.mark.slow
 def test_images_that_are_gone_leave_a_report(
     tmp_path: Path, digits: LabeledDatasets, caplog: pytest.LogCaptureFixture
 ) -> None:

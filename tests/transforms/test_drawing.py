@@ -46,6 +46,7 @@ def assert_same_distribution(ours: list[tuple[float, ...]], theirs: NDArray[np.f
         assert distance(samples[:, column], theirs[:, column]) < GREATEST_DISTANCE, column
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "options"),
     [

@@ -12,6 +12,8 @@ from pytorch_designer.errors import UnsupportedEnvironmentError
 
 from .worlds import run_world
 
+pytestmark = pytest.mark.slow
+
 
 def network(*, is_channels_last: bool = False) -> nn.Module:
     torch.manual_seed(0)
@@ -55,7 +57,6 @@ def expected() -> list[Tensor]:
     return [parameter.grad for parameter in trained.parameters() if parameter.grad is not None]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sizes", "bucket_bytes", "overlaps"),
     [([6, 6], 1 << 20, True), ([6, 6], 64, True), ([12, 0], 64, True), ([5, 4, 3], 500, True), ([1, 0, 11], 64, False)],

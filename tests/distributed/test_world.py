@@ -12,6 +12,8 @@ from pytorch_designer.errors import InterruptedRunError, InvalidDatasetError
 
 from .worlds import FailedInWorldError, run_world
 
+pytestmark = pytest.mark.slow
+
 
 def exchange_everything(world: World) -> dict[str, Any]:
     numbers = world.start_exchange([world.rank, 7])
@@ -48,7 +50,6 @@ def fail_in(world: World, rank: int, kind: str) -> dict[str, Any]:
     return {}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("size", [2, 3])
 def test_every_exchange_reaches_every_process(size: int) -> None:
     found = run_world(size, exchange_everything)
@@ -78,7 +79,6 @@ def test_one_process_exchanges_with_itself() -> None:
     }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
 @pytest.mark.parametrize("kind", ["stop", "data"])
 def test_a_named_error_of_one_process_is_that_of_all(rank: int, kind: str) -> None:

@@ -15,6 +15,8 @@ from pytorch_designer.errors import InvalidModelDirectoryError
 from pytorch_designer.models.loading import check_forward, load_model, network_for_classes
 from pytorch_designer.models.saving import write_trained_model
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -43,7 +45,6 @@ def _stacked_state(stack: tuple[nn.Module, nn.Linear]) -> dict[str, Tensor]:
     return _prefixed(stack[0]) | linear
 
 
-@pytest.mark.slow
 def test_trained_model_scores_as_its_network_did(write_legacy_model: Callable[..., Path]) -> None:
     network = models.densenet121(weights=None, num_classes=3).eval()
     loaded = load_model(
@@ -100,7 +101,6 @@ def test_keys_of_the_first_packages_are_read(write_legacy_model: Callable[..., P
     assert loaded.architecture.init_params == {"zero_init_residual": False}
 
 
-@pytest.mark.slow
 def test_a_model_that_was_trained_on_a_gpu_is_read_without_one(
     write_legacy_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,7 +114,6 @@ def test_a_model_that_was_trained_on_a_gpu_is_read_without_one(
         assert torch.equal(load_model(open_trained_model_directory(root)).network(_images()), network(_images()))
 
 
-@pytest.mark.slow
 def test_stack_for_the_same_classes_is_kept_reordered_and_saved(
     write_legacy_model: Callable[..., Path], stack: tuple[nn.Module, nn.Linear], tmp_path: Path
 ) -> None:

@@ -37,6 +37,8 @@ from pytorch_designer.transforms.registrations import parse_transforms
 from tests.images.digits import write_digits
 from tests.scoring.conftest import CLASSES, score
 
+pytestmark = pytest.mark.slow
+
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 OLD_MEAN, OLD_STD = (0.5, 0.4, 0.3), (0.5, 0.25, 0.125)
 
@@ -239,7 +241,6 @@ def test_untrained_model_is_named(digits: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "scored").exists()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("are_images_good", [True, False])
 def test_unusable_weights_are_named_although_images_are_read_meanwhile(
     model: Path, digits: Path, tmp_path: Path, are_images_good: bool

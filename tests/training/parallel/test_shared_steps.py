@@ -21,6 +21,8 @@ from pytorch_designer.training.step import StepRequest
 from tests.distributed.worlds import run_world
 from tests.training.small_run import COMPUTE, PREPROCESSING
 
+pytestmark = pytest.mark.slow
+
 NUM_STEPS = 20
 LEARNING_RATE = 0.01
 
@@ -89,7 +91,6 @@ def _differences(found: dict[str, Tensor], expected: dict[str, Tensor]) -> float
     return max(float((found[name] - tensor).abs().max() / tensor.abs().max()) for name, tensor in expected.items())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("sizes", [[8, 8], [9, 7], [6, 0, 10]])
 def test_several_processes_follow_one_with_the_whole_batch(sizes: list[int]) -> None:
     found = run_world(len(sizes), take_steps, sizes)
@@ -99,7 +100,6 @@ def test_several_processes_follow_one_with_the_whole_batch(sizes: list[int]) -> 
     assert torch.equal(found[0]["unused.weight"], expected["unused.weight"]), "not even decayed"
 
 
-@pytest.mark.slow
 def test_ddp_follows_within_the_same() -> None:
     found, oracle = run_world(2, take_steps, [8, 8]), run_world(2, take_steps_with_ddp, [8, 8])
     assert _differences(found[0], oracle[0]) < 1e-4

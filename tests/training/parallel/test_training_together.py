@@ -13,13 +13,14 @@ from tests.distributed.worlds import outcomes_of_world, run_world
 
 from .together import Request, run_together
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def request_(digit_folders: dict[str, Path], tmp_path: Path) -> Request:
     return Request(digit_folders["training"].parent, tmp_path / "output")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "num_training", "num_validation", "batch_size"),
     [(2, 33, 12, 4), (3, 40, 12, 4), (5, 17, 7, 2), (5, 3, 1, 4), (2, 1, 2, 1), (3, 8, 12, 1)],
@@ -46,14 +47,12 @@ def test_every_image_is_seen_once_an_epoch_and_validation_is_that_of_one_process
         assert (other.losses, other.num_images) == (first.losses, first.num_images)
 
 
-@pytest.mark.slow
 def test_the_same_number_of_processes_gives_the_same_bits_and_another_number_other_ones(request_: Request) -> None:
     first, second = run_world(2, run_together, request_), run_world(2, run_together, request_)
     assert [one.result for one in first] == [one.result for one in second]
     assert run_together(ONE_PROCESS, request_).result != first[0].result
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("size", "rank", "step"), [(2, 1, 1), (3, 0, 3), (3, 2, 5)])
 def test_a_stop_request_to_any_process_stops_all_after_the_same_step(
     request_: Request, tmp_path: Path, size: int, rank: int, step: int
@@ -67,7 +66,6 @@ def test_a_stop_request_to_any_process_stops_all_after_the_same_step(
     assert [one.result for one in again] == [one.result for one in whole]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("size", [2, 3])
 def test_the_start_of_the_classifier_is_validated_by_all_and_equal_after_a_stop(
     request_: Request, tmp_path: Path, size: int
@@ -82,7 +80,6 @@ def test_the_start_of_the_classifier_is_validated_by_all_and_equal_after_a_stop(
     assert [one.result for one in again] == [one.result for one in whole]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("size", [2, 3, 4])
 def test_a_run_that_is_killed_after_every_step_continues_to_the_same_bits(
     request_: Request, tmp_path: Path, size: int
@@ -106,7 +103,6 @@ def test_a_run_that_is_killed_after_every_step_continues_to_the_same_bits(
         assert [one.result for one in again] == [one.result for one in whole]
 
 
-@pytest.mark.slow
 def test_a_loss_that_is_not_finite_in_one_process_ends_all_at_the_same_step(request_: Request) -> None:
     found = run_world(2, run_together, replace(request_, explodes=(1, 3)))
     for one in found:
@@ -116,7 +112,6 @@ def test_a_loss_that_is_not_finite_in_one_process_ends_all_at_the_same_step(requ
     assert found[0].weights == found[1].weights
 
 
-@pytest.mark.slow
 def test_bad_files_of_one_process_are_known_to_all_and_counted_together(request_: Request, tmp_path: Path) -> None:
     folder = tmp_path / "data"
     shutil.copytree(request_.folder, folder)
@@ -133,7 +128,6 @@ def test_bad_files_of_one_process_are_known_to_all_and_counted_together(request_
         assert one.error["num_offending"] == 2
 
 
-@pytest.mark.slow
 def test_a_checkpoint_of_another_number_of_processes_is_refused_by_name(request_: Request) -> None:
     run_world(2, run_together, replace(request_, stops=(0, 2)))
     for found in (run_together(ONE_PROCESS, request_), *run_world(3, run_together, request_)):

@@ -15,6 +15,8 @@ from pytorch_designer.evaluation.evaluation_report import write_evaluation
 from tests.evaluation.scored_rows import scored
 from tests.reporting.outline import Outline
 
+pytestmark = pytest.mark.slow
+
 CAT, DOG, COW = np.eye(3).tolist()
 NAN_ROW = [float("nan")] * 3
 
@@ -72,13 +74,11 @@ def test_one_class_has_neither_confusions_nor_a_roc_curve() -> None:
     assert draw_charts(evaluation).keys() == {"calibration", "confusion"}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("num_classes", "has_matrix"), [(20, True), (21, False)])
 def test_the_matrix_is_drawn_up_to_twenty_classes(num_classes: int, has_matrix: bool) -> None:
     assert ("confusion" in draw_charts(many_classes(num_classes))) is has_matrix
 
 
-@pytest.mark.slow
 def test_many_classes_are_folded_and_all_there() -> None:
     page = rendered(many_classes(150))
 
@@ -86,13 +86,11 @@ def test_many_classes_are_folded_and_all_there() -> None:
     assert len(page.rows["Classes"]) == 150
 
 
-@pytest.mark.slow
 def test_top_five_is_shown_where_it_says_something() -> None:
     assert "Top-5" not in rendered(many_classes(5)).text
     assert "Top-5" in rendered(many_classes(6)).text
 
 
-@pytest.mark.slow
 def test_two_datasets_are_compared_metric_by_metric() -> None:
     first = scored([CAT, CAT, COW], ["cat", "dog", "cow"])
     second = scored([CAT, DOG, [0.25, 0.25, 0.5]], ["cat", "dog", "cow"])
@@ -104,7 +102,6 @@ def test_two_datasets_are_compared_metric_by_metric() -> None:
     assert metrics["Expected calibration error"] == ["33.3%", "16.7%", "-16.7 points", "Second"]
 
 
-@pytest.mark.slow
 def test_classes_that_got_worse_come_first() -> None:
     first = scored([CAT, DOG, CAT, CAT], ["cat", "dog", "cow", "cow"])
     second = scored([CAT, CAT, COW, COW], ["cat", "dog", "cow", "cow"])
@@ -113,7 +110,6 @@ def test_classes_that_got_worse_come_first() -> None:
     assert [row[0] for row in page.rows["Classes"]] == ["dog", "cat", "cow"]
 
 
-@pytest.mark.slow
 def test_datasets_with_other_classes_are_compared_by_name() -> None:
     first = scored([CAT, DOG], ["cat", "dog"])
     second = scored([[1, 0], [1, 0]], ["cat", "dog"], classes=("cat", "zebra"))
@@ -136,7 +132,6 @@ def test_the_verdict_follows_the_test(num_better: int, verdict: str) -> None:
     assert verdict in compared(first, second).text
 
 
-@pytest.mark.slow
 def test_no_class_name_breaks_a_page() -> None:
     classes = ("<script>alert('x')</script>", '"><b onclick="x', "\U0001f600 \u6f22\u5b57", "line\nbreak\0")
     dataset = scored(np.eye(4), classes[::-1], classes)
@@ -147,7 +142,6 @@ def test_no_class_name_breaks_a_page() -> None:
         assert {"<script>alert('x')</script>", "\U0001f600 \u6f22\u5b57"} <= set(page.texts)
 
 
-@pytest.mark.slow
 def test_datasets_of_other_images_are_not_compared_one_by_one() -> None:
     page = compared(scored([CAT, DOG], ["cat", "dog"]), scored([CAT], ["cat"]))
 
@@ -155,7 +149,6 @@ def test_datasets_of_other_images_are_not_compared_one_by_one() -> None:
     assert "do not hold the same images" in page.text
 
 
-@pytest.mark.slow
 def test_a_metric_that_is_undefined_for_one_dataset_is_a_dash() -> None:
     page = compared(scored([CAT, DOG], ["cat", "dog"]), scored([CAT], ["cat"]))
     metrics = {row[0]: row[1:] for row in page.rows["All metrics"]}
@@ -167,7 +160,6 @@ def _broken(*arguments: object, **options: object) -> None:
     raise RuntimeError("no fonts")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "broken",
     [

@@ -15,9 +15,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerContext
 
 CAN_FORK = "forkserver" in multiprocessing.get_all_start_methods()
-_PRELOADED = ("torch", "torchvision", "mlflow.models", "matplotlib.figure", "sklearn.metrics", "pyarrow.parquet")
+# What commands and worlds import on their way, so that no forked process does so again.
+_PRELOADED = (
+    "torch",
+    "torchvision",
+    "torch.distributed",
+    "mlflow.models",
+    "matplotlib.figure",
+    "sklearn.metrics",
+    "pyarrow.parquet",
+    "pytorch_designer.cli.main",
+    "pytorch_designer.components.registry",
+    "pytorch_designer.training.training_run",
+    "tests.distributed.worlds",
+)
 _SECONDS = 300
 
 
@@ -26,7 +43,7 @@ def start(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.P
     return subprocess.Popen(
         [sys.executable, "-m", "pytorch_designer", *map(str, arguments)],
         cwd=cwd,
-        env=_complete(environment),
+        env=complete_environment(environment),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -55,18 +72,23 @@ def run(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.Com
 @contextmanager
 def forked(*arguments: str | Path, cwd: Path, **environment: str) -> Iterator[tuple[BaseProcess, tuple[Path, Path]]]:
     """The process of a command, and the files of its standard output and standard error; killed at the end."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(_PRELOADED))
     with tempfile.TemporaryDirectory() as folder:
         streams = (Path(folder, "stdout"), Path(folder, "stderr"))
-        command = ([str(argument) for argument in arguments], cwd, _complete(environment), streams)
-        process = context.Process(target=_be_command, args=command)
+        command = ([str(argument) for argument in arguments], cwd, complete_environment(environment), streams)
+        process = fork_context().Process(target=be_command, args=command)
         process.start()
         try:
             yield process, streams
         finally:
             process.kill()
             process.join(60)
+
+
+def fork_context() -> ForkServerContext:
+    """Start of processes by fork from a server, of which each process of the suite has one."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(_PRELOADED))
+    return context
 
 
 def succeed(*arguments: str | Path, cwd: Path, **environment: str) -> str:
@@ -80,11 +102,12 @@ def succeeded(done: subprocess.CompletedProcess[str]) -> str:
     return done.stdout
 
 
-def _complete(environment: dict[str, str]) -> dict[str, str]:
+def complete_environment(environment: dict[str, str]) -> dict[str, str]:
+    """The variables of a command: those of this process, no tracking, and these."""
     return {**os.environ, "PYTORCH_DESIGNER_TRACKING": "off", **environment}
 
 
-def _be_command(arguments: list[str], cwd: Path, environment: dict[str, str], streams: tuple[Path, Path]) -> None:
+def be_command(arguments: list[str], cwd: Path, environment: dict[str, str], streams: tuple[Path, Path]) -> None:
     """Make this process what `pytorch-designer` would be: its folder, variables, streams and command line."""
     from pytorch_designer.cli.main import main
 

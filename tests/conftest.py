@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +24,9 @@ for _name in [name for name in os.environ if name.startswith(("PYTORCH_DESIGNER_
     del os.environ[_name]
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # `nohup` has it ignored, by all processes that tests start too
+# Every process that tests start would compile all its modules, which takes a second or two.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["PYTORCH_DESIGNER_NUM_THREADS"] = "1"
 

@@ -105,6 +105,7 @@ def test_what_follows_a_secret_stays() -> None:
     assert redacted("https://u:p@host/path") == "https://***@host/path"
 
 
+@pytest.mark.slow
 def test_long_texts_take_no_time() -> None:
     started = time.monotonic()
     for text in ("a", "a.", "://", "token ", "token=", "a://b:", '"', "eyJ", "<token>", "-----BEGIN PRIVATE KEY-----"):
@@ -136,6 +137,7 @@ def test_colors_of_programs_are_dropped_and_the_rest_is_written_out() -> None:
     assert program_line("\x1b[1;32mok\x1b[0m \x1b]0;title\x07\x1bc\x1b[2A") == r"ok \x1bc"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("traceback", ["0", "1"])
 def test_errors_and_tracebacks_are_shown_without_secrets_and_escapes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, traceback: str

@@ -66,6 +66,7 @@ def end(process: subprocess.Popen[str], number: int = signal.SIGINT) -> str:
     return process.communicate(timeout=30)[0]
 
 
+@pytest.mark.slow
 def test_it_serves_in_an_empty_folder_and_ends_cleanly(tmp_path: Path) -> None:
     process = start(tmp_path)
     address = address_of(process)
@@ -99,6 +100,7 @@ def test_sigterm_ends_it_too_and_the_port_can_be_used_at_once(tmp_path: Path) ->
         assert process.returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -116,6 +118,7 @@ def test_wrong_use_is_named(tmp_path: Path, arguments: list[str], message: str) 
     assert process.returncode == 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="there is no unshare")
 def test_nothing_is_heavy_and_nothing_leaves_the_loopback_interface(tmp_path: Path) -> None:
     """In a network of its own, where every connection to elsewhere would fail, and is told."""

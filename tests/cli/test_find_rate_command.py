@@ -39,6 +39,7 @@ def test_a_table_and_a_page_that_repeat_by_seed_and_nothing_else(photos: Path) -
     assert (photos / "learning_rate/curve.csv").read_bytes() == first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
@@ -62,6 +63,7 @@ def test_mistakes_are_named(photos: Path, arguments: tuple[str, ...], error: str
     assert (photos / "mine" / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_options_of_training_alone_are_refused(photos: Path) -> None:
     done = run("find-learning-rate", "photos", "--learning-rate", "0.1", cwd=photos)
     assert done.returncode == 2

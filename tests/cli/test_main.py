@@ -51,6 +51,7 @@ def test_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) ->
     assert "no command tarin; did you mean train?" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_help_and_parameter_errors_import_nothing_heavy(tmp_path: Path) -> None:
     program = (
         "import sys; from pytorch_designer.cli.main import main; "
@@ -120,6 +121,7 @@ def refused_without_torch(folder: Path, commands: list[list[str]]) -> str:
     return done.stderr
 
 
+@pytest.mark.slow
 def test_named_error_has_exit_code_1_a_message_and_error_info(tmp_path: Path) -> None:
     done = run("train-pytorch-model", "--epochs", "five", cwd=tmp_path)
     assert done.returncode == 1
@@ -134,6 +136,7 @@ def test_named_error_has_exit_code_1_a_message_and_error_info(tmp_path: Path) ->
     assert (info["name"], info["code"], info["where"]) == ("ParameterParsingError", "0002", "epochs")
 
 
+@pytest.mark.slow
 def test_traceback_is_shown_when_asked_for(tmp_path: Path) -> None:
     done = run("train-pytorch-model", "--epochs", "five", cwd=tmp_path, PYTORCH_DESIGNER_TRACEBACK="1")
     assert done.returncode == 1
@@ -161,6 +164,7 @@ def test_bad_environment_variable_is_a_named_error(tmp_path: Path) -> None:
     assert "PYTORCH_DESIGNER_CACHE_BYTES" in done.stderr
 
 
+@pytest.mark.slow
 def test_unknown_option_is_a_usage_error(tmp_path: Path) -> None:
     done = run("train-pytorch-model", "--epoch", "3", cwd=tmp_path)
     assert done.returncode == 2

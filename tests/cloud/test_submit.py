@@ -78,6 +78,7 @@ def test_pipeline_is_sent_with_its_nodes_bindings_and_values(
     assert component.json["properties"]["componentSpec"]["inputs"]["epochs"]["min"] == "1"
 
 
+@pytest.mark.slow
 def test_local_data_is_uploaded(client: Any, service: AzureService, pipeline: Path) -> None:
     submit(client, pipeline)
     assert [r.body for r in service.requests if r.path.endswith("/images/a.png") and r.body] == [b"pixels"]

@@ -18,10 +18,10 @@ from tests.harness.fault_injection.availability import needs_system_call_watch
 pytestmark = [needs_system_call_watch, pytest.mark.slow]
 
 # Coprime with the ten or so changes that each file and each checkpoint takes, so that all kinds have their turn.
-STRIDES = {"train_pytorch_model": 29, "densenet": 23, "resnet": 23, "image_model": 7}
+STRIDES = {"train_pytorch_model": 59, "image_model": 7}
 DEFAULT_STRIDE = 11
-READ_STRIDES = {"train_pytorch_model": 13}
-DEFAULT_READ_STRIDE = 6
+READ_STRIDES = {"train_pytorch_model": 29}
+DEFAULT_READ_STRIDE = 7
 
 
 @dataclass(frozen=True)

@@ -249,6 +249,7 @@ def test_a_recorded_size_that_a_transform_has_outdated_means_nothing(make_typed:
     assert dataset.files[0] == "image/100.png"
 
 
+@pytest.mark.slow
 def test_opening_a_small_directory_imports_nothing_heavy(make_typed: MakeTyped) -> None:
     root = make_typed([row(1, "cat")], CATS_AND_DOGS)
     program = (

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import multiprocessing
 import os
 import signal
 import socket
@@ -20,7 +19,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from tests.commands import _PRELOADED, _be_command, _complete
+from tests.commands import be_command, complete_environment, fork_context
 
 FAILING_STEP = 5
 FULL_DISK_BYTES = 50_000
@@ -140,8 +139,7 @@ def training_together(
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(_PRELOADED))
+    context = fork_context()
     members = []
     for rank in range(size):
         environment = {
@@ -157,7 +155,7 @@ def training_together(
         is_faulty = rank == faulty_rank
         streams = (folder / f"stdout_{rank}", folder / f"stderr_{rank}")
         own = [*arguments, *(replaced if is_faulty else ())]
-        command = (own, folder, _complete(environment), streams)
+        command = (own, folder, complete_environment(environment), streams)
         process = context.Process(target=_be_member, args=(fault if is_faulty else "", command))
         process.start()
         members.append(Member(process, streams))
@@ -173,7 +171,7 @@ def _be_member(fault: str, command: tuple[Any, ...]) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if fault:
         _put_in(fault)
-    _be_command(*command)
+    be_command(*command)
 
 
 def _put_in(fault: str) -> None:

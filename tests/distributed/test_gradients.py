@@ -12,6 +12,8 @@ from pytorch_designer.errors import UnsupportedEnvironmentError
 
 from .worlds import run_world
 
+pytestmark = pytest.mark.slow
+
 
 def network(*, is_channels_last: bool = False) -> nn.Module:
     torch.manual_seed(0)

@@ -12,6 +12,8 @@ from pytorch_designer.errors import InterruptedRunError, InvalidDatasetError
 
 from .worlds import FailedInWorldError, run_world
 
+pytestmark = pytest.mark.slow
+
 
 def exchange_everything(world: World) -> dict[str, Any]:
     numbers = world.start_exchange([world.rank, 7])

@@ -6,7 +6,6 @@ those of modules, and what they take and return can be pickled.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import pickle
 import traceback
@@ -19,11 +18,9 @@ from typing import Any
 import torch.distributed as dist
 
 from pytorch_designer.distributed.world import Membership
+from tests.commands import fork_context
 
 TIMEOUT_SECONDS = 60.0
-
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["torch", "pytorch_designer.training.training_run", "tests.distributed.worlds"])
 
 
 class FailedInWorldError(AssertionError):
@@ -57,11 +54,12 @@ def run_world(size: int, function: Callable[..., Any], *args: Any) -> list[Any]:
 def outcomes_of_world(size: int, function: Callable[..., Any], *args: Any) -> list[Outcome]:
     """How `function(world, *args)` ends in each of `size` processes, by rank."""
     store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # type: ignore[attr-defined]
+    context = fork_context()
     members = []
     for rank in range(size):
-        ours, theirs = _CONTEXT.Pipe(duplex=False)
+        ours, theirs = context.Pipe(duplex=False)
         membership = Membership(rank=rank, size=size, local_rank=rank, local_size=size)
-        process = _CONTEXT.Process(target=_run_member, args=(theirs, membership, store.port, function, args))
+        process = context.Process(target=_run_member, args=(theirs, membership, store.port, function, args))
         process.start()
         theirs.close()
         members.append((ours, process))

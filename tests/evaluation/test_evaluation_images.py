@@ -19,6 +19,8 @@ from pytorch_designer.settings import settings
 from tests.evaluation.scored_rows import scored
 from tests.reporting.outline import Outline
 
+pytestmark = pytest.mark.slow
+
 NAN_ROW = [float("nan")] * 3
 JPEG = b"\xff\xd8\xff"
 
@@ -37,7 +39,6 @@ def _page(folder: Path, dataset: ScoredDataset, thumbnails: dict[int, bytes], mo
     return Outline((folder / "index.html").read_text(encoding="utf-8"))
 
 
-@pytest.mark.slow
 def test_the_most_wrong_images_are_named(tmp_path: Path) -> None:
     page = _page(tmp_path, _dataset(), {})
 
@@ -74,7 +75,6 @@ def test_each_class_can_be_opened_without_a_script(tmp_path: Path) -> None:
     assert "script" not in page.tags
 
 
-@pytest.mark.slow
 def test_labels_that_the_model_does_not_know_are_shown(tmp_path: Path) -> None:
     page = _page(tmp_path, scored([[0.9, 0.05, 0.05], [0.1, 0.8, 0.1]], ["cat", "zebra"], files=["a", "b"]), {})
     assert page.rows["Most wrong images"] == [["b", "zebra", "dog", "80%"]]
@@ -119,7 +119,6 @@ def test_a_dataset_that_does_not_record_its_model_is_compared_all_the_same(tmp_p
     assert page.texts.count("not recorded in the scored dataset") == 2
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("is_compared", [False, True])
 def test_a_page_is_small_whatever_the_number_of_classes_and_their_names(tmp_path: Path, is_compared: bool) -> None:
     for num_classes in (20, 600):

@@ -15,6 +15,8 @@ from pytorch_designer.evaluation.evaluation_report import write_evaluation
 from tests.evaluation.scored_rows import scored
 from tests.reporting.outline import Outline
 
+pytestmark = pytest.mark.slow
+
 CAT, DOG, COW = np.eye(3).tolist()
 NAN_ROW = [float("nan")] * 3
 
@@ -72,7 +74,6 @@ def test_one_class_has_neither_confusions_nor_a_roc_curve() -> None:
     assert draw_charts(evaluation).keys() == {"calibration", "confusion"}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("num_classes", "has_matrix"), [(20, True), (21, False)])
 def test_the_matrix_is_drawn_up_to_twenty_classes(num_classes: int, has_matrix: bool) -> None:
     assert ("confusion" in draw_charts(many_classes(num_classes))) is has_matrix
@@ -159,7 +160,6 @@ def _broken(*arguments: object, **options: object) -> None:
     raise RuntimeError("no fonts")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "broken",
     [

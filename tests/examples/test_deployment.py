@@ -63,6 +63,7 @@ def test_request_is_what_the_script_makes_of_two_images() -> None:
     assert (DEPLOY / "request.json").read_text(encoding="utf-8") == run("make_request.py", *map(str, IMAGES))
 
 
+@pytest.mark.slow
 def test_tables_of_the_scripts_are_answered(model: Path, tmp_path: Path) -> None:
     served = _load_pyfunc(str(model))
     expected = served.predict(pd.DataFrame({"image": [file.read_bytes() for file in IMAGES]}))

@@ -294,6 +294,7 @@ def test_more_pixels_than_pillow_warns_about_are_read_quietly(monkeypatch: pytes
     assert decode_image(encode(noise_pixels(10, 10), "PNG")).shape == (3, 10, 10)
 
 
+@pytest.mark.slow
 def test_large_images_are_decoded_in_turn() -> None:
     content = encode(Image.new("L", (6_000, 6_000), 9), "PNG")  # above 2**25 pixels
     image = decode_image(content, max_pixels=36_000_000)

@@ -24,6 +24,7 @@ def _crops(folder: Path, num_images: int, seed: int) -> list[Image.Image]:
     return images
 
 
+@pytest.mark.slow
 def test_resized_recompressed_and_brightened_copies_are_found_and_no_others(tmp_path: Path) -> None:
     images = _crops(tmp_path / "training", 20, seed=1)
     _crops(tmp_path / "validation", 20, seed=2)

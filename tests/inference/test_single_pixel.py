@@ -78,6 +78,7 @@ def test_the_weights_that_only_meet_padding_have_the_gradient_zero() -> None:
     assert gradient[:, :, 1, 1].count_nonzero() == gradient.count_nonzero() == 4
 
 
+@pytest.mark.slow
 def test_weights_keep_their_names_and_a_copy_has_its_own() -> None:
     network = small_resnet()
     names = list(network.state_dict())

@@ -55,6 +55,7 @@ def test_each_architecture_takes_a_new_head_at_its_minimum_size(name: str) -> No
     assert {after[key][0] for key in changed} == {3}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["alexnet", "convnext_tiny", "densenet121", "squeezenet1_1", "swin_t", "vgg11"])
 def test_one_pixel_less_than_the_minimum_is_too_small(name: str) -> None:
     architecture = Architecture(name)
@@ -84,6 +85,7 @@ def test_zero_init_residual_zeroes_the_last_norm_of_each_branch() -> None:
     assert network.get_parameter("layer1.0.bn1.weight").all()
 
 
+@pytest.mark.slow
 def test_memory_efficient_densenet_computes_the_same() -> None:
     logits = []
     images = torch.rand(2, 3, 32, 32)
@@ -117,6 +119,7 @@ def test_unknown_names_and_init_params_are_refused(name: str, init_params: dict[
         check_architecture(Architecture(name, "torchvision", init_params), InvalidModelDirectoryError)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["hf-hub:timm/resnet18", "local-dir:/etc", "resnet18.no_such_tag", "nothing"])
 def test_timm_names_that_would_load_something_are_refused(name: str) -> None:
     with pytest.raises(ParameterParsingError, match="timm"):
@@ -186,6 +189,7 @@ def test_image_size_is_for_networks_of_one_size_only() -> None:
     build_on_meta(lambda: build_network(Architecture("resnet18"), 2, image_size=(64, 64)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["resnet18", "vit_tiny_patch16_224", "efficientvit_b0", "deit_tiny_distilled_patch16_224"]
 )

@@ -52,6 +52,7 @@ def _network_of_zeros(architecture: Architecture) -> nn.Module:
     return network.eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "path", "weight_std", "bias_std"), _HEADS)
 def test_new_head_is_initialized_as_torchvision_does_and_scores(
     name: str, path: str, weight_std: float, bias_std: float

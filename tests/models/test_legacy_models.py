@@ -15,6 +15,8 @@ from pytorch_designer.errors import InvalidModelDirectoryError
 from pytorch_designer.models.loading import check_forward, load_model, network_for_classes
 from pytorch_designer.models.saving import write_trained_model
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path

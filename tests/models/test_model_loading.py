@@ -21,6 +21,8 @@ from pytorch_designer.models.loading import (
 from pytorch_designer.models.saving import save_untrained_model, write_trained_model, write_untrained_model
 from pytorch_designer.models.weights import read_safetensors, write_safetensors
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -209,7 +211,6 @@ def test_trial_forward_leaves_no_trace() -> None:
     assert torch.equal(torch.get_rng_state(), random_state)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "size", "takes_one"),
     [

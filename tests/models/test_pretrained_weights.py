@@ -205,6 +205,7 @@ def test_pretrained_model_is_stored_with_weights_and_preprocessing(
     assert network.get_parameter("classifier.1.weight").shape[0] == 2
 
 
+@pytest.mark.slow
 def test_densenets_dotted_names_are_brought_up_to_date(
     monkeypatch: pytest.MonkeyPatch, publish: Callable[[dict[str, Tensor], str], Path]
 ) -> None:

@@ -19,6 +19,8 @@ from pytorch_designer.directories.transformation_directory import open_transform
 from tests.models.legacy_model import deterministic_weights
 from tests.scoring.conftest import score
 
+pytestmark = pytest.mark.slow
+
 OLD = Path(__file__).parents[1] / "data" / "old_designer"
 CLASSES = ("china", "flower", "three")
 FLOAT32_ROUNDING = 2e-5  # of 20 layers that other builds of torch sum in another order

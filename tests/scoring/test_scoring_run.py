@@ -37,6 +37,8 @@ from pytorch_designer.transforms.registrations import parse_transforms
 from tests.images.digits import write_digits
 from tests.scoring.conftest import CLASSES, score
 
+pytestmark = pytest.mark.slow
+
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 OLD_MEAN, OLD_STD = (0.5, 0.4, 0.3), (0.5, 0.25, 0.125)
 

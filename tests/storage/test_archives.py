@@ -374,6 +374,7 @@ def test_zstandard_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: p
     assert "`pip install zstandard`" in caught.value.advice
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="signals of POSIX")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_that_ends_the_process_leaves_no_extraction(tmp_path: Path, number: signal.Signals) -> None:

@@ -42,6 +42,7 @@ HOSTILE_YAML = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", HOSTILE_YAML.values(), ids=HOSTILE_YAML)
 def test_yaml_without_bounds_is_refused_in_bounded_time_and_memory(tmp_path: Path, text: str | bytes) -> None:
     (tmp_path / "_meta.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -77,10 +78,15 @@ def test_json_that_cannot_be_read_is_a_value_error(text: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("item", ["{}", "[]", "1", '{"id": 1, "file_name": "1.jpg"}'])
-def test_json_is_refused_where_memory_is_short(tmp_path: Path, item: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("item", "num_items"),
+    [("{}", 1 << 19), ("[]", 1 << 19), ("1", 1 << 20), ('{"id": 1, "file_name": "1.jpg"}', 1 << 18)],
+)
+def test_json_is_refused_where_memory_is_short(
+    tmp_path: Path, item: str, num_items: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "x.json"
-    path.write_text("[" + ", ".join([item] * (8 * MEBIBYTE // len(item))) + "]")
+    path.write_text("[" + ", ".join([item] * num_items) + "]")
     assert read_json(path, 32 * MEBIBYTE, InvalidDatasetError)
     monkeypatch.setattr(memory_check, "available_memory_bytes", lambda: 64 * MEBIBYTE)
     with pytest.raises(InvalidDatasetError) as caught:

@@ -185,6 +185,7 @@ def _killed_at_rename(output: str, number: int) -> None:
     write_output(Path(output))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="POSIX signal")
 @pytest.mark.parametrize("number", range(1, 6))
 def test_kill_at_any_rename_leaves_nothing_that_passes_for_complete_and_can_be_run_again(

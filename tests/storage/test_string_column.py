@@ -26,6 +26,7 @@ def test_take_is_indexing(strings: list[str], data: st.DataObject) -> None:
     assert list(taken) == [strings[index] for index in indices]
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(file_names)))
 def test_concatenation_keeps_the_order(parts: list[list[str]]) -> None:
     joined = StringColumn.concatenate([StringColumn.from_strings(part) for part in parts])

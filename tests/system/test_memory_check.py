@@ -47,6 +47,7 @@ def test_one_id_far_away_is_refused_before_training(tmp_path: Path) -> None:
     assert caught.value.where == str(root)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_small_machine")
 def test_scores_of_many_classes_are_refused_before_evaluation(tmp_path: Path) -> None:
     names = [f"class {index}" for index in range(6000)]
@@ -74,6 +75,7 @@ def test_rows_that_a_small_file_unfolds_to_are_refused(tmp_path: Path, monkeypat
     assert caught.value.reason == "too_large"
 
 
+@pytest.mark.slow
 def test_an_evaluation_of_many_classes_takes_no_more_than_it_was_checked_for(tmp_path: Path) -> None:
     num_classes = 400
     names = [f"class {index}" for index in range(num_classes)]

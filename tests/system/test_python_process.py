@@ -11,6 +11,7 @@ import pytest
 from pytorch_designer.system.python_process import python_command
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["queue", "runpy", "json", "pytorch_designer", "sitecustomize"])
 def test_a_module_in_the_working_directory_is_not_imported(module: str, tmp_path: Path) -> None:
     (tmp_path / f"{module}.py").write_text("raise SystemExit('taken from the working directory')\n", encoding="utf-8")

@@ -176,6 +176,7 @@ def test_a_damaged_newest_checkpoint_is_passed_over_with_a_warning(
     assert is_invisible or "00000006.json is damaged" in caplog.text
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_of_the_position_is_believed(state: TrainingState, store: CheckpointStore) -> None:
     save_steps(store, state, 5, 6)
     path = store.folder / "00000006.json"

@@ -148,6 +148,7 @@ def test_stop_request_saves_the_state_and_names_the_place(build_run: BuildRun) -
     assert len(list(small.store.folder.glob("*.json"))) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop_after", range(1, 13))
 def test_run_that_was_stopped_after_any_step_continues_bit_for_bit(
     build_run: BuildRun, tmp_path: Path, stop_after: int

@@ -160,6 +160,7 @@ def test_statistics_of_maps_of_one_pixel_are_those_of_many_images_at_once(build_
     torch.testing.assert_close(variance, (16 * variances[0] + 17 * variances[1]) / 33, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 2])
 def test_deep_networks_on_tiny_images_have_a_finite_validation_loss(build_run: BuildRun, batch_size: int) -> None:
     torch.manual_seed(0)

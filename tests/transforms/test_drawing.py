@@ -19,6 +19,8 @@ from pytorch_designer.transforms.geometry import RandomAffine, RandomPerspective
 from pytorch_designer.transforms.rng import Rng
 from pytorch_designer.transforms.sizes import RandomCrop, RandomResizedCrop
 
+pytestmark = pytest.mark.slow
+
 NUM_SAMPLES = 2000
 HEIGHT, WIDTH = 60, 90
 # Two samples of this size from one distribution differ by more only once in 10,000 times.

@@ -29,6 +29,8 @@ from tests.transforms.batch_cases import (
     transform_of,
 )
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -78,6 +78,7 @@ KILLED = textwrap.dedent(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="kills need POSIX")
 @pytest.mark.parametrize("action", ["edit", "undo"])
 def test_a_kill_at_any_write_leaves_old_or_new_text_and_a_journal(action: str, project: Path, tmp_path: Path) -> None:
@@ -135,6 +136,7 @@ def edited_often(store: DocumentStore, num_edits: int) -> str:
     return version
 
 
+@pytest.mark.slow
 def test_50_versions_are_kept_with_those_that_have_names(project: Path, tmp_path: Path) -> None:
     (project / "pipeline.yaml").write_text(PIPELINE)
     store = DocumentStore(project, state_folder=tmp_path / "state")

@@ -36,6 +36,7 @@ def reason_of(error: pytest.ExceptionInfo[DesignerError]) -> str | None:
     return error.value.reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", AWKWARD)
 def test_reading_changes_no_byte_and_undo_gives_the_exact_bytes_back(name: str, project: Path, tmp_path: Path) -> None:
     for mark in (b"", b"\xef\xbb\xbf"):

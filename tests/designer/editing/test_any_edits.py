@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -130,6 +131,7 @@ def _edited_or_refused(text: str, edit: dict[str, Any], folder: Path) -> str | N
     return None
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=pipelines(), edits=st.lists(EDITS, min_size=1, max_size=4))
 def test_any_edits_make_the_text_of_the_spec_edited(

@@ -146,6 +146,7 @@ EDITS: dict[str, tuple[list[dict[str, Any]], Any]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("edit", EDITS)
 @pytest.mark.parametrize("name", AWKWARD)
 def test_the_text_after_an_edit_is_read_as_the_spec_edited(name: str, edit: str, shared_project: Path) -> None:

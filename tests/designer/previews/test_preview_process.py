@@ -36,6 +36,7 @@ def test_it_answers_with_pictures_and_previews_and_goes_on_after_a_bad_file(
     assert process.ask(question(tmp_path / "good.png"))[0]["kind"] == "images"
 
 
+@pytest.mark.slow
 def test_an_image_with_too_many_pixels_is_not_decoded(process: PreviewProcess, tmp_path: Path) -> None:
     Image.new("1", (30_000, 10_000)).save(tmp_path / "bomb.png")
     answer, _ = process.ask(question(tmp_path / "bomb.png", "picture"))

@@ -73,6 +73,7 @@ def test_a_run_is_started_shown_with_its_nodes_and_reused_the_second_time(new_de
     assert ("output", "first") not in differing
 
 
+@pytest.mark.slow
 def test_the_text_on_the_screen_runs_and_nothing_newer(new_designer: LocalDesigner) -> None:
     path = two_nodes(new_designer.project)
     shown = path.read_text(encoding="utf-8")
@@ -96,6 +97,7 @@ def test_a_pipeline_with_faults_is_refused_with_all_of_them_and_leaves_no_run(ne
     assert not list((new_designer.project / "runs").glob("*"))
 
 
+@pytest.mark.slow
 def test_what_only_the_run_finds_is_told_too(new_designer: LocalDesigner) -> None:
     two_nodes(new_designer.project, first="echo never kept > ${{outputs.out}}/a.txt")
     version = new_designer.get("/api/documents/pipeline.yaml").json["version"]
@@ -133,6 +135,7 @@ def test_one_node_is_canceled_or_all_of_them(new_designer: LocalDesigner) -> Non
     assert new_designer.post(f"/api/runs/{run}/cancel").json == {"asked": False}
 
 
+@pytest.mark.slow
 def test_a_named_error_of_a_node_is_shown_with_its_advice(new_designer: LocalDesigner) -> None:
     error = {
         "name": "InvalidDatasetError",
@@ -148,6 +151,7 @@ def test_a_named_error_of_a_node_is_shown_with_its_advice(new_designer: LocalDes
     assert run["error"] == "first: No images."
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_without_the_server_and_is_found_again(tmp_path: Path) -> None:
     project = tmp_path / "project"
     two_nodes(project, first="sleep 1; echo 1 > ${{outputs.out}}/a.txt")
@@ -159,6 +163,7 @@ def test_a_run_goes_on_without_the_server_and_is_found_again(tmp_path: Path) -> 
         assert ended(designer, run)["state"] == "completed"
 
 
+@pytest.mark.slow
 def test_a_run_whose_program_was_killed_is_interrupted(new_designer: LocalDesigner) -> None:
     two_nodes(new_designer.project, first="sleep 30")
     run = start(new_designer)
@@ -172,6 +177,7 @@ def test_a_run_whose_program_was_killed_is_interrupted(new_designer: LocalDesign
     assert "killed" in found["nodes"]["first"]["error"]["message"]
 
 
+@pytest.mark.slow
 def test_the_pipeline_of_a_run_is_shown_and_cloned_into_its_folder(new_designer: LocalDesigner) -> None:
     path = two_nodes(new_designer.project)
     shown = path.read_text(encoding="utf-8")

@@ -156,6 +156,7 @@ def test_a_label_that_the_model_does_not_know_comes_after_its_classes(tmp_path: 
     assert dataset.labels.tolist() == [3, 1, 2, 3]
 
 
+@pytest.mark.slow
 def test_batches_of_any_size_keep_their_order(tmp_path: Path) -> None:
     probabilities = np.random.default_rng(1).dirichlet(np.ones(3), 150_000).astype(np.float32)
     with ScoredImagesWriter(tmp_path, class_names=["a", "b", "c"], has_labels=False, has_text_ids=False) as writer:
@@ -215,6 +216,7 @@ def test_columns_of_different_lengths_are_refused(tmp_path: Path) -> None:
         writer.write(ids=[1], files=["a"], labels=["a"], probabilities=np.ones((1, 2)))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     class_names=st.lists(ANY_TEXT, min_size=1, max_size=5, unique=True),

@@ -54,6 +54,7 @@ def claims(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TABLES)
 def test_a_table_takes_no_more_memory_than_it_was_checked_for(tmp_path: Path, name: str, claims: list[int]) -> None:
     path = tmp_path / name
@@ -70,6 +71,7 @@ def test_a_table_takes_no_more_memory_than_it_was_checked_for(tmp_path: Path, na
     assert peak <= path.stat().st_size + sum(claims) + MEBIBYTE // 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "entry", ['{{"id":{0},"file_name":"{0}.jpg"}}', '{{"id":"{0}","file_name":"a/{0}.jpg","x":[]}}']
 )

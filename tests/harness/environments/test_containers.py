@@ -121,6 +121,7 @@ def test_a_node_runs_in_the_image_of_its_environment(
     assert removal[-1:] == _values(call, "--name")
 
 
+@pytest.mark.slow
 def test_a_build_context_and_a_conda_file_are_built(tmp_path: Path, docker: Path, make_request: MakeRequest) -> None:
     make_folder(tmp_path / "spec" / "context", Dockerfile="FROM some-image\n", **{"one.txt": "1"})
     write_yaml(tmp_path / "spec" / "conda.yaml", {"name": "x", "dependencies": ["python=3.10", "numpy"]})
@@ -263,6 +264,7 @@ def test_podman_keeps_the_user_and_rootless_docker_is_the_user(tmp_path: Path, d
     assert open_containers().options == ("--userns", "keep-id")
 
 
+@pytest.mark.slow
 def test_environments_of_the_python_interface(tmp_path: Path, docker: Path) -> None:
     write_yaml(tmp_path / "part.yaml", component("echo ran") | {"environment": IMAGE})
     write_pipeline(tmp_path, {"part": {"type": "command", "component": "part.yaml"}})

@@ -300,6 +300,7 @@ def test_nothing_is_left_behind(run_with: Callable[..., JobResult]) -> None:
     assert _children() <= children  # what another test of this process still has is not ours
 
 
+@pytest.mark.slow
 @needs_system_call_watch
 def test_command_line_kills_and_runs_again(write_component: WriteComponent, data: Path, tmp_path: Path) -> None:
     path = write_component("cd ${{outputs.out}}; mkdir -p a; mkdir -p b; echo done", **PORTS)

@@ -60,6 +60,7 @@ def test_an_experiment_is_what_mlflow_itself_would_have_written(tmp_path: Path) 
     assert client.get_experiment("0").artifact_location == (tmp_path / "mlruns" / "0").as_uri()
 
 
+@pytest.mark.slow
 def test_mlflow_can_log_to_a_run_and_find_its_children(tmp_path: Path) -> None:
     store = open_run_store(tmp_path / "mlflow.db", "pets")
     client = MlflowClient(tracking_uri=store.tracking_uri)

@@ -201,6 +201,7 @@ def _table(batch: MiniBatch) -> Any:
 
 
 @pytest.mark.usefixtures("data")
+@pytest.mark.slow
 class TestJobs:
     def test_rows_are_in_the_order_of_the_input(self, tmp_path: Path) -> None:
         node = _node(tmp_path, SCRIPT.format(body=""), resources={"instance_count": 2}, max_concurrency_per_instance=2)

@@ -247,6 +247,7 @@ def test_a_plain_specification_is_a_job_too(tmp_path: Path) -> None:
     assert run_pipeline(pipeline, run_folder=tmp_path / "run").has_succeeded
 
 
+@pytest.mark.slow
 def test_parameters_without_annotation_and_expressions_run(tmp_path: Path) -> None:
     make_folder(tmp_path / "data", a="from a")
     kinds = {"n": "integer", "rate": "number", "flag": "boolean", "text": "string", "folder": "uri_folder"}

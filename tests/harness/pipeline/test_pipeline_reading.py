@@ -50,6 +50,7 @@ def test_another_programs_error_file_is_no_fault(tmp_path: Path, content: str) -
     assert run_pipeline(write_pipeline(tmp_path, jobs), run_folder=tmp_path / "run").nodes["a"].fault is None
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 def test_a_killed_harness_leaves_a_truthful_state_that_the_next_run_continues(tmp_path: Path) -> None:
     jobs = {

@@ -200,6 +200,7 @@ def test_an_entry_that_vanishes_while_it_is_copied_touches_no_output(tmp_path: P
     assert not (tmp_path / "new" / "out").exists()
 
 
+@pytest.mark.slow
 def test_many_may_keep_use_and_clear_at_the_same_time(tmp_path: Path) -> None:
     """Whatever is found is whole: its two files always have the same content."""
     faults: list[str] = []

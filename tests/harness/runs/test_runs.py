@@ -66,6 +66,7 @@ def test_a_component_is_listed_as_a_run_of_one_node(tmp_path: Path, make_request
     assert {name: one.state for name, one in found.result.nodes.items()} == {"sample": NodeState.FAILED}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 def test_a_component_whose_harness_was_killed_is_interrupted(tmp_path: Path, write_component: WriteComponent) -> None:
     path = write_component(f"touch {tmp_path}/started; sleep 60")

@@ -114,6 +114,7 @@ def test_the_best_of_the_values_of_a_trial_counts(tmp_path: Path) -> None:
     assert [trial["history"] for trial in _trials(result)] == [[1.0, 0.5], [3.0, 0.5], [4.0, 0.5]]
 
 
+@pytest.mark.slow
 def test_trials_are_reused_with_their_metrics(tmp_path: Path) -> None:
     first = _run(tmp_path, _sweep(tmp_path))
     more = {"x": {"type": "choice", "values": [1, 3, 4, 9]}}

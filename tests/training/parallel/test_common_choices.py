@@ -41,6 +41,7 @@ def choose(world: World) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_all_compute_with_as_many_threads_and_the_same_inputs() -> None:
     for found in run_world(3, choose):
         assert found["threads"] == 1

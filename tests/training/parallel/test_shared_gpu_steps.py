@@ -113,6 +113,7 @@ def take_steps(world: World, sizes: list[int]) -> dict[str, Tensor]:
     return copy_weights(predictor.network)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", [[8, 8], [16, 0]])
 def test_two_processes_with_gloo_train_on_one_gpu_as_one_does(sizes: list[int]) -> None:
     first, second = run_world(2, take_steps, sizes)

@@ -21,6 +21,8 @@ from pytorch_designer.training.step import StepRequest
 from tests.distributed.worlds import run_world
 from tests.training.small_run import COMPUTE, PREPROCESSING
 
+pytestmark = pytest.mark.slow
+
 NUM_STEPS = 20
 LEARNING_RATE = 0.01
 

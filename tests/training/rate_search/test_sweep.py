@@ -30,6 +30,7 @@ def test_the_rate_grows_by_an_equal_factor_over_epoch_after_epoch(build_run: Bui
     assert len(curve.losses) == len(curve.rates) > 33 // 8  # more steps than an epoch has
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_curve(build_run: BuildRun) -> None:
     assert swept(build_run) == swept(build_run)
     assert swept(build_run) != swept(build_run, random_seed=8)

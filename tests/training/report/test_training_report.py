@@ -26,6 +26,8 @@ from pytorch_designer.training.report.training_report import read_summary, write
 from tests.images.digits import write_digits
 from tests.reporting.outline import Outline
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -200,7 +202,6 @@ def test_no_name_breaks_the_page(tmp_path: Path) -> None:
     assert r"caf\udce9" in page.texts
 
 
-@pytest.mark.slow
 def test_many_classes_show_pairs_instead_of_a_matrix(tmp_path: Path) -> None:
     confusion = np.diag(np.full(100, 5))
     confusion[7, 93] = 4
@@ -236,7 +237,6 @@ def test_one_class_and_no_images_have_a_report(tmp_path: Path) -> None:
     assert not re.search(r"\bnan\b", " ".join(page.texts))
 
 
-@pytest.mark.slow
 def test_the_same_summary_gives_the_same_bytes(tmp_path: Path) -> None:
     write_report(tmp_path / "a", _SUMMARY)
     script = (
@@ -273,7 +273,6 @@ def test_whatever_fails_in_the_page_leaves_the_numbers(
     assert "MemoryError: out of memory" in (tmp_path / "index.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.slow
 def test_a_page_is_small_whatever_the_number_of_classes_and_their_names(tmp_path: Path) -> None:
     """Worst case: noise in all pictures, names that grow when they are escaped, thousands of classes and epochs."""
     names = tuple(f'{number}"{"<" * 300}' for number in range(3000))

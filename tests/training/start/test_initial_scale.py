@@ -59,6 +59,7 @@ def weights_of(network: nn.Module) -> list[Tensor]:
     return [convolution.weight.detach().clone() for convolution, _ in normalized_convolutions(network)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("learning_rate", "expected"), [(0.001, CHANGE_PER_STEP), (0.05, CHANGE_PER_STEP), (1e-4, CHANGE_PER_STEP / 10)]
 )
@@ -85,6 +86,7 @@ def test_a_first_step_changes_each_weight_by_the_same_share(
     assert shares == pytest.approx([expected] * 20, rel=tolerance)
 
 
+@pytest.mark.slow
 def test_scaling_changes_nothing_else_of_the_network_nor_what_it_computes() -> None:
     network = resnet()
     predictor, before, batch = predictor_for(network), predictor_for(copy.deepcopy(network)), some_batch()
@@ -151,6 +153,7 @@ def built_on_meta(name: str) -> nn.Module:
     return build_on_meta(lambda: build_network(Architecture(name), 4)).eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -247,6 +250,7 @@ def blocks_of(network: nn.Module, kind: type[nn.Module], last: str) -> set[str]:
     return {f"{name}.{last}.weight" for name, module in network.named_modules() if isinstance(module, kind)}
 
 
+@pytest.mark.slow
 def test_each_block_of_a_resnet_has_one() -> None:
     basic, deep = torchvision.models.resnet18(), torchvision.models.resnet50()
     assert ends_found_in(basic) == blocks_of(basic, torchvision.models.resnet.BasicBlock, "bn2")

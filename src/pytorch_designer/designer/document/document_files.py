@@ -35,7 +35,7 @@ class DocumentText:
 
     @property
     def has_mark(self) -> bool:
-        """Whether it begins with a byte order mark."""
+        """True if it begins with a byte order mark."""
         return self.content.startswith(_BOM.encode())
 
     def replaced(self, text: str) -> bytes:

@@ -64,10 +64,10 @@ class Version:
 
 @dataclass
 class _State:
-    """What the records say.
+    """State of a document after all records.
 
     Attributes:
-        versions: Every text that was had, by number.
+        versions: Every text that the document had, by number.
         steps: Numbers of the texts that undo and redo go through.
         position: Index in `steps` of the text that the document has.
         texts: Bytes by version.
@@ -125,13 +125,13 @@ class DocumentJournal:
 
     @property
     def undo_label(self) -> str | None:
-        """What would be undone, or None."""
+        """Label of the edit that undo would take back, or None."""
         current = self.current
         return None if current is None or self._state.position < 1 else current.label
 
     @property
     def redo_label(self) -> str | None:
-        """What would be done again, or None."""
+        """Label of the edit that redo would repeat, or None."""
         following = self._at(self._state.position + 1)
         return None if following is None else following.label
 

@@ -144,7 +144,7 @@ def identity_code(value: Value, imports: SdkImports) -> str:
 
 
 def sweep_arguments(node: Value, imports: SdkImports) -> dict[str, str]:
-    """What `sweep` is called with: the objective, how values are drawn, when trials end early."""
+    """Arguments of `sweep`: objective, sampling and early termination."""
     facts = {key: repr(plain_at(node, "objective", key)) for key in ("primary_metric", "goal")}
     sampling = node.get("sampling_algorithm")
     if sampling is not None:

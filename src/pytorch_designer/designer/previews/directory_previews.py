@@ -32,7 +32,7 @@ _PAGES = ("index.html", "report/index.html")
 
 
 def preview(path: Path, *, offset: int = 0, class_name: str | None = None) -> dict[str, Any]:
-    """What to show of a file or folder.
+    """Preview of a file or folder for the page, by what it is.
 
     Args:
         path: The file or folder, which exists.

@@ -72,7 +72,7 @@ def _wait(process: subprocess.Popen[bytes], run_folder: Path) -> None:
 
 
 def _refusal(run_folder: Path) -> DesignerError:
-    """Why the process has ended before the run began."""
+    """Error of a process that ended before its run began."""
     with suppress(DesignerError, ValueError, TypeError, KeyError, AttributeError):
         return _named_error(read_json(run_folder / ORDER_FOLDER / ERROR_FILE, _MAX_ERROR_BYTES, DesignerError))
     console = ""

@@ -65,7 +65,7 @@ class DesignerApp:
             return self._api
 
     def services(self) -> Services:
-        """What the interface stands on."""
+        """Services that the routes use."""
         self.open()
         assert self._services is not None
         return self._services

@@ -33,7 +33,7 @@ class ProjectFolder:
 
     @property
     def runs(self) -> Path:
-        """Where the run folders are."""
+        """Folder of the run folders."""
         return self.folder / RUNS_FOLDER
 
     def file(self, relative: str) -> Path:
@@ -89,7 +89,7 @@ class ProjectFolder:
 
 
 def is_below(path: Path, roots: Iterable[Path]) -> bool:
-    """Whether a path is one of the roots or below one, with links followed."""
+    """True if a path is one of the roots or below one, with links followed."""
     real = os.path.realpath(path)
     tops = [os.path.realpath(root) for root in roots]
     return any(real == top or real.startswith(os.path.join(top, "")) for top in tops)  # noqa: PTH118 - a prefix

@@ -87,7 +87,7 @@ def create_database(database: Path, make: Make | None = None) -> None:
 
 
 def is_of_installed_version(database: Path) -> bool:
-    """Whether the tables are those of the installed MLflow, as far as an empty database of it can be had.
+    """True if the tables are those of the installed MLflow, as far as an empty database of it can be had.
 
     Raises:
         UnsupportedEnvironmentError: MLflow fails.

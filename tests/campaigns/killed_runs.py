@@ -55,7 +55,7 @@ class Progress:
     num_steps: int
 
     def is_writing_since(self, before: Progress) -> bool:
-        """Whether a process that had found `before` is putting the model together."""
+        """True if a process that had found `before` is putting the model together."""
         return self.writing_ns not in (0, before.writing_ns)
 
     def phase(self, before: Progress) -> str:

@@ -38,7 +38,7 @@ def small_network(seed: int = 0) -> nn.Module:
 
 
 def same_tensors(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
-    """Whether two states have the same names and the same bits."""
+    """True if two states have the same names and the same bits."""
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 

@@ -93,7 +93,7 @@ def _header(name: ImageFormat, start: bytes) -> tuple[str, int, int] | None:
 
 
 def _is_whole(name: ImageFormat, ends: FileEnds) -> bool:
-    """Whether the end of a file is that of its format."""
+    """True if the end of a file is that of its format."""
     if name == "JPEG":
         return ends.end.rstrip(b"\0").endswith(b"\xff\xd9")
     if name == "PNG":

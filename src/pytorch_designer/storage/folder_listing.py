@@ -88,12 +88,12 @@ class FolderListing:
 
 
 def is_skipped(name: str) -> bool:
-    """Whether a file or folder of this name is litter and not part of a dataset."""
+    """True if a file or folder of this name is litter and not part of a dataset."""
     return name.startswith(".") or name.lower() in SKIPPED_NAMES
 
 
 def is_image_name(name: str) -> bool:
-    """Whether the extension, in any case, is an image's."""
+    """True if the extension, in any case, is an image's."""
     return name[name.rfind(".") :].lower() in IMAGE_EXTENSIONS
 
 

@@ -311,7 +311,7 @@ def _start_momentum(optimizer: torch.optim.SGD) -> None:
 
 
 def _recomputes(network: nn.Module) -> bool:
-    """Whether parts of the network are recomputed for their gradients.
+    """True if parts of the network are recomputed for their gradients.
 
     They draw the same random numbers again, whose state cannot be read while a graph is captured.
     """

@@ -102,7 +102,7 @@ def add_inputs(parser: CommandParser) -> None:
 
 
 def unused_network_options(given: Mapping[str, Any], texts: Mapping[str, str]) -> str:
-    """What is wrong where a model is given, and the name of a network or its weights as well; "" otherwise."""
+    """Message about options of a new network beside a given model; "" if there are none."""
     unused = [f"--{name.replace('_', '-')}" for name in _NETWORK_OPTIONS if name in texts]
     if given["model"] is None or not unused:
         return ""

@@ -131,7 +131,7 @@ class JobResult:
 
     @property
     def has_succeeded(self) -> bool:
-        """Whether every process ended with 0."""
+        """True if every process ended with 0."""
         return self.exit_code == 0
 
 

@@ -129,7 +129,7 @@ def _new_descendants(before: Collection[int]) -> list[int]:
 
 
 def _adopts(is_on: bool) -> bool:
-    """Whether this process was made the one that adopts, or no longer is."""
+    """True if this process was made the one that adopts, or no longer is."""
     if not sys.platform.startswith("linux"):
         return False
     import ctypes

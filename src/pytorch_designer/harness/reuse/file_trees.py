@@ -47,7 +47,7 @@ class FileEntry:
 
     @property
     def is_folder(self) -> bool:
-        """Whether it is a folder."""
+        """True if it is a folder."""
         return self.num_bytes < 0
 
 

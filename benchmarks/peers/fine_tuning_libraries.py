@@ -60,7 +60,7 @@ def _fine_tune_fastai(request: TuningRequest, weights: Path, parts: dict[str, La
 
     task, training = request.task, parts["training"]
 
-    class EpochEnd(Callback):  # type: ignore[misc]
+    class EpochEnd(Callback):
         """Validates as all ways do."""
 
         def after_epoch(self) -> None:
@@ -108,7 +108,7 @@ def _fine_tune_trainer(request: TuningRequest, weights: Path, parts: dict[str, L
     network = pretrained_network(task.network, weights, training.num_classes)
     record = TuningRecord(network, parts["validation"])
 
-    class EpochEnd(TrainerCallback):  # type: ignore[misc]
+    class EpochEnd(TrainerCallback):
         """Validates as all ways do."""
 
         def on_epoch_end(self, *_: object, **__: object) -> None:

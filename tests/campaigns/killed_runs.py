@@ -277,7 +277,7 @@ def _become_command(
         os.dup2(log, 1)
         os.dup2(log, 2)
         if is_fresh:
-            os.execv(sys.executable, [sys.executable, "-m", "pytorch_designer", *command])  # noqa: S606
+            os.execv(sys.executable, [sys.executable, "-m", "pytorch_designer", *command])
         from pytorch_designer.cli.main import main as run_command
 
         exit_code = run_command(command)

@@ -206,7 +206,7 @@ class _Torturer:
         self._seed = seed
         self._fresh_share = fresh_share
         self._num_processes = num_processes
-        self._dice = random.Random(seed)  # noqa: S311 (moments, not secrets)
+        self._dice = random.Random(seed)
         self._expected = outcome(top / "unharmed")
         self._report = Report()
         kinds = {fresh_share > 0, fresh_share >= 1}  # whether a process may be a fresh one

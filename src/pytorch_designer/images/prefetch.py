@@ -248,7 +248,7 @@ class Prefetcher:
             self._reading[slot] = (time.monotonic(), row)
             try:
                 source = pending.read(row)
-            except BaseException as error:  # noqa: BLE001  # is for `wait` to raise
+            except BaseException as error:  # noqa: BLE001 (`wait` raises it)
                 self._note_fault(error, pending, row)
             self._reading[slot] = None
         if not isinstance(source, bytearray):  # only the contents of files take room
@@ -283,7 +283,7 @@ class Prefetcher:
         if not self._is_dropped(pending):
             try:
                 pending.compute(position, row, source)
-            except BaseException as error:  # noqa: BLE001  # as above
+            except BaseException as error:  # noqa: BLE001 (`wait` raises it)
                 self._note_fault(error, pending, row)
         if num_held:
             self._large_files.give_back(num_held)

@@ -88,7 +88,7 @@ def _header(name: ImageFormat, start: bytes) -> tuple[str, int, int] | None:
         reader, _ = Image.OPEN[name]  # not `Image.open`, which has its own limit on pixels
         with reader(io.BytesIO(start), "") as image:
             return f"{name} {image.mode}", image.width, image.height
-    except Exception:  # noqa: BLE001  # Pillow raises anything; decoding the whole file tells what is wrong
+    except Exception:  # noqa: BLE001 - Pillow raises anything; decoding the whole file tells what is wrong
         return None
 
 

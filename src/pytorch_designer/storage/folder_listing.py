@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytorch_designer.errors import InvalidDatasetError
-from pytorch_designer.storage.paths import reading_errors
+from pytorch_designer.storage.paths import is_at_or_below, reading_errors
 from pytorch_designer.storage.retrying import exists, is_file, is_folder, real_path, retrying
 from pytorch_designer.storage.string_column import StringColumn
 
@@ -241,7 +241,7 @@ def _read_start(path: Path) -> bytes:
 
 def _check_link(root: Path, link: Path) -> None:
     real, real_root = real_path(link), real_path(root)
-    if real != real_root and not real.startswith(os.path.join(real_root, "")):  # noqa: PTH118 - a string prefix
+    if not is_at_or_below(real, real_root):
         fault, reason = "leaves the directory", "link_leaves_directory"
     elif not exists(link):
         fault, reason = "leads nowhere or in circles", "broken_link"

@@ -134,5 +134,5 @@ def _plain(spans: SpanText, node: SpanNode) -> Any:
     if node.kind == "sequence":
         return [_plain(spans, item) for item in node.items]
     loader = yaml.SafeLoader("")
-    tag = loader.resolve(yaml.ScalarNode, node.value, (not node.style, bool(node.style)))  # type: ignore[no-untyped-call]
+    tag = loader.resolve(yaml.ScalarNode, node.value, (not node.style, bool(node.style)))
     return loader.construct_object(yaml.ScalarNode(tag, node.value))

@@ -88,8 +88,8 @@ def _refusal(run_folder: Path) -> DesignerError:
 
 def _named_error(plain: dict[str, Any]) -> DesignerError:
     """The error that another process has written down."""
-    known = getattr(errors, str(plain["name"]))
-    return known(  # type: ignore[no-any-return]
+    known: type[DesignerError] = getattr(errors, str(plain["name"]))
+    return known(
         str(plain["what"]),
         where=plain["where"],
         advice=plain["advice"],

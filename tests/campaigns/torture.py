@@ -200,7 +200,7 @@ class _Torturer:
 
     def __init__(self, top: Path, seed: int, fresh_share: float, num_processes: int) -> None:
         import pytorch_designer.cli.main  # so that the forked processes need not
-        import pytorch_designer.training.training_run  # noqa: F401
+        import pytorch_designer.training.training_run  # noqa: F401 - imported before the fork
 
         self._top = top
         self._seed = seed

@@ -130,7 +130,7 @@ class _BoundedLoader(yaml.SafeLoader):
         self._sizes: dict[str, int] = {}  # of what the anchors stand for; missing while it is composed
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        event = self.peek_event()  # type: ignore[no-untyped-call]
+        event = self.peek_event()  # type: ignore[no-untyped-call]  # not in the stubs
         anchor = event.anchor
         before = self._num_nodes
         if isinstance(event, yaml.AliasEvent):

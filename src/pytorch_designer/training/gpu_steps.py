@@ -142,7 +142,7 @@ class GpuStepper:
         for group in optimizer.param_groups:
             group["lr"] = self._learning_rate
         # As torch.amp.GradScaler tells a fused optimizer to skip a step.
-        optimizer.found_inf = self._has_diverged  # type: ignore[attr-defined]
+        optimizer.found_inf = self._has_diverged  # type: ignore[attr-defined]  # fused optimizers read it
         _start_momentum(optimizer)
 
     def step(self, batch: Batch, request: StepRequest) -> list[StepOutcome]:

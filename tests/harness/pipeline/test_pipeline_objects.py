@@ -19,8 +19,8 @@ from pytorch_designer.harness.schema.pipeline_specification import PipelineSpec
 from tests.harness.pipeline_files import FOLDER, component, make_folder, node, text_of, write_pipeline, write_yaml
 
 azure_ai_ml = pytest.importorskip("azure.ai.ml")
-from azure.ai.ml import Input, Output, command, dsl, load_component, load_job  # noqa: E402
-from azure.ai.ml.dsl._group_decorator import group  # noqa: E402
+from azure.ai.ml import Input, Output, command, dsl, load_component, load_job  # noqa: E402 - after importorskip
+from azure.ai.ml.dsl._group_decorator import group  # noqa: E402 - after importorskip
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the SDK's own
 
@@ -161,13 +161,13 @@ def test_groups_and_settings_of_an_object_are_read(tmp_path: Path, yaml_file: Pa
     @group
     class Training:
         note: str = "hello"
-        inner: Inner = None  # type: ignore[assignment]
+        inner: Inner = None  # type: ignore[assignment]  # as users of the SDK write it
 
     @dsl.pipeline(continue_on_step_failure=False, force_rerun=True, default_compute="cpu")
     def pipeline(data: Input, training: Training) -> None:
         step(data=data, rate=training.inner.rate, note=training.note)
 
-    training = Training(note="x", inner=Inner(rate=0.75))  # type: ignore[call-arg]
+    training = Training(note="x", inner=Inner(rate=0.75))  # type: ignore[call-arg]  # as users of the SDK write it
     job = pipeline(data=Input(type="uri_folder", path=str(tmp_path / "data")), training=training)
 
     plan = plan_pipeline(pipeline_job(job))

@@ -135,7 +135,7 @@ def run_together(world: World, request: Request) -> Found:
         run = TrainingRun(
             hyperparameters=hyperparameters,
             predictor=predictor,
-            training=_Recording(loaders["training"], found.rows),  # type: ignore[arg-type]
+            training=_Recording(loaders["training"], found.rows),  # type: ignore[arg-type]  # a part of the protocol
             validation=loaders["validation"],
             num_classes=3,
             starts_from_scratch=not request.has_given_weights,

@@ -92,7 +92,7 @@ class BadFiles:
     """
 
     def __init__(self, dataset: ImageDirectory, *, tolerance: float, port: str) -> None:
-        """Start with none.
+        """Create an empty register.
 
         Args:
             dataset: Whose files are registered.

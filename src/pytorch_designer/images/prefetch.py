@@ -66,7 +66,7 @@ class PendingImages:
             self.done.set()
 
     def count_down(self) -> None:
-        """One image less to wait for."""
+        """Count one image as done."""
         with self._lock:
             self._num_left -= 1
             is_last = self._num_left == 0

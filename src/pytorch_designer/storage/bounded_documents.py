@@ -1,4 +1,4 @@
-"""JSON and YAML out of files that anybody may have written: bounded in size, depth and what they unfold to.
+"""Untrusted JSON and YAML, bounded in size, depth and expansion of aliases.
 
 Twenty lines of YAML with aliases unfold to gigabytes, a megabyte of brackets takes minutes to read, and a JSON file
 takes up to twenty times its size in memory. All are refused before that is spent. The faults are `ValueError`s with a

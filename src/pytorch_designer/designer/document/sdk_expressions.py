@@ -194,7 +194,7 @@ def arguments(facts: Mapping[str, Any]) -> str:
 
 
 def unsayable(value: Value, message: str) -> InvalidSpecError:
-    """The error of what cannot be written as code, to be raised."""
+    """Error for a setting that has no equivalent in SDK code, to be raised."""
     return InvalidSpecError(
         message,
         where=str(value.key_place),

@@ -387,4 +387,4 @@ class _JobRun:
 
 
 def _ignore(rank: int, line: str) -> None:
-    """Receiver of lines that drops them; they are in the log."""
+    """Line receiver that discards lines; the log has them."""

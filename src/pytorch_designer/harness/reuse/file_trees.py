@@ -71,7 +71,7 @@ def listing_hash(entries: Sequence[FileEntry]) -> str:
 
 
 def _go_on() -> None:
-    """Stop nothing."""
+    """Default check for a stop request, which never stops."""
 
 
 def content_hash(entries: Sequence[FileEntry], check: Callable[[], None] = _go_on) -> str:

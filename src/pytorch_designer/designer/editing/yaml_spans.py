@@ -69,11 +69,6 @@ class SpanNode:
             members = [part for entry in node.entries for part in entry] + node.items
             pending += reversed(members)
 
-    @property
-    def is_null(self) -> bool:
-        """True if it is a scalar that is read as null."""
-        return self.kind == "scalar" and not self.style and self.value in {"", "~", "null", "Null", "NULL"}
-
 
 @dataclass(frozen=True)
 class SpanText:

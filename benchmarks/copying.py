@@ -49,7 +49,7 @@ def main() -> None:
 
 def write_files(folder: Path, num_images: int, num_bytes: int) -> None:
     """Write files of random bytes into class folders."""
-    generator = random.Random(0)  # noqa: S311 - content for a benchmark
+    generator = random.Random(0)
     for index in range(num_images):
         path = folder / f"class_{index % NUM_CLASSES}" / f"{index:06}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)

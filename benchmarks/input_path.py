@@ -23,7 +23,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.utils.data import DataLoader
@@ -69,10 +69,10 @@ def measure(root: Path, num_images: int, num_runs: int, num_threads: int) -> Non
     """Run every way once to warm up and then `num_runs` times in turn."""
     dataset = open_image_directory(root)
     paths = [dataset.path(row) for row in range(num_images)]
-    settings = {"num_threads": num_threads, "tolerance": 0.0, "port": "benchmark"}
+    settings: Any = {"num_threads": num_threads, "tolerance": 0.0, "port": "benchmark"}
     with (
-        closing(ImageLoader(dataset, RULE, **settings)) as uncached,  # type: ignore[arg-type]
-        closing(ImageLoader(dataset, RULE, cache=CacheBudget(2**34), **settings)) as cached,  # type: ignore[arg-type]
+        closing(ImageLoader(dataset, RULE, **settings)) as uncached,
+        closing(ImageLoader(dataset, RULE, cache=CacheBudget(2**34), **settings)) as cached,
     ):
         workers = image_folder_loader(root, num_threads)
         ways: dict[str, Callable[[], int]] = {

@@ -401,7 +401,7 @@ def print_tables(path: Path) -> None:
 
 def print_row(name: str, values: list[tuple[float, float]], base: list[tuple[float, float]]) -> None:
     """Means, and mean differences to `base`, each with its standard error."""
-    top1, loss, first_top1, first_loss = (np.array(column) for column in (*zip(*values), *zip(*base)))  # noqa: B905
+    top1, loss, first_top1, first_loss = (np.array(column) for column in (*np.transpose(values), *np.transpose(base)))
     cells = [with_error(column) for column in (100 * top1, 100 * (top1 - first_top1), -loss, first_loss - loss)]
     print(f"| {name} | {len(values)} | {' | '.join(cells)} |")
 

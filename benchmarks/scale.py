@@ -191,7 +191,7 @@ def measure(*arguments: str) -> Any:
 
 def measure_opening(folder: str) -> dict[str, float]:
     """Open a typed directory, everything that this imports being imported."""
-    import pyarrow.json  # noqa: F401
+    import pyarrow.json  # noqa: F401 - is timed
 
     from pytorch_designer.directories.image_directory import open_image_directory
 

@@ -67,7 +67,7 @@ class Workload:
 
     @property
     def is_small(self) -> bool:
-        """Whether the images are digits that have the network's size, and not photos."""
+        """True if the images are digits that have the network's size, and not photos."""
         return self.task.size == SMALL_SIZE
 
     @property

@@ -27,7 +27,7 @@ def build_pipeline() -> PipelineJob:
     score_images = load_component(COMPONENTS / "score_image_model.yaml")
     evaluate_model = load_component(COMPONENTS / "evaluate_model.yaml")
 
-    @pipeline(  # type: ignore[untyped-decorator]
+    @pipeline(
         display_name="Train an image classifier",
         description="Trains a ResNet on one folder of images, then scores and evaluates it on another.",
         experiment_name="pytorch-designer-example",

@@ -39,7 +39,7 @@ def killed_at_last(process: subprocess.Popen[AnyStr], seconds: float = _SECONDS)
 
 
 def is_running(pid: int) -> bool:
-    """Whether a process runs; one that has ended and was not waited for does not."""
+    """True if a process runs; one that has ended and was not waited for does not."""
     try:
         os.kill(pid, 0)
         state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]

@@ -24,7 +24,7 @@ from fastai.vision.all import (
 from run_request import RunRecord, parse_request
 
 
-class EpochTimer(Callback):  # type: ignore[misc]
+class EpochTimer(Callback):
     """Records the epochs of a fit."""
 
     order = Recorder.order + 1  # after Recorder, so that the epoch's metrics are available

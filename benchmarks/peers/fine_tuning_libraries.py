@@ -11,9 +11,7 @@ Images are in memory, so that no worker processes are needed.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -28,22 +26,20 @@ from fine_tuning_task import (
     build_network,
     pretrained_network,
     read_images,
-    serve,
+    serve_command,
     training_rows,
     weights_file,
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Tensor
 
 
 def main() -> None:
     """Make the runs that standard input asks for."""
-    parser = argparse.ArgumentParser(description="Fine-tune with other libraries.")
-    parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--output", type=Path, required=True)
-    options = parser.parse_args()
-    serve(options.output, lambda request: fine_tune(request, options.folder))
+    serve_command("Fine-tune with other libraries.", fine_tune)
 
 
 def fine_tune(request: TuningRequest, folder: Path) -> dict[str, Any]:
@@ -60,7 +56,7 @@ def _fine_tune_fastai(request: TuningRequest, weights: Path, parts: dict[str, La
 
     task, training = request.task, parts["training"]
 
-    class EpochEnd(Callback):  # type: ignore[misc]
+    class EpochEnd(Callback):
         """Validates as all ways do."""
 
         def after_epoch(self) -> None:
@@ -108,7 +104,7 @@ def _fine_tune_trainer(request: TuningRequest, weights: Path, parts: dict[str, L
     network = pretrained_network(task.network, weights, training.num_classes)
     record = TuningRecord(network, parts["validation"])
 
-    class EpochEnd(TrainerCallback):  # type: ignore[misc]
+    class EpochEnd(TrainerCallback):
         """Validates as all ways do."""
 
         def on_epoch_end(self, *_: object, **__: object) -> None:

@@ -10,8 +10,6 @@
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -25,24 +23,21 @@ from fine_tuning_task import (
     build_network,
     pretrained_network,
     read_images,
-    serve,
+    serve_command,
     training_rows,
     weights_file,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from torch import Tensor
 
 
 def main() -> None:
     """Make the runs that standard input asks for."""
-    parser = argparse.ArgumentParser(description="Fine-tune with plain loops.")
-    parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--output", type=Path, required=True)
-    options = parser.parse_args()
-    serve(options.output, lambda request: fine_tune(request, options.folder))
+    serve_command("Fine-tune with plain loops.", fine_tune)
 
 
 def fine_tune(request: TuningRequest, folder: Path) -> dict[str, Any]:

@@ -6,11 +6,13 @@ once, with that epoch's weights, on the test images.
 
 from __future__ import annotations
 
+import argparse
 import copy
 import json
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +23,6 @@ from torch import nn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -144,7 +145,7 @@ class TuningRecord:
             self._weights = copy.deepcopy(self._network.state_dict())
 
     def result(self, test: LabeledImages) -> dict[str, Any]:
-        """What is written of the run."""
+        """Result of the run, as it is written."""
         seconds = time.perf_counter() - self._started
         self._network.load_state_dict(self._weights)
         top1 = accuracy(logits_of(self._network, test.inputs), test.labels)
@@ -157,7 +158,7 @@ def accuracy(logits_nk: Tensor, labels_n: Tensor) -> float:
 
 
 def weights_file(folder: Path, source: str, network: str) -> Path:
-    """Where the state dict of a network that has learned a source is."""
+    """File with the state dict of a network that has learned a source."""
     return folder / "models" / f"{source}-{network}.pt"
 
 
@@ -169,6 +170,15 @@ class TuningRequest:
     task: TuningTask
     source: str
     target: str
+
+
+def serve_command(description: str, fine_tune: Callable[[TuningRequest, Path], dict[str, Any]]) -> None:
+    """Parse `--folder` and `--output`, and make the runs that standard input asks for."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    options = parser.parse_args()
+    serve(options.output, lambda request: fine_tune(request, options.folder))
 
 
 def serve(output: Path, run: Callable[[TuningRequest], dict[str, Any]]) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class ImageClassifier(lightning.LightningModule):  # type: ignore[misc]
+class ImageClassifier(lightning.LightningModule):
     """A torchvision classifier trained with SGD."""
 
     def __init__(self, request: RunRequest) -> None:
@@ -47,7 +47,7 @@ class ImageClassifier(lightning.LightningModule):  # type: ignore[misc]
         return torch.optim.SGD(self.parameters(), self.learning_rate, momentum=0.9, weight_decay=1e-4)
 
 
-class Recorder(lightning.Callback):  # type: ignore[misc]
+class Recorder(lightning.Callback):
     """Records the epochs of a fit."""
 
     def __init__(self, record: RunRecord) -> None:

@@ -37,7 +37,7 @@ class ImageClassifier(nn.Module):
         return {"loss": nn.functional.cross_entropy(logits, labels), "logits": logits}
 
 
-class Recorder(TrainerCallback):  # type: ignore[misc]
+class Recorder(TrainerCallback):
     """Records the epochs of a training run."""
 
     def __init__(self, record: RunRecord) -> None:

@@ -25,7 +25,7 @@ _TOOLS = {
 
 
 def is_address(text: str) -> bool:
-    """Whether `text` is an address or the name of an Azure ML asset instead of a local path."""
+    """True if `text` is an address or the name of an Azure ML asset instead of a local path."""
     return _ADDRESS.match(text) is not None
 
 

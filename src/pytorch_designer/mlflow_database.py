@@ -1,4 +1,4 @@
-"""Local MLflow databases (sqlite): made whole or not at all, and in milliseconds.
+"""Local MLflow databases (sqlite), created atomically and within milliseconds.
 
 MLflow takes seconds to make its tables, and a process that is killed meanwhile leaves a file that no MLflow will open
 again. So an empty database is made once for each version of MLflow, by MLflow itself, kept in the user's cache folder,
@@ -87,7 +87,7 @@ def create_database(database: Path, make: Make | None = None) -> None:
 
 
 def is_of_installed_version(database: Path) -> bool:
-    """Whether the tables are those of the installed MLflow, as far as an empty database of it can be had.
+    """True if the tables are those of the installed MLflow, as far as an empty database of it can be had.
 
     Raises:
         UnsupportedEnvironmentError: MLflow fails.

@@ -196,7 +196,7 @@ class Settings(BaseSettings):
 
 
 def runs_as_job() -> bool:
-    """Whether Azure ML, or the harness in its place, runs this process as a job."""
+    """True if Azure ML, or the harness in its place, runs this process as a job."""
     return _JOB_VARIABLE in os.environ
 
 

@@ -51,8 +51,8 @@ def snapshot() -> dict[str, Any]:
         "numpy random": [state[0], state[1].tolist(), *state[2:]],
         "random": random.getstate(),
         "environment": dict(os.environ),
-        "folder": os.getcwd(),  # noqa: PTH109
-        "files": sorted(os.listdir()),  # noqa: PTH208
+        "folder": str(Path.cwd()),
+        "files": sorted(path.name for path in Path().iterdir()),
         "signals": [signal.getsignal(getattr(signal, name)) for name in SIGNALS],
         "root handlers": list(logging.getLogger().handlers),
         "root level": logging.getLogger().level,
@@ -66,7 +66,7 @@ def snapshot() -> dict[str, Any]:
         "path": list(sys.path),
         "hooks": [sys.excepthook, threading.excepthook, sys.unraisablehook, sys.stdout, sys.stderr],
         "python threads": sorted(thread.name for thread in threading.enumerate()),
-        "temporary": sorted(name for name in os.listdir(tempfile.gettempdir()) if "designer" in name),  # noqa: PTH208
+        "temporary": sorted(path.name for path in Path(tempfile.gettempdir()).glob("*designer*")),
         "locale": locale.setlocale(locale.LC_ALL),
         "drawing": dict(mpl.rcParams),
         "recursion": sys.getrecursionlimit(),
@@ -85,21 +85,21 @@ def main(folder: Path, model: Path) -> None:
     images = str(folder / "photos" / "train")
     loaded = pytorch_designer.load_model(model, device="cpu")
     loaded.predict(pytorch_designer.open_images(images)[0])
-    network = {"model_name": "shufflenet_v2_x0_5", "pretrained": False}
+    network: Any = {"model_name": "shufflenet_v2_x0_5", "pretrained": False}
     outputs = folder / "outputs"
-    run = pytorch_designer.train(images, epochs=1, output=outputs / "a", **network)  # type: ignore[arg-type]
+    run = pytorch_designer.train(images, epochs=1, output=outputs / "a", **network)
     run.model.predict(images + "/0/000.png")  # which has threads as long as the run is there
     scores = pytorch_designer.score(model, images)
     evaluation = pytorch_designer.evaluate(scores)
     calls: dict[str, Callable[[], object]] = {
-        "train": lambda: pytorch_designer.train(images, epochs=1, output=outputs / "b", **network),  # type: ignore[arg-type]
+        "train": lambda: pytorch_designer.train(images, epochs=1, output=outputs / "b", **network),
         "refused": lambda: pytorch_designer.train(images, epochs=0),
         "diverged": lambda: pytorch_designer.train(
             images,
             epochs=2,
             learning_rate=1e30,
             output=outputs / "c",
-            **network,  # type: ignore[arg-type]
+            **network,
         ),
         "load_model": lambda: pytorch_designer.load_model(model, device="cpu") and None,
         "predict": lambda: loaded.predict(pytorch_designer.open_images(images)[0]),

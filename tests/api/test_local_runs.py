@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -20,7 +21,7 @@ COMPONENT = {
     "environment": "azureml:any@latest",
     "command": 'ls "${{inputs.texts}}" | wc -l > "${{outputs.counts}}/number"; echo least ${{inputs.least}}',
 }
-PIPELINE = {
+PIPELINE: dict[str, Any] = {
     "type": "pipeline",
     "inputs": {"texts": {"type": "uri_folder", "path": "./texts"}},
     "outputs": {"counts": {"type": "uri_folder"}},
@@ -99,7 +100,7 @@ def test_lint_takes_files_and_folders(tmp_path: Path) -> None:
 
 def test_python_says_what_the_command_says(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "odd.yaml").write_text(yaml.safe_dump({**COMPONENT, "additional": 1}))
-    job = {**PIPELINE["jobs"]["count"], "component": "./odd.yaml"}  # type: ignore[index]
+    job = {**PIPELINE["jobs"]["count"], "component": "./odd.yaml"}
     (tmp_path / "odd_pipeline.yaml").write_text(yaml.safe_dump({**PIPELINE, "jobs": {"count": job}}))
     (tmp_path / "wrong.yaml").write_text(yaml.safe_dump({**PIPELINE, "jobs": {"count": job, "other": {"type": "x"}}}))
 

@@ -208,7 +208,7 @@ def _faults(answer: dict[str, Any], output: Path, *, is_read: bool) -> Iterable[
 
 
 def _is_listed(failed_path: str | None, output: Path) -> bool:
-    """Whether an image that cannot be read is listed beside the scores of the others, as is documented."""
+    """True if an image that cannot be read is listed beside the scores of the others, as is documented."""
     lists = list(output.glob("scored_dataset/_unscored.csv"))
     return failed_path is not None and bool(lists) and Path(failed_path).name in lists[0].read_text(encoding="utf-8")
 

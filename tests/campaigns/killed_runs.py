@@ -55,7 +55,7 @@ class Progress:
     num_steps: int
 
     def is_writing_since(self, before: Progress) -> bool:
-        """Whether a process that had found `before` is putting the model together."""
+        """True if a process that had found `before` is putting the model together."""
         return self.writing_ns not in (0, before.writing_ns)
 
     def phase(self, before: Progress) -> str:
@@ -277,7 +277,7 @@ def _become_command(
         os.dup2(log, 1)
         os.dup2(log, 2)
         if is_fresh:
-            os.execv(sys.executable, [sys.executable, "-m", "pytorch_designer", *command])  # noqa: S606
+            os.execv(sys.executable, [sys.executable, "-m", "pytorch_designer", *command])
         from pytorch_designer.cli.main import main as run_command
 
         exit_code = run_command(command)

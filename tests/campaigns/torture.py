@@ -200,13 +200,13 @@ class _Torturer:
 
     def __init__(self, top: Path, seed: int, fresh_share: float, num_processes: int) -> None:
         import pytorch_designer.cli.main  # so that the forked processes need not
-        import pytorch_designer.training.training_run  # noqa: F401
+        import pytorch_designer.training.training_run  # noqa: F401 - imported before the fork
 
         self._top = top
         self._seed = seed
         self._fresh_share = fresh_share
         self._num_processes = num_processes
-        self._dice = random.Random(seed)  # noqa: S311 (moments, not secrets)
+        self._dice = random.Random(seed)
         self._expected = outcome(top / "unharmed")
         self._report = Report()
         kinds = {fresh_share > 0, fresh_share >= 1}  # whether a process may be a fresh one

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pytorch_designer.addresses import local_path
 from pytorch_designer.cli.command_parser import CommandParser, joined_options
 from pytorch_designer.cli.main import main
 from pytorch_designer.components.registry import COMPONENTS
+from pytorch_designer.spec.component import Component
 
 OTHER_COMMANDS = ("train", "inspect", "run", "cache", "lint", "register", "submit", "demo")
 
@@ -61,12 +64,13 @@ def test_no_command_shows_its_help_above_a_mistake(capsys: pytest.CaptureFixture
 
 @pytest.mark.parametrize("component", COMPONENTS.values(), ids=lambda component: component.name)
 def test_a_port_or_parameter_in_its_own_spelling_is_recognized(
-    capsys: pytest.CaptureFixture[str], component: object
+    capsys: pytest.CaptureFixture[str], component: Component[Any]
 ) -> None:
-    for item in (*component.inputs, *component.outputs, *component.parameter_specs):  # type: ignore[attr-defined]
-        if "_" in item.name:
-            first = refused(capsys, component.command, f"--{item.name}", "x")[0]  # type: ignore[attr-defined]
-            assert first.endswith(f"did you mean --{item.name.replace('_', '-')}?")
+    names = [port.name for port in (*component.inputs, *component.outputs)]
+    for name in (*names, *(spec.name for spec in component.parameter_specs)):
+        if "_" in name:
+            first = refused(capsys, component.command, f"--{name}", "x")[0]
+            assert first.endswith(f"did you mean --{name.replace('_', '-')}?")
 
 
 def test_values_are_joined_to_their_options_and_flags_are_not() -> None:

@@ -71,7 +71,7 @@ def test_it_serves_in_an_empty_folder_and_ends_cleanly(tmp_path: Path) -> None:
     process = start(tmp_path)
     address = address_of(process)
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(address.replace("/?", "/api/project?"), timeout=60)  # noqa: S310 (it is http)
+        urllib.request.urlopen(address.replace("/?", "/api/project?"), timeout=60)
     assert refused.value.code == 403
     refused.value.close()
     second = start(tmp_path)

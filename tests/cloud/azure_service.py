@@ -120,7 +120,7 @@ class AzureService:
         return Answer(404, {"error": {"code": "NotFound", "message": f"{request.path} was not found"}})
 
 
-class ServiceTransport(HttpTransport):  # type: ignore[misc]  # azure has no types here
+class ServiceTransport(HttpTransport):
     """Transport to the service in this process."""
 
     def __init__(self, service: AzureService) -> None:

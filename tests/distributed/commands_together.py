@@ -83,7 +83,7 @@ class Run:
         self.wait_until(lambda: any((self.folder / "out/.checkpoint").glob("*.json")) or self.has_ended())
 
     def has_ended(self) -> bool:
-        """Whether all processes have ended."""
+        """True if all processes have ended."""
         return all(member.process.exitcode is not None for member in self.members)
 
     def exit_codes(self) -> list[int | None]:

@@ -75,7 +75,7 @@ def _outcome(rank: int, connection: Connection, process: BaseProcess) -> Outcome
     if not wait([connection], TIMEOUT_SECONDS):
         raise FailedInWorldError(f"process {rank} has no result after {TIMEOUT_SECONDS:g} seconds")
     try:
-        outcome: Outcome = pickle.loads(connection.recv_bytes())  # noqa: S301 - our own process wrote it
+        outcome: Outcome = pickle.loads(connection.recv_bytes())
     except EOFError:
         process.join(60)
         return Outcome(exit_code=process.exitcode)

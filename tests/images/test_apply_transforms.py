@@ -160,8 +160,8 @@ def test_color_jitter_is_torchvisions(image: torch.Tensor) -> None:
     assert isinstance(transform, ColorJitter)
     for row in range(5):
         drawn = transform.draw(HEIGHT, WIDTH, Rng(row))
-        params = {f"{name}_factor": factor for name, factor in drawn.factors.items()}
-        params |= {"fn_idx": [list(args).index(name) for name in drawn.order]}  # type: ignore[dict-item]
+        params: dict[str, Any] = {f"{name}_factor": factor for name, factor in drawn.factors.items()}
+        params |= {"fn_idx": [list(args).index(name) for name in drawn.order]}
         assert torch.equal(
             apply_transforms(image, [transform], Rng(row)), torchvisions(image, "ColorJitter", args, params)
         )

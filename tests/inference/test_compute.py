@@ -115,7 +115,7 @@ only_glibc = pytest.mark.skipif("CS_GNU_LIBC_VERSION" not in getattr(os, "confst
 
 
 def keep_and_count_faults(*, keeps: bool, **environment: str) -> tuple[bool, int]:
-    """Whether memory is kept, and the page faults, in a fresh process."""
+    """True if memory is kept, and the page faults, in a fresh process."""
     inherited = {name: value for name, value in os.environ.items() if name not in USER_SETTINGS}
     program = [sys.executable, "-c", ALLOCATING_PROGRAM.format(keeps=keeps)]
     done = subprocess.run(program, env=inherited | environment, capture_output=True, text=True, check=True, timeout=300)

@@ -56,7 +56,7 @@ class Recorder(TorchDispatchMode):
     """Collects the names of operations."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # torch has no type for it
         self.names: set[str] = set()
 
     def __torch_dispatch__(

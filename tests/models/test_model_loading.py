@@ -327,4 +327,4 @@ def test_loaded_model_is_immutable(trained: Path) -> None:
     loaded = load_model(open_model_directory(trained))
     assert isinstance(loaded, LoadedModel)
     with pytest.raises(AttributeError):
-        loaded.classes = ()  # type: ignore[misc]
+        loaded.classes = ()  # type: ignore[misc]  # is refused

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.inference.compute import Compute
+from pytorch_designer.models.heads import Head
 from pytorch_designer.training.checkpoint import CheckpointPolicy, CheckpointStore
 from pytorch_designer.training.checkpoint_checks import RunExtent
 from pytorch_designer.training.history import EpochRecord
@@ -37,8 +38,22 @@ def small_network(seed: int = 0) -> nn.Module:
     )
 
 
+def norm_of(network: nn.Module) -> nn.BatchNorm2d:
+    """The batch norm of `small_network`."""
+    norm = network.get_submodule("1")
+    assert isinstance(norm, nn.BatchNorm2d)
+    return norm
+
+
+def head_of(network: nn.Module) -> Head:
+    """The last layer of `small_network`, or what a test has put in its place."""
+    head = list(network.children())[-1]
+    assert isinstance(head, nn.Linear | nn.Conv2d)
+    return head
+
+
 def same_tensors(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
-    """Whether two states have the same names and the same bits."""
+    """True if two states have the same names and the same bits."""
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 

@@ -62,7 +62,7 @@ def batches(sizes: list[int], side: int) -> list[Batch]:
 def resnet() -> nn.Module:
     torch.manual_seed(0)
     network: nn.Module = torchvision.models.resnet18(num_classes=NUM_CLASSES)
-    network.fc = nn.Sequential(nn.Dropout(0.3), network.fc)  # type: ignore[arg-type]
+    network.set_submodule("fc", nn.Sequential(nn.Dropout(0.3), network.get_submodule("fc")))
     return network
 
 
@@ -153,11 +153,12 @@ def test_after_a_loss_that_is_not_finite_no_weight_changes(compute: Compute, usu
     stepper = GpuStepper(after, build_optimizer(after.network, 0.01), usual_sizes=usual_sizes)
     outcomes = taken(stepper, on[:2], 0.02)
     with torch.no_grad():
-        kept = after.network.fc[1].bias[0].item()  # type: ignore[index, union-attr]
-        after.network.fc[1].bias[0] = math.nan  # type: ignore[index, union-attr]
+        bias = after.network.get_parameter("fc.1.bias")
+        kept = bias[0].item()
+        bias[0] = math.nan
     outcomes += taken(stepper, on[2:])
     with torch.no_grad():
-        after.network.fc[1].bias[0] = kept  # type: ignore[index, union-attr]
+        bias[0] = kept
     assert [outcome.is_finite for outcome in outcomes] == [True, True, False, False, False, False]
     for one, other in zip(before.network.parameters(), after.network.parameters(), strict=True):
         assert torch.equal(one, other)

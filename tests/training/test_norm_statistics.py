@@ -15,17 +15,11 @@ from pytorch_designer.images.order import epoch_order
 from pytorch_designer.training import norm_statistics
 from pytorch_designer.training.norm_statistics import estimate_norm_statistics
 
-from .small_run import BuildRun, SmallRun, same_tensors, small_network
+from .small_run import BuildRun, norm_of, same_tensors, small_network
 
 
 def do_nothing() -> None:
     """What happens between batches."""
-
-
-def norm_of(small: SmallRun) -> nn.BatchNorm2d:
-    norm = small.network[1]  # type: ignore[index]
-    assert isinstance(norm, nn.BatchNorm2d)
-    return norm
 
 
 def test_statistics_are_those_of_the_first_batches_of_the_epoch(
@@ -36,9 +30,9 @@ def test_statistics_are_those_of_the_first_batches_of_the_epoch(
     estimate_norm_statistics(small.run, 3, do_nothing)
     rows = epoch_order(33, seed=7, epoch=3)
     batches = list(small.run.training.batches([rows[:8], rows[8:16]]))
-    predictor, norm = small.run.predictor, norm_of(small)
+    predictor, norm = small.run.predictor, norm_of(small.network)
     with torch.no_grad():
-        activations = [small.network[0](predictor.prepare(batch.images)) for batch in batches]  # type: ignore[index]
+        activations = [small.network.get_submodule("0")(predictor.prepare(batch.images)) for batch in batches]
     mean = torch.stack([part.mean((0, 2, 3)) for part in activations]).mean(0)
     variance = torch.stack([part.var((0, 2, 3)) for part in activations]).mean(0)
     assert norm.running_mean is not None
@@ -52,7 +46,7 @@ def test_nothing_of_before_is_left_and_nothing_else_is_changed(build_run: BuildR
     states = []
     for value in (0.0, 1e6):
         small = build_run()
-        norm = norm_of(small)
+        norm = norm_of(small.network)
         assert norm.running_mean is not None
         norm.running_mean.fill_(value)
         before = {name: tensor.clone() for name, tensor in small.network.state_dict().items()}
@@ -69,8 +63,9 @@ def test_nothing_of_before_is_left_and_nothing_else_is_changed(build_run: BuildR
 def test_a_network_that_learns_is_not_validated_at_chance_after_a_few_steps(build_run: BuildRun) -> None:
     """Three steps per epoch from statistics that are far from those of the data."""
     network = small_network()
-    norm = network[1]  # type: ignore[index]
+    norm = norm_of(network)
     norm.momentum = 0.0003
+    assert norm.running_mean is not None
     norm.running_mean.fill_(30.0)
     small = build_run(network=network, num_epochs=5, batch_size=11)
     small.train()
@@ -83,7 +78,7 @@ def test_momentum_of_the_network_does_not_matter(build_run: BuildRun) -> None:
     histories = []
     for momentum in (0.0003, 0.1, None):
         network = small_network()
-        network[1].momentum = momentum  # type: ignore[index]
+        norm_of(network).momentum = momentum
         small = build_run(network=network, num_epochs=3)
         small.train()
         histories.append([record.validation for record in small.state.history])
@@ -99,7 +94,7 @@ def test_statistics_that_training_normalizes_by_stay(build_run: BuildRun) -> Non
 
 def test_given_statistics_are_those_of_training_validation_and_the_saved_model(build_run: BuildRun) -> None:
     small = build_run(keeps_statistics=True, num_epochs=2)
-    norm = norm_of(small)
+    norm = norm_of(small.network)
     assert norm.running_mean is not None
     norm.running_mean.fill_(0.25)
     norm.register_forward_pre_hook(lambda module, inputs: pytest.fail("trained") if module.training else None)
@@ -132,7 +127,7 @@ def test_a_run_that_was_stopped_while_estimating_continues_bit_for_bit(
         if estimates == number:
             stopped.run.stop_request.request(signal.SIGTERM)
 
-    norm_of(stopped).register_forward_pre_hook(stop)
+    norm_of(stopped.network).register_forward_pre_hook(stop)
     with pytest.raises(InterruptedRunError):
         stopped.train()
     again = build_run(network=small_network(seed=5), output=tmp_path / "stopped", num_epochs=2)
@@ -155,7 +150,7 @@ def test_statistics_of_maps_of_one_pixel_are_those_of_many_images_at_once(build_
     [batch] = small.run.training.batches([rows[:16]])
     [rest] = small.run.training.batches([rows[16:]])
     variances = [network[0](small.run.predictor.prepare(part.images)).var((0, 2, 3)) for part in (batch, rest)]
-    variance = norm_of(small).running_var
+    variance = norm_of(small.network).running_var
     assert variance is not None
     torch.testing.assert_close(variance, (16 * variances[0] + 17 * variances[1]) / 33, rtol=1e-4, atol=1e-6)
 

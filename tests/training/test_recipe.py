@@ -18,7 +18,7 @@ from pytorch_designer.training.recipe import (
     stop_reason,
 )
 
-from .small_run import BuildRun, small_network
+from .small_run import BuildRun, norm_of, small_network
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,7 @@ def test_what_a_short_run_has_learnt_shows_in_validation_whatever_momentum_the_n
     histories = []
     for momentum in (0.0003, 0.1):
         network = small_network()
-        norm = network[1]  # type: ignore[index]
-        norm.momentum = momentum
+        norm_of(network).momentum = momentum
         small = build_run(network=network, num_epochs=5, patience=5)
         small.train()
         histories.append([record.validation for record in small.state.history])

@@ -69,7 +69,7 @@ def test_a_transform_without_a_part_cannot_be_made() -> None:
             return image_u8
 
     with pytest.raises(TypeError, match=r"batch.*draw"):
-        Halfway()  # type: ignore[abstract]
+        Halfway()  # type: ignore[abstract]  # is refused
 
 
 @pytest.mark.parametrize("op", TRANSFORMS)

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import Field
 
@@ -48,24 +48,34 @@ _log = logging.getLogger(__name__)
 SCORES_FOLDER, EVALUATION_FOLDER = "scores", "evaluation"
 
 
-class FolderTrainingParameters(TrainPyTorchModelParameters, ImageModelParameters):
-    """The parameters of the components whose work it does."""
+class FolderParameters(ImageModelParameters):
+    """The parameters that opening a folder and making its network need."""
 
     model_name: str = Field("resnet18", description="The network: any classifier of torchvision by name.")
+    random_seed: int = Field(
+        1, description="The same seed, data and machine give the same result, bit for bit. Any whole number."
+    )
     fraction: float = Field(
         0.9, ge=0, le=1, description="Share of the images to train on, where no validation images are given."
     )
 
 
+class FolderTrainingParameters(FolderParameters, TrainPyTorchModelParameters):
+    """The parameters of training on a folder."""
+
+
+F_co = TypeVar("F_co", bound=FolderParameters, covariant=True)
+
+
 @dataclass(frozen=True)
-class TrainRequest:
-    """Request to train.
+class FolderRequest(Generic[F_co]):
+    """Request for a run on a folder: to train, or to search a learning rate.
 
     Attributes:
         images: Images to train on: anything that Train PyTorch Model takes, or a folder of splits.
         validation: Images to validate with; None for a split of `images`, or a part of them.
         model: Model to train: untrained, or a trained one to fine-tune; None for the one of `parameters.model_name`.
-        output: Where the trained model goes.
+        output: Destination of the result.
         is_augmented: Whether training uses the transforms that Init Image Transformation lists by default.
         is_overwriting: Whether an earlier result in `output` is replaced, and a stopped run there not continued.
         parameters: The parameters.
@@ -77,10 +87,20 @@ class TrainRequest:
     output: Path
     is_augmented: bool
     is_overwriting: bool
-    parameters: FolderTrainingParameters
+    parameters: F_co
+
+    def check_output(self) -> None:
+        """Refuse an output that is inside an input, occupied, or cannot be written.
+
+        Raises:
+            FailedToWriteOutputsError: It is.
+        """
+        optional = {"model": self.model, "validation images": self.validation}
+        inputs = {"images": self.images} | {name: path for name, path in optional.items() if path is not None}
+        check_outputs({"output": self.output}, inputs, keeps_results=True)
 
 
-def train_folder(request: TrainRequest, *, program: str) -> Path:
+def train_folder(request: FolderRequest[FolderTrainingParameters], *, program: str) -> Path:
     """Train, write the model with its report and `NEXT_STEPS.md`, and score and evaluate a test split.
 
     A run that was stopped continues where it was; one that is complete is left as it is.
@@ -99,7 +119,7 @@ def train_folder(request: TrainRequest, *, program: str) -> Path:
         return _train_in(world, request, program)
 
 
-def _train_in(world: World, request: TrainRequest, program: str) -> Path:
+def _train_in(world: World, request: FolderRequest[FolderTrainingParameters], program: str) -> Path:
     from pytorch_designer.components.train_pytorch_model import hyperparameters
     from pytorch_designer.tracking.tracker import prepared_tracking
 
@@ -131,15 +151,13 @@ def _train_in(world: World, request: TrainRequest, program: str) -> Path:
     return data.scorable
 
 
-def _next_steps(request: TrainRequest, data: FolderData, program: str) -> str:
+def _next_steps(request: FolderRequest[FolderTrainingParameters], data: FolderData, program: str) -> str:
     return write_next_steps(request.output, scorable=data.scorable, trainable=request.images, program=program)
 
 
-def _check_output(request: TrainRequest) -> frozenset[str] | None:
+def _check_output(request: FolderRequest[FolderTrainingParameters]) -> frozenset[str] | None:
     """Refuse an output that cannot be used; the entries of the earlier result that is replaced, or None."""
-    optional = {"model": request.model, "validation images": request.validation}
-    inputs = {"images": request.images} | {name: path for name, path in optional.items() if path is not None}
-    check_outputs({"output": request.output}, inputs, keeps_results=True)
+    request.check_output()
     if request.is_overwriting:
         return replaceable_entries(request.output)
     parameters = request.parameters.model_dump(include=set(TrainPyTorchModelParameters.model_fields))
@@ -162,7 +180,7 @@ class FolderData:
     scorable: Path
 
 
-def open_datasets(stack: ExitStack, request: TrainRequest) -> FolderData:
+def open_datasets(stack: ExitStack, request: FolderRequest[FolderParameters]) -> FolderData:
     """Open and check the images of a request, and log what they are taken for.
 
     Raises:
@@ -200,7 +218,7 @@ def _describe(splits: Splits, validation: Path | None) -> str:
     return f"Splits: {', '.join(parts)}.{unused}"
 
 
-def _augmented(dataset: ImageDirectory, request: TrainRequest) -> ImageDirectory:
+def _augmented(dataset: ImageDirectory, request: FolderRequest[FolderParameters]) -> ImageDirectory:
     """The dataset as Apply Image Transformation would record it, with the images as they are."""
     if not request.is_augmented:
         return dataset
@@ -209,7 +227,7 @@ def _augmented(dataset: ImageDirectory, request: TrainRequest) -> ImageDirectory
     return replace(dataset, transforms=dataset.transforms + pairs)
 
 
-def new_model(stack: ExitStack, parameters: FolderTrainingParameters) -> ModelDirectory:
+def new_model(stack: ExitStack, parameters: FolderParameters) -> ModelDirectory:
     """The untrained model that the parameters name, in a temporary folder.
 
     Raises:

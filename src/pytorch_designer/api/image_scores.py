@@ -31,7 +31,7 @@ class ImageScores:
     """
 
     def __init__(self, folder: ResultFolder) -> None:
-        """Scores that are there already.
+        """Open existing scores.
 
         Args:
             folder: Their folder.

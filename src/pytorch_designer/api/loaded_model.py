@@ -206,7 +206,7 @@ def load_model(
 
 
 def _as_list(images: Any) -> tuple[bool, list[Any]]:
-    """Whether it is one image, and the images."""
+    """List of the given images, with True if a single image was given."""
     values: list[Any]
     if isinstance(images, LabeledImage):
         return True, [images.pixels]

@@ -37,7 +37,7 @@ class ModelEvaluation:
     """
 
     def __init__(self, folder: ResultFolder) -> None:
-        """An evaluation that is there already.
+        """Open an existing evaluation.
 
         Args:
             folder: Its folder.

@@ -31,7 +31,7 @@ _IDENTIFIERS = re.compile(r'((?:\bid="|url\(#|href="#))')
 
 @dataclass(frozen=True)
 class PagePicture:
-    """PagePicture of a result.
+    """Picture of a result.
 
     Attributes:
         pixels: uint8 [height, width, 3].

@@ -225,7 +225,7 @@ def train(
         UnsupportedEnvironmentError: This machine does not have the device.
         ParameterError: An argument has the wrong type or is out of range.
     """
-    from pytorch_designer.api.folder_training import FolderTrainingParameters, TrainRequest, train_folder
+    from pytorch_designer.api.folder_training import FolderRequest, FolderTrainingParameters, train_folder
     from pytorch_designer.api.loaded_model import TrainedModel
     from pytorch_designer.spec.parameters import parse_parameters
 
@@ -247,7 +247,7 @@ def train(
             "patience": patience,
             "fraction": fraction,
         }
-        request = TrainRequest(
+        request = FolderRequest(
             images=path_argument(images, "images"),
             validation=None if validation is None else path_argument(validation, "validation"),
             model=model.path if isinstance(model, TrainedModel) else _optional_path(model, "model"),

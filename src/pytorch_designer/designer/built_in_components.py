@@ -1,4 +1,4 @@
-"""Components and templates that come with the program, given to the designer by whoever starts it.
+"""Built-in components and templates, which the command passes to the designer.
 
 The designer knows no component by name. A document names components by their files, so that it runs elsewhere as it
 is: the files of built-in components are written into the project when a document first uses one.

@@ -79,7 +79,7 @@ def _parse_meta(path: Path, error: type[DesignerError]) -> dict[str, Any]:
 
 
 def _is_listed(path: Path, error: type[DesignerError]) -> bool:
-    """Whether there is an entry of this name, even a broken link."""
+    """True if there is an entry of this name, even a broken link."""
     with reading_errors(path, error):
         try:
             retrying(path.lstat)

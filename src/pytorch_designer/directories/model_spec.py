@@ -143,7 +143,7 @@ class ModelSpec(_SpecPart):
 
     @property
     def has_weights(self) -> bool:
-        """Whether a weight file belongs to the model; False means that training draws random weights."""
+        """True if a weight file belongs to the model; False means that training draws random weights."""
         return self.flavor.serialization_method != "none"
 
     def preprocessing(self) -> Preprocessing | None:

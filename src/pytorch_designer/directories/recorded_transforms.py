@@ -58,7 +58,7 @@ def transforms_left(model_transforms: tuple[Transform, ...], dataset: ImageDirec
 
 
 def is_prefix(first: tuple[Transform, ...], transforms: tuple[Transform, ...]) -> bool:
-    """Whether `transforms` begin with `first`."""
+    """True if `transforms` begin with `first`."""
     return transforms[: len(first)] == first
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ProcessReport:
-    """What a process tells the others.
+    """Report of one process to the others before a step.
 
     Attributes:
         num_images: Images of its part of the batch, or of the images it has scored since the last report.
@@ -32,7 +32,7 @@ class ProcessReport:
 
 @dataclass(frozen=True)
 class Agreement:
-    """What follows from the reports of all processes; the same in each.
+    """Sum of the reports of all processes; the same in each.
 
     Attributes:
         num_images: Images of all of them.

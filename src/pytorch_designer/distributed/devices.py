@@ -29,7 +29,7 @@ def import_torch() -> None:
 
 
 def planned_processes() -> int:
-    """How many processes are to train on this machine: the setting `processes`, or one per GPU, at least one."""
+    """Number of processes to train with on this machine: the setting `processes`, or one per GPU, at least one."""
     number = settings().processes
     if number != "auto":
         return int(number)
@@ -57,7 +57,7 @@ def chosen_gpu(local_rank: int) -> tuple[str | None, str | None]:
 
 
 def _may_have_several_gpus() -> bool:
-    """Whether torch has to be asked, which takes seconds to import. macOS has one; on Windows a number is set."""
+    """True if torch has to be asked, which takes seconds to import. macOS has one; on Windows a number is set."""
     if not sys.platform.startswith("linux"):
         return False
     try:

@@ -67,7 +67,7 @@ class Fault:
         return f"{self.process}, ended: {shown}"
 
     def is_of_same_cause(self, error: BaseException) -> bool:
-        """Whether an error of this process is the same verdict, which all reach together."""
+        """True if an error of this process is the same verdict, which all reach together."""
         if self.signal_number is not None and isinstance(error, InterruptedRunError):
             return True
         if not isinstance(error, DesignerError):
@@ -100,7 +100,7 @@ def process_name(membership: Membership, phase: str, step: int | None = None) ->
 
 
 def is_broken_exchange(error: BaseException) -> bool:
-    """Whether an exchange failed because the other side, or the store, is gone: the cause is elsewhere."""
+    """True if an exchange failed because the other side, or the store, is gone: the cause is elsewhere."""
     import torch.distributed as dist
 
     if isinstance(error, (dist.DistError, ConnectionError, LostProcessError)):

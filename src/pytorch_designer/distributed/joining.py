@@ -31,7 +31,7 @@ _HALF_ADVICE = (
 
 @dataclass(frozen=True)
 class StartVariables:
-    """What the environment says about the processes of the run.
+    """Environment variables that a launcher sets: rank, size and address.
 
     Attributes:
         rank: Number of this process.
@@ -55,7 +55,7 @@ class StartVariables:
 
     @property
     def is_by_torchrun(self) -> bool:
-        """Whether torch's launcher has started this process, and decided how many there are on this machine."""
+        """True if torch's launcher has started this process, and decided how many there are on this machine."""
         return self.local_size is not None
 
 

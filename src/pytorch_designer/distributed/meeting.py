@@ -49,7 +49,7 @@ _JOINING = "joining"
 
 @dataclass(frozen=True)
 class Arrival:
-    """What a process says of itself.
+    """Identity and device of one process, as it announces itself in the store.
 
     Attributes:
         rank: Number of the process.
@@ -108,13 +108,13 @@ class Meeting:
 
     @property
     def is_of_nodes(self) -> bool:
-        """Whether each process stands for a node, on which it is to start several."""
+        """True if each process stands for a node, on which it is to start several."""
         one_per_node = all(arrival.local_rank == 0 for arrival in self.arrivals)
         return one_per_node and any(arrival.processes > 1 for arrival in self.arrivals)
 
     @property
     def own(self) -> Arrival:
-        """What this process says of itself."""
+        """Arrival of this process."""
         return self.arrivals[self.variables.rank]
 
     def node_of(self, arrival: Arrival) -> int:

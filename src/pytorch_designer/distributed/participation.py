@@ -95,7 +95,7 @@ def _judged(watch: Watch) -> Iterator[None]:
 
 @contextmanager
 def _reachable() -> Iterator[None]:
-    """Name what it means that the first exchange fails.
+    """Named error for a first exchange that fails.
 
     Raises:
         LostProcessError: Processes reach the store, and not each other.
@@ -115,7 +115,7 @@ def _reachable() -> Iterator[None]:
 
 @contextmanager
 def _log_of(membership: Membership) -> Iterator[None]:
-    """Let the first process speak for all: of the others, only warnings are logged, with their rank."""
+    """Log in full in the first process; of the others, only warnings are logged, with their rank."""
     handlers = [] if membership.rank == 0 else logging.getLogger("pytorch_designer").handlers
     if handlers:
         _log.info("This is rank %d of %s. Rank 0 reports what they do.", membership.rank, membership.describe())

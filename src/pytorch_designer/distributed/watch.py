@@ -92,7 +92,7 @@ class Watch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Take leave. The process that serves the store stays until the others have left, for some seconds."""
+        """Leave the run. The process that serves the store stays until the others have left, for some seconds."""
         with suppress(RuntimeError):
             self._say("left", "1")
             if self._serves_store():

@@ -91,16 +91,16 @@ class World(ABC):
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the process that writes, tracks and shows."""
+        """True if this is the process that writes, tracks and shows."""
         return self.membership.rank == 0
 
     @property
     def random_key(self) -> tuple[int, ...]:
-        """What tells the random numbers of this process from those of the others; empty for one process."""
+        """Part of the random key that differs between processes; empty for one process."""
         return (self.rank,) if self.size > 1 else ()
 
     def of_first(self, build: Callable[[], T], other: T) -> T:
-        """What `build` returns, in the first process; `other` in the others, in which it is not called."""
+        """Result of `build` in the first process; `other` in the others, in which it is not called."""
         return build() if self.is_first else other
 
     @abstractmethod
@@ -137,7 +137,7 @@ class World(ABC):
 
     @abstractmethod
     def verdict_of_first(self, check: Callable[[], T]) -> T:
-        """What `check` returns, or the named error that it raises, in the first process alone: in all processes.
+        """Result of `check` in the first process, for all processes; its named error is raised in all.
 
         Args:
             check: Called in the first process. Other errors than named ones are not passed on.
@@ -145,7 +145,7 @@ class World(ABC):
 
     @abstractmethod
     def verdict_of_all(self, check: Callable[[], T]) -> T:
-        """What `check` returns in this process; where it raises a named error in one, this is raised in all.
+        """Result of `check` in this process; a named error in one process is raised in all.
 
         Of several errors, that of the lowest rank is raised.
         """
@@ -208,7 +208,7 @@ class _Known:
 
 
 def named_error(check: Callable[[], T]) -> tuple[T | None, DesignerError | None]:
-    """What `check` returns, or the named error that it raises."""
+    """Result of `check`, or the named error that it raises."""
     try:
         return check(), None
     except DesignerError as error:

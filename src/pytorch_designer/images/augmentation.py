@@ -96,7 +96,7 @@ class Augmentation:
         return replace(self, random=deterministic_transforms(self.random), sizing=preprocessing)
 
     def can_draw_batches(self) -> bool:
-        """Whether `draw_batch` can do what `draw` does; if not, the log says why.
+        """True if `draw_batch` can do what `draw` does; if not, the log says why.
 
         All images have one size, keep having one after each transform, and no transform is stated to be applied to one
         image at a time. False, too, where images of that size cannot take the transforms; `draw` says why. It tries

@@ -92,7 +92,7 @@ class BadFiles:
     """
 
     def __init__(self, dataset: ImageDirectory, *, tolerance: float, port: str) -> None:
-        """Start with none.
+        """Create an empty register.
 
         Args:
             dataset: Whose files are registered.
@@ -140,7 +140,7 @@ class BadFiles:
 
     @property
     def is_beyond_tolerance(self) -> bool:
-        """Whether more files are bad than may be left out."""
+        """True if more files are bad than may be left out."""
         return len(self._found) > self.limit
 
     def listing(self) -> list[BadFile]:

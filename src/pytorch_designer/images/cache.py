@@ -233,7 +233,7 @@ class DiskRows:
     def _descriptor(self) -> int:
         with self._lock:
             if self._file is None:
-                self._file = tempfile.TemporaryFile(  # noqa: SIM115  # `close` closes it
+                self._file = tempfile.TemporaryFile(  # noqa: SIM115 (`close` closes it)
                     buffering=0, dir=self.folder, prefix="pytorch-designer-"
                 )
             return self._file.fileno()

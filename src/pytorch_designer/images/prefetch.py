@@ -66,7 +66,7 @@ class PendingImages:
             self.done.set()
 
     def count_down(self) -> None:
-        """One image less to wait for."""
+        """Count one image as done."""
         with self._lock:
             self._num_left -= 1
             is_last = self._num_left == 0
@@ -248,7 +248,7 @@ class Prefetcher:
             self._reading[slot] = (time.monotonic(), row)
             try:
                 source = pending.read(row)
-            except BaseException as error:  # noqa: BLE001  # is for `wait` to raise
+            except BaseException as error:  # noqa: BLE001 (`wait` raises it)
                 self._note_fault(error, pending, row)
             self._reading[slot] = None
         if not isinstance(source, bytearray):  # only the contents of files take room
@@ -283,7 +283,7 @@ class Prefetcher:
         if not self._is_dropped(pending):
             try:
                 pending.compute(position, row, source)
-            except BaseException as error:  # noqa: BLE001  # as above
+            except BaseException as error:  # noqa: BLE001 (`wait` raises it)
                 self._note_fault(error, pending, row)
         if num_held:
             self._large_files.give_back(num_held)

@@ -72,7 +72,7 @@ class Compute:
 
     @property
     def takes_all_cores(self) -> bool:
-        """Whether the network computes with all cores that this process may use."""
+        """True if the network computes with all cores that this process may use."""
         return self.device.type == "cpu" and self.num_threads >= cores_per_process(self.num_processes)
 
     def autocast(self) -> AbstractContextManager[Any]:

@@ -60,7 +60,7 @@ class Predictor:
         self.keeps_statistics = keeps_statistics
 
     def can_normalize(self, num_images: int) -> bool:
-        """Whether batch norm takes its statistics from a training batch of so many images."""
+        """True if batch norm takes its statistics from a training batch of so many images."""
         return not self.keeps_statistics and (num_images > 1 or self._normalizes_lone_image)
 
     def train_mode(self, num_images: int) -> None:

@@ -88,12 +88,12 @@ def _header(name: ImageFormat, start: bytes) -> tuple[str, int, int] | None:
         reader, _ = Image.OPEN[name]  # not `Image.open`, which has its own limit on pixels
         with reader(io.BytesIO(start), "") as image:
             return f"{name} {image.mode}", image.width, image.height
-    except Exception:  # noqa: BLE001  # Pillow raises anything; decoding the whole file tells what is wrong
+    except Exception:  # noqa: BLE001 - Pillow raises anything; decoding the whole file tells what is wrong
         return None
 
 
 def _is_whole(name: ImageFormat, ends: FileEnds) -> bool:
-    """Whether the end of a file is that of its format."""
+    """True if the end of a file is that of its format."""
     if name == "JPEG":
         return ends.end.rstrip(b"\0").endswith(b"\xff\xd9")
     if name == "PNG":

@@ -39,7 +39,7 @@ def replace_head(network: nn.Module, architecture: Architecture, num_classes: in
         num_classes: At least 1.
     """
     if architecture.source == "timm":
-        network.reset_classifier(num_classes)  # type: ignore[operator]
+        network.reset_classifier(num_classes)  # type: ignore[operator]  # timm's method
         return
     path, initialize = _HEADS[type(network).__name__]
     old = network.get_submodule(path)
@@ -48,19 +48,19 @@ def replace_head(network: nn.Module, architecture: Architecture, num_classes: in
     if isinstance(old, nn.Conv2d):
         new = nn.Conv2d(old.in_channels, num_classes, kernel_size=1, **arguments)
     else:
-        new = nn.Linear(old.in_features, num_classes, **arguments)  # type: ignore[arg-type]
+        new = nn.Linear(old.in_features, num_classes, **arguments)  # type: ignore[arg-type]  # Head is one of two
     with torch.no_grad():
         initialize(new)
     new.train(old.training)
     network.set_submodule(path, new)
     if hasattr(network, "num_classes"):
-        network.num_classes = num_classes  # type: ignore[assignment]
+        network.num_classes = num_classes  # type: ignore[assignment]  # a plain attribute of timm and torchvision
 
 
 def head_layer(network: nn.Module, architecture: Architecture) -> Head | None:
     """The one linear layer that gives the logits of `network`; None where there is no such layer (some of timm's)."""
     if architecture.source == "timm":
-        head = network.get_classifier()  # type: ignore[operator]
+        head = network.get_classifier()  # type: ignore[operator]  # timm's method
     else:
         head = network.get_submodule(_HEADS[type(network).__name__][0])
     return head if isinstance(head, Head) else None

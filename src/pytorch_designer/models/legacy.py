@@ -65,7 +65,7 @@ def build_stacked(architecture: Architecture, num_classes: int) -> StackedNetwor
 
 
 def is_stacked(state_dict: Mapping[str, Tensor]) -> bool:
-    """Whether the weights are those of a `StackedNetwork`."""
+    """True if the weights are those of a `StackedNetwork`."""
     return any(name.startswith(_STACK_PREFIX) for name in state_dict)
 
 

@@ -170,7 +170,7 @@ def _signature(classes: Sequence[str]) -> Any:
 
 
 def _example_png() -> bytes:
-    """A picture that holds no data of anybody's: colors that change from edge to edge."""
+    """Example image without anybody's data: a gradient of colors."""
     import numpy as np
     from PIL import Image
 

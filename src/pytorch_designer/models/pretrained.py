@@ -133,7 +133,7 @@ def _try_download(source: str, target: Path) -> bool:
     try:
         with (
             partial.open("xb") as stream,
-            closing(urllib.request.urlopen(source, timeout=_TIMEOUT_SECONDS)) as response,  # noqa: S310
+            closing(urllib.request.urlopen(source, timeout=_TIMEOUT_SECONDS)) as response,  # noqa: S310 (the user names the mirror)
         ):
             shutil.copyfileobj(response, stream, _CHUNK_BYTES)
         is_published = _is_published(partial, target.name)

@@ -257,7 +257,7 @@ def _check_names(stream: BinaryIO, *, is_zip: bool) -> None:
 
 
 def _check_zip(stream: BinaryIO) -> bool:
-    """Whether the file is a zip; zips that torch.save does not write (trailing bytes, compression) are refused."""
+    """True if the file is a zip; zips that torch.save does not write (trailing bytes, compression) are refused."""
     is_zip = stream.read(2) == b"PK"
     if is_zip:
         num_bytes = stream.seek(0, os.SEEK_END)

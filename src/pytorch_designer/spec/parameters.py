@@ -62,12 +62,12 @@ class ParameterSpec(BaseModel):
 
     @property
     def is_free_text(self) -> bool:
-        """Whether any text is a value."""
+        """True if any text is a value."""
         return self.type_name == "string" and self.choices is None
 
     @property
     def is_required(self) -> bool:
-        """Whether there is no default."""
+        """True if there is no default."""
         return self.default is None
 
 

@@ -81,7 +81,7 @@ DEFAULT_LIMITS = ExtractionLimits()
 
 
 def is_archive(path: Path) -> bool:
-    """Whether `path` is a file with an archive's extension, in any case.
+    """True if `path` is a file with an archive's extension, in any case.
 
     Raises:
         InvalidDatasetError: It has one, and whether it is a file cannot be told.

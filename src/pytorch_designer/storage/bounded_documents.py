@@ -1,4 +1,4 @@
-"""JSON and YAML out of files that anybody may have written: bounded in size, depth and what they unfold to.
+"""Untrusted JSON and YAML, bounded in size, depth and expansion of aliases.
 
 Twenty lines of YAML with aliases unfold to gigabytes, a megabyte of brackets takes minutes to read, and a JSON file
 takes up to twenty times its size in memory. All are refused before that is spent. The faults are `ValueError`s with a
@@ -130,7 +130,7 @@ class _BoundedLoader(yaml.SafeLoader):
         self._sizes: dict[str, int] = {}  # of what the anchors stand for; missing while it is composed
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        event = self.peek_event()  # type: ignore[no-untyped-call]
+        event = self.peek_event()  # type: ignore[no-untyped-call]  # not in the stubs
         anchor = event.anchor
         before = self._num_nodes
         if isinstance(event, yaml.AliasEvent):

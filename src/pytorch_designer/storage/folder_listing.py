@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytorch_designer.errors import InvalidDatasetError
-from pytorch_designer.storage.paths import reading_errors
+from pytorch_designer.storage.paths import is_at_or_below, reading_errors
 from pytorch_designer.storage.retrying import exists, is_file, is_folder, real_path, retrying
 from pytorch_designer.storage.string_column import StringColumn
 
@@ -88,12 +88,12 @@ class FolderListing:
 
 
 def is_skipped(name: str) -> bool:
-    """Whether a file or folder of this name is litter and not part of a dataset."""
+    """True if a file or folder of this name is litter and not part of a dataset."""
     return name.startswith(".") or name.lower() in SKIPPED_NAMES
 
 
 def is_image_name(name: str) -> bool:
-    """Whether the extension, in any case, is an image's."""
+    """True if the extension, in any case, is an image's."""
     return name[name.rfind(".") :].lower() in IMAGE_EXTENSIONS
 
 
@@ -241,7 +241,7 @@ def _read_start(path: Path) -> bytes:
 
 def _check_link(root: Path, link: Path) -> None:
     real, real_root = real_path(link), real_path(root)
-    if real != real_root and not real.startswith(os.path.join(real_root, "")):  # noqa: PTH118 - a string prefix
+    if not is_at_or_below(real, real_root):
         fault, reason = "leaves the directory", "link_leaves_directory"
     elif not exists(link):
         fault, reason = "leads nowhere or in circles", "broken_link"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorch_designer.errors import describe_value
@@ -13,7 +14,6 @@ from pytorch_designer.system.memory_check import check_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from pytorch_designer.errors import DesignerError
 
@@ -57,7 +57,7 @@ def resolve_inside(root: Path, relative: str, error: type[DesignerError]) -> Pat
     with reading_errors(path, error):
         real_root, real = real_path(root), real_path(path)
         is_loop = _goes_in_circles(path)
-    if real != real_root and not real.startswith(os.path.join(real_root, "")):  # noqa: PTH118 - a string prefix
+    if not is_at_or_below(real, real_root):
         raise error(
             f"The path {describe_value(relative)} leaves the directory through a link.",
             where=root,
@@ -69,6 +69,11 @@ def resolve_inside(root: Path, relative: str, error: type[DesignerError]) -> Pat
             f"The path {describe_value(relative)} is a link that goes in circles.", where=root, reason="link_loop"
         )
     return path
+
+
+def is_at_or_below(real: str, real_root: str) -> bool:
+    """True if a path is a folder or below it; both are absolute and without links."""
+    return Path(real).is_relative_to(real_root)
 
 
 def path_fault(relative: str) -> str | None:

@@ -38,7 +38,7 @@ def open_regular(path: Path) -> int:
         NotARegularFileError: It is something else.
         OSError: It cannot be opened.
     """
-    _check_mode(path, os.stat(path).st_mode)  # noqa: PTH116 - beside the calls on descriptors
+    _check_mode(path, path.stat().st_mode)
     descriptor = os.open(path, _FLAGS)
     try:
         _check_mode(path, os.fstat(descriptor).st_mode)

@@ -64,7 +64,7 @@ def open_retrying(path: Path) -> io.BufferedReader:
 
 
 def is_file(path: Path) -> bool:
-    """Whether `path` is, or leads to, a regular file.
+    """True if `path` is, or leads to, a regular file.
 
     Raises:
         OSError: The path cannot be looked up, for another reason than that nothing is there.
@@ -73,7 +73,7 @@ def is_file(path: Path) -> bool:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether `path` is, or leads to, a folder.
+    """True if `path` is, or leads to, a folder.
 
     Raises:
         OSError: As `is_file`.
@@ -82,7 +82,7 @@ def is_folder(path: Path) -> bool:
 
 
 def exists(path: Path) -> bool:
-    """Whether `path` is there, and leads somewhere if it is a link.
+    """True if `path` is there, and leads somewhere if it is a link.
 
     Raises:
         OSError: As `is_file`.

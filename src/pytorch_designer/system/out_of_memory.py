@@ -21,7 +21,7 @@ _WORDS = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an allocation failed: in Python, in torch on the processor, in a thread's start, in loading a library."""
+    """True if an allocation failed: in Python, in torch on the processor, in a thread's start, in loading a library."""
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return True
     return isinstance(error, (RuntimeError, ImportError, OSError)) and any(words in str(error) for words in _WORDS)

@@ -16,7 +16,7 @@ _PROC = Path("/proc")
 
 
 def can_measure_trees() -> bool:
-    """Whether this platform tells the memory of other processes and who started them: Linux does."""
+    """True if this platform tells the memory of other processes and who started them: Linux does."""
     return (_PROC / "self" / "statm").exists()
 
 

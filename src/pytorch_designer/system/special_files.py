@@ -1,4 +1,4 @@
-"""Files and folders of this machine that specifications name: what is refused before anything waits for it.
+"""Special files, such as devices and pipes, which are refused instead of waited for.
 
 A named pipe without a writer blocks whoever opens it, and a device may never end.
 """

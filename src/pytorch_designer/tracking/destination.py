@@ -83,7 +83,7 @@ class Destination:
 
     @property
     def is_local(self) -> bool:
-        """Whether it is a database file on this machine: slow when the machine is busy, but never out of reach."""
+        """True if it is a database file on this machine: slow when the machine is busy, but never out of reach."""
         return self.tracking_uri.startswith("sqlite")
 
     @property
@@ -93,7 +93,7 @@ class Destination:
 
     @property
     def is_azure(self) -> bool:
-        """Whether it is Azure ML: it takes metrics, parameters and tags, and refuses some other calls of MLflow."""
+        """True if it is Azure ML: it takes metrics, parameters and tags, and refuses some other calls of MLflow."""
         return self.tracking_uri.startswith("azureml")
 
     @property

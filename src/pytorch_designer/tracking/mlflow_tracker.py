@@ -50,7 +50,7 @@ _MAX_PROBLEM = 300
 
 
 class MlflowTracker:
-    """A `Tracker` that records to one MLflow run. What does not work is logged once, as soon as it is known.
+    """A `Tracker` that records to one MLflow run. A failure is logged once, as soon as it is known.
 
     Args:
         destination: The run.

@@ -64,12 +64,12 @@ class WorkerState:
             self._changed.notify_all()
 
     def has_come_to_end(self, seconds: float) -> bool:
-        """Whether the worker finishes, or ends, within `seconds`."""
+        """True if the worker finishes, or ends, within `seconds`."""
         with self._changed:
             return self._changed.wait_for(lambda: self._has_finished or self.has_ended, seconds)
 
     def wait(self, import_seconds: float, stall_seconds: float, limit_seconds: float) -> bool:
-        """Whether the worker begins, and finishes within `limit_seconds`, never `stall_seconds` without progress."""
+        """True if the worker begins, and finishes within `limit_seconds`, never `stall_seconds` without progress."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._has_begun or self.has_ended, import_seconds):
                 return False

@@ -231,7 +231,7 @@ class CheckpointPolicy:
         self._epoch_end_seconds = seconds * _FIRST_EPOCH_SHARE
 
     def is_due(self, *, is_epoch_end: bool) -> bool:
-        """Whether enough time has passed since the last save."""
+        """True if enough time has passed since the last save."""
         least_seconds = self._epoch_end_seconds if is_epoch_end else self._step_seconds
         return time.monotonic() - self._saved_at >= least_seconds
 

@@ -142,7 +142,7 @@ class GpuStepper:
         for group in optimizer.param_groups:
             group["lr"] = self._learning_rate
         # As torch.amp.GradScaler tells a fused optimizer to skip a step.
-        optimizer.found_inf = self._has_diverged  # type: ignore[attr-defined]
+        optimizer.found_inf = self._has_diverged  # type: ignore[attr-defined]  # fused optimizers read it
         _start_momentum(optimizer)
 
     def step(self, batch: Batch, request: StepRequest) -> list[StepOutcome]:
@@ -311,7 +311,7 @@ def _start_momentum(optimizer: torch.optim.SGD) -> None:
 
 
 def _recomputes(network: nn.Module) -> bool:
-    """Whether parts of the network are recomputed for their gradients.
+    """True if parts of the network are recomputed for their gradients.
 
     They draw the same random numbers again, whose state cannot be read while a graph is captured.
     """

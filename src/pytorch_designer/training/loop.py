@@ -273,7 +273,7 @@ class _Learner:
     def _agree(
         self, *, num_images: int = 0, error: DesignerError | None = None, is_due: bool | None = None
     ) -> Agreement:
-        """Tell the other processes how this one is, and do together what follows from that.
+        """Exchange the reports of all processes, and act on their agreement.
 
         Args:
             num_images: See `ProcessReport`.

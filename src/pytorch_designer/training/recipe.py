@@ -65,7 +65,7 @@ class Hyperparameters:
 
 
 def is_short(num_steps: int, learning_rate: float) -> bool:
-    """Whether a run on given weights learns so little that it stays near them.
+    """True if a run on given weights learns so little that it stays near them.
 
     Its classifier then starts from a ridge regression, and batch norm keeps the given statistics. Longer runs and
     higher rates train a random classifier just as well, and soon leave such a start: docs/decisions/0042 has figures.
@@ -120,7 +120,7 @@ def learning_rate_at(
 
 
 def is_better(candidate: Metrics, best: Metrics | None) -> bool:
-    """Whether an epoch's validation metrics beat the best so far.
+    """True if an epoch's validation metrics beat the best so far.
 
     The higher top-1 accuracy wins; with equal accuracy the lower loss; with both equal the earlier epoch stays.
     A loss that is not finite never wins, whatever the accuracy.

@@ -53,7 +53,7 @@ def model_info(inputs: TrainingInputs, network: nn.Module) -> dict[str, str]:
 
 
 def weights_info(weights: Mapping[str, Tensor]) -> dict[str, str]:
-    """What tells the trained model apart from others, by label; scored datasets name it too."""
+    """Identification of the trained weights, by label; scored datasets name it too."""
     return {"Weights": weights_fingerprint(weights)}
 
 

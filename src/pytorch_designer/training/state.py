@@ -82,7 +82,7 @@ class TrainingState:
 
     @property
     def is_new(self) -> bool:
-        """Whether no step was taken yet."""
+        """True if no step was taken yet."""
         return not self.history and self.step == 0
 
     def end_epoch(self, record: EpochRecord) -> None:

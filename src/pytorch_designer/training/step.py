@@ -83,7 +83,7 @@ class StepOutcome:
 
     @property
     def is_finite(self) -> bool:
-        """Whether the weights were changed."""
+        """True if the weights were changed."""
         return math.isfinite(self.loss)
 
 

@@ -143,7 +143,7 @@ class RandomGrayscale(RandomTransform):
     p: Probability = 0.1
 
     def draw(self, height: int, width: int, rng: Rng) -> bool:
-        """Whether the image becomes gray."""
+        """True if the image becomes gray."""
         return rng.happens(self.p)
 
     def apply(self, image_u8: torch.Tensor, drawn: bool) -> torch.Tensor:
@@ -166,7 +166,7 @@ class RandomAutocontrast(RandomTransform):
     p: Probability = 0.5
 
     def draw(self, height: int, width: int, rng: Rng) -> bool:
-        """Whether the contrast is stretched."""
+        """True if the contrast is stretched."""
         return rng.happens(self.p)
 
     def apply(self, image_u8: torch.Tensor, drawn: bool) -> torch.Tensor:

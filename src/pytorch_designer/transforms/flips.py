@@ -22,7 +22,7 @@ class _RandomFlip(RandomTransform):
     p: Probability = 0.5
 
     def draw(self, height: int, width: int, rng: Rng) -> bool:
-        """Whether the image is flipped."""
+        """True if the image is flipped."""
         return rng.happens(self.p)
 
     def apply(self, image_u8: torch.Tensor, drawn: bool) -> torch.Tensor:

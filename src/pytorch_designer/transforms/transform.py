@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     ImageSize = tuple[int, int]
     BatchFunction = Callable[[Sequence[Any]], "list[BatchOperation]"]
 
-_INTERPOLATION_OF_NUMBER = {0: "nearest", 2: "bilinear", 3: "bicubic"}  # Pillow's numbers, which old releases took
+# Pillow's numbers, which old releases took
+_INTERPOLATION_OF_NUMBER: dict[int, object] = {0: "nearest", 2: "bilinear", 3: "bicubic"}
 
 
 def _as_name(value: object) -> object:
-    is_number = isinstance(value, int) and not isinstance(value, bool)
-    return _INTERPOLATION_OF_NUMBER.get(value, value) if is_number else value  # type: ignore[call-overload]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return _INTERPOLATION_OF_NUMBER.get(value, value)
+    return value
 
 
 def _as_size(value: object) -> object:

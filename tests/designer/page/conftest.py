@@ -112,7 +112,7 @@ def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
 
 
 def _is_of_the_page(message: Any) -> bool:
-    """Whether the page has reported an error; a request that is refused is told by the browser itself."""
+    """True if the page has reported an error; a request that is refused is told by the browser itself."""
     return bool(message.type == "error") and not message.text.startswith("Failed to load resource")
 
 

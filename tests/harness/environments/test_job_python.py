@@ -7,6 +7,7 @@ import sys
 import venv
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -90,8 +91,8 @@ def test_results_of_another_python_are_not_reused(tmp_path: Path, other: Path) -
     path, cache = write_pipeline(tmp_path, {"a": node("true")}), ReuseCache(tmp_path / "cache", 1 << 30)
     states = []
     for number, python in enumerate((None, other, None, other)):
-        options = {"cache": cache, "python": JobPython(python), "explains": True}
-        result = run_pipeline(path, run_folder=tmp_path / str(number), **options)  # type: ignore[arg-type]
+        options: Any = {"cache": cache, "python": JobPython(python), "explains": True}
+        result = run_pipeline(path, run_folder=tmp_path / str(number), **options)
         states.append(result.nodes["a"].state.value)
 
     assert states == ["completed", "completed", "reused", "reused"]

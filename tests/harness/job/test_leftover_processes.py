@@ -48,7 +48,7 @@ def _wait_for(path: Path) -> int:
 
 
 def _end(pid: int) -> bool:
-    """Whether the process had ended by itself soon."""
+    """True if the process had ended by itself soon."""
     deadline = time.monotonic() + 20
     while start_time(pid) is not None and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -27,7 +27,7 @@ _OWN_TO_A_RUN = {"run_uuid", "start_time", "end_time", "artifact_uri"}
 def _row(database: Path, table: str, column: str, value: str) -> dict[str, Any]:
     with closing(sqlite3.connect(database)) as connection:
         connection.row_factory = sqlite3.Row
-        return dict(connection.execute(f"SELECT * FROM {table} WHERE {column} = ?", (value,)).fetchone())  # noqa: S608
+        return dict(connection.execute(f"SELECT * FROM {table} WHERE {column} = ?", (value,)).fetchone())
 
 
 @pytest.mark.slow

@@ -80,7 +80,7 @@ class TestObject:
     def test_a_pipeline_of_python_is_checked(self, folder: Path, azure: Any) -> None:
         prepare, train = (azure.load_component(folder / name) for name in ("prepare.yaml", "component.yaml"))
 
-        @azure.dsl.pipeline()  # type: ignore[untyped-decorator]
+        @azure.dsl.pipeline()
         def pipeline(raw: azure.Input, epochs: int) -> dict[str, Any]:
             prepared = prepare(raw=raw)
             trained = train(images=prepared.outputs.listing, epochs=epochs, shuffle=False, rate="fast")

@@ -197,7 +197,7 @@ def _table(batch: MiniBatch) -> Any:
     import pandas
 
     assert batch.table is not None
-    return pandas.read_pickle(batch.table)  # noqa: S301
+    return pandas.read_pickle(batch.table)
 
 
 @pytest.mark.usefixtures("data")

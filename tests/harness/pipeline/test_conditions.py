@@ -115,7 +115,7 @@ def test_conditions_of_the_sdk_are_read(tmp_path: Path) -> None:
     )
     step = command(command="true", environment="azureml:e:1")
 
-    @dsl.pipeline()  # type: ignore[untyped-decorator]
+    @dsl.pipeline()
     def pipeline() -> None:
         checked = check()
         yes, no = step(), step()

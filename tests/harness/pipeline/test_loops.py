@@ -134,7 +134,7 @@ def test_loops_of_the_sdk_run(tmp_path: Path) -> None:
     inputs = {"x": {"type": "integer"}, "log": {**FOLDER, "mode": "ro_mount"}}
     step = load_component(write_yaml(tmp_path / "step.yaml", {**STEP, "inputs": inputs}))
 
-    @dsl.pipeline()  # type: ignore[untyped-decorator]
+    @dsl.pipeline()
     def pipeline() -> None:
         body = step(x=0, log=Input(type="uri_folder", path=str(tmp_path / "start")))
         do_while(

@@ -19,8 +19,8 @@ from pytorch_designer.harness.schema.pipeline_specification import PipelineSpec
 from tests.harness.pipeline_files import FOLDER, component, make_folder, node, text_of, write_pipeline, write_yaml
 
 azure_ai_ml = pytest.importorskip("azure.ai.ml")
-from azure.ai.ml import Input, Output, command, dsl, load_component, load_job  # noqa: E402
-from azure.ai.ml.dsl._group_decorator import group  # noqa: E402
+from azure.ai.ml import Input, Output, command, dsl, load_component, load_job  # noqa: E402 - after importorskip
+from azure.ai.ml.dsl._group_decorator import group  # noqa: E402 - after importorskip
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the SDK's own
 
@@ -90,13 +90,13 @@ def yaml_file(tmp_path: Path) -> Path:
 def _dsl_job(folder: Path) -> Any:
     step = load_component(folder / "step.yaml")
 
-    @dsl.pipeline()  # type: ignore[untyped-decorator]
+    @dsl.pipeline()
     def inner(data: Input, rate: float) -> dict[str, Any]:
         x = step(data=data)
         y = step(data=x.outputs.out, rate=rate)
         return {"result": y.outputs.out}
 
-    @dsl.pipeline()  # type: ignore[untyped-decorator]
+    @dsl.pipeline()
     def pipeline(data: Input, rate: float, word: str) -> dict[str, Any]:
         first = step(data=data, rate=rate, note=f"n-{word}")
         first.environment_variables = {"LEVEL": word}
@@ -161,13 +161,13 @@ def test_groups_and_settings_of_an_object_are_read(tmp_path: Path, yaml_file: Pa
     @group
     class Training:
         note: str = "hello"
-        inner: Inner = None  # type: ignore[assignment]
+        inner: Inner = None  # type: ignore[assignment]  # as users of the SDK write it
 
-    @dsl.pipeline(continue_on_step_failure=False, force_rerun=True, default_compute="cpu")  # type: ignore[untyped-decorator]
+    @dsl.pipeline(continue_on_step_failure=False, force_rerun=True, default_compute="cpu")
     def pipeline(data: Input, training: Training) -> None:
         step(data=data, rate=training.inner.rate, note=training.note)
 
-    training = Training(note="x", inner=Inner(rate=0.75))  # type: ignore[call-arg]
+    training = Training(note="x", inner=Inner(rate=0.75))  # type: ignore[call-arg]  # as users of the SDK write it
     job = pipeline(data=Input(type="uri_folder", path=str(tmp_path / "data")), training=training)
 
     plan = plan_pipeline(pipeline_job(job))
@@ -192,7 +192,7 @@ def test_commands_that_were_built_in_python_run(tmp_path: Path) -> None:
         environment_variables={"WORD": "w"},
     )
 
-    @dsl.pipeline()  # type: ignore[untyped-decorator]
+    @dsl.pipeline()
     def pipeline(data: Input) -> dict[str, Any]:
         done = copy(d=data)
         return {"o": done.outputs.o}
@@ -205,7 +205,7 @@ def test_commands_that_were_built_in_python_run(tmp_path: Path) -> None:
 def test_an_optional_input_that_was_not_given_is_left_out(tmp_path: Path, yaml_file: Path) -> None:
     step = load_component(tmp_path / "step.yaml")
 
-    @dsl.pipeline()  # type: ignore[untyped-decorator]
+    @dsl.pipeline()
     def pipeline(data: Input, note: Input(type="string", optional=True) = None) -> None:  # type: ignore[valid-type]
         step(data=data, note=note)
 
@@ -264,7 +264,7 @@ def test_parameters_without_annotation_and_expressions_run(tmp_path: Path) -> No
         )
     )
 
-    @dsl.pipeline  # type: ignore[untyped-decorator]
+    @dsl.pipeline
     def whole(k: int, bare, folder, name: str = "it is", missing: str = None):  # type: ignore[no-untyped-def, assignment]  # noqa: RUF013
         plain = step(n=bare, rate=bare, text=bare, folder=folder)
         calculated = step(n=k + 1, rate=k / 8, flag=k > 3, text=name + "_x")
@@ -288,7 +288,7 @@ def test_an_input_that_a_node_requires_needs_a_value(tmp_path: Path) -> None:
         write_yaml(tmp_path / "c.yaml", component("echo ${{inputs.n}}", name="c", inputs={"n": {"type": "integer"}}))
     )
 
-    @dsl.pipeline  # type: ignore[untyped-decorator]
+    @dsl.pipeline
     def whole(n: int = None):  # type: ignore[no-untyped-def, assignment]  # noqa: RUF013
         step(n=n)
 
@@ -311,7 +311,7 @@ def test_single_values_of_commands_decide_about_nodes(tmp_path: Path) -> None:
     )
     say = command(name="say", command="echo said", environment=environment)
 
-    @dsl.pipeline()  # type: ignore[untyped-decorator]
+    @dsl.pipeline()
     def counting() -> None:
         counted = step(i=0)
         do_while(body=counted, condition=counted.outputs.again, mapping={"n": counted.inputs.i}, max_iteration_count=9)

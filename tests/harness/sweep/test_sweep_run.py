@@ -253,7 +253,7 @@ def test_sweeps_of_the_sdk_run(tmp_path: Path, is_alone: bool) -> None:
 
     data = Input(type="uri_folder", path=str(tmp_path / "data"))
 
-    @dsl.pipeline()  # type: ignore[untyped-decorator]
+    @dsl.pipeline()
     def pipeline() -> Any:
         tune = trial(x=Choice([3, 4]), data=data).sweep(**options, max_total_trials=5)
         return {"model": tune.outputs.model}

@@ -91,7 +91,7 @@ def test_a_loss_that_is_not_finite_changes_no_weight() -> None:
     stepper.synchronize()
     before = copy_weights(predictor.network)
     with torch.no_grad():
-        predictor.network[0].bias.fill_(float("nan"))  # type: ignore[index]
+        predictor.network.get_parameter("0.bias").fill_(float("nan"))
     before["0.bias"] = copy_weights(predictor.network)["0.bias"]
     stepper.step(batch, StepRequest(1, 1, 0.01, seed=1, num_images=8))
     assert not stepper.synchronize()[-1].is_finite

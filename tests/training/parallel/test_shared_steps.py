@@ -76,7 +76,7 @@ def take_steps_with_ddp(world: World, sizes: list[int]) -> dict[str, Tensor]:
     for batch in batches(sum(sizes)):
         own = _part(batch, sizes, world.rank)
         cross_entropy(parallel(predictor.prepare(own.images)), own.labels).backward()
-        network.unused.weight.grad = network.unused.bias.grad = None  # type: ignore[union-attr]
+        network.get_submodule("unused").zero_grad()
         optimizer.step()
         optimizer.zero_grad()
     return copy_weights(network)

@@ -30,7 +30,7 @@ from pytorch_designer.training.parallel.shared_state import share_state
 from pytorch_designer.training.parallel.validation import validate
 from pytorch_designer.training.recipe import build_optimizer
 from pytorch_designer.training.state import TrainingRun, TrainingState, copy_weights
-from tests.training.small_run import COMPUTE, HYPERPARAMETERS, PREPROCESSING, RecordingDisplay, small_network
+from tests.training.small_run import COMPUTE, HYPERPARAMETERS, PREPROCESSING, RecordingDisplay, head_of, small_network
 
 
 @dataclass(frozen=True)
@@ -135,11 +135,11 @@ def run_together(world: World, request: Request) -> Found:
         run = TrainingRun(
             hyperparameters=hyperparameters,
             predictor=predictor,
-            training=_Recording(loaders["training"], found.rows),  # type: ignore[arg-type]
+            training=_Recording(loaders["training"], found.rows),  # type: ignore[arg-type]  # a part of the protocol
             validation=loaders["validation"],
             num_classes=3,
             starts_from_scratch=not request.has_given_weights,
-            new_head=network[-1] if request.has_given_weights else None,  # type: ignore[index]
+            new_head=head_of(network) if request.has_given_weights else None,
             display=display,
             on_epoch_end=lambda record: None,
             stop_request=stop_request,

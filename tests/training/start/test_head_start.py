@@ -24,18 +24,12 @@ from pytorch_designer.models.architectures import (
     find_architecture,
     minimum_image_size,
 )
-from pytorch_designer.models.heads import Head, head_layer
+from pytorch_designer.models.heads import head_layer
 from pytorch_designer.training.start import head_start
 from pytorch_designer.training.start.features import head_features
 from pytorch_designer.training.start.head_start import start_head
 from pytorch_designer.transforms.registrations import parse_transform
-from tests.training.small_run import BuildRun, SmallRun, same_tensors, small_network
-
-
-def head_of(network: nn.Module) -> Head:
-    head = network[-1]  # type: ignore[index]
-    assert isinstance(head, nn.Linear | nn.Conv2d)
-    return head
+from tests.training.small_run import BuildRun, SmallRun, head_of, same_tensors, small_network
 
 
 def fine_tuned(build_run: BuildRun, network: nn.Module | None = None, **changes: object) -> SmallRun:
@@ -92,7 +86,7 @@ def test_one_class_has_nothing_to_learn(build_run: BuildRun) -> None:
 
 def test_a_head_without_a_bias(build_run: BuildRun) -> None:
     network = small_network()
-    network[-1] = nn.Linear(36, 3, bias=False)  # type: ignore[operator]
+    network.set_submodule("5", nn.Linear(36, 3, bias=False))
     small = fine_tuned(build_run, network)
     start_head(small.run, do_nothing)
     (batch,) = small.run.training.batches([np.arange(33)])

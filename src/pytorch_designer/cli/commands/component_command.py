@@ -53,7 +53,7 @@ def run_component(component: Component[Any], arguments: Sequence[str], program: 
     specs = component.parameter_specs
     given = vars(parser.parse_args(joined_options(arguments, parser.flags)))
     with options_in_advice(specs):
-        parsed = parse_parameters(component.parameters, _with_standard_input(specs, given_parameters(specs, given)))
+        parsed = parse_parameters(component.parameters, given_parameters(specs, given))
         inputs, outputs = (_folders(ports, given) for ports in (component.inputs, component.outputs))
         if component.is_distributed:
             exit_code = run_in_processes([component.command, *arguments])
@@ -74,8 +74,16 @@ def add_parameters(parser: argparse.ArgumentParser, specs: Sequence[ParameterSpe
 
 
 def given_parameters(specs: Sequence[ParameterSpec], given: Mapping[str, Any]) -> dict[str, str]:
-    """The parameters among the parsed options that were given."""
-    return {spec.name: given[spec.name] for spec in specs if given[spec.name] is not None}
+    """The parameters among the parsed options that were given; `-` for a free text is standard input.
+
+    Of standard input, the last line end is left out.
+    """
+    free = {spec.name for spec in specs if spec.is_free_text}
+    texts = {spec.name: given[spec.name] for spec in specs if given[spec.name] is not None}
+    return {
+        name: sys.stdin.read(_MAX_TEXT).removesuffix("\n") if name in free and text == FROM_STANDARD_INPUT else text
+        for name, text in texts.items()
+    }
 
 
 @contextmanager
@@ -107,15 +115,6 @@ def _with_options(advice: str, specs: Sequence[ParameterSpec]) -> str:
 def _folders(ports: Sequence[Port], given: Mapping[str, Any]) -> dict[str, Path]:
     connected = [port.name for port in ports if _is_connected(port, given[port.name])]
     return {name: local_path(given[name], name=name) for name in connected}
-
-
-def _with_standard_input(specs: Sequence[ParameterSpec], given: dict[str, str]) -> dict[str, str]:
-    """The parameters with standard input, without its last line end, for a text that is given as `-`."""
-    free = {spec.name for spec in specs if spec.is_free_text}
-    return {
-        name: sys.stdin.read(_MAX_TEXT).removesuffix("\n") if name in free and text == FROM_STANDARD_INPUT else text
-        for name, text in given.items()
-    }
 
 
 def _is_connected(port: Port, value: str | None) -> bool:

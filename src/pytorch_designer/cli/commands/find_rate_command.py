@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorch_designer.addresses import local_path
-from pytorch_designer.api.rate_search import RateSearchParameters, RateSearchRequest, find_rate
-from pytorch_designer.cli.command_parser import CommandParser, joined_options
-from pytorch_designer.cli.commands.component_command import add_parameters, given_parameters, options_in_advice
-from pytorch_designer.cli.commands.train_command import add_inputs, named_as_options, unused_network_options
-from pytorch_designer.spec.parameters import parameter_specs, parse_parameters
+from pytorch_designer.api.rate_search import RateSearchParameters, find_rate
+from pytorch_designer.cli.command_parser import CommandParser
+from pytorch_designer.cli.commands.component_command import add_parameters
+from pytorch_designer.cli.commands.train_command import add_inputs, folder_request
+from pytorch_designer.spec.parameters import parameter_specs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,24 +23,8 @@ def run_find_rate(arguments: Sequence[str], program: str) -> None:
         SystemExit: The command line has unknown options, or asks for help.
         DesignerError: Any named error.
     """
-    parser = _parser(program)
-    given = vars(parser.parse_args(joined_options(arguments, parser.flags)))
-    specs = parameter_specs(RateSearchParameters)
-    with options_in_advice(specs):
-        texts = given_parameters(specs, given)
-        if fault := unused_network_options(given, texts):
-            parser.error(fault)
-        request = RateSearchRequest(
-            images=given["images"],
-            validation=given["validation"],
-            model=given["model"],
-            output=given["output"],
-            is_augmented=given["augment"],
-            is_overwriting=given["overwrite"],
-            parameters=parse_parameters(RateSearchParameters, texts),
-        )
-        with named_as_options(continues=False):
-            find_rate(request)
+    with folder_request(_parser(program), arguments, RateSearchParameters, continues=False) as request:
+        find_rate(request)
 
 
 def _parser(program: str) -> CommandParser:

@@ -87,7 +87,7 @@ def _read_again(
 
 
 def _wait_for_change(watched: WatchedFiles, before: str, stop: StopRequest) -> bool:
-    """Wait until the files have changed, and rest; whether they did, rather than a signal came."""
+    """Wait until the files have changed and are stable; False if a signal came instead."""
     next_look = 0.0
     while stop.signal_number is None:
         if time.monotonic() >= next_look:

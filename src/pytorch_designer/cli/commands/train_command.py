@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.addresses import local_path
-from pytorch_designer.api.folder_training import FolderTrainingParameters, TrainRequest, train_folder
+from pytorch_designer.api.folder_training import F_co, FolderRequest, FolderTrainingParameters, train_folder
 from pytorch_designer.cli.command_parser import CommandParser, joined_options
 from pytorch_designer.cli.commands.component_command import add_parameters, given_parameters, options_in_advice
 from pytorch_designer.components.init_image_transformation import InitImageTransformationParameters, chosen_transforms
@@ -33,28 +33,45 @@ def run_train(arguments: Sequence[str], program: str) -> int:
         SystemExit: The command line has unknown options, or asks for help.
         DesignerError: Any named error.
     """
-    parser = train_parser(program)
+    with folder_request(train_parser(program), arguments, FolderTrainingParameters, continues=True) as request:
+        exit_code = run_in_processes(["train", *arguments])
+        if exit_code is not None:
+            return exit_code
+        train_folder(request, program=program)
+    return 0
+
+
+@contextmanager
+def folder_request(
+    parser: CommandParser, arguments: Sequence[str], parameters: type[F_co], *, continues: bool
+) -> Iterator[FolderRequest[F_co]]:
+    """Parse a command line, and name the ports of Train PyTorch Model in errors of the context as its options.
+
+    Args:
+        parser: Parser with the options of `add_inputs`, `--output`, `--overwrite` and those of the parameters.
+        arguments: The command line.
+        parameters: The parameters.
+        continues: Whether the same command continues a run that was stopped.
+
+    Raises:
+        SystemExit: The command line has unknown options, or asks for help.
+        DesignerError: A parameter is wrong, or any named error of the context.
+    """
     given = vars(parser.parse_args(joined_options(arguments, parser.flags)))
-    specs = parameter_specs(FolderTrainingParameters)
-    with options_in_advice(specs):
+    specs = parameter_specs(parameters)
+    with options_in_advice(specs), _named_as_options(continues=continues):
         texts = given_parameters(specs, given)
-        if fault := unused_network_options(given, texts):
+        if fault := _unused_network_options(given, texts):
             parser.error(fault)
-        request = TrainRequest(
+        yield FolderRequest(
             images=given["images"],
             validation=given["validation"],
             model=given["model"],
             output=given["output"],
             is_augmented=given["augment"],
             is_overwriting=given["overwrite"],
-            parameters=parse_parameters(FolderTrainingParameters, texts),
+            parameters=parse_parameters(parameters, texts),
         )
-        exit_code = run_in_processes(["train", *arguments])
-        if exit_code is not None:
-            return exit_code
-        with named_as_options(continues=True):
-            train_folder(request, program=program)
-    return 0
 
 
 def train_parser(program: str) -> CommandParser:
@@ -101,8 +118,8 @@ def add_inputs(parser: CommandParser) -> None:
     )
 
 
-def unused_network_options(given: Mapping[str, Any], texts: Mapping[str, str]) -> str:
-    """What is wrong where a model is given, and the name of a network or its weights as well; "" otherwise."""
+def _unused_network_options(given: Mapping[str, Any], texts: Mapping[str, str]) -> str:
+    """Message about options of a new network beside a given model; "" if there are none."""
     unused = [f"--{name.replace('_', '-')}" for name in _NETWORK_OPTIONS if name in texts]
     if given["model"] is None or not unused:
         return ""
@@ -110,7 +127,7 @@ def unused_network_options(given: Mapping[str, Any], texts: Mapping[str, str]) -
 
 
 @contextmanager
-def named_as_options(*, continues: bool) -> Iterator[None]:
+def _named_as_options(*, continues: bool) -> Iterator[None]:
     """Name ports of Train PyTorch Model as this command does.
 
     `continues` says whether the same command continues a run that was stopped.

@@ -22,7 +22,7 @@ NO_CATEGORY = "Other Components"
 
 
 def is_component(root: Value) -> bool:
-    """Whether a document is a component that a node can be made of."""
+    """True if a document is a component that a node can be made of."""
     is_parallel = type_of(root) == "parallel" and "jobs" not in root.children
     return is_parallel or kind_of(root) in {Kind.COMMAND_COMPONENT, Kind.PIPELINE_COMPONENT}
 
@@ -81,7 +81,7 @@ def component_without_content(*, reference: str, name: str, file: str | None, fa
 
 
 def _fault(document: YamlDocument) -> str | None:
-    """Why a component does not load, in one sentence; None if it does."""
+    """Reason why a component does not load, in one sentence; None if it does."""
     try:
         root = document.mapping()
         if kind_of(root) is Kind.PIPELINE_COMPONENT:

@@ -83,7 +83,7 @@ class ComponentPalette:
         return self._own_facts(file)
 
     def added(self, reference: str, document: pathlib.Path) -> AddedComponent:
-        """What a node of a document writes for a component; built-in ones are written into the project first.
+        """Component reference for a node of a document; built-in components are written into the project first.
 
         Raises:
             UnknownNameError: There is no such component in the project.

@@ -35,7 +35,7 @@ class DocumentText:
 
     @property
     def has_mark(self) -> bool:
-        """Whether it begins with a byte order mark."""
+        """True if it begins with a byte order mark."""
         return self.content.startswith(_BOM.encode())
 
     def replaced(self, text: str) -> bytes:
@@ -116,7 +116,7 @@ def write_document(file: Path, content: bytes, *, before_rename: Callable[[], No
         temporary.unlink(missing_ok=True)
         with temporary.open("xb") as stream:
             if not is_new:
-                os.chmod(temporary, stat.S_IMODE(target.stat().st_mode))  # noqa: PTH101 (as the file has it)
+                temporary.chmod(stat.S_IMODE(target.stat().st_mode))
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())

@@ -1,4 +1,4 @@
-"""Journal of a document: every text that it has had, what can be undone, and versions with names.
+"""Journal of a document: its earlier texts, undo and redo, and named versions.
 
     STATE/documents/KEY/journal.jsonl    one record per line, appended and flushed before the document is renamed
     STATE/documents/KEY/lock             held while a document is changed, by whichever server does it
@@ -64,10 +64,10 @@ class Version:
 
 @dataclass
 class _State:
-    """What the records say.
+    """State of a document after all records.
 
     Attributes:
-        versions: Every text that was had, by number.
+        versions: Every text that the document had, by number.
         steps: Numbers of the texts that undo and redo go through.
         position: Index in `steps` of the text that the document has.
         texts: Bytes by version.
@@ -120,18 +120,18 @@ class DocumentJournal:
 
     @property
     def current(self) -> Version | None:
-        """The version that the journal takes the document to have; None if it knows none."""
+        """The current version according to the journal; None if it knows none."""
         return self._at(self._state.position)
 
     @property
     def undo_label(self) -> str | None:
-        """What would be undone, or None."""
+        """Label of the edit that undo would take back, or None."""
         current = self.current
         return None if current is None or self._state.position < 1 else current.label
 
     @property
     def redo_label(self) -> str | None:
-        """What would be done again, or None."""
+        """Label of the edit that redo would repeat, or None."""
         following = self._at(self._state.position + 1)
         return None if following is None else following.label
 
@@ -160,7 +160,7 @@ class DocumentJournal:
         return found
 
     def record_seen(self, content: bytes) -> None:
-        """Take notice of the text that the document has: the first, or one that was made by hand.
+        """Record the present text of the document: its first, or one that was edited elsewhere.
 
         A text that is one step away was left by a process that was killed between the journal and the document.
         """
@@ -178,11 +178,11 @@ class DocumentJournal:
             self._append("outside", label="Change by hand", content=content)
 
     def record_edit(self, content: bytes, label: str) -> None:
-        """Take notice of an edit, before the document is replaced."""
+        """Record an edit, before the document is replaced."""
         self._append("edit", label=label, content=content)
 
     def step_content(self, *, is_back: bool) -> bytes:
-        """The text one step back, or forth.
+        """The text after an undo or a redo.
 
         Raises:
             InvalidSpecError: There is no such step.
@@ -196,7 +196,7 @@ class DocumentJournal:
         return self._state.texts[target.version]
 
     def record_step(self, *, is_back: bool) -> None:
-        """Take notice of a step back or forth, before the document is replaced."""
+        """Record an undo or redo, before the document is replaced."""
         self._append("undo" if is_back else "redo")
 
     def name_current(self, name: str) -> None:

@@ -36,7 +36,7 @@ _JOB_SETTINGS = ("default_compute", "force_rerun", "continue_on_step_failure")
 
 @dataclass(frozen=True)
 class DocumentContent:
-    """What a text says, without its history.
+    """Content of a document, without its history.
 
     Attributes:
         name: Name for people.
@@ -197,7 +197,7 @@ def _control_bindings(node: Node) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _binding(value: Value, data_type: str | None) -> dict[str, Any] | None:
-    """What a port is given, as the contract's `Binding`; `data_type` is that of a data port."""
+    """Value or binding of a port, as the contract's `Binding`; `data_type` is that of a data port."""
     if value.is_mapping:
         return _mapping_binding(value, data_type)
     plain = _scalar(value)

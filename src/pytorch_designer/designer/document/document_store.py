@@ -239,7 +239,7 @@ class DocumentStore:
             return self.read(path)
 
     def check_value(self, path: str, node: str, port: str, value: object) -> str | None:
-        """What is wrong with a value for an input of a node, in words; None if nothing is.
+        """Message about a wrong value for an input of a node; None if it is right.
 
         Args:
             path: The document.
@@ -256,7 +256,7 @@ class DocumentStore:
             return None if spec is None else value_message(spec, value)
 
     def link_refusal(self, path: str, source: LinkSource, node: str, port: str) -> LinkRefusal | None:
-        """Why a source cannot be connected with an input of a node; None if it can."""
+        """Reason why a source cannot be connected to an input of a node; None if it can."""
         with self._lock:
             return link_refusal(self._draft(path).pipeline, source, node, port)
 
@@ -282,7 +282,7 @@ class DocumentStore:
         up_to: Sequence[str] = (),
         is_forced: bool = False,
     ) -> dict[str, Any]:
-        """What a run would do with each node: `{"nodes": {NODE: {state, reason, reused_from}}}`.
+        """Forecast for each node: `{"nodes": {NODE: {state, reason, reused_from}}}`.
 
         Raises:
             DesignerError: The pipeline cannot be run as it is.

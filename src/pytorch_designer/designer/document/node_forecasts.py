@@ -24,7 +24,7 @@ def node_forecasts(
     up_to: Sequence[str] = (),
     is_forced: bool = False,
 ) -> dict[str, Any]:
-    """What a run would do with each node that it would run: `{"nodes": {NODE: {state, reason, reused_from}}}`.
+    """Forecast for each node that a run would include: `{"nodes": {NODE: {state, reason, reused_from}}}`.
 
     Nodes of nested pipelines are called `outer.inner`, as in a run.
 

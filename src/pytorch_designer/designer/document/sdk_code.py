@@ -243,7 +243,7 @@ class _Writer:
         return f"CLIENT.components.get({match['name']!r}{version}{label})"
 
     def _given(self, value: Value) -> str:
-        """What an input is given, as an expression."""
+        """Value or binding of an input, as a Python expression."""
         if value.is_mapping and value.get("path") is None:
             inner = value.get("value")
             if inner is None:

@@ -144,7 +144,7 @@ def identity_code(value: Value, imports: SdkImports) -> str:
 
 
 def sweep_arguments(node: Value, imports: SdkImports) -> dict[str, str]:
-    """What `sweep` is called with: the objective, how values are drawn, when trials end early."""
+    """Arguments of `sweep`: objective, sampling and early termination."""
     facts = {key: repr(plain_at(node, "objective", key)) for key in ("primary_metric", "goal")}
     sampling = node.get("sampling_algorithm")
     if sampling is not None:
@@ -194,7 +194,7 @@ def arguments(facts: Mapping[str, Any]) -> str:
 
 
 def unsayable(value: Value, message: str) -> InvalidSpecError:
-    """The error of what cannot be written as code, to be raised."""
+    """Error for a setting that has no equivalent in SDK code, to be raised."""
     return InvalidSpecError(
         message,
         where=str(value.key_place),

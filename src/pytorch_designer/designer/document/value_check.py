@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def value_message(port: InputSpec, value: object) -> str | None:
-    """What is wrong with a value for an input, in words; None if nothing is.
+    """Message about a wrong value for an input; None if it is right.
 
     Args:
         port: The input.

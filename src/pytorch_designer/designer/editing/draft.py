@@ -71,7 +71,7 @@ class Draft:
 
     @property
     def is_job(self) -> bool:
-        """Whether it is a pipeline job, whose inputs have values; else it is a pipeline component."""
+        """True if it is a pipeline job, whose inputs have values; else it is a pipeline component."""
         return kind_of(self.pipeline.root) is not Kind.PIPELINE_COMPONENT
 
     @property

@@ -37,7 +37,7 @@ class EditFields:
 
     @property
     def op(self) -> str:
-        """What is to be done."""
+        """Name of the operation."""
         return str(self.plain["op"])
 
     def text(self, key: str) -> str:

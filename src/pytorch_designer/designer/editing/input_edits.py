@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pytorch_designer.designer.editing.draft import CONTROL_KINDS, Draft
 from pytorch_designer.designer.editing.edit_fields import EditFields, Scalar, refused
 from pytorch_designer.designer.editing.link_rules import LinkSource, link_refusal
+from pytorch_designer.designer.editing.plain_data import value_at
 from pytorch_designer.errors import ParameterError, UnknownNameError
 from pytorch_designer.harness.schema.bindings import bindings_in
 from pytorch_designer.harness.schema.values import parse_literal
@@ -87,9 +88,7 @@ def put_data(draft: Draft, path: tuple[str, ...], edit: EditFields) -> None:
         if mode not in MODES:
             raise edit.malformed("mode", f"one of {', '.join(sorted(MODES))}")
         data["mode"] = mode
-    there = draft.editor.data
-    for key in path:
-        there = there.get(key) if isinstance(there, dict) else None  # type: ignore[assignment]
+    there = value_at(draft.editor.data, path)
     if isinstance(there, dict) and "path" in there:
         for key, value in data.items():
             draft.editor.put((*path, key), value)

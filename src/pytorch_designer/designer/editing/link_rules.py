@@ -38,7 +38,7 @@ class LinkRefusal:
 
 @dataclass(frozen=True)
 class LinkSource:
-    """Where a link comes from: an output of a node, or an input of the pipeline, which has no node."""
+    """Source of a link: an output of a node, or an input of the pipeline, which has no node."""
 
     node: str | None
     port: str
@@ -52,11 +52,11 @@ class LinkSource:
 
 
 def link_refusal(pipeline: Pipeline, source: LinkSource, node: str, port: str) -> LinkRefusal | None:
-    """Why a source cannot be connected with an input of a node; None if it can.
+    """Reason why a source cannot be connected to an input of a node; None if it can.
 
     Args:
         pipeline: The pipeline as it is.
-        source: Where the link comes from.
+        source: Source of the link.
         node: The node that it leads to.
         port: The input of that node.
     """
@@ -77,7 +77,7 @@ def link_refusal(pipeline: Pipeline, source: LinkSource, node: str, port: str) -
 
 
 def is_linked(value: Value) -> bool:
-    """Whether what an input is given comes from elsewhere in the pipeline."""
+    """True if what an input is given comes from elsewhere in the pipeline."""
     return any(bindings_in(text.text or "") for text in value.texts())
 
 

@@ -127,7 +127,7 @@ def set_setting(draft: Draft, edit: EditFields) -> None:
 
 
 def node_renaming(names: dict[str, str]) -> Callable[[str], str]:
-    """What becomes of a text when nodes get other names."""
+    """Function that renames nodes in the bindings of a text."""
     known = "|".join(re.escape(name) for name in names)
     pattern = re.compile(r"(\$\{\{\s*parent\.jobs\.)(" + known + r")(?=[.\s}])")
     return lambda text: pattern.sub(lambda match: match.group(1) + names[match.group(2)], text)

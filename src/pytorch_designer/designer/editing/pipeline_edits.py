@@ -203,7 +203,7 @@ def _entry(draft: Draft, section: str, name: str) -> Any:
 
 
 def _ports(draft: Draft, section: str) -> list[tuple[str, str, Any]]:
-    """What nodes have at their inputs or outputs: node, port and entry."""
+    """Entries of the nodes' inputs or outputs: node, port and value."""
     return [
         (name, port, value)
         for name, node in draft.jobs.items()

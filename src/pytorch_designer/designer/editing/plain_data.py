@@ -67,7 +67,7 @@ def rename_in(data: dict[str, Any], path: Path, key: str) -> None:
 
 
 def same_data(one: Any, other: Any) -> bool:
-    """Whether two values are equal, and of the same types all through."""
+    """True if two values are equal, and of the same types all through."""
     if type(one) is not type(other):
         return False
     if isinstance(one, dict):

@@ -74,7 +74,7 @@ def shifted(written: str, columns: int) -> str:
 
 
 def _copy(spans: SpanText, alias: SpanNode, column: int, *, is_flow: bool, anchor: str = "") -> Change:
-    """What an alias stands for, as it is written, at the place of the alias."""
+    """Change that replaces an alias by the text of its anchored node."""
     target = spans.resolved(alias)
     head = f"&{anchor} " if anchor else ""
     is_block = target.kind in {"mapping", "sequence"} and not target.is_flow
@@ -134,5 +134,5 @@ def _plain(spans: SpanText, node: SpanNode) -> Any:
     if node.kind == "sequence":
         return [_plain(spans, item) for item in node.items]
     loader = yaml.SafeLoader("")
-    tag = loader.resolve(yaml.ScalarNode, node.value, (not node.style, bool(node.style)))  # type: ignore[no-untyped-call]
+    tag = loader.resolve(yaml.ScalarNode, node.value, (not node.style, bool(node.style)))
     return loader.construct_object(yaml.ScalarNode(tag, node.value))

@@ -211,7 +211,7 @@ class TextEditor:
             put_in(self.data, (*path, key), value)
 
     def is_block(self, path: Path) -> bool:
-        """Whether there is a mapping with entries at a path, written as a block."""
+        """True if there is a mapping with entries at a path, written as a block."""
         node = None if value_at(self.data, path) is None else self._node(path)
         return node is not None and node.kind == "mapping" and not node.is_flow and bool(node.entries)
 
@@ -265,11 +265,11 @@ class TextEditor:
         return detached(self._spans, path, self.data, self.step, is_removed=is_removed) is not None
 
     def _vanishes(self, path: Path) -> bool:
-        """Whether a section that becomes empty is removed; not if there are comments in it."""
+        """True if a section that becomes empty is removed; not if there are comments in it."""
         return len(path) > 0 and path[-1] in _VANISHING and not self._has_comment_lines(path)
 
     def _is_alone(self, path: Path, num_removed: int) -> bool:
-        """Whether entries of a mapping must be removed one by one: all of them, or several in braces."""
+        """True if entries of a mapping must be removed one by one: all of them, or several in braces."""
         node = self._node(path)
         return num_removed == len(node.entries) or node.is_flow
 

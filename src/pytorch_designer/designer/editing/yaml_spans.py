@@ -69,11 +69,6 @@ class SpanNode:
             members = [part for entry in node.entries for part in entry] + node.items
             pending += reversed(members)
 
-    @property
-    def is_null(self) -> bool:
-        """Whether it is a scalar that is read as null."""
-        return self.kind == "scalar" and not self.style and self.value in {"", "~", "null", "Null", "NULL"}
-
 
 @dataclass(frozen=True)
 class SpanText:
@@ -113,18 +108,18 @@ class SpanText:
         return "\n" if match is None else match.group(0)
 
     def has_gaps(self, parent: SpanNode) -> bool:
-        """Whether an empty line parts two entries of a block."""
+        """True if an empty line parts two entries of a block."""
         for (_, before), (key, _) in zip(parent.entries, parent.entries[1:], strict=False):
             if re.search(r"\n[ \t]*\r?\n", self.text[before.end : self.line_start(key.start)]):
                 return True
         return False
 
     def anchors(self) -> dict[str, SpanNode]:
-        """What each alias stands for, by the name of the anchor; the last where a name is used twice."""
+        """Anchored nodes by the name of the anchor; the last if a name is used twice."""
         return {} if self.root is None else {node.anchor: node for node in self.root.walk() if node.anchor}
 
     def resolved(self, node: SpanNode) -> SpanNode:
-        """What an alias stands for; other nodes as they are."""
+        """Anchored node of an alias; other nodes as they are."""
         return self.anchors()[node.value] if node.kind == "alias" else node
 
 

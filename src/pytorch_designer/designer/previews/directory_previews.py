@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.designer.previews.table_pages import TABLE_SUFFIXES, table_page
@@ -32,7 +33,7 @@ _PAGES = ("index.html", "report/index.html")
 
 
 def preview(path: Path, *, offset: int = 0, class_name: str | None = None) -> dict[str, Any]:
-    """What to show of a file or folder.
+    """Preview of a file or folder for the page, by what it is.
 
     Args:
         path: The file or folder, which exists.
@@ -211,12 +212,12 @@ def _scalars(content: dict[str, Any], prefix: str = "", depth: int = 2) -> Itera
 def _untyped(folder: Path, offset: int, class_name: str | None) -> dict[str, Any]:
     """A folder without a description: images if it can be read as such, else its files."""
     files = list(_files(folder))
-    if any(os.path.splitext(file["name"])[1].lower() in _IMAGE_SUFFIXES for file in files):  # noqa: PTH122
+    if any(PurePath(file["name"]).suffix.lower() in _IMAGE_SUFFIXES for file in files):
         try:
             return _pictures(folder, "", offset, class_name)
         except DesignerError:  # in no order that can be read
             pass
-    tables = [file["name"] for file in files if os.path.splitext(file["name"])[1].lower() in TABLE_SUFFIXES]  # noqa: PTH122
+    tables = [file["name"] for file in files if PurePath(file["name"]).suffix.lower() in TABLE_SUFFIXES]
     if len(files) == len(tables) == 1:
         return table_page(folder / tables[0], offset)
     if not files:

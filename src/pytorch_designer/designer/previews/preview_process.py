@@ -1,4 +1,4 @@
-"""Processes that read data for previews, apart from the server: a file that nobody vouches for can break only them.
+"""Processes that read data for previews: an untrusted file can break only them, and not the server.
 
 Each has a bounded address space and may write nothing. One that takes too long, or dies, is replaced. Messages are a
 line of JSON each way; an answer's bytes follow its line.

@@ -48,7 +48,7 @@ def _answer(question: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
 
 
 def _limit() -> None:
-    """Bound what a hostile file can take; where the system knows such limits."""
+    """Limit the memory and time of reading a hostile file, where the system has such limits."""
     try:
         import resource
     except ImportError:  # Windows

@@ -42,7 +42,7 @@ def _with_bytes(image: Image.Image) -> Image.Image:
     if not image.mode.startswith("I") and image.mode != "F":
         return image
     numbers = image.convert("F")
-    low, high = (float(value) for value in numbers.getextrema())  # type: ignore[arg-type]
+    low, high = (float(value) for value in numbers.getextrema())  # type: ignore[arg-type]  # of one channel
     scale = 255.0 / max(high - low, 1e-9)
     return numbers.point(lambda value: value * scale - low * scale).convert("L")
 

@@ -29,10 +29,10 @@ _LEFT = re.compile(r"(?<![\w.])(\d{1,3}(?::\d\d){1,2}) left")
 
 
 def read_progress(log: Path) -> dict[str, Any] | None:
-    """What a log says of the progress at its end: `text`, and `fraction` from 0 to 1 or None.
+    """Progress at the end of a log: `text`, and `fraction` from 0 to 1 or None.
 
     Returns:
-        None where it says nothing.
+        None if the log shows no progress.
     """
     try:
         with log.open("rb") as stream:

@@ -200,7 +200,7 @@ class ProjectRuns:
 
 
 def current_progress(node: NodeResult) -> dict[str, Any] | None:
-    """What a node that runs is at, by the log of its first process."""
+    """Progress of a running node, from the log of its first process."""
     if node.state is not NodeState.RUNNING:
         return None
     files = log_files(node)
@@ -220,7 +220,7 @@ def sampled_memory(run: PipelineResult, reader: EventReader | None = None) -> di
 
 
 def _mark(run_folder: Path) -> tuple[int, int] | None:
-    """What changes with each change of the state of a run; None where there is no run."""
+    """Mark that differs after each change of a run's state; None if there is no run."""
     for file in (PIPELINE_FILE, RECORD_FILE):
         try:
             status = (run_folder / file).stat()

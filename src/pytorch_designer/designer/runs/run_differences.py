@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.designer.runs.run_views import node_view
@@ -17,7 +19,6 @@ from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
 
     from pytorch_designer.harness.job.node import NodeResult
     from pytorch_designer.harness.pipeline.pipeline_state import PipelineResult
@@ -59,7 +60,7 @@ def _row(kind: str, node: str | None, name: str, first: Any, second: Any) -> dic
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, float) and value != value:  # noqa: PLR0124 - not a number
+    if isinstance(value, float) and math.isnan(value):
         return "NaN"
     if isinstance(value, float) and value in {float("inf"), float("-inf")}:
         return str(value)
@@ -79,7 +80,7 @@ def _parameters(node: NodeResult | None) -> dict[str, str]:
         if path.stat().st_size > _MAX_RECORD_BYTES:
             return {}
         inputs = parse_json(path.read_bytes())["inputs"]
-        return {str(name): str(value) for name, value in inputs.items() if not os.path.isabs(str(value))}  # noqa: PTH117
+        return {str(name): str(value) for name, value in inputs.items() if not Path(str(value)).is_absolute()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):  # it has not started, or another program's file
         return {}
 

@@ -72,7 +72,7 @@ def _wait(process: subprocess.Popen[bytes], run_folder: Path) -> None:
 
 
 def _refusal(run_folder: Path) -> DesignerError:
-    """Why the process has ended before the run began."""
+    """Error of a process that ended before its run began."""
     with suppress(DesignerError, ValueError, TypeError, KeyError, AttributeError):
         return _named_error(read_json(run_folder / ORDER_FOLDER / ERROR_FILE, _MAX_ERROR_BYTES, DesignerError))
     console = ""
@@ -88,8 +88,8 @@ def _refusal(run_folder: Path) -> DesignerError:
 
 def _named_error(plain: dict[str, Any]) -> DesignerError:
     """The error that another process has written down."""
-    known = getattr(errors, str(plain["name"]))
-    return known(  # type: ignore[no-any-return]
+    known: type[DesignerError] = getattr(errors, str(plain["name"]))
+    return known(
         str(plain["what"]),
         where=plain["where"],
         advice=plain["advice"],

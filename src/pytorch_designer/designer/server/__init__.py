@@ -1,1 +1,1 @@
-"""Server of the page: its door, its routes, its events."""
+"""Server of the page: guard, routes and events."""

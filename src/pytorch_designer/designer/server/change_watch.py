@@ -201,7 +201,7 @@ class _WatchedRun:
             if node.state is NodeState.WAITING:
                 continue
             for path in log_files(node):
-                place, size = (name, path.name), os.path.getsize(path)  # noqa: PTH202
+                place, size = (name, path.name), path.stat().st_size
                 if self._sizes.get(place) != size:
                     self._sizes[place] = size
                     grown.append((*place, size))

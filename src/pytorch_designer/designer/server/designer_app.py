@@ -1,4 +1,4 @@
-"""The application of a server: the page at once, and the interface behind it when it is first asked for.
+"""ASGI application of a server: the page at once, the interface when it is first requested.
 
 The page is served in a fraction of a second: what reads pipelines is imported while the browser opens.
 """
@@ -51,7 +51,7 @@ class DesignerApp:
         mimetypes.add_type("text/javascript", ".js")
 
     def guarded(self, port: int, token: str) -> RequestGuard:
-        """This application behind its door."""
+        """This application behind its request guard."""
         return RequestGuard(self, port=port, token=token)
 
     def open(self) -> ASGIApp:
@@ -65,7 +65,7 @@ class DesignerApp:
             return self._api
 
     def services(self) -> Services:
-        """What the interface stands on."""
+        """Services that the routes use."""
         self.open()
         assert self._services is not None
         return self._services

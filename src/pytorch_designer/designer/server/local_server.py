@@ -1,4 +1,4 @@
-"""Local server of one project: its port, its token, its life.
+"""Local server of one project: its port, token and lifetime.
 
 It listens on the loopback interface and nowhere else. One server runs per project; a file in the user's state folder
 says where, for the next one. Runs are processes of their own and go on when it ends.

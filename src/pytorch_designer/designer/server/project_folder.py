@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytorch_designer.addresses import is_address
 from pytorch_designer.errors import UnknownNameError, describe_value
 from pytorch_designer.harness.job.run_folder import RUNS_FOLDER
-from pytorch_designer.storage.paths import path_fault, resolve_inside
+from pytorch_designer.storage.paths import is_at_or_below, path_fault, resolve_inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,7 +33,7 @@ class ProjectFolder:
 
     @property
     def runs(self) -> Path:
-        """Where the run folders are."""
+        """Folder of the run folders."""
         return self.folder / RUNS_FOLDER
 
     def file(self, relative: str) -> Path:
@@ -89,10 +89,10 @@ class ProjectFolder:
 
 
 def is_below(path: Path, roots: Iterable[Path]) -> bool:
-    """Whether a path is one of the roots or below one, with links followed."""
+    """True if a path is one of the roots or below one, with links followed."""
     real = os.path.realpath(path)
     tops = [os.path.realpath(root) for root in roots]
-    return any(real == top or real.startswith(os.path.join(top, "")) for top in tops)  # noqa: PTH118 - a prefix
+    return any(is_at_or_below(real, top) for top in tops)
 
 
 def _joined(folder: Path, text: str) -> Path | None:

@@ -1,4 +1,4 @@
-"""The only door to the server: each request is checked here before anything else sees it.
+"""Guard of the server: every request is checked here before any route sees it.
 
 Running a pipeline is running code, so that whoever passes may do what the user may. A request passes if
 

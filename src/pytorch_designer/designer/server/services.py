@@ -147,7 +147,7 @@ class Services:
         )
         process = start_run(order, self.project.folder, self.runs.folder)
         threading.Thread(target=process.wait, daemon=True).start()  # so that it is no zombie when it ends
-        name = Path(str(process.args[-1])).name  # type: ignore[index]
+        name = Path(str(process.args[-1])).name  # type: ignore[index]  # a list of texts
         self.watch.look_at(name)
         return name
 

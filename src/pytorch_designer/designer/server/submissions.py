@@ -62,7 +62,7 @@ class Submissions:
         return name
 
     def view(self, name: str) -> dict[str, Any]:
-        """What a submission has printed so far.
+        """Output of a submission so far, with its state.
 
         Raises:
             UnknownNameError: There is none of this id.

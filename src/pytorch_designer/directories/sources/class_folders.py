@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def has_class_folders(tree: SourceTree) -> bool:
-    """Whether there are folders of images that are classes, or whose meaning is unclear (`folder_fault`)."""
+    """True if there are folders of images that are classes, or whose meaning is unclear (`folder_fault`)."""
     return bool(tree.folders_with_images(image_level(tree))) and split_folders(tree) is None
 
 

@@ -56,21 +56,21 @@ def split_name(name: str) -> SplitName | None:
 
 
 def is_container(name: str) -> bool:
-    """Whether a folder of this name holds the images of a dataset rather than those of a class."""
+    """True if a folder of this name holds the images of a dataset rather than those of a class."""
     return name.lower() in _CONTAINERS
 
 
 def is_never_class(name: str) -> bool:
-    """Whether a folder of this name is not a class, even beside others."""
+    """True if a folder of this name is not a class, even beside others."""
     return name.lower() in _NEVER_CLASSES
 
 
 def is_about_images(name: str) -> bool:
-    """Whether a folder of this name, if there are no images in it, holds labels, documents or programs."""
+    """True if a folder of this name, if there are no images in it, holds labels, documents or programs."""
     return name.lower() in _ABOUT_IMAGES
 
 
 def are_parts(names: Sequence[str]) -> bool:
-    """Whether folders only divide the images: `images_001`, `images_002`; `part1`, `part2`; `batch_a`, `batch_b`."""
+    """True if folders only divide the images: `images_001`, `images_002`; `part1`, `part2`; `batch_a`, `batch_b`."""
     stems = {re.sub(r"[\W_]*(\d+|[a-z])$", "", name.lower()) for name in names}
     return len(names) > 1 and len(stems) == 1 and any(word in next(iter(stems)) for word in _WORDS_OF_PARTS)

@@ -73,7 +73,7 @@ class _Place:
         return self.listing.below(self.folders[name])
 
     def has_others(self, name: str, ending: str) -> bool:
-        """Whether a file below the folder `name` ends like this."""
+        """True if a file below the folder `name` ends like this."""
         below = self.tree.below(self.path(name))
         return any(other.lower().endswith(ending) for listing in below for other in listing.others)
 
@@ -280,7 +280,7 @@ def _is_yolo_text(text: str) -> bool:
 
 
 def _has_class_folders(place: _Place) -> bool:
-    """Whether the images lie in folders below the folders here, as YOLO's own classification datasets do."""
+    """True if the images lie in folders below the folders here, as YOLO's own classification datasets do."""
     inner = (
         name
         for folder in place.folders.values()

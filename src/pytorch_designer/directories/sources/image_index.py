@@ -141,7 +141,7 @@ class ImageIndex:
 
 
 def climbs(name: str, list_name: str) -> bool:
-    """Whether `name`, as a path relative to the list, leads out of the folder that is being opened."""
+    """True if `name`, as a path relative to the list, leads out of the folder that is being opened."""
     depth = list_name.count("/")
     for part in name.replace("\\", "/").split("/"):
         depth += -1 if part == ".." else part not in {"", "."}

@@ -89,7 +89,7 @@ def file_column(table: Table, is_image: Callable[[str], bool], min_share: float)
 
 
 def looks_like_labels(table: Table) -> bool:
-    """Whether the header has names of a file column and of a label column."""
+    """True if the header has names of a file column and of a label column."""
     names = set(map(_plain, table.names))
     return table.has_header and bool(names & _FILE_NAMES) and bool(names & _LABEL_NAMES)
 
@@ -207,7 +207,7 @@ def _is_split(table: Table, index: int) -> bool:
 
 
 def _is_row_number(table: Table, index: int) -> bool:
-    """Whether a column counts the rows, as pandas and lists of MXNet write it."""
+    """True if a column counts the rows, as pandas and lists of MXNet write it."""
     name = table.names[index].lower()
     cells = table.column(index)
     if table.has_header and name and not name.startswith(("unnamed", "index", "row", "#")):

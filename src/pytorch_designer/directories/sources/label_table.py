@@ -193,7 +193,7 @@ def _find_images(table: Table, file: int, index: ImageIndex) -> list[int]:
 
 
 def _repeats_folders(labels: _LabelTable, class_folders: Sequence[str]) -> bool:
-    """Whether a table says what the class folders say, perhaps under other names; an error where they contradict."""
+    """True if a table says what the class folders say, perhaps under other names; an error where they contradict."""
     folders = {name.lower() for name in class_folders}
     pairs = [
         (next((part for part in file.split("/")[:-1] if part.lower() in folders), ""), label)

@@ -92,7 +92,7 @@ def refuse_inner_archive(root: Path, listing: FolderListing | None) -> None:
 
 
 def is_unread_archive(name: str) -> bool:
-    """Whether a file of this name is an archive, or a part of one, that is not read."""
+    """True if a file of this name is an archive, or a part of one, that is not read."""
     return bool(_UNREAD.search(name) or _PARTS.search(name))
 
 

@@ -129,6 +129,6 @@ def image_level(tree: SourceTree) -> str:
 
 
 def _is_lone_class(path: str) -> bool:
-    """Whether a folder of images at the end of a chain is a class, which the root and containers are not."""
+    """True if a folder of images at the end of a chain is a class, which the root and containers are not."""
     name = path.rpartition("/")[2]
     return bool(name) and not is_container(name) and split_name(name) is None

@@ -120,7 +120,7 @@ def split_folders(tree: SourceTree) -> SplitFolders | None:
 
 
 def has_own_labels(tree: SourceTree, splits: SplitFolders) -> bool:
-    """Whether a split is labeled by what is in it: class folders, or a file with labels."""
+    """True if a split is labeled by what is in it: class folders, or a file with labels."""
     return any(_is_labeled(tree, tree.listings[splits.path].below(name)) for name in splits.all_names)
 
 

@@ -41,7 +41,7 @@ def folder_fault(tree: SourceTree) -> InvalidDatasetError | None:
 
 
 def is_class(tree: SourceTree, level: FolderListing, name: str) -> bool:
-    """Whether a folder has images, or nothing at all."""
+    """True if a folder has images, or nothing at all."""
     path = level.below(name)
     return bool(tree.num_images(path)) or not tree.num_others(path)
 

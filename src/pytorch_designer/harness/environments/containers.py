@@ -57,10 +57,10 @@ _WAITING = "trap 'exit 143' TERM; "  # a shell that dies at once takes the conta
 
 @dataclass(frozen=True)
 class ImageSource:
-    """What the image of a job is made of.
+    """Sources of the image in which a job runs.
 
     Attributes:
-        label: What messages call it.
+        label: Its name in messages.
         image: Its name, or that of the image below the conda file; None with a Dockerfile.
         conda_file: Text of the conda file, or None.
         dockerfile: The Dockerfile, or None.
@@ -106,7 +106,7 @@ class Containers:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def source(self, spec: CommandSpec) -> ImageSource | None:
-        """What the image of a job is made of, or None where it names no environment.
+        """Sources of the image of a job; None if it names no environment.
 
         Raises:
             UnsupportedLocallyError: A registered environment is not in the assets file.

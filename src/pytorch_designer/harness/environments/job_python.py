@@ -275,7 +275,7 @@ def _write_script(path: Path, text: str) -> None:
 
 
 def _is_found(executable: Path) -> bool:
-    """Whether `python` and `python3` in the folder of an interpreter are that interpreter."""
+    """True if `python` and `python3` in the folder of an interpreter are that interpreter."""
     return all(
         (executable.parent / name).exists() and (executable.parent / name).samefile(executable) for name in _NAMES
     )

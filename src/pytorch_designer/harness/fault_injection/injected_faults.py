@@ -64,17 +64,17 @@ class InjectedFaults:
 
     @property
     def watches_opens(self) -> bool:
-        """Whether opens below inputs are slow or fail."""
+        """True if opens below inputs are slow or fail."""
         return self.open_delay_seconds > 0 or self.open_failure_rate > 0
 
     @property
     def watches_system_calls(self) -> bool:
-        """Whether a system call must be stopped before it happens."""
+        """True if a system call must be stopped before it happens."""
         return self.watches_opens or self.kill_at_write is not None
 
     @property
     def needs_namespace(self) -> bool:
-        """Whether the processes need mounts or a network of their own."""
+        """True if the processes need mounts or a network of their own."""
         return self.shm_bytes is not None or bool(self.output_names) or not self.has_network
 
 

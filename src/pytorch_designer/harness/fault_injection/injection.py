@@ -87,7 +87,7 @@ class Injection:
         return arguments, descriptors
 
     def on_start(self, kill_all: Callable[[], None]) -> None:
-        """Take note that all processes have been started, and how to kill them."""
+        """Start the faults that depend on time. `kill_all` ends the processes of the job."""
         self._kill_all = kill_all
         self._has_processes.set()
         if self._faults.kill_after_seconds is not None:

@@ -44,7 +44,7 @@ class Call:
 
     @property
     def is_open(self) -> bool:
-        """Whether it opens a file, for reading too."""
+        """True if it opens a file, for reading too."""
         return self.flags is not None or self.flags_address is not None
 
 
@@ -85,7 +85,7 @@ _ALLOW, _NOTIFY = 0x7FFF0000, 0x7FC00000
 
 
 def is_known_machine() -> bool:
-    """Whether the numbers of this machine's system calls are known."""
+    """True if the numbers of this machine's system calls are known."""
     return platform.machine() in _MACHINES
 
 

@@ -31,7 +31,7 @@ class FolderKind(Enum):
     CACHE = "pytorch-designer: kept results of pipeline nodes"
 
     def marks(self, folder: Path) -> bool:
-        """Whether `folder` has this mark."""
+        """True if `folder` has this mark."""
         path = folder / MARK_FILE
         if path.is_symlink() or not path.is_file():
             return False

@@ -82,7 +82,7 @@ class JobData:
             raise _shared_folder(what, touched, path)
 
     def list_inputs(self) -> None:
-        """Take note of the inputs as they are before the job."""
+        """Record sizes and times of the inputs before the job."""
         self._before = {name: list_entries(path) for name, path in self.input_paths.items()}
 
     def check_inputs(self) -> None:

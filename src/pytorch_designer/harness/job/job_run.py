@@ -131,7 +131,7 @@ class JobResult:
 
     @property
     def has_succeeded(self) -> bool:
-        """Whether every process ended with 0."""
+        """True if every process ended with 0."""
         return self.exit_code == 0
 
 
@@ -387,4 +387,4 @@ class _JobRun:
 
 
 def _ignore(rank: int, line: str) -> None:
-    """Receiver of lines that drops them; they are in the log."""
+    """Line receiver that discards lines; the log has them."""

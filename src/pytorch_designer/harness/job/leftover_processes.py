@@ -47,7 +47,7 @@ class LeftoverProcesses:
         return {MARK_VARIABLE: f"{outer}:{self.token}" if outer else self.token}
 
     def remember(self, pids: Iterable[int]) -> None:
-        """Take note of processes of the job that run at the moment."""
+        """Record the processes of the job that run at the moment."""
         for pid in pids:
             if pid not in self._seen:
                 started = start_time(pid)
@@ -129,7 +129,7 @@ def _new_descendants(before: Collection[int]) -> list[int]:
 
 
 def _adopts(is_on: bool) -> bool:
-    """Whether this process was made the one that adopts, or no longer is."""
+    """True if this process was made the one that adopts, or no longer is."""
     if not sys.platform.startswith("linux"):
         return False
     import ctypes

@@ -31,7 +31,7 @@ class Condition:
     expected: bool
 
     def is_met(self, paths: Mapping[tuple[str, str], Path]) -> bool:
-        """Whether the nodes run, given the paths of the outputs that the value needs."""
+        """True if the nodes run, given the paths of the outputs that the value needs."""
         return (self.source.text(paths).strip().lower() == "true") is self.expected
 
 
@@ -88,12 +88,12 @@ class NodeState(str, Enum):
 
     @property
     def has_succeeded(self) -> bool:
-        """Whether its outputs are there."""
+        """True if its outputs are there."""
         return self in {NodeState.COMPLETED, NodeState.REUSED}
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing more happens to it."""
+        """True if nothing more happens to it."""
         return self not in {NodeState.WAITING, NodeState.RUNNING}
 
 

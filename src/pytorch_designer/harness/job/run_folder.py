@@ -240,12 +240,12 @@ class RunFolder:
 
 
 def is_run_folder(path: Path) -> bool:
-    """Whether `path` is the folder of an earlier or running run, of a component or pipeline."""
+    """True if `path` is the folder of an earlier or running run, of a component or pipeline."""
     return FolderKind.JOB.marks(path) or FolderKind.PIPELINE.marks(path)
 
 
 def is_held(run_folder: Path) -> bool:
-    """Whether a program runs a job or pipeline in this folder at the moment: its lock dies with it."""
+    """True if a program runs a job or pipeline in this folder at the moment: its lock dies with it."""
     lock = run_folder / LOCK_FILE
     if not lock.exists():
         return False

@@ -109,7 +109,7 @@ class RunStore:
                 columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
                 chosen = ["?" if name == "run_uuid" else f'"{name}"' for name in columns]
                 connection.execute(
-                    f"INSERT INTO {table} SELECT {', '.join(chosen)} FROM {table} WHERE run_uuid = ?",  # noqa: S608
+                    f"INSERT INTO {table} SELECT {', '.join(chosen)} FROM {table} WHERE run_uuid = ?",  # noqa: S608 (names of tables and columns)
                     (run_id, source_run_id),
                 )
 

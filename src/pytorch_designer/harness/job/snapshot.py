@@ -148,13 +148,13 @@ class _Rules:
         return self
 
     def exclude_always(self, entry: os.DirEntry[str]) -> bool:
-        """Whether an entry is left out whatever the ignore files say."""
+        """True if an entry is left out whatever the ignore files say."""
         if entry.name in _ALWAYS_IGNORED or entry.path in self._excluded:
             return True
         return entry.is_dir() and is_run_folder(Path(entry.path))
 
     def exclude(self, path: str) -> bool:
-        """Whether the file at `path` in the snapshot is left out."""
+        """True if the file at `path` in the snapshot is left out."""
         return any(_is_below(path, prefix) and part.match_file(_below(path, prefix)) for prefix, part in self._parts)
 
 

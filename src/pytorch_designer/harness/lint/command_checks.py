@@ -72,7 +72,7 @@ def check_command(
 
 
 def is_declared(parts: Sequence[str], declared: Iterable[str]) -> bool:
-    """Whether `inputs.<parts>` is declared; the inputs of a group are declared as `group.name`."""
+    """True if `inputs.<parts>` is declared; the inputs of a group are declared as `group.name`."""
     name = ".".join(parts)
     return any(port in {name, parts[0]} or port.startswith(f"{parts[0]}.") for port in declared)
 
@@ -162,7 +162,7 @@ def _check_unused(report: Report, command: _Command, bindings: Sequence[Binding]
 
 
 def _may_be_for_order(port: InputSpec, declared: Value) -> bool:
-    """Whether an input may be there for nothing but to wait for the node that writes it."""
+    """True if an input may be there for nothing but to wait for the node that writes it."""
     return port.is_data or "jobs" in {part for text in declared.texts() for part in _parts(text)}
 
 

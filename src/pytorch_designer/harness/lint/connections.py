@@ -61,7 +61,7 @@ def check_connections(report: Report, pipeline: Pipeline) -> None:
 
 
 def holds_fit(given: str, wanted: str) -> bool:
-    """Whether a directory of one type is right for a port of another: a trained model may be trained further."""
+    """True if a directory of one type is right for a port of another: a trained model may be trained further."""
     return given == wanted or wanted.startswith("Any") or given.startswith("Any") or wanted == f"Untrained{given}"
 
 

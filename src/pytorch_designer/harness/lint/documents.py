@@ -105,7 +105,7 @@ def yaml_files(folder: Path) -> Iterator[Path]:
 
 
 def looks_like_azure_ml(path: Path) -> bool:
-    """Whether a file that cannot be parsed was probably meant for Azure ML."""
+    """True if a file that cannot be parsed was probably meant for Azure ML."""
     if not path.is_file():
         return False
     with path.open(encoding="utf-8", errors="replace") as stream:
@@ -114,5 +114,5 @@ def looks_like_azure_ml(path: Path) -> bool:
 
 
 def _is_component(root: Value) -> bool:
-    """Whether a document has the ports of a component; one of a kind that cannot be checked has them too."""
+    """True if a document has the ports of a component; one of a kind that cannot be checked has them too."""
     return kind_of(root) in {Kind.COMMAND_COMPONENT, Kind.PIPELINE_COMPONENT} or type_of(root) in _OTHER_COMPONENTS

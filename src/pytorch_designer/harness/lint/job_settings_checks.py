@@ -47,7 +47,7 @@ def check_local_path(report: Report, value: Value | None, *, what: str, rule_id:
 
 
 def is_placeholder(text: str) -> bool:
-    """Whether a text stands for one that its reader is to fill in, such as `<path to the data>`."""
+    """True if a text stands for one that its reader is to fill in, such as `<path to the data>`."""
     return _PLACEHOLDER.search(text) is not None
 
 

@@ -120,7 +120,7 @@ def findings_for_run(document: YamlDocument) -> FindingsForRun:
 
 
 def lint_document(document: YamlDocument, library: Library) -> tuple[SpecFault, ...]:
-    """What the linter says of a component or job and of the component files that it names.
+    """Faults of a component or job and of the component files that it names.
 
     Args:
         document: The document, whose text need not be that of its file.

@@ -44,7 +44,7 @@ class Node:
 
     @property
     def is_inline(self) -> bool:
-        """Whether the node has no component but a command of its own."""
+        """True if the node has no component but a command of its own."""
         return self.component_key not in self.value.children
 
     @property

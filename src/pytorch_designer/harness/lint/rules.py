@@ -14,7 +14,7 @@ class Severity(str, Enum):
 
 
 class InRun(str, Enum):
-    """Effect of a finding on `run`: refuse the file, say it and go on, or check the same with the values given."""
+    """Effect of a finding on `run`: refuse the file, warn, or check again with the given values."""
 
     REFUSES = "refuses"
     WARNS = "warns"

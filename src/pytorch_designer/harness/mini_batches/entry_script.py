@@ -10,7 +10,6 @@ import importlib.util
 import inspect
 import io
 import logging
-import os
 import pickle
 import sys
 import traceback
@@ -76,11 +75,11 @@ def _offer_azureml_user() -> None:
             self.logger = logging.getLogger("entry_script")
             self.working_dir = str(Path.cwd())
             self.logs_dir = str(Path("logs").absolute())
-            os.makedirs(self.logs_dir, exist_ok=True)  # noqa: PTH103
+            Path(self.logs_dir).mkdir(parents=True, exist_ok=True)
 
     package, module = ModuleType("azureml_user"), ModuleType("azureml_user.parallel_run")
-    module.EntryScript = EntryScript  # type: ignore[attr-defined]
-    package.parallel_run = module  # type: ignore[attr-defined]
+    vars(module)["EntryScript"] = EntryScript
+    vars(package)["parallel_run"] = module
     sys.modules.setdefault("azureml_user", package)
     sys.modules.setdefault("azureml_user.parallel_run", module)
 
@@ -95,7 +94,7 @@ def _outcome(module: Any, batch: MiniBatch, *, takes_context: bool) -> tuple[Any
     try:
         content = batch.files
         if batch.table is not None:
-            with open(batch.table, "rb") as stream:  # noqa: PTH123
+            with Path(batch.table).open("rb") as stream:
                 content = pickle.load(stream)  # noqa: S301 - our own, a moment ago
         context = SimpleNamespace(
             minibatch_index=batch.index,

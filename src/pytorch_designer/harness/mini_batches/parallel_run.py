@@ -25,7 +25,7 @@ _LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30}
 _ALL = -1
 
 
-class _TooManyFailures(Exception):  # noqa: N818
+class _TooManyFailuresError(Exception):
     pass
 
 
@@ -107,14 +107,14 @@ class _Run:
         except (EOFError, OSError):
             worker.process.join(1)
             if task is None:
-                raise _TooManyFailures(
+                raise _TooManyFailuresError(
                     f"A worker died before its first mini-batch, with exit code {worker.process.exitcode}."
                 ) from None
             self._replace(index)
             self._failed(task, f"The worker died with exit code {worker.process.exitcode}.")
             return
         if kind == "unusable":
-            raise _TooManyFailures(f"The entry script {self._options.entry_script} cannot be used.\n{values[0]}")
+            raise _TooManyFailuresError(f"The entry script {self._options.entry_script} cannot be used.\n{values[0]}")
         if kind == "ready":
             worker.is_ready = True
             return
@@ -155,7 +155,7 @@ class _Run:
         ):
             if limit != _ALL and number > limit:
                 setting = "error_threshold" if name == "items" else "mini_batch_error_threshold"
-                raise _TooManyFailures(f"More {name} have failed ({number}) than {setting} allows ({limit}).")
+                raise _TooManyFailuresError(f"More {name} have failed ({number}) than {setting} allows ({limit}).")
 
     def _finish(self) -> None:
         ready = [worker for worker in self._workers if worker.is_ready and worker.process.is_alive()]
@@ -178,7 +178,7 @@ def main(arguments: Sequence[str]) -> int:
         )
         run = _Run(options, program_arguments, batches)
         rows = run.run()
-    except (InputError, _TooManyFailures) as error:
+    except (InputError, _TooManyFailuresError) as error:
         print(f"Error: {error}", file=sys.stderr, flush=True)
         return 1
     if options.append_row_to:

@@ -68,7 +68,7 @@ class Hyperparameter:
 
     @property
     def is_discrete(self) -> bool:
-        """Whether its coordinate is an index of `choices`."""
+        """True if its coordinate is an index of `choices`."""
         return self.type in {"choice", "randint"}
 
     def value(self, coordinate: float) -> Scalar:

@@ -177,11 +177,11 @@ class LoopRounds:
         self.is_open = True
 
     def has_round_ended(self, nodes: Mapping[str, NodeResult]) -> bool:
-        """Whether all nodes of the body have ended."""
+        """True if all nodes of the body have ended."""
         return self.is_open and all(nodes[name].state.has_ended for name in self.loop.body)
 
     def holds(self, name: str, node: PlannedNode) -> bool:
-        """Whether a node that waits needs the body, and so has to wait for the end of the loop."""
+        """True if a node that waits needs the body, and so has to wait for the end of the loop."""
         return self.is_open and name not in self.loop.body and not node.needs.isdisjoint(self.loop.body)
 
     def end_round(self, nodes: Mapping[str, NodeResult], paths: dict[tuple[str, str], Path]) -> bool:

@@ -15,7 +15,6 @@ at most one torn one, which readers do not see and the next writer removes.
 from __future__ import annotations
 
 import json
-import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -131,7 +130,7 @@ class EventReader:
 
 def log_sizes(files: tuple[Path, ...]) -> list[int]:
     """Number of bytes in each log; 0 where there is none yet."""
-    return [os.path.getsize(path) if path.exists() else 0 for path in files]  # noqa: PTH202
+    return [path.stat().st_size if path.exists() else 0 for path in files]
 
 
 def _event(line: bytes, number: int) -> RunEvent | None:

@@ -183,7 +183,7 @@ class NodeRunner:
         return SweepRequest(node, settings, start, run_trial, store, run_id, self.max_parallel)
 
     def _is_continued(self, start: NodeResult) -> bool:
-        """Whether its outputs are those of an equal job that was interrupted or killed, and may go on from them."""
+        """True if its outputs are those of an equal job that was interrupted or killed, and may go on from them."""
         path = _key_file(start)
         with suppress(OSError):
             return start.key is not None and path.is_file() and path.read_bytes() == start.key.encode()

@@ -68,7 +68,7 @@ class PipelineResult:
 
     @property
     def has_succeeded(self) -> bool:
-        """Whether every node has its outputs that was asked for and that no condition has bypassed."""
+        """True if every node has its outputs that was asked for and that no condition has bypassed."""
         fine = {NodeState.LEFT_OUT, NodeState.BYPASSED}
         return all(node.state.has_succeeded or node.state in fine for node in self.nodes.values())
 

@@ -71,7 +71,7 @@ class Selection:
 
 
 def with_faults(faults: InjectedFaults) -> str:
-    """Why a node runs into which faults are injected."""
+    """Reason for which a node with injected faults runs."""
     return f"runs with {', '.join(faults.texts)}"
 
 
@@ -168,7 +168,7 @@ class _Forecast:
             self._forget(body)
 
     def _goes_on(self, rounds: LoopRounds) -> bool:
-        """Whether the loop has another round, as far as the results of this one are kept."""
+        """True if the loop has another round, as far as the results of this one are kept."""
         try:
             return rounds.end_round({name: self._state(name) for name in rounds.loop.body}, self._paths)
         except DesignerError:
@@ -214,7 +214,7 @@ class _Forecast:
         return NodeForecast(node.name, is_reused=True, reused_from=entry.stored)
 
     def _trials(self, node: PlannedNode, settings: SweepSettings, reuse: Reuse) -> str:
-        """What becomes of the trials of a sweep, which itself always runs."""
+        """Forecast for the trials of a sweep; the sweep itself always runs."""
         if not node.spec.is_deterministic or self._request.is_forced:
             return reuse.why_it_runs(node, None)
         sampler = open_sampler(settings)

@@ -1,4 +1,4 @@
-"""Recording of a pipeline run: its state file, its events, and whoever watches, told of every change."""
+"""Recording of a pipeline run: state file, event log, and observers of every change."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class PipelineView(Protocol):
 
 @runtime_checkable
 class MemoryView(Protocol):
-    """View that wants to know, once a second, how much memory the processes of a node use."""
+    """View that shows the memory of a node's processes, once per second."""
 
     def memory_sampled(self, node: str, num_bytes: int) -> None:
         """A node that runs uses this much at the moment."""

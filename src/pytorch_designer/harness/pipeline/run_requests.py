@@ -62,7 +62,7 @@ class RequestInbox:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def take(self) -> tuple[bool, list[str]]:
-        """Whether the run is to end, and the nodes that are; each is told once."""
+        """True if the run is to end, with the nodes that are to end; each is named once."""
         try:
             found = sorted(self._folder.iterdir())
         except OSError:  # nobody has asked for anything

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -93,6 +92,6 @@ def _code_listing(spec: CommandSpec, not_code: tuple[Path, ...]) -> str:
         snapshot = code_snapshot(spec, excluded=not_code)
         for files in (snapshot.files, *snapshot.zipped.values()):
             for name, path in files.items():
-                status = os.stat(path)  # noqa: PTH116 (much faster)
+                status = path.stat()
                 lines.append(f"{name}\0{status.st_size}\0{status.st_mtime_ns}")
     return "\n".join(lines)

@@ -82,13 +82,13 @@ def read_entry(folder: Path) -> Entry | None:
 
 
 def is_usable(folder: Path) -> bool:
-    """Whether there is an entry in a folder, with all its files."""
+    """True if there is an entry in a folder, with all its files."""
     entry = read_entry(folder)
     return entry is not None and is_whole(folder, entry)
 
 
 def is_whole(folder: Path, entry: Entry) -> bool:
-    """Whether the files of an entry are those that were kept."""
+    """True if the files of an entry are those that were kept."""
     try:
         ports = {child.name for child in (folder / PORTS_FOLDER).iterdir()}
         return ports == entry.contents.keys() and hash_files(folder) == entry.listing

@@ -47,7 +47,7 @@ class FileEntry:
 
     @property
     def is_folder(self) -> bool:
-        """Whether it is a folder."""
+        """True if it is a folder."""
         return self.num_bytes < 0
 
 
@@ -71,7 +71,7 @@ def listing_hash(entries: Sequence[FileEntry]) -> str:
 
 
 def _go_on() -> None:
-    """Stop nothing."""
+    """Default check for a stop request, which never stops."""
 
 
 def content_hash(entries: Sequence[FileEntry], check: Callable[[], None] = _go_on) -> str:

@@ -106,7 +106,7 @@ class ReuseCache:
         return found
 
     def last_used(self, entry: Entry) -> float:
-        """When an entry was used or kept, in seconds since 1970."""
+        """Time at which an entry was last used or written, in seconds since 1970."""
         try:
             return (self._entries / entry.key / _LAST_USED).stat().st_mtime
         except OSError:
@@ -329,7 +329,7 @@ def chosen_cache() -> ReuseCache | None:
 
 
 def is_empty(path: Path) -> bool:
-    """Whether there is nothing at `path`, or an empty folder."""
+    """True if there is nothing at `path`, or an empty folder."""
     return not path.exists() or (path.is_dir() and not any(path.iterdir()))
 
 

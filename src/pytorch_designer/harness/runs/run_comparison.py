@@ -31,7 +31,7 @@ class ComparedRow:
 
     @property
     def differs(self) -> bool:
-        """Whether the runs do not agree; nodes differ in their states and keys."""
+        """True if the runs do not agree; nodes differ in their states and keys."""
         return len({_comparable(value) for value in self.values}) > 1
 
 

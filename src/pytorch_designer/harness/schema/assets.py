@@ -103,7 +103,7 @@ def read_assets(path: Path) -> Assets:
 
 
 def is_reference(text: str) -> bool:
-    """Whether `text` is a registered name or an address, not a local path."""
+    """True if `text` is a registered name or an address, not a local path."""
     return _REMOTE.match(text) is not None
 
 

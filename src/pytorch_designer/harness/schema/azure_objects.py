@@ -129,7 +129,7 @@ def pipeline_job(job: Any, assets: Assets | None = None) -> PipelineSpec:
 
 
 def is_command_job(job: Any) -> bool:
-    """Whether an object is a command with values, as opposed to a component."""
+    """True if an object is a command with values, as opposed to a component."""
     return getattr(job, "type", None) == "command" and hasattr(job, "component") and hasattr(job, "_to_rest_inputs")
 
 

@@ -48,7 +48,7 @@ class OutputOf:
 
     @property
     def is_value(self) -> bool:
-        """Whether it is a single value, which the node writes as the text of a file."""
+        """True if it is a single value, which the node writes as the text of a file."""
         return self.type in PARAMETER_TYPES
 
     def text(self, path: Path) -> str:

@@ -155,7 +155,7 @@ def local_command(command: str) -> str:
 
 
 def is_binding(text: str) -> bool:
-    """Whether `text` begins with a binding, as the target of a node's output does.
+    """True if `text` begins with a binding, as the target of a node's output does.
 
     The path of a place in storage may contain macros of the service, such as `${{name}}`; it is not a binding.
     """
@@ -163,7 +163,7 @@ def is_binding(text: str) -> bool:
 
 
 def is_bound(text: str) -> bool:
-    """Whether a text has a binding to the pipeline around it."""
+    """True if a text has a binding to the pipeline around it."""
     return any(binding.parts[:1] == ("parent",) for binding in bindings_in(text))
 
 

@@ -40,7 +40,7 @@ class Kind(Enum):
 
     @property
     def is_pipeline(self) -> bool:
-        """Whether it consists of nodes."""
+        """True if it consists of nodes."""
         return self in {Kind.PIPELINE_COMPONENT, Kind.PIPELINE_JOB}
 
 
@@ -73,12 +73,12 @@ def type_of(root: Value) -> str:
 
 
 def is_sweep_job(document: YamlDocument) -> bool:
-    """Whether a YAML document is a sweep job that stands alone."""
+    """True if a YAML document is a sweep job that stands alone."""
     return kind_of(document.root) is Kind.SWEEP_JOB
 
 
 def is_pipeline(document: YamlDocument) -> bool:
-    """Whether a YAML document is a pipeline, not a command component."""
+    """True if a YAML document is a pipeline, not a command component."""
     kind = kind_of(document.root)
     return kind is not None and kind.is_pipeline
 
@@ -103,13 +103,13 @@ def _command_kind(root: Value) -> Kind:
 
 
 def _looks_like_command(root: Value) -> bool:
-    """Whether there is a command and what goes with it, also where one of the keys is misspelled."""
+    """True if there is a command and what goes with it, also where one of the keys is misspelled."""
     known = {closest(key, _COMMAND_KEYS) for key in root.children}
     return "command" in known and len(known - {None}) > 1
 
 
 def _has_nodes(root: Value) -> bool:
-    """Whether `jobs` are nodes; workflows of GitHub and Azure DevOps have jobs with `steps`."""
+    """True if `jobs` are nodes; workflows of GitHub and Azure DevOps have jobs with `steps`."""
     jobs = root.get("jobs")
     nodes = [] if jobs is None else list(jobs.children.values())
     return any({"component", "command", "trial"} & node.children.keys() for node in nodes)

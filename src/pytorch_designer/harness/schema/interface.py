@@ -79,7 +79,7 @@ def read_output(
 
 
 def types_fit(given: str, wanted: str) -> bool:
-    """Whether what has the type `given` is right for a port of the type `wanted`; an unknown type, empty, always is."""
+    """True if what has the type `given` is right for a port of the type `wanted`; an unknown type, empty, always is."""
     if not given or not wanted or wanted in {given, "string"} or (given, wanted) == ("integer", "number"):
         return True
     if given in PARAMETER_TYPES or wanted in PARAMETER_TYPES:

@@ -360,7 +360,7 @@ def _component_key(node: Value) -> str:
 
 
 def _is_inline(node: Value) -> bool:
-    """Whether a node says itself what it runs, so that the types of its inputs are those of what it is given."""
+    """True if a node says itself what it runs, so that the types of its inputs are those of what it is given."""
     return _component_key(node) not in node.children
 
 

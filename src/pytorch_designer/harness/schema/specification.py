@@ -48,12 +48,12 @@ class InputSpec:
 
     @property
     def is_data(self) -> bool:
-        """Whether the value is a path and not a literal."""
+        """True if the value is a path and not a literal."""
         return self.type not in PARAMETER_TYPES
 
     @property
     def is_required(self) -> bool:
-        """Whether a job cannot start without a value for it."""
+        """True if a job cannot start without a value for it."""
         return not self.is_optional and self.default is None
 
 
@@ -75,12 +75,12 @@ class OutputSpec:
 
     @property
     def is_value(self) -> bool:
-        """Whether it is a single value; see `values.read_output_value`."""
+        """True if it is a single value; see `values.read_output_value`."""
         return self.type in PARAMETER_TYPES
 
     @property
     def is_file(self) -> bool:
-        """Whether its path is that of a file, not of a folder."""
+        """True if its path is that of a file, not of a folder."""
         return self.is_value or self.type in FILE_TYPES
 
 

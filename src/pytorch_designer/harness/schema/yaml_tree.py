@@ -101,17 +101,17 @@ class Value:
 
     @property
     def has_text_key(self) -> bool:
-        """Whether its key is text, as opposed to a number, a boolean or null."""
+        """True if its key is text, as opposed to a number, a boolean or null."""
         return self._key_node is not None and self._key_node.tag == f"{_TAG}str"
 
     @property
     def is_mapping(self) -> bool:
-        """Whether it is a mapping."""
+        """True if it is a mapping."""
         return isinstance(self._node, yaml.MappingNode)
 
     @property
     def is_scalar(self) -> bool:
-        """Whether it is text, a number, a boolean, a date or null."""
+        """True if it is text, a number, a boolean, a date or null."""
         return isinstance(self._node, yaml.ScalarNode)
 
     @property
@@ -182,12 +182,12 @@ class Value:
 
     @property
     def joins_lines(self) -> bool:
-        """Whether the text is written in a style in which YAML turns line ends into blanks."""
+        """True if the text is written in a style in which YAML turns line ends into blanks."""
         return isinstance(self._node, yaml.ScalarNode) and self._node.style in _LINE_JOINING_STYLES
 
     @property
     def is_literal_block(self) -> bool:
-        """Whether the text is written with `|`, which keeps lines."""
+        """True if the text is written with `|`, which keeps lines."""
         return isinstance(self._node, yaml.ScalarNode) and self._node.style == "|"
 
     @property

@@ -25,7 +25,7 @@ class TrialSampler(Protocol):
     """Source of the values of trials, by number from 0."""
 
     looks_back: bool
-    """Whether values depend on the results of earlier trials."""
+    """True if values depend on the results of earlier trials."""
 
     def values(self, number: int) -> dict[str, Scalar]:
         """The values of the next trial; `number` counts up from 0."""
@@ -35,7 +35,7 @@ class TrialSampler(Protocol):
 
 
 def needs_optuna(settings: SweepSettings) -> bool:
-    """Whether a sweep needs Optuna and it is not installed."""
+    """True if a sweep needs Optuna and it is not installed."""
     return settings.sampling.type != "grid" and importlib.util.find_spec("optuna") is None
 
 

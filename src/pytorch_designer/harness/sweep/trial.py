@@ -26,7 +26,7 @@ class TrialState(str, Enum):
 
     @property
     def has_succeeded(self) -> bool:
-        """Whether its outputs are there."""
+        """True if its outputs are there."""
         return self in {TrialState.COMPLETED, TrialState.REUSED}
 
 

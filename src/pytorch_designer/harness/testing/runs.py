@@ -45,7 +45,7 @@ class Run:
 
     @property
     def has_succeeded(self) -> bool:
-        """Whether the exit code is 0."""
+        """True if the exit code is 0."""
         return self.exit_code == 0
 
     def assert_succeeded(self) -> None:
@@ -104,7 +104,7 @@ class NodeRun(Run):
 
     @property
     def has_succeeded(self) -> bool:
-        """Whether there is a result: of this run, or of the run that it is reused from, without an exit code here."""
+        """True if there is a result: of this run, or of the run that it is reused from, without an exit code here."""
         return NodeState(self.state).has_succeeded
 
 
@@ -128,7 +128,7 @@ class PipelineRun:
 
     @property
     def has_succeeded(self) -> bool:
-        """Whether all nodes have succeeded, but for those that a condition has bypassed; one that was reused has."""
+        """True if all nodes have succeeded, but for those that a condition has bypassed; one that was reused has."""
         return not self._failed
 
     @property

@@ -68,7 +68,7 @@ class DecoderMessages:
 
 @lru_cache(maxsize=1)
 def can_listen() -> bool:
-    """Whether messages are collected on this platform; the first call sets it up for the process."""
+    """True if messages are collected on this platform; the first call sets it up for the process."""
     if not sys.platform.startswith("linux"):
         return False
     library: Any = ctypes.CDLL(None)

@@ -99,5 +99,5 @@ def refusal_for_memory(num_bytes: int) -> str | None:
 
 
 def is_counted(num_bytes: int) -> bool:
-    """Whether so many bytes are taken from the budget: whether an image of that size is a large one."""
+    """True if an image of so many bytes is a large one, which takes its memory from the budget."""
     return num_bytes > _UNCOUNTED_BYTES

@@ -128,7 +128,7 @@ def refuse_implausible(name: ImageFormat, content: bytearray, image: ImageFile) 
 
 
 def has_16_bit_colors(image: ImageFile) -> bool:
-    """Whether loading will reduce the samples of this image, which is not loaded yet, from 16 bits to 8."""
+    """True if loading will reduce the samples of this image, which is not loaded yet, from 16 bits to 8."""
     return image.mode in {"RGB", "RGBA"} and bool(image.tile) and ";16" in str(image.tile[0][3])
 
 

@@ -42,7 +42,7 @@ class Validation(NamedTuple):
 
 
 class Between(Protocol):
-    """What happens between two batches of a process, in all processes at the same time; may raise to end the run."""
+    """Callback between two validation batches, in all processes at the same time; it may raise to end the run."""
 
     def __call__(self, *, num_images: int, error: DesignerError | None) -> Agreement:
         """Tell how many images this process has scored since the last call, or which error ends it."""
@@ -50,14 +50,14 @@ class Between(Protocol):
 
 @dataclass(frozen=True)
 class _ImageScores:
-    """What is known of n images; row i of every column is image i.
+    """Table of validation scores of n images; row i of every column is image i.
 
     Attributes:
         is_known: bool [n], False for images that are not scored, or not yet.
         losses: float64 [n], cross-entropy in nats.
         ranks: int64 [n], `label_ranks`.
         classes: int64 [n], highest-scored class.
-        outcomes: What each is taken for.
+        outcomes: Predicted class and probability of each.
     """
 
     is_known: NDArray[np.bool_]

@@ -175,7 +175,7 @@ def _batches(sweep: RateSweep) -> Iterator[tuple[int, Batch]]:
 
 
 def _has_diverged(losses: list[float], num_classes: int) -> bool:
-    """Whether the last losses are far above the lowest mean of as many before, and above those of guessing."""
+    """True if the last losses are far above the lowest mean of as many before, and above those of guessing."""
     if len(losses) < 2 * _NUM_LAST:
         return False
     means = np.convolve(losses, np.full(_NUM_LAST, 1 / _NUM_LAST), mode="valid")

@@ -196,7 +196,7 @@ def _rate_too_low(summary: RunSummary) -> Iterator[Hint]:
 
 
 def _falls_straight(summary: RunSummary) -> bool:
-    """Whether the training loss falls in proportion to the steps times their learning rates, with much left to learn.
+    """True if the training loss falls in proportion to the steps times their learning rates, with much left to learn.
 
     The rate decays in the second half of a run, so that a loss that is on its way falls more slowly there by as much. A
     loss that comes near its lowest value falls more slowly still.
@@ -345,7 +345,7 @@ def _unequal_training(summary: RunSummary) -> str | None:
 
 
 def _was_stopped(summary: RunSummary) -> bool:
-    """Whether patience ended the run before its last epoch."""
+    """True if patience ended the run before its last epoch."""
     return len(summary.trained) < summary.parameters.get("epochs", 0)
 
 

@@ -67,7 +67,7 @@ class DuplicateFindings:
 
 @dataclass(frozen=True)
 class ReportImages:
-    """What a report shows of single images.
+    """Images that a report shows, with the lists behind them.
 
     Attributes:
         mistakes: The surest mistakes.

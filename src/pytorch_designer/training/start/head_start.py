@@ -78,7 +78,7 @@ def start_head(run: TrainingRun, between: Callable[[], None]) -> bool:
 
 
 class _UnusableError(Exception):
-    """Why the head cannot be computed, as a clause."""
+    """Unusable training data for a closed-form head; the message is a clause."""
 
 
 def _gather(run: TrainingRun, head: Head, between: Callable[[], None]) -> tuple[Batch, Tensor, Tensor]:

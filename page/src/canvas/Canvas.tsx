@@ -25,7 +25,7 @@ import type { CardNode, Link } from "./flowNodes";
 import { InputCard } from "./InputCard";
 import { LinkHint } from "./LinkHint";
 import { LinkLine } from "./LinkLine";
-import { NodeMenu } from "./NodeMenu";
+import { ContextMenu } from "./ContextMenu";
 import { ReplaceLink } from "./ReplaceLink";
 import { useCards } from "./useCards";
 
@@ -69,6 +69,9 @@ export function Canvas() {
         onConnectEnd={onConnectEnd}
         isValidConnection={isValidConnection}
         onNodeContextMenu={onNodeContextMenu}
+        onEdgeContextMenu={onLinkContextMenu}
+        onPaneContextMenu={onPaneContextMenu}
+        onSelectionContextMenu={openMenuAt}
         onPaneClick={stopLink}
         onMoveStart={() => markMoving(true)}
         onMoveEnd={() => markMoving(false)}
@@ -96,7 +99,7 @@ export function Canvas() {
         <CanvasTools />
       </ReactFlow>
       <LinkHint />
-      <NodeMenu />
+      <ContextMenu />
       <ReplaceLink />
       {isEmpty && (isReadOnly ? <ReadOnlyHint /> : <EmptyHint />)}
     </div>
@@ -179,10 +182,28 @@ function onDoubleClick(event: MouseEvent): void {
 }
 
 function onNodeContextMenu(event: MouseEvent, card: CardNode): void {
-  event.preventDefault();
-  const { selected, select, openNodeMenu } = useStore.getState();
+  const { selected, select } = useStore.getState();
   if (!selected.includes(card.id)) select([card.id]);
-  openNodeMenu({ x: event.clientX, y: event.clientY });
+  openMenuAt(event);
+}
+
+function onLinkContextMenu(event: MouseEvent, link: Link): void {
+  const { select, selectLinks } = useStore.getState();
+  select([]);
+  selectLinks([link.id]);
+  openMenuAt(event);
+}
+
+function onPaneContextMenu(event: MouseEvent | globalThis.MouseEvent): void {
+  const { select, selectLinks } = useStore.getState();
+  select([]);
+  selectLinks([]);
+  openMenuAt(event);
+}
+
+function openMenuAt(event: MouseEvent | globalThis.MouseEvent): void {
+  event.preventDefault();
+  useStore.getState().openMenu({ x: event.clientX, y: event.clientY });
 }
 
 /** Letters that are typed while the canvas has the focus start the search for something to add. */

@@ -24,14 +24,16 @@ export function canvasElement(): HTMLElement | null {
   return document.querySelector(".react-flow");
 }
 
-/** Show all cards. Their sizes are known, so that those out of sight, which are not drawn, count as well. */
-export function fitAll(leastZoom = MIN_ZOOM): void {
+/** Show all cards, or some. Their sizes are known, so that those out of sight, which are not drawn, count as well. */
+export function fitAll(leastZoom = MIN_ZOOM, shown?: string[]): void {
   afterDrawing(() => {
     const { document } = useStore.getState();
     const box = canvasElement()?.getBoundingClientRect();
     if (flow === null || document === null || box === undefined) return;
     const [places, sizes] = [placesNow(), sizesOf(document)];
-    const boxes = [...sizes].flatMap(([id, size]) => (places[id] === undefined ? [] : [{ ...places[id], ...size }]));
+    const boxes = [...sizes].flatMap(([id, size]) =>
+      places[id] === undefined || shown?.includes(id) === false ? [] : [{ ...places[id], ...size }],
+    );
     if (boxes.length === 0) return;
     const { x, y } = cornerOf(boxes);
     const width = Math.max(...boxes.map((each) => each.x + each.width)) - x;

@@ -172,13 +172,13 @@ function onConnectEnd(event: globalThis.MouseEvent | TouchEvent, connection: Fin
   const at = { x: point.clientX, y: point.clientY };
   const under = document.elementFromPoint(at.x, at.y);
   if (under?.closest(".react-flow__node") !== null) return;
-  setAdding({ at, place: placeAt(at), fitting: linking.from, text: "" });
+  setAdding({ at, place: placeAt(at), fitting: [linking.from], text: "" });
 }
 
 function onDoubleClick(event: MouseEvent): void {
   if (!(event.target as Element).classList.contains("react-flow__pane")) return;
   const at = { x: event.clientX, y: event.clientY };
-  useStore.getState().setAdding({ at, place: placeAt(at), fitting: null, text: "" });
+  useStore.getState().setAdding({ at, place: placeAt(at), fitting: [], text: "" });
 }
 
 function onNodeContextMenu(event: MouseEvent, card: CardNode): void {
@@ -221,7 +221,7 @@ function onCanvasKey(event: KeyboardEvent): void {
   if (!isLetter || isTypedInto(target) || !isOnPane || event.key.toLowerCase() === "a") return;
   event.preventDefault();
   const at = middleOfCanvas();
-  setAdding({ at, place: placeAt(at), fitting: null, text: event.key });
+  setAdding({ at, place: placeAt(at), fitting: [], text: event.key });
 }
 
 function miniMapClass(card: CardNode): string {

@@ -61,7 +61,7 @@ export function ContextMenu() {
   );
 }
 
-function isInMenu(command: Command, state: State): boolean {
-  if (state.selected.length > 0) return command.isForNodes === true;
-  return state.selectedLinks.length === 0 ? command.isForCanvas === true : command.isForNodes === true && isEnabled(command, state);
+function isInMenu(command: Command, { selected, selectedLinks }: State): boolean {
+  if (selected.length > 0) return command.isForNodes === true;
+  return (selectedLinks.length > 0 ? command.isForLinks : command.isForCanvas) === true;
 }

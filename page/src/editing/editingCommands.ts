@@ -11,7 +11,7 @@ import { middlePlace } from "./adding";
 import { looksLikeNodes } from "./clipboard";
 import { focusFirstPort } from "./linking";
 import type { Command } from "./commands";
-import { inputName, inputNodeId } from "./linkRules";
+import { boundTo, inputName, inputNodeId, nodeNamed, type PortEnd } from "./linkRules";
 import type { Edit, Point } from "../api/types";
 
 const PASTED_HEIGHT = 150;
@@ -31,7 +31,18 @@ export const editingCommands: Command[] = [
     perform: (state) => {
       const middle = middleOfCanvas();
       const at = state.menu ?? { x: middle.x - 170, y: middle.y - 140 };
-      state.setAdding({ at, place: state.menu === null ? middlePlace() : placeAt(at), fitting: null, text: "" });
+      state.setAdding({ at, place: state.menu === null ? middlePlace() : placeAt(at), fitting: [], text: "" });
+    },
+  },
+  {
+    id: "insert",
+    title: "Insert a component",
+    group: "Add",
+    isForLinks: true,
+    isEnabled: (state) => canEdit(state) && endsOfLink(state) !== null,
+    perform: (state) => {
+      const at = state.menu ?? middleOfCanvas();
+      state.setAdding({ at, place: placeAt(at), fitting: endsOfLink(state) ?? [], text: "" });
     },
   },
   {
@@ -120,6 +131,7 @@ export const editingCommands: Command[] = [
     group: "Edit",
     keys: ["Delete", "Backspace"],
     isForNodes: true,
+    isForLinks: true,
     isEnabled: (state) => canEdit(state) && state.selected.length + state.selectedLinks.length > 0,
     perform: deleteSelected,
   },
@@ -148,6 +160,14 @@ export const editingCommands: Command[] = [
     perform: (state) => state.openDialog("new-document"),
   },
 ];
+
+/** The output and the input of the one link that is selected. */
+function endsOfLink({ document, selected, selectedLinks: [id, ...others] }: State): PortEnd[] | null {
+  if (document === null || id === undefined || selected.length + others.length > 0) return null;
+  const [node = "", port = ""] = id.split(/\.(.*)/s);
+  const output = boundTo(nodeNamed(document, node)?.inputs[port]);
+  return output === null ? null : [output, { node, port, side: "input" }];
+}
 
 /** Let the layout decide again about every card. */
 export function arrangeAll(state: State): void {

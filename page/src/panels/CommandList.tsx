@@ -119,7 +119,7 @@ function entriesOf(state: State): Entry[] {
     title: component.display_name,
     group: "Add",
     keys: "",
-    perform: () => addComponent(component, middlePlace(), null),
+    perform: () => addComponent(component, middlePlace()),
   }));
   const documents = (state.project?.documents ?? []).map(({ path }) => ({
     key: `open ${path}`,

@@ -13,7 +13,9 @@ export function SdkDialog() {
   const [problem, setProblem] = useState("");
   useEffect(() => {
     if (path === null) return;
-    api.sdk(path).then(setCode, (error: unknown) => setProblem(setProblem(error instanceof RequestError ? `${error.error.message} ${error.error.advice}` : String(error)));
+    api.sdk(path).then(setCode, (error: unknown) =>
+      setProblem(error instanceof RequestError ? `${error.error.message} ${error.error.advice}` : String(error)),
+    );
   }, [path]);
   return (
     <RunDialogFrame title="Python SDK code" isWide>

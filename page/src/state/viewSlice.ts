@@ -8,8 +8,8 @@ export type Dialog = "commands" | "shortcuts" | "versions" | "new-document";
 export type SidePanel = "palette" | "details";
 export interface ViewSlice {
   dialog: Dialog | null;
-  /** The search for something to add: where it is shown, where the node goes, what it has to fit. */
-  adding: { at: Point; place: Point; fitting: PortEnd | null; text: string } | null;
+  /** The search for something to add: where it is shown, where the node goes, the ports it has to fit. */
+  adding: { at: Point; place: Point; fitting: PortEnd[]; text: string } | null;
   /** The panel that is open where there is no room for both. */
   sidePanel: SidePanel | null;
   /** Where the menu of what is selected is open, or that of the canvas where nothing is. */

@@ -95,7 +95,7 @@ export function Canvas() {
         aria-label="Pipeline"
       >
         <Dots />
-        <MiniMap className="for-wide" pannable zoomable ariaLabel="Overview" nodeClassName={miniMapClass} />
+        <Overview />
         <CanvasTools />
       </ReactFlow>
       <LinkHint />
@@ -104,6 +104,21 @@ export function Canvas() {
       {isEmpty && (isReadOnly ? <ReadOnlyHint /> : <EmptyHint />)}
     </div>
   );
+}
+
+/** It is drawn anew when what its colors tell has changed. */
+function Overview() {
+  const run = useStore((state) => state.run);
+  const faults = useStore((state) => state.document?.faults);
+  const nodeClass = useCallback(
+    (card: CardNode) => {
+      if (inputName(card.id) !== null) return "mini-input";
+      const hasFault = faults?.some((fault) => fault.node === card.id && fault.severity === "error");
+      return `mini-${stateOfNode(run, card.id)?.state ?? (hasFault === true ? "faulty" : "idle")}`;
+    },
+    [run, faults],
+  );
+  return <MiniMap className="for-wide" pannable zoomable ariaLabel="Overview" nodeClassName={nodeClass} />;
 }
 
 function onInit(flow: ReactFlowInstance<CardNode, Link>): void {
@@ -222,11 +237,4 @@ function onCanvasKey(event: KeyboardEvent): void {
   event.preventDefault();
   const at = middleOfCanvas();
   setAdding({ at, place: placeAt(at), fitting: [], text: event.key });
-}
-
-function miniMapClass(card: CardNode): string {
-  if (inputName(card.id) !== null) return "mini-input";
-  const state = useStore.getState();
-  const hasFault = state.document?.faults.some((fault) => fault.node === card.id && fault.severity === "error");
-  return `mini-${stateOfNode(state.run, card.id)?.state ?? (hasFault === true ? "faulty" : "idle")}`;
 }

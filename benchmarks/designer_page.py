@@ -128,14 +128,18 @@ def edit() -> None:
         jobs += "      input_dataset: {type: uri_folder, path: images}\n"
         source = f"${{{{parent.jobs.n_{number}.outputs.output_image_directory}}}}"
         jobs += COMPONENTS.format(name=f"n_{number + 1}", component="split_image_directory")
-        jobs += f"      input_image_directory: {source}\n      fraction_of_images_in_first_output: 0.9\n"
+        jobs += f"      input_image_directory: {source}\n      fraction: 0.9\n"
     with opened(jobs) as page:
-        page.locator('[data-id="n_1"] .card-name').click()
-        field = page.get_by_label("fraction_of_images_in_first_output", exact=True)
+        card = page.locator(".react-flow__node", has_text="Split Image Directory").nth(
+            3
+        )  # only those in sight are drawn
+        node = card.get_attribute("data-id")
+        card.locator(".card-name").click()
+        field = page.get_by_label("fraction", exact=True)
         seconds = []
         for number in range(21):
             is_bad = number % 2 == 0
-            page.evaluate(f"window.shown = ({FAULT_SHOWN})(['n_1', '{str(is_bad).lower()}'])")
+            page.evaluate(f"void (window.shown = ({FAULT_SHOWN})(['{node}', '{str(is_bad).lower()}']))")
             field.evaluate("input => { input.focus(); input.select(); }")
             page.keyboard.insert_text("7" if is_bad else "0.5")  # presses no key
             page.keyboard.press("Enter")
@@ -185,8 +189,10 @@ def served(folder: Path) -> Iterator[str]:
     states = {"XDG_STATE_HOME": f"{folder}-state", "PYTORCH_DESIGNER_REUSE_CACHE": f"{folder}-cache"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **states}) as server:
         assert server.stdout is not None
-        yield next(match[0] for line in server.stdout if (match := re.search(r"http://\S+", line)))
-        server.terminate()
+        try:
+            yield next(match[0] for line in server.stdout if (match := re.search(r"http://\S+", line)))
+        finally:
+            server.terminate()
     for place in states.values():
         shutil.rmtree(place, ignore_errors=True)
 

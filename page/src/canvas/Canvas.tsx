@@ -9,7 +9,7 @@ import {
   type OnConnectStart,
   type ReactFlowInstance,
 } from "@xyflow/react";
-import { useCallback, useEffect, type KeyboardEvent, type MouseEvent } from "react";
+import { useCallback, useEffect, useRef, type KeyboardEvent, type MouseEvent } from "react";
 
 import "./canvas.css";
 import { isTypedInto } from "../editing/commands";
@@ -20,7 +20,7 @@ import { useStore } from "../state/store";
 import { CanvasTools } from "./CanvasTools";
 import { Dots } from "./Dots";
 import { ComponentCard } from "./ComponentCard";
-import { canvasElement, fitAll, focusPort, middleOfCanvas, placeAt, READABLE_ZOOM, setFlow } from "./flowAccess";
+import { canvasElement, fitAll, focusPort, followHeight, middleOfCanvas, placeAt, READABLE_ZOOM, setFlow } from "./flowAccess";
 import type { CardNode, Link } from "./flowNodes";
 import { InputCard } from "./InputCard";
 import { LinkHint } from "./LinkHint";
@@ -46,13 +46,15 @@ export function Canvas() {
   const isEmpty = cards.length === 0;
   // Once per pipeline: the first card of an empty one stays where it is dropped.
   useEffect(() => fitAll(READABLE_ZOOM), [path]);
+  const holder = useRef<HTMLDivElement>(null);
+  useEffect(() => (holder.current === null ? undefined : followHeight(holder.current)), []);
 
   const onConnectStart: OnConnectStart = useCallback((_, { nodeId, handleId, handleType }) => {
     if (nodeId === null || handleId === null) return;
     startLink({ node: nodeId, port: handleId, side: handleType === "source" ? "output" : "input" }, true);
   }, []);
   return (
-    <div className="canvas-holder" onKeyDown={onCanvasKey} onDoubleClick={onDoubleClick} data-linking={isLinking}>
+    <div ref={holder} className="canvas-holder" onKeyDown={onCanvasKey} onDoubleClick={onDoubleClick} data-linking={isLinking}>
       <ReactFlow<CardNode, Link>
         nodes={cards}
         edges={links}

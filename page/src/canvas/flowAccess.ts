@@ -14,7 +14,7 @@ const DURATION = 160;
 const MARGIN = 36;
 const MIN_ZOOM = 0.1;
 /** At which the names on cards can still be read. */
-export const READABLE_ZOOM = 0.4;
+export const READABLE_ZOOM = 0.55;
 
 export function setFlow(instance: ReactFlowInstance<CardNode, Link>): void {
   flow = instance;
@@ -51,6 +51,22 @@ function cornerOf(places: Point[]): Point {
 
 export function zoomBy(direction: 1 | -1): void {
   void (direction === 1 ? flow?.zoomIn({ duration: DURATION }) : flow?.zoomOut({ duration: DURATION }));
+}
+
+/** Keep in the middle what is there, as the height of the canvas changes: a drawer would cover it. */
+export function followHeight(element: HTMLElement): () => void {
+  let height = element.clientHeight;
+  const observer = new ResizeObserver(() => {
+    const shift = (element.clientHeight - height) / 2;
+    height = element.clientHeight;
+    if (flow === null || shift === 0) return;
+    const { x, y, zoom } = flow.getViewport();
+    void flow.setViewport({ x, y: y + shift, zoom });
+    const [first] = useStore.getState().selected;
+    if (first !== undefined) reveal(first);
+  });
+  observer.observe(element);
+  return () => observer.disconnect();
 }
 
 /** From pixels of the window to the canvas. */

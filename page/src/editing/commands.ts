@@ -45,7 +45,7 @@ export function shownKeys(keys: string): string {
     ArrowRight: "→",
   };
   return keys
-    .split("+")
+    .split(/(?<=.)\+(?=.)/) // "+" may be the key itself
     .map((key) => words[key] ?? (key.length === 1 ? key.toUpperCase() : key))
     .join(" ");
 }

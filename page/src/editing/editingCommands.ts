@@ -139,7 +139,7 @@ export const editingCommands: Command[] = [
     id: "arrange",
     title: "Arrange all cards",
     group: "Edit",
-    keys: ["Shift+l", "L"],
+    keys: ["Shift+l"],
     isForCanvas: true,
     isEnabled: canEdit,
     perform: arrangeAll,

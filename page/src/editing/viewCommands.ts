@@ -15,7 +15,7 @@ const hasDocument = (state: State): boolean => state.document !== null;
 export const viewCommands: Command[] = [
   {
     id: "commands",
-    title: "Search nodes, parameters, commands",
+    title: "Search everything",
     group: "View",
     keys: ["Mod+k", "Mod+f", "Mod+Shift+p"], // the browser's own search finds no card that is out of sight
     isForTyping: true,

@@ -75,7 +75,7 @@ function List({ close }: { close: () => void }) {
           >
             <span className="quiet small command-group">{entry.group}</span>
             <span className="grow cut">{entry.title}</span>
-            {entry.keys !== "" && <kbd>{entry.keys}</kbd>}
+            {entry.keys !== "" && <kbd className="for-wide">{entry.keys}</kbd>}
           </div>
         ))}
       </div>

@@ -11,23 +11,25 @@ const all = Object.values(components);
 
 it("finds components by words, titles first", () => {
   const helper = component("helper", { description: "Used before you train." });
-  expect(choices([helper, ...all], "train", null).map(({ title }) => title)).toEqual(["train", "helper"]);
-  expect(choices(all, "train score", null)).toEqual([]);
+  expect(choices([helper, ...all], "train", []).map(({ title }) => title)).toEqual(["train", "helper"]);
+  expect(choices(all, "train score", [])).toEqual([]);
 });
 
 it("offers only what fits the port, through the port that fits best", () => {
   const fitting = { port: port("trained", "ModelDirectory"), side: "output" as const };
-  expect(choices(all, "", fitting).map(({ title, port: own }) => `${title} ${own}`).sort()).toEqual([
+  expect(choices(all, "", [fitting]).map(({ title, port: own }) => `${title} ${own}`).sort()).toEqual([
     "convert dataset",
     "score model",
     "train model",
   ]);
+  const both = [fitting, { port: port("dataset", "ImageDirectory"), side: "input" as const }];
+  expect(choices(all, "", both).map(({ title }) => title)).toEqual(["convert"]);
   expect(fittingPort(train, port("x", "ImageDirectory"), "output")).toBe("images");
   expect(fittingPort(score, port("x", "ImageDirectory"), "input")).toBeNull();
 });
 
 it("leaves out components that do not load", () => {
-  expect(choices([component("broken", { fault: "no command" })], "", null)).toEqual([]);
+  expect(choices([component("broken", { fault: "no command" })], "", [])).toEqual([]);
 });
 
 it("says what changed in a component", () => {

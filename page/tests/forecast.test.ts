@@ -24,7 +24,7 @@ describe("forecast", () => {
   it.each<[NodeForecasts, string]>([
     [{}, "no node would run"],
     [{ a: reused, b: reused }, "nothing has changed: all reused"],
-    [{ a: reused, b: runs, c: depends }, "1 node runs, 1 depends on them, 1 reused"],
+    [{ a: reused, b: runs, c: depends }, "1 node runs, 1 depends on it, 1 reused"],
     [{ a: runs, b: runs }, "2 nodes run"],
   ])("is summed up: %j", (forecast, text) => expect(forecastSummary(forecast)).toBe(text));
 

@@ -1,10 +1,10 @@
-/** The search at the cursor: type, choose, and the component is there, linked to the port that was dragged from. */
+/** The search at the cursor: type, choose, and the component is there, linked to the port that was dragged from, or between those of a link. */
 
 import { useEffect, useId, useMemo, useRef, useState, type KeyboardEvent } from "react";
 
 import type { Component } from "../api/types";
 import { addComponent, addInputFor, addOutputFor, choices, type Choice } from "../editing/adding";
-import { portAt, type PortEnd } from "../editing/linkRules";
+import { inputName, portAt, type PortEnd } from "../editing/linkRules";
 import { hueOf } from "../shared/colors";
 import { useStore, type State } from "../state/store";
 import { canvasElement } from "./flowAccess";
@@ -26,8 +26,10 @@ function Search({ adding }: { adding: NonNullable<State["adding"]> }) {
   const id = useId();
   const { fitting } = adding;
   const found = useMemo(() => {
-    const port = fitting === null || document === null ? null : portAt(document, fitting);
-    const fit = fitting === null || port === null ? null : { port, side: fitting.side };
+    const fit = fitting.flatMap((end) => {
+      const port = document === null ? null : portAt(document, end);
+      return port === null ? [] : [{ port, side: end.side }];
+    });
     return [...choices(Object.values(components), text, fit), ...pipelineChoices(fitting, text)];
   }, [components, document, fitting, text]);
   const close = (): void => useStore.getState().setAdding(null);
@@ -42,7 +44,7 @@ function Search({ adding }: { adding: NonNullable<State["adding"]> }) {
     if (choice === undefined) return;
     close();
     if (choice.component !== null) addComponent(choice.component, adding.place, fitting);
-    else if (fitting !== null) (fitting.side === "input" ? addInputFor : addOutputFor)(fitting);
+    else if (fitting[0] !== undefined) (fitting[0].side === "input" ? addInputFor : addOutputFor)(fitting[0]);
   };
   const onKeyDown = (event: KeyboardEvent): void => {
     if (event.key === "ArrowDown") setIndex(Math.min(index + 1, found.length - 1));
@@ -67,7 +69,7 @@ function Search({ adding }: { adding: NonNullable<State["adding"]> }) {
         aria-autocomplete="list"
         aria-label="Component to add"
         {...(found[index] === undefined ? {} : { "aria-activedescendant": `${id}-${index}` })}
-        placeholder={fitting === null ? "Add a component" : `Add what fits ${fitting.port}`}
+        placeholder={fitting.length === 0 ? "Add a component" : `Add what fits ${fitting.map(({ port }) => port).join(" and ")}`}
         value={text}
         onChange={(event) => {
           setText(event.target.value);
@@ -122,11 +124,11 @@ function Option({ id, choice, isSelected, onHover, onTake }: OptionProps) {
 }
 
 /** What else fits a port: an input or an output of the pipeline itself. */
-function pipelineChoices(fitting: PortEnd | null, text: string): Choice[] {
-  if (fitting === null || fitting.node.startsWith("input:")) return [];
-  const title = fitting.side === "input" ? "New pipeline input" : "New pipeline output";
+function pipelineChoices([end, ...others]: PortEnd[], text: string): Choice[] {
+  if (end === undefined || others.length > 0 || inputName(end.node) !== null) return [];
+  const title = end.side === "input" ? "New pipeline input" : "New pipeline output";
   if (!title.toLowerCase().includes(text.toLowerCase().trim())) return [];
-  const description = fitting.side === "input" ? "Data that is given with each run." : "Kept as a result of the pipeline.";
+  const description = end.side === "input" ? "Data that is given with each run." : "Kept as a result of the pipeline.";
   const component: Component | null = null;
   return [{ key: title, title, description, category: "", component, port: null }];
 }

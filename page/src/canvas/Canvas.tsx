@@ -9,7 +9,7 @@ import {
   type OnConnectStart,
   type ReactFlowInstance,
 } from "@xyflow/react";
-import { useCallback, useEffect, type KeyboardEvent, type MouseEvent } from "react";
+import { useCallback, useEffect, useRef, type KeyboardEvent, type MouseEvent } from "react";
 
 import "./canvas.css";
 import { isTypedInto } from "../editing/commands";
@@ -20,12 +20,12 @@ import { useStore } from "../state/store";
 import { CanvasTools } from "./CanvasTools";
 import { Dots } from "./Dots";
 import { ComponentCard } from "./ComponentCard";
-import { canvasElement, fitAll, focusPort, middleOfCanvas, placeAt, READABLE_ZOOM, setFlow } from "./flowAccess";
+import { canvasElement, fitAll, focusPort, followHeight, middleOfCanvas, placeAt, READABLE_ZOOM, setFlow } from "./flowAccess";
 import type { CardNode, Link } from "./flowNodes";
 import { InputCard } from "./InputCard";
 import { LinkHint } from "./LinkHint";
 import { LinkLine } from "./LinkLine";
-import { NodeMenu } from "./NodeMenu";
+import { ContextMenu } from "./ContextMenu";
 import { ReplaceLink } from "./ReplaceLink";
 import { useCards } from "./useCards";
 
@@ -46,13 +46,15 @@ export function Canvas() {
   const isEmpty = cards.length === 0;
   // Once per pipeline: the first card of an empty one stays where it is dropped.
   useEffect(() => fitAll(READABLE_ZOOM), [path]);
+  const holder = useRef<HTMLDivElement>(null);
+  useEffect(() => (holder.current === null ? undefined : followHeight(holder.current)), []);
 
   const onConnectStart: OnConnectStart = useCallback((_, { nodeId, handleId, handleType }) => {
     if (nodeId === null || handleId === null) return;
     startLink({ node: nodeId, port: handleId, side: handleType === "source" ? "output" : "input" }, true);
   }, []);
   return (
-    <div className="canvas-holder" onKeyDown={onCanvasKey} onDoubleClick={onDoubleClick} data-linking={isLinking}>
+    <div ref={holder} className="canvas-holder" onKeyDown={onCanvasKey} onDoubleClick={onDoubleClick} data-linking={isLinking}>
       <ReactFlow<CardNode, Link>
         nodes={cards}
         edges={links}
@@ -69,6 +71,9 @@ export function Canvas() {
         onConnectEnd={onConnectEnd}
         isValidConnection={isValidConnection}
         onNodeContextMenu={onNodeContextMenu}
+        onEdgeContextMenu={onLinkContextMenu}
+        onPaneContextMenu={onPaneContextMenu}
+        onSelectionContextMenu={openMenuAt}
         onPaneClick={stopLink}
         onMoveStart={() => markMoving(true)}
         onMoveEnd={() => markMoving(false)}
@@ -92,15 +97,30 @@ export function Canvas() {
         aria-label="Pipeline"
       >
         <Dots />
-        <MiniMap className="for-wide" pannable zoomable ariaLabel="Overview" nodeClassName={miniMapClass} />
+        <Overview />
         <CanvasTools />
       </ReactFlow>
       <LinkHint />
-      <NodeMenu />
+      <ContextMenu />
       <ReplaceLink />
       {isEmpty && (isReadOnly ? <ReadOnlyHint /> : <EmptyHint />)}
     </div>
   );
+}
+
+/** It is drawn anew when what its colors tell has changed. */
+function Overview() {
+  const run = useStore((state) => state.run);
+  const faults = useStore((state) => state.document?.faults);
+  const nodeClass = useCallback(
+    (card: CardNode) => {
+      if (inputName(card.id) !== null) return "mini-input";
+      const hasFault = faults?.some((fault) => fault.node === card.id && fault.severity === "error");
+      return `mini-${stateOfNode(run, card.id)?.state ?? (hasFault === true ? "faulty" : "idle")}`;
+    },
+    [run, faults],
+  );
+  return <MiniMap className="for-wide" pannable zoomable ariaLabel="Overview" nodeClassName={nodeClass} />;
 }
 
 function onInit(flow: ReactFlowInstance<CardNode, Link>): void {
@@ -169,20 +189,38 @@ function onConnectEnd(event: globalThis.MouseEvent | TouchEvent, connection: Fin
   const at = { x: point.clientX, y: point.clientY };
   const under = document.elementFromPoint(at.x, at.y);
   if (under?.closest(".react-flow__node") !== null) return;
-  setAdding({ at, place: placeAt(at), fitting: linking.from, text: "" });
+  setAdding({ at, place: placeAt(at), fitting: [linking.from], text: "" });
 }
 
 function onDoubleClick(event: MouseEvent): void {
   if (!(event.target as Element).classList.contains("react-flow__pane")) return;
   const at = { x: event.clientX, y: event.clientY };
-  useStore.getState().setAdding({ at, place: placeAt(at), fitting: null, text: "" });
+  useStore.getState().setAdding({ at, place: placeAt(at), fitting: [], text: "" });
 }
 
 function onNodeContextMenu(event: MouseEvent, card: CardNode): void {
-  event.preventDefault();
-  const { selected, select, openNodeMenu } = useStore.getState();
+  const { selected, select } = useStore.getState();
   if (!selected.includes(card.id)) select([card.id]);
-  openNodeMenu({ x: event.clientX, y: event.clientY });
+  openMenuAt(event);
+}
+
+function onLinkContextMenu(event: MouseEvent, link: Link): void {
+  const { select, selectLinks } = useStore.getState();
+  select([]);
+  selectLinks([link.id]);
+  openMenuAt(event);
+}
+
+function onPaneContextMenu(event: MouseEvent | globalThis.MouseEvent): void {
+  const { select, selectLinks } = useStore.getState();
+  select([]);
+  selectLinks([]);
+  openMenuAt(event);
+}
+
+function openMenuAt(event: MouseEvent | globalThis.MouseEvent): void {
+  event.preventDefault();
+  useStore.getState().openMenu({ x: event.clientX, y: event.clientY });
 }
 
 /** Letters that are typed while the canvas has the focus start the search for something to add. */
@@ -200,12 +238,5 @@ function onCanvasKey(event: KeyboardEvent): void {
   if (!isLetter || isTypedInto(target) || !isOnPane || event.key.toLowerCase() === "a") return;
   event.preventDefault();
   const at = middleOfCanvas();
-  setAdding({ at, place: placeAt(at), fitting: null, text: event.key });
-}
-
-function miniMapClass(card: CardNode): string {
-  if (inputName(card.id) !== null) return "mini-input";
-  const state = useStore.getState();
-  const hasFault = state.document?.faults.some((fault) => fault.node === card.id && fault.severity === "error");
-  return `mini-${stateOfNode(state.run, card.id)?.state ?? (hasFault === true ? "faulty" : "idle")}`;
+  setAdding({ at, place: placeAt(at), fitting: [], text: event.key });
 }

@@ -116,10 +116,10 @@ function MenuButton({ name }: { name: string }) {
       aria-label={`Menu of ${name}`}
       aria-haspopup="menu"
       onClick={(event) => {
-        const { select, openNodeMenu } = useStore.getState();
+        const { select, openMenu } = useStore.getState();
         const box = event.currentTarget.getBoundingClientRect();
         select([name]);
-        openNodeMenu({ x: box.left, y: box.bottom });
+        openMenu({ x: box.left, y: box.bottom });
         event.stopPropagation();
       }}
     >

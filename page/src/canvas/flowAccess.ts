@@ -14,7 +14,7 @@ const DURATION = 160;
 const MARGIN = 36;
 const MIN_ZOOM = 0.1;
 /** At which the names on cards can still be read. */
-export const READABLE_ZOOM = 0.4;
+export const READABLE_ZOOM = 0.55;
 
 export function setFlow(instance: ReactFlowInstance<CardNode, Link>): void {
   flow = instance;
@@ -24,14 +24,16 @@ export function canvasElement(): HTMLElement | null {
   return document.querySelector(".react-flow");
 }
 
-/** Show all cards. Their sizes are known, so that those out of sight, which are not drawn, count as well. */
-export function fitAll(leastZoom = MIN_ZOOM): void {
+/** Show all cards, or some. Their sizes are known, so that those out of sight, which are not drawn, count as well. */
+export function fitAll(leastZoom = MIN_ZOOM, shown?: string[]): void {
   afterDrawing(() => {
     const { document } = useStore.getState();
     const box = canvasElement()?.getBoundingClientRect();
     if (flow === null || document === null || box === undefined) return;
     const [places, sizes] = [placesNow(), sizesOf(document)];
-    const boxes = [...sizes].flatMap(([id, size]) => (places[id] === undefined ? [] : [{ ...places[id], ...size }]));
+    const boxes = [...sizes].flatMap(([id, size]) =>
+      places[id] === undefined || shown?.includes(id) === false ? [] : [{ ...places[id], ...size }],
+    );
     if (boxes.length === 0) return;
     const { x, y } = cornerOf(boxes);
     const width = Math.max(...boxes.map((each) => each.x + each.width)) - x;
@@ -49,6 +51,22 @@ function cornerOf(places: Point[]): Point {
 
 export function zoomBy(direction: 1 | -1): void {
   void (direction === 1 ? flow?.zoomIn({ duration: DURATION }) : flow?.zoomOut({ duration: DURATION }));
+}
+
+/** Keep in the middle what is there, as the height of the canvas changes: a drawer would cover it. */
+export function followHeight(element: HTMLElement): () => void {
+  let height = element.clientHeight;
+  const observer = new ResizeObserver(() => {
+    const shift = (element.clientHeight - height) / 2;
+    height = element.clientHeight;
+    if (flow === null || shift === 0) return;
+    const { x, y, zoom } = flow.getViewport();
+    void flow.setViewport({ x, y: y + shift, zoom });
+    const [first] = useStore.getState().selected;
+    if (first !== undefined) reveal(first);
+  });
+  observer.observe(element);
+  return () => observer.disconnect();
 }
 
 /** From pixels of the window to the canvas. */

@@ -6,7 +6,7 @@ import { free, sizesOf } from "../canvas/layout";
 import type { Component, Edit, Point, Port } from "../api/types";
 import { useStore } from "../state/store";
 import { asName, freeName } from "../shared/words";
-import { inputNodeId, nodeNamed, portAt, portsProblem, type PortEnd } from "./linkRules";
+import { inputNodeId, nodeNamed, portAt, portsProblem, sourceOf, takenBy, type PortEnd } from "./linkRules";
 
 /** Something to add, and the port of it that would be linked. */
 export interface Choice {
@@ -18,15 +18,18 @@ export interface Choice {
   port: string | null;
 }
 
-/** The components whose text has all words, best matches first; with `fitting`, those that have a port for it. */
-export function choices(components: Component[], text: string, fitting: { port: Port; side: "input" | "output" } | null): Choice[] {
+/** A port of the canvas that something is added for. */
+export interface Fitting { port: Port; side: "input" | "output" }
+
+/** The components whose text has all words, best matches first; of those only the ones with a port for each of `fitting`. */
+export function choices(components: Component[], text: string, fitting: Fitting[]): Choice[] {
   const words = text.toLowerCase().split(/\s+/).filter((word) => word !== "");
   return components
     .filter((component) => component.fault === null)
     .flatMap((component) => {
       const rank = rankOf(component, words);
-      const port = fitting === null ? null : fittingPort(component, fitting.port, fitting.side);
-      return rank === null || (fitting !== null && port === null) ? [] : [{ rank, component, port }];
+      const ports = fitting.map(({ port, side }) => fittingPort(component, port, side));
+      return rank === null || ports.includes(null) ? [] : [{ rank, component, port: ports[0] ?? null }];
     })
     .sort((a, b) => a.rank - b.rank)
     .map(({ component, port }) => ({
@@ -60,8 +63,8 @@ export function fittingPort(component: Component, port: Port, side: "input" | "o
   return (exact ?? fitting[0])?.name ?? null;
 }
 
-/** Add a component, linked to a port if one is given. */
-export function addComponent(component: Component, place: Point, fitting: PortEnd | null, isFocused = true): void {
+/** Add a component, linked to the ports that are given: to the output and the input of a link, between them. */
+export function addComponent(component: Component, place: Point, fitting: PortEnd[] = [], isFocused = true): void {
   const { document, edit, select, notify } = useStore.getState();
   if (document === null) return;
   if (document.read_only !== null || component.fault !== null) {
@@ -70,20 +73,21 @@ export function addComponent(component: Component, place: Point, fitting: PortEn
   }
   const name = freeName(asName(component.name), document.nodes.map((node) => node.name));
   const position = free(place, name, placesNow(), sizesOf(document));
-  const port = fitting === null ? null : portAt(document, fitting);
-  const own = fitting === null || port === null ? null : fittingPort(component, port, fitting.side);
   const edits: Edit[] = [{ op: "add_node", reference: component.reference, name, position }];
-  if (fitting !== null && own !== null) edits.push(...linkTo(fitting, name, own));
+  for (const end of fitting) {
+    const port = portAt(document, end);
+    const own = port === null ? null : fittingPort(component, port, end.side);
+    if (own !== null) edits.push(linkTo(end, name, own, takenBy(document, end) !== null));
+  }
   void edit(`Add ${component.display_name}`, edits);
   select([name]);
   if (isFocused) focusCard(name);
 }
 
-function linkTo(fitting: PortEnd, node: string, port: string): Edit[] {
-  if (fitting.side === "input") return [{ op: "connect", node: fitting.node, port: fitting.port, from: { node, port } }];
-  const input = fitting.node.startsWith("input:") ? fitting.port : null;
-  const from = input === null ? { node: fitting.node, port: fitting.port } : { input };
-  return [{ op: "connect", node, port, from }];
+function linkTo(end: PortEnd, node: string, port: string, isTaken: boolean): Edit {
+  if (end.side === "output") return { op: "connect", node, port, from: sourceOf(end) };
+  const link: Edit = { op: "connect", node: end.node, port: end.port, from: { node, port } };
+  return isTaken ? { ...link, replaces: true } : link;
 }
 
 /** Where data is looked for until somebody says where it is; the fault at the input then asks for it. */

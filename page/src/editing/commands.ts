@@ -15,6 +15,10 @@ export interface Command {
   isLeftToBrowser?: boolean;
   /** Whether it belongs in the menu of a node; it then acts on what is selected. */
   isForNodes?: boolean;
+  /** Whether it belongs in the menu of a link. */
+  isForLinks?: boolean;
+  /** Whether it belongs in the menu of the empty canvas, and acts where that menu is. */
+  isForCanvas?: boolean;
   isEnabled?: (state: State) => boolean;
   perform: (state: State) => unknown;
 }
@@ -41,7 +45,7 @@ export function shownKeys(keys: string): string {
     ArrowRight: "→",
   };
   return keys
-    .split("+")
+    .split(/(?<=.)\+(?=.)/) // "+" may be the key itself
     .map((key) => words[key] ?? (key.length === 1 ? key.toUpperCase() : key))
     .join(" ");
 }

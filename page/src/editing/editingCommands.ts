@@ -2,7 +2,7 @@
 
 import { api } from "../api/client";
 import { CARD_WIDTH } from "../canvas/cardGeometry";
-import { currentCard, fitAll, focusCard, middleOfCanvas, placesNow } from "../canvas/flowAccess";
+import { currentCard, fitAll, focusCard, middleOfCanvas, placeAt, placesNow } from "../canvas/flowAccess";
 import { free, sizesOf } from "../canvas/layout";
 import { selectedNodes } from "../state/selectionSlice";
 import { useStore, type State } from "../state/store";
@@ -11,8 +11,8 @@ import { middlePlace } from "./adding";
 import { looksLikeNodes } from "./clipboard";
 import { focusFirstPort } from "./linking";
 import type { Command } from "./commands";
-import { inputName, inputNodeId } from "./linkRules";
-import type { Edit } from "../api/types";
+import { boundTo, inputName, inputNodeId, nodeNamed, type PortEnd } from "./linkRules";
+import type { Edit, Point } from "../api/types";
 
 const PASTED_HEIGHT = 150;
 const OFFSET = { x: 40, y: 40 };
@@ -26,10 +26,23 @@ export const editingCommands: Command[] = [
     title: "Add a component",
     group: "Add",
     keys: ["a", "Insert"],
+    isForCanvas: true,
     isEnabled: canEdit,
     perform: (state) => {
-      const at = middleOfCanvas();
-      state.setAdding({ at: { x: at.x - 170, y: at.y - 140 }, place: middlePlace(), fitting: null, text: "" });
+      const middle = middleOfCanvas();
+      const at = state.menu ?? { x: middle.x - 170, y: middle.y - 140 };
+      state.setAdding({ at, place: state.menu === null ? middlePlace() : placeAt(at), fitting: [], text: "" });
+    },
+  },
+  {
+    id: "insert",
+    title: "Insert a component",
+    group: "Add",
+    isForLinks: true,
+    isEnabled: (state) => canEdit(state) && endsOfLink(state) !== null,
+    perform: (state) => {
+      const at = state.menu ?? middleOfCanvas();
+      state.setAdding({ at, place: placeAt(at), fitting: endsOfLink(state) ?? [], text: "" });
     },
   },
   {
@@ -99,14 +112,16 @@ export const editingCommands: Command[] = [
     group: "Edit",
     keys: ["Mod+v"],
     isLeftToBrowser: true, // whose event brings the text without asking for permission
+    isForCanvas: true,
     isEnabled: canEdit,
-    perform: async () => pasteText(await navigator.clipboard.readText()),
+    perform: async ({ menu }) => pasteText(await navigator.clipboard.readText(), menu === null ? undefined : placeAt(menu)),
   },
   {
     id: "select-all",
     title: "Select all",
     group: "Edit",
     keys: ["Mod+a"],
+    isForCanvas: true,
     isEnabled: hasDocument,
     perform: (state) => state.select(state.document?.nodes.map(({ name }) => name) ?? []),
   },
@@ -116,6 +131,7 @@ export const editingCommands: Command[] = [
     group: "Edit",
     keys: ["Delete", "Backspace"],
     isForNodes: true,
+    isForLinks: true,
     isEnabled: (state) => canEdit(state) && state.selected.length + state.selectedLinks.length > 0,
     perform: deleteSelected,
   },
@@ -123,7 +139,8 @@ export const editingCommands: Command[] = [
     id: "arrange",
     title: "Arrange all cards",
     group: "Edit",
-    keys: ["Shift+l", "L"],
+    keys: ["Shift+l"],
+    isForCanvas: true,
     isEnabled: canEdit,
     perform: arrangeAll,
   },
@@ -143,6 +160,14 @@ export const editingCommands: Command[] = [
     perform: (state) => state.openDialog("new-document"),
   },
 ];
+
+/** The output and the input of the one link that is selected. */
+function endsOfLink({ document, selected, selectedLinks: [id, ...others] }: State): PortEnd[] | null {
+  if (document === null || id === undefined || selected.length + others.length > 0) return null;
+  const [node = "", port = ""] = id.split(/\.(.*)/s);
+  const output = boundTo(nodeNamed(document, node)?.inputs[port]);
+  return output === null ? null : [output, { node, port, side: "input" }];
+}
 
 /** Let the layout decide again about every card. */
 export function arrangeAll(state: State): void {
@@ -189,8 +214,8 @@ async function copy(state: State): Promise<void> {
   }
 }
 
-/** Add the nodes of a text to the middle of the canvas. */
-export async function pasteText(yaml: string): Promise<void> {
+/** Add the nodes of a text at a place, or else in the middle of the canvas. */
+export async function pasteText(yaml: string, place?: Point): Promise<void> {
   const state = useStore.getState();
   if (!canEdit(state)) return;
   if (!looksLikeNodes(yaml)) {
@@ -200,7 +225,7 @@ export async function pasteText(yaml: string): Promise<void> {
   if (state.document === null) return;
   // The names of what is pasted are not known yet; a card of usual size stands for it.
   const sizes = sizesOf(state.document).set("", { width: CARD_WIDTH, height: PASTED_HEIGHT });
-  const position = free(middlePlace(), "", placesNow(), sizes);
+  const position = free(place ?? middlePlace(), "", placesNow(), sizes);
   await selectingNew(state.edit("Paste", [{ op: "paste_nodes", yaml, position }]));
 }
 

@@ -1,6 +1,6 @@
 /** Which ports may be linked; the same rules as the linter's, so that a link that is wrong is never made. */
 
-import type { Document, Node, NodePort, Port, Source } from "../api/types";
+import type { Binding, Document, Node, NodePort, Port, Source } from "../api/types";
 
 /** An end of a link on the canvas. The output of a pipeline input is named like it, of the node `input:NAME`. */
 export interface PortEnd { node: string; port: string; side: "input" | "output" }
@@ -21,6 +21,12 @@ export const nodeNamed = (document: Document, name: string): Node | undefined =>
 export function sourceOf(end: NodePort): Source {
   const input = inputName(end.node);
   return input === null ? { node: end.node, port: end.port } : { input };
+}
+
+/** The start of the link that a binding is, or null. */
+export function boundTo(binding: Binding | undefined): PortEnd | null {
+  if (binding?.kind === "node") return { node: binding.node, port: binding.port, side: "output" };
+  return binding?.kind === "pipeline" ? { node: inputNodeId(binding.name), port: binding.name, side: "output" } : null;
 }
 
 /** The port at an end, as far as the document knows its component. */

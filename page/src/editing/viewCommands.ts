@@ -15,14 +15,22 @@ const hasDocument = (state: State): boolean => state.document !== null;
 export const viewCommands: Command[] = [
   {
     id: "commands",
-    title: "All commands",
+    title: "Search everything",
     group: "View",
-    keys: ["Mod+k", "Mod+Shift+p"],
+    keys: ["Mod+k", "Mod+f", "Mod+Shift+p"], // the browser's own search finds no card that is out of sight
     isForTyping: true,
     perform: (state) => state.openDialog("commands"),
   },
   { id: "shortcuts", title: "Keyboard shortcuts", group: "View", keys: ["?"], perform: (state) => state.openDialog("shortcuts") },
-  { id: "fit", title: "Show all", group: "View", keys: ["f", "1"], isEnabled: hasDocument, perform: () => fitAll() },
+  { id: "fit", title: "Show all", group: "View", keys: ["f", "1"], isForCanvas: true, isEnabled: hasDocument, perform: () => fitAll() },
+  {
+    id: "fit-selected",
+    title: "Show what is selected",
+    group: "View",
+    keys: ["Shift+f", "2"],
+    isEnabled: (state) => state.selected.length > 0,
+    perform: (state) => fitAll(undefined, state.selected),
+  },
   { id: "zoom-in", title: "Zoom in", group: "View", keys: ["+", "="], isEnabled: hasDocument, perform: () => zoomBy(1) },
   { id: "zoom-out", title: "Zoom out", group: "View", keys: ["-"], isEnabled: hasDocument, perform: () => zoomBy(-1) },
   {
@@ -82,6 +90,7 @@ export const viewCommands: Command[] = [
     id: "picture",
     title: "Save a picture (SVG)",
     group: "Document",
+    isForCanvas: true,
     isEnabled: hasDocument,
     perform: downloadPicture,
   },

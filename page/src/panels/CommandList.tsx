@@ -75,7 +75,7 @@ function List({ close }: { close: () => void }) {
           >
             <span className="quiet small command-group">{entry.group}</span>
             <span className="grow cut">{entry.title}</span>
-            {entry.keys !== "" && <kbd>{entry.keys}</kbd>}
+            {entry.keys !== "" && <kbd className="for-wide">{entry.keys}</kbd>}
           </div>
         ))}
       </div>
@@ -119,7 +119,7 @@ function entriesOf(state: State): Entry[] {
     title: component.display_name,
     group: "Add",
     keys: "",
-    perform: () => addComponent(component, middlePlace(), null),
+    perform: () => addComponent(component, middlePlace()),
   }));
   const documents = (state.project?.documents ?? []).map(({ path }) => ({
     key: `open ${path}`,

@@ -84,7 +84,7 @@ function Item({ component, isRepeated, onPointerDown }: ItemProps) {
       onPointerDown={(event) => !isBroken && onPointerDown(event, component)}
       onClick={() => {
         if (isBroken) useStore.getState().notify(component.fault ?? "");
-        else addComponent(component, middlePlace(), null, false);
+        else addComponent(component, middlePlace(), [], false);
       }}
     >
       <span className="grow">

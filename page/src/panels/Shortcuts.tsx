@@ -5,15 +5,16 @@ import { shownKeys } from "../editing/commands";
 import { Dialog } from "../shared/Dialog";
 import { useStore } from "../state/store";
 
-const ON_THE_CANVAS: [string, string][] = [
-  ["Tab", "To the next card, port or link"],
-  ["Enter", "On a card: select. On a port: start or end a link"],
-  ["↑ ↓ ← →", "Move what is selected; while a link is drawn: to the next port that fits"],
-  ["Letters", "On the empty canvas: search for a component to add"],
-  ["Double click", "Search for a component to add there"],
-  ["Shift drag", "Select what lies in a frame"],
-  ["Shift click", "Select one more"],
-  ["Escape", "Stop what was begun"],
+const ON_THE_CANVAS: [string[], string][] = [
+  [["Tab"], "To the next card, port or link"],
+  [["Enter"], "On a card: select. On a port: start or end a link"],
+  [["↑ ↓ ← →"], "Move what is selected; while a link is drawn: to the next port that fits"],
+  [["Letters"], "On the empty canvas: search for a component to add"],
+  [["Double click"], "Search for a component to add there"],
+  [["Shift drag"], "Select what lies in a frame"],
+  [["Shift click"], "Select one more"],
+  [["Right click"], "Menu of a card, a link or the canvas"],
+  [["Escape"], "Stop what was begun"],
 ];
 
 export function Shortcuts() {
@@ -25,19 +26,21 @@ export function Shortcuts() {
         <h3>On the canvas</h3>
         <Table rows={ON_THE_CANVAS} />
         <h3>Everywhere</h3>
-        <Table rows={rows.map(({ keys = [], title }) => [keys.map(shownKeys).join(" or "), title])} />
+        <Table rows={rows.map(({ keys = [], title }) => [keys.map(shownKeys), title])} />
       </div>
     </Dialog>
   );
 }
 
-function Table({ rows }: { rows: [string, string][] }) {
+function Table({ rows }: { rows: [string[], string][] }) {
   return (
     <dl className="keys">
       {rows.map(([keys, title]) => (
         <div key={title}>
           <dt>
-            <kbd>{keys}</kbd>
+            {keys.map((each) => (
+              <kbd key={each}>{each}</kbd>
+            ))}
           </dt>
           <dd>{title}</dd>
         </div>

@@ -4,6 +4,7 @@ import { useEffect, useState } from "react";
 
 import { api } from "../api/client";
 import type { Version } from "../api/types";
+import { clockText } from "../runs/wording";
 import { Dialog } from "../shared/Dialog";
 import { useStore } from "../state/store";
 
@@ -63,7 +64,7 @@ function List({ close }: { close: () => void }) {
       <ul className="versions" tabIndex={0} aria-label="Versions">
         {versions.map((version) => (
           <li key={version.id} className="row">
-            <span className="quiet small version-time">{new Date(version.time * 1000).toLocaleString()}</span>
+            <span className="quiet small version-time">{clockText(version.time)}</span>
             <span className="grow cut">
               {version.name !== undefined && version.name !== null && <strong>{version.name} </strong>}
               {version.label}

@@ -44,7 +44,7 @@ export function usePaletteDrag() {
       const at = { x: event.clientX, y: event.clientY };
       if (!isOverCanvas(at)) return;
       const place = placeAt(at);
-      addComponent(component, { x: place.x - CARD_WIDTH / 2, y: place.y - HEADER_HEIGHT / 2 }, null, false);
+      addComponent(component, { x: place.x - CARD_WIDTH / 2, y: place.y - HEADER_HEIGHT / 2 }, [], false);
     };
     const onKeyDown = (event: KeyboardEvent): void => {
       if (event.key === "Escape") stop();

@@ -16,7 +16,7 @@ export function LookingBack() {
     <aside className="run-back" aria-label="Earlier run">
       <StateIcon state={run.state} />
       <span>
-        {isPast ? "The pipeline as it was in the run of " : "The run of "}
+        <span className="for-wide">{isPast ? "The pipeline as it was in the run of " : "The run of "}</span>
         <b>{clockText(run.started)}</b> ({lookOf(run.state).word}).
         {isPast ? "" : " Its pipeline was not kept."}
       </span>

@@ -2,6 +2,7 @@
 
 import { type ReactNode, useEffect, useId, useRef } from "react";
 
+import { focusFirst } from "../shared/Dialog";
 import { useStore } from "../state/store";
 
 interface Props {
@@ -16,7 +17,10 @@ export function RunDialogFrame({ title, children, onSubmit, isWide = false }: Pr
   const dialog = useRef<HTMLDialogElement>(null);
   const heading = useId();
   const close = useStore((state) => state.openRunDialog);
-  useEffect(() => dialog.current?.showModal(), []);
+  useEffect(() => {
+    dialog.current?.showModal();
+    focusFirst(dialog.current);
+  }, []);
   return (
     <dialog
       ref={dialog}

@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "react";
 
-import { api } from "../api/client";
+import { api, RequestError } from "../api/client";
 import { useStore } from "../state/store";
 import { CopyButton } from "./CopyButton";
 import { RunDialogFrame } from "./RunDialogFrame";
@@ -13,18 +13,30 @@ export function SdkDialog() {
   const [problem, setProblem] = useState("");
   useEffect(() => {
     if (path === null) return;
-    api.sdk(path).then(setCode, (error: unknown) => setProblem(error instanceof Error ? error.message : ""));
+    api.sdk(path).then(setCode, (error: unknown) =>
+      setProblem(error instanceof RequestError ? `${error.error.message} ${error.error.advice}` : String(error)),
+    );
   }, [path]);
   return (
     <RunDialogFrame title="Python SDK code" isWide>
-      <p className="quiet">Builds the same pipeline with azure-ai-ml; it can be submitted from a script or a notebook.</p>
-      {problem !== "" && <p className="run-problem">{problem}</p>}
-      <pre className="run-code" tabIndex={0} aria-label="Code">
-        {code ?? "Loading"}
-      </pre>
-      <footer>
-        <CopyButton text={code ?? ""} />
-      </footer>
+      {problem === "" ? (
+        <>
+          <p className="quiet">Builds the same pipeline with azure-ai-ml; it can be submitted from a script or a notebook.</p>
+          <pre className="run-code" tabIndex={0} aria-label="Code">
+            {code ?? "Loading"}
+          </pre>
+          <footer>
+            <CopyButton text={code ?? ""} />
+          </footer>
+        </>
+      ) : (
+        <>
+          <p>There is no Python code for this pipeline; it runs and is submitted as YAML.</p>
+          <p className="run-problem" role="alert">
+            {problem}
+          </p>
+        </>
+      )}
     </RunDialogFrame>
   );
 }

@@ -48,7 +48,7 @@ export function forecastSummary(forecast: NodeForecasts): string {
   if (reused === states.length) return "nothing has changed: all reused";
   const parts = [
     runs > 0 ? `${counted(runs, "node")} ${runs === 1 ? "runs" : "run"}` : "",
-    depends > 0 ? `${depends} ${depends === 1 ? "depends" : "depend"} on them` : "",
+    depends > 0 ? `${depends} ${depends === 1 ? "depends" : "depend"} on ${runs === 1 ? "it" : "them"}` : "",
     reused > 0 ? `${reused} reused` : "",
   ];
   return parts.filter(Boolean).join(", ");

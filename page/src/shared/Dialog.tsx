@@ -11,13 +11,17 @@ interface Props {
   children: ReactNode;
 }
 
+/** Put the focus on the first field; the browser would choose the button that closes. */
+export function focusFirst(dialog: HTMLDialogElement | null): void {
+  dialog?.querySelector<HTMLElement>("input, textarea, select, button.primary")?.focus();
+}
+
 export function Dialog({ title, isOpen, onClose, children }: Props) {
   const element = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     if (isOpen && element.current?.open === false) {
       element.current.showModal();
-      // The browser would choose the button that closes.
-      element.current.querySelector<HTMLElement>("input, textarea, select, button.primary")?.focus();
+      focusFirst(element.current);
     }
     if (!isOpen) element.current?.close();
   }, [isOpen]);

@@ -8,18 +8,18 @@ export type Dialog = "commands" | "shortcuts" | "versions" | "new-document";
 export type SidePanel = "palette" | "details";
 export interface ViewSlice {
   dialog: Dialog | null;
-  /** The search for something to add: where it is shown, where the node goes, what it has to fit. */
-  adding: { at: Point; place: Point; fitting: PortEnd | null; text: string } | null;
+  /** The search for something to add: where it is shown, where the node goes, the ports it has to fit. */
+  adding: { at: Point; place: Point; fitting: PortEnd[]; text: string } | null;
   /** The panel that is open where there is no room for both. */
   sidePanel: SidePanel | null;
-  /** Where the menu of what is selected is open. */
-  nodeMenu: Point | null;
+  /** Where the menu of what is selected is open, or that of the canvas where nothing is. */
+  menu: Point | null;
   /** Grows each time that all cards are to be laid out anew. */
   arrangement: number;
   openDialog: (dialog: Dialog | null) => void;
   setAdding: (adding: ViewSlice["adding"]) => void;
   openSidePanel: (panel: SidePanel | null) => void;
-  openNodeMenu: (at: Point | null) => void;
+  openMenu: (at: Point | null) => void;
   arrange: () => void;
 }
 
@@ -27,11 +27,11 @@ export const viewSlice: Slice<ViewSlice> = (set) => ({
   dialog: null,
   adding: null,
   sidePanel: null,
-  nodeMenu: null,
+  menu: null,
   arrangement: 0,
   openDialog: (dialog) => set({ dialog }),
   setAdding: (adding) => set({ adding }),
   openSidePanel: (sidePanel) => set({ sidePanel }),
-  openNodeMenu: (nodeMenu) => set({ nodeMenu }),
+  openMenu: (menu) => set({ menu }),
   arrange: () => set((state) => ({ arrangement: state.arrangement + 1 })),
 });

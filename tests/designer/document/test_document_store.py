@@ -208,8 +208,9 @@ def test_a_new_document_is_made_once_with_the_files_of_built_in_components(proje
     with pytest.raises(DesignerError) as error:
         store.edit("new/one.yaml", added["version"], "Add", [{"op": "add_node", "reference": "builtin:nothing"}])
     assert reason_of(error) == "no_component"
+    (project / "broken.yaml").write_text("type: pipeline\njobs: [\n")
     listed = store.list_documents()
-    assert [(found["path"], found["num_nodes"]) for found in listed] == [("new/one.yaml", 2)]
+    assert [(found["path"], found["num_nodes"]) for found in listed] == [("broken.yaml", 0), ("new/one.yaml", 2)]
 
 
 def test_a_state_folder_that_cannot_be_written_lets_documents_be_read_and_refuses_edits(

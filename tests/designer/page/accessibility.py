@@ -1,10 +1,9 @@
-"""Findings of axe-core on a page: by all rules in the colors that it has, by those about colors in the others."""
+"""Findings of axe-core on a page, by all rules in light, dark and forced colors."""
 
 from __future__ import annotations
 
 from typing import Any
 
-_COLORS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
 _OTHER_LOOKS: list[dict[str, str]] = [{"color_scheme": "dark"}, {"color_scheme": "light", "forced_colors": "active"}]
 _BACK = {"color_scheme": "light", "forced_colors": "none"}
 
@@ -16,7 +15,7 @@ def violations(page: Any) -> list[tuple[str, str, list[str]]]:
     found = _found("light", Axe().run(page))
     for look in _OTHER_LOOKS:
         page.emulate_media(**look)
-        found += _found(str(look), Axe().run(page, options=_COLORS))
+        found += _found(str(look), Axe().run(page))
     page.emulate_media(**_BACK)
     return found
 

@@ -144,6 +144,28 @@ def test_links_that_do_not_fit_are_refused_with_the_reason(project: ServedProjec
     assert (project.folder / "refused.yaml").read_bytes() == before
 
 
+def test_a_link_gets_a_component_between_its_ends_and_the_canvas_has_a_menu(
+    project: ServedProject, open_page: Any
+) -> None:
+    text = re.sub("      validation_dataset: .*\n", "", PIPELINE)  # which would lie beside the link
+    page = _opened(project, open_page, "between.yaml", text=text)
+    path = project.folder / "between.yaml"
+    link = page.locator('.react-flow__edge[data-id="train.training_dataset"]')
+    page.mouse.click(*link.locator("path.link").evaluate(_MIDDLE_OF_LINK), button="right")
+    page.get_by_role("menuitem", name="Insert a component").click()
+    fitting = page.get_by_role("dialog", name="Add a component").get_by_role("option")
+    assert fitting.filter(has_text="Apply Image Transformation").count() == 1
+    assert fitting.filter(has_text=re.compile("ResNet|Train PyTorch|Score")).count() == 0
+    fitting.filter(has_text="Split Image Directory").click()
+    page.get_by_role("button", name=re.compile("^Undo: Add Split")).wait_for()
+    assert _bound(path)["train.training_dataset"] == "split_image_directory.output_image_directory1"
+    assert _bound(path)["split_image_directory.input_image_directory"] == "convert.output_image_directory"
+    page.keyboard.press("Control+z")
+    page.locator(".react-flow__pane").click(position={"x": 20, "y": 20}, button="right")
+    page.get_by_role("menuitem", name="Select all").click()
+    page.get_by_role("heading", name="3 nodes").wait_for()
+
+
 def test_a_taken_port_is_given_to_another_only_when_asked(project: ServedProject, open_page: Any) -> None:
     page = _opened(project, open_page, "taken.yaml")
     path = project.folder / "taken.yaml"
@@ -453,6 +475,10 @@ _FREE_POINT = """() => {
         const found = document.elementFromPoint(x, box.bottom - 200);
         if (found.classList.contains('react-flow__pane')) return [x, box.bottom - 200];
     }
+}"""
+_MIDDLE_OF_LINK = """path => {
+    const { x, y } = path.getPointAtLength(path.getTotalLength() / 2).matrixTransform(path.getScreenCTM());
+    return [x, y];
 }"""
 _IS_SEEN = """name => {
     const focused = document.activeElement;

@@ -9,6 +9,7 @@ import webbrowser
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from pytorch_designer.addresses import local_path
 from pytorch_designer.cli.command_parser import CommandParser
@@ -64,7 +65,8 @@ def run_designer(arguments: Sequence[str], program: str) -> int:
     state_folder = user_state_folder() / "designer"
     with stop_on_signals() as stop, OpenProject(project, state_folder, options.port).opened() as opened:
         if isinstance(opened, ServerPlace):
-            _show(f"The designer of {project} runs already, at\n  {opened.address}")
+            part = "" if document is None else f"#{quote(document)}"
+            _show(f"The designer of {project} runs already, at\n  {opened.address}{part}")
             return 0
         listener, place = opened
         hub = EventHub()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.designer.document.component_library import ComponentLibrary, file_stamp
 from pytorch_designer.designer.document.component_palette import yaml_files
 from pytorch_designer.errors import InvalidSpecError
-from pytorch_designer.harness.lint.documents import looks_like_azure_ml
 from pytorch_designer.harness.lint.pipeline_model import children_at
 from pytorch_designer.harness.schema.component_file import kind_of
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytorch_designer.designer.document.component_library import Stamp
+
+# What a file that cannot be parsed says, if it was meant to be a pipeline.
+_PIPELINE = re.compile(rb"^type:\s*pipeline\b|pipelineJob", re.MULTILINE)
 
 
 def list_documents(
@@ -45,7 +48,7 @@ def _facts(file: Path, project: Path, library: ComponentLibrary) -> dict[str, An
     try:
         root = library.open(file).root
     except InvalidSpecError:
-        is_pipeline = looks_like_azure_ml(file) and "pipelineJob" in file.read_text(encoding="utf-8", errors="replace")
+        is_pipeline = file.is_file() and _PIPELINE.search(file.read_bytes()) is not None
         return {"path": path, "name": file.stem, "num_nodes": 0} if is_pipeline else None
     kind = kind_of(root)
     if kind is None or not kind.is_pipeline:

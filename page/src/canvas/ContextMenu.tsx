@@ -1,17 +1,17 @@
-/** The menu of the nodes that are selected, at the pointer or below the button of a card. */
+/** The menu of what is selected, or of the canvas where nothing is: at the pointer, or below the button of a card. */
 
 import { useEffect, useRef } from "react";
 
 import { allCommands } from "../editing/allCommands";
-import { isEnabled, perform, shownKeys } from "../editing/commands";
+import { isEnabled, perform, shownKeys, type Command } from "../editing/commands";
 import { onMenuKey } from "../shared/Menu";
-import { useStore } from "../state/store";
-import { focusCard } from "./flowAccess";
+import { useStore, type State } from "../state/store";
+import { focusCanvas } from "./flowAccess";
 
 const ROOM = 8;
 
-export function NodeMenu() {
-  const at = useStore((state) => state.nodeMenu);
+export function ContextMenu() {
+  const at = useStore((state) => state.menu);
   const list = useRef<HTMLDivElement>(null);
   useEffect(() => {
     if (at === null || list.current === null) return;
@@ -20,7 +20,7 @@ export function NodeMenu() {
     list.current.style.top = `${Math.max(ROOM, Math.min(at.y, window.innerHeight - height - ROOM))}px`;
     list.current.querySelector<HTMLElement>("[role=menuitem]:not(:disabled)")?.focus();
     const onPointerDown = (event: PointerEvent): void => {
-      if (!list.current?.contains(event.target as Element)) useStore.getState().openNodeMenu(null);
+      if (!list.current?.contains(event.target as Element)) useStore.getState().openMenu(null);
     };
     window.addEventListener("pointerdown", onPointerDown, true);
     return () => window.removeEventListener("pointerdown", onPointerDown, true);
@@ -28,20 +28,19 @@ export function NodeMenu() {
   if (at === null) return null;
   const state = useStore.getState();
   const close = (): void => {
-    const [first] = useStore.getState().selected;
-    useStore.getState().openNodeMenu(null);
-    if (first !== undefined) focusCard(first);
+    useStore.getState().openMenu(null);
+    focusCanvas();
   };
   return (
     <div
       ref={list}
       className="menu node-menu"
       role="menu"
-      aria-label={`Menu of ${state.selected.join(", ")}`}
+      aria-label={`Menu of ${[...state.selected, ...state.selectedLinks].join(", ") || "the canvas"}`}
       onKeyDown={(event) => onMenuKey(event, close)}
     >
       {allCommands()
-        .filter((command) => command.isForNodes === true)
+        .filter((command) => isInMenu(command, state))
         .map((command) => (
           <button
             key={command.id}
@@ -50,8 +49,8 @@ export function NodeMenu() {
             tabIndex={-1}
             disabled={!isEnabled(command, state)}
             onClick={() => {
-              state.openNodeMenu(null);
               perform(command);
+              state.openMenu(null);
             }}
           >
             {command.title}
@@ -60,4 +59,9 @@ export function NodeMenu() {
         ))}
     </div>
   );
+}
+
+function isInMenu(command: Command, { selected, selectedLinks }: State): boolean {
+  if (selected.length > 0) return command.isForNodes === true;
+  return (selectedLinks.length > 0 ? command.isForLinks : command.isForCanvas) === true;
 }

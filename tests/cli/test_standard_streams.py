@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pytorch_designer.cli.commands import train_command
 from pytorch_designer.cli.standard_streams import _lasting
 
 PROGRAM = f"{sys.executable} -m pytorch_designer"
@@ -63,3 +65,17 @@ def test_a_full_pipe_that_does_not_block_is_waited_for() -> None:
         stream.flush()
         os.close(writer)
         assert process.communicate(timeout=60)[0].strip() == str(len(text))
+
+
+@pytest.mark.parametrize("written", [["--model-name", "-"], ["--model-name=-"]])
+def test_processes_of_train_get_the_text_that_was_read(monkeypatch: pytest.MonkeyPatch, written: list[str]) -> None:
+    given: list[list[str]] = []
+
+    def run_in_processes(arguments: list[str]) -> int:
+        given.append(arguments)
+        return 3
+
+    monkeypatch.setattr(train_command, "run_in_processes", run_in_processes)
+    monkeypatch.setattr("sys.stdin", io.StringIO("resnet34\n"))
+    assert train_command.run_train(["images", *written], "pytorch-designer") == 3
+    assert given == [["train", "images", "--model-name=resnet34"]]

@@ -13,7 +13,7 @@ from pytorch_designer.cli.commands.component_command import add_parameters, give
 from pytorch_designer.components.init_image_transformation import InitImageTransformationParameters, chosen_transforms
 from pytorch_designer.distributed.launching import run_in_processes
 from pytorch_designer.errors import DesignerError, InterruptedRunError
-from pytorch_designer.spec.parameters import parameter_specs, parse_parameters
+from pytorch_designer.spec.parameters import FROM_STANDARD_INPUT, parameter_specs, parse_parameters
 from pytorch_designer.training.datasets import TRAINING_PORT, VALIDATION_PORT
 
 if TYPE_CHECKING:
@@ -33,8 +33,12 @@ def run_train(arguments: Sequence[str], program: str) -> int:
         SystemExit: The command line has unknown options, or asks for help.
         DesignerError: Any named error.
     """
-    with folder_request(train_parser(program), arguments, FolderTrainingParameters, continues=True) as request:
-        exit_code = run_in_processes(["train", *arguments])
+    parser = train_parser(program)
+    with folder_request(parser, arguments, FolderTrainingParameters, continues=True) as request:
+        # Standard input has been read: processes that are started get its text.
+        name = {f"--model-name={FROM_STANDARD_INPUT}": f"--model-name={request.parameters.model_name}"}
+        given = joined_options(arguments, parser.flags)
+        exit_code = run_in_processes(["train", *(name.get(argument, argument) for argument in given)])
         if exit_code is not None:
             return exit_code
         train_folder(request, program=program)

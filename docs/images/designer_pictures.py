@@ -84,7 +84,8 @@ def _take(page: Any, name: str) -> None:
     path = FOLDER / name
     page.screenshot(path=path)
     with Image.open(path) as picture:
-        picture.convert("RGB").quantize(COLORS_PER_PICTURE, Image.Quantize.MAXCOVERAGE, kmeans=2).save(path, optimize=True)
+        small = picture.convert("RGB").quantize(COLORS_PER_PICTURE, Image.Quantize.MAXCOVERAGE, kmeans=2)
+        small.save(path, optimize=True)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ Needs Chromium. A template is made in a temporary folder; nothing is run.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -20,7 +21,7 @@ from playwright.sync_api import ViewportSize, sync_playwright
 
 FOLDER = Path(__file__).parent
 SIZE: ViewportSize = {"width": 1440, "height": 720}
-COLORS_PER_PICTURE = 128
+COLORS_PER_PICTURE = 256
 PAUSE_MILLISECONDS = 900
 
 
@@ -33,10 +34,11 @@ def main() -> None:
         project = Path(top) / "digits"
         project.mkdir()
         command = [sys.executable, "-m", "pytorch_designer", "designer", str(project), "--no-browser"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        own = {"PYTORCH_DESIGNER_REUSE_CACHE": f"{top}/cache", "XDG_STATE_HOME": f"{top}/state"}
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **own}) as server:
             browser = engine.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
             address = _address(server)
-            for scheme in ("light", "dark"):
+            for scheme in ("dark", "light"):
                 page = browser.new_page(viewport=SIZE, color_scheme=scheme)
                 page.goto(address)
                 _open(page)
@@ -44,6 +46,7 @@ def main() -> None:
             _drag_a_link(page)
             _take(page, "designer-link.png")
             page.mouse.up()
+            page.get_by_role("button", name="Dismiss").click()
             page.locator('[data-id="train"] .card-name').click()
             page.wait_for_timeout(PAUSE_MILLISECONDS)
             _take(page, "designer-details.png")
@@ -81,7 +84,8 @@ def _take(page: Any, name: str) -> None:
     path = FOLDER / name
     page.screenshot(path=path)
     with Image.open(path) as picture:
-        picture.convert("RGB").quantize(COLORS_PER_PICTURE).save(path, optimize=True)
+        small = picture.convert("RGB").quantize(COLORS_PER_PICTURE, Image.Quantize.MAXCOVERAGE, kmeans=2)
+        small.save(path, optimize=True)
 
 
 if __name__ == "__main__":

@@ -28,9 +28,12 @@ function List({ close }: { close: () => void }) {
   const [index, setIndex] = useState(0);
   const id = useId();
   const entries = useMemo(() => entriesOf(useStore.getState()), []);
-  const words = text.toLowerCase().split(/\s+/);
+  const wanted = text.toLowerCase();
+  const words = wanted.split(/\s+/);
+  const begins = ({ title }: Entry): number => Number(title.toLowerCase().startsWith(wanted));
   const found = entries
     .filter(({ title, group }) => words.every((word) => `${group} ${title}`.toLowerCase().includes(word)))
+    .sort((a, b) => begins(b) - begins(a))
     .slice(0, MAX_SHOWN);
   const take = (entry: Entry | undefined): void => {
     if (entry === undefined) return;

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+_LIGHT = {"color_scheme": "light", "forced_colors": "none"}
 _OTHER_LOOKS: list[dict[str, str]] = [{"color_scheme": "dark"}, {"color_scheme": "light", "forced_colors": "active"}]
-_BACK = {"color_scheme": "light", "forced_colors": "none"}
 
 
-def violations(page: Any) -> list[tuple[str, str, list[str]]]:
-    """Look, rule and elements of each violation in light, dark and forced colors."""
+def violations(page: Any, *, in_all_looks: bool = True) -> list[tuple[str, str, list[str]]]:
+    """Look, rule and elements of each violation; where another window has had all looks, light is enough."""
     from axe_playwright_python.sync_playwright import Axe
 
-    found = _found("light", Axe().run(page))
-    for look in _OTHER_LOOKS:
+    found = []
+    for look in [*(_OTHER_LOOKS if in_all_looks else []), _LIGHT]:  # light is last, for what comes after
         page.emulate_media(**look)
-        found += _found(str(look), Axe().run(page))
-    page.emulate_media(**_BACK)
+        results = Axe().run(page).response["violations"]
+        found += [(str(look), one["id"], [node["html"] for node in one["nodes"]]) for one in results]
     return found
-
-
-def _found(look: str, results: Any) -> list[tuple[str, str, list[str]]]:
-    return [(look, one["id"], [node["html"] for node in one["nodes"]]) for one in results.response["violations"]]

@@ -86,7 +86,7 @@ def test_permuted_head_gives_the_same_logits_in_another_order(name: str) -> None
         before = network(images)
     assert permute_head(network, architecture, [2, 0, 1])
     with torch.inference_mode():
-        assert torch.equal(network(images), before[:, [2, 0, 1]])
+        torch.testing.assert_close(network(images), before[:, [2, 0, 1]])  # a convolution's sums depend on its place
 
 
 def test_head_of_another_kind_is_left_alone() -> None:

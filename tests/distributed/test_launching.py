@@ -30,6 +30,7 @@ TOP = Path(__file__).parents[2]
 PORTS = ("untrained-model=untrained", "training-dataset=training", "validation-dataset=validation")
 COMMAND = ["train-pytorch-model", *(f"--{port}" for port in PORTS), "--batch-size=4", "--trained-model=out"]
 END_SECONDS = 30
+TEMPORARY = f"tmp-{'x' * 80}"  # with it, the path is longer than that of a socket may be
 
 
 @pytest.fixture(scope="module")
@@ -45,18 +46,18 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def workspace(data: Path, tmp_path: Path) -> Path:
     shutil.copytree(data, tmp_path / "work")
-    (tmp_path / "tmp").mkdir()
+    (tmp_path / TEMPORARY).mkdir()
     return tmp_path / "work"
 
 
 def start_together(workspace: Path, *options: str) -> subprocess.Popen[str]:
-    variables = ENVIRONMENT | {"PYTORCH_DESIGNER_PROCESSES": "2", "TMPDIR": str(workspace.parent / "tmp")}
+    variables = ENVIRONMENT | {"PYTORCH_DESIGNER_PROCESSES": "2", "TMPDIR": str(workspace.parent / TEMPORARY)}
     return start(*COMMAND, *options, cwd=workspace, **variables)
 
 
 def left_in_temporary_folder(workspace: Path) -> list[str]:
     """What is left there, beside the user's empty cache folder that importing torch's optimizers creates."""
-    paths = (workspace.parent / "tmp").iterdir()
+    paths = (workspace.parent / TEMPORARY).iterdir()
     return [path.name for path in paths if not path.name.startswith("torchinductor_") or any(path.iterdir())]
 
 

@@ -18,6 +18,7 @@ import os
 import runpy
 import signal
 import sys
+import tempfile
 import threading
 import time
 import uuid
@@ -44,6 +45,8 @@ _GRACE_SECONDS = "25"
 _SIGNAL_BASE = 128
 _START_METHOD = "forkserver" if sys.platform.startswith("linux") else "spawn"
 _SERVED = "pytorch_designer.training.parallel.served_imports"
+_MOST_FOLDER_BYTES = 75  # of 107 that the path of a socket may have; the rest is for the names in the folder
+_SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 (a folder of its own is made there)
 _ORPHAN_SECONDS = 15.0  # in which a process whose launcher has died ends by itself, as the watch asks it to
 
 
@@ -142,7 +145,8 @@ def _start_server() -> None:
     if _START_METHOD == "forkserver":
         prepare_torch()
         multiprocessing.get_context(_START_METHOD).set_forkserver_preload([_SERVED])
-        with _working_directory(Path(__file__).parents[2]):  # where Python looks for modules first: our own
+        own = Path(__file__).parents[2]  # Python looks for modules in the working directory first
+        with _working_directory(own), _short_temporary_folder():
             forkserver.ensure_running()
 
 
@@ -155,6 +159,18 @@ def _working_directory(folder: Path) -> Iterator[None]:
     finally:
         os.fchdir(before)
         os.close(before)
+
+
+@contextmanager
+def _short_temporary_folder() -> Iterator[None]:
+    """Folder for the server's socket, whose path the system bounds; from Python 3.14 on, multiprocessing does this."""
+    chosen = tempfile.tempdir
+    if len(os.fsencode(tempfile.gettempdir())) > _MOST_FOLDER_BYTES:
+        tempfile.tempdir = next((place for place in _SHORT_FOLDERS if os.access(place, os.W_OK)), chosen)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = chosen
 
 
 def _run_command(arguments: Sequence[str], launcher: int, started: str | None) -> None:

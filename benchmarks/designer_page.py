@@ -130,9 +130,8 @@ def edit() -> None:
         jobs += COMPONENTS.format(name=f"n_{number + 1}", component="split_image_directory")
         jobs += f"      input_image_directory: {source}\n      fraction: 0.9\n"
     with opened(jobs) as page:
-        card = page.locator(".react-flow__node", has_text="Split Image Directory").nth(
-            3
-        )  # only those in sight are drawn
+        cards = page.locator(".react-flow__node", has_text="Split Image Directory")  # only those in sight are drawn
+        card = cards.nth(3)
         node = card.get_attribute("data-id")
         card.locator(".card-name").click()
         field = page.get_by_label("fraction", exact=True)
@@ -169,9 +168,7 @@ def logs() -> None:
         page.locator(".look-row", has_text="tick").first.wait_for(timeout=60_000)
         between, megabytes = page.evaluate(FRAMES, LOUD_SECONDS - 5)
         running = page.locator('.run-strip[data-state="running"]').count()
-    print(
-        f"logs: {described(between, 1)} ms between frames, n = {len(between)}; {megabytes:.0f} MB of memory; ", end=""
-    )
+    print(f"logs: {described(between, 1)} ms between frames, n = {len(between)}; {megabytes:.0f} MB of memory")
     print(f"{running} nodes were still running")
 
 

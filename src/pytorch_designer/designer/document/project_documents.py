@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.designer.document.component_library import ComponentLibrary, file_stamp
 from pytorch_designer.designer.document.component_palette import yaml_files
+from pytorch_designer.designer.document.document_files import MAX_BYTES
 from pytorch_designer.errors import InvalidSpecError
 from pytorch_designer.harness.lint.pipeline_model import children_at
 from pytorch_designer.harness.schema.component_file import kind_of
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
     from pytorch_designer.designer.document.component_library import Stamp
 
-# What a file that cannot be parsed says, if it was meant to be a pipeline.
+# Words of a file that cannot be parsed, and was meant to be a pipeline.
 _PIPELINE = re.compile(rb"^type:\s*pipeline\b|pipelineJob", re.MULTILINE)
 
 
@@ -48,11 +50,19 @@ def _facts(file: Path, project: Path, library: ComponentLibrary) -> dict[str, An
     try:
         root = library.open(file).root
     except InvalidSpecError:
-        is_pipeline = file.is_file() and _PIPELINE.search(file.read_bytes()) is not None
-        return {"path": path, "name": file.stem, "num_nodes": 0} if is_pipeline else None
+        return {"path": path, "name": file.stem, "num_nodes": 0} if _names_a_pipeline(file) else None
     kind = kind_of(root)
     if kind is None or not kind.is_pipeline:
         return None
     name = root.get("display_name") or root.get("name")
     num_nodes = len(children_at(root, "jobs"))
     return {"path": path, "name": name.shown_text if name is not None else file.stem, "num_nodes": num_nodes}
+
+
+def _names_a_pipeline(file: Path) -> bool:
+    """True if a file that cannot be parsed says that it is a pipeline; no more is read than a document may have."""
+    with suppress(OSError):
+        if file.is_file():
+            with file.open("rb") as stream:
+                return _PIPELINE.search(stream.read(MAX_BYTES)) is not None
+    return False

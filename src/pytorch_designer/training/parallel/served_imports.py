@@ -1,4 +1,4 @@
-"""What the server imports that processes of a run are forked from; see `pytorch_designer.distributed.launching`."""
+"""Imports of the server that processes of a run are forked from; see `pytorch_designer.distributed.launching`."""
 
 from pytorch_designer.imports import quick_import
 

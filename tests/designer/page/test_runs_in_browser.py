@@ -159,7 +159,8 @@ def test_a_run_is_canceled_and_compared_with_another(first_run: ServedProject, o
     page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_role("tab", name="Log").click()
     page.get_by_label("Node", exact=True).select_option("train")
-    page.locator(".look-row", has_text=" 1/50 ").wait_for(timeout=_RUN_MILLISECONDS)  # not the log of the run before
+    page.locator('[data-id="train"] .run-strip[data-state="running"]').wait_for(timeout=_RUN_MILLISECONDS)
+    page.locator(".look-row", has_text="Device").wait_for(timeout=_RUN_MILLISECONDS)
     page.keyboard.press("Control+.")
     page.locator(".run-status", has_text="Canceled").wait_for(timeout=_RUN_MILLISECONDS)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 CAN_FORK = "forkserver" in multiprocessing.get_all_start_methods()
 # What commands and worlds import on their way, so that no forked process does so again.
-_PRELOADED = (
+PRELOADED = (
     "torch",
     "torchvision",
     "torch.distributed",
@@ -87,7 +87,7 @@ def forked(*arguments: str | Path, cwd: Path, **environment: str) -> Iterator[tu
 def fork_context() -> ForkServerContext:
     """Start of processes by fork from a server, of which each process of the suite has one."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(_PRELOADED))
+    context.set_forkserver_preload(list(PRELOADED))
     return context
 
 

@@ -1,6 +1,6 @@
 """Kills a small training run at random moments, again and again, and compares what it ends in with an unharmed run.
 
-    python -m tests.campaigns.torture [--kills 240] [--processes 1] [--fresh-share 0.5] [--workers 2] [--seed 1]
+    python -m tests.campaigns.torture [--kills 240] [--processes 1] [--fresh-share 0.1] [--workers 2] [--seed 1]
 
 Each kill is that of a real process, in a phase of the run drawn at random (`AIMS`) and at a random moment of it, by
 SIGKILL, SIGTERM or SIGINT, or by SIGTERM and, a moment later, SIGKILL, as machines are taken away. The same command is
@@ -13,13 +13,14 @@ With `--processes 2` or more, so many train together. One of them is killed, dra
 others must end by themselves, soon and not with 0.
 
 A checkpoint is written after every step (PYTORCH_DESIGNER_CHECKPOINT_SECONDS=0). `--fresh-share` of the processes start
-with their interpreter, as everywhere else; the others are forked from one that has imported the libraries, to save
+with their interpreter, as everywhere else; the others are forked from one that has imported all libraries, to save
 time. The phase that is reported is the one that the files of the run showed when the signal was sent.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import platform
@@ -37,6 +38,7 @@ from pathlib import Path
 
 from tests.campaigns.killed_runs import (
     ENVIRONMENT,
+    NUM_IMAGES,
     PHASES,
     Progress,
     RunProcesses,
@@ -44,7 +46,7 @@ from tests.campaigns.killed_runs import (
     outcome,
     progress_of,
 )
-from tests.commands import succeed
+from tests.commands import PRELOADED, succeed
 from tests.images.digits import write_digits
 
 SIGNALS = {"SIGKILL": 0.55, "SIGTERM": 0.2, "SIGINT": 0.15, "SIGTERM, SIGKILL": 0.1}
@@ -58,7 +60,7 @@ AIMS = {
 }
 TRACKED_SHARE = 0.05
 ALL_SHARE = 0.2
-FRESH_SHARE = 0.5
+FRESH_SHARE = 0.1
 MAX_KILLS_PER_RUN = 10
 _WORKER_SECONDS = 60  # what is left of a killed run has five on an idle machine
 _TOP = Path(__file__).parent.parent.parent
@@ -160,8 +162,8 @@ def torture(
     num_processes: int = 1,
 ) -> Report:
     """Kill `num_kills` processes, in `num_workers` runs of `num_processes` at a time, in the folder `top`."""
-    write_digits(top / "training", classes=3, per_class=20)
-    write_digits(top / "validation", classes=3, per_class=10, skip=20)
+    write_digits(top / "training", classes=3, per_class=NUM_IMAGES // 3)
+    write_digits(top / "validation", classes=3, per_class=4, skip=NUM_IMAGES // 3)
     network = ("--model-name", "shufflenet_v2_x0_5", "--pretrained", "False", "--untrained-model", "untrained")
     succeed("image-model", *network, cwd=top)
     unharmed = RunProcesses(top, top / "unharmed", num_processes, is_fresh=True).wait()
@@ -199,9 +201,8 @@ class _Torturer:
     """Kills what writes into one output several times, lets it end, compares; then the next output."""
 
     def __init__(self, top: Path, seed: int, fresh_share: float, num_processes: int) -> None:
-        import pytorch_designer.cli.main  # so that the forked processes need not
-        import pytorch_designer.training.training_run  # noqa: F401 - imported before the fork
-
+        for module in PRELOADED:  # so that the forked processes need not
+            importlib.import_module(module)
         self._top = top
         self._seed = seed
         self._fresh_share = fresh_share
@@ -213,7 +214,7 @@ class _Torturer:
         self._start_seconds = {is_fresh: self._measure_start(is_fresh=is_fresh) for is_fresh in sorted(kinds)}
 
     def run(self, num_kills: int) -> Report:
-        report, number = self._report, 0
+        report, number, started = self._report, 0, time.monotonic()
         while len(report.kills) < num_kills and not report.faults:
             output = self._top / f"run_{self._seed}_{number}"
             for _ in range(min(self._dice.randint(1, MAX_KILLS_PER_RUN), num_kills - len(report.kills))):
@@ -222,7 +223,8 @@ class _Torturer:
             if not report.faults:
                 self._finish(output)
             number += 1
-            print(f"{output.name} has ended after {len(report.kills)} kills in all", file=sys.stderr, flush=True)
+            done = f"{len(report.kills)} of {num_kills} kills, {time.monotonic() - started:,.0f} s"
+            print(f"{output.name} has ended: {done}", file=sys.stderr, flush=True)
         return report
 
     def _measure_start(self, *, is_fresh: bool) -> float:

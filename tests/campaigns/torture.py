@@ -61,7 +61,7 @@ AIMS = {
 TRACKED_SHARE = 0.05
 ALL_SHARE = 0.2
 FRESH_SHARE = 0.1
-MAX_KILLS_PER_RUN = 10
+MAX_KILLS_PER_RUN = 20
 _WORKER_SECONDS = 60  # what is left of a killed run has five on an idle machine
 _TOP = Path(__file__).parent.parent.parent
 

@@ -1,6 +1,7 @@
 """Kills a small training run at random moments, again and again, and compares what it ends in with an unharmed run.
 
     python -m tests.campaigns.torture [--kills 240] [--processes 1] [--fresh-share 0.1] [--workers 2] [--seed 1]
+        [--seconds 200]
 
 Each kill is that of a real process, in a phase of the run drawn at random (`AIMS`) and at a random moment of it, by
 SIGKILL, SIGTERM or SIGINT, or by SIGTERM and, a moment later, SIGKILL, as machines are taken away. The same command is
@@ -22,6 +23,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import math
 import os
 import platform
 import random
@@ -128,10 +130,13 @@ def main() -> int:
     parser.add_argument("--fresh-share", type=float, default=FRESH_SHARE)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=math.inf, help="begin no other run after this time")
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker is not None:
-        report = _Torturer(options.worker, options.seed, options.fresh_share, options.processes).run(options.kills)
+        report = _Torturer(options.worker, options.seed, options.fresh_share, options.processes).run(
+            options.kills, options.seconds
+        )
         print(json.dumps(asdict(report)))
         return 0
     started = time.monotonic()
@@ -143,6 +148,7 @@ def main() -> int:
             seed=options.seed,
             fresh_share=options.fresh_share,
             num_processes=options.processes,
+            seconds=options.seconds,
         )
     print(f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, {os.cpu_count()} cores, seed {options.seed}, ", end="")
     if options.processes > 1:
@@ -160,8 +166,12 @@ def torture(
     seed: int,
     fresh_share: float = FRESH_SHARE,
     num_processes: int = 1,
+    seconds: float = math.inf,
 ) -> Report:
-    """Kill `num_kills` processes, in `num_workers` runs of `num_processes` at a time, in the folder `top`."""
+    """Kill `num_kills` processes, in `num_workers` runs of `num_processes` at a time, in the folder `top`.
+
+    No other run is begun after `seconds`.
+    """
     write_digits(top / "training", classes=3, per_class=NUM_IMAGES // 3)
     write_digits(top / "validation", classes=3, per_class=4, skip=NUM_IMAGES // 3)
     network = ("--model-name", "shufflenet_v2_x0_5", "--pretrained", "False", "--untrained-model", "untrained")
@@ -177,6 +187,7 @@ def torture(
                 f"--kills={num_kills // num_workers + (worker < num_kills % num_workers)}",
                 f"--fresh-share={fresh_share}",
                 f"--processes={num_processes}",
+                f"--seconds={seconds}",
                 f"--seed={seed * 1000 + worker}",
             ],
             stdout=subprocess.PIPE,
@@ -213,9 +224,9 @@ class _Torturer:
         kinds = {fresh_share > 0, fresh_share >= 1}  # whether a process may be a fresh one
         self._start_seconds = {is_fresh: self._measure_start(is_fresh=is_fresh) for is_fresh in sorted(kinds)}
 
-    def run(self, num_kills: int) -> Report:
+    def run(self, num_kills: int, seconds: float) -> Report:
         report, number, started = self._report, 0, time.monotonic()
-        while len(report.kills) < num_kills and not report.faults:
+        while len(report.kills) < num_kills and not report.faults and time.monotonic() - started < seconds:
             output = self._top / f"run_{self._seed}_{number}"
             for _ in range(min(self._dice.randint(1, MAX_KILLS_PER_RUN), num_kills - len(report.kills))):
                 if not self._kill_one(output):

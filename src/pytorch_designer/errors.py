@@ -97,7 +97,7 @@ class DesignerError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """As it is, without another call of its constructor, so that one process can pass it to another."""
-        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]  # not in the stubs
 
     @property
     def name(self) -> str:

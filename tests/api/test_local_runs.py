@@ -66,8 +66,8 @@ def test_component_runs_in_a_new_folder_and_leaves_no_database(tmp_path: Path) -
 
 def test_pipeline_is_reused_unless_asked_not_to(tmp_path: Path) -> None:
     states = []
-    for options in ({}, {}, {"reuse": False}):
-        run = pytorch_designer.run_pipeline("pipeline.yaml", **options)  # type: ignore[arg-type]
+    for reuse in (True, True, False):
+        run = pytorch_designer.run_pipeline("pipeline.yaml", reuse=reuse)
         run.assert_succeeded()
         assert run.has_succeeded
         states.append(run.nodes["count"].state)

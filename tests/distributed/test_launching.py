@@ -56,7 +56,7 @@ def start_together(workspace: Path, *options: str) -> subprocess.Popen[str]:
 
 
 def left_in_temporary_folder(workspace: Path) -> list[str]:
-    """What is left there, beside the user's empty cache folder that importing torch's optimizers creates."""
+    """Names left there, without the user's empty cache folder that importing torch's optimizers creates."""
     paths = (workspace.parent / TEMPORARY).iterdir()
     return [path.name for path in paths if not path.name.startswith("torchinductor_") or any(path.iterdir())]
 

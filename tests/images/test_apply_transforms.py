@@ -35,7 +35,7 @@ def image() -> torch.Tensor:
 
 
 def torchvisions(image: torch.Tensor, op: str, args: dict[str, Any], params: dict[str, Any]) -> torch.Tensor:
-    """What torchvision's own transform makes of an image once it has drawn `params`."""
+    """The image that torchvision's own transform returns once it has drawn `params`."""
     transformed: torch.Tensor = torchvisions_own(op, args).transform(image, params)
     return transformed
 

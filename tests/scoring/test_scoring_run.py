@@ -44,7 +44,7 @@ OLD_MEAN, OLD_STD = (0.5, 0.4, 0.3), (0.5, 0.25, 0.125)
 
 
 def old_input(path: Path, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    """What torchvision's ToTensor and Normalize, which the old designer used, make of an RGB file."""
+    """An RGB file after torchvision's ToTensor and Normalize, which the old designer used."""
     with Image.open(path) as image:
         pixels = torch.from_numpy(np.array(image.convert("RGB")))
     tensor = pixels.permute(2, 0, 1).to(torch.float32).div(255)

@@ -42,7 +42,7 @@ _KILLED = -signal.SIGKILL
 
 @dataclass(frozen=True)
 class Point:
-    """Where a run is killed: the `number`-th time that something of this kind happens.
+    """Moment of a kill: the `number`-th event of this kind.
 
     `features`: after a batch of images whose features the head starts from. `step`: after a step. `validation`: after a
     batch of validation images. `epoch`: between two epochs. `file`: before an operation on a file below the output,

@@ -96,7 +96,7 @@ class Compute:
             os.environ[CUBLAS_VARIABLE] = _REPEATABLE_WORKSPACES[0]
         # Not only as warnings: attention would then sum its gradients in no fixed order, although it can do otherwise.
         torch.use_deterministic_algorithms(self.is_deterministic)
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property
 
     def describe(self) -> str:
         """One line for a log: device, precision, layout, threads."""

@@ -576,7 +576,7 @@ def _jobs(path: Path) -> Any:
 
 
 def _bound(path: Path) -> dict[str, str]:
-    """Where each input port of a pipeline gets its data: `node.port` to `node.port`."""
+    """Links between the nodes of a pipeline: `node.port` of an input to `node.port` of its source."""
     found = {}
     for node, job in _jobs(path).items():
         for port, value in job.get("inputs", {}).items():

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from pytorch_designer.directories.image_directory import open_image_directory
+from pytorch_designer.distributed.agreement import Agreement
 from pytorch_designer.distributed.world import ONE_PROCESS, World
 from pytorch_designer.errors import DesignerError
 from pytorch_designer.images.cache import CacheBudget
@@ -68,7 +69,7 @@ class Request:
 
 @dataclass
 class Found:
-    """What came out in one process; tensors as lists of numbers."""
+    """Results of one process; tensors as lists of numbers."""
 
     weights: dict[str, list[float]] = field(default_factory=dict)
     best_weights: dict[str, list[float]] = field(default_factory=dict)
@@ -84,7 +85,7 @@ class Found:
 
     @property
     def result(self) -> tuple[Any, ...]:
-        """What must not depend on interruptions."""
+        """The results that must not depend on interruptions."""
         return self.weights, self.best_weights, self.momentum, self.history
 
 
@@ -176,15 +177,15 @@ def _fill(found: Found, run: TrainingRun, state: TrainingState) -> None:
     if state.best is not None and state.best.weights:
         found.best_weights = _numbers(state.best.weights)
         state.network.load_state_dict(state.best.weights)
-        alone = validate(replace(run, world=ONE_PROCESS), 1, lambda **_: _Alone())  # type: ignore[arg-type]
+        alone = validate(replace(run, world=ONE_PROCESS), 1, _no_others)
         found.expected = (alone.metrics, alone.confusion.tolist(), _columns(alone.outcomes))
         best = record_of(state.history, state.best.epoch).validation
         assert state.best.outcomes is not None
         found.validated = (best, state.best.confusion.tolist(), _columns(state.best.outcomes))
 
 
-class _Alone:
-    num_images = 0
+def _no_others(**_: object) -> Agreement:
+    return Agreement(0, has_bad_files=False, signal_number=0, is_checkpoint_due=False, has_failed=False)
 
 
 class _Recording:

@@ -39,7 +39,7 @@ def fine_tuned(build_run: BuildRun, network: nn.Module | None = None, **changes:
 
 
 def do_nothing() -> None:
-    """What happens between batches."""
+    """The empty callback between batches."""
 
 
 def weights_of(network: nn.Module) -> dict[str, Tensor]:

@@ -48,8 +48,11 @@ def images() -> list[bytes]:
 
 @pytest.fixture(autouse=True)
 def _no_threads_are_left() -> Iterator[None]:
+    before = set(threading.enumerate())
     yield
-    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("image-")] == []
+    for thread in set(threading.enumerate()) - before:
+        thread.join(30)
+        assert not thread.is_alive(), thread.name
 
 
 def open_loader(dataset: ImageDirectory | Folder, **options: Any) -> ImageLoader:

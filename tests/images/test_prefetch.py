@@ -230,13 +230,6 @@ def test_closing_drops_what_waits_in_either_pool(open_prefetcher: Callable[[int]
     assert len(rows) < NUM_ROWS // 2
 
 
-def test_no_thread_is_started_without_images(open_prefetcher: Callable[[int], Prefetcher]) -> None:
-    before = threading.active_count()
-    with closing(open_prefetcher(30)) as prefetcher:
-        prefetcher.wait(prefetcher.start([], read=read_file, compute=do_nothing))
-        assert threading.active_count() == before
-
-
 def test_where_no_further_thread_starts_those_that_run_are_ended(
     open_prefetcher: Callable[[int], Prefetcher], monkeypatch: pytest.MonkeyPatch
 ) -> None:

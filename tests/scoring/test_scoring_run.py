@@ -139,7 +139,7 @@ def test_old_model_scores_each_image_at_its_size_exactly_as_it_did(
 def test_old_model_is_computed_in_single_precision_whatever_the_image_size(
     old_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pytorch_designer.inference.compute._cpu_computes_bf16", lambda: True)
+    monkeypatch.setattr("pytorch_designer.inference.compute.cpu_computes_bf16", lambda: True)
     monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda **_: True)
     assert choose_model_compute(load_model(open_trained_model_directory(old_model)), settings()).precision == "fp32"
 

@@ -190,9 +190,11 @@ def test_the_count_of_bad_files_is_bounded_in_time(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pytorch_designer.transformation.apply.SWEEP_SECONDS", 0.0)
-    monkeypatch.setattr("pytorch_designer.directories.image_writer._MAX_PENDING", 1)
+    content = (images / "cat/photo.jpg").read_bytes()
     (images / "cat/a.jpg").write_bytes(b"no image")
-    with pytest.raises(InvalidDatasetError, match=r"1 of the 5 images .* \(\d more were not checked\)"):
+    for number in range(595):
+        (images / f"dog/more{number}.jpg").write_bytes(content)
+    with pytest.raises(InvalidDatasetError, match=r"1 of the 600 images .* \(\d+ more were not checked\)"):
         transform(images, tmp_path / "out", RESIZE)
 
 

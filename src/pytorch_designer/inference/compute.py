@@ -240,12 +240,13 @@ def _with_name(device: torch.device) -> str:
 def _precision(device: torch.device, num_pixels: int) -> Precision:
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    if device.type == "cpu" and num_pixels >= _FEWEST_PIXELS_FOR_CPU_BF16 and _cpu_computes_bf16():
+    if device.type == "cpu" and num_pixels >= _FEWEST_PIXELS_FOR_CPU_BF16 and cpu_computes_bf16():
         return "bf16"
     return "fp32"
 
 
-def _cpu_computes_bf16() -> bool:
+def cpu_computes_bf16() -> bool:
+    """True if the processor multiplies bfloat16 in hardware."""
     if hasattr(torch.cpu, "get_capabilities"):
         capabilities = torch.cpu.get_capabilities()
         return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))

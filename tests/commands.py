@@ -11,11 +11,13 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext
@@ -36,6 +38,7 @@ _PRELOADED = (
     "tests.distributed.worlds",
 )
 _SECONDS = 300
+Result = TypeVar("Result")
 
 
 def start(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.Popen[str]:
@@ -82,6 +85,29 @@ def forked(*arguments: str | Path, cwd: Path, **environment: str) -> Iterator[tu
         finally:
             process.kill()
             process.join(60)
+
+
+def killed_when(
+    condition: Callable[[], object], number: int, *arguments: str | Path, cwd: Path, **environment: str
+) -> int:
+    """Start a command, and send it a signal as soon as a condition is true; its exit code, negative for a signal."""
+    with forked(*arguments, cwd=cwd, **environment) as (process, (_, errors)):
+        deadline = time.monotonic() + _SECONDS
+        while not condition():
+            assert process.is_alive(), errors.read_text(encoding="utf-8")
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        assert process.pid is not None
+        os.kill(process.pid, number)
+        process.join(60)
+        assert process.exitcode is not None
+        return process.exitcode
+
+
+def call_in_fork(function: Callable[..., Result], *arguments: Any) -> Result:
+    """The result of a module's function in a process of its own, which is forked like those of commands."""
+    with ProcessPoolExecutor(1, mp_context=fork_context()) as pool:
+        return pool.submit(function, *arguments).result(_SECONDS)
 
 
 def fork_context() -> ForkServerContext:

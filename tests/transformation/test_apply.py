@@ -190,11 +190,10 @@ def test_the_count_of_bad_files_is_bounded_in_time(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pytorch_designer.transformation.apply.SWEEP_SECONDS", 0.0)
-    content = (images / "cat/photo.jpg").read_bytes()
-    (images / "cat/a.jpg").write_bytes(b"no image")
-    for number in range(595):
-        (images / f"dog/more{number}.jpg").write_bytes(content)
-    with pytest.raises(InvalidDatasetError, match=r"1 of the 600 images .* \(\d+ more were not checked\)"):
+    content = (images / "dog/small.png").read_bytes()
+    for number in range(300):
+        (images / f"cat/{number:03}.png").write_bytes(content if number > 9 else b"no image")
+    with pytest.raises(InvalidDatasetError, match=r"\d+ of the 304 images .* \(\d+ more were not checked\)"):
         transform(images, tmp_path / "out", RESIZE)
 
 

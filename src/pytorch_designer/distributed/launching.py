@@ -31,6 +31,7 @@ from pytorch_designer.distributed.devices import import_torch, planned_processes
 from pytorch_designer.distributed.joining import read_start_variables
 from pytorch_designer.errors import InterruptedRunError, LostProcessError
 from pytorch_designer.settings import settings
+from pytorch_designer.system.places import working_directory
 from pytorch_designer.system.process_trees import start_time
 
 if TYPE_CHECKING:
@@ -146,19 +147,8 @@ def _start_server() -> None:
         prepare_torch()
         multiprocessing.get_context(_START_METHOD).set_forkserver_preload([_SERVED])
         own = Path(__file__).parents[2]  # Python looks for modules in the working directory first
-        with _working_directory(own), _short_temporary_folder():
+        with working_directory(own), _short_temporary_folder():
             forkserver.ensure_running()
-
-
-@contextmanager
-def _working_directory(folder: Path) -> Iterator[None]:
-    before = os.open(".", os.O_RDONLY)
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.fchdir(before)
-        os.close(before)
 
 
 @contextmanager

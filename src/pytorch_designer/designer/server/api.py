@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route
 
+from pytorch_designer.designer.runs.run_views import shown_error
 from pytorch_designer.designer.server.data_routes import data_routes
 from pytorch_designer.designer.server.document_routes import document_routes
 from pytorch_designer.designer.server.run_routes import run_routes
@@ -65,17 +66,8 @@ def build_api(services: Services) -> Starlette:
 
 
 def error_content(error: DesignerError) -> dict[str, Any]:
-    """A named error as the page gets it, without secrets."""
-    return {
-        "code": error.code,
-        "reason": error.reason,
-        "name": error.name,
-        "message": redacted(error.what),
-        "where": None if error.where is None else redacted(error.where),
-        "advice": redacted(error.advice),
-        "examples": [redacted(example) for example in error.examples],
-        "faults": [fault.to_dict() for fault in error.faults],
-    }
+    """A named error and its faults as the page gets them, without secrets."""
+    return {**shown_error(error), "faults": [fault.to_dict() for fault in error.faults]}
 
 
 def status_of(error: DesignerError) -> int:

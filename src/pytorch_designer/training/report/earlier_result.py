@@ -14,7 +14,7 @@ from pytorch_designer.directories.model_spec import MODEL_SPEC_FILE
 from pytorch_designer.errors import FailedToWriteOutputsError
 from pytorch_designer.models.mlflow_files import MLFLOW_ENTRIES
 from pytorch_designer.storage.bounded_documents import read_json
-from pytorch_designer.storage.output import META_FILE, OWN_ENTRIES, refuse_entries
+from pytorch_designer.storage.output import META_FILE, earlier_entries, refuse_entries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,19 +54,7 @@ def replaceable_entries(output: Path) -> frozenset[str]:
     Raises:
         FailedToWriteOutputsError: The folder is not the output of a training run alone.
     """
-    present = {entry.name for entry in output.iterdir()} - OWN_ENTRIES if output.is_dir() else set()
-    if not present:
-        return frozenset()
-    foreign = sorted(present - _ENTRIES)
-    if foreign or not _is_trained_model(output):
-        raise FailedToWriteOutputsError(
-            "The output folder holds something else than a trained model of this program; nothing in it was changed.",
-            where=output,
-            examples=foreign or sorted(present),
-            advice="Move what is named out of the folder, or name another output folder.",
-            reason="not_ours",
-        )
-    return frozenset(present)
+    return earlier_entries(output, _ENTRIES, "a trained model of this program", lambda: _is_trained_model(output))
 
 
 def _is_trained_model(folder: Path) -> bool:

@@ -266,11 +266,14 @@ def test_the_run_of_a_killed_parent_is_marked_as_killed(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @linux_only
-def test_a_kill_while_the_tables_are_made_leaves_nothing_that_the_next_run_cannot_use(
+def test_a_kill_while_the_tables_are_made_leaves_nothing_that_the_next_runs_cannot_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, close: Close
 ) -> None:
-    cache = tmp_path / "cache"
+    cache, first, second = tmp_path / "cache", tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    monkeypatch.chdir(first)
     before = _children()
     tracker = MlflowTracker(destination_from_environment("killed"))
     (worker,) = _children() - before
@@ -279,36 +282,25 @@ def test_a_kill_while_the_tables_are_made_leaves_nothing_that_the_next_run_canno
     close(tracker)
     assert partial.exists()
     assert not list(cache.rglob("mlflow-*.db"))
-    assert not (tmp_path / "mlflow.db").exists()
+    assert not (first / "mlflow.db").exists()
 
     following = open_tracker("next")
     following.log_metrics({"loss": 0.5}, step=1)
-
     assert close(following) is None
-    assert _rows(tmp_path / "mlflow.db", "select name, status from runs") == [("next", "FINISHED")]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "mlflow.db"]
+    assert _rows(first / "mlflow.db", "select name, status from runs") == [("next", "FINISHED")]
+    assert [path.name for path in first.iterdir()] == ["mlflow.db"]
     assert not list(partial.parent.glob(f"{partial.name}*"))  # what the kill left is gone
+    (made,) = cache.rglob("mlflow-*.db")
+    made_at = made.stat().st_mtime_ns
 
-
-@pytest.mark.slow
-def test_a_second_folder_gets_a_copy_of_the_tables_and_a_failed_run_is_marked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, close: Close
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    for name in ("first", "second"):
-        (tmp_path / name).mkdir()
-        monkeypatch.chdir(tmp_path / name)
-        tracker = open_tracker(name)
-        tracker.log_metrics({"loss": 0.5}, step=1)
-        assert close(tracker, failed=name == "second") is None
-        status = "FAILED" if name == "second" else "FINISHED"
-        assert _rows(Path("mlflow.db"), "select name, status from runs") == [(name, status)]
-        locations = _rows(Path("mlflow.db"), "select artifact_location from experiments where experiment_id = 0")
-        assert locations == [((tmp_path / name / "mlruns" / "0").as_uri(),)]
-        made = next((tmp_path / "cache").rglob("mlflow-*.db"))
-        if name == "first":
-            made_at = made.stat().st_mtime_ns
+    monkeypatch.chdir(second)  # gets a copy of the tables, with places of its own
+    tracker = open_tracker("failed")
+    assert close(tracker, failed=True) is None
+    assert _rows(second / "mlflow.db", "select name, status from runs") == [("failed", "FAILED")]
     assert made.stat().st_mtime_ns == made_at
+    for folder in (first, second):
+        locations = _rows(folder / "mlflow.db", "select artifact_location from experiments where experiment_id = 0")
+        assert locations == [((folder / "mlruns" / "0").as_uri(),)]
 
 
 @pytest.mark.slow

@@ -36,7 +36,7 @@ from pytorch_designer.training.state import TrainingRun, TrainingState
 from tests.training.small_run import COMPUTE, EXTENT, HYPERPARAMETERS, PREPROCESSING
 
 _FILE_EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}
-_FILE_STRIDE = 5  # shares no factor with the number of operations of a save, so that each of them has its turn
+_FILE_STRIDE = 13  # shares no factor with the number of operations of a save, so that each of them has its turn
 _KILLED = -signal.SIGKILL
 
 

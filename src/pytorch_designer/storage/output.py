@@ -199,31 +199,6 @@ def refuse_entries(path: Path) -> None:
         )
 
 
-def earlier_entries(path: Path, known: frozenset[str], result: str, is_ours: Callable[[], bool]) -> frozenset[str]:
-    """Names of what an earlier run left in the folder, so that a new run may replace it; empty where there is nothing.
-
-    Args:
-        path: The output.
-        known: Names that a result may have.
-        result: What a result is called in the message.
-        is_ours: Whether there is one, where no other names are.
-
-    Raises:
-        FailedToWriteOutputsError: There is something else.
-    """
-    present = {entry.name for entry in path.iterdir()} - OWN_ENTRIES if path.is_dir() else set()
-    foreign = sorted(present - known)
-    if foreign or (present and not is_ours()):
-        raise FailedToWriteOutputsError(
-            f"The output folder holds something else than {result}; nothing in it was changed.",
-            where=path,
-            examples=foreign or sorted(present),
-            advice="Move what is named out of the folder, or name another output folder.",
-            reason="not_ours",
-        )
-    return frozenset(present)
-
-
 def write_atomically(path: Path, data: bytes) -> None:
     """Write one file so that a reader, or a kill, sees the old content or the new and nothing between.
 

@@ -76,8 +76,12 @@ def log_files(node: NodeResult) -> list[Path]:
     return sorted(path for path in folder.glob("std_log*.txt") if path.is_file() and not path.is_symlink())
 
 
-def shown_error(error: DesignerError | NodeFault) -> dict[str, Any]:
-    """A named error as the page gets it, without secrets."""
+def error_content(error: DesignerError) -> dict[str, Any]:
+    """A named error and its faults as the page gets them, without secrets."""
+    return {**_shown(error), "faults": [fault.to_dict() for fault in error.faults]}
+
+
+def _shown(error: DesignerError | NodeFault) -> dict[str, Any]:
     return {
         "code": error.code,
         "reason": error.reason,
@@ -93,7 +97,7 @@ def _error(node: NodeResult) -> dict[str, Any] | None:
     if node.state not in {NodeState.FAILED, NodeState.INTERRUPTED, NodeState.CANCELED}:
         return None
     if node.fault is not None:
-        return shown_error(node.fault)
+        return _shown(node.fault)
     if node.error is None:
         return None
     advice = _LOG_ADVICE if node.exit_code else ""

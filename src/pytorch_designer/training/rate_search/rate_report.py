@@ -15,7 +15,8 @@ from pytorch_designer.directories.meta import write_meta
 from pytorch_designer.reporting.figures import rate_chart
 from pytorch_designer.reporting.page import page_or_reason, render_page
 from pytorch_designer.reporting.strict_json import dumps
-from pytorch_designer.storage.output import META_FILE, earlier_entries
+from pytorch_designer.storage.output import META_FILE
+from pytorch_designer.training.report.earlier_result import earlier_entries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

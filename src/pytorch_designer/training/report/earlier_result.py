@@ -14,10 +14,10 @@ from pytorch_designer.directories.model_spec import MODEL_SPEC_FILE
 from pytorch_designer.errors import FailedToWriteOutputsError
 from pytorch_designer.models.mlflow_files import MLFLOW_ENTRIES
 from pytorch_designer.storage.bounded_documents import read_json
-from pytorch_designer.storage.output import META_FILE, earlier_entries, refuse_entries
+from pytorch_designer.storage.output import META_FILE, OWN_ENTRIES, refuse_entries
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 REPORT_FOLDER = "report"
@@ -55,6 +55,31 @@ def replaceable_entries(output: Path) -> frozenset[str]:
         FailedToWriteOutputsError: The folder is not the output of a training run alone.
     """
     return earlier_entries(output, _ENTRIES, "a trained model of this program", lambda: _is_trained_model(output))
+
+
+def earlier_entries(path: Path, known: frozenset[str], result: str, is_ours: Callable[[], bool]) -> frozenset[str]:
+    """Names of what an earlier run left in the folder, so that a new run may replace it; empty where there is nothing.
+
+    Args:
+        path: The output.
+        known: Names that a result may have.
+        result: What a result is called in the message.
+        is_ours: Whether there is one, where no other names are.
+
+    Raises:
+        FailedToWriteOutputsError: There is something else.
+    """
+    present = {entry.name for entry in path.iterdir()} - OWN_ENTRIES if path.is_dir() else set()
+    foreign = sorted(present - known)
+    if foreign or (present and not is_ours()):
+        raise FailedToWriteOutputsError(
+            f"The output folder holds something else than {result}; nothing in it was changed.",
+            where=path,
+            examples=foreign or sorted(present),
+            advice="Move what is named out of the folder, or name another output folder.",
+            reason="not_ours",
+        )
+    return frozenset(present)
 
 
 def _is_trained_model(folder: Path) -> bool:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 CAN_FORK = "forkserver" in multiprocessing.get_all_start_methods()
 # What commands and worlds import on their way, so that no forked process does so again.
-_PRELOADED = (
+PRELOADED = (
     "torch",
     "torchvision",
     "torch.distributed",
@@ -113,7 +113,7 @@ def call_in_fork(function: Callable[..., Result], *arguments: Any) -> Result:
 def fork_context() -> ForkServerContext:
     """Start of processes by fork from a server, of which each process of the suite has one."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(_PRELOADED))
+    context.set_forkserver_preload(list(PRELOADED))
     return context
 
 

@@ -37,6 +37,12 @@ def test_at_most_five_examples_are_shown_and_all_are_counted() -> None:
     assert "  ... and 7 more" in str(error).splitlines()
 
 
+@pytest.mark.parametrize("name", ["", " ", "\u3000"])
+def test_an_example_without_a_name_says_so(name: str) -> None:
+    error = InvalidDatasetError("Bad.", examples=[name, f"line 2: {name}", "line 3: a"])
+    assert error.examples == ("(empty)", "line 2: (empty)", "line 3: a")
+
+
 def test_text_from_files_cannot_flood_or_forge_a_log() -> None:
     assert shorten("a\nb\x1b[31m") == "a\\nb\\x1b[31m"
     assert len(shorten("x" * 10_000)) == 500

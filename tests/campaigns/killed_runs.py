@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from pytorch_designer.training.state import training_slices
 
 NUM_EPOCHS = 4
-NUM_IMAGES = 60
+NUM_IMAGES = 30  # four steps per epoch
 BATCH_SIZE = 8  # of all processes together, as far as it can be shared evenly
 PARAMETERS = ("--epochs", str(NUM_EPOCHS), "--learning-rate", "0.01")
 ENVIRONMENT = {

@@ -1,6 +1,7 @@
 """Kills a small training run at random moments, again and again, and compares what it ends in with an unharmed run.
 
-    python -m tests.campaigns.torture [--kills 240] [--processes 1] [--fresh-share 0.5] [--workers 2] [--seed 1]
+    python -m tests.campaigns.torture [--kills 240] [--processes 1] [--fresh-share 0.1] [--workers 2] [--seed 1]
+        [--seconds 200]
 
 Each kill is that of a real process, in a phase of the run drawn at random (`AIMS`) and at a random moment of it, by
 SIGKILL, SIGTERM or SIGINT, or by SIGTERM and, a moment later, SIGKILL, as machines are taken away. The same command is
@@ -13,14 +14,16 @@ With `--processes 2` or more, so many train together. One of them is killed, dra
 others must end by themselves, soon and not with 0.
 
 A checkpoint is written after every step (PYTORCH_DESIGNER_CHECKPOINT_SECONDS=0). `--fresh-share` of the processes start
-with their interpreter, as everywhere else; the others are forked from one that has imported the libraries, to save
+with their interpreter, as everywhere else; the others are forked from one that has imported all libraries, to save
 time. The phase that is reported is the one that the files of the run showed when the signal was sent.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
+import math
 import os
 import platform
 import random
@@ -37,6 +40,7 @@ from pathlib import Path
 
 from tests.campaigns.killed_runs import (
     ENVIRONMENT,
+    NUM_IMAGES,
     PHASES,
     Progress,
     RunProcesses,
@@ -44,7 +48,7 @@ from tests.campaigns.killed_runs import (
     outcome,
     progress_of,
 )
-from tests.commands import succeed
+from tests.commands import PRELOADED, succeed
 from tests.images.digits import write_digits
 
 SIGNALS = {"SIGKILL": 0.55, "SIGTERM": 0.2, "SIGINT": 0.15, "SIGTERM, SIGKILL": 0.1}
@@ -58,8 +62,8 @@ AIMS = {
 }
 TRACKED_SHARE = 0.05
 ALL_SHARE = 0.2
-FRESH_SHARE = 0.5
-MAX_KILLS_PER_RUN = 10
+FRESH_SHARE = 0.1
+MAX_KILLS_PER_RUN = 20
 _WORKER_SECONDS = 60  # what is left of a killed run has five on an idle machine
 _TOP = Path(__file__).parent.parent.parent
 
@@ -126,10 +130,13 @@ def main() -> int:
     parser.add_argument("--fresh-share", type=float, default=FRESH_SHARE)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=math.inf, help="begin no other run after this time")
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker is not None:
-        report = _Torturer(options.worker, options.seed, options.fresh_share, options.processes).run(options.kills)
+        report = _Torturer(options.worker, options.seed, options.fresh_share, options.processes).run(
+            options.kills, options.seconds
+        )
         print(json.dumps(asdict(report)))
         return 0
     started = time.monotonic()
@@ -141,6 +148,7 @@ def main() -> int:
             seed=options.seed,
             fresh_share=options.fresh_share,
             num_processes=options.processes,
+            seconds=options.seconds,
         )
     print(f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, {os.cpu_count()} cores, seed {options.seed}, ", end="")
     if options.processes > 1:
@@ -158,10 +166,14 @@ def torture(
     seed: int,
     fresh_share: float = FRESH_SHARE,
     num_processes: int = 1,
+    seconds: float = math.inf,
 ) -> Report:
-    """Kill `num_kills` processes, in `num_workers` runs of `num_processes` at a time, in the folder `top`."""
-    write_digits(top / "training", classes=3, per_class=20)
-    write_digits(top / "validation", classes=3, per_class=10, skip=20)
+    """Kill `num_kills` processes, in `num_workers` runs of `num_processes` at a time, in the folder `top`.
+
+    No other run is begun after `seconds`.
+    """
+    write_digits(top / "training", classes=3, per_class=NUM_IMAGES // 3)
+    write_digits(top / "validation", classes=3, per_class=4, skip=NUM_IMAGES // 3)
     network = ("--model-name", "shufflenet_v2_x0_5", "--pretrained", "False", "--untrained-model", "untrained")
     succeed("image-model", *network, cwd=top)
     unharmed = RunProcesses(top, top / "unharmed", num_processes, is_fresh=True).wait()
@@ -175,6 +187,7 @@ def torture(
                 f"--kills={num_kills // num_workers + (worker < num_kills % num_workers)}",
                 f"--fresh-share={fresh_share}",
                 f"--processes={num_processes}",
+                f"--seconds={seconds}",
                 f"--seed={seed * 1000 + worker}",
             ],
             stdout=subprocess.PIPE,
@@ -199,9 +212,8 @@ class _Torturer:
     """Kills what writes into one output several times, lets it end, compares; then the next output."""
 
     def __init__(self, top: Path, seed: int, fresh_share: float, num_processes: int) -> None:
-        import pytorch_designer.cli.main  # so that the forked processes need not
-        import pytorch_designer.training.training_run  # noqa: F401 - imported before the fork
-
+        for module in PRELOADED:  # so that the forked processes need not
+            importlib.import_module(module)
         self._top = top
         self._seed = seed
         self._fresh_share = fresh_share
@@ -212,9 +224,9 @@ class _Torturer:
         kinds = {fresh_share > 0, fresh_share >= 1}  # whether a process may be a fresh one
         self._start_seconds = {is_fresh: self._measure_start(is_fresh=is_fresh) for is_fresh in sorted(kinds)}
 
-    def run(self, num_kills: int) -> Report:
-        report, number = self._report, 0
-        while len(report.kills) < num_kills and not report.faults:
+    def run(self, num_kills: int, seconds: float) -> Report:
+        report, number, started = self._report, 0, time.monotonic()
+        while len(report.kills) < num_kills and not report.faults and time.monotonic() - started < seconds:
             output = self._top / f"run_{self._seed}_{number}"
             for _ in range(min(self._dice.randint(1, MAX_KILLS_PER_RUN), num_kills - len(report.kills))):
                 if not self._kill_one(output):
@@ -222,7 +234,8 @@ class _Torturer:
             if not report.faults:
                 self._finish(output)
             number += 1
-            print(f"{output.name} has ended after {len(report.kills)} kills in all", file=sys.stderr, flush=True)
+            done = f"{len(report.kills)} of {num_kills} kills, {time.monotonic() - started:,.0f} s"
+            print(f"{output.name} has ended: {done}", file=sys.stderr, flush=True)
         return report
 
     def _measure_start(self, *, is_fresh: bool) -> float:

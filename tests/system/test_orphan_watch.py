@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pytorch_designer.system.orphan_watch import OrphanWatch
+from pytorch_designer.system.process_trees import start_time
 from tests.waiting import is_running, killed_at_last, wait_until
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="process groups")
@@ -53,6 +54,19 @@ def test_groups_that_have_ended_are_left_alone(tmp_path: Path) -> None:
         with OrphanWatch(TOKEN) as watch:
             watch.add(stranger.pid)
             watch.remove(stranger.pid)
+        assert stranger.poll() is None
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
+def test_what_was_seen_is_killed_unless_its_number_is_anothers_by_now() -> None:
+    sleep = ["sleep", "600"]
+    with killed_at_last(subprocess.Popen(sleep)) as child, killed_at_last(subprocess.Popen(sleep)) as stranger:
+        started = start_time(child.pid)
+        assert started is not None
+        with OrphanWatch(TOKEN) as watch:
+            watch.add(child.pid)  # no group of its own: nobody has this number
+            watch.set_seen({child.pid: started, stranger.pid: "1"})
+        assert child.wait(60) == -signal.SIGKILL
         assert stranger.poll() is None
 
 

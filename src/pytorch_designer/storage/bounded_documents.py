@@ -15,6 +15,7 @@ import yaml
 from pytorch_designer.errors import shorten
 from pytorch_designer.storage.paths import read_bounded
 from pytorch_designer.system.memory_check import check_memory
+from pytorch_designer.system.yaml_values import FaultyValueConstructor
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,7 +121,7 @@ def parse_yaml(data: bytes) -> Any:
             loader.dispose()
 
 
-class _BoundedLoader(yaml.SafeLoader):
+class _BoundedLoader(FaultyValueConstructor, yaml.SafeLoader):
     """A loader that counts what it composes: an alias counts as all that it stands for."""
 
     def __init__(self, stream: bytes) -> None:

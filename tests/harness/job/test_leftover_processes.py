@@ -92,7 +92,7 @@ def test_a_daemon_ends_with_a_job_that_is_stopped(tmp_path: Path, make_request: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["own session", "deaf", "double fork"], indirect=True)
+@pytest.mark.parametrize("command", ["own session", "deaf", "double fork", "without environment"], indirect=True)
 def test_a_daemon_ends_with_a_harness_that_is_killed(tmp_path: Path, command: str) -> None:
     program = f"""
 from pathlib import Path

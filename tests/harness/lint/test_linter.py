@@ -48,7 +48,7 @@ def test_our_own_files_are_clean() -> None:
 
 @pytest.mark.parametrize(
     ("text", "position"),
-    [("a: [1\n", (2, 1)), ("a: 1\n---\nb: 2\n", (2, 1)), ("a: \x07\n", (1, 1)), ("default: 2026-13-45\n", (1, 1))],
+    [("a: [1\n", (2, 1)), ("a: 1\n---\nb: 2\n", (2, 1)), ("a: \x07\n", (1, 1)), ("default: 2026-13-45\n", (1, 10))],
 )
 def test_text_that_is_not_one_yaml_document(tmp_path: Path, text: str, position: tuple[int, int]) -> None:
     path = tmp_path / "bad.yaml"

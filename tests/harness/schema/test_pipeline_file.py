@@ -286,7 +286,8 @@ def _nested(folder: Path, levels: int, width: int) -> Path:
         (19, 2, "1,572,862 nodes"),
         (40, 9, "more than a billion"),
         (60, 1, "more than 50 levels"),
-        (1, 1001, "2,002 nodes"),
+        (1, 600, "1,200 nodes"),
+        (1, 1001, "1,001 nodes"),
     ],
 )
 def test_a_pipeline_that_nests_without_bounds_is_refused_in_no_time(
@@ -302,6 +303,15 @@ def test_a_pipeline_that_nests_without_bounds_is_refused_in_no_time(
     assert caught.value.reason == "too_large"
     assert [finding.message for finding in findings] == [caught.value.what]
     assert time.monotonic() - started < 30
+
+
+def test_a_pipeline_of_too_many_nodes_has_that_fault_alone(tmp_path: Path) -> None:
+    jobs = {f"n{number}": {"type": "command", "component": "./missing.yaml"} for number in range(1500)}
+    path = write_pipeline(tmp_path, jobs)
+
+    with pytest.raises(InvalidSpecError, match="1,500 nodes") as caught:
+        read_pipeline(path)
+    assert [finding.message for finding in lint([path]).findings] == [caught.value.what]
 
 
 def test_a_large_pipeline_is_read(tmp_path: Path) -> None:

@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from pytorch_designer.system.yaml_values import FaultyValueConstructor
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytorch_designer.designer.editing.yaml_spans import Path
 
 _MAX_LOADED = 2
-_Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SafeLoader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(FaultyValueConstructor, _SafeLoader):
+    """A loader all of whose errors are of YAML."""
 
 
 def read_plain(text: str) -> Any:
@@ -22,7 +28,6 @@ def read_plain(text: str) -> Any:
 
     Raises:
         yaml.YAMLError: It is not valid YAML.
-        ValueError: It holds a value such as 2026-13-40.
     """
     return _unshared(_loaded(text))
 
@@ -30,7 +35,7 @@ def read_plain(text: str) -> Any:
 @lru_cache(_MAX_LOADED)
 def _loaded(text: str) -> Any:
     """The content with its shared parts. The text after an edit is the one before the next."""
-    return yaml.load(text, Loader=_Loader)  # noqa: S506 (a safe loader)
+    return yaml.load(text, Loader=_Loader)  # noqa: S506 (a safe one)
 
 
 def value_at(data: Any, path: Path, missing: Any = None) -> Any:

@@ -129,8 +129,9 @@ def run_children(
     deadline = None if timeout_seconds is None else started + timeout_seconds
     removals = [child.removal for child in children if child.removal]
     on_memory = None if removals else on_memory
-    watch = _Watch(running, endings, stop, leftovers, on_memory=on_memory, deadline=deadline)
-    with OrphanWatch(leftovers.token, removals) as orphans:
+    orphans = OrphanWatch(leftovers.token, removals)
+    watch = _Watch(running, endings, stop, leftovers, orphans, on_memory=on_memory, deadline=deadline)
+    with orphans:
         try:
             for rank, child in enumerate(children):
                 marked = replace(child, environment={**child.environment, **leftovers.variables()})
@@ -320,6 +321,7 @@ class _Watch:
         endings: queue.SimpleQueue[_Running],
         stop: StopRequest,
         leftovers: LeftoverProcesses,
+        orphans: OrphanWatch,
         *,
         on_memory: MemoryReceiver | None,
         deadline: float | None,
@@ -331,6 +333,7 @@ class _Watch:
         self._endings = endings
         self._stop = stop
         self._leftovers = leftovers
+        self._orphans = orphans
         self._ended: list[_Running] = []
         self._can_sample = can_measure_trees()
         self._peak: int | None = None
@@ -368,7 +371,8 @@ class _Watch:
             self._poll_seconds = min(2 * self._poll_seconds, _POLL_SECONDS)
             if self._can_sample:
                 pids = descendants(process.pid for process in self._running if process not in self._ended)
-                self._leftovers.remember(pids)
+                if self._leftovers.remember(pids):
+                    self._orphans.set_seen(self._leftovers.seen())
                 memory = memory_bytes(pids)
                 self._peak = max(memory, self._peak or 0)
                 if self._on_memory is not None:

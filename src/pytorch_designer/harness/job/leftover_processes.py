@@ -46,13 +46,16 @@ class LeftoverProcesses:
         outer = os.environ.get(MARK_VARIABLE)
         return {MARK_VARIABLE: f"{outer}:{self.token}" if outer else self.token}
 
-    def remember(self, pids: Iterable[int]) -> None:
-        """Record the processes of the job that run at the moment."""
-        for pid in pids:
-            if pid not in self._seen:
-                started = start_time(pid)
-                if started is not None:
-                    self._seen[pid] = started
+    def remember(self, pids: Iterable[int]) -> bool:
+        """Record the processes of the job that run at the moment; whether there are new ones."""
+        new = {pid: started for pid in pids if pid not in self._seen and (started := start_time(pid)) is not None}
+        self._seen |= new
+        return bool(new)
+
+    def seen(self) -> dict[int, str]:
+        """Start times, by number, of the recorded processes that still run."""
+        self._seen = {pid: started for pid, started in self._seen.items() if start_time(pid) == started}
+        return self._seen
 
     def ask_to_end(self, groups: Collection[int]) -> None:
         """SIGTERM to those that are in none of these process groups."""
@@ -80,8 +83,7 @@ class LeftoverProcesses:
             time.sleep(_POLL_SECONDS)
 
     def _running(self) -> list[int]:
-        remembered = [pid for pid, started in self._seen.items() if start_time(pid) == started]
-        found = {*remembered, *self._marked()}
+        found = {*self.seen(), *self._marked()}
         return sorted(pid for pid in descendants(found) if pid != os.getpid())
 
     def _marked(self) -> Iterator[int]:

@@ -29,7 +29,7 @@ from pytorch_designer.harness.schema.bindings import ParentInput, lone_binding
 from pytorch_designer.harness.schema.component_file import Kind
 from pytorch_designer.harness.schema.interface import kind_mismatch, read_interface, unknown_input
 from pytorch_designer.harness.schema.pipeline_size import check_size
-from pytorch_designer.harness.schema.spec_faults import did_you_mean
+from pytorch_designer.harness.schema.spec_faults import TOO_LARGE, did_you_mean
 from pytorch_designer.harness.schema.specification import InputSpec
 from pytorch_designer.harness.schema.vocabulary import (
     DATA_TYPES,
@@ -71,7 +71,8 @@ def check_pipeline(report: Report, root: Value, kind: Kind, library: Library) ->
     if "component" not in root.children or kind is Kind.PIPELINE_COMPONENT:
         check_required_keys(report, root, ("jobs",), owner=f"a {kind.value}")
     mapping_at(report, root, "jobs")
-    _check_size(report, root, library)
+    if _is_too_large(report, root, library):
+        return
     pipeline = read_pipeline(root, library, is_job=kind is Kind.PIPELINE_JOB)
     for node in pipeline.nodes.values():
         _check_node(report, pipeline, node)
@@ -123,12 +124,15 @@ def _component_of(node: Node, library: Library) -> Value | None:
     return None
 
 
-def _check_size(report: Report, root: Value, library: Library) -> None:
+def _is_too_large(report: Report, root: Value, library: Library) -> bool:
+    """Report a pipeline that is too large, or contains itself; True if checking each node would take long."""
     try:
         check_size(root, library.pipeline_at)
     except InvalidSpecError as error:
         for fault in error.faults:
             report.add("nested-pipelines", fault.place, fault.message, fault.advice)
+        return error.reason == TOO_LARGE
+    return False
 
 
 def _check_job_ports(report: Report, root: Value) -> None:

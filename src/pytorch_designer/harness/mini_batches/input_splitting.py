@@ -225,7 +225,7 @@ def _mltable(folder: Path) -> tuple[list[Path], list[Source] | None, list[Step]]
         document = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
         paths = [_expand(folder, entry) for entry in document["paths"]]
         steps = [_step(entry) for entry in document.get("transformations") or []]
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError) as error:
+    except (yaml.YAMLError, LookupError, TypeError, AttributeError, ValueError) as error:
         raise InputError(f"{file} is not an MLTable: {type(error).__name__}: {error}") from error
     files = sorted({found for group in paths for found in group})
     if not steps:

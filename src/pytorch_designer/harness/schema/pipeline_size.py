@@ -63,6 +63,7 @@ class _Counter:
         jobs = pipeline.get("jobs")
         if jobs is None:  # a job that only runs a pipeline component
             return self._nodes_in(pipeline, ancestors, level) if pipeline.get("component") else 0
+        check_num_nodes(len(jobs.children), pipeline.place)  # before any file that they name is looked for
         return sum(1 + self._nodes_in(node, ancestors, level) for node in jobs.children.values())
 
     def _nodes_in(self, node: Value, ancestors: tuple[Path, ...], level: int) -> int:

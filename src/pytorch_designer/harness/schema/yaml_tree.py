@@ -8,24 +8,28 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 import yaml
-from yaml.constructor import SafeConstructor
 
 from pytorch_designer.errors import shorten
 from pytorch_designer.harness.schema.spec_faults import SpecPlace
 from pytorch_designer.system.special_files import special_kind
+from pytorch_designer.system.yaml_values import FaultyValueConstructor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator
     from pathlib import Path
 
+    from pytorch_designer.errors import DesignerError
+
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
 _SHOWN_CHARACTERS = 80
+_SHOWN_PROBLEM = 200
 _MAX_BYTES = 16 << 20
-_MAX_VALUES = 200_000
+_MAX_VALUES = 100_000  # a hundred for each node of the largest pipeline that can be run
 _LINE_JOINING_STYLES = (None, ">", "'")
 
 
@@ -87,7 +91,7 @@ class Value:
         """The value as `yaml.safe_load` gives it."""
         if self.is_scalar and self._node.tag == f"{_TAG}str":  # most of what a file holds
             return str(self._node.value)
-        return SafeConstructor().construct_document(self._node)
+        return FaultyValueConstructor().construct_document(self._node)
 
     @property
     def shown(self) -> str:
@@ -283,29 +287,50 @@ def parse_yaml(text: str, path: Path, *, has_lines: bool = True, keys: tuple[str
         keys: The keys that lead to it, of a part of a larger document.
 
     Raises:
-        InvalidSpecError: It is not one valid YAML document.
+        InvalidSpecError: It is not one valid YAML document, or larger than anybody writes one.
     """
     source = YamlSource(path.absolute(), text.replace("\r\n", "\n"), has_lines)
     try:
+        _check_written_size(source)
         node = cast("yaml.Node", yaml.compose(source.text, Loader=_Loader) or yaml.compose("null"))
-        _check_unfolded_size(node)
+        _check_unfolded_size(node, source)
         repeated = sorted(_repeated_keys(node, source), key=lambda value: value.key_place)
-        SafeConstructor().construct_document(node)  # resolves merge keys in the nodes, and finds invalid values
+        FaultyValueConstructor().construct_document(node)  # resolves merge keys in the nodes, and finds invalid values
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = SpecPlace(str(path)) if mark is None else source.place(mark.line + 1, mark.column + 1)
-        raise place.error(f"The file is not valid YAML: {error.problem}.", _ADVICE) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a control character; a date such as 2026-13-40
-        problem = str(error).splitlines()[0]
+        problem = shorten(str(error.problem or error.context), _SHOWN_PROBLEM)
+        raise place.error(f"The file is not valid YAML: {problem}.", _ADVICE) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a control character; brackets without end
+        problem = shorten(str(error).splitlines()[0], _SHOWN_PROBLEM)
         raise SpecPlace(str(source.path)).error(f"The file is not valid YAML: {problem}.", _ADVICE) from error
     return YamlDocument(source.path, Value(node, source, keys), tuple(repeated))
 
 
-def _check_unfolded_size(root: yaml.Node) -> None:
+def _check_written_size(source: YamlSource) -> None:
+    """Refuse a long text of too many values before a tree of them is made, which takes ten times as long.
+
+    Raises:
+        InvalidSpecError: It holds too many.
+    """
+    if len(source.text) <= 2 * _MAX_VALUES:  # a value takes a character, and one that ends it
+        return
+    values = (event for event in yaml.parse(source.text, Loader=_Loader) if isinstance(event, yaml.NodeEvent))
+    if next(islice(values, _MAX_VALUES, None), None) is not None:
+        raise _too_many(source)
+
+
+def _too_many(source: YamlSource) -> DesignerError:
+    message = f"The file holds more than {_MAX_VALUES:,} values, aliases unfolded."
+    return SpecPlace(str(source.path)).error(message, "Divide it into several files.")
+
+
+def _check_unfolded_size(root: yaml.Node, source: YamlSource) -> None:
     """Refuse a document whose aliases unfold to more than anybody writes: a few lines can stand for gigabytes.
 
     Raises:
-        ValueError: They do, or an alias stands for something that it is a part of.
+        InvalidSpecError: They do.
+        ValueError: An alias stands for something that it is a part of.
     """
     sizes: dict[int, int] = {}
     pending = [root]
@@ -316,7 +341,7 @@ def _check_unfolded_size(root: yaml.Node) -> None:
         if id(node) in open_nodes:
             sizes[id(node)] = 1 + sum(sizes[id(member)] for member in members)
             if sizes[id(node)] > _MAX_VALUES:
-                raise ValueError(f"it holds more than {_MAX_VALUES:,} values, aliases unfolded")
+                raise _too_many(source)
             open_nodes.discard(id(node))
         elif id(node) not in sizes:
             open_nodes.add(id(node))

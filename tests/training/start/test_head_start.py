@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -193,7 +194,7 @@ def test_training_goes_on_from_the_head_with_a_lower_loss(build_run: BuildRun) -
 def test_the_model_before_training_is_saved_where_no_epoch_is_better(build_run: BuildRun) -> None:
     start = fine_tuned(build_run)
     start_head(start.run, do_nothing)
-    small = fine_tuned(build_run, learning_rate=1e-12, patience=2)
+    small = fine_tuned(build_run, learning_rate=1e-12, num_epochs=4, patience=2)
     assert small.train().startswith("Stopped after epoch 3: 2 epochs in a row without")
     assert [record.epoch for record in small.state.history] == [0, 1, 2, 3]
     assert repr(small.display.records) == repr(small.state.history), "NaN included, which equals nothing"
@@ -245,7 +246,7 @@ def test_a_start_that_could_not_be_computed_is_not_validated(build_run: BuildRun
 def test_a_run_that_was_stopped_at_its_start_continues_bit_for_bit(
     build_run: BuildRun, tmp_path: Path, number: int, stays_near: bool
 ) -> None:
-    changes = {"keeps_statistics": stays_near, "num_epochs": 1}
+    changes: dict[str, Any] = {"keeps_statistics": stays_near, "num_epochs": 1}
     whole = fine_tuned(build_run, output=tmp_path / "whole", **changes)
     whole.train()
     stopped = fine_tuned(build_run, output=tmp_path / "stopped", **changes)

@@ -343,9 +343,8 @@ def _validate_start(run: TrainingRun, state: TrainingState, learner: _Learner) -
     _end_epoch(run, state, validation, time.perf_counter() - started, epoch=0)
     if run.new_head is not None and not run.stays_near:
         run.new_head.restore()
-        run.world.of_first(
-            partial(_log.info, "The epochs start from a random classifier: this run can train one."), None
-        )
+        text = "The epochs start from a random classifier, which a run of this length and learning rate trains as well."
+        run.world.of_first(partial(_log.info, text), None)
     learner.save_if_due(is_epoch_end=True)
 
 

@@ -58,7 +58,7 @@ def test_the_head_knows_the_images_before_the_first_step(build_run: BuildRun, ca
     changed = {name for name, tensor in small.network.state_dict().items() if not torch.equal(tensor, before[name])}
     assert changed == {"5.weight", "5.bias"}
     (line,) = [record.getMessage() for record in caplog.records if "classifier" in record.getMessage()]
-    assert line.startswith("The classifier starts from a ridge regression on the features of 33 training images.")
+    assert line.startswith("The new classifier is a ridge regression on the features of 33 training images.")
 
 
 def test_random_weights_of_the_head_do_not_matter(build_run: BuildRun) -> None:

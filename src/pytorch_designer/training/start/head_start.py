@@ -69,7 +69,7 @@ def start_head(run: TrainingRun, between: Callable[[], None]) -> bool:
         _log.info("The classifier starts from random weights: %s.", error)
         return False
     _log.info(
-        "The classifier starts from a ridge regression on the features of %s. Left out in turn, %.1f %% of them are "
+        "The new classifier is a ridge regression on the features of %s. Left out in turn, %.1f %% of them are "
         "classified correctly.",
         count(len(labels_n), "training image"),
         100 * solved.left_out_top1,

@@ -7,12 +7,16 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pytorch_designer.distributed import launching
+from pytorch_designer.distributed.launching import run_in_processes
+from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.harness.job.job_run import JobRequest, run_job
 from pytorch_designer.harness.schema.component_file import read_component
 from pytorch_designer.harness.schema.specification import Distribution, Resources
@@ -48,6 +52,18 @@ def workspace(data: Path, tmp_path: Path) -> Path:
     shutil.copytree(data, tmp_path / "work")
     (tmp_path / TEMPORARY).mkdir()
     return tmp_path / "work"
+
+
+def test_without_a_folder_of_a_short_path_the_variable_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / TEMPORARY).mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / TEMPORARY))
+    monkeypatch.setattr(launching, "_SHORT_FOLDERS", (str(tmp_path / "absent"),))
+    monkeypatch.setenv("PYTORCH_DESIGNER_PROCESSES", "2")
+    with pytest.raises(UnsupportedEnvironmentError, match="absent can be written") as raised:
+        run_in_processes([])
+    assert raised.value.where == "TMPDIR"
 
 
 def start_together(workspace: Path, *options: str) -> subprocess.Popen[str]:

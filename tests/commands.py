@@ -19,6 +19,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tests.images.digits import write_digits
+
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext
 
@@ -49,7 +51,7 @@ def start(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.P
         env=complete_environment(environment),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     )
 
 
@@ -120,6 +122,14 @@ def fork_context() -> ForkServerContext:
 def succeed(*arguments: str | Path, cwd: Path, **environment: str) -> str:
     """Run a command that must succeed; returns its standard output."""
     return succeeded(run(*arguments, cwd=cwd, **environment))
+
+
+def write_small_inputs(top: Path, *, classes: int, training: int, validation: int) -> None:
+    """Write `training` and `validation`, folders with so many digits per class, and `untrained`, a small network."""
+    write_digits(top / "training", classes=classes, per_class=training)
+    write_digits(top / "validation", classes=classes, per_class=validation, skip=20)
+    network = ("--model-name", "shufflenet_v2_x0_5", "--pretrained", "False", "--untrained-model", "untrained")
+    succeed("image-model", *network, cwd=top)
 
 
 def succeeded(done: subprocess.CompletedProcess[str]) -> str:

@@ -23,8 +23,7 @@ from pytorch_designer.inference.predictor import Predictor, inference_batch_size
 from pytorch_designer.models.loading import load_model
 from pytorch_designer.settings import Settings
 from pytorch_designer.training.history import MetricSums
-from tests.commands import killed_when, run, succeed
-from tests.images.digits import write_digits
+from tests.commands import killed_when, run, succeed, write_small_inputs
 
 pytestmark = pytest.mark.slow
 
@@ -35,13 +34,7 @@ PARAMETERS = ("--epochs", "2", "--batch-size", "16", "--learning-rate", "0.05")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `training` (60 digits), `validation` (30) and `untrained`, a small network."""
     top = tmp_path_factory.mktemp("train")
-    write_digits(top / "training", classes=3, per_class=20)
-    write_digits(top / "validation", classes=3, per_class=10, skip=20)
-    succeed(
-        "image-model",
-        *("--model-name", "shufflenet_v2_x0_5", "--pretrained", "False", "--untrained-model", "untrained"),
-        cwd=top,
-    )
+    write_small_inputs(top, classes=3, training=20, validation=10)
     return top
 
 

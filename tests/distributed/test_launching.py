@@ -21,9 +21,8 @@ from pytorch_designer.harness.job.job_run import JobRequest, run_job
 from pytorch_designer.harness.schema.component_file import read_component
 from pytorch_designer.harness.schema.specification import Distribution, Resources
 from pytorch_designer.system.process_trees import children, descendants, start_time
-from tests.commands import start, succeed
+from tests.commands import start, write_small_inputs
 from tests.distributed.commands_together import ENVIRONMENT
-from tests.images.digits import write_digits
 
 pytestmark = [
     pytest.mark.slow,
@@ -40,10 +39,7 @@ TEMPORARY = f"tmp-{'x' * 80}"  # with it, the path is longer than that of a sock
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     top = tmp_path_factory.mktemp("launching")
-    write_digits(top / "training", classes=3, per_class=8)
-    write_digits(top / "validation", classes=3, per_class=4, skip=20)
-    network = ("--model-name", "shufflenet_v2_x0_5", "--pretrained", "False", "--untrained-model", "untrained")
-    succeed("image-model", *network, cwd=top)
+    write_small_inputs(top, classes=3, training=8, validation=4)
     return top
 
 

@@ -13,11 +13,10 @@ from pytorch_designer.errors import InvalidDatasetError
 from pytorch_designer.images.bad_files import BadFiles, BadImageError
 from pytorch_designer.images.decoding.memory_budget import new_budget
 from pytorch_designer.images.prefetch import Prefetcher
-from pytorch_designer.settings import settings
 from tests.images.image_corpus import folder_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from pytorch_designer.images.prefetch import Source
@@ -32,11 +31,8 @@ def cores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def short_timeout(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTORCH_DESIGNER_READ_TIMEOUT_SECONDS", "0.2")
-    settings.cache_clear()
-    yield
-    settings.cache_clear()
 
 
 @pytest.fixture

@@ -70,15 +70,13 @@ def server() -> Iterator[_Server]:
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Torch's own cache of weight files, empty."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setattr(torch.hub, "_hub_dir", None)
     monkeypatch.setattr(pretrained, "FIRST_WAIT_SECONDS", 0)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    settings.cache_clear()
-    yield tmp_path / "torch" / "hub" / "checkpoints"
-    settings.cache_clear()
+    return tmp_path / "torch" / "hub" / "checkpoints"
 
 
 def _set_mirror(monkeypatch: pytest.MonkeyPatch, mirror: str) -> None:

@@ -298,8 +298,6 @@ def test_no_image_is_copied_on_request(
     model: Path, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTORCH_DESIGNER_REPORT_IMAGES", "off")
-    settings.cache_clear()
     score(model, digits, tmp_path / "scored")
-    settings.cache_clear()
 
     assert not (tmp_path / "scored" / "_thumbnails.json").exists()

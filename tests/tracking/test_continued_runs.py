@@ -16,8 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.commands import killed_when, succeed
-from tests.images.digits import write_digits
+from tests.commands import killed_when, succeed, write_small_inputs
 
 pytestmark = [
     pytest.mark.slow,
@@ -33,10 +32,7 @@ CURVES = ("train_loss", "validation_loss", "images_per_second")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `training`, `validation` and `untrained`, a small network."""
     top = tmp_path_factory.mktemp("inputs")
-    write_digits(top / "training", classes=2, per_class=16)
-    write_digits(top / "validation", classes=2, per_class=4, skip=20)
-    network = ("--model-name", "shufflenet_v2_x0_5", "--pretrained", "False", "--untrained-model", "untrained")
-    succeed("image-model", *network, cwd=top)
+    write_small_inputs(top, classes=2, training=16, validation=4)
     return top
 
 

@@ -294,8 +294,7 @@ def test_a_kill_while_the_tables_are_made_leaves_nothing_that_the_next_runs_cann
     made_at = made.stat().st_mtime_ns
 
     monkeypatch.chdir(second)  # gets a copy of the tables, with places of its own
-    tracker = open_tracker("failed")
-    assert close(tracker, failed=True) is None
+    assert close(open_tracker("failed"), failed=True) is None
     assert _rows(second / "mlflow.db", "select name, status from runs") == [("failed", "FAILED")]
     assert made.stat().st_mtime_ns == made_at
     for folder in (first, second):

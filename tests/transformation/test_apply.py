@@ -20,7 +20,6 @@ from pytorch_designer.errors import (
 )
 from pytorch_designer.images.augmentation import apply_transforms
 from pytorch_designer.images.decode import decode_image
-from pytorch_designer.settings import settings
 from pytorch_designer.transformation.apply import AppliedTransformation, apply_transformation
 from pytorch_designer.transforms.color import Grayscale
 from pytorch_designer.transforms.erasing import RandomErasing
@@ -30,8 +29,6 @@ from pytorch_designer.transforms.transform import Transform
 from tests.images.image_corpus import encode, exif, noise_pixels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pytorch_designer.directories.image_directory import ImageDirectory
 
 RESIZE, CROP, GRAY = Resize(size=(24,)), CenterCrop(size=(20, 20)), Grayscale()
@@ -144,11 +141,8 @@ def test_random_steps_alone_leave_every_file_as_it_is_unread(images: Path, tmp_p
 
 
 @pytest.fixture
-def half_may_be_bad(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def half_may_be_bad(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTORCH_DESIGNER_BAD_IMAGE_TOLERANCE", "0.5")
-    settings.cache_clear()
-    yield
-    settings.cache_clear()
 
 
 @pytest.mark.usefixtures("half_may_be_bad")

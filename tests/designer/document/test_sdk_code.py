@@ -99,12 +99,18 @@ def _definition(node: NodeSpec) -> object:
         return None
     plain = node.definition.plain
     limits = {key: int(value) for key, value in plain["limits"].items() if value is not None}
-    stopping = {key: value for key, value in plain["early_termination"].items() if value and key != "delay_evaluation"}
+    stopping = {
+        key: value
+        for key, value in (plain.get("early_termination") or {}).items()
+        if value and key != "delay_evaluation"
+    }
     searched = {
         name: [float(each) if not isinstance(each, list) else each for key, each in dimension.items() if key != "type"]
         for name, dimension in plain["search_space"].items()
     }
-    return plain["objective"], plain["sampling_algorithm"], searched, stopping, limits
+    sampling = plain["sampling_algorithm"]
+    sampling = {"type": sampling} if isinstance(sampling, str) else sampling
+    return plain["objective"], sampling, searched, stopping, limits
 
 
 def _command(node: NodeSpec) -> object:

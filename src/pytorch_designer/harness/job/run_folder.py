@@ -238,7 +238,8 @@ class RunFolder:
             FailedToWriteOutputsError: It cannot be written.
         """
         with writing_errors(self.path):
-            write_atomically(self.path / RECORD_FILE, (json.dumps(asdict(record), indent=2) + "\n").encode())
+            data = (json.dumps(asdict(record), indent=2) + "\n").encode()
+            write_atomically(self.path / RECORD_FILE, data, is_flushed=False)
 
 
 def is_run_folder(path: Path) -> bool:

@@ -12,7 +12,7 @@ import getpass
 import math
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pytorch_designer.errors import UnsupportedEnvironmentError
@@ -121,16 +121,38 @@ class RunStore:
         Raises:
             UnsupportedEnvironmentError: The database cannot be written.
         """
-        run_id = uuid.uuid4().hex
-        artifacts = f"{self.artifact_location}/{run_id}/artifacts"
-        all_tags = {"mlflow.runName": name, "mlflow.user": _user(), "mlflow.source.type": "JOB", **(tags or {})}
-        if parent_run_id is not None:
-            all_tags["mlflow.parentRunId"] = parent_run_id
-        run = LoggedRun(run_id, tags=all_tags, name=name, start_ms=_now_ms(), artifact_uri=artifacts)
+        run = self._new_run(name, parent_run_id, tags or {})
         with transaction(self.database) as connection:
             _insert_run(connection, run, self.experiment_id)
             _insert_values(connection, run)
-        return run_id
+        return run.run_id
+
+    def copy_run(self, source_run_id: str, name: str, *, parent_run_id: str, tags: Mapping[str, str]) -> str:
+        """Create a run that is FINISHED and has the values of another, and return its id.
+
+        Args:
+            source_run_id: The other; it may be in another database, and then gives no values.
+            name: As for `start_run`.
+            parent_run_id: As for `start_run`.
+            tags: As for `start_run`.
+
+        Raises:
+            UnsupportedEnvironmentError: The database cannot be written.
+        """
+        run = replace(self._new_run(name, parent_run_id, tags), status="FINISHED", end_ms=_now_ms())
+        with transaction(self.database) as connection:
+            _insert_run(connection, run, self.experiment_id)
+            _insert_values(connection, run)
+            _copy_values(connection, source_run_id, run.run_id)
+        return run.run_id
+
+    def _new_run(self, name: str, parent_run_id: str | None, tags: Mapping[str, str]) -> LoggedRun:
+        run_id = uuid.uuid4().hex
+        all_tags = {"mlflow.runName": name, "mlflow.user": _user(), "mlflow.source.type": "JOB", **tags}
+        if parent_run_id is not None:
+            all_tags["mlflow.parentRunId"] = parent_run_id
+        artifacts = f"{self.artifact_location}/{run_id}/artifacts"
+        return LoggedRun(run_id, tags=all_tags, name=name, start_ms=_now_ms(), artifact_uri=artifacts)
 
     def add_values(self, run: LoggedRun) -> None:
         """Add metrics, parameters and tags to a run of this database.
@@ -160,13 +182,7 @@ class RunStore:
             UnsupportedEnvironmentError: The database cannot be written.
         """
         with transaction(self.database) as connection:
-            for table in ("metrics", "latest_metrics", "params"):
-                columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-                chosen = ["?" if name == "run_uuid" else f'"{name}"' for name in columns]
-                connection.execute(
-                    f"INSERT INTO {table} SELECT {', '.join(chosen)} FROM {table} WHERE run_uuid = ?",  # noqa: S608 (names of tables and columns)
-                    (run_id, source_run_id),
-                )
+            _copy_values(connection, source_run_id, run_id)
 
     def end_run(self, run_id: str, status: str) -> None:
         """Set the end of a run; `status` is FINISHED, FAILED or KILLED.
@@ -239,6 +255,16 @@ def _insert_values(connection: sqlite3.Connection, run: LoggedRun) -> None:
         " WHERE place = 1",
         (run.run_id,),
     )
+
+
+def _copy_values(connection: sqlite3.Connection, source_run_id: str, run_id: str) -> None:
+    for table in ("metrics", "latest_metrics", "params"):
+        columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+        chosen = ["?" if name == "run_uuid" else f'"{name}"' for name in columns]
+        connection.execute(
+            f"INSERT INTO {table} SELECT {', '.join(chosen)} FROM {table} WHERE run_uuid = ?",  # noqa: S608 (names of tables and columns)
+            (run_id, source_run_id),
+        )
 
 
 def _stored(value: float) -> tuple[float, bool]:

@@ -156,7 +156,7 @@ def test_kinds_run_within_others(tmp_path: Path, name: str) -> None:
     path = write_pipeline(tmp_path, _jobs(tmp_path, name))
     job, state, rounds = RUNS[name]
 
-    assert [finding.message for finding in lint([path]).findings if finding.severity.value == "error"] == []
+    assert lint([path]).num_errors == 0
     result = run_pipeline(path, run_folder=tmp_path / "run")
 
     assert result.has_succeeded, {item.name: item.error for item in result.nodes.values()}

@@ -76,6 +76,7 @@ def _nested(tmp_path: Path, jobs: dict[str, Any], *, has_ports: bool) -> dict[st
     write_yaml(
         tmp_path / "nested.yaml",
         {
+            "$schema": "https://azuremlschemas.azureedge.net/latest/pipelineComponent.schema.json",
             "type": "pipeline",
             "name": "nested",
             "inputs": {"x": {"type": "integer"}},

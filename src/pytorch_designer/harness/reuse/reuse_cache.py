@@ -311,11 +311,9 @@ class ReuseCache:
     def _read_once(self, path: Path) -> Entry | None:
         """The entry in a folder, from memory where its record has not changed: each job that is kept asks for all."""
         state = record_state(path)
-        entry, known_state = self._read.get(path, (None, None))
-        if state is None or state != known_state:
-            entry = read_entry(path)
-            self._read[path] = (entry, state)
-        return entry
+        if state is None or self._read.get(path, (None, None))[1] != state:
+            self._read[path] = (read_entry(path), state)
+        return self._read[path][0]
 
 
 def open_cache(folder: Path | None, max_bytes: int) -> ReuseCache:

@@ -202,10 +202,7 @@ def refuse_entries(path: Path) -> None:
 def write_atomically(path: Path, data: bytes, *, is_flushed: bool = True) -> None:
     """Write one file so that a reader, or a kill, sees the old content or the new and nothing between.
 
-    Args:
-        path: The file.
-        data: Its new content.
-        is_flushed: Whether it is on the disk at the end, so that this also holds for a crash of the machine.
+    If `is_flushed`, it is on the disk at the end, and this also holds for a crash of the machine.
 
     Raises:
         OSError: The write failed; `path` is as it was.

@@ -130,7 +130,7 @@ def main() -> int:
     parser.add_argument("--fresh-share", type=float, default=FRESH_SHARE)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=math.inf, help="begin no other run after this time")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="kill no longer than this")
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker is not None:
@@ -170,7 +170,7 @@ def torture(
 ) -> Report:
     """Kill `num_kills` processes, in `num_workers` runs of `num_processes` at a time, in the folder `top`.
 
-    No other run is begun after `seconds`.
+    After `seconds` the runs that go on are let end.
     """
     write_digits(top / "training", classes=3, per_class=NUM_IMAGES // 3)
     write_digits(top / "validation", classes=3, per_class=4, skip=NUM_IMAGES // 3)
@@ -226,10 +226,14 @@ class _Torturer:
 
     def run(self, num_kills: int, seconds: float) -> Report:
         report, number, started = self._report, 0, time.monotonic()
-        while len(report.kills) < num_kills and not report.faults and time.monotonic() - started < seconds:
+
+        def has_time() -> bool:
+            return time.monotonic() - started < seconds
+
+        while len(report.kills) < num_kills and not report.faults and has_time():
             output = self._top / f"run_{self._seed}_{number}"
             for _ in range(min(self._dice.randint(1, MAX_KILLS_PER_RUN), num_kills - len(report.kills))):
-                if not self._kill_one(output):
+                if not has_time() or not self._kill_one(output):
                     break
             if not report.faults:
                 self._finish(output)

@@ -6,6 +6,7 @@ import copy
 import csv
 import json
 import logging
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -23,9 +24,15 @@ from pytorch_designer.directories.model_directory import open_trained_model_dire
 from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.directories.scores.scored_dataset import open_scored_dataset
 from pytorch_designer.directories.scores.thumbnail_file import load_thumbnails
-from pytorch_designer.errors import FailedToWriteOutputsError, InvalidDatasetError, InvalidModelDirectoryError
+from pytorch_designer.errors import (
+    FailedToWriteOutputsError,
+    InvalidDatasetError,
+    InvalidModelDirectoryError,
+    ModuleOutOfMemoryError,
+)
 from pytorch_designer.images.augmentation import apply_transforms
 from pytorch_designer.images.decode import decode_image
+from pytorch_designer.inference import forward_memory
 from pytorch_designer.inference.compute import choose_model_compute
 from pytorch_designer.inference.single_pixel import multiply_single_pixels
 from pytorch_designer.models.architectures import Architecture
@@ -254,6 +261,19 @@ def test_unusable_weights_are_named_although_images_are_read_meanwhile(
         score(broken, images, tmp_path / "scored")
     assert caught.value.reason == ("bad_weights" if are_images_good else "bad_images")
     assert not (tmp_path / "scored").exists()
+
+
+def test_a_model_for_too_large_images_is_refused_before_any_is_read(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large, images = shutil.copytree(model, tmp_path / "model"), tmp_path / "images"
+    spec = large / "model_spec.yaml"
+    spec.write_text(re.sub(r"(resize_size|crop_\w+): \d+", r"\1: 2048", spec.read_text()))
+    images.mkdir()
+    (images / "1.png").write_bytes(b"no image")
+    monkeypatch.setattr(forward_memory, "available_memory_bytes", lambda: 1 << 20)
+    with pytest.raises(ModuleOutOfMemoryError, match="A layer of this model"):
+        score(large, images, tmp_path / "scored")
 
 
 @pytest.mark.parametrize("inside", ["digits", "digits/scored"])

@@ -80,6 +80,6 @@ print(out_of_memory_error("It is full.").what)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=300)
     assert done.stdout.splitlines() == [
         "True",
-        "It is full. It may not take more than 2.1 GB of address space (ulimit -v).",
+        "It is full. This process may not take more than 2.1 GB of address space (ulimit -v).",
     ]
     assert out_of_memory_error("It is full.").advice

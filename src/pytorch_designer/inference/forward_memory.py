@@ -10,6 +10,7 @@ from torch import nn
 from pytorch_designer.images.budgets import check_batch_memory, describe_free_memory
 from pytorch_designer.system.out_of_memory import out_of_memory_error
 from pytorch_designer.system.resources import available_memory_bytes
+from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
     from pytorch_designer.directories.preprocessing import Preprocessing
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 
 _LARGE_PIXELS = 2**20  # smaller images fit, whatever the network
 _BYTES = {"fp32": 4, "bf16": 2}
+
+
+def has_large_images(sizing: Preprocessing) -> bool:
+    """True if a forward pass of one image may take more memory than the machine has."""
+    return sizing.crop_height * sizing.crop_width >= _LARGE_PIXELS
 
 
 def check_forward_memory(
@@ -38,15 +44,15 @@ def check_forward_memory(
     """
     num_processes = compute.num_processes
     check_batch_memory(sizing, num_images, where=where, advice=advice, num_processes=num_processes)
-    height, width = sizing.crop_height, sizing.crop_width
-    if compute.device.type != "cpu" or height * width < _LARGE_PIXELS:
+    if compute.device.type != "cpu" or not has_large_images(sizing):
         return
+    height, width = sizing.crop_height, sizing.crop_width
     num_bytes = num_images * _BYTES[compute.precision] * largest_layer(network, height, width)
     free = available_memory_bytes() // num_processes
     if num_bytes > free:
         raise out_of_memory_error(
-            f"A layer of this model takes about {num_bytes / 1e9:.1f} GB of memory for a batch of {num_images} images "
-            f"of {width}x{height} pixels; {describe_free_memory(free, num_processes)}.",
+            f"A layer of this model takes about {num_bytes / 1e9:.1f} GB of memory for a batch of "
+            f"{count(num_images, 'image')} of {width}x{height} pixels; {describe_free_memory(free, num_processes)}.",
             where=where,
             advice=advice,
         )

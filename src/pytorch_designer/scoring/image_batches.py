@@ -20,7 +20,8 @@ from pytorch_designer.images.decode import decode_image_as_stored, read_image_fi
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.images.order import batch_slices
 from pytorch_designer.images.prefetch import PendingImages, Prefetcher
-from pytorch_designer.inference.compute import choose_compute
+from pytorch_designer.inference.compute import choose_compute, choose_model_compute
+from pytorch_designer.inference.forward_memory import check_forward_memory, has_large_images
 from pytorch_designer.inference.image_batch import ImageBatch, check_own_size, own_size_batches
 from pytorch_designer.inference.predictor import inference_batch_size
 from pytorch_designer.models.architectures import minimum_image_size
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 DATASET_PORT = "dataset"
 MODEL_PORT = "trained_model"
-IMAGE_SIZE_ADVICE = "Use a model for smaller images, or a machine with more memory."
+_IMAGE_SIZE_ADVICE = "Use a model for smaller images, or a machine with more memory."
 _ANY_SHARE = 1.0  # whatever share of the files is bad, the others are scored; the loader raises if all are
 
 # An image of an old model is as large as its file says, and each thread is two images ahead.
@@ -74,7 +75,7 @@ def open_model_and_images(
 ) -> tuple[LoadedModel, ScoringImages]:
     """A trained model, and the images of a dataset as it takes them.
 
-    The weights are loaded while the first images are read.
+    The weights are loaded while the first images are read; before that, where the images are large.
 
     Args:
         stack: Ends the reading threads when it closes.
@@ -84,6 +85,7 @@ def open_model_and_images(
     Raises:
         InvalidModelDirectoryError: The model is unusable.
         InvalidDatasetError: No file of the dataset can be used.
+        ModuleOutOfMemoryError: The model takes images that are too large for this machine.
     """
     spec = directory.spec
     preprocessing = None if isinstance(spec.flavor_extras, LegacyNetwork) else spec.preprocessing()
@@ -93,8 +95,21 @@ def open_model_and_images(
     with ThreadPoolExecutor(1) as thread:
         loading = thread.submit(load_model, directory)
         images = stack.enter_context(OneSizeImages(dataset, preprocessing))
+        if has_large_images(preprocessing):
+            _check_memory(loading.result(), preprocessing)
         images.begin()
         return loading.result(), images
+
+
+def _check_memory(model: LoadedModel, preprocessing: Preprocessing) -> None:
+    check_forward_memory(
+        model.network,
+        preprocessing,
+        choose_model_compute(model, settings()),
+        inference_batch_size(preprocessing),
+        where=MODEL_PORT,
+        advice=_IMAGE_SIZE_ADVICE,
+    )
 
 
 class OneSizeImages:
@@ -103,7 +118,7 @@ class OneSizeImages:
     def __init__(self, dataset: ImageDirectory, preprocessing: Preprocessing) -> None:
         self._preprocessing = preprocessing
         check_batch_memory(
-            preprocessing, inference_batch_size(preprocessing), where=MODEL_PORT, advice=IMAGE_SIZE_ADVICE
+            preprocessing, inference_batch_size(preprocessing), where=MODEL_PORT, advice=_IMAGE_SIZE_ADVICE
         )
         compute = choose_compute(settings(), height=preprocessing.crop_height, width=preprocessing.crop_width)
         self._loader = ImageLoader(

@@ -22,8 +22,7 @@ from pytorch_designer.directories.scores.thumbnail_file import write_thumbnails
 from pytorch_designer.errors import InvalidDatasetError, shorten
 from pytorch_designer.images.thumbnails import read_thumbnails
 from pytorch_designer.inference.compute import choose_model_compute, environment_info
-from pytorch_designer.inference.forward_memory import check_forward_memory
-from pytorch_designer.inference.predictor import Predictor, inference_batch_size
+from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.inference.probabilities import NOT_FINITE, row_probabilities
 from pytorch_designer.inference.torch_state import kept_torch_state
 from pytorch_designer.models.weights import weights_fingerprint
@@ -31,8 +30,6 @@ from pytorch_designer.progress import Pace, log_header, open_progress_line
 from pytorch_designer.reporting.outcomes import Outcomes, select
 from pytorch_designer.scoring.image_batches import (
     DATASET_PORT,
-    IMAGE_SIZE_ADVICE,
-    MODEL_PORT,
     ScoringImages,
     open_model_and_images,
 )
@@ -90,10 +87,6 @@ def score_images(directory: ModelDirectory, images: ImageDirectory, output: Outp
         model, source = open_model_and_images(stack, directory, images)
         compute = choose_model_compute(model, settings())
         compute.activate()
-        if model.preprocessing is not None:
-            batch_size = inference_batch_size(model.preprocessing)
-            where, advice = MODEL_PORT, IMAGE_SIZE_ADVICE
-            check_forward_memory(model.network, model.preprocessing, compute, batch_size, where=where, advice=advice)
         _log_start(model, images, source, compute)
         with output.stage() as folder:
             unscored, outcomes = _score(model, images, source, compute, folder)

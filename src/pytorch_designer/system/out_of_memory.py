@@ -37,5 +37,5 @@ def out_of_memory_error(what: str, *, where: str | None = None, advice: str = AD
     """
     limit = address_space_limit()
     if limit is not None:
-        what += f" It may not take more than {limit / 1e9:.1f} GB of address space (ulimit -v)."
+        what += f" This process may not take more than {limit / 1e9:.1f} GB of address space (ulimit -v)."
     return ModuleOutOfMemoryError(what, where=where, advice=advice)

@@ -43,7 +43,7 @@ import os
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pytorch_designer.shown_text import on_one_line
+from pytorch_designer.shown_text import on_one_line, with_empty_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -88,7 +88,7 @@ class DesignerError(Exception):
         self.what = _cut(what)
         self.where = None if where is None else _cut(str(where))
         self.advice = self.default_advice if advice is None else advice
-        self.examples = tuple(_example(str(item)) for item in offending[: self.max_examples])
+        self.examples = tuple(with_empty_named(shorten(str(item))) for item in offending[: self.max_examples])
         self.num_offending = len(offending)
         self.reason = reason
         self.faults: tuple[Any, ...] = ()
@@ -378,12 +378,6 @@ def shorten(text: str, limit: int = _MAX_TEXT) -> str:
     """`text` on one line, with at most `limit` characters, so that text from a file cannot flood a log."""
     line = on_one_line(text[: limit + 1])
     return line if len(line) <= limit else line[: limit - 3] + "..."
-
-
-def _example(text: str) -> str:
-    """`text` on one line; where what it should name is empty or blank ("line 2: "), it says so."""
-    line = shorten(text).rstrip()
-    return f"{line} (empty)".lstrip() if not line or line.endswith(":") else line
 
 
 def _cut(text: str) -> str:

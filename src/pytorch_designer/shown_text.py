@@ -87,3 +87,9 @@ def spreadsheet_text(text: str) -> str:
 
 def _written(match: re.Match[str]) -> str:
     return match[0].encode("unicode_escape").decode("ascii")
+
+
+def with_empty_named(line: str) -> str:
+    """`line`; where what it should name is empty or blank ("line 2: "), it says so."""
+    line = line.rstrip()
+    return f"{line} (empty)".lstrip() if not line or line.endswith(":") else line

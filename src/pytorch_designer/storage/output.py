@@ -243,19 +243,17 @@ def _check_apart(output: Path, others: Mapping[str, Path]) -> None:
     for name, other in others.items():
         real_other = Path(os.path.realpath(other))
         if real_other == real_output:
-            raise FailedToWriteOutputsError(
-                f"The output is the same folder as {name}.",
-                where=output,
-                advice="Name another output folder.",
-                reason="inside_source",
-            )
-        if real_other in real_output.parents:
-            raise FailedToWriteOutputsError(
-                f"The output is inside {name}, of which it would become a part.",
-                where=output,
-                advice=f"Name an output folder outside {name}.",
-                reason="inside_source",
-            )
+            place = f"is the same folder as {name}"
+        elif real_other in real_output.parents:
+            place = f"is inside {name}, of which it would become a part"
+        else:
+            continue
+        raise FailedToWriteOutputsError(
+            f"The output {place}.",
+            where=output,
+            advice=f"Name an output folder outside {name}.",
+            reason="inside_source",
+        )
 
 
 def _refuse_occupied(path: Path, *, keeps_result: bool) -> None:

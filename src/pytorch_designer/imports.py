@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import atexit
 import gc
+import os
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from pytorch_designer.errors import UnsupportedEnvironmentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,10 +26,15 @@ def quick_import(library: str) -> Iterator[None]:
 
     Args:
         library: Name of the top-level module, for instance torch.
+
+    Raises:
+        UnsupportedEnvironmentError: It is torch, which ends a process whose working directory was removed.
     """
     if library in sys.modules or not gc.isenabled():
         yield
         return
+    if library == "torch":
+        _check_working_directory()
     gc.disable()
     try:
         yield
@@ -35,3 +43,14 @@ def quick_import(library: str) -> Iterator[None]:
         gc.enable()
         # Some libraries (triton's bindings) warn at process exit if their objects were not collected.
         atexit.register(gc.unfreeze)
+
+
+def _check_working_directory() -> None:
+    try:
+        os.getcwd()  # noqa: PTH109 - pathlib is not needed here otherwise
+    except FileNotFoundError as error:
+        raise UnsupportedEnvironmentError(
+            "The folder that this command was started in was removed, and torch cannot be loaded without one.",
+            advice="Change to a folder that exists.",
+            reason="no_working_directory",
+        ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 from pytorch_designer.cli.boundary import run_guarded
+from pytorch_designer.cli.main import main
 from pytorch_designer.components.registry import COMPONENTS
 from pytorch_designer.directories.scores.data_frame_directory import ScoredImagesWriter
 from pytorch_designer.spec.component import dashed
@@ -136,6 +138,55 @@ def test_a_library_that_finds_no_temporary_folder_is_told_by_name(
 
     assert run_guarded(act) == 1
     assert capsys.readouterr().err.startswith("UnsupportedEnvironmentError (P002): ")
+
+
+LONG = "x" * 300
+TAKE_A_PATH = {
+    "input": ["inspect", LONG],
+    "output": ["init-image-transformation", "--output-image-transformation", LONG],
+    "folder of an output": ["init-image-transformation", "--output-image-transformation", f"{LONG}/t"],
+    "YAML": ["lint", LONG],
+    "job": ["run", f"{LONG}.yaml"],
+    "images": ["train", LONG],
+    "images for the rate": ["find-learning-rate", LONG],
+    "project": ["designer", LONG],
+    "demo": ["demo", "--output", LONG],
+}
+
+
+@pytest.mark.parametrize("arguments", TAKE_A_PATH.values(), ids=TAKE_A_PATH)
+def test_a_path_that_this_system_cannot_have_is_named(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 1
+    said = capsys.readouterr().err
+    assert "File name too long" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("place", ["a file/output", "a file/more/output"])
+def test_an_output_inside_a_file_is_refused_at_once(
+    place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a file").touch()
+    assert main(["image-model", "--untrained-model", place]) == 1
+    assert f"inside a file.\n  Where: {tmp_path / 'a file'}" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="folders of other systems are not removed under a process")
+@pytest.mark.parametrize("component", ["image-model", "densenet"])
+def test_torch_is_not_loaded_in_a_working_directory_that_was_removed(component: str, tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    command = [sys.executable, "-m", "pytorch_designer", component, "--untrained-model", str(tmp_path / "model")]
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"rmdir ../gone; exec {shlex.join(command)}"],
+        cwd=tmp_path / "gone", capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.startswith("UnsupportedEnvironmentError (P002): The folder that this command was started in")
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])

@@ -6,6 +6,8 @@ returns the exit code of the job.
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import sys
 import traceback
@@ -25,6 +27,19 @@ if TYPE_CHECKING:
 
 EXIT_FAILURE = 1
 _SIGNAL_BASE = 128
+_ERRORS_OF_PLACES = {
+    errno.ENAMETOOLONG,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ELOOP,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.EIO,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+}
 
 
 def run_guarded(action: Callable[[], int | None]) -> int:
@@ -50,7 +65,7 @@ def run_guarded(action: Callable[[], int | None]) -> int:
     except DesignerError as error:
         return _report(error, exit_code=EXIT_FAILURE)
     except Exception as error:  # noqa: BLE001 (the boundary: a bug keeps its traceback and is reported like an error)
-        named = _out_of_memory(error) if is_out_of_memory(error) else _without_temporary_folder(error)
+        named = _out_of_memory(error) if is_out_of_memory(error) else _fault_of_place(error)
         if named is not None:
             return _report(named, exit_code=EXIT_FAILURE)
         print(_traceback(error), file=sys.stderr, end="", flush=True)
@@ -64,13 +79,22 @@ def _out_of_memory(error: Exception) -> ModuleOutOfMemoryError:
     return named
 
 
-def _without_temporary_folder(error: Exception) -> UnsupportedEnvironmentError | None:
-    """The named error, where a library looked for a folder for temporary files and there is none."""
-    if isinstance(error, FileNotFoundError):
+def _fault_of_place(error: Exception) -> UnsupportedEnvironmentError | None:
+    """The named error for what this machine or a path that was given does not allow, whoever met it; else None."""
+    if isinstance(error, FileNotFoundError):  # of a library that looks for a folder for temporary files
         try:
             check_temporary_folder()
         except UnsupportedEnvironmentError as named:
             return named
+    if isinstance(error, OSError) and error.errno in _ERRORS_OF_PLACES:
+        named = UnsupportedEnvironmentError(
+            f"A file or folder cannot be used: {error.strerror}.",
+            where=None if error.filename is None else os.fsdecode(error.filename),
+            advice="Check this path, who may read and write it, and the limits of this process (ulimit -a).",
+            reason="path",
+        )
+        named.__cause__ = error
+        return named
     return None
 
 

@@ -271,10 +271,12 @@ def _refuse_occupied(path: Path, *, keeps_result: bool) -> None:
 
 
 def _refuse_file(path: Path) -> None:
-    if path.exists() and not path.is_dir():
-        raise FailedToWriteOutputsError(
-            "The output path is a file, not a folder.", where=path, advice="Name a new or empty folder.", reason="file"
-        )
+    with writing_errors(path):
+        found = next((folder for folder in (path, *path.absolute().parents) if os.path.lexists(folder)), path)
+        is_file = found.exists() and not found.is_dir()
+    if is_file:
+        what = "The output path is a file, not a folder." if found == path else "The output would be inside a file."
+        raise FailedToWriteOutputsError(what, where=found, advice="Name a new or empty folder.", reason="file")
 
 
 def _acquire(lock: ExitStack, path: Path) -> None:
@@ -298,8 +300,8 @@ def _acquire(lock: ExitStack, path: Path) -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    is_new = not path.exists()
     with writing_errors(path):
+        is_new = not path.exists()
         path.mkdir(parents=True, exist_ok=True)
     try:
         with ExitStack() as lock:

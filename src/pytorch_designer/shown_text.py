@@ -68,6 +68,12 @@ def on_one_line(text: str) -> str:
     return _LINE_CONTROLS.sub(_written, printable(text))
 
 
+def with_empty_named(line: str) -> str:
+    """`line`; where what it should name is empty or blank ("line 2: "), it says so."""
+    line = line.rstrip()
+    return f"{line} (empty)".lstrip() if not line or line.endswith(":") else line
+
+
 def program_line(line: str) -> str:
     """A line of another program's output: its colors and cursor movements dropped, the rest `printable`."""
     return printable(_TERMINAL_SEQUENCE.sub("", line))
@@ -87,9 +93,3 @@ def spreadsheet_text(text: str) -> str:
 
 def _written(match: re.Match[str]) -> str:
     return match[0].encode("unicode_escape").decode("ascii")
-
-
-def with_empty_named(line: str) -> str:
-    """`line`; where what it should name is empty or blank ("line 2: "), it says so."""
-    line = line.rstrip()
-    return f"{line} (empty)".lstrip() if not line or line.endswith(":") else line

@@ -117,6 +117,13 @@ def test_metrics_come_while_the_job_runs(tmp_path: Path, make_request: MakeReque
 
 
 @posix_only
+def test_a_job_may_remove_its_files(tmp_path: Path, make_request: MakeRequest) -> None:
+    store = open_run_store(tmp_path / "mlflow.db")
+    request = make_request(f'{OWN}rm -r "${{MLFLOW_TRACKING_URI#file://}}"', store=store)
+    assert run_job(request).has_succeeded
+
+
+@posix_only
 def test_lines_that_are_no_metrics_are_passed_over(tmp_path: Path, make_request: MakeRequest) -> None:
     text = "not a line\n1 2.5 0 data digest\n5 0.5\n\nx y z\n9 1.5 2\n7 7.5 3"
     body = f"log('metrics', 'loss', {text!r})"

@@ -80,7 +80,8 @@ class FileTracking:
         finally:
             ended.set()
             follower.join()
-            self._import_all()
+            with suppress(FileNotFoundError):  # the job has removed its files
+                self._import_all()
 
     def _make(self) -> None:
         location = self._store.artifact_location

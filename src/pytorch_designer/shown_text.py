@@ -69,7 +69,7 @@ def on_one_line(text: str) -> str:
 
 
 def with_empty_named(line: str) -> str:
-    """`line`; where what it should name is empty or blank ("line 2: "), it says so."""
+    """A line of a list; where what it should name is empty or blank, as in "line 2: ", it says so."""
     line = line.rstrip()
     return f"{line} (empty)".lstrip() if not line or line.endswith(":") else line
 

@@ -87,14 +87,14 @@ def _fault_of_place(error: Exception) -> UnsupportedEnvironmentError | None:
         except UnsupportedEnvironmentError as without_folder:
             return without_folder
     if isinstance(error, OSError) and error.errno in _ERRORS_OF_PLACES:
-        named = UnsupportedEnvironmentError(
+        fault = UnsupportedEnvironmentError(
             f"A file or folder cannot be used: {error.strerror}.",
             where=None if error.filename is None else os.fsdecode(error.filename),
             advice="Check this path, who may read and write it, and the limits of this process (ulimit -a).",
             reason="path",
         )
-        named.__cause__ = error
-        return named
+        fault.__cause__ = error
+        return fault
     return None
 
 

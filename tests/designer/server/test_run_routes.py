@@ -76,7 +76,7 @@ def test_a_run_is_started_shown_with_its_nodes_and_reused_the_second_time(new_de
 
 @pytest.mark.slow
 def test_disabled_nodes_are_left_out_of_runs_and_forecasts(new_designer: LocalDesigner) -> None:
-    path = two_nodes(new_designer.project)
+    path = two_nodes(new_designer.project, first="echo disabled > ${{outputs.out}}/a.txt")
     jobs = yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"]
     jobs["off"] = {**node("exit 3"), "properties": {"designer.disabled": "true"}, "environment": 5}
     write_pipeline(new_designer.project, jobs)

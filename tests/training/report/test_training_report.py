@@ -18,6 +18,7 @@ from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.directories.scores.thumbnail_file import MAX_THUMBNAIL_BYTES
 from pytorch_designer.reporting.outcomes import Outcomes, select
 from pytorch_designer.reporting.pictures import OFF, ClassPictures, PictureSource, mistakes_table
+from pytorch_designer.settings import settings
 from pytorch_designer.training.datasets import LabeledDatasets, check_datasets
 from pytorch_designer.training.history import BadFileRecord, DatasetRecord, EpochRecord, Metrics, RunSummary
 from pytorch_designer.training.report.report_images import ReportImages, gather_images
@@ -381,6 +382,7 @@ def test_pictures_are_left_out_on_request(
     tmp_path: Path, digits: LabeledDatasets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTORCH_DESIGNER_REPORT_IMAGES", "off")
+    settings.cache_clear()  # the images were opened before
     outcomes = Outcomes.blank(digits.validation_labels)
     outcomes.record(np.arange(6), np.tile([0.2, 0.8], (6, 1)))
     images = gather_images(digits, Preprocessing(crop_height=8, crop_width=8), outcomes)

@@ -53,7 +53,7 @@ page:
 
 # Pictures of the designer in README and docs; needs Chromium.
 screenshots: $(ready)
-	$(BIN)/python docs/images/designer_pictures.py
+	PYTHONPATH=benchmarks $(BIN)/python docs/images/designer_pictures.py
 
 $(ready): pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -12,11 +12,7 @@ Needs Chromium and playwright; draws without a graphics card. Each of the four t
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,11 +21,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from playwright.sync_api import sync_playwright
-
 from measuring import processor_name
 from pytorch_designer.components.azure_files import write_project_components
 from pytorch_designer.system.resources import usable_cores
+from served_designer import browser, served
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -180,24 +175,9 @@ def described(values: list[float], digits: int = 2) -> str:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """The address of a designer of this folder."""
-    command = [sys.executable, "-m", "pytorch_designer", "designer", str(folder), "--no-browser"]
-    states = {"XDG_STATE_HOME": f"{folder}-state", "PYTORCH_DESIGNER_REUSE_CACHE": f"{folder}-cache"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **states}) as server:
-        assert server.stdout is not None
-        try:
-            yield next(match[0] for line in server.stdout if (match := re.search(r"http://\S+", line)))
-        finally:
-            server.terminate()
-    for place in states.values():
-        shutil.rmtree(place, ignore_errors=True)
-
-
-@contextmanager
 def opened(jobs: str, files: dict[str, str] | None = None) -> Iterator[Any]:
     """A page that shows a pipeline of these nodes."""
-    with tempfile.TemporaryDirectory() as top, sync_playwright() as engine:
+    with tempfile.TemporaryDirectory() as top, browser() as chromium:
         folder = Path(top) / "project"
         write_project_components(folder / "components")
         (folder / "images").mkdir()
@@ -205,16 +185,11 @@ def opened(jobs: str, files: dict[str, str] | None = None) -> Iterator[Any]:
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8")
         with served(folder) as address:
-            browser = engine.chromium.launch(
-                executable_path=shutil.which("chromium") or shutil.which("google-chrome"),
-                args=["--no-sandbox", "--disable-gpu"],
-            )
-            page = browser.new_page(viewport={"width": 1440, "height": 900})
+            page = chromium.new_page(viewport={"width": 1440, "height": 900})
             page.goto(f"{address}#pipeline.yaml")
             page.locator(".card").first.wait_for(timeout=60_000)
             page.wait_for_timeout(2000)  # until all has been read and forecast
             yield page
-            browser.close()
 
 
 if __name__ == "__main__":

@@ -128,7 +128,7 @@ def read_runs(path: Path) -> list[dict[str, Any]]:
 
 
 def key_of(run: dict[str, Any]) -> tuple[Any, ...]:
-    """What a run's cell is, without the way and the seed."""
+    """Key of a run's cell, without the way and the seed."""
     return tuple(run[name] for name in ("network", "pair", "images", "epochs", "learning_rate"))
 
 

@@ -169,7 +169,7 @@ FROZEN: list[nn.Module] = []
 # ----------------------------------------------------------------------------------------------------------- starts
 @torch.no_grad()
 def features(network: nn.Module, images: Tensor, mode: str) -> Tensor:
-    """What the classifier is given, float64 [n, 512].
+    """Inputs of the classifier, float64 [n, 512].
 
     With mode "kept" by the statistics of batch norm as they are, "estimated" by those of these images.
     """

@@ -1,4 +1,4 @@
-"""How fast Score Image Model is, beside the forward pass alone.
+"""Speed of Score Image Model, beside the forward pass alone.
 
     python benchmarks/scoring.py [--images 512] [--runs 5] [--size 64] [--model resnet18]
 

@@ -1,4 +1,4 @@
-"""How fast a served model answers, beside decoding and the forward pass alone.
+"""Latency of a served model, beside decoding and the forward pass alone.
 
     python benchmarks/serving.py [--images 16] [--runs 7] [--model resnet18] [--photos FOLDER]
 

@@ -11,11 +11,15 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tests.images.digits import write_digits
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext
@@ -36,6 +40,7 @@ PRELOADED = (
     "tests.distributed.worlds",
 )
 _SECONDS = 300
+Result = TypeVar("Result")
 
 
 def start(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.Popen[str]:
@@ -46,7 +51,7 @@ def start(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.P
         env=complete_environment(environment),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     )
 
 
@@ -84,6 +89,29 @@ def forked(*arguments: str | Path, cwd: Path, **environment: str) -> Iterator[tu
             process.join(60)
 
 
+def killed_when(
+    condition: Callable[[], object], number: int, *arguments: str | Path, cwd: Path, **environment: str
+) -> int:
+    """Start a command, and send it a signal as soon as a condition is true; its exit code, negative for a signal."""
+    with forked(*arguments, cwd=cwd, **environment) as (process, (_, errors)):
+        deadline = time.monotonic() + _SECONDS
+        while not condition():
+            assert process.is_alive(), errors.read_text(encoding="utf-8")
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        assert process.pid is not None
+        os.kill(process.pid, number)
+        process.join(60)
+        assert process.exitcode is not None
+        return process.exitcode
+
+
+def call_in_fork(function: Callable[..., Result], *arguments: Any) -> Result:
+    """The result of a module's function in a process of its own, which is forked like those of commands."""
+    with ProcessPoolExecutor(1, mp_context=fork_context()) as pool:
+        return pool.submit(function, *arguments).result(_SECONDS)
+
+
 def fork_context() -> ForkServerContext:
     """Start of processes by fork from a server, of which each process of the suite has one."""
     context = multiprocessing.get_context("forkserver")
@@ -94,6 +122,14 @@ def fork_context() -> ForkServerContext:
 def succeed(*arguments: str | Path, cwd: Path, **environment: str) -> str:
     """Run a command that must succeed; returns its standard output."""
     return succeeded(run(*arguments, cwd=cwd, **environment))
+
+
+def write_small_inputs(top: Path, *, classes: int, training: int, validation: int) -> None:
+    """Write `training` and `validation`, folders with so many digits per class, and `untrained`, a small network."""
+    write_digits(top / "training", classes=classes, per_class=training)
+    write_digits(top / "validation", classes=classes, per_class=validation, skip=20)
+    network = ("--model-name", "shufflenet_v2_x0_5", "--pretrained", "False", "--untrained-model", "untrained")
+    succeed("image-model", *network, cwd=top)
 
 
 def succeeded(done: subprocess.CompletedProcess[str]) -> str:
@@ -117,6 +153,6 @@ def be_command(arguments: list[str], cwd: Path, environment: dict[str, str], str
     for number, path in enumerate(streams, start=1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 (a descriptor, for good)
-    sys.stderr = open(2, "w", encoding="utf-8", closefd=False, errors="backslashreplace")  # noqa: SIM115
+    sys.stderr = open(2, "w", encoding="utf-8", closefd=False, errors="backslashreplace")  # noqa: SIM115 (the same)
     sys.argv = ["pytorch-designer", *arguments]
     sys.exit(main())

@@ -31,6 +31,16 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["PYTORCH_DESIGNER_NUM_THREADS"] = "1"
 
 
+@pytest.fixture(autouse=True)
+def _fresh_settings() -> Iterator[None]:
+    """Settings are read from the variables of each test anew."""
+    from pytorch_designer.settings import settings
+
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
 @pytest.fixture
 def make_tree(tmp_path: Path) -> MakeTree:
     """A folder with these files; images hold a PNG. A path that ends with "/" is an empty folder."""

@@ -172,16 +172,7 @@ def test_components_are_written_checked_run_and_registered(installed: Installed,
     assert "0 10" in installed.run("python", "-c", REGISTRATION, cwd=tmp_path, PYTHONPATH=str(TOP)).splitlines()
 
 
-def test_python_of_the_readme_runs(installed: Installed, tmp_path: Path) -> None:
-    write_digits(tmp_path / "photos", classes=2, per_class=20)
-    (tmp_path / "cat.jpg").write_bytes((tmp_path / "photos" / "0" / "000.png").read_bytes())
-    [program] = re.findall(r"```python\n(import pytorch_designer\n.*?)```", README, re.DOTALL)
-    small = program.replace('"photos"', '"photos", model_name="shufflenet_v2_x0_5", pretrained=False, epochs=1')
-    printed = installed.run("python", "-c", small, cwd=tmp_path)
-    assert re.search(r"^[01]\.[0-9]+ ", printed, re.MULTILINE)
-
-
-def test_commands_of_the_readme_run(installed: Installed, tmp_path: Path) -> None:
+def test_commands_and_python_of_the_readme_run(installed: Installed, tmp_path: Path) -> None:
     write_digits(tmp_path / "photos", classes=2, per_class=20)
     blocks = re.findall(r"^```console\n(.*?)\n```", README, re.DOTALL | re.MULTILINE)
     lines = [line for block in blocks for line in block.replace("\\\n", "").splitlines()]
@@ -197,3 +188,9 @@ def test_commands_of_the_readme_run(installed: Installed, tmp_path: Path) -> Non
                 assert b"<script" in browser.open(address, timeout=30).read()
         elif command[1] not in {"register", "demo"}:  # tested above; the demo takes a minute
             installed.run(*command, cwd=tmp_path)
+
+    (tmp_path / "cat.jpg").write_bytes((tmp_path / "photos" / "0" / "000.png").read_bytes())
+    [program] = re.findall(r"```python\n(import pytorch_designer\n.*?)```", README, re.DOTALL)
+    same = program.replace('"photos"', '"photos", model_name="shufflenet_v2_x0_5", pretrained=False, epochs=1')
+    printed = installed.run("python", "-c", same, cwd=tmp_path)  # finds the model that `train` has written
+    assert re.search(r"^[01]\.[0-9]+ ", printed, re.MULTILINE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,13 +11,6 @@ import pytest
 from pytorch_designer.cli.reference import settings_page
 from pytorch_designer.errors import ParameterParsingError, UnsupportedEnvironmentError
 from pytorch_designer.settings import Settings, accepted_values, misspelled, settings, user_cache_folder
-
-
-@pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
-    settings.cache_clear()
-    yield
-    settings.cache_clear()
 
 
 def test_nothing_has_to_be_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,17 +7,17 @@ Needs Chromium. A template is made in a temporary folder; nothing is run.
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
-from playwright.sync_api import ViewportSize, sync_playwright
+
+from served_designer import browser, served
+
+if TYPE_CHECKING:
+    from playwright.sync_api import ViewportSize
 
 FOLDER = Path(__file__).parent
 SIZE: ViewportSize = {"width": 1440, "height": 720}
@@ -27,19 +27,12 @@ PAUSE_MILLISECONDS = 900
 
 def main() -> None:
     """Take every picture."""
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        raise SystemExit("There is no Chromium on this machine.")
-    with tempfile.TemporaryDirectory() as top, sync_playwright() as engine:
+    with tempfile.TemporaryDirectory() as top, browser() as chromium:
         project = Path(top) / "digits"
         project.mkdir()
-        command = [sys.executable, "-m", "pytorch_designer", "designer", str(project), "--no-browser"]
-        own = {"PYTORCH_DESIGNER_REUSE_CACHE": f"{top}/cache", "XDG_STATE_HOME": f"{top}/state"}
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **own}) as server:
-            browser = engine.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-            address = _address(server)
+        with served(project) as address:
             for scheme in ("dark", "light"):
-                page = browser.new_page(viewport=SIZE, color_scheme=scheme)
+                page = chromium.new_page(viewport=SIZE, color_scheme=scheme)
                 page.goto(address)
                 _open(page)
                 _take(page, f"designer-{scheme}.png")
@@ -50,16 +43,6 @@ def main() -> None:
             page.locator('[data-id="train"] .card-name').click()
             page.wait_for_timeout(PAUSE_MILLISECONDS)
             _take(page, "designer-details.png")
-            browser.close()
-            server.terminate()
-
-
-def _address(server: subprocess.Popen[str]) -> str:
-    assert server.stdout is not None
-    for line in server.stdout:
-        if found := re.search(r"http://\S+", line):
-            return found[0]
-    raise SystemExit("The designer printed no address.")
 
 
 def _open(page: Any) -> None:

@@ -57,6 +57,7 @@ export function node(name: string, of: Component, facts: Partial<Node> = {}): No
     outputs: {},
     position: null,
     comment: "",
+    left_out: "",
     settings: { compute: null, instance_count: null, process_count_per_instance: null, environment_variables: {} },
     line: 1,
     ...facts,

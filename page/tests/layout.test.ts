@@ -3,6 +3,7 @@ import { expect, it } from "vitest";
 import { pictureOf } from "../src/canvas/pictureOfPipeline";
 import { placesOf, sizesOf, type Places } from "../src/canvas/layout";
 import { cardsOf, linksOf } from "../src/canvas/flowNodes";
+import { arranged, inAColumn, inARow } from "../src/editing/alignment";
 import { applyEdits } from "../src/editing/applyEdits";
 import { components, demo, node, train } from "./demo";
 
@@ -53,4 +54,21 @@ it("writes a picture in which names are text and nothing else", () => {
   expect(picture).toContain("&lt;script&gt;alert(&quot;&amp;&quot;)&lt;/script&gt;");
   expect(picture.match(/<path d="M/g)).toHaveLength(4);
   expect(picture).not.toContain("NaN");
+});
+
+it("aligns what is selected without one card on another, and arranges it where it lies", () => {
+  const document = demo();
+  const lying = { train: { x: 300, y: 90 }, resnet: { x: 100, y: 110 }, score: { x: 320, y: 500 } };
+  const row = inARow(lying, document);
+  expect(Object.keys(row).sort((a, b) => row[a]!.x - row[b]!.x)).toEqual(["resnet", "train", "score"]);
+  expect(new Set(Object.values(row).map(({ y }) => y))).toEqual(new Set([90]));
+  expect(row.resnet!.x).toBe(100);
+  const column = inAColumn(lying, document);
+  expect(new Set(Object.values(column).map(({ x }) => x))).toEqual(new Set([100]));
+  expect(column.score!.y).toBe(500);
+  const tidy = arranged(lying, document);
+  expect([tidy.resnet!.x, Math.min(...Object.values(tidy).map(({ y }) => y))]).toEqual([100, 90]);
+  expect(tidy.train!.x).toBeGreaterThan(100);
+  expect(Object.keys(tidy).sort()).toEqual(Object.keys(lying).sort());
+  for (const places of [row, column, tidy]) expect(overlaps(places, sizesOf(document))).toEqual([]);
 });

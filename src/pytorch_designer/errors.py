@@ -43,7 +43,7 @@ import os
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pytorch_designer.shown_text import on_one_line, with_emptiness_said
+from pytorch_designer.shown_text import on_one_line, with_empty_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -88,7 +88,7 @@ class DesignerError(Exception):
         self.what = _cut(what)
         self.where = None if where is None else _cut(str(where))
         self.advice = self.default_advice if advice is None else advice
-        self.examples = tuple(with_emptiness_said(shorten(str(item))) for item in offending[: self.max_examples])
+        self.examples = tuple(with_empty_named(shorten(str(item))) for item in offending[: self.max_examples])
         self.num_offending = len(offending)
         self.reason = reason
         self.faults: tuple[Any, ...] = ()
@@ -97,7 +97,7 @@ class DesignerError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """As it is, without another call of its constructor, so that one process can pass it to another."""
-        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]  # not in the stubs
 
     @property
     def name(self) -> str:

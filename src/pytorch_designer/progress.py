@@ -90,31 +90,6 @@ class LiveLine:
         """Show nothing: the log scrolls above the bar."""
 
 
-class PlainLine:
-    """Periodic log lines."""
-
-    def __init__(self) -> None:
-        self._logged_at = time.monotonic()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return
-
-    def show(self, description: str, num_done: int, total: int, unit: str, details: str = "") -> None:
-        """Log a line, at most one per half minute."""
-        if time.monotonic() - self._logged_at < _PLAIN_LINE_SECONDS:
-            return
-        _log.info("%s: %d of %d %s%s", description, num_done, total, unit, f", {details}" if details else "")
-        self._logged_at = time.monotonic()
-
-    def keep(self, text: str) -> None:
-        """Show nothing: the log has it."""
-
-
 class SilentLine:
     """Progress that is not shown."""
 
@@ -131,6 +106,20 @@ class SilentLine:
 
     def keep(self, text: str) -> None:
         """Show nothing."""
+
+
+class PlainLine(SilentLine):
+    """Periodic log lines; the log has what is kept."""
+
+    def __init__(self) -> None:
+        self._logged_at = time.monotonic()
+
+    def show(self, description: str, num_done: int, total: int, unit: str, details: str = "") -> None:
+        """Log a line, at most one per half minute."""
+        if time.monotonic() - self._logged_at < _PLAIN_LINE_SECONDS:
+            return
+        _log.info("%s: %d of %d %s%s", description, num_done, total, unit, f", {details}" if details else "")
+        self._logged_at = time.monotonic()
 
 
 class Pace:

@@ -68,7 +68,7 @@ def on_one_line(text: str) -> str:
     return _LINE_CONTROLS.sub(_written, printable(text))
 
 
-def with_emptiness_said(line: str) -> str:
+def with_empty_named(line: str) -> str:
     """A line of a list; where what it should name is empty or blank, as in "line 2: ", it says so."""
     line = line.rstrip()
     return f"{line} (empty)".lstrip() if not line or line.endswith(":") else line

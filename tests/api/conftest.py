@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import pytest
 
 import pytorch_designer
 from pytorch_designer import TrainedRun
-from pytorch_designer.settings import settings
 from tests.images.digits import write_digits
 
 
@@ -24,13 +22,6 @@ class Trained:
     @property
     def test_images(self) -> Path:
         return self.images / "test"
-
-
-@pytest.fixture(autouse=True)
-def _fresh_settings() -> Iterator[None]:
-    settings.cache_clear()
-    yield
-    settings.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,4 @@
-"""Snapshot of all that belongs to a process, before and after each call of the Python API; run as a program.
-
-Usage: `python -m tests.api.process_snapshot FOLDER MODEL`, in a new process; prints what differs.
-"""
+"""Snapshot of all that belongs to a process, before and after each call of the Python API."""
 
 from __future__ import annotations
 
@@ -74,8 +71,15 @@ def snapshot() -> dict[str, Any]:
     }
 
 
-def main(folder: Path, model: Path) -> None:
-    """Print the names of what each call has changed, one line per call."""
+def changes_by_call(folder: Path, model: Path) -> list[str]:
+    """Names of what each call has changed in this process, which is a new one; one line per call."""
+    (folder / "here").mkdir()
+    (folder / "tmp").mkdir()
+    os.chdir(folder / "here")
+    os.environ["TMPDIR"] = str(folder / "tmp")
+    del os.environ["PYTORCH_DESIGNER_NUM_THREADS"]
+    tempfile.tempdir = None  # is read from the variable again
+    found = []
     torch.manual_seed(7)
     torch.set_num_threads(2)
     torch.use_deterministic_algorithms(True, warn_only=True)
@@ -114,15 +118,12 @@ def main(folder: Path, model: Path) -> None:
         try:
             call()
         except pytorch_designer.errors.DesignerError as error:
-            print(type(error).__name__)
+            found.append(type(error).__name__)
         gc.collect()
         after = snapshot()
         deadline = time.monotonic() + 10
         while after["python threads"] != before["python threads"] and time.monotonic() < deadline:
             time.sleep(0.02)  # a thread that was told to end ends soon, on a busy machine too
             after = snapshot()
-        print(name, [key for key in before if str(before[key]) != str(after[key])])
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+        found.append(f"{name} {[key for key in before if str(before[key]) != str(after[key])]}")
+    return found

@@ -13,28 +13,15 @@ import pytest
 import pytorch_designer
 from pytorch_designer.settings import settings
 from tests.api.conftest import Trained
+from tests.api.process_snapshot import changes_by_call
+from tests.commands import call_in_fork
 from tests.images.digits import write_digits
-
-TOP = Path(__file__).parent.parent.parent
 
 
 @pytest.mark.slow
 def test_no_call_changes_anything_of_the_process(trained: Trained, tmp_path: Path) -> None:
     write_digits(tmp_path / "photos" / "train", classes=2, per_class=12)
-    (tmp_path / "here").mkdir()
-    (tmp_path / "tmp").mkdir()
-    environment = {name: value for name, value in os.environ.items() if name != "PYTORCH_DESIGNER_NUM_THREADS"}
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.api.process_snapshot", str(tmp_path), str(trained.run.path)],
-        cwd=tmp_path / "here",
-        env={**environment, "PYTHONPATH": str(TOP), "TMPDIR": str(tmp_path / "tmp"), "MPLBACKEND": "svg"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [
+    assert call_in_fork(changes_by_call, tmp_path, trained.run.path) == [
         "train []",
         "GreaterThanOrEqualToError",
         "refused []",

@@ -66,7 +66,7 @@ def test_images_that_cannot_be_read_are_named(trained: Trained, tmp_path: Path) 
     with pytest.raises(UnsupportedLocallyError, match="is an address"):
         trained.run.model.predict("https://example.com/a.jpg")
     with pytest.raises(InvalidDatasetError, match="The image cannot be read"):
-        trained.run.model.predict(7)  # type: ignore[call-overload]
+        trained.run.model.predict(7)  # type: ignore[call-overload]  # the mistake
 
 
 def test_model_tells_what_it_is(trained: Trained) -> None:

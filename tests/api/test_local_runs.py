@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import yaml
 
 import pytorch_designer
 from pytorch_designer.errors import InvalidSpecError, NullOrEmptyError, UnknownNameError, UnsupportedLocallyError
-from pytorch_designer.settings import settings
 
 COMPONENT = {
     "type": "command",
@@ -37,16 +35,13 @@ PIPELINE: dict[str, Any] = {
 
 
 @pytest.fixture(autouse=True)
-def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTORCH_DESIGNER_REUSE_CACHE", str(tmp_path / "cache"))
-    settings.cache_clear()
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "a.txt").write_text("a")
     (tmp_path / "count.yaml").write_text(yaml.safe_dump(COMPONENT))
     (tmp_path / "pipeline.yaml").write_text(yaml.safe_dump(PIPELINE))
-    yield
-    settings.cache_clear()
 
 
 def test_component_runs_in_a_new_folder_and_leaves_no_database(tmp_path: Path) -> None:
@@ -66,8 +61,8 @@ def test_component_runs_in_a_new_folder_and_leaves_no_database(tmp_path: Path) -
 
 def test_pipeline_is_reused_unless_asked_not_to(tmp_path: Path) -> None:
     states = []
-    for options in ({}, {}, {"reuse": False}):
-        run = pytorch_designer.run_pipeline("pipeline.yaml", **options)  # type: ignore[arg-type]
+    for reuse in (True, True, False):
+        run = pytorch_designer.run_pipeline("pipeline.yaml", reuse=reuse)
         run.assert_succeeded()
         assert run.has_succeeded
         states.append(run.nodes["count"].state)

@@ -89,4 +89,4 @@ def test_layout_is_an_argument(tmp_path: Path) -> None:
     images = pytorch_designer.open_images(tmp_path / "photos", layout="class-folders")
     assert images.counts == {"test": 4, "train": 6}
     with pytest.raises(ParameterParsingError, match="The argument layout has the value 'folders'"):
-        pytorch_designer.open_images(tmp_path, layout="folders")  # type: ignore[arg-type]
+        pytorch_designer.open_images(tmp_path, layout="folders")  # type: ignore[arg-type]  # the mistake

@@ -39,8 +39,8 @@ def right() -> None:
 
 def wrong() -> None:
     """Mistakes."""
-    pytorch_designer.train("photos", epoch=5)  # type: ignore[call-arg]
-    pytorch_designer.train("photos", precision="fp16")  # type: ignore[arg-type]
-    pytorch_designer.load_model(5)  # type: ignore[arg-type]
-    pytorch_designer.evaluate(5)  # type: ignore[arg-type]
-    pytorch_designer.nothing()  # type: ignore[operator]
+    pytorch_designer.train("photos", epoch=5)  # type: ignore[call-arg]  # the mistake
+    pytorch_designer.train("photos", precision="fp16")  # type: ignore[arg-type]  # the mistake
+    pytorch_designer.load_model(5)  # type: ignore[arg-type]  # the mistake
+    pytorch_designer.evaluate(5)  # type: ignore[arg-type]  # the mistake
+    pytorch_designer.nothing()  # type: ignore[operator]  # the mistake

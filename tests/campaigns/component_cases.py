@@ -90,7 +90,7 @@ def without_tracking() -> Iterator[None]:
 
 
 def outcome(outputs: Path) -> dict[str, str]:
-    """What two runs have in common: the names of all files, and the hashes of weights and data, but not of times."""
+    """Names of all files, with the hashes of weights and data: equal in two runs, as times are not."""
     found = {}
     for path in sorted(outputs.rglob("*")):
         is_data = path.suffix in {".safetensors", ".parquet", ".png", ".lst", ".csv"} and path.name != "history.csv"

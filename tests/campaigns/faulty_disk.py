@@ -44,7 +44,7 @@ _TOP = Path(__file__).parent.parent.parent
 
 @dataclass
 class Sweep:
-    """What a sweep over one component has found.
+    """Findings of a sweep over one component.
 
     Attributes:
         num_changes: Changes to the disk of a run without a fault.

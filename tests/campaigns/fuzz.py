@@ -32,7 +32,7 @@ _NUM_WARM = 200
 
 @dataclass
 class Findings:
-    """What a number of damaged inputs led to.
+    """Counts of damaged inputs by their outcome.
 
     Attributes:
         taken: Inputs that were used, by format.

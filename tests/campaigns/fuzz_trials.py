@@ -42,7 +42,7 @@ _BLOCK = 512
 _REFUSED = 400
 
 Outcome = tuple[str, bool]
-"""What was tried, and whether it was taken; False is a refusal by name."""
+"""Name of the trial, and True if the input was taken; False is a refusal by name."""
 Trial = Callable[[int, Path], Outcome]
 
 _TOKENS = re.compile(rb'"[^"]*"|[\w.+-]+|[\[\]{}:,]')

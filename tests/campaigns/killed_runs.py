@@ -34,7 +34,7 @@ _POLL_SECONDS = 0.004
 
 @dataclass(frozen=True)
 class Progress:
-    """What the files below an output say about a run.
+    """State of a run, as read from the files below its output.
 
     Attributes:
         position: Number of the newest checkpoint, -1 without one.
@@ -223,7 +223,7 @@ def _files(folder: Path, pattern: str) -> list[Path]:
 
 
 def outcome(model: Path) -> dict[str, Any]:
-    """What two runs must have in common: weights, history without its times, and the names of all files."""
+    """Weights, history without its times, and names of all files: equal in two runs."""
     run = json.loads((model / "report/run.json").read_text(encoding="utf-8"))
     for record in run["history"]:
         del record["seconds"], record["images_per_second"]

@@ -95,7 +95,7 @@ class Kill:
 
 @dataclass
 class Report:
-    """What has happened; `faults` is empty if all is well."""
+    """Results of the campaign; `faults` is empty if all is well."""
 
     kills: list[Kill] = field(default_factory=list)
     equal_runs: list[str] = field(default_factory=list)
@@ -103,7 +103,7 @@ class Report:
     faults: list[str] = field(default_factory=list)
 
     def lines(self) -> Iterator[str]:
-        """What people read: kills by phase and signal, those in runs that ended like the unharmed one or not."""
+        """The report in lines: kills by phase and signal, in runs that ended like the unharmed one or not."""
         yield f"{'phase':20} {' '.join(f'{name:>17}' for name in SIGNALS)} {'equal':>7} {'unequal':>7}"
         for phase in (*PHASES, "all"):
             kills = [kill for kill in self.kills if phase in (kill.phase, "all")]
@@ -243,7 +243,7 @@ class _Torturer:
         return report
 
     def _measure_start(self, *, is_fresh: bool) -> float:
-        """How long a process takes to its first checkpoint."""
+        """Seconds from the start of a process to its first checkpoint."""
         output = self._top / f"start_{self._seed}_{is_fresh}"
         started = time.monotonic()
         process = RunProcesses(self._top, output, self._num_processes, is_fresh=is_fresh)

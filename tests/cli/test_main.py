@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,18 +19,7 @@ from pytorch_designer.components.registry import COMPONENTS
 from pytorch_designer.components.train_pytorch_model import COMPONENT as TRAIN
 from pytorch_designer.errors import NullOrEmptyError
 from pytorch_designer.spec.component import Component
-
-
-def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "pytorch_designer", *arguments],
-        cwd=cwd,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+from tests.commands import run_fresh as run
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,23 +19,12 @@ from pytorch_designer.cli.main import main
 from pytorch_designer.components.registry import COMPONENTS
 from pytorch_designer.directories.scores.data_frame_directory import ScoredImagesWriter
 from pytorch_designer.spec.component import dashed
+from tests.commands import run_fresh as run
 from tests.directories.hand_built import PNG
 
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 # What Python itself imports before it begins with a module of ours is left out: types, contextlib and the like.
 FOREIGN_MODULES = ("queue", "random", "logging", "argparse", "json", "numpy", "pydantic", "platform", "tempfile")
-
-
-def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "pytorch_designer", *arguments],
-        cwd=cwd,
-        env={**os.environ, **environment},
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=120,
-    )
 
 
 @pytest.mark.slow

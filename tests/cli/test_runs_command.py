@@ -8,25 +8,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pytorch_designer.cli.main import main
-from pytorch_designer.settings import settings
 from tests.harness.pipeline_files import FOLDER, node, text_of, write_pipeline
 
 OUT = {"out": FOLDER}
 
 
 @pytest.fixture(autouse=True)
-def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTORCH_DESIGNER_REUSE_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    settings.cache_clear()
-    yield
-    settings.cache_clear()
 
 
 @pytest.fixture

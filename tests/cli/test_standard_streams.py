@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytorch_designer.cli.commands import train_command
-from pytorch_designer.cli.standard_streams import _lasting
+from pytorch_designer.cli.standard_streams import lasting_stream
 
 PROGRAM = f"{sys.executable} -m pytorch_designer"
 COMMANDS = {"--help": 0, "lint missing.yaml": 2, "split-image-directory --fraction 7": 1}
@@ -38,7 +38,7 @@ def test_no_stream_changes_the_exit_code(command: str, stream: str, tmp_path: Pa
 
 def test_characters_that_the_encoding_lacks_are_written_as_escapes(tmp_path: Path) -> None:
     with (tmp_path / "out").open("w", encoding="ascii") as plain:
-        stream = _lasting(plain, plain.fileno())
+        stream = lasting_stream(plain, plain.fileno())
         print("caf\u00e9 \U0001f431 \udcff", file=stream, flush=True)
     assert (tmp_path / "out").read_text(encoding="ascii") == "caf\\xe9 \\U0001f431 \\udcff\n"
 
@@ -46,7 +46,7 @@ def test_characters_that_the_encoding_lacks_are_written_as_escapes(tmp_path: Pat
 def test_a_pipe_without_a_reader_is_left_for_the_null_device() -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    stream = _lasting(None, writer)
+    stream = lasting_stream(None, writer)
     for _ in range(3):
         print("x" * 100_000, file=stream, flush=True)
     assert os.fstat(writer).st_rdev == Path(os.devnull).stat().st_rdev
@@ -60,7 +60,7 @@ def test_a_full_pipe_that_does_not_block_is_waited_for() -> None:
     with subprocess.Popen([sys.executable, "-c", "import sys; print(len(sys.stdin.read()))"], stdin=reader,
                           stdout=subprocess.PIPE, text=True) as process:  # fmt: skip
         os.close(reader)
-        stream = _lasting(None, writer)
+        stream = lasting_stream(None, writer)
         stream.write(text)
         stream.flush()
         os.close(writer)

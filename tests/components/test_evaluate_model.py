@@ -51,7 +51,7 @@ def read_csv(path: Path) -> list[list[str]]:
 
 
 class _Page(HTMLParser):
-    """What a page shows and asks for."""
+    """Text, tags and addresses of a page."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()

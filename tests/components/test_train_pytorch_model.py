@@ -23,8 +23,7 @@ from pytorch_designer.inference.predictor import Predictor, inference_batch_size
 from pytorch_designer.models.loading import load_model
 from pytorch_designer.settings import Settings
 from pytorch_designer.training.history import MetricSums
-from tests.commands import run, run_fresh, start, succeed, succeeded
-from tests.images.digits import write_digits
+from tests.commands import killed_when, run, succeed, write_small_inputs
 
 pytestmark = pytest.mark.slow
 
@@ -35,13 +34,7 @@ PARAMETERS = ("--epochs", "2", "--batch-size", "16", "--learning-rate", "0.05")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `training` (60 digits), `validation` (30) and `untrained`, a small network."""
     top = tmp_path_factory.mktemp("train")
-    write_digits(top / "training", classes=3, per_class=20)
-    write_digits(top / "validation", classes=3, per_class=10, skip=20)
-    succeed(
-        "image-model",
-        *("--model-name", "shufflenet_v2_x0_5", "--pretrained", "False", "--untrained-model", "untrained"),
-        cwd=top,
-    )
+    write_small_inputs(top, classes=3, training=20, validation=10)
     return top
 
 
@@ -116,9 +109,9 @@ def test_scoring_the_validation_images_gives_exactly_the_best_epochs_metrics(tra
     assert (measured.loss, measured.top1, measured.top5) == (best["loss"], best["top1"], best["top5"])
 
 
-def test_fresh_process_with_other_threads_and_no_cache_gives_equal_bytes(trained: Path, workspace: Path) -> None:
+def test_other_threads_and_no_cache_give_equal_bytes(trained: Path, workspace: Path) -> None:
     environment = {"PYTORCH_DESIGNER_READ_THREADS": "1", "PYTORCH_DESIGNER_CACHE_BYTES": "0"}
-    succeeded(run_fresh(*train_arguments("again"), cwd=workspace, **environment))
+    succeed(*train_arguments("again"), cwd=workspace, **environment)
     assert weights_hash(workspace / "again") == weights_hash(trained)
 
 
@@ -158,14 +151,10 @@ def test_run_that_was_killed_continues_to_the_same_weights(trained: Path, worksp
     output = workspace / f"killed_{number}"
     arguments = train_arguments(output.name)
     environment = {"PYTORCH_DESIGNER_CHECKPOINT_SECONDS": "0"}
-    with start(*arguments, cwd=workspace, **environment) as process:
-        deadline = time.monotonic() + 120
-        while not list(output.glob(".checkpoint/*2.json")) and time.monotonic() < deadline:
-            assert process.poll() is None, process.communicate(timeout=300)
-            time.sleep(0.01)
-        process.send_signal(number)
-        process.communicate(timeout=60)
-    assert process.returncode == (128 + number if number == signal.SIGTERM else -number)
+    exit_code = killed_when(
+        lambda: list(output.glob(".checkpoint/*2.json")), number, *arguments, cwd=workspace, **environment
+    )
+    assert exit_code == (128 + number if number == signal.SIGTERM else -number)
     assert not (output / "_meta.yaml").exists()
     assert "Continuing from the checkpoint" in succeed(*arguments, cwd=workspace)
     assert weights_hash(output) == weights_hash(trained)
@@ -185,24 +174,6 @@ def test_trained_model_can_be_trained_further(trained: Path, workspace: Path) ->
     weights = [name for name in before if name.endswith((".weight", ".bias"))]
     assert len(weights) > 100
     assert all(torch.equal(before[name], after[name]) for name in weights)
-
-
-def test_metrics_and_parameters_are_in_mlflow(workspace: Path) -> None:
-    succeed(*train_arguments("tracked"), cwd=workspace, PYTORCH_DESIGNER_TRACKING="auto")
-    import sqlite3
-
-    with sqlite3.connect(workspace / "mlflow.db") as database:
-        parameters = dict(database.execute("select key, value from params"))
-        rows = database.execute("select key, step, value from metrics").fetchall()
-        statuses = [status for (status,) in database.execute("select status from runs")]
-    metrics = {(key, step): value for key, step, value in rows}
-    assert parameters["epochs"] == "2"
-    assert parameters["learning_rate"] == "0.05"
-    history = json.loads((workspace / "tracked/report/run.json").read_text())["history"]
-    for record in history:
-        assert metrics["validation_loss", record["epoch"]] == pytest.approx(record["validation"]["loss"])
-        assert metrics["train_top1", record["epoch"]] == pytest.approx(record["training"]["top1"])
-    assert statuses == ["FINISHED"]
 
 
 def test_classes_that_differ_are_named_on_each_side(workspace: Path) -> None:

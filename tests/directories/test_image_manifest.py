@@ -142,7 +142,7 @@ def test_half_a_surrogate_pair_is_refused(tmp_path: Path, arrow_from_bytes: int)
 
 @with_both_readers
 def test_chunks_join_to_one_file(tmp_path: Path, arrow_from_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_manifest, "_CHUNK_BYTES", 150)  # two or three rows a chunk
+    monkeypatch.setattr(image_manifest, "CHUNK_BYTES", 150)  # two or three rows a chunk
     content = "".join(manifest_line(f"image/{number}.png", f"class {number % 3}", number) for number in range(50))
     manifest = read(tmp_path, content, arrow_from_bytes)
     assert list(manifest.files) == [f"image/{number}.png" for number in range(50)]

@@ -96,4 +96,4 @@ WRITERS: dict[str, tuple[Callable[[Path], Path], Callable[[Path], Any]]] = {
     "scores": (write_scores, open_scored_dataset),
     "model": (write_model, lambda path: load_model(open_trained_model_directory(path))),
 }
-"""What writes a directory, and what opens it, by kind."""
+"""Functions that write and open a directory, by its kind."""

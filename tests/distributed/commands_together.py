@@ -53,7 +53,7 @@ class Member:
         return self.process.pid
 
     def text(self) -> str:
-        """What it has printed so far."""
+        """The text that it has printed so far."""
         return "".join(path.read_text(encoding="utf-8", errors="replace") for path in self.streams if path.exists())
 
 
@@ -96,11 +96,11 @@ class Run:
         return found
 
     def logs(self) -> str:
-        """What all have printed."""
+        """The text that all have printed."""
         return "\n".join(f"--- rank {rank}\n{member.text()}" for rank, member in enumerate(self.members))
 
     def leftovers(self) -> list[str]:
-        """What must not be left: temporary files, a process that one has started, a port that is listened on."""
+        """Leftovers of a run: temporary files, a process that one has started, a port that is listened on."""
         found = [str(path) for path in (self.folder / "tmp").rglob("*")]
         found += [str(path) for path in self.folder.rglob("*.partial")]
         for place in Path("/proc").glob("[0-9]*/environ"):
@@ -216,7 +216,7 @@ def _put_in(fault: str) -> None:
             raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 GB")
         raise ZeroDivisionError("a bug")
 
-    torch.Tensor.backward = counted(torch.Tensor.backward, fail)  # type: ignore[method-assign]
+    torch.Tensor.backward = counted(torch.Tensor.backward, fail)  # type: ignore[method-assign]  # as a patch
 
 
 def _die_in(phase: str) -> None:
@@ -230,7 +230,7 @@ def _die_in(phase: str) -> None:
         if found.startswith(phase):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    ProcessWorld.note = fatal  # type: ignore[method-assign, assignment]
+    ProcessWorld.note = fatal  # type: ignore[method-assign, assignment]  # as a patch
 
 
 def _let_reads_hang() -> None:

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import CAN_FORK, succeed
+from tests.commands import CAN_FORK, write_small_inputs
 from tests.distributed.commands_together import FULL_DISK_BYTES, training_together
-from tests.images.digits import write_digits
 
 pytestmark = [
     pytest.mark.slow,
@@ -52,12 +51,9 @@ DOING = "(checking the inputs|reading a few images|training, epoch .*, step .*|s
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     top = tmp_path_factory.mktemp("together")
-    write_digits(top / "training", classes=3, per_class=8)
-    write_digits(top / "validation", classes=3, per_class=4, skip=20)
+    write_small_inputs(top, classes=3, training=8, validation=4)
     (top / "damaged/0").mkdir(parents=True)
     (top / "damaged/0/0.png").write_bytes(b"no image")
-    network = ("--model-name", "shufflenet_v2_x0_5", "--pretrained", "False", "--untrained-model", "untrained")
-    succeed("image-model", *network, cwd=top)
     with zipfile.ZipFile(top / "training.zip", "w") as archive:
         for path in (top / "training").rglob("*.png"):
             archive.write(path, path.relative_to(top / "training"))

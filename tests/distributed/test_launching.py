@@ -7,19 +7,22 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pytorch_designer.distributed import launching
+from pytorch_designer.distributed.launching import run_in_processes
+from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.harness.job.job_run import JobRequest, run_job
 from pytorch_designer.harness.schema.component_file import read_component
 from pytorch_designer.harness.schema.specification import Distribution, Resources
 from pytorch_designer.system.process_trees import children, descendants, start_time
-from tests.commands import start, succeed
+from tests.commands import start, write_small_inputs
 from tests.distributed.commands_together import ENVIRONMENT
-from tests.images.digits import write_digits
 
 pytestmark = [
     pytest.mark.slow,
@@ -36,10 +39,7 @@ TEMPORARY = f"tmp-{'x' * 80}"  # with it, the path is longer than that of a sock
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     top = tmp_path_factory.mktemp("launching")
-    write_digits(top / "training", classes=3, per_class=8)
-    write_digits(top / "validation", classes=3, per_class=4, skip=20)
-    network = ("--model-name", "shufflenet_v2_x0_5", "--pretrained", "False", "--untrained-model", "untrained")
-    succeed("image-model", *network, cwd=top)
+    write_small_inputs(top, classes=3, training=8, validation=4)
     return top
 
 
@@ -50,13 +50,25 @@ def workspace(data: Path, tmp_path: Path) -> Path:
     return tmp_path / "work"
 
 
+def test_without_a_folder_of_a_short_path_the_variable_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / TEMPORARY).mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / TEMPORARY))
+    monkeypatch.setattr(launching, "_SHORT_FOLDERS", (str(tmp_path / "absent"),))
+    monkeypatch.setenv("PYTORCH_DESIGNER_PROCESSES", "2")
+    with pytest.raises(UnsupportedEnvironmentError, match="absent can be written") as raised:
+        run_in_processes([])
+    assert raised.value.where == "TMPDIR"
+
+
 def start_together(workspace: Path, *options: str) -> subprocess.Popen[str]:
     variables = ENVIRONMENT | {"PYTORCH_DESIGNER_PROCESSES": "2", "TMPDIR": str(workspace.parent / TEMPORARY)}
     return start(*COMMAND, *options, cwd=workspace, **variables)
 
 
 def left_in_temporary_folder(workspace: Path) -> list[str]:
-    """What is left there, beside the user's empty cache folder that importing torch's optimizers creates."""
+    """Names left there, without the user's empty cache folder that importing torch's optimizers creates."""
     paths = (workspace.parent / TEMPORARY).iterdir()
     return [path.name for path in paths if not path.name.startswith("torchinductor_") or any(path.iterdir())]
 

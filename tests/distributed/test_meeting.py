@@ -39,7 +39,7 @@ def arrival(rank: int, *, per_node: int = 2, gpu: str | None = None, machine: st
 
 
 def meeting(*arrivals: Arrival, rank: int) -> Meeting:
-    return Meeting(StartVariables(rank=rank, size=len(arrivals)), dist.HashStore(), arrivals)  # type: ignore[attr-defined]
+    return Meeting(StartVariables(rank=rank, size=len(arrivals)), dist.HashStore(), arrivals)  # type: ignore[attr-defined]  # not in the stubs
 
 
 def test_places_follow_from_ranks_without_node_rank() -> None:
@@ -78,7 +78,7 @@ def test_gpus_of_the_same_name_on_two_machines_are_two() -> None:
 
 
 def test_the_first_fault_wins() -> None:
-    store = part_of_store(dist.HashStore(), "run")  # type: ignore[attr-defined]
+    store = part_of_store(dist.HashStore(), "run")  # type: ignore[attr-defined]  # not in the stubs
     assert first_fault(store) is None
     memory = Fault.of(ModuleOutOfMemoryError("too little", where="here"), 3, "rank 3 of 4 (node 1), training")
     assert report_fault(store, memory) == memory

@@ -29,7 +29,7 @@ class FailedInWorldError(AssertionError):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a process of a world has ended.
+    """End of a process of a world.
 
     Attributes:
         value: What the function has returned.
@@ -43,7 +43,7 @@ class Outcome:
 
 
 def run_world(size: int, function: Callable[..., Any], *args: Any) -> list[Any]:
-    """What `function(world, *args)` returns in each of `size` processes, by rank."""
+    """Results of `function(world, *args)` in `size` processes, by rank."""
     outcomes = outcomes_of_world(size, function, *args)
     for rank, outcome in enumerate(outcomes):
         if outcome.error or outcome.exit_code is not None:
@@ -52,8 +52,8 @@ def run_world(size: int, function: Callable[..., Any], *args: Any) -> list[Any]:
 
 
 def outcomes_of_world(size: int, function: Callable[..., Any], *args: Any) -> list[Outcome]:
-    """How `function(world, *args)` ends in each of `size` processes, by rank."""
-    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # type: ignore[attr-defined]
+    """Outcomes of `function(world, *args)` in `size` processes, by rank."""
+    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # type: ignore[attr-defined]  # not in the stubs
     context = fork_context()
     members = []
     for rank in range(size):
@@ -92,7 +92,7 @@ def _run_member(
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     torch.set_num_threads(1)
     try:
-        store = dist.TCPStore("127.0.0.1", port, is_master=False)  # type: ignore[attr-defined]
+        store = dist.TCPStore("127.0.0.1", port, is_master=False)  # type: ignore[attr-defined]  # not in the stubs
         with open_world(membership, store, backend="gloo", timeout_seconds=TIMEOUT_SECONDS) as world:
             connection.send_bytes(pickle.dumps(Outcome(function(world, *args))))
             world.barrier()

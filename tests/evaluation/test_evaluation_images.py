@@ -15,7 +15,6 @@ from pytorch_designer.evaluation.evaluation_images import different_images, eval
 from pytorch_designer.evaluation.evaluation_metrics import evaluate
 from pytorch_designer.evaluation.evaluation_page import EvaluatedDataset
 from pytorch_designer.evaluation.evaluation_report import write_evaluation
-from pytorch_designer.settings import settings
 from tests.evaluation.scored_rows import scored
 from tests.reporting.outline import Outline
 
@@ -88,9 +87,7 @@ def test_a_perfect_dataset_says_so(tmp_path: Path) -> None:
 
 def test_pictures_are_left_out_on_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTORCH_DESIGNER_REPORT_IMAGES", "off")
-    settings.cache_clear()
     page = _page(tmp_path, _dataset(), {})
-    settings.cache_clear()
     assert "Pictures are left out: PYTORCH_DESIGNER_REPORT_IMAGES is off." in page.text
 
 

@@ -12,7 +12,6 @@ import yaml
 
 from pytorch_designer.harness.job.job_run import JobRequest
 from pytorch_designer.harness.schema.component_file import read_component
-from pytorch_designer.settings import settings
 from tests.harness.fixture_types import MakeRequest, ReadSpec, WriteComponent
 
 if TYPE_CHECKING:
@@ -22,15 +21,12 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What a command line leaves in the working directory stays in the test's folder, and no variable leaks in."""
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Working directory of the test's own, and none of the variables that a job or a platform sets."""
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "RANK", "WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PYTORCH_DESIGNER_REUSE_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    settings.cache_clear()
-    yield
-    settings.cache_clear()
 
 
 @pytest.fixture
@@ -77,7 +73,7 @@ def make_request(tmp_path: Path, read_spec: ReadSpec) -> MakeRequest:
 
 @pytest.fixture
 def special_files(tmp_path: Path) -> Iterator[dict[str, Path]]:
-    """What has the name of a file and is none, by what it is."""
+    """Special files under the names of ordinary ones, by their kind."""
     folder = tmp_path / "special"
     folder.mkdir()
     pipe, place = folder / "pipe.yaml", folder / "socket.yaml"

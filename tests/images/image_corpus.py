@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from PIL import Image
 
+from pytorch_designer.images.bad_files import UndecodableImageError
+from pytorch_designer.images.decode import decode_image
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
     from pytorch_designer.directories.image_directory import ImageDirectory
 
-
+MAX_PIXELS = 10_000_000
 # Where the pixel at (row, column) of the upright image is stored, from the table in Exif 2.32, section 4.6.4.
 STORED_FROM_UPRIGHT = {
     1: lambda upright: upright,
@@ -143,3 +146,12 @@ def tiff(
     mark = b"II*\x00" if order == "<" else b"MM\x00*"
     head = mark + struct.pack(f"{order}IH", 8, len(numbers)) + entries + struct.pack(f"{order}I", 0)
     return head + struct.pack(f"{order}{num_samples}H", *[bits] * num_samples) + rows
+
+
+def reason(content: bytes, *, max_pixels: int = MAX_PIXELS) -> str:
+    """The reason why a file cannot be decoded; decoding it must fail."""
+    try:
+        decode_image(content, max_pixels=max_pixels)
+    except UndecodableImageError as error:
+        return error.reason
+    raise AssertionError("the file was decoded")

@@ -12,7 +12,6 @@ from torchvision.transforms import InterpolationMode, v2
 
 from pytorch_designer.images.augmentation import UntransformableImageError, apply_transforms
 from pytorch_designer.images.decoding import memory_budget
-from pytorch_designer.settings import settings as program_settings
 from pytorch_designer.transforms.color import ColorJitter
 from pytorch_designer.transforms.erasing import RandomErasing
 from pytorch_designer.transforms.geometry import RandomAffine, RandomPerspective, RandomRotation
@@ -23,7 +22,7 @@ from pytorch_designer.transforms.transform import Transform, size_after
 from tests.images.image_corpus import noise_pixels, smooth_pixels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 HEIGHT, WIDTH = 40, 56
 KEY = (7, "augmentation", 3, 11)
@@ -35,7 +34,7 @@ def image() -> torch.Tensor:
 
 
 def torchvisions(image: torch.Tensor, op: str, args: dict[str, Any], params: dict[str, Any]) -> torch.Tensor:
-    """What torchvision's own transform makes of an image once it has drawn `params`."""
+    """The image that torchvision's own transform returns once it has drawn `params`."""
     transformed: torch.Tensor = torchvisions_own(op, args).transform(image, params)
     return transformed
 
@@ -255,11 +254,8 @@ def test_long_and_thin_images_are_refused_before_memory_is_asked_for() -> None:
 
 
 @pytest.fixture
-def small_limit(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def small_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTORCH_DESIGNER_MAX_IMAGE_PIXELS", "3000")
-    program_settings.cache_clear()
-    yield
-    program_settings.cache_clear()
 
 
 @pytest.mark.usefixtures("small_limit")

@@ -8,18 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytorch_designer.images import budgets
-from pytorch_designer.settings import settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-
-@pytest.fixture(autouse=True)
-def _fresh_settings() -> Iterator[None]:
-    settings.cache_clear()
-    yield
-    settings.cache_clear()
 
 
 def write(root: Path, files: dict[str, str]) -> Path:

@@ -13,23 +13,23 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin, features
 
-from pytorch_designer.images.bad_files import UndecodableImageError
 from pytorch_designer.images.decode import decode_image, upright_size
 from pytorch_designer.images.header import sniff_format
-from tests.images.image_corpus import STORED_FROM_UPRIGHT, bmp_header, encode, exif, png_chunk, smooth_pixels
+from tests.images.image_corpus import (
+    MAX_PIXELS,
+    STORED_FROM_UPRIGHT,
+    bmp_header,
+    encode,
+    exif,
+    png_chunk,
+    reason,
+    smooth_pixels,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-
-MAX_PIXELS = 10_000_000
-
-
-def reason(content: bytes, *, max_pixels: int = MAX_PIXELS) -> str:
-    with pytest.raises(UndecodableImageError) as caught:
-        decode_image(content, max_pixels=max_pixels)
-    return caught.value.reason
 
 
 def decoded(content: bytes) -> NDArray[np.uint8]:

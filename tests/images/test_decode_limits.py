@@ -10,23 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from pytorch_designer.images.bad_files import UndecodableImageError, UnreadableImageError
+from pytorch_designer.images.bad_files import UnreadableImageError
 from pytorch_designer.images.decode import decode_image, read_image_file
 from pytorch_designer.images.decoding import memory_budget
 from pytorch_designer.images.header import parse_webp_size
-from tests.images.image_corpus import bmp_header, encode, noise_pixels, png, png_chunk
+from tests.images.image_corpus import bmp_header, encode, noise_pixels, png, png_chunk, reason
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-MAX_PIXELS = 10_000_000
-
-
-def reason(content: bytes, *, max_pixels: int = MAX_PIXELS) -> str:
-    with pytest.raises(UndecodableImageError) as caught:
-        decode_image(content, max_pixels=max_pixels)
-    return caught.value.reason
-
 
 LONG, HIGH = (100_000_000, 1), (1, 100_000_000)
 

@@ -24,7 +24,6 @@ from pytorch_designer.images.decode import decode_image
 from pytorch_designer.images.loader import Batch, ImageLoader
 from pytorch_designer.images.order import batch_slices, epoch_order
 from pytorch_designer.images.preprocess import crop_and_resize
-from pytorch_designer.settings import settings
 from pytorch_designer.transforms.registrations import parse_transform
 from tests.images.image_corpus import Folder, encode, folder_of, noise_pixels
 from tests.waiting import killed_at_last
@@ -48,8 +47,11 @@ def images() -> list[bytes]:
 
 @pytest.fixture(autouse=True)
 def _no_threads_are_left() -> Iterator[None]:
+    before = set(threading.enumerate())
     yield
-    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("image-")] == []
+    for thread in set(threading.enumerate()) - before:
+        thread.join(30)
+        assert not thread.is_alive(), thread.name
 
 
 def open_loader(dataset: ImageDirectory | Folder, **options: Any) -> ImageLoader:
@@ -379,11 +381,8 @@ def test_an_abandoned_iterator_stops_reading(images: list[bytes], tmp_path: Path
 
 
 @pytest.fixture
-def short_timeout(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTORCH_DESIGNER_READ_TIMEOUT_SECONDS", "0.2")
-    settings.cache_clear()
-    yield
-    settings.cache_clear()
 
 
 @pytest.mark.usefixtures("short_timeout")

@@ -13,11 +13,10 @@ from pytorch_designer.errors import InvalidDatasetError
 from pytorch_designer.images.bad_files import BadFiles, BadImageError
 from pytorch_designer.images.decoding.memory_budget import new_budget
 from pytorch_designer.images.prefetch import Prefetcher
-from pytorch_designer.settings import settings
 from tests.images.image_corpus import folder_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from pytorch_designer.images.prefetch import Source
@@ -32,11 +31,8 @@ def cores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def short_timeout(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTORCH_DESIGNER_READ_TIMEOUT_SECONDS", "0.2")
-    settings.cache_clear()
-    yield
-    settings.cache_clear()
 
 
 @pytest.fixture
@@ -228,13 +224,6 @@ def test_closing_drops_what_waits_in_either_pool(open_prefetcher: Callable[[int]
     threading.Timer(0.05, released.set).start()
     assert prefetcher.close()
     assert len(rows) < NUM_ROWS // 2
-
-
-def test_no_thread_is_started_without_images(open_prefetcher: Callable[[int], Prefetcher]) -> None:
-    before = threading.active_count()
-    with closing(open_prefetcher(30)) as prefetcher:
-        prefetcher.wait(prefetcher.start([], read=read_file, compute=do_nothing))
-        assert threading.active_count() == before
 
 
 def test_where_no_further_thread_starts_those_that_run_are_ended(

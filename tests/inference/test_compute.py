@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
+from pytorch_designer.directories.preprocessing import Preprocessing
 from pytorch_designer.errors import UnsupportedEnvironmentError
-from pytorch_designer.inference.compute import Compute, choose_compute
+from pytorch_designer.images.decode import decode_image
+from pytorch_designer.images.preprocess import crop_and_resize
+from pytorch_designer.inference.compute import Compute, choose_compute, keep_freed_memory
 from pytorch_designer.settings import Settings
+from tests.commands import call_in_fork
+from tests.images.image_corpus import encode, smooth_pixels
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has one")
@@ -96,87 +100,73 @@ def test_where_runs_need_not_repeat_any_operation_may_be_used() -> None:
 
 USER_SETTINGS = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
 
-# Twenty times 64 MiB, each freed before the next, after a warm-up; prints what keep_freed_memory returns, and the page
-# faults.
-ALLOCATING_PROGRAM = """
-import resource
-import torch
-from pytorch_designer.inference.compute import keep_freed_memory
-is_kept = keep_freed_memory() if {keeps} else False
-for _ in range(20):
-    torch.ones(2**24)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(20):
-    torch.ones(2**24)
-print(is_kept, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-"""
-
 only_glibc = pytest.mark.skipif("CS_GNU_LIBC_VERSION" not in getattr(os, "confstr_names", {}), reason="not glibc")
 
 
-def keep_and_count_faults(*, keeps: bool, **environment: str) -> tuple[bool, int]:
-    """True if memory is kept, and the page faults, in a fresh process."""
-    inherited = {name: value for name, value in os.environ.items() if name not in USER_SETTINGS}
-    program = [sys.executable, "-c", ALLOCATING_PROGRAM.format(keeps=keeps)]
-    done = subprocess.run(program, env=inherited | environment, capture_output=True, text=True, check=True, timeout=300)
-    is_kept, faults = done.stdout.split()
-    return is_kept == "True", int(faults)
+def page_faults(work: Callable[[], object]) -> int:
+    import resource
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    work()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+def forget_user_settings() -> None:
+    for name in USER_SETTINGS:
+        os.environ.pop(name, None)
+
+
+def faults_of_large_blocks() -> tuple[int, int, bool]:
+    """Page faults of twenty times 64 MiB by default, and with freed memory kept; whether it is."""
+
+    def allocate() -> None:
+        for _ in range(20):
+            torch.ones(2**24)
+
+    forget_user_settings()
+    allocate()
+    by_default = page_faults(allocate)
+    is_kept = keep_freed_memory()
+    allocate()
+    return by_default, page_faults(allocate), is_kept
 
 
 @pytest.mark.slow
 @only_glibc
 def test_freed_memory_costs_no_more_page_faults() -> None:
-    _, faults_by_default = keep_and_count_faults(keeps=False)
-    is_kept, faults = keep_and_count_faults(keeps=True)
+    by_default, faults, is_kept = call_in_fork(faults_of_large_blocks)
 
     assert is_kept
-    assert faults < faults_by_default / 2
+    assert faults < by_default / 2
 
 
-@pytest.mark.slow
 @only_glibc
-def test_an_allocator_that_the_user_set_up_is_left_alone() -> None:
-    is_kept, _ = keep_and_count_faults(keeps=True, MALLOC_MMAP_THRESHOLD_="65536")
+@pytest.mark.parametrize("name", USER_SETTINGS)
+def test_an_allocator_that_the_user_set_up_is_left_alone(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "65536")
 
-    assert not is_kept
+    assert not keep_freed_memory()
 
 
-# Decodes photos in two threads as loaders do, and prints the page faults per image after a warm-up.
-DECODING_PROGRAM = """
-import resource
-from concurrent.futures import ThreadPoolExecutor
-import torch
-from pytorch_designer.images.decode import decode_image
-from pytorch_designer.images.preprocess import crop_and_resize
-from pytorch_designer.directories.preprocessing import Preprocessing
-from pytorch_designer.inference.compute import Compute
-from tests.images.image_corpus import encode, smooth_pixels
+def faults_per_image(device: str) -> float:
+    """Page faults per photo that two threads decode, as loaders do, after a warm-up."""
+    forget_user_settings()
+    torch.set_num_threads(1)
+    Compute(torch.device(device), "fp32", torch.contiguous_format, 1, is_deterministic=False).activate()
+    content = bytearray(encode(smooth_pixels(375, 500), "JPEG"))
+    rule = Preprocessing(resize_size=256, crop_height=224, crop_width=224)
 
-torch.set_num_threads(1)
-if {keeps}:
-    Compute(torch.device({device!r}), "fp32", torch.contiguous_format, 1, False).activate()
-content = bytearray(encode(smooth_pixels(375, 500), "JPEG"))
-rule = Preprocessing(resize_size=256, crop_height=224, crop_width=224)
-with ThreadPoolExecutor(2) as threads:
-    def decode(_):
+    def decode(_: int) -> None:
         torch.set_num_threads(1)
         crop_and_resize(decode_image(content), rule)
-    list(threads.map(decode, range(40)))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    list(threads.map(decode, range(100)))
-print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / 100)
-"""
 
-
-def faults_per_image(*, keeps: bool, device: str) -> float:
-    inherited = {name: value for name, value in os.environ.items() if name not in USER_SETTINGS}
-    program = [sys.executable, "-c", DECODING_PROGRAM.format(keeps=keeps, device=device)]
-    done = subprocess.run(program, env=inherited, capture_output=True, text=True, check=True, timeout=300)
-    return float(done.stdout)
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(decode, range(40)))
+        return page_faults(lambda: list(threads.map(decode, range(100)))) / 100
 
 
 @pytest.mark.slow
 @only_glibc
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_decoding_costs_few_page_faults_whatever_the_network_runs_on(device: str) -> None:
-    assert faults_per_image(keeps=True, device=device) < 20
+    assert call_in_fork(faults_per_image, device) < 20

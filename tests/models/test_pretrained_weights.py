@@ -70,15 +70,13 @@ def server() -> Iterator[_Server]:
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Torch's own cache of weight files, empty."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setattr(torch.hub, "_hub_dir", None)
-    monkeypatch.setattr(pretrained, "_FIRST_WAIT_SECONDS", 0)
+    monkeypatch.setattr(pretrained, "FIRST_WAIT_SECONDS", 0)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    settings.cache_clear()
-    yield tmp_path / "torch" / "hub" / "checkpoints"
-    settings.cache_clear()
+    return tmp_path / "torch" / "hub" / "checkpoints"
 
 
 def _set_mirror(monkeypatch: pytest.MonkeyPatch, mirror: str) -> None:
@@ -181,8 +179,14 @@ def test_mirror_of_another_kind_is_an_error(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("name", models.list_models(module=models))
-def test_each_published_name_has_digits_to_verify(name: str) -> None:
-    assert pretrained._HASH_IN_NAME.search(models.get_model_weights(name).DEFAULT.url)
+def test_no_published_file_is_taken_with_other_content(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = models.get_model_weights(name).DEFAULT.url
+    (tmp_path / url.rpartition("/")[2]).write_bytes(b"other")
+    _set_mirror(monkeypatch, str(tmp_path))
+    with pytest.raises(FailedToDownloadFilesError, match="SHA-256"):
+        verified_file(url)
 
 
 def test_pretrained_model_is_stored_with_weights_and_preprocessing(

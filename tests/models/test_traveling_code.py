@@ -1,4 +1,4 @@
-"""What travels with a model is all that serving needs, and no more; a model can be loaded with it alone."""
+"""Code that travels with a model: all that serving needs and no more; a model can be loaded with it alone."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ _TEMPLATES = Path(page.__file__).parent / "templates"
 
 def rendered(source: str, **values: Any) -> str:
     """A template's text with the settings of the pages."""
-    return page._environment().from_string(source).render(values)
+    return page.page_environment().from_string(source).render(values)
 
 
 @given(st.text(st.characters(exclude_categories=())))

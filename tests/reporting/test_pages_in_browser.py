@@ -30,6 +30,7 @@ PAGES: dict[str, Callable[[Path], Path]] = {
     "comparison": partial(evaluation_page, classes=names_of(3), is_compared=True),
     "comparison with odd names": partial(evaluation_page, classes=ODD_NAMES, file_names=ODD_NAMES, is_compared=True),
 }
+WITH_ALL_COLORS = ("training", "evaluation", "comparison")  # the others differ in texts and in what is left out
 _MILLISECONDS = 60_000
 _OPEN_ALL = "document.querySelectorAll('details').forEach(part => part.open = true)"
 _OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -39,19 +40,13 @@ _WIDE_TABLES = """[...document.querySelectorAll('div.scroll')]
 _PICTURES = """[...document.images].map(image => [image.alt, image.complete && image.naturalWidth > 0])"""
 
 
-@pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    top = tmp_path_factory.mktemp("pages")
-    return {name: build(top / name) for name, build in PAGES.items()}
-
-
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_whole_on_a_phone_and_a_screen_in_the_dark_and_the_light(
-    chromium: Any, pages: dict[str, Path], name: str
+    chromium: Any, tmp_path: Path, name: str
 ) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
-    path = pages[name]
+    path = PAGES[name](tmp_path / name)
     assert path.stat().st_size < MAX_PAGE_BYTES
     context = chromium.new_context(viewport={"width": 390, "height": 844}, color_scheme="light")
     context.set_default_timeout(_MILLISECONDS)
@@ -84,7 +79,8 @@ def test_a_page_is_whole_on_a_phone_and_a_screen_in_the_dark_and_the_light(
     page.evaluate(_OPEN_ALL)
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
-    page.emulate_media(color_scheme="dark")  # which changes colors and nothing else
-    found = Axe().run(page, options={"runOnly": ["color-contrast"]})
-    assert found.violations_count == 0, found.generate_report()
+    if name in WITH_ALL_COLORS:
+        page.emulate_media(color_scheme="dark")  # which changes colors and nothing else
+        found = Axe().run(page, options={"runOnly": ["color-contrast"]})
+        assert found.violations_count == 0, found.generate_report()
     context.close()

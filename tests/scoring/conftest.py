@@ -49,7 +49,7 @@ def model(network: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def stack() -> nn.Sequential:
-    """What an old model that started from ImageNet weights computes: a network, and a Linear after its 1000 logits."""
+    """The network of an old model that started from ImageNet weights: a Linear after 1000 logits."""
     torch.manual_seed(0)
     return nn.Sequential(models.resnet18(weights=None), nn.Linear(1000, 3)).eval()
 

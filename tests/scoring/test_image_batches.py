@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +18,6 @@ from pytorch_designer.inference.image_batch import ImageBatch
 from pytorch_designer.models.architectures import Architecture
 from pytorch_designer.models.loading import LoadedModel, load_model
 from pytorch_designer.scoring.image_batches import OwnSizeImages
-from pytorch_designer.settings import settings
 
 SMALL, WIDE = (32, 32), (40, 50)  # height, width
 
@@ -89,11 +88,8 @@ def test_any_number_of_threads_reads_the_same(old_model: Path, tmp_path: Path) -
 
 
 @pytest.fixture
-def short_timeout(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTORCH_DESIGNER_READ_TIMEOUT_SECONDS", "0.2")
-    settings.cache_clear()
-    yield
-    settings.cache_clear()
 
 
 class WatchedImages(OwnSizeImages):

@@ -51,7 +51,7 @@ OLD_MEAN, OLD_STD = (0.5, 0.4, 0.3), (0.5, 0.25, 0.125)
 
 
 def old_input(path: Path, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    """What torchvision's ToTensor and Normalize, which the old designer used, make of an RGB file."""
+    """An RGB file after torchvision's ToTensor and Normalize, which the old designer used."""
     with Image.open(path) as image:
         pixels = torch.from_numpy(np.array(image.convert("RGB")))
     tensor = pixels.permute(2, 0, 1).to(torch.float32).div(255)
@@ -146,7 +146,7 @@ def test_old_model_scores_each_image_at_its_size_exactly_as_it_did(
 def test_old_model_is_computed_in_single_precision_whatever_the_image_size(
     old_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pytorch_designer.inference.compute._cpu_computes_bf16", lambda: True)
+    monkeypatch.setattr("pytorch_designer.inference.compute.cpu_computes_bf16", lambda: True)
     monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda **_: True)
     assert choose_model_compute(load_model(open_trained_model_directory(old_model)), settings()).precision == "fp32"
 
@@ -318,8 +318,6 @@ def test_no_image_is_copied_on_request(
     model: Path, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTORCH_DESIGNER_REPORT_IMAGES", "off")
-    settings.cache_clear()
     score(model, digits, tmp_path / "scored")
-    settings.cache_clear()
 
     assert not (tmp_path / "scored" / "_thumbnails.json").exists()

@@ -31,12 +31,6 @@ from tests.serving.conftest import SQUEEZENET, encoded
 __all__ = ["old_model", "stack"]  # fixtures
 
 
-@pytest.fixture
-def fresh_settings() -> Iterator[None]:
-    yield
-    settings.cache_clear()
-
-
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """More images than a batch, of three sizes and two formats, one turned and two bad."""
@@ -175,9 +169,7 @@ def test_many_threads_get_the_answers_that_one_gets(model: Path) -> None:
     assert all(np.array_equal(found[number], answer) for number, answer in enumerate(expected))
 
 
-def test_device_and_precision_are_those_asked_for(
-    model: Path, monkeypatch: pytest.MonkeyPatch, fresh_settings: None
-) -> None:
+def test_device_and_precision_are_those_asked_for(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert open_classifier(model, precision="bf16").compute.precision == "bf16"
     monkeypatch.setenv("PYTORCH_DESIGNER_PRECISION", "bf16")
     settings.cache_clear()

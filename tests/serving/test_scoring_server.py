@@ -62,7 +62,7 @@ KINDS: dict[str, Callable[[int], Any]] = {
 
 @pytest.fixture(scope="module")
 def scores(model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[dict[str, Any]]]:
-    """What Score Image Model says of the first 1, 2 and 3 images, as the records of its table."""
+    """Scores of the first 1, 2 and 3 images, as the records of Score Image Model's table."""
     found = {}
     for num_images in (1, 2, 3):
         folder, output = tmp_path_factory.mktemp("photos"), tmp_path_factory.mktemp("scores") / "scored"

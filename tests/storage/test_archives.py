@@ -43,7 +43,7 @@ def pack(path: Path, members: Sequence[tuple[str, bytes]]) -> Path:
                 archive.writestr(name, data)
         return path
     extension = next(extension for extension in TAR_MODES if path.name.endswith(extension))
-    with tarfile.open(path, TAR_MODES[extension]) as tar:  # type: ignore[call-overload]
+    with tarfile.open(path, TAR_MODES[extension]) as tar:  # type: ignore[call-overload]  # any mode
         for name, data in members:
             member = tarfile.TarInfo(name)
             member.size = len(data)

@@ -181,7 +181,7 @@ def _killed_at_rename(output: str, number: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return replace(self, target)
 
-    Path.replace = dying  # type: ignore[method-assign, assignment]
+    Path.replace = dying  # type: ignore[method-assign, assignment]  # as a patch
     write_output(Path(output))
 
 

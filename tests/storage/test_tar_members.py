@@ -103,7 +103,7 @@ def test_names_and_sizes_of_extended_headers_are_those_of_the_library(tmp_path: 
     names = ["cat/" + "x" * 150 + ".png", "dog/é/" + "y" * 90 + ".png", "\udce9.png", "z/" * 60 + "1.png"]
     for number, form in enumerate([tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]):
         options = {"pax_headers": {"comment": "for all"}} if number == 2 else {}
-        with tarfile.open(tmp_path / "a.tar", "w", format=form, **options) as tar:  # type: ignore[call-overload]
+        with tarfile.open(tmp_path / "a.tar", "w", format=form, **options) as tar:  # type: ignore[call-overload]  # any options
             for name in names:
                 member = tarfile.TarInfo(name)
                 member.size = len(PNG)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -15,8 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.commands import forked, run_fresh, succeed, succeeded
-from tests.images.digits import write_digits
+from tests.commands import killed_when, succeed, write_small_inputs
 
 pytestmark = [
     pytest.mark.slow,
@@ -32,10 +32,7 @@ CURVES = ("train_loss", "validation_loss", "images_per_second")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `training`, `validation` and `untrained`, a small network."""
     top = tmp_path_factory.mktemp("inputs")
-    write_digits(top / "training", classes=2, per_class=16)
-    write_digits(top / "validation", classes=2, per_class=4, skip=20)
-    network = ("--model-name", "shufflenet_v2_x0_5", "--pretrained", "False", "--untrained-model", "untrained")
-    succeed("image-model", *network, cwd=top)
+    write_small_inputs(top, classes=2, training=16, validation=4)
     return top
 
 
@@ -48,15 +45,7 @@ def arguments(inputs: Path, output: str = "trained") -> list[str]:
 def kill_at(position: int, number: int, inputs: Path, folder: Path) -> None:
     """Start a training, and send it a signal once its checkpoint of this position is there."""
     checkpoint = folder / "trained" / ".checkpoint" / f"{position:08d}.json"
-    with forked(*arguments(inputs), cwd=folder, **TRACKED) as (process, (_, errors)):
-        deadline = time.monotonic() + 120
-        while not checkpoint.exists() and time.monotonic() < deadline:
-            assert process.is_alive(), errors.read_text()
-            time.sleep(0.005)
-        assert process.pid is not None
-        os.kill(process.pid, number)
-        process.join(60)
-        assert process.exitcode
+    assert killed_when(checkpoint.exists, number, *arguments(inputs), cwd=folder, **TRACKED)
 
 
 def rows(folder: Path, query: str) -> list[tuple[Any, ...]]:
@@ -75,46 +64,51 @@ def assert_is_one_whole_run(folder: Path) -> None:
     assert ("best_epoch", NUM_EPOCHS) in points
 
 
-# An epoch has two steps: positions 1, 2 and, at its end, 3.
-@pytest.mark.parametrize(
-    ("position", "number"),
-    [
-        pytest.param(1, signal.SIGKILL, id="before MLflow is imported"),
-        pytest.param(7, signal.SIGKILL, id="in the third epoch"),
-        pytest.param(9, signal.SIGTERM, id="told to stop"),
-    ],
-)
-def test_a_training_that_continues_is_one_run_with_whole_curves(
-    position: int, number: int, inputs: Path, tmp_path: Path
-) -> None:
-    kill_at(position, number, inputs, tmp_path)
-    log = succeed(*arguments(inputs), cwd=tmp_path, **TRACKED)
+# An epoch has two steps: positions 1, 2 and, at its end, 3. At the first, MLflow is not yet imported.
+def test_a_training_that_is_killed_again_and_again_is_one_run_with_whole_curves(inputs: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "what? #1 é 猫 +&=;:@"
+    folder.mkdir()
+    for position, number in ((1, signal.SIGKILL), (5, signal.SIGKILL), (7, signal.SIGTERM), (9, signal.SIGKILL)):
+        kill_at(position, number, inputs, folder)
+    log = succeed(*arguments(inputs), cwd=folder, **TRACKED)
     assert "Continuing from the checkpoint" in log
     assert "Warning" not in log
-    assert_is_one_whole_run(tmp_path)
-
-
-def test_a_training_that_is_killed_again_and_again_is_one_run(inputs: Path, tmp_path: Path) -> None:
-    for position in (2, 5, 8):
-        kill_at(position, signal.SIGKILL, inputs, tmp_path)
-    succeed(*arguments(inputs), cwd=tmp_path, **TRACKED)
-    assert_is_one_whole_run(tmp_path)
+    assert_is_one_whole_run(folder)
+    assert len(list(folder.glob("mlruns/*/artifacts/report/index.html"))) == 1
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]  # and no folder beside it
 
 
 def test_where_the_store_is_another_one_the_new_run_has_all_epochs(inputs: Path, tmp_path: Path) -> None:
-    kill_at(8, signal.SIGTERM, inputs, tmp_path)
-    other = tmp_path / "other"
+    folder, other = tmp_path / "a%20b", tmp_path / "other"
+    folder.mkdir()
     other.mkdir()
-    succeed(*arguments(inputs), cwd=tmp_path, MLFLOW_TRACKING_URI=f"sqlite:///{other}/mlflow.db", **TRACKED)
+    kill_at(8, signal.SIGTERM, inputs, folder)
+    succeed(*arguments(inputs), cwd=folder, MLFLOW_TRACKING_URI=f"sqlite:///{other}/mlflow.db", **TRACKED)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a%20b", "other"]
     assert_is_one_whole_run(other)
 
 
-def test_a_run_lasts_as_long_as_its_training_and_leads_to_its_model(inputs: Path, tmp_path: Path) -> None:
+def test_a_whole_run_in_a_folder_with_modules_is_recorded_beside_its_model(inputs: Path, tmp_path: Path) -> None:
+    for module in ("queue", "json", "runpy", "signal", "sqlite3", "mlflow", "sqlalchemy"):
+        (tmp_path / f"{module}.py").write_text("raise RuntimeError('not to be imported')\n", encoding="utf-8")
+    program = Path(sys.executable).with_name("pytorch-designer")  # unlike `python -m`, looks beside itself
     started = time.time()
-    succeeded(run_fresh(*arguments(inputs), cwd=tmp_path, **TRACKED))
+    done = subprocess.run(
+        [program, *arguments(inputs)],
+        cwd=tmp_path,
+        env=os.environ | TRACKED,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     seconds = time.time() - started
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Warning" not in done.stdout + done.stderr
+    assert_is_one_whole_run(tmp_path)
+
     ((run_id, start, end),) = rows(tmp_path, "select run_uuid, start_time, end_time from runs")
-    assert (end - start) / 1000 > 0.4 * seconds
+    assert (end - start) / 1000 > 0.4 * seconds  # it lasts as long as its training
     assert started < start / 1000 < end / 1000 < started + seconds
     report = tmp_path / "mlruns" / run_id / "artifacts" / "report"
     assert {path.name for path in report.iterdir()} == {path.name for path in (tmp_path / "trained/report").iterdir()}
@@ -124,36 +118,12 @@ def test_a_run_lasts_as_long_as_its_training_and_leads_to_its_model(inputs: Path
     parameters = dict(rows(tmp_path, "select key, value from params"))
     assert (parameters["device"], parameters["precision"], parameters["weights"]) == ("cpu", "fp32", "from scratch")
     assert (parameters["num_training_images"], parameters["num_classes"]) == ("32", "2")
+    assert (parameters["epochs"], parameters["learning_rate"]) == (str(NUM_EPOCHS), "0.001")
     datasets = rows(tmp_path, "select name, digest from datasets")
     assert sorted(name for name, _ in datasets) == ["training", "validation"]
     assert all(tags[f"data.{name}_fingerprint"].startswith(digest) for name, digest in datasets)
-
-
-@pytest.mark.parametrize("name", ["a%20b", "what? #1 é 猫 +&=;:@"])
-def test_a_folder_of_any_name_is_tracked(name: str, inputs: Path, tmp_path: Path) -> None:
-    folder = tmp_path / name
-    folder.mkdir()
-    log = succeed(*arguments(inputs), cwd=folder, **TRACKED)
-    assert "Warning" not in log
-    assert_is_one_whole_run(folder)
-    assert len(list(folder.glob("mlruns/*/artifacts/report/index.html"))) == 1
-    assert [path.name for path in tmp_path.iterdir()] == [name]  # and no folder beside it
-
-
-def test_modules_in_the_working_directory_are_not_imported(inputs: Path, tmp_path: Path) -> None:
-    for module in ("queue", "json", "runpy", "signal", "sqlite3", "mlflow", "sqlalchemy"):
-        (tmp_path / f"{module}.py").write_text("raise RuntimeError('not to be imported')\n", encoding="utf-8")
-    program = Path(sys.executable).with_name("pytorch-designer")  # unlike `python -m`, looks beside itself
-    environment = os.environ | TRACKED
-    done = subprocess.run(
-        [program, *arguments(inputs)],
-        cwd=tmp_path,
-        env=environment,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Warning" not in done.stdout + done.stderr
-    assert_is_one_whole_run(tmp_path)
+    metrics = {(key, step): value for key, step, value in rows(tmp_path, "select key, step, value from metrics")}
+    history = json.loads((tmp_path / "trained/report/run.json").read_text(encoding="utf-8"))["history"]
+    for record in history:
+        assert metrics["validation_loss", record["epoch"]] == pytest.approx(record["validation"]["loss"])
+        assert metrics["train_top1", record["epoch"]] == pytest.approx(record["training"]["top1"])

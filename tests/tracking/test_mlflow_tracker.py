@@ -19,20 +19,13 @@ import pytest
 from pytorch_designer.tracking.destination import Destination, destination_from_environment
 from pytorch_designer.tracking.mlflow_tracker import MlflowTracker
 from pytorch_designer.tracking.tracker import NullTracker, open_tracker, prepared_tracking
+from tests.commands import call_in_fork
 from tests.waiting import killed_at_last
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from .conftest import Close
-
-_CREATE_RUN = """
-from mlflow import MlflowClient
-client = MlflowClient(tracking_uri="sqlite:///job.db")
-run = client.create_run(client.create_experiment("of the job"))
-client.log_param(run.info.run_id, "epochs", "5")
-print("ID", run.info.run_id)
-"""
 
 _RUN_UNTIL_KILLED = """
 import sys, time
@@ -113,20 +106,6 @@ def test_nothing_is_recorded_where_no_tracker_is_opened(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
-@linux_only
-def test_a_prepared_run_is_recorded_by_the_process_that_was_prepared(tmp_path: Path, close: Close) -> None:
-    before = _children()
-    with prepared_tracking() as open_prepared:
-        tracker = open_prepared("flowers", None)
-        tracker.log_parameters({"epochs": 5})
-        assert len(_children() - before) == 1
-        assert close(tracker) is None
-
-    assert _rows(tmp_path / "mlflow.db", "select name, status from runs") == [("flowers", "FINISHED")]
-    assert _rows(tmp_path / "mlflow.db", "select key, value from params") == [("epochs", "5")]
-
-
 def test_training_goes_untracked_where_no_process_can_be_started(monkeypatch: pytest.MonkeyPatch, close: Close) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with prepared_tracking() as open_prepared:
@@ -136,17 +115,20 @@ def test_training_goes_untracked_where_no_process_can_be_started(monkeypatch: py
 
 
 @pytest.mark.slow
-def test_a_local_run_is_recorded_whole(
+@linux_only
+def test_a_local_run_is_recorded_whole_by_the_process_that_was_prepared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], close: Close
 ) -> None:
     monkeypatch.setenv("SOME_API_KEY", "do-not-store-me")
-    tracker = open_tracker("flowers")
-    tracker.log_parameters({"epochs": 5, "learning_rate": 0.001, "random_seed": 10**30, "note": "é" * 9000})
-    tracker.log_metrics({"loss": 0.5, "accuracy": 0.25}, step=1)
-    tracker.log_metrics({"loss": float("nan"), "accuracy": float("inf")}, step=2)
-    tracker.set_tag("device", "cpu \udcff \U0001f600")
-
-    assert close(tracker) is None
+    before = _children()
+    with prepared_tracking() as open_prepared:
+        tracker = open_prepared("flowers", None)
+        tracker.log_parameters({"epochs": 5, "learning_rate": 0.001, "random_seed": 10**30, "note": "é" * 9000})
+        tracker.log_metrics({"loss": 0.5, "accuracy": 0.25}, step=1)
+        tracker.log_metrics({"loss": float("nan"), "accuracy": float("inf")}, step=2)
+        tracker.set_tag("device", "cpu \udcff \U0001f600")
+        assert len(_children() - before) == 1
+        assert close(tracker) is None
 
     database = tmp_path / "mlflow.db"
     assert _rows(database, "select name, status from runs") == [("flowers", "FINISHED")]
@@ -171,23 +153,21 @@ def test_a_local_run_is_recorded_whole(
     assert [line for line in said if "Waiting for MLflow" not in line] == []  # which a busy machine has to
 
 
-@pytest.mark.slow
-def test_a_failed_run_is_marked_as_failed(tmp_path: Path, close: Close) -> None:
-    tracker = open_tracker("flowers")
+def _create_run(folder: Path) -> str:
+    from mlflow import MlflowClient
 
-    assert close(tracker, failed=True) is None
-
-    assert _rows(tmp_path / "mlflow.db", "select status from runs") == [("FAILED",)]
+    os.chdir(folder)
+    client = MlflowClient(tracking_uri="sqlite:///job.db")
+    run = client.create_run(client.create_experiment("of the job"))
+    client.log_param(run.info.run_id, "epochs", "5")
+    return str(run.info.run_id)
 
 
 @pytest.mark.slow
 def test_the_run_of_a_job_is_joined_and_left_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, close: Close
 ) -> None:
-    created = subprocess.run(
-        [sys.executable, "-c", _CREATE_RUN], capture_output=True, text=True, check=True, timeout=300
-    )
-    run_id = created.stdout.split("ID ")[1].strip()
+    run_id = call_in_fork(_create_run, tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///job.db")
     monkeypatch.setenv("MLFLOW_RUN_ID", run_id)
     tracker = open_tracker("ignored")
@@ -286,11 +266,14 @@ def test_the_run_of_a_killed_parent_is_marked_as_killed(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @linux_only
-def test_a_kill_while_the_tables_are_made_leaves_nothing_that_the_next_run_cannot_use(
+def test_a_kill_while_the_tables_are_made_leaves_nothing_that_the_next_runs_cannot_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, close: Close
 ) -> None:
-    cache = tmp_path / "cache"
+    cache, first, second = tmp_path / "cache", tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    monkeypatch.chdir(first)
     before = _children()
     tracker = MlflowTracker(destination_from_environment("killed"))
     (worker,) = _children() - before
@@ -299,35 +282,24 @@ def test_a_kill_while_the_tables_are_made_leaves_nothing_that_the_next_run_canno
     close(tracker)
     assert partial.exists()
     assert not list(cache.rglob("mlflow-*.db"))
-    assert not (tmp_path / "mlflow.db").exists()
+    assert not (first / "mlflow.db").exists()
 
     following = open_tracker("next")
     following.log_metrics({"loss": 0.5}, step=1)
-
     assert close(following) is None
-    assert _rows(tmp_path / "mlflow.db", "select name, status from runs") == [("next", "FINISHED")]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "mlflow.db"]
+    assert _rows(first / "mlflow.db", "select name, status from runs") == [("next", "FINISHED")]
+    assert [path.name for path in first.iterdir()] == ["mlflow.db"]
     assert not list(partial.parent.glob(f"{partial.name}*"))  # what the kill left is gone
+    (made,) = cache.rglob("mlflow-*.db")
+    made_at = made.stat().st_mtime_ns
 
-
-@pytest.mark.slow
-def test_a_second_folder_gets_a_copy_of_the_tables(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, close: Close
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    for name in ("first", "second"):
-        (tmp_path / name).mkdir()
-        monkeypatch.chdir(tmp_path / name)
-        tracker = open_tracker(name)
-        tracker.log_metrics({"loss": 0.5}, step=1)
-        assert close(tracker) is None
-        assert _rows(Path("mlflow.db"), "select name from runs") == [(name,)]
-        locations = _rows(Path("mlflow.db"), "select artifact_location from experiments where experiment_id = 0")
-        assert locations == [((tmp_path / name / "mlruns" / "0").as_uri(),)]
-        made = next((tmp_path / "cache").rglob("mlflow-*.db"))
-        if name == "first":
-            made_at = made.stat().st_mtime_ns
+    monkeypatch.chdir(second)  # gets a copy of the tables, with places of its own
+    assert close(open_tracker("failed"), failed=True) is None
+    assert _rows(second / "mlflow.db", "select name, status from runs") == [("failed", "FAILED")]
     assert made.stat().st_mtime_ns == made_at
+    for folder in (first, second):
+        locations = _rows(folder / "mlflow.db", "select artifact_location from experiments where experiment_id = 0")
+        assert locations == [((folder / "mlruns" / "0").as_uri(),)]
 
 
 @pytest.mark.slow
@@ -409,7 +381,6 @@ def test_a_database_that_cannot_be_written_is_said_at_once(
 @pytest.mark.parametrize(
     ("variables", "reason"),
     [
-        ({"MLFLOW_TRACKING_URI": "file:///tmp/runs"}, "The filesystem tracking backend"),
         ({"MLFLOW_EXPERIMENT_NAME": "a" * 2000}, "MlflowException"),
         ({"MLFLOW_HTTP_REQUEST_TIMEOUT": "soon", "MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}, "soon"),
         ({"MLFLOW_TRACKING_URI": "sqlite:///mlflow.db?timeout=soon"}, "soon"),
@@ -437,10 +408,17 @@ def test_the_worker_has_lowered_priority_from_its_start(silent_server: SilentSer
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("no-such-scheme://somewhere", "no-such-scheme"),
+        ("file:///tmp/runs", "The filesystem tracking backend"),
+    ],
+)
 def test_a_refused_store_is_reported_and_a_flood_is_dropped(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, close: Close
+    address: str, reason: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, close: Close
 ) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "no-such-scheme://somewhere")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     tracker = open_tracker("flowers")
     for step in range(30_000):  # more than the queue holds
         tracker.log_metrics({"loss": 0.5}, step=step)
@@ -448,7 +426,7 @@ def test_a_refused_store_is_reported_and_a_flood_is_dropped(
     sentence = close(tracker)
 
     assert sentence is not None
-    assert "no-such-scheme" in sentence
+    assert reason in sentence
     assert list(tmp_path.iterdir()) == []
 
 

@@ -27,6 +27,7 @@ from torch import nn
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.inference.predictor import Predictor
+from pytorch_designer.models.heads import NewHead
 from pytorch_designer.system.stop_requests import StopRequest
 from pytorch_designer.training.checkpoint import CheckpointPolicy, CheckpointStore
 from pytorch_designer.training.history import EpochRecord
@@ -36,13 +37,13 @@ from pytorch_designer.training.state import TrainingRun, TrainingState
 from tests.training.small_run import COMPUTE, EXTENT, HYPERPARAMETERS, PREPROCESSING
 
 _FILE_EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}
-_FILE_STRIDE = 5  # shares no factor with the number of operations of a save, so that each of them has its turn
+_FILE_STRIDE = 13  # shares no factor with the number of operations of a save, so that each of them has its turn
 _KILLED = -signal.SIGKILL
 
 
 @dataclass(frozen=True)
 class Point:
-    """Where a run is killed: the `number`-th time that something of this kind happens.
+    """Moment of a kill: the `number`-th event of this kind.
 
     `features`: after a batch of images whose features the head starts from. `step`: after a step. `validation`: after a
     batch of validation images. `epoch`: between two epochs. `file`: before an operation on a file below the output,
@@ -104,7 +105,7 @@ def run_once(folder: Path, output: Path, result: Path, point: Point) -> None:
             validation=validation,
             num_classes=3,
             starts_from_scratch=True,
-            new_head=head,
+            new_head=NewHead.of(head),
             display=killer,
             on_epoch_end=lambda record: None,
             stop_request=StopRequest(),

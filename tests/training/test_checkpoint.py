@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import logging
 import math
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 
 from pytorch_designer.errors import FailedToWriteOutputsError, InterruptedRunError, UnsupportedEnvironmentError
 from pytorch_designer.reporting.outcomes import Outcomes
-from pytorch_designer.training.checkpoint import CheckpointStore, _digest
+from pytorch_designer.training.checkpoint import CheckpointStore
 from pytorch_designer.training.history import EpochRecord, Metrics, MetricSums
 from pytorch_designer.training.recipe import build_optimizer
 from pytorch_designer.training.state import BestEpoch, TrainingState, copy_weights
@@ -398,7 +399,8 @@ def edited(
     change(content, tensors)
     data = save(tensors)
     path.with_suffix(".safetensors").write_bytes(data)
-    path.write_text(json.dumps(content | {"sha256": _digest(content, [data])}), encoding="utf-8")
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode() + data).hexdigest()
+    path.write_text(json.dumps(content | {"sha256": digest}), encoding="utf-8")
 
 
 EDITS: dict[str, Callable[[dict[str, Any], dict[str, Tensor]], object]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -17,6 +18,9 @@ from pytorch_designer.training.history import MetricSums
 from pytorch_designer.training.state import copy_weights
 
 from .small_run import BuildRun, SmallRun, same_tensors, small_network
+
+if TYPE_CHECKING:
+    from pytorch_designer.directories.image_directory import ImageDirectory
 
 
 def trained(small: SmallRun) -> SmallRun:
@@ -47,12 +51,12 @@ def test_other_seed_gives_other_weights(build_run: BuildRun) -> None:
     assert not same_tensors(best_weights(first), best_weights(second))
 
 
-def test_threads_and_cache_change_nothing(build_run: BuildRun, datasets: dict[str, object]) -> None:
+def test_threads_and_cache_change_nothing(build_run: BuildRun, datasets: dict[str, ImageDirectory]) -> None:
     from pytorch_designer.images.loader import ImageLoader
 
     first = trained(build_run())
     with ImageLoader(
-        datasets["training"],  # type: ignore[arg-type]
+        datasets["training"],
         first.run.predictor.preprocessing,
         num_threads=7,
         tolerance=0.0,

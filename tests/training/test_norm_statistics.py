@@ -19,7 +19,7 @@ from .small_run import BuildRun, norm_of, same_tensors, small_network
 
 
 def do_nothing() -> None:
-    """What happens between batches."""
+    """The empty callback between batches."""
 
 
 def test_statistics_are_those_of_the_first_batches_of_the_epoch(

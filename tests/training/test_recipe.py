@@ -120,16 +120,17 @@ def test_patience_counts_from_the_lowest_loss(losses: list[float], patience: int
 @pytest.mark.parametrize(
     ("losses", "patience", "expected"),
     [
-        ([5, 6], 1, "Stopped after epoch 1: an epoch without a lower validation loss (patience)."),
+        ([5, 6], 1, None),
+        ([5, 6, 7], 1, "Stopped after epoch 2: an epoch without a lower validation loss (patience)."),
         ([5, 4, 6, 6], 2, "Stopped after epoch 3: 2 epochs in a row without a lower validation loss (patience)."),
         ([math.nan], 1, None),
         ([math.nan, 6], 1, None),
         ([5], 1, None),
-        ([5, 4, 3, 2, 1], 3, "All 4 epochs were trained."),
-        ([5, 4, 3, 2, 1], 4, "All 4 epochs were trained, which are too few to stop early with a patience of 4."),
+        ([5, 4, 3, 2, 1], 2, "All 4 epochs were trained."),
+        ([5, 4, 3, 2, 1], 3, "All 4 epochs were trained, which are too few to stop early with a patience of 3."),
     ],
 )
-def test_epochs_have_to_improve_on_the_model_before_training(
+def test_patience_does_not_look_at_the_model_before_training(
     losses: list[float], patience: int, expected: str | None
 ) -> None:
     assert stop_reason(history(*losses, first=0), num_epochs=4, patience=patience) == expected

@@ -20,7 +20,6 @@ from pytorch_designer.errors import (
 )
 from pytorch_designer.images.augmentation import apply_transforms
 from pytorch_designer.images.decode import decode_image
-from pytorch_designer.settings import settings
 from pytorch_designer.transformation.apply import AppliedTransformation, apply_transformation
 from pytorch_designer.transforms.color import Grayscale
 from pytorch_designer.transforms.erasing import RandomErasing
@@ -30,8 +29,6 @@ from pytorch_designer.transforms.transform import Transform
 from tests.images.image_corpus import encode, exif, noise_pixels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pytorch_designer.directories.image_directory import ImageDirectory
 
 RESIZE, CROP, GRAY = Resize(size=(24,)), CenterCrop(size=(20, 20)), Grayscale()
@@ -144,11 +141,8 @@ def test_random_steps_alone_leave_every_file_as_it_is_unread(images: Path, tmp_p
 
 
 @pytest.fixture
-def half_may_be_bad(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def half_may_be_bad(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTORCH_DESIGNER_BAD_IMAGE_TOLERANCE", "0.5")
-    settings.cache_clear()
-    yield
-    settings.cache_clear()
 
 
 @pytest.mark.usefixtures("half_may_be_bad")
@@ -190,9 +184,10 @@ def test_the_count_of_bad_files_is_bounded_in_time(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pytorch_designer.transformation.apply.SWEEP_SECONDS", 0.0)
-    monkeypatch.setattr("pytorch_designer.directories.image_writer._MAX_PENDING", 1)
-    (images / "cat/a.jpg").write_bytes(b"no image")
-    with pytest.raises(InvalidDatasetError, match=r"1 of the 5 images .* \(\d more were not checked\)"):
+    content = (images / "dog/small.png").read_bytes()
+    for number in range(300):
+        (images / f"cat/{number:03}.png").write_bytes(content if number > 9 else b"no image")
+    with pytest.raises(InvalidDatasetError, match=r"\d+ of the 304 images .* \(\d+ more were not checked\)"):
         transform(images, tmp_path / "out", RESIZE)
 
 

@@ -81,9 +81,12 @@ export interface Node {
   outputs: Record<string, Binding>;
   position: Point | null;
   comment: string;
+  /** Why runs on this machine leave it out: `DISABLED`, or because of a node that is; "" where it runs. */
+  left_out: string;
   settings: NodeSettings;
   line: number;
 }
+export const DISABLED = "disabled";
 export interface NodeSettings {
   compute: string | null;
   instance_count: string | number | null;
@@ -136,6 +139,7 @@ export type Edit =
   | { op: "set_value"; node: string; port: string; value: Literal | null }
   | { op: "set_data"; node: string; port: string; path: string; type: string; mode?: string }
   | { op: "move_nodes"; positions: Record<string, Point | null> }
+  | { op: "set_disabled"; names: string[]; disabled: boolean }
   | { op: "set_comment"; node: string; text: string }
   | { op: "set_setting"; node: string; key: string; value: string | number | null }
   | {

@@ -13,7 +13,7 @@ import { useCallback, useEffect, useRef, type KeyboardEvent, type MouseEvent } f
 
 import "./canvas.css";
 import { isTypedInto } from "../editing/commands";
-import { endLink, startLink, stopLink } from "../editing/linking";
+import { endLink, removeLink, startLink, stopLink } from "../editing/linking";
 import { endKey, inputName, type PortEnd } from "../editing/linkRules";
 import { stateOfNode } from "../runs/states";
 import { useStore } from "../state/store";
@@ -21,7 +21,7 @@ import { CanvasTools } from "./CanvasTools";
 import { Dots } from "./Dots";
 import { ComponentCard } from "./ComponentCard";
 import { canvasElement, fitAll, focusPort, followHeight, middleOfCanvas, placeAt, READABLE_ZOOM, setFlow } from "./flowAccess";
-import type { CardNode, Link } from "./flowNodes";
+import { linkInput, type CardNode, type Link } from "./flowNodes";
 import { InputCard } from "./InputCard";
 import { LinkHint } from "./LinkHint";
 import { LinkLine } from "./LinkLine";
@@ -35,7 +35,7 @@ const GRID: [number, number] = [10, 10];
 const ARIA = {
   "node.a11yDescription.default":
     "Enter selects. Arrow keys move a selected card, Delete removes it. Tab goes to its ports, where Enter starts a link.",
-  "edge.a11yDescription.default": "Enter selects, Delete removes.",
+  "edge.a11yDescription.default": "Enter selects, C takes its end to another input, Delete removes.",
 };
 
 export function Canvas() {
@@ -49,10 +49,6 @@ export function Canvas() {
   const holder = useRef<HTMLDivElement>(null);
   useEffect(() => (holder.current === null ? undefined : followHeight(holder.current)), []);
 
-  const onConnectStart: OnConnectStart = useCallback((_, { nodeId, handleId, handleType }) => {
-    if (nodeId === null || handleId === null) return;
-    startLink({ node: nodeId, port: handleId, side: handleType === "source" ? "output" : "input" }, true);
-  }, []);
   return (
     <div ref={holder} className="canvas-holder" onKeyDown={onCanvasKey} onDoubleClick={onDoubleClick} data-linking={isLinking}>
       <ReactFlow<CardNode, Link>
@@ -69,6 +65,9 @@ export function Canvas() {
         onSelectionDragStop={(_, dragged) => onDragStop(dragged)}
         onConnectStart={onConnectStart}
         onConnectEnd={onConnectEnd}
+        onReconnectStart={onReconnectStart}
+        onReconnect={() => undefined}
+        edgesReconnectable={!isReadOnly}
         isValidConnection={isValidConnection}
         onNodeContextMenu={onNodeContextMenu}
         onEdgeContextMenu={onLinkContextMenu}
@@ -93,6 +92,8 @@ export function Canvas() {
         snapGrid={GRID}
         onlyRenderVisibleElements
         elevateNodesOnSelect
+        elevateEdgesOnSelect
+        reconnectRadius={12}
         ariaLabelConfig={ARIA}
         aria-label="Pipeline"
       >
@@ -174,7 +175,22 @@ const isValidConnection: IsValidConnection<Link> = (connection) => {
   return linking.problems[endKey(end)] === null;
 };
 
-/** The end of a dragged link: at a port it is made or refused; on the empty canvas something that fits is added. */
+const onConnectStart: OnConnectStart = (_, { nodeId, handleId, handleType }) => {
+  if (nodeId === null || handleId === null || useStore.getState().linking?.isDragged === true) return;
+  startLink({ node: nodeId, port: handleId, side: handleType === "source" ? "output" : "input" }, true);
+};
+
+/** An end of a link is taken away from its port; `fixed` says which end stays. */
+function onReconnectStart(_: MouseEvent, link: Link, fixed: "source" | "target"): void {
+  const input = linkInput(link.id);
+  const output: PortEnd = { node: link.source, port: link.sourceHandle ?? "", side: "output" };
+  startLink(fixed === "source" ? output : input, true, input);
+}
+
+/**
+ * The end of a dragged link: at a port it is made or refused. On the empty canvas something that fits is added, and a
+ * link that was there is removed.
+ */
 function onConnectEnd(event: globalThis.MouseEvent | TouchEvent, connection: FinalConnectionState): void {
   const { linking, setAdding } = useStore.getState();
   if (linking === null) return;
@@ -189,7 +205,8 @@ function onConnectEnd(event: globalThis.MouseEvent | TouchEvent, connection: Fin
   const at = { x: point.clientX, y: point.clientY };
   const under = document.elementFromPoint(at.x, at.y);
   if (under?.closest(".react-flow__node") !== null) return;
-  setAdding({ at, place: placeAt(at), fitting: [linking.from], text: "" });
+  if (linking.moved !== null) removeLink(linking.moved);
+  else setAdding({ at, place: placeAt(at), fitting: [linking.from], text: "" });
 }
 
 function onDoubleClick(event: MouseEvent): void {
@@ -225,7 +242,7 @@ function openMenuAt(event: MouseEvent | globalThis.MouseEvent): void {
 
 /** Letters that are typed while the canvas has the focus start the search for something to add. */
 function onCanvasKey(event: KeyboardEvent): void {
-  const { linking, setAdding } = useStore.getState();
+  const { linking, selected, selectedLinks, setAdding } = useStore.getState();
   if (event.key === "Escape" && linking !== null) {
     stopLink();
     if (!linking.isDragged) focusPort(linking.from);
@@ -234,7 +251,9 @@ function onCanvasKey(event: KeyboardEvent): void {
   }
   const isLetter = /^\p{L}$/u.test(event.key) && !event.ctrlKey && !event.metaKey && !event.altKey;
   const target = event.target as HTMLElement;
-  const isOnPane = target.closest(".react-flow__node, button, .react-flow__edge") === null;
+  // With something selected, letters are commands for it.
+  const isOnPane =
+    selected.length + selectedLinks.length === 0 && target.closest(".react-flow__node, button, .react-flow__edge") === null;
   if (!isLetter || isTypedInto(target) || !isOnPane || event.key.toLowerCase() === "a") return;
   event.preventDefault();
   const at = middleOfCanvas();

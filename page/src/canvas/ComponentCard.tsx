@@ -4,8 +4,9 @@ import type { NodeProps } from "@xyflow/react";
 import { memo } from "react";
 import { useShallow } from "zustand/react/shallow";
 
-import type { Fault, Node, Port } from "../api/types";
+import { DISABLED, type Fault, type Node, type Port } from "../api/types";
 import { NodeRunState } from "../runs/NodeRunState";
+import { StateIcon } from "../runs/StateIcon";
 import { hueOf } from "../shared/colors";
 import { Icon } from "../shared/Icon";
 import { plural } from "../shared/words";
@@ -26,7 +27,7 @@ export const ComponentCard = memo(function ComponentCard({ data, selected }: Nod
   const title = isInline ? `${WORDS[kind] ?? kind} in this node` : (node.component?.display_name ?? node.reference);
   const change = useChange(node);
   return (
-    <div className="card" data-selected={selected} data-fault={faults.some(({ severity }) => severity === "error")}>
+    <div className="card" data-selected={selected} data-left-out={node.left_out !== ""} data-fault={faults.some(({ severity }) => severity === "error")}>
       <div className={`card-head hue-${hueOf(node.component?.category ?? "")}`}>
         <div className="grow">
           <div className="card-name cut">{node.name}</div>
@@ -58,11 +59,22 @@ export const ComponentCard = memo(function ComponentCard({ data, selected }: Nod
       </div>
       <Summary node={node} ports={ports} />
       <div className="card-state">
-        <NodeRunState node={node.name} />
+        {node.left_out === "" ? <NodeRunState node={node.name} /> : <LeftOut reason={node.left_out} />}
       </div>
     </div>
   );
 });
+
+/** What stands in place of a state: no run on this machine has one for the node. */
+function LeftOut({ reason }: { reason: string }) {
+  const text = reason === DISABLED ? "disabled" : `left out: ${reason}`;
+  return (
+    <div className="run-strip" title={text}>
+      <StateIcon state="skipped" />
+      <span className="run-strip-text">{text}</span>
+    </div>
+  );
+}
 
 function PortRow({ node, name, side, faults }: { node: Node; name: string; side: "input" | "output"; faults: Fault[] }) {
   const ports = side === "input" ? node.component?.inputs : node.component?.outputs;

@@ -62,6 +62,7 @@ export function ContextMenu() {
 }
 
 function isInMenu(command: Command, { selected, selectedLinks }: State): boolean {
+  if (selected.length > 1 && command.isForSeveral === true) return true;
   if (selected.length > 0) return command.isForNodes === true;
   return (selectedLinks.length > 0 ? command.isForLinks : command.isForCanvas) === true;
 }

@@ -4,7 +4,7 @@ import { useConnection } from "@xyflow/react";
 import { useEffect, useState } from "react";
 
 import type { Point } from "../api/types";
-import { endKey, ordered, takenBy, type PortEnd } from "../editing/linkRules";
+import { endKey, ordered, replacedBy, type PortEnd } from "../editing/linkRules";
 import { useStore, type State } from "../state/store";
 
 const HINT_WIDTH = 336;
@@ -49,7 +49,7 @@ function hintAt(state: State, end: PortEnd | null): { words: string; isRefused: 
   const problem = linking.problems[endKey(end)];
   if (problem != null) return sameObject(problem, true);
   const pair = ordered(linking.from, end);
-  const taken = pair === null ? null : takenBy(document, pair.input);
+  const taken = pair === null ? null : replacedBy(document, pair.input, linking.moved);
   return sameObject(taken === null ? `Connect to ${end.port}` : `Replace the link from ${taken}`, false);
 }
 

@@ -7,5 +7,5 @@ import type { Link } from "./flowNodes";
 
 export const LinkLine = memo(function LinkLine(props: EdgeProps<Link>) {
   const [path] = getBezierPath(props);
-  return <BaseEdge path={path} interactionWidth={18} className={`link hue-${props.data?.hue ?? 0}`} />;
+  return <BaseEdge path={path} interactionWidth={12} className={`link hue-${props.data?.hue ?? 0}`} />;
 });

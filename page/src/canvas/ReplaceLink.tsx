@@ -23,7 +23,7 @@ export function ReplaceLink() {
               className="primary"
               onClick={() => {
                 close();
-                makeLink(replacing.output, replacing.input);
+                makeLink(replacing.output, replacing.input, replacing.moved);
               }}
             >
               Replace by {shownEnd(replacing.output)}

@@ -3,7 +3,7 @@
 import { Position, type Edge, type Node as FlowNode, type NodeHandle } from "@xyflow/react";
 
 import type { Document, Node, PipelineInput } from "../api/types";
-import { inputName, inputNodeId, isParameterType } from "../editing/linkRules";
+import { inputName, inputNodeId, isParameterType, type PortEnd } from "../editing/linkRules";
 import { hueOf } from "../shared/colors";
 import {
   CARD_WIDTH,
@@ -62,7 +62,7 @@ function componentCard(node: Node, ports: Ports): ComponentCard {
     initialWidth: CARD_WIDTH,
     initialHeight: cardSize(node, ports).height,
     handles: portPlaces(ports).map(handle),
-    ariaLabel: `${node.name}, ${node.component?.display_name ?? node.kind}`,
+    ariaLabel: [node.name, node.component?.display_name ?? node.kind, node.left_out].filter(Boolean).join(", "),
   };
 }
 
@@ -109,6 +109,11 @@ function isSameData(a: CardNode, b: CardNode): boolean {
 }
 
 export const linkId = (node: string, port: string): string => `${node}.${port}`;
+/** The input that a link ends at. */
+export function linkInput(id: string): PortEnd {
+  const [node = "", port = ""] = id.split(/\.(.*)/s);
+  return { node, port, side: "input" };
+}
 
 /** All links; each ends at an input port, of which it has the name. */
 export function linksOf(document: Document, selected: Set<string>, before: Link[]): Link[] {
@@ -150,6 +155,7 @@ export function linksOf(document: Document, selected: Set<string>, before: Link[
         target: binding.node,
         className: "control",
         selectable: false,
+        reconnectable: false,
         data: { hue: 0 },
         ariaLabel: `${node.name} leads to ${binding.node} (${port})`,
       }));

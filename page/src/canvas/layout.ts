@@ -18,13 +18,10 @@ const BETWEEN_CARDS = 32;
 export function placesOf(document: Document, known: Places): Places {
   const sizes = sizesOf(document);
   const places: Places = {};
-  const moved = new Map([
-    ...document.nodes.map(({ name, position }) => [name, position] as const),
-    ...document.inputs.map(({ name, position }) => [inputNodeId(name), position] as const),
-  ]);
+  const moved = movedPlaces(document);
   for (const id of sizes.keys()) {
-    const place = moved.get(id) ?? known[id];
-    if (place !== undefined && place !== null) places[id] = place;
+    const place = moved[id] ?? known[id];
+    if (place !== undefined) places[id] = place;
   }
   const missing = [...sizes.keys()].filter((id) => places[id] === undefined);
   if (missing.length === 0) return places;
@@ -35,6 +32,15 @@ export function placesOf(document: Document, known: Places): Places {
     places[id] = free({ x: place.x + shift.x, y: place.y + shift.y }, id, places, sizes);
   }
   return places;
+}
+
+/** Places of the cards that a person has moved. */
+export function movedPlaces(document: Document): Places {
+  const all = [
+    ...document.nodes.map(({ name, position }) => [name, position] as const),
+    ...document.inputs.map(({ name, position }) => [inputNodeId(name), position] as const),
+  ];
+  return Object.fromEntries(all.flatMap(([id, position]) => (position === null ? [] : [[id, position]])));
 }
 
 /** Names and sizes of all cards. A pipeline input is a card of its own where it is data. */
@@ -60,13 +66,13 @@ export function linkedCards(document: Document): [string, string][] {
   );
 }
 
-/** A whole layout, by which nothing but links decides. */
+/** A whole layout of the cards of these sizes, by which nothing but links decides. */
 export function automatic(document: Document, sizes: Map<string, Size>): Places {
   const graph = new dagre.graphlib.Graph();
   graph.setGraph({ rankdir: "LR", ranksep: BETWEEN_RANKS, nodesep: BETWEEN_CARDS, marginx: 0, marginy: 0 });
   graph.setDefaultEdgeLabel(() => ({}));
   for (const [id, size] of sizes) graph.setNode(id, { ...size });
-  for (const [from, to] of linkedCards(document)) graph.setEdge(from, to);
+  for (const [from, to] of linkedCards(document)) if (sizes.has(from) && sizes.has(to)) graph.setEdge(from, to);
   dagre.layout(graph);
   const places: Places = {};
   for (const [id, { width, height }] of sizes) {

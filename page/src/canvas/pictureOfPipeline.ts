@@ -75,7 +75,7 @@ function card(node: Node, ports: Ports, place: Point | undefined, height: number
   const rows = portPlaces(ports);
   const shown = height - 26;
   return (
-    `<g transform="translate(${place.x} ${place.y})"><rect width="${CARD_WIDTH}" height="${shown}" rx="9" fill="#ffffff" stroke="#c9d0db"/>` +
+    `<g transform="translate(${place.x} ${place.y})"><rect width="${CARD_WIDTH}" height="${shown}" rx="9" fill="#ffffff" stroke="#c9d0db"${node.left_out === "" ? "" : ` stroke-dasharray="5 4"`}/>` +
     `<rect x="10" y="11" width="4" height="${HEADER_HEIGHT - 20}" rx="2" fill="${color}"/>` +
     `<text x="22" y="22" font-weight="650" fill="#18202c">${escaped(cut(node.name, NAME_LETTERS))}</text>` +
     `<text x="22" y="38" font-size="12" fill="#556072">${escaped(cut(node.component?.display_name ?? node.reference, SUMMARY_LETTERS))}</text>` +

@@ -8,10 +8,10 @@ import { inputName } from "../editing/linkRules";
 import { useStore } from "../state/store";
 import { listed } from "../shared/words";
 import { cardsOf, linksOf, type CardNode, type Link } from "./flowNodes";
-import { placesOf, type Places } from "./layout";
+import { movedPlaces, placesOf, type Places } from "./layout";
 
 const PAUSE_AFTER_ARROWS = 400;
-/** Places of cards, the document that they were made for, and what they are places of. */
+/** Places that the layout gave to cards, the document that they were made for, and what they are places of. */
 interface Known { of: string; places: Places; document: Document | null }
 const NOTHING: Known = { of: "", places: {}, document: null };
 
@@ -26,6 +26,7 @@ export function useCards() {
   const past = useStore((state) => (state.past === null ? null : (state.run?.run ?? "")));
   const known = useRef<Known>(NOTHING);
   const present = useRef<Known>(NOTHING);
+  const arrows = useRef<{ moved: Places; timer: number | undefined }>({ moved: {}, timer: undefined });
 
   useLayoutEffect(() => {
     if (document === null) return;
@@ -39,20 +40,22 @@ export function useCards() {
     const { places } = known.current;
     const before = renamed === null ? undefined : places[renamed.from];
     if (renamed !== null && before !== undefined) places[renamed.to] = before;
-    Object.assign(places, placesOf(document, places));
+    const placed = placesOf(document, places);
+    // A card whose move is undone goes back to where it lay.
+    const moved = movedPlaces(document);
+    for (const [id, place] of Object.entries(placed)) if (moved[id] === undefined) places[id] = place;
     known.current.document = document;
-    setCards((drawn) => cardsOf(document, places, new Set(selected), drawn));
+    const shown = { ...placed, ...arrows.current.moved };
+    setCards((drawn) => cardsOf(document, shown, new Set(selected), drawn));
     setLinks((drawn) => linksOf(document, new Set(selectedLinks), drawn));
   }, [document, path, arrangement, past, selected, selectedLinks]);
 
   const commit = useCallback((moved: Record<string, Point>) => {
-    Object.assign(known.current.places, moved);
     const names = Object.keys(moved).map((id) => inputName(id) ?? id);
     if (names.length > 0) void useStore.getState().edit(`Move ${listed(names)}`, [{ op: "move_nodes", positions: moved }]);
   }, []);
 
   const isDragged = useRef(false);
-  const arrows = useRef<{ moved: Record<string, Point>; timer: number | undefined }>({ moved: {}, timer: undefined });
   const onNodesChange = useCallback(
     (changes: NodeChange<CardNode>[]) => {
       setCards((drawn) => applyNodeChanges(changes.filter(({ type }) => type !== "select"), drawn));
@@ -66,14 +69,11 @@ export function useCards() {
       );
       if (steps.length === 0) return;
       const { current } = arrows;
-      for (const [id, place] of steps) {
-        current.moved[id] = place;
-        known.current.places[id] = place;
-      }
+      for (const [id, place] of steps) current.moved[id] = place;
       window.clearTimeout(current.timer);
       current.timer = window.setTimeout(() => {
-        commit(current.moved);
         arrows.current = { moved: {}, timer: undefined };
+        commit(current.moved);
       }, PAUSE_AFTER_ARROWS);
     },
     [commit],

@@ -1,5 +1,6 @@
 /** What edits make of a document, before the server has said so. What only the server knows is left as it is. */
 
+import { DISABLED } from "../api/types";
 import type { Binding, Component, Document, Edit, Literal, Node, NodeSettings, Point, Source } from "../api/types";
 import { inputNodeId } from "./linkRules";
 
@@ -30,6 +31,10 @@ function applyEdit(document: Document, edit: Edit, components: Record<string, Co
       });
     case "move_nodes":
       return moved(document, edit.positions);
+    case "set_disabled":
+      return mapNodes(document, (node) =>
+        edit.names.includes(node.name) ? { ...node, left_out: edit.disabled ? DISABLED : "" } : node,
+      );
     case "set_comment":
       return mapNode(document, edit.node, (node) => ({ ...node, comment: edit.text }));
     case "set_setting":
@@ -101,6 +106,7 @@ function addNode(document: Document, edit: Edit & { op: "add_node" }, components
     outputs: {},
     position: edit.position ?? null,
     comment: "",
+    left_out: "",
     settings: { compute: null, instance_count: null, process_count_per_instance: null, environment_variables: {} },
     line: 0,
   };

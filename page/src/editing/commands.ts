@@ -15,6 +15,8 @@ export interface Command {
   isLeftToBrowser?: boolean;
   /** Whether it belongs in the menu of a node; it then acts on what is selected. */
   isForNodes?: boolean;
+  /** Whether it belongs in the menu of several cards. */
+  isForSeveral?: boolean;
   /** Whether it belongs in the menu of a link. */
   isForLinks?: boolean;
   /** Whether it belongs in the menu of the empty canvas, and acts where that menu is. */

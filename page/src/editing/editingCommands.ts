@@ -3,16 +3,17 @@
 import { api } from "../api/client";
 import { CARD_WIDTH } from "../canvas/cardGeometry";
 import { currentCard, fitAll, focusCard, middleOfCanvas, placeAt, placesNow } from "../canvas/flowAccess";
+import { linkInput } from "../canvas/flowNodes";
 import { free, sizesOf } from "../canvas/layout";
 import { selectedNodes } from "../state/selectionSlice";
 import { useStore, type State } from "../state/store";
 import { listed } from "../shared/words";
 import { middlePlace } from "./adding";
 import { looksLikeNodes } from "./clipboard";
-import { focusFirstPort } from "./linking";
+import { focusFirstPort, focusFitting, startLink } from "./linking";
 import type { Command } from "./commands";
 import { boundTo, inputName, inputNodeId, nodeNamed, type PortEnd } from "./linkRules";
-import type { Edit, Point } from "../api/types";
+import { DISABLED, type Edit, type Point } from "../api/types";
 
 const PASTED_HEIGHT = 150;
 const OFFSET = { x: 40, y: 40 };
@@ -79,8 +80,26 @@ export const editingCommands: Command[] = [
     group: "Edit",
     keys: ["c"],
     isForNodes: true,
-    isEnabled: (state) => canEdit(state) && (state.selected.length > 0 || currentCard() !== undefined),
-    perform: () => focusFirstPort(currentCard() ?? ""),
+    isEnabled: (state) =>
+      canEdit(state) && (state.selected.length > 0 || currentCard() !== undefined || endsOfLink(state) !== null),
+    perform: (state) => (endsOfLink(state) === null ? focusFirstPort(currentCard() ?? "") : moveEnd(state)),
+  },
+  {
+    id: "move-end",
+    title: "Take its end to another input",
+    group: "Edit",
+    isForLinks: true,
+    isEnabled: (state) => canEdit(state) && endsOfLink(state) !== null,
+    perform: moveEnd,
+  },
+  {
+    id: "disable",
+    title: "Disable or enable",
+    group: "Edit",
+    keys: ["d"],
+    isForNodes: true,
+    isEnabled: hasNodes,
+    perform: disableSelected,
   },
   {
     id: "duplicate",
@@ -164,9 +183,27 @@ export const editingCommands: Command[] = [
 /** The output and the input of the one link that is selected. */
 function endsOfLink({ document, selected, selectedLinks: [id, ...others] }: State): PortEnd[] | null {
   if (document === null || id === undefined || selected.length + others.length > 0) return null;
-  const [node = "", port = ""] = id.split(/\.(.*)/s);
-  const output = boundTo(nodeNamed(document, node)?.inputs[port]);
-  return output === null ? null : [output, { node, port, side: "input" }];
+  const input = linkInput(id);
+  const output = boundTo(nodeNamed(document, input.node)?.inputs[input.port]);
+  return output === null ? null : [output, input];
+}
+
+/** Begin to move the end of the link that is selected; arrow keys and Enter, or a click, choose where to. */
+function moveEnd(state: State): void {
+  const [output, input] = endsOfLink(state) ?? [];
+  if (output === undefined || input === undefined) return;
+  startLink(output, false, input);
+  focusFitting(output, 0);
+}
+
+/** Disable what is selected; where all of it is disabled, enable it. */
+function disableSelected(state: State): void {
+  const names = selectedNodes(state);
+  const isDisabled = (name: string): boolean => nodeNamed(state.document!, name)?.left_out === DISABLED;
+  const disabled = !names.every(isDisabled);
+  const word = disabled ? "Disable" : "Enable";
+  void state.edit(`${word} ${listed(names)}`, [{ op: "set_disabled", names, disabled }]);
+  state.announce(`${word}d ${listed(names)}.`);
 }
 
 /** Let the layout decide again about every card. */
@@ -187,14 +224,14 @@ export function arrangeAll(state: State): void {
 function deleteSelected(state: State): void {
   const nodes = selectedNodes(state);
   const inputs = state.selected.flatMap((id) => inputName(id) ?? []);
-  const links = state.selectedLinks.map((id) => id.split(/\.(.*)/s)).filter(([node = ""]) => !nodes.includes(node));
+  const links = state.selectedLinks.map(linkInput).filter(({ node }) => !nodes.includes(node));
   const edits: Edit[] = [
-    ...links.map(([node = "", port = ""]): Edit => ({ op: "disconnect", node, port })),
+    ...links.map(({ node, port }): Edit => ({ op: "disconnect", node, port })),
     ...(nodes.length === 0 ? [] : [{ op: "remove_nodes", names: nodes } satisfies Edit]),
     ...inputs.map((name): Edit => ({ op: "remove_input", name })),
   ];
   if (edits.length === 0) return;
-  const names = [...nodes, ...inputs, ...links.map(([node, port]) => `${node}.${port}`)];
+  const names = [...nodes, ...inputs, ...links.map(({ node, port }) => `${node}.${port}`)];
   state.select([]);
   state.selectLinks([]);
   void state.edit(`Delete ${listed(names)}`, edits);

@@ -108,6 +108,11 @@ export function takenBy(document: Document, input: PortEnd): string | null {
   return binding.kind === "data" ? binding.path : binding.kind === "value" ? String(binding.value) : binding.text;
 }
 
+/** What a link to an input would replace, in words, or null; the link that is moved is not replaced. */
+export function replacedBy(document: Document, input: PortEnd, moved: PortEnd | null): string | null {
+  return moved !== null && endKey(moved) === endKey(input) ? null : takenBy(document, input);
+}
+
 /** Both ends in the order of the data, or null where both are of one side. */
 export function ordered(a: PortEnd, b: PortEnd): { output: PortEnd; input: PortEnd } | null {
   if (a.side === b.side) return null;

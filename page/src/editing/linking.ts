@@ -1,15 +1,28 @@
-/** Making a link: by dragging, by two clicks or taps, or by Enter at one port and Enter at another. */
+/** Making and moving a link: by dragging, by two clicks or taps, or by Enter at one port and Enter at another. */
 
 import { focusPort } from "../canvas/flowAccess";
 import type { Edit } from "../api/types";
 import { useStore } from "../state/store";
-import { allEnds, endKey, linkProblem, ordered, portAt, problemsFrom, sourceOf, takenBy, type PortEnd } from "./linkRules";
+import type { MovedLink } from "../state/selectionSlice";
+import {
+  allEnds,
+  endKey,
+  linkProblem,
+  ordered,
+  portAt,
+  problemsFrom,
+  replacedBy,
+  sourceOf,
+  takenBy,
+  type PortEnd,
+} from "./linkRules";
 
-export function startLink(from: PortEnd, isDragged: boolean): void {
+/** Start a link at a port, or take the other end of the link of the input `moved` from where it is. */
+export function startLink(from: PortEnd, isDragged: boolean, moved: MovedLink = null): void {
   const { document, setLinking, announce } = useStore.getState();
   if (document === null || document.read_only !== null) return;
   const problems = problemsFrom(document, from);
-  setLinking({ from, problems, isDragged });
+  setLinking({ from, problems, isDragged, moved });
   const num_fitting = Object.values(problems).filter((problem) => problem === null).length;
   const ports = num_fitting === 1 ? "One port fits" : `${num_fitting} ports fit`;
   if (!isDragged) announce(`Link from ${shownEnd(from)}. ${ports}: arrow keys go to them, Enter links, Escape stops.`);
@@ -30,18 +43,30 @@ export function endLink(end: PortEnd): void {
     if (endKey(linking.from) !== endKey(end)) notify(problem ?? "");
     return;
   }
-  const taken = takenBy(document, pair.input);
-  if (taken === null) makeLink(pair.output, pair.input);
-  else if (taken !== shownSource(pair.output)) setReplacing({ ...pair, taken });
+  if (takenBy(document, pair.input) === shownSource(pair.output)) return; // it is there already
+  const taken = replacedBy(document, pair.input, linking.moved);
+  if (taken === null) makeLink(pair.output, pair.input, linking.moved);
+  else setReplacing({ ...pair, taken, moved: linking.moved });
 }
 
-export function makeLink(output: PortEnd, input: PortEnd): void {
+/** Link two ports in place of what the input is bound to and, where a link is moved, of that link. */
+export function makeLink(output: PortEnd, input: PortEnd, moved: MovedLink = null): void {
   const { document, edit, announce } = useStore.getState();
   const link: Edit = { op: "connect", node: input.node, port: input.port, from: sourceOf(output) };
   const isTaken = document !== null && takenBy(document, input) !== null;
-  void edit(`Connect ${shownEnd(output)} to ${shownEnd(input)}`, [isTaken ? { ...link, replaces: true } : link]);
+  const edits: Edit[] = [isTaken ? { ...link, replaces: true } : link];
+  if (moved !== null && endKey(moved) !== endKey(input)) edits.unshift(removal(moved));
+  void edit(`Connect ${shownEnd(output)} to ${shownEnd(input)}`, edits);
   announce(`${shownEnd(output)} is linked to ${shownEnd(input)}.`);
 }
+
+export function removeLink(input: PortEnd): void {
+  const { edit, announce } = useStore.getState();
+  void edit(`Disconnect ${shownEnd(input)}`, [removal(input)]);
+  announce(`${shownEnd(input)} is not linked any more.`);
+}
+
+const removal = ({ node, port }: PortEnd): Edit => ({ op: "disconnect", node, port });
 
 /** Put the focus on the next or previous port that fits the link; for 0, on the one that fits best. */
 export function focusFitting(from: PortEnd, step: 1 | -1 | 0): void {

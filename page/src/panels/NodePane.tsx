@@ -94,7 +94,7 @@ function Head({ node, document }: { node: Node; document: Document }) {
       />
       <p className="row small">
         <span className="grow cut">{component?.display_name ?? node.reference}</span>
-        <span className="quiet">{component === null ? node.kind : `version ${component.version}`}</span>
+        <span className="quiet">{component === null ? node.kind : component.version === "" ? "" : `version ${component.version}`}</span>
       </p>
       {component !== null && component.description !== "" && <Description text={component.description} />}
     </div>

@@ -6,6 +6,7 @@ import "./panels.css";
 import type { Component } from "../api/types";
 import { addComponent, middlePlace, rankOf } from "../editing/adding";
 import { hueOf } from "../shared/colors";
+import { PathName } from "../shared/PathName";
 import { useStore } from "../state/store";
 import { usePaletteDrag } from "./usePaletteDrag";
 
@@ -89,7 +90,11 @@ function Item({ component, isRepeated, onPointerDown }: ItemProps) {
     >
       <span className="grow">
         <span className="cut">{component.display_name}</span>
-        {isRepeated && component.file !== null && <span className="palette-file small quiet">{component.file}</span>}
+        {isRepeated && component.file !== null && (
+          <span className="small quiet">
+            <PathName path={component.file} />
+          </span>
+        )}
         {isBroken && <span className="palette-fault small bad">{component.fault}</span>}
       </span>
       {!component.is_builtin && !isBroken && <span className="badge">yours</span>}

@@ -6,6 +6,7 @@ import { RunControls } from "../runs/RunControls";
 import { Icon, type IconName } from "../shared/Icon";
 import { Menu } from "../shared/Menu";
 import { savingState } from "../state/documentSlice";
+import { PathName } from "../shared/PathName";
 import { useStore } from "../state/store";
 
 const GROUPS: CommandGroup[] = ["Document", "Edit", "View"];
@@ -45,7 +46,7 @@ function DocumentMenu() {
   const face = (
     <>
       <Icon name="branch" />
-      <span className="cut document-name">{path ?? project?.name ?? "Designer"}</span>
+      <span className="cut document-name">{path === null ? (project?.name ?? "Designer") : <PathName path={path} />}</span>
       <Icon name="down" />
     </>
   );
@@ -53,7 +54,7 @@ function DocumentMenu() {
     <Menu label={`Pipelines of this folder${path === null ? "" : `, open is ${path}`}`} face={face} className="plain document-menu">
       {project?.documents.map((each) => (
         <button key={each.path} type="button" role="menuitem" tabIndex={-1} onClick={() => void open(each.path)}>
-          <span className="cut">{each.path === path ? <strong>{each.path}</strong> : each.path}</span>
+          <span className="cut">{each.path === path ? <strong><PathName path={each.path} /></strong> : <PathName path={each.path} />}</span>
           <span className="quiet small">{each.num_nodes}</span>
         </button>
       ))}

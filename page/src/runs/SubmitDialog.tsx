@@ -4,17 +4,24 @@ import { useEffect, useRef, useState } from "react";
 
 import { api, RequestError } from "../api/client";
 import { onServerEvent } from "../api/events";
+import { DISABLED, type Node } from "../api/types";
+import { listed } from "../shared/words";
 import { useStore } from "../state/store";
 import { RunDialogFrame } from "./RunDialogFrame";
+
+const NO_NODES: Node[] = [];
 
 export function SubmitDialog() {
   const path = useStore((state) => state.path);
   const workspace = useStore((state) => state.project?.workspace ?? null);
   const [id, setId] = useState<string | null>(null);
   const [problem, setProblem] = useState("");
+  const nodes = useStore((state) => state.document?.nodes ?? NO_NODES);
+  const disabled = nodes.filter(({ left_out }) => left_out === DISABLED).map(({ name }) => name);
   const { text, hasEnded } = useSubmission(id);
+  const isBlocked = disabled.length > 0 || (id !== null && !hasEnded);
   const submit = async (): Promise<void> => {
-    if (path === null || (id !== null && !hasEnded)) return;
+    if (path === null || isBlocked) return;
     setProblem("");
     try {
       const { log } = await api.submit(path);
@@ -36,13 +43,16 @@ export function SubmitDialog() {
           compute that the nodes name.
         </p>
       )}
+      {disabled.length > 0 && (
+        <p className="run-problem">Azure ML would run {listed(disabled)}, disabled here. Enable or remove that first.</p>
+      )}
       {problem !== "" && <p className="run-problem">{problem}</p>}
       {id !== null && <Output text={text} />}
       <footer>
         <span className="quiet" role="status">
           {id === null ? "" : hasEnded ? "Ended" : "Submitting"}
         </span>
-        <button type="submit" className="primary" aria-disabled={id !== null && !hasEnded}>
+        <button type="submit" className="primary" aria-disabled={isBlocked}>
           {id === null ? "Submit" : "Submit again"}
         </button>
       </footer>

@@ -3,15 +3,17 @@
 import { inputName, type PortEnd } from "../editing/linkRules";
 import type { Slice } from "./store";
 
+/** The input of the link whose end is taken elsewhere; null for a new link. */
+export type MovedLink = PortEnd | null;
 export interface SelectionSlice {
   /** Names of nodes; a pipeline input on the canvas is `input:NAME`. */
   selected: string[];
   /** Identifiers of links, as `linkId` makes them. */
   selectedLinks: string[];
   /** The port at which a link was started, and for every other port why it does not fit; `null` where it does. */
-  linking: { from: PortEnd; problems: Record<string, string | null>; isDragged: boolean } | null;
+  linking: { from: PortEnd; problems: Record<string, string | null>; isDragged: boolean; moved: MovedLink } | null;
   /** A link that would take the place of another: a person decides. */
-  replacing: { output: PortEnd; input: PortEnd; taken: string } | null;
+  replacing: { output: PortEnd; input: PortEnd; taken: string; moved: MovedLink } | null;
   select: (names: string[]) => void;
   selectLinks: (links: string[]) => void;
   setLinking: (linking: SelectionSlice["linking"]) => void;

@@ -102,7 +102,7 @@ class TrainedModel:
             raise InvalidModelDirectoryError("The metrics of the model cannot be read.", where=file) from error
 
     @overload
-    def predict(self, images: OneImage) -> Prediction: ...  # type: ignore[overload-overlap]
+    def predict(self, images: OneImage) -> Prediction: ...  # type: ignore[overload-overlap]  # a str is iterable
 
     @overload
     def predict(self, images: Iterable[OneImage]) -> list[Prediction]: ...
@@ -169,7 +169,7 @@ class TrainedModel:
             yield
         if not was_silent:
             with suppress(ValueError):
-                warnings.filters.remove(PILLOW_FILTER)  # type: ignore[attr-defined]
+                warnings.filters.remove(PILLOW_FILTER)  # type: ignore[attr-defined]  # a sequence in the stubs
 
 
 def load_model(

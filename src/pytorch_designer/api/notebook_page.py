@@ -92,7 +92,10 @@ def notebook_page(
     """
     from markupsafe import Markup
 
-    drawn = {caption: Markup(_own_identifiers(chart.inline_svg)) for caption, chart in (charts or {}).items()}  # noqa: S704
+    drawn = {
+        caption: Markup(_own_identifiers(chart.inline_svg))  # noqa: S704 - the SVG that matplotlib wrote
+        for caption, chart in (charts or {}).items()
+    }
     return render_page(
         "notebook_result.html",
         title=title,

@@ -84,8 +84,8 @@ def _fault_of_place(error: Exception) -> UnsupportedEnvironmentError | None:
     if isinstance(error, FileNotFoundError):  # of a library that looks for a folder for temporary files
         try:
             check_temporary_folder()
-        except UnsupportedEnvironmentError as named:
-            return named
+        except UnsupportedEnvironmentError as without_folder:
+            return without_folder
     if isinstance(error, OSError) and error.errno in _ERRORS_OF_PLACES:
         fault = UnsupportedEnvironmentError(
             f"A file or folder cannot be used: {error.strerror}.",

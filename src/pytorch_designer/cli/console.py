@@ -22,11 +22,16 @@ def configure_console() -> None:
     logger = logging.getLogger(LOGGER_NAME)
     if logger.handlers:
         return
-    handler = _StandardOutput()
-    handler.setFormatter(_Formatter(with_time=not sys.stdout.isatty()))
-    logger.addHandler(handler)
+    logger.addHandler(console_handler(with_time=not sys.stdout.isatty()))
     logger.setLevel(logging.INFO)
     logger.propagate = False
+
+
+def console_handler(*, with_time: bool) -> logging.Handler:
+    """Handler that writes log lines to standard output, without characters that a terminal obeys."""
+    handler = _StandardOutput()
+    handler.setFormatter(_Formatter(with_time=with_time))
+    return handler
 
 
 class _Formatter(logging.Formatter):

@@ -31,15 +31,8 @@ def settings_page() -> str:
         "as environment variables of the pipeline node. An empty variable counts as not set. A variable that begins "
         "in the same way and is not in the table is named in a warning."
     )
-    return "\n\n".join(
-        [
-            _NOTE.format(source="src/pytorch_designer/settings.py"),
-            "# Environment variables",
-            intro,
-            table(("variable", "values", "default", "meaning"), rows),
-            "",
-        ]
-    )
+    columns = ("variable", "values", "default", "meaning")
+    return _page("src/pytorch_designer/settings.py", "Environment variables", intro, table(columns, rows))
 
 
 def error_page() -> str:
@@ -55,15 +48,12 @@ def error_page() -> str:
         "do. `outputs/error_info.json` contains the same as JSON. A traceback is shown only if "
         "`PYTORCH_DESIGNER_TRACEBACK=1` is set. Four-digit codes are those that Azure ML designer documents."
     )
-    return "\n\n".join(
-        [
-            _NOTE.format(source="src/pytorch_designer/errors.py"),
-            "# Errors",
-            intro,
-            table(("error", "code", "meaning", "general advice"), rows),
-            "",
-        ]
-    )
+    columns = ("error", "code", "meaning", "general advice")
+    return _page("src/pytorch_designer/errors.py", "Errors", intro, table(columns, rows))
+
+
+def _page(source: str, title: str, intro: str, content: str) -> str:
+    return "\n\n".join((_NOTE.format(source=source), f"# {title}", intro, content, ""))
 
 
 def _shown(default: object) -> object:

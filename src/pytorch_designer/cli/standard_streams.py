@@ -31,8 +31,8 @@ def keep_streams_usable() -> None:
     for descriptor in _DESCRIPTORS:
         if not _is_open(descriptor):
             _become_null(descriptor)
-    sys.stdout = _lasting(sys.stdout, 1)
-    sys.stderr = _lasting(sys.stderr, 2)
+    sys.stdout = lasting_stream(sys.stdout, 1)
+    sys.stderr = lasting_stream(sys.stderr, 2)
 
 
 def _is_open(descriptor: int) -> bool:
@@ -52,7 +52,8 @@ def _become_null(descriptor: int) -> None:
         os.set_inheritable(descriptor, True)
 
 
-def _lasting(stream: TextIO | None, descriptor: int) -> TextIO:
+def lasting_stream(stream: TextIO | None, descriptor: int) -> TextIO:
+    """A stream on this descriptor that writes any text, and goes on where the reader is gone or the disk full."""
     if stream is None:  # it was closed when Python started
         return _text_stream(descriptor, encoding="utf-8", is_line_buffered=True, is_unbuffered=False)
     if not isinstance(stream, io.TextIOWrapper) or isinstance(getattr(stream.buffer, "raw", None), _LastingFile):

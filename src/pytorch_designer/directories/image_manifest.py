@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 ARROW_FROM_BYTES = 16 << 20  # importing pyarrow takes as long as reading this much with the json module
 ORIGINAL_NAME_KEY = "original_file_name"
-_CHUNK_BYTES = 4 << 20
+CHUNK_BYTES = 4 << 20
 _MAX_LINE_BYTES = 16 << 20
 _INT64 = range(-(2**63), 2**63)
 
@@ -216,10 +216,10 @@ def _read_chunks(path: Path) -> Iterator[bytes]:
     with open_retrying(path) as stream:
         if stream.read(3) != b"\xef\xbb\xbf":  # a byte order mark, as some Windows editors write it
             stream.seek(0)
-        chunk = stream.read(_CHUNK_BYTES)
+        chunk = stream.read(CHUNK_BYTES)
         while chunk:
             chunk += stream.readline(_MAX_LINE_BYTES)
-            following = stream.read(_CHUNK_BYTES)
+            following = stream.read(CHUNK_BYTES)
             if not following:
                 chunk = chunk.rstrip()
             elif not chunk.endswith(b"\n"):

@@ -25,7 +25,7 @@ def import_torch() -> None:
     """Import torch as a process of several needs it."""
     prepare_torch()
     with quick_import("torch"):
-        import torch  # noqa: F401
+        import torch  # noqa: F401 - for what follows
 
 
 def planned_processes() -> int:

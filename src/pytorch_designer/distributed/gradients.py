@@ -52,7 +52,7 @@ class _Bucket:
 
 
 @dataclass
-class _Plan:
+class _BucketBuilder:
     """Places of a bucket that are given out before its memory is there."""
 
     dtype: torch.dtype
@@ -157,13 +157,13 @@ class FlatGradients:
 
 def _buckets(parameters: Sequence[nn.Parameter], bucket_bytes: int) -> list[_Bucket]:
     """Buckets of one type each, from the last parameter to the first; the metrics lead the first one."""
-    plans = [_Plan(torch.float32, _ALIGNED_ELEMENTS)]
+    builders = [_BucketBuilder(torch.float32, _ALIGNED_ELEMENTS)]
     for parameter in reversed(parameters):
-        last = plans[-1]
+        last = builders[-1]
         if parameter.dtype != last.dtype or last.num_elements * last.dtype.itemsize >= bucket_bytes:
-            plans.append(_Plan(parameter.dtype))
-        plans[-1].add(parameter)
-    return [plan.build(parameters[0].device) for plan in plans]
+            builders.append(_BucketBuilder(parameter.dtype))
+        builders[-1].add(parameter)
+    return [builder.build(parameters[0].device) for builder in builders]
 
 
 def _view(flat: Tensor, parameter: nn.Parameter, start: int) -> Tensor:

@@ -29,8 +29,9 @@ from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.distributed.devices import import_torch, planned_processes, prepare_torch
 from pytorch_designer.distributed.joining import read_start_variables
-from pytorch_designer.errors import InterruptedRunError, LostProcessError
+from pytorch_designer.errors import InterruptedRunError, LostProcessError, UnsupportedEnvironmentError
 from pytorch_designer.settings import settings
+from pytorch_designer.system.places import working_directory
 from pytorch_designer.system.process_trees import start_time
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ def run_in_processes(arguments: Sequence[str]) -> int | None:
         The exit code; None where this process is to run the command itself.
 
     Raises:
-        UnsupportedEnvironmentError: The environment says in part that there are other processes.
+        UnsupportedEnvironmentError: The environment says in part that there are other processes, or there is no
+            folder for temporary files with a short path.
         LostProcessError: A process of another node did not come in time, or all processes were killed.
         InterruptedRunError: A signal has ended them.
     """
@@ -146,19 +148,8 @@ def _start_server() -> None:
         prepare_torch()
         multiprocessing.get_context(_START_METHOD).set_forkserver_preload([_SERVED])
         own = Path(__file__).parents[2]  # Python looks for modules in the working directory first
-        with _working_directory(own), _short_temporary_folder():
+        with working_directory(own), _short_temporary_folder():
             forkserver.ensure_running()
-
-
-@contextmanager
-def _working_directory(folder: Path) -> Iterator[None]:
-    before = os.open(".", os.O_RDONLY)
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.fchdir(before)
-        os.close(before)
 
 
 @contextmanager
@@ -166,7 +157,15 @@ def _short_temporary_folder() -> Iterator[None]:
     """Folder for the server's socket, whose path the system bounds; from Python 3.14 on, multiprocessing does this."""
     chosen = tempfile.tempdir
     if len(os.fsencode(tempfile.gettempdir())) > _MOST_FOLDER_BYTES:
-        tempfile.tempdir = next((place for place in _SHORT_FOLDERS if os.access(place, os.W_OK)), chosen)
+        short = next((place for place in _SHORT_FOLDERS if os.access(place, os.W_OK)), None)
+        if short is None:
+            raise UnsupportedEnvironmentError(
+                f"The path of the folder for temporary files has more than {_MOST_FOLDER_BYTES} bytes, too "
+                f"many for several processes, and none of {', '.join(_SHORT_FOLDERS)} can be written.",
+                where="TMPDIR",
+                advice="Set TMPDIR to a folder with a shorter path, or PYTORCH_DESIGNER_PROCESSES=1.",
+            )
+        tempfile.tempdir = short
     try:
         yield
     finally:

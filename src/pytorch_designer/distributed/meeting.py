@@ -33,7 +33,7 @@ from pytorch_designer.system.process_trees import start_time
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torch.distributed import Store  # type: ignore[attr-defined]
+    from torch.distributed import Store  # type: ignore[attr-defined]  # not in the stubs
 
     from pytorch_designer.distributed.joining import StartVariables
 
@@ -173,7 +173,7 @@ def connect(variables: StartVariables, deadline: float | None = None) -> Store:
     if not serves:
         _wait_for_port(variables, deadline)
     try:
-        store = dist.TCPStore(  # type: ignore[attr-defined]
+        store = dist.TCPStore(  # type: ignore[attr-defined]  # not in the stubs
             variables.address,
             variables.port,
             is_master=serves,
@@ -199,7 +199,7 @@ def part_of_store(store: Store, name: str) -> Store:
     """A part of a store with keys of its own."""
     import torch.distributed as dist
 
-    return dist.PrefixStore(name, store)  # type: ignore[attr-defined]
+    return dist.PrefixStore(name, store)  # type: ignore[attr-defined]  # not in the stubs
 
 
 def _wait_for_port(variables: StartVariables, deadline: float) -> None:

@@ -37,7 +37,7 @@ from pytorch_designer.system.process_trees import start_time
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from torch.distributed import Store  # type: ignore[attr-defined]
+    from torch.distributed import Store  # type: ignore[attr-defined]  # not in the stubs
 
     from pytorch_designer.distributed.meeting import Meeting
 

@@ -96,7 +96,7 @@ class Compute:
             os.environ[CUBLAS_VARIABLE] = _REPEATABLE_WORKSPACES[0]
         # Not only as warnings: attention would then sum its gradients in no fixed order, although it can do otherwise.
         torch.use_deterministic_algorithms(self.is_deterministic)
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property
 
     def describe(self) -> str:
         """One line for a log: device, precision, layout, threads."""
@@ -240,12 +240,13 @@ def _with_name(device: torch.device) -> str:
 def _precision(device: torch.device, num_pixels: int) -> Precision:
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    if device.type == "cpu" and num_pixels >= _FEWEST_PIXELS_FOR_CPU_BF16 and _cpu_computes_bf16():
+    if device.type == "cpu" and num_pixels >= _FEWEST_PIXELS_FOR_CPU_BF16 and cpu_computes_bf16():
         return "bf16"
     return "fp32"
 
 
-def _cpu_computes_bf16() -> bool:
+def cpu_computes_bf16() -> bool:
+    """True if the processor multiplies bfloat16 in hardware."""
     if hasattr(torch.cpu, "get_capabilities"):
         capabilities = torch.cpu.get_capabilities()
         return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))

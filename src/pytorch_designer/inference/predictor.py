@@ -51,7 +51,9 @@ class Predictor:
         normalizes_lone_image: bool = True,
         keeps_statistics: bool = False,
     ) -> None:
-        self.network: nn.Module = network.to(device=compute.device, memory_format=compute.memory_format)  # type: ignore[call-overload]
+        self.network: nn.Module = network.to(  # type: ignore[call-overload]  # both at once are not in the stubs
+            device=compute.device, memory_format=compute.memory_format
+        )
         if compute.device.type == "cpu":
             multiply_single_pixels(self.network)
         self.preprocessing = preprocessing

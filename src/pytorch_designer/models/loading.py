@@ -20,7 +20,7 @@ from pytorch_designer.models.architectures import (
     build_on_meta,
     check_architecture,
 )
-from pytorch_designer.models.heads import head_layer, permute_head, permute_rows, replace_head
+from pytorch_designer.models.heads import NewHead, head_layer, permute_head, permute_rows, replace_head
 from pytorch_designer.models.legacy import (
     LEGACY_PRETRAINED_PREPROCESSING,
     StackedNetwork,
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from pytorch_designer.directories.model_directory import ModelDirectory
-    from pytorch_designer.models.heads import Head
 
 _log = logging.getLogger(__name__)
 
@@ -127,21 +126,22 @@ def network_for_classes(loaded: LoadedModel, classes: Sequence[str]) -> nn.Modul
     return network
 
 
-def new_head(loaded: LoadedModel, network: nn.Module, classes: Sequence[str]) -> Head | None:
-    """The classifier's layer that `network_for_classes` has drawn for given weights; None where there is none.
+def new_head(loaded: LoadedModel, network: nn.Module, classes: Sequence[str]) -> NewHead | None:
+    """The classifier that `network_for_classes` has just drawn for given weights; None where there is none.
 
     There is none where the whole network is drawn, where the model has kept its head, and where the logits are not
     those of one linear layer, which the log says.
     """
     if not loaded.has_weights or _keeps_head(loaded, classes):
         return None
-    head = head_layer(network, loaded.architecture)
-    if head is None:
+    layer = head_layer(network, loaded.architecture)
+    if layer is None:
         _log.info(
             "The classifier of %s is more than one linear layer: it starts from random weights.",
             loaded.architecture.name,
         )
-    return head
+        return None
+    return NewHead.of(layer)
 
 
 def check_forward(network: nn.Module, height: int, width: int, architecture: Architecture | None = None) -> bool:

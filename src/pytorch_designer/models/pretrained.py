@@ -37,7 +37,7 @@ _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,})\.[a-z]+$")
 _NUM_ATTEMPTS = 3
 _TIMEOUT_SECONDS = 60
 _CHUNK_BYTES = 1 << 20
-_FIRST_WAIT_SECONDS = 1.0
+FIRST_WAIT_SECONDS = 1.0
 _AUXILIARY_HEADS = ("AuxLogits.", "aux1.", "aux2.")
 # DenseNet's files predate the rule that module names must not contain dots.
 _DOTTED_DENSENET_NAME = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
@@ -108,7 +108,7 @@ def _download(source: str, target: Path) -> None:
     reason = ""
     for attempt in range(_NUM_ATTEMPTS):
         if attempt > 0:
-            time.sleep(_FIRST_WAIT_SECONDS * 2 ** (attempt - 1))
+            time.sleep(FIRST_WAIT_SECONDS * 2 ** (attempt - 1))
         try:
             if _try_download(source, target):
                 return

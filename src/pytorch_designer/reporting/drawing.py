@@ -11,9 +11,11 @@ import logging
 import os
 import sys
 import warnings
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pytorch_designer.system.places import working_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,23 +75,11 @@ def _import_matplotlib() -> None:
     """Import matplotlib for the first time, such that it obeys no settings from outside."""
     backend, settings = (os.environ.pop(name, None) for name in (_BACKEND_VARIABLE, _SETTINGS_VARIABLE))
     try:
-        with _away_from_settings_file():
+        # In the root nothing is that could be imported instead; only a settings file makes leaving worth it.
+        away = working_directory(Path.cwd().anchor) if os.path.lexists(_SETTINGS_FILE) else nullcontext()
+        with away:
             importlib.import_module("matplotlib")
     finally:
         for name, value in ((_BACKEND_VARIABLE, backend), (_SETTINGS_VARIABLE, settings)):
             if value is not None:
                 os.environ[name] = value
-
-
-@contextmanager
-def _away_from_settings_file() -> Iterator[None]:
-    """Leave the working directory where it holds a `matplotlibrc`, which matplotlib reads while it is imported."""
-    if not os.path.lexists(_SETTINGS_FILE):
-        yield
-        return
-    left = Path.cwd()
-    os.chdir(left.anchor)  # where nothing is that could be imported instead
-    try:
-        yield
-    finally:
-        os.chdir(left)

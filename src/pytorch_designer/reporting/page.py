@@ -33,7 +33,7 @@ _STUDIO_FOLDER = Path("outputs")
 
 def render_page(template: str, **values: Any) -> str:
     """The HTML of a template, such as "training.html", with the values that it names."""
-    return _environment().get_template(template).render(values)
+    return page_environment().get_template(template).render(values)
 
 
 def page_or_reason(build: Callable[[], str]) -> str:
@@ -62,7 +62,8 @@ def copy_page_for_studio(page: Path, name: str) -> None:
 
 
 @functools.cache
-def _environment() -> Environment:
+def page_environment() -> Environment:
+    """Environment of all templates: escapes text, refuses undefined names, and has the filters of numbers."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(

@@ -199,8 +199,10 @@ def refuse_entries(path: Path) -> None:
         )
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes, *, is_flushed: bool = True) -> None:
     """Write one file so that a reader, or a kill, sees the old content or the new and nothing between.
+
+    If `is_flushed`, it is on the disk at the end, and this also holds for a crash of the machine.
 
     Raises:
         OSError: The write failed; `path` is as it was.
@@ -210,13 +212,15 @@ def write_atomically(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)  # a link there would be written through
         with temporary.open("xb") as stream:
             stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
+            if is_flushed:
+                stream.flush()
+                os.fsync(stream.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if is_flushed:
+        sync_folder(path.parent)
 
 
 def sync_folder(path: Path) -> None:
@@ -239,19 +243,17 @@ def _check_apart(output: Path, others: Mapping[str, Path]) -> None:
     for name, other in others.items():
         real_other = Path(os.path.realpath(other))
         if real_other == real_output:
-            raise FailedToWriteOutputsError(
-                f"The output is the same folder as {name}.",
-                where=output,
-                advice="Name another output folder.",
-                reason="inside_source",
-            )
-        if real_other in real_output.parents:
-            raise FailedToWriteOutputsError(
-                f"The output is inside {name}, of which it would become a part.",
-                where=output,
-                advice=f"Name an output folder outside {name}.",
-                reason="inside_source",
-            )
+            place = f"is the same folder as {name}"
+        elif real_other in real_output.parents:
+            place = f"is inside {name}, of which it would become a part"
+        else:
+            continue
+        raise FailedToWriteOutputsError(
+            f"The output {place}.",
+            where=output,
+            advice=f"Name an output folder outside {name}.",
+            reason="inside_source",
+        )
 
 
 def _refuse_occupied(path: Path, *, keeps_result: bool) -> None:

@@ -1,4 +1,4 @@
-"""Home folder, user name and temporary folder of a process, which containers may lack.
+"""Home folder, user name, temporary folder and working directory of a process; containers may lack the first three.
 
 Libraries look these up while they are imported, some of them after hours of training, and fail where there is none: a
 process under a user id without an entry in the list of users has no home folder, unless HOME names one.
@@ -9,9 +9,14 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytorch_designer.errors import UnsupportedEnvironmentError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _NO_HOME = "/nonexistent"
 _USER_VARIABLES = ("LOGNAME", "USER", "LNAME", "USERNAME")
@@ -46,6 +51,21 @@ def check_temporary_folder() -> None:
             advice="Set TMPDIR to a folder that can be written.",
             reason="no_temporary_folder",
         ) from error
+
+
+@contextmanager
+def working_directory(folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Another working directory for a while; where the system can, the old one is found again after a renaming."""
+    before = os.open(".", os.O_RDONLY) if os.chdir in os.supports_fd else Path.cwd()
+    try:
+        os.chdir(folder)
+        try:
+            yield
+        finally:
+            os.chdir(before)
+    finally:
+        if isinstance(before, int):
+            os.close(before)
 
 
 def _temporary_home() -> Path | None:

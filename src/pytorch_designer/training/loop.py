@@ -1,6 +1,6 @@
 """Training loop.
 
-    compute the start of a new classifier; if there is one, validate it as epoch 0
+    compute the start of a new classifier; if there is one, validate it as epoch 0; longer runs then leave it
     until all epochs are trained, or patience runs out:
         one step of SGD for each batch, in the epoch's order
         estimate the statistics of batch norm
@@ -15,6 +15,7 @@ of them stops, saves or has failed, so that all do it at the same step. One proc
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from dataclasses import replace
@@ -55,6 +56,8 @@ if TYPE_CHECKING:
     from pytorch_designer.training.checkpoint import CheckpointPolicy
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 
 def train(run: TrainingRun, state: TrainingState, checkpoints: CheckpointPolicy) -> str:
@@ -330,11 +333,18 @@ def _remaining_batches(run: TrainingRun, state: TrainingState) -> Iterator[Batch
 
 
 def _validate_start(run: TrainingRun, state: TrainingState, learner: _Learner) -> None:
-    """Validate the model before its first step, as epoch 0: the epochs have to be better than it."""
+    """Validate the model before its first step, as epoch 0: the epochs have to be better than it.
+
+    A run that does not stay near the given weights then learns from random weights of its classifier on.
+    """
     started = time.perf_counter()
     run.world.note("validation before training")
     validation = validate(run, 0, learner.between_validations)
     _end_epoch(run, state, validation, time.perf_counter() - started, epoch=0)
+    if run.new_head is not None and not run.stays_near:
+        run.new_head.restore()
+        text = "The epochs start from a random classifier, which a run of this length and learning rate trains as well."
+        run.world.of_first(partial(_log.info, text), None)
     learner.save_if_due(is_epoch_end=True)
 
 

@@ -31,7 +31,7 @@ MOST_LEARNING = 0.2
 MOST_RATE_IF_SHORT = 0.002
 """Highest learning rate at which training by given statistics of batch norm is safe: at 0.01 it diverges."""
 
-RECIPE_VERSION = 3
+RECIPE_VERSION = 4
 """Grows when the same settings come to give other weights: checkpoints of before are then not continued."""
 
 
@@ -67,7 +67,7 @@ class Hyperparameters:
 def is_short(num_steps: int, learning_rate: float) -> bool:
     """True if a run on given weights learns so little that it stays near them.
 
-    Its classifier then starts from a ridge regression, and batch norm keeps the given statistics. Longer runs and
+    Its classifier then learns from a ridge regression on, and batch norm keeps the given statistics. Longer runs and
     higher rates train a random classifier just as well, and soon leave such a start: docs/decisions/0042 has figures.
 
     Args:
@@ -133,15 +133,17 @@ def is_better(candidate: Metrics, best: Metrics | None) -> bool:
 def epochs_without_improvement(history: Sequence[EpochRecord]) -> int:
     """Epochs since the lowest validation loss so far; neither an equal loss nor NaN is an improvement.
 
-    Epoch 0 is one to improve on, and is not counted itself.
+    Epoch 0 does not count: a longer run does not continue from it.
     """
     lowest = math.inf
     since = 0
     for record in history:
+        if record.epoch == 0:
+            continue
         if record.validation.loss < lowest:
             lowest = record.validation.loss
             since = 0
-        elif record.epoch:
+        else:
             since += 1
     return since
 
@@ -150,17 +152,17 @@ def stop_reason(history: Sequence[EpochRecord], *, num_epochs: int, patience: in
     """One sentence that says why training ends after the epochs of `history`, or None when it goes on."""
     num_trained = history[-1].epoch if history else 0
     if num_trained >= num_epochs:
-        return _all_trained(num_epochs, patience, has_start=history[0].epoch == 0)
+        return _all_trained(num_epochs, patience)
     if epochs_without_improvement(history) >= patience:
         epochs = f"{patience} epochs in a row" if patience > 1 else "an epoch"
         return f"Stopped after epoch {num_trained}: {epochs} without a lower validation loss (patience)."
     return None
 
 
-def _all_trained(num_epochs: int, patience: int, *, has_start: bool) -> str:
+def _all_trained(num_epochs: int, patience: int) -> str:
     if num_epochs == 1:
         return "The one epoch was trained."
     trained = f"All {num_epochs} epochs were trained"
-    # The first of the history always counts as an improvement: the earliest stop is `patience` epochs after it.
-    could_stop = patience + (0 if has_start else 1) < num_epochs
+    # The first epoch always counts as an improvement: the earliest stop is `patience` epochs after it.
+    could_stop = patience + 1 < num_epochs
     return f"{trained}." if could_stop else f"{trained}, which are too few to stop early with a patience of {patience}."

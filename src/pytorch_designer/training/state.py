@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pytorch_designer.images.augmentation import Augmentation
     from pytorch_designer.images.loader import ImageLoader
     from pytorch_designer.inference.predictor import Predictor
-    from pytorch_designer.models.heads import Head
+    from pytorch_designer.models.heads import NewHead
     from pytorch_designer.reporting.outcomes import Outcomes
     from pytorch_designer.system.stop_requests import StopRequest
     from pytorch_designer.tracking.destination import RunReference
@@ -125,8 +125,7 @@ class TrainingRun:
         stop_request: Set when the process was told to stop.
         batch_augmentation: Random transforms that the loader leaves to the GPU; None where there are none, or the
             loader applies them.
-        new_head: The classifier's layer that was drawn for given weights, whose start is computed; None where there
-            is none.
+        new_head: The classifier that was drawn for given weights, whose start is computed; None where there is none.
         world: The processes that train together.
     """
 
@@ -140,7 +139,7 @@ class TrainingRun:
     on_epoch_end: Callable[[EpochRecord], None]
     stop_request: StopRequest
     batch_augmentation: Augmentation | None = None
-    new_head: Head | None = None
+    new_head: NewHead | None = None
     world: World = ONE_PROCESS
 
     @cached_property
@@ -152,6 +151,11 @@ class TrainingRun:
     def training_slices(self) -> list[slice]:
         """The parts of the batches that this process takes, as slices of the epoch's order."""
         return [share_of(batch, rank=self.world.rank, size=self.world.size) for batch in self.batch_slices]
+
+    @property
+    def stays_near(self) -> bool:
+        """True if the run is too short to leave its given weights; see `is_short`."""
+        return self.predictor.keeps_statistics
 
     def learning_rate(self, epoch: int, step: int) -> float:
         """The learning rate of a step (from 0) of an epoch (from 1)."""

@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from pytorch_designer.distributed.world import World
     from pytorch_designer.images.augmentation import Augmentation
     from pytorch_designer.inference.compute import Compute
-    from pytorch_designer.models.heads import Head
+    from pytorch_designer.models.heads import NewHead
     from pytorch_designer.tracking.tracker import OpenTracker, Tracker
     from pytorch_designer.training.state import TrainingDisplay
 
@@ -82,7 +82,7 @@ class TrainingJob:
         predictor: The network to train, on its device.
         batch_augmentation: Random transforms for the GPU; None where there are none, or the processor applies them.
         fingerprint: Hash of everything that determines the result, but for the number of processes.
-        new_head: The classifier whose start is computed; None where there is none, or the run is long.
+        new_head: The classifier whose start is computed; None where there is none.
         world: The processes that train together.
     """
 
@@ -91,7 +91,7 @@ class TrainingJob:
     predictor: Predictor
     batch_augmentation: Augmentation | None
     fingerprint: str
-    new_head: Head | None
+    new_head: NewHead | None
     world: World
 
 
@@ -202,7 +202,7 @@ def prepare_job(
         ),
         batch_augmentation=_batch_augmentation(inputs, compute),
         fingerprint=fingerprint.result(),
-        new_head=new_head(inputs.model, network, datasets.training.classes) if stays_near else None,
+        new_head=new_head(inputs.model, network, datasets.training.classes),
         world=world,
     )
 

@@ -135,6 +135,13 @@ def test_settings_positions_data_and_expressions_are_shown(project: Path) -> Non
     }  # fmt: skip
 
 
+def test_disabled_nodes_and_what_needs_them_say_so_and_keep_their_faults(project: Path) -> None:
+    text = edited(PIPELINE, {"op": "set_disabled", "names": ["first"], "disabled": True}, folder=project)
+    found = content(text.replace("rate: 0.5", "rate: fast"), project)
+    assert [node["left_out"] for node in found.nodes] == ["disabled", "needs first"]
+    assert [(fault["node"], fault["port"]) for fault in found.faults] == [("second", "rate")]
+
+
 FAULTS: list[tuple[str, str, tuple[Any, ...]]] = [
     ("rate: 0.5", "rate: fast", (31, "second", "rate", "value-wrong-type", "error")),
     ("rate: 0.5", "rate: -1", (31, "second", "rate", "value-out-of-range", "error")),

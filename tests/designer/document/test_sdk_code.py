@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pytorch_designer.cli.designer_templates import templates
+from pytorch_designer.components.azure_files import write_project_components
 from pytorch_designer.designer.document.component_library import ComponentLibrary
 from pytorch_designer.designer.document.sdk_code import pipeline_code
 from pytorch_designer.errors import DesignerError
@@ -32,6 +35,7 @@ FULL = PIPELINE.replace(
     limits: {timeout: 60}
 """).replace("  first:", "  lambda:").replace("parent.jobs.first", "parent.jobs.lambda")  # fmt: skip
 
+EXAMPLES = Path(__file__).parents[3] / "examples"
 COMMENT = "    comment: Uses ${{parent.jobs.first.outputs.images}}.\n"
 INLINE = PIPELINE.replace("    component: train.yaml\n    comment", """\
     command: echo ${{inputs.images}} ${{inputs.rate}} > ${{outputs.model}}/model
@@ -48,6 +52,7 @@ INLINE = PIPELINE.replace("    component: train.yaml\n    comment", """\
       command: cp -r ${{inputs.raw}} ${{outputs.images}}
     identity: {type: user_identity}
 """).replace(COMMENT, "    description: It says itself.\n").replace("rate: 0.5", "rate: half")  # fmt: skip
+INLINE = INLINE.replace("  model:\n    type: uri_folder", "  model:\n    type: uri_file")  # which its node does not say
 SWEEP = PIPELINE.replace("    type: command\n    component: train.yaml\n", """\
     type: sweep
     trial: train.yaml
@@ -72,7 +77,7 @@ def facts(spec: PipelineSpec) -> object:
             {port: (given.text, given.is_path) for port, given in node.inputs.items()},
             dict(node.bound_outputs),
             dict(node.environment_variables),
-            dict(node.resources),
+            _resources(node),
             _distribution(node),
             dict(node.limits),
             (node.compute or "").removeprefix("azureml:"),
@@ -94,12 +99,18 @@ def _definition(node: NodeSpec) -> object:
         return None
     plain = node.definition.plain
     limits = {key: int(value) for key, value in plain["limits"].items() if value is not None}
-    stopping = {key: value for key, value in plain["early_termination"].items() if value and key != "delay_evaluation"}
+    stopping = {
+        key: value
+        for key, value in (plain.get("early_termination") or {}).items()
+        if value and key != "delay_evaluation"
+    }
     searched = {
         name: [float(each) if not isinstance(each, list) else each for key, each in dimension.items() if key != "type"]
         for name, dimension in plain["search_space"].items()
     }
-    return plain["objective"], plain["sampling_algorithm"], searched, stopping, limits
+    sampling = plain["sampling_algorithm"]
+    sampling = {"type": sampling} if isinstance(sampling, str) else sampling
+    return plain["objective"], sampling, searched, stopping, limits
 
 
 def _command(node: NodeSpec) -> object:
@@ -108,6 +119,14 @@ def _command(node: NodeSpec) -> object:
     ports = [[(port.name, port.type) for port in ports.values()] for ports in (component.inputs, component.outputs)]
     code = None if component.code is None else Path(component.code).name
     return " ".join(component.command.split()), code, ports
+
+
+def _resources(node: NodeSpec) -> dict[str, str]:
+    """Likewise."""
+    assert isinstance(node.component, CommandSpec)
+    own = node.component.resources
+    size = {} if own.shm_size is None else {"shm_size": own.shm_size}
+    return {"instance_count": str(own.instance_count), **size, **node.resources}
 
 
 def _distribution(node: NodeSpec) -> dict[str, str]:
@@ -123,18 +142,41 @@ def _distribution(node: NodeSpec) -> dict[str, str]:
 @pytest.mark.filterwarnings("ignore")  # the SDK's own
 @pytest.mark.parametrize("text", [PIPELINE, FULL, INLINE, SWEEP], ids=["plain", "full", "inline", "sweep"])
 def test_the_program_builds_the_same_pipeline(text: str, project: Path) -> None:
-    pytest.importorskip("azure.ai.ml")
-    from pytorch_designer.harness.schema.azure_objects import pipeline_job
-
     (project / "pipeline.yaml").write_text(text)
     (project / "conda.yaml").write_text("dependencies: [python]\n")
     (project / "src").mkdir()
-    program = project / "build.py"
-    program.write_text(code(text, project))
-    names: dict[str, object] = {"__file__": str(program), "__name__": "built"}
-    exec(compile(program.read_text(), program, "exec", dont_inherit=True), names)
-    built = pipeline_job(names["job"], Assets())
-    assert facts(built) == facts(read_pipeline(project / "pipeline.yaml"))
+    assert facts(built(project / "pipeline.yaml")) == facts(read_pipeline(project / "pipeline.yaml"))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # the SDK's own
+def test_the_programs_of_all_examples_and_templates_build_them(tmp_path: Path) -> None:
+    files = sorted(EXAMPLES.glob("*.yaml"))
+    write_project_components(tmp_path / "components")
+    for template in templates():
+        files.append(tmp_path / f"{template.template_id}.yaml")
+        files[-1].write_text(re.sub(r"builtin:(\w+)", r"components/\1.yaml", template.text))
+    for file in files:
+        wanted = read_pipeline(file)
+        assert facts(built(file)) == facts(replace(wanted, display_name=wanted.display_name or "build_pipeline"))
+    assert len(files) >= 7
+
+
+def built(file: Path) -> PipelineSpec:
+    """What the program of a pipeline builds, beside its file."""
+    pytest.importorskip("azure.ai.ml")
+    from pytorch_designer.harness.schema.azure_objects import pipeline_job
+
+    program = pipeline_code(parse_yaml(file.read_text(encoding="utf-8"), file), ComponentLibrary())
+    names: dict[str, object] = {"__file__": str(file.with_name("build.py")), "__name__": "built"}
+    exec(compile(program, "build.py", "exec", dont_inherit=True), names)
+    return pipeline_job(names["job"], Assets())
+
+
+def test_code_says_which_nodes_are_disabled(project: Path) -> None:
+    text = code(PIPELINE.replace("    comment:", "    properties: {designer.disabled: 'true'}\n    comment:"), project)
+    assert "    # Disabled on the designer page; what this code builds runs it.\n    second = " in text
+    assert "second.properties = {'designer.disabled': 'true'}" in text
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,9 @@ EDITS = st.one_of(
     st.fixed_dictionaries(
         {"op": st.just("move_nodes"), "positions": st.dictionaries(NODES, PLACES, min_size=1, max_size=1)}
     ),
+    st.fixed_dictionaries(
+        {"op": st.just("set_disabled"), "names": st.lists(NODES, min_size=1, unique=True), "disabled": st.booleans()}
+    ),
     st.fixed_dictionaries({"op": st.just("set_pipeline"), "key": st.just("description"), "value": TEXTS}),
 )
 
@@ -86,6 +89,9 @@ def expected(spec: dict[str, Any], edit: dict[str, Any]) -> dict[str, Any]:
     elif op == "move_nodes":
         ((name, place),) = edit["positions"].items()
         _put(jobs[name], "properties", "designer.position", place and f"{place['x']} {place['y']}")
+    elif op == "set_disabled":
+        for name in edit["names"]:
+            _put(jobs[name], "properties", "designer.disabled", "true" if edit["disabled"] else None)
     elif op == "set_pipeline":
         spec.pop("description", None)
         spec |= {"description": edit["value"]} if edit["value"] else {}

@@ -65,6 +65,11 @@ def comment(spec: dict[str, Any]) -> None:
     spec["jobs"]["first"]["comment"] = "It's: a #1 step\nof two"
 
 
+def disable(spec: dict[str, Any]) -> None:
+    for name in ("first", "second"):
+        spec["jobs"][name]["properties"] = {"designer.disabled": "true"}
+
+
 def settings(spec: dict[str, Any]) -> None:
     spec["jobs"]["second"] |= {
         "compute": "azureml:gpu",
@@ -119,6 +124,7 @@ EDITS: dict[str, tuple[list[dict[str, Any]], Any]] = {
     ),
     "move nodes": ([{"op": "move_nodes", "positions": {"first": {"x": 0, "y": 5}, "second": {"x": 7, "y": 9}}}], move),
     "comment": ([{"op": "set_comment", "node": "first", "text": "It's: a #1 step\nof two"}], comment),
+    "disable": ([{"op": "set_disabled", "names": ["first", "second"], "disabled": True}], disable),
     "settings": (
         [
             {"op": "set_setting", "node": "second", "key": "compute", "value": "azureml:gpu"},
@@ -240,6 +246,21 @@ def test_moving_back_to_no_place_gives_the_text_from_before(shared_project: Path
     there = edited(PIPELINE, *EDITS["move nodes"][0], folder=shared_project)
     back = {"op": "move_nodes", "positions": {"first": None, "second": None}}
     assert edited(there, back, folder=shared_project) == PIPELINE
+
+
+def test_a_node_that_is_enabled_again_has_the_text_from_before(shared_project: Path) -> None:
+    there = edited(PIPELINE, *EDITS["disable"][0], folder=shared_project)
+    back = {"op": "set_disabled", "names": ["first", "second"], "disabled": False}
+    assert edited(there, back, folder=shared_project) == PIPELINE
+
+
+def test_nodes_of_a_component_and_nodes_that_decide_are_not_disabled(shared_project: Path) -> None:
+    edit = {"op": "set_disabled", "names": ["choose"], "disabled": True}
+    job = "type: pipeline\njobs:\n  choose: {type: if_else, condition: true, true_block: x}\n"
+    component = f"$schema: https://azuremlschemas.azureedge.net/latest/pipelineComponent.schema.json\n{job}"
+    for text, message in ((job, "choose runs nothing itself"), (component, "choose is a node of a component")):
+        with pytest.raises(DesignerError, match=message):
+            edited(text, edit, folder=shared_project)
 
 
 def test_what_nodes_share_stays_shared_by_the_others(shared_project: Path) -> None:

@@ -166,6 +166,72 @@ def test_a_link_gets_a_component_between_its_ends_and_the_canvas_has_a_menu(
     page.get_by_role("heading", name="3 nodes").wait_for()
 
 
+def test_the_end_of_a_link_is_taken_elsewhere_or_off(project: ServedProject, open_page: Any) -> None:
+    text = re.sub("      validation_dataset: .*\n", "", PIPELINE)
+    page = _opened(project, open_page, "moved.yaml", text=text)
+    path = project.folder / "moved.yaml"
+    before = _bound(path)
+    moved = {**before, "train.validation_dataset": before["train.training_dataset"]}
+    del moved["train.training_dataset"]
+    # By mouse, and undone in one step.
+    _drag_end_of_link(page, "train.training_dataset")
+    _hover(page, _handle(page, "train.validation_dataset", "target"))
+    page.locator(".link-hint", has_text="Connect to validation_dataset").wait_for()
+    page.mouse.up()
+    page.get_by_role("button", name=re.compile("^Undo: Connect convert")).wait_for()
+    assert _bound(path) == moved
+    page.keyboard.press("Control+z")
+    page.locator('.react-flow__edge[data-id="train.training_dataset"]').wait_for(state="attached")
+    _saved(page)
+    assert path.read_text(encoding="utf-8") == text
+    # By keyboard.
+    page.locator('.react-flow__edge[data-id="train.training_dataset"]').focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("c")
+    page.wait_for_function(_IS_AT_PORT, arg=["train", "validation_dataset", "target"])
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name=re.compile("^Undo: Connect convert")).wait_for()
+    assert _bound(path) == moved
+    # Let go over nothing.
+    _drag_end_of_link(page, "train.validation_dataset")
+    page.mouse.move(400, 700, steps=4)
+    page.mouse.up()
+    page.get_by_role("button", name=re.compile("^Undo: Disconnect train.validation_dataset")).wait_for()
+    assert _bound(path) == {"train.untrained_model": "resnet.untrained_model"}
+
+
+def test_cards_are_disabled_aligned_and_put_back(project: ServedProject, open_page: Any) -> None:
+    page = _opened(project, open_page, "disabled.yaml")
+    path = project.folder / "disabled.yaml"
+    _card(page, "convert").click()
+    page.keyboard.press("d")
+    page.locator('[data-id="convert"] .card-state', has_text="disabled").wait_for()
+    page.locator('[data-id="train"] .card-state', has_text="left out: needs convert").wait_for()
+    page.locator(".run-status", has_text="1 node runs").wait_for()
+    page.get_by_role("button", name="More about runs").click()
+    page.get_by_role("menuitem", name="Submit to Azure ML").click()
+    page.get_by_text("Azure ML would run convert, disabled here.").wait_for()
+    page.keyboard.press("Escape")
+    _card(page, "convert").click()
+    page.keyboard.press("d")
+    page.locator('[data-id="train"] .run-strip-next').wait_for()
+    assert path.read_text(encoding="utf-8") == PIPELINE
+    # What is undone lies where it lay.
+    names = ["resnet", "convert", "train"]
+    lying = [_card(page, name).bounding_box() for name in names]
+    _card(page, "resnet").click(modifiers=["Shift"])
+    _card(page, "train").click(modifiers=["Shift"])
+    _card(page, "train").click(button="right")
+    page.get_by_role("menuitem", name="Align in a column").click()
+    page.get_by_role("button", name=re.compile("^Undo: Align in a column")).wait_for()
+    page.wait_for_timeout(300)
+    assert len({_card(page, name).bounding_box()["x"] for name in names}) == 1
+    page.keyboard.press("Control+z")
+    _saved(page)
+    page.wait_for_timeout(300)
+    assert [_card(page, name).bounding_box() for name in names] == lying
+
+
 def test_a_taken_port_is_given_to_another_only_when_asked(project: ServedProject, open_page: Any) -> None:
     page = _opened(project, open_page, "taken.yaml")
     path = project.folder / "taken.yaml"
@@ -403,7 +469,8 @@ _OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.cli
     "window", [{}, {"width": 720, "height": 450, "device_scale_factor": 2}], ids=["usual", "twice as large"]
 )
 def test_nothing_is_found_by_axe_in_any_state(project: ServedProject, open_page: Any, window: dict[str, Any]) -> None:
-    page = _opened(project, open_page, "axe.yaml", **window)
+    text = PIPELINE.replace("images}\n", "images}\n    properties: {designer.disabled: 'true'}\n")
+    page = _opened(project, open_page, "axe.yaml", text=text, **window)
 
     def check(state: str) -> None:
         page.wait_for_timeout(250)
@@ -576,7 +643,7 @@ def _jobs(path: Path) -> Any:
 
 
 def _bound(path: Path) -> dict[str, str]:
-    """Where each input port of a pipeline gets its data: `node.port` to `node.port`."""
+    """Links between the nodes of a pipeline: `node.port` of an input to `node.port` of its source."""
     found = {}
     for node, job in _jobs(path).items():
         for port, value in job.get("inputs", {}).items():
@@ -607,6 +674,13 @@ def _drag_link(page: Any, start: str, end: str, *, is_made: bool = True) -> None
     if is_made:
         assert target.get_attribute("data-fit") == "yes"
     page.mouse.up()
+
+
+def _drag_end_of_link(page: Any, end: str) -> None:
+    """Take a link just before its port."""
+    box = _handle(page, end, "target").bounding_box()
+    page.mouse.move(box["x"] - 5, box["y"] + box["height"] / 2, steps=4)
+    page.mouse.down()
 
 
 def _drag_from_palette(page: Any, title: str, at: tuple[int, int]) -> None:

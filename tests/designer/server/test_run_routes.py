@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.designer.server.local_designer import LocalDesigner, local_designer
 from tests.harness.pipeline_files import FOLDER, node, write_pipeline
@@ -71,6 +72,19 @@ def test_a_run_is_started_shown_with_its_nodes_and_reused_the_second_time(new_de
     differing = {(row["kind"], row["node"]) for row in rows if row["differs"]}
     assert ("state", "first") in differing
     assert ("output", "first") not in differing
+
+
+@pytest.mark.slow
+def test_disabled_nodes_are_left_out_of_runs_and_forecasts(new_designer: LocalDesigner) -> None:
+    path = two_nodes(new_designer.project, first="echo disabled > ${{outputs.out}}/a.txt")
+    jobs = yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"]
+    jobs["off"] = {**node("exit 3"), "properties": {"designer.disabled": "true"}, "environment": 5}
+    write_pipeline(new_designer.project, jobs)
+    assert set(new_designer.get("/api/documents/pipeline.yaml/forecast").json["nodes"]) == {"first", "second"}
+    assert states(ended(new_designer, start(new_designer))) == {"first": "completed", "second": "completed"}
+    version = new_designer.get("/api/documents/pipeline.yaml").json["version"]
+    refused = new_designer.post("/api/runs", {"document": "pipeline.yaml", "version": version, "only": ["off"]})
+    assert (refused.status, refused.json["error"]["message"]) == (400, "The node off does not run: disabled.")
 
 
 @pytest.mark.slow

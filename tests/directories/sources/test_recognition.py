@@ -8,23 +8,17 @@ import pytest
 
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.errors import InvalidDatasetError
-from pytorch_designer.settings import settings
 from tests.directories.sources.layouts import LAYOUTS, Refused
 from tests.directories.sources.test_layouts import write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.directories.hand_built import MakeTree
 
 
 @pytest.fixture
-def layout(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[None]:
+def layout(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """`PYTORCH_DESIGNER_LAYOUT` as the parameter says."""
     monkeypatch.setenv("PYTORCH_DESIGNER_LAYOUT", request.param)
-    settings.cache_clear()
-    yield
-    settings.cache_clear()
 
 
 @pytest.mark.parametrize("layout", ["class-folders"], indirect=True)

@@ -48,7 +48,7 @@ TABLES = {
 
 @pytest.fixture
 def claims(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many bytes were checked to be free."""
+    """The numbers of bytes that were checked to be free."""
     found: list[int] = []
     monkeypatch.setattr(bounded_documents, "check_memory", lambda num_bytes, *_, **__: found.append(num_bytes))
     return found

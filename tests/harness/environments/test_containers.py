@@ -30,7 +30,6 @@ from pytorch_designer.harness.job.job_run import run_job
 from pytorch_designer.harness.pipeline.pipeline_run import run_pipeline
 from pytorch_designer.harness.reuse.reuse_cache import ReuseCache
 from pytorch_designer.harness.schema.assets import Assets
-from pytorch_designer.settings import settings
 from pytorch_designer.system.stop_requests import StopRequest
 from tests.harness.fixture_types import MakeRequest
 from tests.harness.pipeline_files import FOLDER, component, make_folder, text_of, write_pipeline, write_yaml
@@ -53,7 +52,6 @@ def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("STAND_IN_DOCKER", str(folder))
     monkeypatch.setenv("PATH", f"{folder / 'bin'}:/usr/bin:/bin")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user-cache"))
-    settings.cache_clear()
     return folder
 
 

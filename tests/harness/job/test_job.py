@@ -24,7 +24,6 @@ from pytorch_designer.errors import (
     UnknownNameError,
     UnsupportedLocallyError,
 )
-from pytorch_designer.harness.job.child_processes import READER_NAME
 from pytorch_designer.harness.job.job_run import run_job
 from pytorch_designer.harness.job.read_only import list_entries
 from pytorch_designer.system.stop_requests import StopRequest
@@ -510,10 +509,10 @@ def test_a_receiver_that_fails_does_not_block_the_job(
 @pytest.mark.skipif(os.name != "posix", reason="setsid is POSIX's")
 @pytest.mark.slow
 def test_a_daemon_that_left_the_session_does_not_hold_the_job(make_request: MakeRequest) -> None:
+    before = set(threading.enumerate())
     result = run_job(make_request("setsid sleep 5 & sleep 0.3"))
 
     assert result.has_succeeded
     assert result.seconds < 5
-    for thread in threading.enumerate():  # it reads until the daemon has ended, and must not do so in other tests
-        if thread.name == READER_NAME:
-            thread.join(120)
+    for thread in set(threading.enumerate()) - before:  # read until the daemon has ended; not during other tests
+        thread.join(120)

@@ -273,6 +273,14 @@ class TestJobs:
 
         assert text_of(result.outputs["rows"]) == "10 x\n20 y\n"
 
+    @pytest.mark.usefixtures("data")
+    def test_the_size_0_of_the_sdk_is_none(self, tmp_path: Path) -> None:
+        script = "def run(files):\n    return [len(files)]\n"
+
+        result = _run(tmp_path, _node(tmp_path, script, mini_batch_size="0"))
+
+        assert text_of(result.outputs["rows"]) == "1\n" * 5
+
     def test_a_component_says_what_its_node_does_not(self, tmp_path: Path) -> None:
         node = _node(tmp_path, SCRIPT.format(body=""))
         component = {

@@ -206,7 +206,7 @@ def test_an_optional_input_that_was_not_given_is_left_out(tmp_path: Path, yaml_f
     step = load_component(tmp_path / "step.yaml")
 
     @dsl.pipeline()
-    def pipeline(data: Input, note: Input(type="string", optional=True) = None) -> None:  # type: ignore[valid-type]
+    def pipeline(data: Input, note: Input(type="string", optional=True) = None) -> None:  # type: ignore[valid-type]  # as users write it
         step(data=data, note=note)
 
     job = pipeline(data=Input(type="uri_folder", path=str(tmp_path / "data")))

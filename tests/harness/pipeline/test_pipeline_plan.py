@@ -36,7 +36,7 @@ def _plan(folder: Path, jobs: dict[str, Any], values: dict[str, object] | None =
 
 
 def _texts(plan: Plan, name: str) -> dict[str, str]:
-    """What a node is given, with an output shown as `node.port`."""
+    """The inputs of a node, with an output shown as `node.port`."""
     paths = {(found, port): Path(f"{found}.{port}") for found, node in plan.nodes.items() for port in node.spec.outputs}
     return {port: source.text(paths) for port, source in plan.nodes[name].inputs.items()}
 

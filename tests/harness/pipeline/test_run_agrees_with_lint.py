@@ -138,7 +138,7 @@ def test_what_the_linter_finds_run_says_too(
 
 
 def _run(path: Path) -> tuple[str, set[int]]:
-    """What `run` says before it starts, and the lines that it names."""
+    """Verdict of `run` before it starts, and the lines that it names."""
     document = read_yaml(path)
     findings = findings_for_run(document)
     try:

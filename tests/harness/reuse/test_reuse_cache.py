@@ -25,7 +25,7 @@ LARGE = 1 << 30
 
 
 def _result(folder: Path, **texts: str) -> JobResult:
-    """What a job leaves that has one output, a folder with the given files."""
+    """Result of a job with one output, a folder with the given files."""
     make_folder(folder / "out", **texts)
     make_folder(folder / "run" / "user_logs", std_log="said")
     (folder / "run" / "run.json").write_text("{}", encoding="utf-8")

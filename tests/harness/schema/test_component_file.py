@@ -6,8 +6,9 @@ import pytest
 import yaml
 
 from pytorch_designer.errors import InvalidSpecError, UnsupportedLocallyError
-from pytorch_designer.harness.schema.component_file import read_component
+from pytorch_designer.harness.schema.component_file import Kind, kind_of, read_component
 from pytorch_designer.harness.schema.specification import Distribution, InputSpec, OutputSpec, Resources
+from pytorch_designer.harness.schema.yaml_tree import parse_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -178,3 +179,20 @@ def test_a_port_is_called_what_a_folder_may_be_called(tmp_path: Path, name: str,
 
     with pytest.raises(InvalidSpecError, match="is not a name for an input or output"):
         read_component(path)
+
+
+@pytest.mark.parametrize(
+    ("entry", "kind"),
+    [
+        ("{type: integer}", Kind.PIPELINE_COMPONENT),
+        ("{type: string, default: a, optional: true}", Kind.PIPELINE_COMPONENT),
+        ("{type: uri_folder, path: data}", Kind.PIPELINE_JOB),
+        ("{type: integer, value: 3}", Kind.PIPELINE_JOB),
+        ("3", Kind.PIPELINE_JOB),
+    ],
+)
+def test_a_pipeline_without_schema_that_declares_parameters_is_a_component(
+    entry: str, kind: Kind, tmp_path: Path
+) -> None:
+    text = f"type: pipeline\ninputs:\n  n: {entry}\njobs: {{}}\n"
+    assert kind_of(parse_yaml(text, tmp_path / "inner.yml").root) is kind

@@ -31,7 +31,7 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Runner:
 
 @pytest.fixture(scope="module")
 def inputs(runner: Runner, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """What Train PyTorch Model needs: 18 digits to train on, 9 to validate on, and a small network."""
+    """Inputs of Train PyTorch Model: 18 digits to train on, 9 to validate on, and a small network."""
     folder = tmp_path_factory.mktemp("digits")
     write_digits(folder / "training", classes=3, per_class=6)
     write_digits(folder / "validation", classes=3, per_class=3, skip=6)
@@ -68,16 +68,6 @@ def trained(runner: Runner, inputs: dict[str, Path]) -> ComponentRun:
     run = _train(runner, inputs, has_mlflow=True)
     run.assert_succeeded()
     return run
-
-
-def test_resnet_makes_a_model_directory(runner: Runner) -> None:
-    run = runner.run_component(
-        REPOSITORY / "components" / "resnet.yaml",
-        parameters={"model_name": "resnet18", "pretrained": False},
-        has_mlflow=False,
-    )
-    run.assert_succeeded()
-    assert (run.outputs["untrained_model"] / "_meta.yaml").exists()
 
 
 def test_trained_model_metrics_and_parameters_are_where_azure_ml_has_them(trained: ComponentRun) -> None:

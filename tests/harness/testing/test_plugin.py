@@ -110,7 +110,12 @@ def test_plugin_imports_next_to_nothing(tmp_path: Path) -> None:
 
 
 def test_page_names_every_fault() -> None:
-    from pytorch_designer.harness.fault_injection.injected_faults import _PARSERS
+    from pytorch_designer.errors import UnknownNameError
+    from pytorch_designer.harness.fault_injection.injected_faults import parse_faults
 
+    with pytest.raises(UnknownNameError) as caught:
+        parse_faults(["unknown"])
+    names = re.findall(r"[a-z-]+", caught.value.advice.removeprefix("Use "))
+    assert "kill-after" in names
     page = PAGE.read_text(encoding="utf-8")
-    assert [name for name in _PARSERS if f"| `{name}" not in page] == []
+    assert [name for name in names if f"| `{name}" not in page] == []

@@ -56,7 +56,7 @@ def test_white_is_white_and_the_image_is_upright(bits: int, tmp_path: Path) -> N
 
 
 def differences(samples: NDArray[np.uint16], bits: int) -> NDArray[np.uint16]:
-    """What horizontal differencing stores."""
+    """The samples as horizontal differencing stores them."""
     before = np.concatenate([np.zeros_like(samples[:, :1]), samples[:, :-1]], axis=1)
     stored: NDArray[np.uint16] = np.bitwise_and(samples - before, np.uint16(2**bits - 1))
     return stored

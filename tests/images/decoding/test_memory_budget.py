@@ -12,7 +12,7 @@ LARGE_BYTES = 2**27
 
 
 def most_at_once(num_bytes: int, *, num_threads: int = 8) -> int:
-    """How many threads hold `num_bytes` at the same time, at most."""
+    """The largest number of threads that hold `num_bytes` at the same time."""
     budget, lock = MemoryBudget(BUDGET_BYTES), threading.Lock()
     is_crowded = threading.Event()
     inside: list[int] = []

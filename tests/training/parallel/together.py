@@ -15,11 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from pytorch_designer.directories.image_directory import open_image_directory
+from pytorch_designer.distributed.agreement import Agreement
 from pytorch_designer.distributed.world import ONE_PROCESS, World
 from pytorch_designer.errors import DesignerError
 from pytorch_designer.images.cache import CacheBudget
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.inference.predictor import Predictor
+from pytorch_designer.models.heads import NewHead
 from pytorch_designer.system.stop_requests import StopRequest
 from pytorch_designer.training import norm_statistics
 from pytorch_designer.training.checkpoint import CheckpointPolicy, CheckpointStore
@@ -68,7 +70,7 @@ class Request:
 
 @dataclass
 class Found:
-    """What came out in one process; tensors as lists of numbers."""
+    """Results of one process; tensors as lists of numbers."""
 
     weights: dict[str, list[float]] = field(default_factory=dict)
     best_weights: dict[str, list[float]] = field(default_factory=dict)
@@ -84,7 +86,7 @@ class Found:
 
     @property
     def result(self) -> tuple[Any, ...]:
-        """What must not depend on interruptions."""
+        """The results that must not depend on interruptions."""
         return self.weights, self.best_weights, self.momentum, self.history
 
 
@@ -139,7 +141,7 @@ def run_together(world: World, request: Request) -> Found:
             validation=loaders["validation"],
             num_classes=3,
             starts_from_scratch=not request.has_given_weights,
-            new_head=head_of(network) if request.has_given_weights else None,
+            new_head=NewHead.of(head_of(network)) if request.has_given_weights else None,
             display=display,
             on_epoch_end=lambda record: None,
             stop_request=stop_request,
@@ -176,15 +178,15 @@ def _fill(found: Found, run: TrainingRun, state: TrainingState) -> None:
     if state.best is not None and state.best.weights:
         found.best_weights = _numbers(state.best.weights)
         state.network.load_state_dict(state.best.weights)
-        alone = validate(replace(run, world=ONE_PROCESS), 1, lambda **_: _Alone())  # type: ignore[arg-type]
+        alone = validate(replace(run, world=ONE_PROCESS), 1, _no_others)
         found.expected = (alone.metrics, alone.confusion.tolist(), _columns(alone.outcomes))
         best = record_of(state.history, state.best.epoch).validation
         assert state.best.outcomes is not None
         found.validated = (best, state.best.confusion.tolist(), _columns(state.best.outcomes))
 
 
-class _Alone:
-    num_images = 0
+def _no_others(**_: object) -> Agreement:
+    return Agreement(0, has_bad_files=False, signal_number=0, is_checkpoint_due=False, has_failed=False)
 
 
 class _Recording:

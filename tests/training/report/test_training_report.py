@@ -382,11 +382,10 @@ def test_pictures_are_left_out_on_request(
     tmp_path: Path, digits: LabeledDatasets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTORCH_DESIGNER_REPORT_IMAGES", "off")
-    settings.cache_clear()
+    settings.cache_clear()  # the images were opened before
     outcomes = Outcomes.blank(digits.validation_labels)
     outcomes.record(np.arange(6), np.tile([0.2, 0.8], (6, 1)))
     images = gather_images(digits, Preprocessing(crop_height=8, crop_width=8), outcomes)
-    settings.cache_clear()
 
     assert images.note == OFF
     assert all(picture.jpeg is None for picture in images.mistakes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from pytorch_designer.models.architectures import (
     find_architecture,
     minimum_image_size,
 )
-from pytorch_designer.models.heads import head_layer
+from pytorch_designer.models.heads import NewHead, head_layer
 from pytorch_designer.training.start import head_start
 from pytorch_designer.training.start.features import head_features
 from pytorch_designer.training.start.head_start import start_head
@@ -35,11 +36,12 @@ from tests.training.small_run import BuildRun, SmallRun, head_of, same_tensors, 
 def fine_tuned(build_run: BuildRun, network: nn.Module | None = None, **changes: object) -> SmallRun:
     """A run whose network has given weights and a new head."""
     network = small_network() if network is None else network
-    return build_run(network=network, starts_from_scratch=False, new_head=head_of(network), **changes)
+    given = {"starts_from_scratch": False, "new_head": NewHead.of(head_of(network)), "keeps_statistics": True}
+    return build_run(network=network, **(given | changes))
 
 
 def do_nothing() -> None:
-    """What happens between batches."""
+    """The empty callback between batches."""
 
 
 def weights_of(network: nn.Module) -> dict[str, Tensor]:
@@ -56,7 +58,7 @@ def test_the_head_knows_the_images_before_the_first_step(build_run: BuildRun, ca
     changed = {name for name, tensor in small.network.state_dict().items() if not torch.equal(tensor, before[name])}
     assert changed == {"5.weight", "5.bias"}
     (line,) = [record.getMessage() for record in caplog.records if "classifier" in record.getMessage()]
-    assert line.startswith("The classifier starts from a ridge regression on the features of 33 training images.")
+    assert line.startswith("The new classifier is a ridge regression on the features of 33 training images.")
 
 
 def test_random_weights_of_the_head_do_not_matter(build_run: BuildRun) -> None:
@@ -132,7 +134,7 @@ def test_what_cannot_be_solved_keeps_random_weights_and_is_named(
     build_run: BuildRun, caplog: pytest.LogCaptureFixture, kind: str, reason: str
 ) -> None:
     network = Body(kind)
-    small = build_run(network=network, starts_from_scratch=False, new_head=network.head, num_epochs=1)
+    small = build_run(network=network, starts_from_scratch=False, new_head=NewHead.of(network.head), num_epochs=1)
     before = weights_of(network)
     with caplog.at_level(logging.INFO):
         start_head(small.run, do_nothing)
@@ -183,9 +185,7 @@ def test_no_more_images_than_allowed_are_read(build_run: BuildRun, monkeypatch: 
 def test_training_goes_on_from_the_head_with_a_lower_loss(build_run: BuildRun) -> None:
     losses = []
     for has_start in (False, True):
-        network = small_network()
-        changes = {"new_head": head_of(network)} if has_start else {}
-        small = build_run(network=network, starts_from_scratch=False, num_epochs=1, learning_rate=1e-4, **changes)
+        small = fine_tuned(build_run, num_epochs=1, learning_rate=1e-4, **({} if has_start else {"new_head": None}))
         small.train()
         losses.append(small.state.history[-1].validation.loss)
     assert losses[1] < losses[0]
@@ -194,9 +194,9 @@ def test_training_goes_on_from_the_head_with_a_lower_loss(build_run: BuildRun) -
 def test_the_model_before_training_is_saved_where_no_epoch_is_better(build_run: BuildRun) -> None:
     start = fine_tuned(build_run)
     start_head(start.run, do_nothing)
-    small = fine_tuned(build_run, learning_rate=1e-12, patience=2)
-    assert small.train().startswith("Stopped after epoch 2: 2 epochs in a row without")
-    assert [record.epoch for record in small.state.history] == [0, 1, 2]
+    small = fine_tuned(build_run, learning_rate=1e-12, num_epochs=4, patience=2)
+    assert small.train().startswith("Stopped after epoch 3: 2 epochs in a row without")
+    assert [record.epoch for record in small.state.history] == [0, 1, 2, 3]
     assert repr(small.display.records) == repr(small.state.history), "NaN included, which equals nothing"
     first = small.state.history[0]
     assert first.is_best
@@ -216,34 +216,56 @@ def test_an_epoch_that_is_better_than_the_start_is_saved(build_run: BuildRun) ->
     assert small.state.history[0].validation.loss > small.state.history[small.state.best.epoch].validation.loss
 
 
+def test_a_longer_run_has_the_start_to_beat_and_learns_from_the_random_classifier(
+    build_run: BuildRun, caplog: pytest.LogCaptureFixture
+) -> None:
+    plain = fine_tuned(build_run, new_head=None, keeps_statistics=False, num_epochs=2)
+    plain.train()
+    with caplog.at_level(logging.INFO):
+        small = fine_tuned(build_run, keeps_statistics=False, num_epochs=2)
+        small.train()
+    assert "The epochs start from a random classifier" in caplog.text
+    start, *trained = small.state.history
+    assert start.epoch == 0
+    assert [record.validation for record in trained] == [record.validation for record in plain.state.history]
+    assert same_tensors(small.network.state_dict(), plain.network.state_dict())
+    assert small.state.best is not None
+    best = max(small.state.history, key=lambda record: (record.validation.top1, -record.validation.loss))
+    assert small.state.best.epoch == best.epoch
+
+
 def test_a_start_that_could_not_be_computed_is_not_validated(build_run: BuildRun) -> None:
     network = Body("an activation")
-    small = build_run(network=network, starts_from_scratch=False, new_head=network.head, num_epochs=1)
+    small = build_run(network=network, starts_from_scratch=False, new_head=NewHead.of(network.head), num_epochs=1)
     small.train()
     assert [record.epoch for record in small.state.history] == [1]
 
 
-@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("stays_near", [True, False])
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
 def test_a_run_that_was_stopped_at_its_start_continues_bit_for_bit(
-    build_run: BuildRun, tmp_path: Path, number: int
+    build_run: BuildRun, tmp_path: Path, number: int, stays_near: bool
 ) -> None:
-    whole = fine_tuned(build_run, output=tmp_path / "whole", num_epochs=1)
+    changes: dict[str, Any] = {"keeps_statistics": stays_near, "num_epochs": 1}
+    whole = fine_tuned(build_run, output=tmp_path / "whole", **changes)
     whole.train()
-    stopped = fine_tuned(build_run, output=tmp_path / "stopped", num_epochs=1)
+    stopped = fine_tuned(build_run, output=tmp_path / "stopped", **changes)
     passes = 0
 
     def stop(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         nonlocal passes
         passes += 1
-        if passes == number:  # features are computed, logits are compared, the start is validated
+        if passes == number:  # features are computed, logits are compared, the start is validated, a step is taken
             stopped.run.stop_request.request(signal.SIGTERM)
 
     stopped.network.register_forward_pre_hook(stop)
     with pytest.raises(InterruptedRunError):
         stopped.train()
-    again = fine_tuned(build_run, network=small_network(seed=5), output=tmp_path / "stopped", num_epochs=1)
+    again = fine_tuned(build_run, output=tmp_path / "stopped", **changes)
+    again.network.load_state_dict(small_network(seed=5).state_dict())
     assert again.store.restore(again.state)
     again.train()
+    assert same_tensors(whole.network.state_dict(), again.network.state_dict())
     assert whole.state.best is not None
     assert again.state.best is not None
     assert same_tensors(whole.state.best.weights, again.state.best.weights)
@@ -286,7 +308,7 @@ def test_the_head_of_every_family_gives_the_logits_of_the_solution(
     small = build_run(
         network=network,
         starts_from_scratch=False,
-        new_head=head,
+        new_head=NewHead.of(head),
         preprocessing=Preprocessing(resize_size=max(height, width), crop_height=height, crop_width=width),
     )
     with caplog.at_level(logging.INFO):

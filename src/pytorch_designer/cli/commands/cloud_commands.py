@@ -12,9 +12,11 @@ from pytorch_designer.cli.command_parser import CommandParser
 from pytorch_designer.cloud.register import register
 from pytorch_designer.cloud.submit import submit
 from pytorch_designer.cloud.workspace import Target, choose_target, connect
-from pytorch_designer.errors import FailedToWriteOutputsError
+from pytorch_designer.errors import FailedToWriteOutputsError, InvalidSpecError
 from pytorch_designer.harness.lint.formats import as_text
 from pytorch_designer.harness.lint.linter import lint
+from pytorch_designer.harness.node_kinds.disabled_nodes import DISABLED_REASON, find_left_out
+from pytorch_designer.harness.schema.yaml_tree import read_yaml
 
 if TYPE_CHECKING:
     import argparse
@@ -60,6 +62,7 @@ def run_submit(arguments: Sequence[str], program: str, *, connected: Callable[[T
     [path] = _existing(parser, [options.file])
     if not options.skip_lint and not _is_clean([path]):
         return _FOUND
+    _check_enabled(path)
     target = choose_target(_target(options))
     submit(connected(target), path, experiment=options.experiment, should_stream=options.stream, target=target)
     return 0
@@ -145,6 +148,20 @@ def _existing(parser: argparse.ArgumentParser, paths: Sequence[Path]) -> list[Pa
         if not path.is_file():
             parser.error(f"there is no file {path}")
     return list(paths)
+
+
+def _check_enabled(path: Path) -> None:
+    """Refuse a pipeline with disabled nodes, which Azure ML would run."""
+    left_out = find_left_out(read_yaml(path).root)
+    names = [name for name, reason in left_out.nodes.items() if reason == DISABLED_REASON]
+    if names:
+        raise InvalidSpecError(
+            "Azure ML would run the nodes that are disabled here.",
+            where=path,
+            examples=names,
+            advice="Enable them, or submit a copy of the file without them.",
+            reason="disabled",
+        )
 
 
 def _is_clean(paths: Sequence[Path]) -> bool:

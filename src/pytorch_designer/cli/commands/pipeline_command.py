@@ -17,7 +17,6 @@ from pytorch_designer.harness.pipeline.pipeline_run import run_plan
 from pytorch_designer.harness.pipeline.reuse_forecast import forecast
 from pytorch_designer.harness.reuse.reuse_cache import chosen_cache
 from pytorch_designer.harness.schema.assets import Assets, read_assets
-from pytorch_designer.harness.schema.pipeline_file import pipeline_spec
 from pytorch_designer.mlflow_database import DATABASE_FILE
 from pytorch_designer.settings import settings
 from pytorch_designer.shown_text import on_one_line
@@ -117,7 +116,7 @@ def pipeline_request(document: YamlDocument, options: PipelineCommandOptions) ->
 def _checked_request(document: YamlDocument, options: PipelineCommandOptions) -> PipelineRequest:
     assets = Assets() if options.assets is None else read_assets(options.assets)
     return prepare_pipeline(
-        pipeline_spec(document, assets),
+        document,
         run_folder=options.run_folder,
         inputs=options.inputs,
         outputs=options.outputs,
@@ -153,6 +152,7 @@ def _header(request: PipelineRequest) -> list[str]:
         f"Nodes       {_chosen(request)}, at most {request.max_parallel} at a time",
         f"Reuse       {cache}{', but every node runs' if request.is_forced and request.cache else ''}",
         *(f"Input       {name} = {on_one_line(value)}" for name, value in request.plan.inputs.items()),
+        *_left_out(request),
         *warning_lines(request.plan.warnings),
         f"Run folder  {request.run_folder}",
         "",
@@ -171,6 +171,11 @@ def _python(python: JobPython) -> str:
 def _chosen(request: PipelineRequest) -> str:
     num_nodes = len(request.plan.nodes)
     return str(num_nodes) if request.chosen is None else f"{len(request.chosen)} of {num_nodes}"
+
+
+def _left_out(request: PipelineRequest) -> list[str]:
+    found = ", ".join(f"{name} ({why})" for name, why in request.left_out.items())
+    return [f"Left out    {found}"] if found else []
 
 
 def _forecast(request: PipelineRequest, stop: StopRequest) -> list[str]:

@@ -54,9 +54,9 @@ def ports_facts(interface: Interface) -> dict[str, Any]:
     """Inputs, parameters and outputs of an interface."""
     inputs = interface.inputs.values()
     return {
-        "inputs": [_input(port) for port in inputs if port.type not in PARAMETER_TYPES],
+        "inputs": [_port(port, is_optional=port.is_optional) for port in inputs if port.type not in PARAMETER_TYPES],
         "parameters": [_parameter(port) for port in inputs if port.type in PARAMETER_TYPES],
-        "outputs": [_output(port) for port in interface.outputs.values()],
+        "outputs": [_port(port) for port in interface.outputs.values()],
     }
 
 
@@ -96,22 +96,12 @@ def _fault(document: YamlDocument) -> str | None:
     return None
 
 
-def _input(port: InputSpec) -> dict[str, Any]:
+def _port(port: InputSpec | OutputSpec, *, is_optional: bool = False) -> dict[str, Any]:
     return {
         "name": port.name,
         "type": port.type,
         "directory_type": port.holds,
-        "optional": port.is_optional,
-        "description": port.description,
-    }
-
-
-def _output(port: OutputSpec) -> dict[str, Any]:
-    return {
-        "name": port.name,
-        "type": port.type,
-        "directory_type": port.holds,
-        "optional": False,
+        "optional": is_optional,
         "description": port.description,
     }
 

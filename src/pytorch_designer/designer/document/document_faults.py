@@ -10,6 +10,7 @@ from pytorch_designer.errors import DesignerError
 from pytorch_designer.harness.lint.documents import component_file
 from pytorch_designer.harness.lint.linter import lint_document
 from pytorch_designer.harness.lint.rules import RULES, Severity
+from pytorch_designer.harness.node_kinds.disabled_nodes import without_disabled_nodes
 from pytorch_designer.harness.pipeline.pipeline_plan import plan_pipeline
 from pytorch_designer.harness.schema.component_file import Kind, kind_of
 from pytorch_designer.harness.schema.pipeline_file import pipeline_spec
@@ -66,7 +67,8 @@ def _plan_faults(document: YamlDocument, library: ComponentLibrary) -> Iterable[
     if kind_of(document.root) is Kind.PIPELINE_COMPONENT:  # its inputs have values only where it is used
         return ()
     try:
-        plan = plan_pipeline(pipeline_spec(document, open_file=library.open), known_code=library.known_code)
+        running, _ = without_disabled_nodes(document)
+        plan = plan_pipeline(pipeline_spec(running, open_file=library.open), known_code=library.known_code)
     except DesignerError as error:
         whole = SpecFault(SpecPlace(error.where or str(document.path)), error.name, error.what, error.advice)
         return error.faults or (whole,)

@@ -15,6 +15,7 @@ from pytorch_designer.designer.editing.draft import CONTROL_KINDS, read_position
 from pytorch_designer.designer.editing.node_edits import comment_key
 from pytorch_designer.errors import InvalidSpecError
 from pytorch_designer.harness.lint.pipeline_model import children_at, read_pipeline
+from pytorch_designer.harness.node_kinds.disabled_nodes import find_left_out
 from pytorch_designer.harness.schema.bindings import NodePort, ParentInput, ParentOutput, bindings_in, lone_binding
 from pytorch_designer.harness.schema.component_file import Kind, kind_of
 
@@ -104,11 +105,15 @@ def _content(document: YamlDocument, library: ComponentLibrary, find_component: 
     component_at = lru_cache(lambda file: find_component(file.resolve()))
     places = {key: value.plain for key in ("properties", "tags") if (value := root.get(key)) is not None}
     place_of = partial(read_shared_position, places, is_job=is_job)
+    left_out = find_left_out(root).nodes
     name = settings.get("display_name") or _scalar(root.get("name")) or document.path.stem
     return DocumentContent(
         name=str(name),
         description=str(settings.get("description", "")),
-        nodes=[_node(node, component_at, place_of("jobs", name)) for name, node in pipeline.nodes.items()],
+        nodes=[
+            _node(node, component_at, place_of("jobs", name)) | {"left_out": left_out.get(name, "")}
+            for name, node in pipeline.nodes.items()
+        ],
         inputs=[
             _pipeline_input(name, value, pipeline) | {"position": _point(place_of("inputs", name))}
             for name, value in children_at(root, "inputs").items()

@@ -20,6 +20,7 @@ from pytorch_designer.designer.document.sdk_expressions import (
     unsayable,
 )
 from pytorch_designer.harness.lint.pipeline_model import children_at, read_pipeline
+from pytorch_designer.harness.node_kinds.disabled_nodes import is_disabled
 from pytorch_designer.harness.schema.assets import is_reference
 from pytorch_designer.harness.schema.bindings import NodePort, ParentInput, ParentOutput, bindings_in, lone_binding
 from pytorch_designer.harness.schema.component_file import Kind, kind_of
@@ -154,7 +155,8 @@ class _Writer:
         made = f"{variable}_trial" if is_sweep else variable
         while is_sweep and made in self._variables.values():
             made += "_"
-        lines = [f"{made} = {call}(", *inputs, ")"] if inputs else [f"{made} = {call}()"]
+        lines = ["# Disabled on the designer page; what this code builds runs it."] if is_disabled(node.value) else []
+        lines += [f"{made} = {call}(", *inputs, ")"] if inputs else [f"{made} = {call}()"]
         if is_sweep:
             sweep = sweep_arguments(node.value, self._imports)
             lines.append(f"{variable} = {made}.sweep({', '.join(f'{key}={fact}' for key, fact in sweep.items())})")
@@ -205,17 +207,21 @@ class _Writer:
         if node.interface is None or node.type_name not in {"command", "sweep"}:
             raise unsayable(node.value, f"The node {node.name} has no component file; put its steps into one.")
         variable = self._free_variable(node.name)
-        types = {name: self._type_of(value) for name, value in node.inputs.items()}
+        ports = {("inputs", name): value for name, value in node.inputs.items()}
+        ports |= {("outputs", name): value for name, value in node.outputs.items()}
+        types = {port: self._type_of(value) for port, value in ports.items()}
         code = command_code(written or node.value, node.interface, types, self._imports, is_node=written is None)
         self._components[f"command of {node.name}"] = variable, code
         return variable
 
     def _type_of(self, value: Value) -> str:
-        """The type of what an input is bound to; empty where it is not known."""
+        """The type of what a port is bound to; empty where it is not known."""
         binding = lone_binding(str(value.plain if value.is_scalar else plain_at(value, "path")))
         match None if binding is None else binding.reference:
             case ParentInput(name) if name in self._pipeline.interface.inputs:
                 return self._pipeline.interface.inputs[name].type
+            case ParentOutput(name) if name in self._pipeline.interface.outputs:
+                return self._pipeline.interface.outputs[name].type
             case NodePort(node, port, is_output=True) if node in self._pipeline.nodes:
                 interface = self._pipeline.nodes[node].interface
                 return interface.outputs[port].type if interface is not None and port in interface.outputs else ""

@@ -71,14 +71,14 @@ class SdkImports:
 
 
 def command_code(
-    inner: Value, interface: Interface, types: Mapping[str, str], imports: SdkImports, *, is_node: bool
+    inner: Value, interface: Interface, types: Mapping[tuple[str, str], str], imports: SdkImports, *, is_node: bool
 ) -> str:
     """A call of `command`, which makes a component of what a node says itself.
 
     Args:
         inner: The mapping with the command.
         interface: Its ports.
-        types: Types of the inputs that have none of their own.
+        types: Types of ports that have none of their own, by `inputs` or `outputs` and name.
         imports: Where names are noted.
         is_node: Whether the mapping is the node, whose other facts are set on the node.
     """
@@ -100,11 +100,11 @@ def command_code(
         facts["distribution"] = distribution_code(distribution, imports)
     declared = children_at(inner, "inputs")
     inputs = [
-        f"{name!r}: {_input_code(declared.get(name), port.type or types.get(name, ''), imports)}"
+        f"{name!r}: {_input_code(declared.get(name), port.type or types.get(('inputs', name), ''), imports)}"
         for name, port in interface.inputs.items()
     ]
     outputs = [
-        f"{name!r}: {imports.use('Output')}(type={port.type or 'uri_folder'!r})"
+        f"{name!r}: {imports.use('Output')}(type={port.type or types.get(('outputs', name)) or 'uri_folder'!r})"
         for name, port in interface.outputs.items()
     ]
     facts |= {"inputs": f"{{{', '.join(inputs)}}}"} if inputs else {}

@@ -23,7 +23,7 @@ POSITION = "designer.position"
 CONTROL_KINDS = {"if_else", "do_while"}
 INPUT_CARD = "input:"
 """Prefix of the card of a pipeline input, before the name of the input."""
-_WITHOUT_PROPERTIES = CONTROL_KINDS | {"parallel_for"}
+WITHOUT_PROPERTIES = CONTROL_KINDS | {"parallel_for"}
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Draft:
         if not card.startswith(INPUT_CARD):
             kind = str(self.node(card).get("type", "")).lower()
             own = ("jobs", card, "properties", POSITION)
-            return own if kind not in _WITHOUT_PROPERTIES else self.shared_place("jobs", card)
+            return own if kind not in WITHOUT_PROPERTIES else self.shared_place("jobs", card)
         name, inputs = card.removeprefix(INPUT_CARD), self.editor.data.get("inputs") or {}
         if name not in inputs:
             raise unknown("no_input", f"The pipeline has no input {name}.", name, inputs)

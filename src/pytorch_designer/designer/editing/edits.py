@@ -29,6 +29,7 @@ OPERATIONS: Mapping[str, Callable[[Draft, EditFields], None]] = {
     "set_value": input_edits.set_value,
     "set_data": input_edits.set_data,
     "move_nodes": node_edits.move_nodes,
+    "set_disabled": node_edits.set_disabled,
     "set_comment": node_edits.set_comment,
     "set_setting": node_edits.set_setting,
     "add_input": pipeline_edits.add_input,

@@ -5,11 +5,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from pytorch_designer.designer.editing.draft import CONTROL_KINDS, POSITION, Draft, position_text
+from pytorch_designer.designer.editing.draft import (
+    CONTROL_KINDS,
+    POSITION,
+    WITHOUT_PROPERTIES,
+    Draft,
+    position_text,
+)
 from pytorch_designer.designer.editing.edit_fields import EditFields, refused
 from pytorch_designer.designer.editing.input_edits import connect_ports
 from pytorch_designer.designer.editing.link_rules import LinkSource
 from pytorch_designer.errors import describe_value
+from pytorch_designer.harness.node_kinds.disabled_nodes import DISABLED
 from pytorch_designer.harness.schema.bindings import NodePort, bindings_in
 from pytorch_designer.harness.schema.vocabulary import AWKWARD_INPUT_NAMES
 
@@ -80,6 +87,22 @@ def move_nodes(draft: Draft, edit: EditFields) -> None:
             values.append((path, position_text(position)))
     draft.editor.put_all(values)
     draft.editor.remove_all(removed)
+
+
+def set_disabled(draft: Draft, edit: EditFields) -> None:
+    """Disable nodes, which runs on this machine leave out then, or enable them again."""
+    names = edit.texts("names")
+    for name in names:
+        if not draft.is_job:
+            advice = "Disable the node of a pipeline that uses this component."
+            raise refused(f"{name} is a node of a component.", name, "not_editable", advice)
+        if str(draft.node(name).get("type", "")).lower() in WITHOUT_PROPERTIES:
+            raise refused(f"{name} runs nothing itself.", name, "not_editable", "Disable the nodes that it leads to.")
+    paths = [("jobs", name, "properties", DISABLED) for name in names]
+    if edit.plain.get("disabled") is True:
+        draft.editor.put_all((path, "true") for path in paths)
+    else:
+        draft.editor.remove_all(paths)
 
 
 def set_comment(draft: Draft, edit: EditFields) -> None:

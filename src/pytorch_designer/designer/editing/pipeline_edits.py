@@ -70,16 +70,8 @@ def remove_input(draft: Draft, edit: EditFields) -> None:
     """Remove an input of the pipeline; nodes that took it get their defaults."""
     name = edit.text("name")
     _entry(draft, "inputs", name)
-    paths = [
-        ("jobs", node, "inputs", port)
-        for node, port, value in _ports(draft, "inputs")
-        if any(
-            isinstance(binding.reference, ParentInput) and binding.reference.name.split(".")[0] == name
-            for text in _texts(value)
-            for binding in bindings_in(text)
-        )
-    ]
-    draft.editor.remove_all([("inputs", name), draft.shared_place("inputs", name), *paths])
+    bound = _bound_ports(draft, "inputs", ParentInput, name)
+    draft.editor.remove_all([("inputs", name), draft.shared_place("inputs", name), *bound])
 
 
 def add_output(draft: Draft, edit: EditFields) -> None:
@@ -124,16 +116,7 @@ def remove_output(draft: Draft, edit: EditFields) -> None:
     """Remove an output of the pipeline."""
     name = edit.text("name")
     _entry(draft, "outputs", name)
-    paths = [
-        ("jobs", node, "outputs", port)
-        for node, port, value in _ports(draft, "outputs")
-        if any(
-            isinstance(binding.reference, ParentOutput) and binding.reference.name == name
-            for text in _texts(value)
-            for binding in bindings_in(text)
-        )
-    ]
-    draft.editor.remove_all([("outputs", name), *paths])
+    draft.editor.remove_all([("outputs", name), *_bound_ports(draft, "outputs", ParentOutput, name)])
 
 
 def set_pipeline(draft: Draft, edit: EditFields) -> None:
@@ -187,6 +170,21 @@ def _rename_port(draft: Draft, edit: EditFields, section: str) -> None:
 def _port_renaming(section: str, name: str, to: str) -> Callable[[str], str]:
     pattern = re.compile(r"(\$\{\{\s*parent\." + section + r"\.)" + re.escape(name) + r"(?=[.\s}])")
     return lambda text: pattern.sub(lambda match: match.group(1) + to, text)
+
+
+def _bound_ports(
+    draft: Draft, section: str, kind: type[ParentInput | ParentOutput], name: str
+) -> list[tuple[str, ...]]:
+    """Places of the nodes' ports that are bound to a port of the pipeline."""
+    return [
+        ("jobs", node, section, port)
+        for node, port, value in _ports(draft, section)
+        if any(
+            isinstance(binding.reference, kind) and binding.reference.name.split(".")[0] == name
+            for text in _texts(value)
+            for binding in bindings_in(text)
+        )
+    ]
 
 
 def _section(draft: Draft, section: str) -> dict[str, Any]:

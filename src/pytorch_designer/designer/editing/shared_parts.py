@@ -21,14 +21,14 @@ Change = tuple[int, int, str]
 _ANCHOR = re.compile(r"&[^\s,\[\]{}]+([ \t]+(?=[^\s#]|\Z))?")
 
 
-def detached(spans: SpanText, path: Path, data: Any, step: int, *, is_removed: bool = False) -> list[Change] | None:
+def detached(spans: SpanText, path: Path, data: Any, indent: int, *, is_removed: bool = False) -> list[Change] | None:
     """The next change of the text after which what is at a path belongs to that path alone; None if it does.
 
     Args:
         spans: The text.
         path: Where something is to be changed; it need not exist.
         data: What the text is read as.
-        step: Number of blanks per level.
+        indent: Number of blanks per level.
         is_removed: Whether the entry at the path is to be removed or renamed; else its value is replaced.
     """
     node = spans.root
@@ -38,14 +38,14 @@ def detached(spans: SpanText, path: Path, data: Any, step: int, *, is_removed: b
         if entry is None:
             is_merged = value_at(data, path[: depth + 1], missing := object()) is not missing
             is_in_the_way = is_removed or depth + 1 < len(path)  # an entry of its own takes precedence
-            return _unmerged(spans, node, path[:depth], data, step) if is_merged and is_in_the_way else None
+            return _unmerged(spans, node, path[:depth], data, indent) if is_merged and is_in_the_way else None
         name, value = entry
         if value.kind == "alias":
             if depth + 1 == len(path):  # replaced or removed as a whole
                 return None
-            return [_copy(spans, value, name.column + step, is_flow=node.is_flow)]
+            return [_copy(spans, value, name.column + indent, is_flow=node.is_flow)]
         for inner in value.walk() if depth + 1 == len(path) else [value]:
-            moved = _moved_anchor(spans, inner, value, step)
+            moved = _moved_anchor(spans, inner, value, indent)
             if moved is not None:
                 return moved
         node = value
@@ -88,12 +88,12 @@ def _copy(spans: SpanText, alias: SpanNode, column: int, *, is_flow: bool, ancho
     return start, alias.end, head.rstrip() + lines
 
 
-def _moved_anchor(spans: SpanText, node: SpanNode, around: SpanNode, step: int) -> list[Change] | None:
+def _moved_anchor(spans: SpanText, node: SpanNode, around: SpanNode, indent: int) -> list[Change] | None:
     """Changes that give an anchor to the first alias after and outside of `around`; None if there is none."""
     if node.anchor is None or spans.root is None:
         return None
     for parent in spans.root.walk():
-        members = [(key.column + step, value) for key, value in parent.entries]
+        members = [(key.column + indent, value) for key, value in parent.entries]
         members += [(item.column, item) for item in parent.items]
         for column, member in members:
             if member.kind == "alias" and member.value == node.anchor and member.start >= around.end:
@@ -105,7 +105,7 @@ def _moved_anchor(spans: SpanText, node: SpanNode, around: SpanNode, step: int) 
     return None
 
 
-def _unmerged(spans: SpanText, node: SpanNode, path: Path, data: Any, step: int) -> list[Change] | None:
+def _unmerged(spans: SpanText, node: SpanNode, path: Path, data: Any, indent: int) -> list[Change] | None:
     """The change that writes out the keys that the merge keys of a mapping bring."""
     own = {key.value for key, _ in node.entries}
     brought = {key: value for key, value in value_at(data, path, {}).items() if str(key) not in own}
@@ -118,7 +118,7 @@ def _unmerged(spans: SpanText, node: SpanNode, path: Path, data: Any, step: int)
     else:
         lines: list[str] = []
         for name, member in brought.items():
-            first, *others = entry_lines(str(name), member, node.column, step)
+            first, *others = entry_lines(str(name), member, node.column, indent)
             lines += [(" " * node.column if lines else "") + first, *others]
         written = spans.newline.join(lines)
     return [(key.outer_start, value.end, written)]

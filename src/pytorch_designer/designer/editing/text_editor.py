@@ -77,7 +77,7 @@ class TextEditor:
         return self._spans
 
     @property
-    def step(self) -> int:
+    def indent(self) -> int:
         """The number of blanks that one level is indented by, as in the first level that there is."""
         for node in [] if self._spans.root is None else self._spans.root.walk():
             for key, value in node.entries:
@@ -262,7 +262,7 @@ class TextEditor:
         return (), path
 
     def _needs_detaching(self, path: Path, *, is_removed: bool = False) -> bool:
-        return detached(self._spans, path, self.data, self.step, is_removed=is_removed) is not None
+        return detached(self._spans, path, self.data, self.indent, is_removed=is_removed) is not None
 
     def _vanishes(self, path: Path) -> bool:
         """True if a section that becomes empty is removed; not if there are comments in it."""
@@ -274,7 +274,7 @@ class TextEditor:
         return num_removed == len(node.entries) or node.is_flow
 
     def _detach(self, path: Path, *, is_removed: bool = False) -> None:
-        while (change := detached(self._spans, path, self.data, self.step, is_removed=is_removed)) is not None:
+        while (change := detached(self._spans, path, self.data, self.indent, is_removed=is_removed)) is not None:
             self._splice(change)
 
     def _splice(self, changes: list[Change]) -> None:
@@ -312,7 +312,7 @@ class TextEditor:
         after = parent.entry(before[-1]) if before else None
         if key in ORDER and after is None:
             return self._insertion_at_start(parent, key, value)
-        lines = entry_lines(key, value, parent.column, self.step)
+        lines = entry_lines(key, value, parent.column, self.indent)
         return self._insertion(parent, after or parent.entries[-1], [" " * parent.column + lines[0], *lines[1:]])
 
     def _replacement(self, parent: SpanNode, entry: tuple[SpanNode, SpanNode], value: object) -> Change:
@@ -324,13 +324,13 @@ class TextEditor:
             return start, old.end, blank + anchor + flow_text(value)
         if isinstance(value, Mapping) and value:
             colon = self.text.index(":", key.end) + 1
-            lines = entry_lines("k", value, key.column, self.step)[1:]
+            lines = entry_lines("k", value, key.column, self.indent)[1:]
             is_one_line = self._spans.line_end(colon) >= old.end
             end = self._spans.line_end(old.end) if is_one_line else old.end
             rest = self.text[old.end : end].rstrip() if is_one_line else ""
             head = f" {anchor}".rstrip() + rest
             return colon, end, self._spans.newline.join([head, *lines])
-        column = key.column + self.step
+        column = key.column + self.indent
         written = flow_text(value) if isinstance(value, (Mapping, list, tuple)) else ""
         written = written or scalar_text(value, style=old.style if old.kind == "scalar" else None, column=column)
         written = anchor + written.replace("\n", self._spans.newline)
@@ -346,7 +346,7 @@ class TextEditor:
         return end, end, "".join(newline + line for line in [*gap, *lines])
 
     def _insertion_at_start(self, parent: SpanNode, key: str, value: object) -> Change:
-        lines = entry_lines(key, value, parent.column, self.step)
+        lines = entry_lines(key, value, parent.column, self.indent)
         newline = self._spans.newline
         at = parent.entries[0][0].outer_start
         return at, at, newline.join(lines) + newline + " " * parent.column

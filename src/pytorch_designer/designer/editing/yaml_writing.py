@@ -45,18 +45,18 @@ def flow_text(value: object) -> str:
     return scalar_text(value)
 
 
-def entry_lines(key: str, value: object, column: int, step: int) -> list[str]:
+def entry_lines(key: str, value: object, column: int, indent: int) -> list[str]:
     """The lines of one entry of a block mapping; the first is not indented, as the others are."""
     name = scalar_text(key, column=column)
     if isinstance(value, Mapping) and value:
         lines = [f"{name}:"]
         for inner, member in value.items():
-            first, *others = entry_lines(str(inner), member, column + step, step)
-            lines += [" " * (column + step) + first, *others]
+            first, *others = entry_lines(str(inner), member, column + indent, indent)
+            lines += [" " * (column + indent) + first, *others]
         return lines
     if isinstance(value, (Mapping, list, tuple)):
         return [f"{name}: {flow_text(value)}"]
-    first, *others = scalar_text(value, column=column + step).split("\n")
+    first, *others = scalar_text(value, column=column + indent).split("\n")
     return [f"{name}: {first}", *others]
 
 

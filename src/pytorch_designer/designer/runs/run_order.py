@@ -17,7 +17,6 @@ from pytorch_designer.harness.fault_injection.injected_faults import parse_fault
 from pytorch_designer.harness.lint.linter import findings_for_run
 from pytorch_designer.harness.pipeline.pipeline_request import prepare_pipeline
 from pytorch_designer.harness.reuse.reuse_cache import chosen_cache
-from pytorch_designer.harness.schema.pipeline_file import pipeline_spec
 from pytorch_designer.harness.schema.yaml_tree import parse_yaml
 from pytorch_designer.storage.bounded_documents import read_json
 from pytorch_designer.storage.output import write_atomically
@@ -97,7 +96,7 @@ def checked_request(order: RunOrder, run_folder: Path) -> PipelineRequest:
     findings = findings_for_run(document)
     with findings.joined():
         return prepare_pipeline(
-            pipeline_spec(document),
+            document,
             run_folder=run_folder,
             cache=chosen_cache(),
             only=order.only,

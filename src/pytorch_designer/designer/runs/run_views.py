@@ -11,7 +11,8 @@ from pytorch_designer.shown_text import redacted
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytorch_designer.harness.job.node import NodeResult
+    from pytorch_designer.errors import DesignerError
+    from pytorch_designer.harness.job.node import NodeFault, NodeResult
     from pytorch_designer.harness.pipeline.pipeline_state import PipelineResult
 
 # The page has one word for nodes that did not run; their reasons say why.
@@ -75,20 +76,28 @@ def log_files(node: NodeResult) -> list[Path]:
     return sorted(path for path in folder.glob("std_log*.txt") if path.is_file() and not path.is_symlink())
 
 
+def error_content(error: DesignerError) -> dict[str, Any]:
+    """A named error and its faults as the page gets them, without secrets."""
+    return {**_shown(error), "faults": [fault.to_dict() for fault in error.faults]}
+
+
+def _shown(error: DesignerError | NodeFault) -> dict[str, Any]:
+    return {
+        "code": error.code,
+        "reason": error.reason,
+        "name": error.name,
+        "message": redacted(error.what),
+        "where": None if error.where is None else redacted(error.where),
+        "advice": redacted(error.advice),
+        "examples": [redacted(example) for example in error.examples],
+    }
+
+
 def _error(node: NodeResult) -> dict[str, Any] | None:
     if node.state not in {NodeState.FAILED, NodeState.INTERRUPTED, NodeState.CANCELED}:
         return None
     if node.fault is not None:
-        fault = node.fault
-        return {
-            "code": fault.code,
-            "reason": fault.reason,
-            "name": fault.name,
-            "message": redacted(fault.what),
-            "where": None if fault.where is None else redacted(fault.where),
-            "advice": redacted(fault.advice),
-            "examples": [redacted(example) for example in fault.examples],
-        }
+        return _shown(node.fault)
     if node.error is None:
         return None
     advice = _LOG_ADVICE if node.exit_code else ""

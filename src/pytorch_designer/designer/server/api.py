@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route
 
+from pytorch_designer.designer.runs.run_views import error_content
 from pytorch_designer.designer.server.data_routes import data_routes
 from pytorch_designer.designer.server.document_routes import document_routes
 from pytorch_designer.designer.server.run_routes import run_routes
@@ -62,20 +63,6 @@ def build_api(services: Services) -> Starlette:
         ],
         exception_handlers={DesignerError: _named, HTTPException: _refused, OSError: _failed, Exception: _bug},
     )
-
-
-def error_content(error: DesignerError) -> dict[str, Any]:
-    """A named error as the page gets it, without secrets."""
-    return {
-        "code": error.code,
-        "reason": error.reason,
-        "name": error.name,
-        "message": redacted(error.what),
-        "where": None if error.where is None else redacted(error.where),
-        "advice": redacted(error.advice),
-        "examples": [redacted(example) for example in error.examples],
-        "faults": [fault.to_dict() for fault in error.faults],
-    }
 
 
 def status_of(error: DesignerError) -> int:

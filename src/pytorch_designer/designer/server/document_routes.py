@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
 
+from pytorch_designer.designer.runs.run_views import error_content
 from pytorch_designer.designer.server.request_fields import JsonFields
 from pytorch_designer.errors import DesignerError, UnknownNameError, describe_value
 
@@ -139,8 +140,6 @@ class _DocumentRoutes:
 
     async def _changed(self, request: Request, change: Callable[[], dict[str, Any]]) -> Response:
         """The document after a change, which other pages are told of; in a conflict, as it is now."""
-        from pytorch_designer.designer.server.api import error_content
-
         path = self._path(request)
         try:
             document = await run_in_threadpool(change)

@@ -9,6 +9,7 @@ and in the shell scripts and Python files of its code.
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import re
@@ -39,12 +40,21 @@ _MAX_SCRIPT_BYTES = 1 << 18
 _SECONDS = 60.0
 _NAMES = ("python", "python3")
 _GUARD = "DESIGNER_HARNESS_DEBUGPY"
-_ABOUT = (
-    "import json, platform, site, sys;"
-    "print(json.dumps({'version': sys.version, 'machine': platform.machine(), 'system': platform.system(),"
-    " 'path': [entry for entry in sys.path if entry], 'is_virtual': sys.prefix != sys.base_prefix,"
-    " 'packages': site.getsitepackages()}))"
-)
+_ABOUT = """
+import importlib.metadata, json, platform, site, sys
+
+def version(name):
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+print(json.dumps({
+    'version': sys.version, 'machine': platform.machine(), 'system': platform.system(),
+    'path': [entry for entry in sys.path if entry], 'is_virtual': sys.prefix != sys.base_prefix,
+    'packages': site.getsitepackages(), 'mlflow': version('mlflow'), 'mlflow_skinny': version('mlflow-skinny'),
+}))
+"""
 
 
 @dataclass(frozen=True)
@@ -141,6 +151,24 @@ class JobPython:
         if self.executable is not None and path == self._path and not _is_found(path):
             return [_launchers(place / "launchers", path), path.parent]
         return [path.parent]
+
+    def has_own_mlflow(self, command: str, scripts: Iterable[Path]) -> bool:
+        """True if a job may import another MLflow than this process: that of its Python or image, or one it installs.
+
+        Args:
+            command: The command of the job.
+            scripts: The files of its code.
+
+        Raises:
+            UnsupportedEnvironmentError: The interpreter does not run.
+        """
+        if self.image is not None or _installs(command, scripts):
+            return True
+        if self.executable is None:
+            return False
+        about = about_python(self.executable)
+        versions = (about["mlflow"], about["mlflow_skinny"])  # mlflow-skinny alone cannot use a database
+        return any(versions) and versions[0] != importlib.metadata.version("mlflow")
 
     @property
     def _path(self) -> Path:

@@ -41,7 +41,6 @@ KillReceiver = Callable[[Callable[[], None]], None]
 MemoryReceiver = Callable[[int], None]
 """Takes the memory that all processes of a job use at the moment, in bytes, ten times a second (Linux)."""
 
-READER_NAME = "job-output"
 _FIRST_POLL_SECONDS = 0.005
 _POLL_SECONDS = 0.1
 _READER_SECONDS = 1.0  # what could not be ended may hold the output open for ever
@@ -196,7 +195,7 @@ class _Running:
             pass_fds=child.descriptors,
         )
         orphans.add(self._popen.pid)
-        self._reader = threading.Thread(target=self._read, args=(log, receive), name=READER_NAME, daemon=True)
+        self._reader = threading.Thread(target=self._read, args=(log, receive), name="job-output", daemon=True)
         self._waiter = threading.Thread(target=self._wait, daemon=True)
         self._reader.start()
         self._waiter.start()

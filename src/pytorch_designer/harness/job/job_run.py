@@ -17,6 +17,7 @@ from __future__ import annotations
 import signal
 import time
 import uuid
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -32,6 +33,7 @@ from pytorch_designer.harness.environments.job_python import OWN_PYTHON, JobPyth
 from pytorch_designer.harness.fault_injection.injected_faults import NO_FAULTS, InjectedFaults
 from pytorch_designer.harness.fault_injection.injection import Injection, check_possible
 from pytorch_designer.harness.job.child_processes import Child, LineReceiver, MemoryReceiver, Outcome, run_children
+from pytorch_designer.harness.job.file_tracking import FileTracking
 from pytorch_designer.harness.job.job_data import JobData
 from pytorch_designer.harness.job.job_processes import (
     callers_variables,
@@ -43,7 +45,7 @@ from pytorch_designer.harness.job.job_processes import (
 )
 from pytorch_designer.harness.job.leftover_processes import MARK_VARIABLE
 from pytorch_designer.harness.job.rendering import check_texts, render_command
-from pytorch_designer.harness.job.run_folder import RunFolder, RunRecord
+from pytorch_designer.harness.job.run_folder import TRACKING_FOLDER, RunFolder, RunRecord
 from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT
 from pytorch_designer.harness.job.snapshot import code_snapshot
 from pytorch_designer.harness.schema.values import check_names, render_value
@@ -291,9 +293,13 @@ class _JobRun:
     def _run_processes(
         self, run_id: str, on_line: LineReceiver, stop: StopRequest, on_memory: MemoryReceiver | None
     ) -> Outcome:
-        with self._injection as injection:
+        python = self._request.python.of(self._spec, partial(on_line, 0), stop)
+        store, tracking = self._request.store, None
+        if store is not None and python.has_own_mlflow(self._command, self._snapshot.files.values()):
+            tracking = FileTracking(store, run_id, self._spec.label, self._folder.path / TRACKING_FOLDER)
+        with self._injection as injection, nullcontext() if tracking is None else tracking.followed():
             outcome = run_children(
-                self._children(run_id, self._request.python.of(self._spec, partial(on_line, 0), stop)),
+                self._children(run_id, python, tracking),
                 on_line,
                 stop,
                 self._request.grace_seconds,
@@ -317,7 +323,7 @@ class _JobRun:
             )
         return outcome
 
-    def _children(self, run_id: str, python: JobPython) -> list[Child]:
+    def _children(self, run_id: str, python: JobPython, tracking: FileTracking | None) -> list[Child]:
         place = self._folder.working_directory(0).with_name("python")
         folders = () if python.image else python.folders(place, self._command, self._snapshot.files.values())
         outer = callers_variables(folders)
@@ -328,7 +334,9 @@ class _JobRun:
             inputs=self._data.inputs,
             outputs=self._data.written_outputs,
         )
-        if self._request.store is not None:
+        if tracking is not None:
+            own |= tracking.variables()
+        elif self._request.store is not None:
             own |= self._request.store.variables(run_id)
         port = free_port()
         asked = dict(self._request.environment_variables)

@@ -6,6 +6,7 @@ RUN/run.json                         what ran, with which values, and how it end
 RUN/user_logs/std_log.txt            output of the process; std_log_process_00.txt ... where there are several
 RUN/outputs/, RUN/logs/              what the job wrote to ./outputs and ./logs
 RUN/named-outputs/NAME/              output ports that were not given a folder
+RUN/mlflow/                          what the job logged, if it has another MLflow; see `file_tracking`
 RUN/work/node_0/                     working directory of each node; removed when the job succeeds
 """
 
@@ -41,6 +42,7 @@ _COLLECTED = ("outputs", "logs")
 _LOGS = "user_logs"
 _WORK = "work"
 _STAGED = "staged-outputs"
+TRACKING_FOLDER = "mlflow"
 _NOT_IN_NAMES = re.compile(r"[^\w.-]|^\.")
 _MAX_NAME = 60
 
@@ -122,7 +124,7 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             self.check_own(outputs)
             FolderKind.JOB.mark(self.path)
-            for name in (*_COLLECTED, _LOGS, _WORK, _STAGED, RECORD_FILE):
+            for name in (*_COLLECTED, _LOGS, _WORK, _STAGED, TRACKING_FOLDER, RECORD_FILE):
                 remove_own(self.path / name)
             (self.path / _LOGS).mkdir()
 
@@ -236,7 +238,8 @@ class RunFolder:
             FailedToWriteOutputsError: It cannot be written.
         """
         with writing_errors(self.path):
-            write_atomically(self.path / RECORD_FILE, (json.dumps(asdict(record), indent=2) + "\n").encode())
+            data = (json.dumps(asdict(record), indent=2) + "\n").encode()
+            write_atomically(self.path / RECORD_FILE, data, is_flushed=False)
 
 
 def is_run_folder(path: Path) -> bool:

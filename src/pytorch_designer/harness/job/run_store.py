@@ -2,15 +2,17 @@
 
 Importing MLflow takes seconds, which a job does not wait for. A new database is a copy of one that MLflow created
 (`mlflow_database`). A run is one row in `runs` and a few rows in `tags`, as MLflow's own `create_run` writes them; a
-test compares the two. Jobs join the run through the variables that Azure ML sets.
+test compares the two. Jobs join the run through the variables that Azure ML sets. Jobs with another MLflow log to files
+(`file_tracking`), from which values come here.
 """
 
 from __future__ import annotations
 
 import getpass
+import math
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pytorch_designer.errors import UnsupportedEnvironmentError
@@ -25,10 +27,49 @@ from pytorch_designer.mlflow_database import (
 from pytorch_designer.system.special_files import special_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import sqlite3
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 DEFAULT_EXPERIMENT = "local"
+_LARGEST = 1.7976931348623157e308  # MLflow keeps infinities as the largest numbers of sqlite
+
+
+@dataclass(frozen=True)
+class LoggedMetric:
+    """Logged value of a metric; `time_ms` is in milliseconds since 1970."""
+
+    key: str
+    value: float
+    time_ms: int
+    step: int
+
+
+@dataclass(frozen=True)
+class LoggedRun:
+    """What a run has logged elsewhere.
+
+    Attributes:
+        run_id: The run.
+        metrics: Values that the database does not have yet.
+        parameters: By name.
+        tags: By name.
+        name: Name of a run that the database may not have yet; and so on.
+        status: RUNNING, FINISHED, ...
+        start_ms: Its start, in milliseconds since 1970.
+        end_ms: Its end, or None.
+        artifact_uri: The folder of its artifacts.
+    """
+
+    run_id: str
+    metrics: Sequence[LoggedMetric] = ()
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
+    status: str = "RUNNING"
+    start_ms: int | None = None
+    end_ms: int | None = None
+    artifact_uri: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,23 +121,59 @@ class RunStore:
         Raises:
             UnsupportedEnvironmentError: The database cannot be written.
         """
+        run = self._new_run(name, parent_run_id, tags or {})
+        with transaction(self.database) as connection:
+            _insert_run(connection, run, self.experiment_id)
+            _insert_values(connection, run)
+        return run.run_id
+
+    def copy_run(self, source_run_id: str, name: str, *, parent_run_id: str, tags: Mapping[str, str]) -> str:
+        """Create a run that is FINISHED and has the values of another, and return its id.
+
+        Args:
+            source_run_id: The other; it may be in another database, and then gives no values.
+            name: As for `start_run`.
+            parent_run_id: As for `start_run`.
+            tags: As for `start_run`.
+
+        Raises:
+            UnsupportedEnvironmentError: The database cannot be written.
+        """
+        run = replace(self._new_run(name, parent_run_id, tags), status="FINISHED", end_ms=_now_ms())
+        with transaction(self.database) as connection:
+            _insert_run(connection, run, self.experiment_id)
+            _insert_values(connection, run)
+            _copy_values(connection, source_run_id, run.run_id)
+        return run.run_id
+
+    def _new_run(self, name: str, parent_run_id: str | None, tags: Mapping[str, str]) -> LoggedRun:
         run_id = uuid.uuid4().hex
-        artifacts = f"{self.artifact_location}/{run_id}/artifacts"
-        all_tags = {"mlflow.runName": name, "mlflow.user": _user(), "mlflow.source.type": "JOB", **(tags or {})}
+        all_tags = {"mlflow.runName": name, "mlflow.user": _user(), "mlflow.source.type": "JOB", **tags}
         if parent_run_id is not None:
             all_tags["mlflow.parentRunId"] = parent_run_id
+        artifacts = f"{self.artifact_location}/{run_id}/artifacts"
+        return LoggedRun(run_id, tags=all_tags, name=name, start_ms=_now_ms(), artifact_uri=artifacts)
+
+    def add_values(self, run: LoggedRun) -> None:
+        """Add metrics, parameters and tags to a run of this database.
+
+        Raises:
+            UnsupportedEnvironmentError: The database cannot be written.
+        """
+        if run.metrics or run.parameters or run.tags:
+            with transaction(self.database) as connection:
+                _insert_values(connection, run)
+
+    def add_run(self, run: LoggedRun, experiment: str) -> None:
+        """Add a run with all that it has logged to the experiment of this name.
+
+        Raises:
+            UnsupportedEnvironmentError: The database cannot be written.
+        """
+        experiment_id, _, _ = _find_or_create_experiment(self.database, experiment)
         with transaction(self.database) as connection:
-            connection.execute(
-                "INSERT INTO runs (run_uuid, name, source_type, source_name, entry_point_name, user_id, status,"
-                " start_time, source_version, lifecycle_stage, artifact_uri, experiment_id)"
-                " VALUES (?, ?, 'UNKNOWN', '', '', ?, 'RUNNING', ?, '', 'active', ?, ?)",
-                (run_id, name, _user(), _now_ms(), artifacts, self.experiment_id),
-            )
-            connection.executemany(
-                "INSERT INTO tags (key, value, run_uuid) VALUES (?, ?, ?)",
-                [(key, value, run_id) for key, value in all_tags.items()],
-            )
-        return run_id
+            _insert_run(connection, run, experiment_id)
+            _insert_values(connection, run)
 
     def copy_values(self, source_run_id: str, run_id: str) -> None:
         """Copy the metrics and parameters of a run to another, where this database has them.
@@ -105,13 +182,7 @@ class RunStore:
             UnsupportedEnvironmentError: The database cannot be written.
         """
         with transaction(self.database) as connection:
-            for table in ("metrics", "latest_metrics", "params"):
-                columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-                chosen = ["?" if name == "run_uuid" else f'"{name}"' for name in columns]
-                connection.execute(
-                    f"INSERT INTO {table} SELECT {', '.join(chosen)} FROM {table} WHERE run_uuid = ?",  # noqa: S608 (names of tables and columns)
-                    (run_id, source_run_id),
-                )
+            _copy_values(connection, source_run_id, run_id)
 
     def end_run(self, run_id: str, status: str) -> None:
         """Set the end of a run; `status` is FINISHED, FAILED or KILLED.
@@ -144,7 +215,7 @@ def open_run_store(database: Path, experiment: str = DEFAULT_EXPERIMENT) -> RunS
         raise UnsupportedEnvironmentError(
             "The MLflow database was written by another version of MLflow.",
             where=database,
-            advice=f"Run `mlflow db upgrade {database_uri(database)}`, or name another folder.",
+            advice=f"Run `mlflow db upgrade {database_uri(database)}` if it is of an older one, or use another folder.",
         )
     experiment_id, location, stage = _find_or_create_experiment(database, experiment)
     if stage != "active":
@@ -154,6 +225,52 @@ def open_run_store(database: Path, experiment: str = DEFAULT_EXPERIMENT) -> RunS
             advice="Restore it with `mlflow experiments restore`, or name another experiment.",
         )
     return RunStore(database, experiment, experiment_id, location)
+
+
+def _insert_run(connection: sqlite3.Connection, run: LoggedRun, experiment_id: int) -> None:
+    connection.execute(
+        "INSERT INTO runs (run_uuid, name, source_type, source_name, entry_point_name, user_id, status,"
+        " start_time, end_time, source_version, lifecycle_stage, artifact_uri, experiment_id)"
+        " VALUES (?, ?, 'UNKNOWN', '', '', ?, ?, ?, ?, '', 'active', ?, ?)",
+        (run.run_id, run.name, _user(), run.status, run.start_ms, run.end_ms, run.artifact_uri, experiment_id),
+    )
+
+
+def _insert_values(connection: sqlite3.Connection, run: LoggedRun) -> None:
+    for table, values in (("params", run.parameters), ("tags", run.tags)):
+        connection.executemany(
+            f"INSERT OR REPLACE INTO {table} (key, value, run_uuid) VALUES (?, ?, ?)",  # noqa: S608 (names of tables)
+            [(key, value, run.run_id) for key, value in values.items()],
+        )
+    if not run.metrics:
+        return
+    columns = "key, value, is_nan, timestamp, step, run_uuid"
+    connection.executemany(
+        f"INSERT OR IGNORE INTO metrics ({columns}) VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608 (names of columns)
+        [(metric.key, *_stored(metric.value), metric.time_ms, metric.step, run.run_id) for metric in run.metrics],
+    )
+    connection.execute(
+        f"INSERT OR REPLACE INTO latest_metrics ({columns}) SELECT {columns} FROM (SELECT {columns}, ROW_NUMBER() OVER"  # noqa: S608 (names of columns)
+        " (PARTITION BY key ORDER BY step DESC, timestamp DESC, value DESC) AS place FROM metrics WHERE run_uuid = ?)"
+        " WHERE place = 1",
+        (run.run_id,),
+    )
+
+
+def _copy_values(connection: sqlite3.Connection, source_run_id: str, run_id: str) -> None:
+    for table in ("metrics", "latest_metrics", "params"):
+        columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+        chosen = ["?" if name == "run_uuid" else f'"{name}"' for name in columns]
+        connection.execute(
+            f"INSERT INTO {table} SELECT {', '.join(chosen)} FROM {table} WHERE run_uuid = ?",  # noqa: S608 (names of tables and columns)
+            (run_id, source_run_id),
+        )
+
+
+def _stored(value: float) -> tuple[float, bool]:
+    """A value as MLflow keeps it: NaN is 0 with a mark."""
+    is_nan = math.isnan(value)
+    return 0.0 if is_nan else max(min(value, _LARGEST), -_LARGEST), is_nan
 
 
 def _find_or_create_experiment(database: Path, name: str) -> tuple[int, str, str]:

@@ -14,6 +14,7 @@ from pytorch_designer.harness.lint.keys import check_repeated_keys, check_type_o
 from pytorch_designer.harness.lint.object_documents import object_document
 from pytorch_designer.harness.lint.pipeline_checks import check_command_job, check_pipeline, check_sweep_job
 from pytorch_designer.harness.lint.rules import RULES, InRun, Severity
+from pytorch_designer.harness.node_kinds.disabled_nodes import without_disabled_nodes
 from pytorch_designer.harness.schema.component_file import Kind, kind_of
 from pytorch_designer.harness.schema.spec_faults import FaultCollector, SpecPlace
 from pytorch_designer.harness.schema.yaml_tree import YamlDocument, parse_yaml
@@ -107,12 +108,13 @@ class FindingsForRun:
 
 
 def findings_for_run(document: YamlDocument) -> FindingsForRun:
-    """Findings on a component or job that is to run on this machine."""
+    """Findings on a component or job that is to run on this machine; those on disabled nodes do not count."""
     place = SpecPlace(str(document.path))
     if kind_of(document.root) is None:
         return FindingsForRun(place)
     reports: dict[Path, Report] = {}
-    _lint_file(document.path, Library(document), reports, is_named=True)
+    running, _ = without_disabled_nodes(document)
+    _lint_file(document.path, Library(running), reports, is_named=True)
     found: dict[InRun, list[SpecFault]] = {word: [] for word in InRun}
     for finding in _result(reports.values(), ()).findings:
         found[RULES[finding.kind].in_run].append(finding)

@@ -22,7 +22,7 @@ _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _DEFAULT_TABLE_BYTES = 1 << 20
 _READERS = {".csv": "csv", ".tsv": "tsv", ".txt": "csv", ".parquet": "parquet", ".jsonl": "json", ".json": "json"}
 _TABLE_READERS = {"read_delimited": "csv", "read_parquet": "parquet", "read_json_lines": "json"}
-_STEPS = {"take", "skip", "keep_columns", "drop_columns", "convert_column_types"}
+_CHANGES = {"take", "skip", "keep_columns", "drop_columns", "convert_column_types"}
 
 
 class InputError(Exception):
@@ -117,18 +117,22 @@ def _of_files(files: list[Path], size: Size) -> list[MiniBatch]:
 Source = tuple[Path, str, dict[str, Any]]
 
 
-Step = tuple[str, Any]
+Transformation = tuple[str, Any]
 
 
 def _of_table(
-    sources: list[Source], size: Size | None, keys: list[str], folder: Path, steps: Sequence[Step] = ()
+    sources: list[Source],
+    size: Size | None,
+    keys: list[str],
+    folder: Path,
+    transformations: Sequence[Transformation] = (),
 ) -> list[MiniBatch]:
     pandas = _pandas()
     frames = [_read(pandas, *source) for source in sources]
     if not frames:
         raise InputError("The table has no file.")
     table = pandas.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
-    for name, value in steps:
+    for name, value in transformations:
         table = _transformed(table, name, value)
     folder.mkdir(parents=True, exist_ok=True)
     batches: list[MiniBatch] = []
@@ -192,7 +196,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _transformed(table: Any, name: str, value: Any) -> Any:
-    """A table after one step of an MLTable."""
+    """A table after one transformation of an MLTable."""
     try:
         if name in {"take", "skip"}:
             return table.iloc[: int(value)] if name == "take" else table.iloc[int(value) :]
@@ -209,7 +213,7 @@ def _transformed(table: Any, name: str, value: Any) -> Any:
         raise InputError(f"The transformation {name}: {value} of the MLTable cannot be done: {error}") from error
 
 
-def _mltable(folder: Path) -> tuple[list[Path], list[Source] | None, list[Step]] | None:
+def _mltable(folder: Path) -> tuple[list[Path], list[Source] | None, list[Transformation]] | None:
     """The files of an MLTable, how each is read, and what is done then; None if there is no MLTable.
 
     How they are read is None where the MLTable does not say it.
@@ -224,14 +228,14 @@ def _mltable(folder: Path) -> tuple[list[Path], list[Source] | None, list[Step]]
     try:
         document = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
         paths = [_expand(folder, entry) for entry in document["paths"]]
-        steps = [_step(entry) for entry in document.get("transformations") or []]
+        transformations = [_transformation(entry) for entry in document.get("transformations") or []]
     except (yaml.YAMLError, LookupError, TypeError, AttributeError, ValueError) as error:
         raise InputError(f"{file} is not an MLTable: {type(error).__name__}: {error}") from error
     files = sorted({found for group in paths for found in group})
-    if not steps:
+    if not transformations:
         return files, None, []
-    (name, options), *rest = steps
-    for other in [name] if name not in _TABLE_READERS else [step for step, _ in rest if step not in _STEPS]:
+    (name, options), *rest = transformations
+    for other in [name] if name not in _TABLE_READERS else [other for other, _ in rest if other not in _CHANGES]:
         raise InputError(f"{file} has the transformation {other}, which is not understood here.")
     arguments = _delimited(options) if name == "read_delimited" else {}
     return files, [(path, _TABLE_READERS[name], arguments) for path in files], rest
@@ -252,7 +256,7 @@ def _expand(folder: Path, entry: dict[str, str]) -> list[Path]:
     raise ValueError(f"a path has none of file, folder and pattern: {entry}")
 
 
-def _step(entry: str | dict[str, Any]) -> Step:
+def _transformation(entry: str | dict[str, Any]) -> Transformation:
     return (entry, {}) if isinstance(entry, str) else next(iter(entry.items()))
 
 

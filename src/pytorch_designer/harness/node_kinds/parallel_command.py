@@ -171,6 +171,8 @@ class _Settings:
     def size(self) -> str:
         owner = self._owner("mini_batch_size")
         text = owner.text("mini_batch_size") or ""
+        if text == "0":  # what the SDK writes where none is given, as beside partition keys
+            return ""
         try:
             if text:
                 parse_size(text)

@@ -126,9 +126,11 @@ def check_body(loop: Loop, body: NodeSpec | None) -> NodeSpec:
     while pending:
         component = pending.pop().component
         if isinstance(component, PipelineSpec):
-            for value in component.controls.values():
+            for name, value in component.controls.items():
                 if str(value.children["type"].plain).lower() == "do_while":
-                    raise loop.place.unsupported(f"The body of {loop.name} has a loop in it, which cannot run here.")
+                    raise loop.place.unsupported(
+                        f"The body of {loop.name} has a loop in it, {name}, which cannot run here."
+                    )
             pending += component.nodes.values()
     return body
 

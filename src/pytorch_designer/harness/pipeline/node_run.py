@@ -229,10 +229,7 @@ class NodeRunner:
         if self.store is None or reused.run_id is None:
             return reused.run_id
         tags = {REUSED_TAG: reused.run_id}
-        run_id = self.store.start_run(reused.name, parent_run_id=self.parent_run_id, tags=tags)
-        self.store.copy_values(reused.run_id, run_id)
-        self.store.end_run(run_id, "FINISHED")
-        return run_id
+        return self.store.copy_run(reused.run_id, reused.name, parent_run_id=self.parent_run_id, tags=tags)
 
 
 def _run_sweep(request: SweepRequest, on_line: LineReceiver, stop: StopRequest) -> NodeResult:

@@ -7,19 +7,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from pytorch_designer.errors import FailedToWriteOutputsError, UnsupportedLocallyError
+from pytorch_designer.errors import (
+    FailedToWriteOutputsError,
+    NullOrEmptyError,
+    UnknownNameError,
+    UnsupportedLocallyError,
+)
 from pytorch_designer.harness.environments.job_python import OWN_PYTHON, JobPython
 from pytorch_designer.harness.fault_injection.injection import check_possible
 from pytorch_designer.harness.job.job_run import GRACE_SECONDS
 from pytorch_designer.harness.job.run_store import DEFAULT_EXPERIMENT
+from pytorch_designer.harness.node_kinds.disabled_nodes import LeftOut, without_disabled_nodes
 from pytorch_designer.harness.pipeline.node_selection import select_nodes, unknown_node
 from pytorch_designer.harness.pipeline.pipeline_plan import plan_pipeline
 from pytorch_designer.harness.schema.assets import Assets, read_assets
 from pytorch_designer.harness.schema.azure_objects import pipeline_job
-from pytorch_designer.harness.schema.pipeline_file import read_pipeline
+from pytorch_designer.harness.schema.pipeline_file import pipeline_spec
 from pytorch_designer.harness.schema.pipeline_specification import PipelineSpec
 from pytorch_designer.harness.schema.spec_faults import FaultCollector, SpecPlace
 from pytorch_designer.harness.schema.values import check_names
+from pytorch_designer.harness.schema.yaml_tree import YamlDocument, read_yaml
 from pytorch_designer.system.resources import usable_cores
 
 if TYPE_CHECKING:
@@ -31,6 +38,8 @@ if TYPE_CHECKING:
     from pytorch_designer.harness.job.run_store import RunStore
     from pytorch_designer.harness.pipeline.pipeline_plan import Plan
     from pytorch_designer.harness.reuse.reuse_cache import ReuseCache
+
+_ENABLE = "Enable nodes on the designer page, or remove designer.disabled from their properties."
 
 
 class PipelineOptions(TypedDict, total=False):
@@ -86,6 +95,7 @@ class PipelineRequest:
         chosen: The nodes that run; None: all.
         faults: Faults to inject, by node.
         source_text: The text of the pipeline, if it is not that of its file.
+        left_out: Why nodes of the pipeline are not in the plan, by name: they are disabled, or need one that is.
     """
 
     plan: Plan
@@ -104,27 +114,39 @@ class PipelineRequest:
     is_in_foreground: bool
     faults: Mapping[str, InjectedFaults]
     source_text: str | None
+    left_out: Mapping[str, str]
 
 
 def prepare_pipeline(
-    job: PipelineSpec | str | Path | Any, *, run_folder: str | Path, **options: Unpack[PipelineOptions]
+    job: YamlDocument | PipelineSpec | str | Path | Any, *, run_folder: str | Path, **options: Unpack[PipelineOptions]
 ) -> PipelineRequest:
     """Read and check a pipeline; nothing is written.
+
+    Args:
+        job: Its file, the document in it, an object of azure-ai-ml, or a `PipelineSpec`.
+        run_folder: Where its logs and outputs go.
+        options: How to run it.
 
     Raises:
         DesignerError: The pipeline cannot be run as it is; see `pipeline_plan.plan_pipeline`.
     """
     given = options.get("assets")
     assets = given if isinstance(given, Assets) else Assets() if given is None else read_assets(Path(given))
-    pipeline = _read_job(job, assets)
-    plan = plan_pipeline(pipeline, options.get("inputs"), assets)
+    pipeline, left_out = _read_job(job, assets)
+    plan = plan_pipeline(pipeline, _without(left_out.inputs, options.get("inputs")), assets)
+    selected = {
+        "only": options.get("only", ()),
+        "start_from": options.get("start_from", ()),
+        "up_to": options.get("up_to", ()),
+    }
+    _check_left_out(left_out, plan, {*itertools.chain(*selected.values()), *(options.get("faults") or ())})
     python, is_in_foreground = options.get("python", OWN_PYTHON), options.get("is_in_foreground", False)
     python.check()
     _check_environments(plan, python)
     return PipelineRequest(
         plan=plan,
         run_folder=Path(run_folder).absolute(),
-        outputs=_given_outputs(pipeline, options.get("outputs") or {}),
+        outputs=_given_outputs(pipeline, _without(left_out.outputs, options.get("outputs"))),
         experiment=pipeline.experiment_name or DEFAULT_EXPERIMENT,
         cache=options.get("cache"),
         is_forced=options.get("force_rerun", False) or pipeline.settings.force_rerun,
@@ -132,17 +154,13 @@ def prepare_pipeline(
         store=options.get("store"),
         grace_seconds=options.get("grace_seconds", GRACE_SECONDS),
         keep_working_directory=options.get("keep_working_directory", False),
-        chosen=select_nodes(
-            plan.nodes,
-            only=options.get("only", ()),
-            start_from=options.get("start_from", ()),
-            up_to=options.get("up_to", ()),
-        ),
+        chosen=select_nodes(plan.nodes, **selected),
         explains=options.get("explains", False),
         python=python,
         is_in_foreground=is_in_foreground,
         faults=_checked_faults(plan, options.get("faults") or {}),
         source_text=options.get("source_text"),
+        left_out=left_out.nodes,
     )
 
 
@@ -161,10 +179,28 @@ def _checked_faults(plan: Plan, faults: Mapping[str, InjectedFaults]) -> dict[st
     return dict(faults)
 
 
-def _read_job(job: PipelineSpec | str | Path | Any, assets: Assets) -> PipelineSpec:
-    if isinstance(job, PipelineSpec):
-        return job
-    return read_pipeline(Path(job), assets) if isinstance(job, (str, Path)) else pipeline_job(job, assets)
+def _read_job(job: YamlDocument | PipelineSpec | str | Path | Any, assets: Assets) -> tuple[PipelineSpec, LeftOut]:
+    """The part of a pipeline that runs, and what is left out. What code builds runs whole."""
+    document = read_yaml(Path(job)) if isinstance(job, (str, Path)) else job
+    if isinstance(document, YamlDocument):
+        running, left_out = without_disabled_nodes(document)
+        return pipeline_spec(running, assets), left_out
+    return document if isinstance(document, PipelineSpec) else pipeline_job(document, assets), LeftOut()
+
+
+def _without(names: Collection[str], given: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {name: value for name, value in (given or {}).items() if name not in names}
+
+
+def _check_left_out(left_out: LeftOut, plan: Plan, asked_for: Collection[str]) -> None:
+    for name in asked_for:
+        if name in left_out.nodes:
+            raise UnknownNameError(
+                f"The node {name} does not run: {left_out.nodes[name]}.", where=name, advice=_ENABLE, reason="disabled"
+            )
+    if left_out.nodes and not plan.nodes:
+        what = "No node of the pipeline runs: each is disabled, or left out because of one that is."
+        raise NullOrEmptyError(what, where=plan.pipeline.source, advice=_ENABLE, reason="disabled")
 
 
 def _check_environments(plan: Plan, python: JobPython) -> None:

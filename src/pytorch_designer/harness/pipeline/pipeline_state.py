@@ -98,8 +98,9 @@ def write_state(result: PipelineResult) -> None:
         FailedToWriteOutputsError: It cannot be written.
     """
     with writing_errors(result.run_folder):
-        # Without indentation: it is written after every change, and indenting takes three times as long.
-        write_atomically(result.state_file, (json.dumps(_plain(result)) + "\n").encode())
+        # It is written after every change: indenting takes three times as long, and flushing longer than a small job.
+        data = (json.dumps(_plain(result)) + "\n").encode()
+        write_atomically(result.state_file, data, is_flushed=result.state != "running")
 
 
 @contextmanager

@@ -81,6 +81,15 @@ def read_entry(folder: Path) -> Entry | None:
     return entry if is_sound else None
 
 
+def record_state(folder: Path) -> tuple[int, int, int] | None:
+    """File number, size and time of the record in a folder, which change with it; None where there is none."""
+    try:
+        status = (folder / _RECORD).stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
 def is_usable(folder: Path) -> bool:
     """True if there is an entry in a folder, with all its files."""
     entry = read_entry(folder)

@@ -228,4 +228,4 @@ def _mark_reused(record_file: Path, outputs: Mapping[str, Path]) -> None:
     with suppress(ValueError, TypeError, RecursionError):  # a damaged one stays as it is
         record = json.loads(record_file.read_text(encoding="utf-8"))
         record |= {"state": NodeState.REUSED.value, "outputs": {name: str(path) for name, path in outputs.items()}}
-        write_atomically(record_file, (json.dumps(record, indent=2) + "\n").encode())
+        write_atomically(record_file, (json.dumps(record, indent=2) + "\n").encode(), is_flushed=False)

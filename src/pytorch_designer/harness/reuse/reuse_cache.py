@@ -38,6 +38,7 @@ from pytorch_designer.harness.reuse.cache_entry import (
     is_usable,
     is_whole,
     read_entry,
+    record_state,
     write_entry,
 )
 from pytorch_designer.harness.reuse.file_trees import content_hash, copy_entries, list_tree
@@ -75,6 +76,7 @@ class ReuseCache:
         self.max_bytes = max_bytes
         self._entries = self.folder / "entries"
         self._partial = self.folder / "partial"
+        self._read: dict[Path, tuple[Entry | None, tuple[int, int, int] | None]] = {}
 
     @property
     def hashes(self) -> Path:
@@ -301,10 +303,17 @@ class ReuseCache:
 
     def _read_all(self) -> tuple[list[Entry], list[Path]]:
         """The entries, the latest used first, and the folders that are none."""
-        found = {path: read_entry(path) for path in self._paths()}
+        found = {path: self._read_once(path) for path in self._paths()}
         entries = [entry for entry in found.values() if entry is not None]
         damaged = [path for path, entry in found.items() if entry is None and path.exists()]
         return sorted(entries, key=self.last_used, reverse=True), damaged
+
+    def _read_once(self, path: Path) -> Entry | None:
+        """The entry in a folder, from memory where its record has not changed: each job that is kept asks for all."""
+        state = record_state(path)
+        if state is None or self._read.get(path, (None, None))[1] != state:
+            self._read[path] = (read_entry(path), state)
+        return self._read[path][0]
 
 
 def open_cache(folder: Path | None, max_bytes: int) -> ReuseCache:

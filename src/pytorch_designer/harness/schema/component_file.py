@@ -14,6 +14,7 @@ from pytorch_designer.harness.schema.bindings import local_command
 from pytorch_designer.harness.schema.interface import read_interface
 from pytorch_designer.harness.schema.spec_faults import closest
 from pytorch_designer.harness.schema.specification import CommandSpec, Distribution, Resources
+from pytorch_designer.harness.schema.vocabulary import PARAMETER_TYPES
 from pytorch_designer.harness.schema.yaml_fields import Fields, local_path
 from pytorch_designer.harness.schema.yaml_tree import YamlDocument, read_yaml
 
@@ -87,19 +88,29 @@ def _pipeline_kind(root: Value, schema: str) -> Kind:
     keys = root.children.keys()
     if _COMPONENT_ONLY_KEYS & keys:  # also where $schema says otherwise: the SDK does not look at it
         return Kind.PIPELINE_COMPONENT
+    if not schema and any(_declares_parameter(entry) for entry in _entries(root.get("inputs"))):
+        return Kind.PIPELINE_COMPONENT
     is_job = "pipelinejob" in schema or "pipelinecomponent" not in schema or ("jobs" in keys and _JOB_ONLY_KEYS & keys)
     return Kind.PIPELINE_JOB if is_job else Kind.PIPELINE_COMPONENT
 
 
 def _command_kind(root: Value) -> Kind:
     """A component declares its inputs; a job gives them values, or has keys that only jobs have."""
-    keys, inputs = root.children.keys(), root.get("inputs")
-    entries = [] if inputs is None else [entry for entry in inputs.children.values() if entry.plain is not None]
+    keys, entries = root.children.keys(), _entries(root.get("inputs"))
     gives_values = any(not entry.is_mapping or _GIVEN_KEYS & entry.children.keys() for entry in entries)
     has_job_keys = _JOB_ONLY_KEYS & keys or ("environment_variables" in keys and "name" not in keys)
     if gives_values or (has_job_keys and not entries and not _COMPONENT_ONLY_KEYS & keys):
         return Kind.COMMAND_JOB
     return Kind.COMMAND_COMPONENT
+
+
+def _entries(ports: Value | None) -> list[Value]:
+    return [] if ports is None else [entry for entry in ports.children.values() if entry.plain is not None]
+
+
+def _declares_parameter(entry: Value) -> bool:
+    """True if a port has the type of a parameter and no value: the input of a job has a value and no such type."""
+    return _word(entry, "type") in PARAMETER_TYPES and not _GIVEN_KEYS & entry.children.keys()
 
 
 def _looks_like_command(root: Value) -> bool:

@@ -19,7 +19,7 @@ from pytorch_designer.system.special_files import special_kind
 from pytorch_designer.system.yaml_values import FaultyValueConstructor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterator
+    from collections.abc import Callable, Collection, Container, Iterator
     from pathlib import Path
 
     from pytorch_designer.errors import DesignerError
@@ -151,6 +151,10 @@ class Value:
         for key in keys:
             found = None if found is None else found.children.get(key)
         return found
+
+    def without(self, paths: Collection[tuple[str, ...]]) -> Value:
+        """This value without the entries at some paths of keys; what stays has the places that it had."""
+        return Value(_without(self._node, paths), self.source, self.keys, self._key_node)
 
     def texts(self, skipping: Container[str] = ()) -> Iterator[Value]:
         """Every text in this value, except those at the top-level keys in `skipping`."""
@@ -350,6 +354,17 @@ def _check_unfolded_size(root: yaml.Node, source: YamlSource) -> None:
             pending += [member for member in members if id(member) not in sizes]
             continue
         pending.pop()
+
+
+def _without(node: yaml.Node, paths: Collection[tuple[str, ...]]) -> yaml.Node:
+    if not isinstance(node, yaml.MappingNode):
+        return node
+    kept = []
+    for key, value in node.value:
+        below = {path[1:] for path in paths if path[0] == key.value}
+        if () not in below:
+            kept.append((key, _without(value, below) if below else value))
+    return yaml.MappingNode(node.tag, kept, node.start_mark, node.end_mark, node.flow_style)
 
 
 def _members(node: yaml.Node) -> list[yaml.Node]:

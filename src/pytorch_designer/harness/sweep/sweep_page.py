@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytorch_designer.harness.sweep.trial import ranked
+from pytorch_designer.harness.sweep.trial import ranked, shown_value
 from pytorch_designer.reporting.page import page_or_reason, render_page
 
 if TYPE_CHECKING:
@@ -64,8 +64,6 @@ class Plot:
 
 def sweep_page(name: str, settings: SweepSettings, trials: Sequence[TrialResult]) -> str:
     """The page of a sweep as HTML."""
-    from pytorch_designer.harness.sweep.sweep_report import shown_value
-
     order = ranked(trials, is_maximized=settings.is_maximized)
     best = order[0] if order and order[0].state.has_succeeded and order[0].history else None
     return page_or_reason(

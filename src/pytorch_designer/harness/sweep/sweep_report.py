@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.harness.sweep.sweep_page import sweep_page
-from pytorch_designer.harness.sweep.trial import TrialState, ranked
+from pytorch_designer.harness.sweep.trial import TrialState, ranked, shown_value
 from pytorch_designer.storage.output import write_atomically, writing_errors
 
 if TYPE_CHECKING:
@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 
 TRIALS_FILE = "trials.json"
 PAGE_FILE = "sweep.html"
-
-
-def shown_value(value: object) -> str:
-    """A value of a hyperparameter or metric for people: numbers with four significant digits."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def trial_line(settings: SweepSettings, trial: TrialResult, *, is_best: bool) -> str:

@@ -20,8 +20,8 @@ from pytorch_designer.harness.reuse.file_trees import copy_to
 from pytorch_designer.harness.schema.binding_scope import Source
 from pytorch_designer.harness.sweep.early_termination import reason_to_end
 from pytorch_designer.harness.sweep.sampling import open_sampler
-from pytorch_designer.harness.sweep.sweep_report import PAGE_FILE, shown_value, trial_line, trial_table, write_report
-from pytorch_designer.harness.sweep.trial import TrialResult, TrialState, best_of, trial_name
+from pytorch_designer.harness.sweep.sweep_report import PAGE_FILE, trial_line, trial_table, write_report
+from pytorch_designer.harness.sweep.trial import TrialResult, TrialState, best_of, shown_value, trial_name
 from pytorch_designer.harness.sweep.trial_metrics import keep_metrics, kept_metrics, logged_metrics
 from pytorch_designer.storage.output import writing_errors
 from pytorch_designer.system.resources import available_memory_bytes

@@ -87,3 +87,8 @@ def best_of(trials: Iterable[TrialResult], *, is_maximized: bool) -> TrialResult
     """The best trial that has succeeded and has a value; of equal ones the first."""
     first = next(iter(ranked(trials, is_maximized=is_maximized)), None)
     return first if first is not None and first.state.has_succeeded and first.history else None
+
+
+def shown_value(value: object) -> str:
+    """A value of a hyperparameter or metric for people: numbers with four significant digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -183,7 +183,7 @@ def pipeline_request(pipeline: str | Path | Any, **options: Any) -> PipelineRequ
     document = read_yaml(Path(pipeline))
     findings = findings_for_run(document)
     with findings.joined():
-        request = prepare_pipeline(pipeline_spec(document, assets), assets=assets, **options)
+        request = prepare_pipeline(document, assets=assets, **options)
     warnings = distinct_faults((*findings.warnings, *request.plan.warnings))
     return replace(request, plan=replace(request.plan, warnings=warnings))
 

@@ -4,4 +4,4 @@ from pytorch_designer.imports import quick_import
 
 with quick_import("torch"):
     import pytorch_designer.distributed.process_world
-    import pytorch_designer.training.training_run  # noqa: F401
+    import pytorch_designer.training.training_run  # noqa: F401 - imported before the fork

@@ -12,11 +12,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pytorch_designer.directories.meta import write_meta
-from pytorch_designer.errors import FailedToWriteOutputsError
 from pytorch_designer.reporting.figures import rate_chart
 from pytorch_designer.reporting.page import page_or_reason, render_page
 from pytorch_designer.reporting.strict_json import dumps
-from pytorch_designer.storage.output import META_FILE, OWN_ENTRIES
+from pytorch_designer.storage.output import META_FILE
+from pytorch_designer.training.report.earlier_result import earlier_entries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,17 +76,8 @@ def replaceable_rate_search(output: Path) -> frozenset[str]:
     Raises:
         FailedToWriteOutputsError: The folder is not the output of a range test alone.
     """
-    present = {entry.name for entry in output.iterdir()} - OWN_ENTRIES if output.is_dir() else set()
-    foreign = sorted(present - _ENTRIES)
-    if foreign or (present and META_FILE not in present):
-        raise FailedToWriteOutputsError(
-            "The output folder holds something else than the result of a range test; nothing in it was changed.",
-            where=output,
-            examples=foreign or sorted(present),
-            advice="Move what is named out of the folder, or name another output folder.",
-            reason="not_ours",
-        )
-    return frozenset(present)
+    is_ours = (output / META_FILE).exists
+    return earlier_entries(output, _ENTRIES, "the result of a range test", is_ours)
 
 
 def _page(

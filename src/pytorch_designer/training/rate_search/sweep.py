@@ -96,7 +96,8 @@ def sweep_rates(sweep: RateSweep, state: TrainingState, display: SweepDisplay) -
         InterruptedRunError: The process was told to stop.
         InvalidDatasetError: Too many images cannot be read.
     """
-    start_head(sweep, partial(_stop_if_requested, sweep.stop_request))
+    if sweep.stays_near:
+        start_head(sweep, partial(_stop_if_requested, sweep.stop_request))
     stepper = open_stepper(
         sweep.predictor,
         state.optimizer,

@@ -17,7 +17,7 @@ from pytorch_designer.storage.bounded_documents import read_json
 from pytorch_designer.storage.output import META_FILE, OWN_ENTRIES, refuse_entries
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 REPORT_FOLDER = "report"
@@ -54,14 +54,27 @@ def replaceable_entries(output: Path) -> frozenset[str]:
     Raises:
         FailedToWriteOutputsError: The folder is not the output of a training run alone.
     """
-    present = {entry.name for entry in output.iterdir()} - OWN_ENTRIES if output.is_dir() else set()
-    if not present:
-        return frozenset()
-    foreign = sorted(present - _ENTRIES)
-    if foreign or not _is_trained_model(output):
+    return earlier_entries(output, _ENTRIES, "a trained model of this program", lambda: _is_trained_model(output))
+
+
+def earlier_entries(path: Path, known: frozenset[str], result: str, is_ours: Callable[[], bool]) -> frozenset[str]:
+    """Names of what an earlier run left in the folder, so that a new run may replace it; empty where there is nothing.
+
+    Args:
+        path: The output.
+        known: Names that a result may have.
+        result: What a result is called in the message.
+        is_ours: Whether there is one, where no other names are.
+
+    Raises:
+        FailedToWriteOutputsError: There is something else.
+    """
+    present = {entry.name for entry in path.iterdir()} - OWN_ENTRIES if path.is_dir() else set()
+    foreign = sorted(present - known)
+    if foreign or (present and not is_ours()):
         raise FailedToWriteOutputsError(
-            "The output folder holds something else than a trained model of this program; nothing in it was changed.",
-            where=output,
+            f"The output folder holds something else than {result}; nothing in it was changed.",
+            where=path,
             examples=foreign or sorted(present),
             advice="Move what is named out of the folder, or name another output folder.",
             reason="not_ours",

@@ -58,9 +58,9 @@ def start_head(run: TrainingRun, between: Callable[[], None]) -> bool:
         ModuleOutOfMemoryError: The device has too little memory.
         InvalidDatasetError: Too many images cannot be read.
     """
-    head = run.new_head
-    if head is None or run.num_classes < 2:
+    if run.new_head is None or run.num_classes < 2:
         return False
+    head = run.new_head.layer
     try:
         compared, features_nd, labels_n = _gather(run, head, between)
         solved = solve_head(features_nd, labels_n, run.num_classes, has_bias=head.bias is not None)
@@ -69,7 +69,7 @@ def start_head(run: TrainingRun, between: Callable[[], None]) -> bool:
         _log.info("The classifier starts from random weights: %s.", error)
         return False
     _log.info(
-        "The classifier starts from a ridge regression on the features of %s. Left out in turn, %.1f %% of them are "
+        "The new classifier is a ridge regression on the features of %s. Left out in turn, %.1f %% of them are "
         "classified correctly.",
         count(len(labels_n), "training image"),
         100 * solved.left_out_top1,

@@ -6,6 +6,8 @@ import ast
 from collections import defaultdict
 from pathlib import Path
 
+import pytest
+
 SOURCE = Path(__file__).parent.parent / "src" / "pytorch_designer"
 MODULES = sorted(path for path in SOURCE.rglob("*.py") if path.name != "__init__.py")
 
@@ -37,6 +39,7 @@ def test_no_two_modules_share_a_name() -> None:
     assert _shared(modules) == {}
 
 
+@pytest.mark.slow
 def test_no_two_public_classes_share_a_name() -> None:
     classes: dict[str, list[str]] = defaultdict(list)
     for path in MODULES:

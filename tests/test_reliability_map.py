@@ -25,6 +25,7 @@ def named_tests() -> list[tuple[str, str]]:
     return sorted(set(_TEST.findall(PAGE.read_text(encoding="utf-8"))))
 
 
+@pytest.mark.slow
 def test_every_named_test_exists() -> None:
     tests = named_tests()
     assert len(tests) > 100

@@ -94,6 +94,7 @@ def _texts(tree: ast.AST) -> Iterator[str]:
             yield node.value
 
 
+@pytest.mark.slow
 def test_no_message_has_a_fixed_plural_after_a_number() -> None:
     found = [
         f"{path.name}: {text}"

@@ -146,6 +146,7 @@ def test_error_info_goes_where_it_is_asked_for_and_a_stale_one_is_removed(tmp_pa
     assert not info.exists()
 
 
+@pytest.mark.slow
 def test_bad_environment_variable_is_a_named_error(tmp_path: Path) -> None:
     done = run("train-pytorch-model", cwd=tmp_path, PYTORCH_DESIGNER_CACHE_BYTES="lots")
     assert done.returncode == 1

@@ -84,6 +84,7 @@ def test_local_data_is_uploaded(client: Any, service: AzureService, pipeline: Pa
     assert [r.body for r in service.requests if r.path.endswith("/images/a.png") and r.body] == [b"pixels"]
 
 
+@pytest.mark.slow
 def test_experiment_option_replaces_the_file_s(
     connected: Callable[..., Any], service: AzureService, pipeline: Path
 ) -> None:

@@ -63,6 +63,7 @@ def model(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_turned_files_are_the_same_image_in_training_scoring_and_serving(
     turned: Path, model: Path, tmp_path: Path
 ) -> None:

@@ -65,6 +65,7 @@ def test_whole_images_go_to_the_largest_remainders(
     assert apportion(total, sizes, minimums) == counts
 
 
+@pytest.mark.slow
 @given(st.data(), st.lists(st.integers(1, 30), min_size=1, max_size=12))
 def test_counts_are_exact_within_bounds_and_next_to_the_share(data: st.DataObject, sizes: list[int]) -> None:
     minimums = [data.draw(st.integers(0, int(size >= 2))) for size in sizes]
@@ -110,6 +111,7 @@ def test_a_class_that_gives_more_images_gives_the_same_and_more() -> None:
     assert smaller < larger
 
 
+@pytest.mark.slow
 def test_every_image_of_a_class_is_equally_likely() -> None:
     dataset = dataset_of([0] * 5 + [1] * 3)
     drawn = np.concatenate([split_rows(dataset, fraction=0.5, seed=seed)[0] for seed in range(2000)])

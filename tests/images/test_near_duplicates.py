@@ -57,6 +57,7 @@ def test_images_of_one_color_are_not_taken_for_each_other(tmp_path: Path) -> Non
     assert (found.pairs, found.num_first, found.num_second) == ((), 0, 0)
 
 
+@pytest.mark.slow
 def test_large_datasets_are_compared_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for part, seed in (("training", 1), ("validation", 2)):
         _crops(tmp_path / part, 12, seed)

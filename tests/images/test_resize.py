@@ -23,6 +23,7 @@ def as_documented(
     return cropped
 
 
+@pytest.mark.slow
 @given(height=SIDES, width=SIDES, resize_size=SIDES, crop=st.tuples(SIDES, SIDES), seed=st.integers(0, 9))
 @example(height=375, width=500, resize_size=256, crop=(224, 224), seed=0)
 @example(height=500, width=375, resize_size=256, crop=(224, 224), seed=0)

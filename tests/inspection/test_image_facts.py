@@ -44,6 +44,7 @@ def test_format_mode_and_size_of_each_format(mode: str, kind: str, name: str, tm
     assert facts[:4] == (name, 300, 200, len(content))
 
 
+@pytest.mark.slow
 def test_a_whole_file_is_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pytorch_designer.images.decode.decode_image", pytest.fail)
     for kind in ("JPEG", "PNG", "GIF"):

@@ -35,6 +35,7 @@ def _curve(values: list[float]) -> Chart:
     return line_chart("loss", Line("Training", values), Line("Validation", values), x_label="Epoch", marked=1)
 
 
+@pytest.mark.slow
 def test_a_chart_names_its_lines_and_axis() -> None:
     texts = _texts(_curve([3.0, 2.0, 1.0]).svg)
 

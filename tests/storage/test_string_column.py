@@ -19,6 +19,7 @@ def test_strings_come_back_as_they_were(strings: list[str]) -> None:
     assert len(column) == len(strings)
 
 
+@pytest.mark.slow
 @given(st.lists(file_names, min_size=1), st.data())
 def test_take_is_indexing(strings: list[str], data: st.DataObject) -> None:
     indices = data.draw(st.lists(st.integers(0, len(strings) - 1)))

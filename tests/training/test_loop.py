@@ -51,6 +51,7 @@ def test_other_seed_gives_other_weights(build_run: BuildRun) -> None:
     assert not same_tensors(best_weights(first), best_weights(second))
 
 
+@pytest.mark.slow
 def test_threads_and_cache_change_nothing(build_run: BuildRun, datasets: dict[str, ImageDirectory]) -> None:
     from pytorch_designer.images.loader import ImageLoader
 

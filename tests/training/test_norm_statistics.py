@@ -74,6 +74,7 @@ def test_a_network_that_learns_is_not_validated_at_chance_after_a_few_steps(buil
     assert losses == sorted(losses, reverse=True)
 
 
+@pytest.mark.slow
 def test_momentum_of_the_network_does_not_matter(build_run: BuildRun) -> None:
     histories = []
     for momentum in (0.0003, 0.1, None):

@@ -86,6 +86,7 @@ def test_every_transform_is_compared_with_itself_in_batches_or_says_that_it_has_
         assert share_beyond(ours, expected, 1) < 1e-3
 
 
+@pytest.mark.slow
 def test_transforms_are_opened_and_validated_without_torch_and_numpy() -> None:
     program = (
         "import sys; from pytorch_designer.transforms.registrations import TRANSFORMS, parse_transform; "

@@ -43,6 +43,7 @@ def test_an_image_with_too_many_pixels_is_not_decoded(process: PreviewProcess, t
     assert "DecompressionBomb" in answer["message"]
 
 
+@pytest.mark.slow
 def test_a_process_that_takes_too_long_is_replaced(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     Image.new("RGB", (10, 10)).save(tmp_path / "good.png")

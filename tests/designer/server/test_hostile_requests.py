@@ -202,6 +202,7 @@ def test_it_is_refused_and_nothing_is_told(designer: LocalDesigner, name: str) -
     assert designer.get("/api/project").status == 200, "the server goes on"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "data",
     [

@@ -200,6 +200,7 @@ def test_slow_opens_wait_together_and_not_one_after_another(run_with: Callable[.
     assert result.fault_notes == ("slow-open: 8 opens below inputs took 500 ms longer.",)
 
 
+@pytest.mark.slow
 @needs_system_call_watch
 def test_flaky_opens_fail_alike_for_the_same_seed(run_with: Callable[..., JobResult]) -> None:
     command = "cd ${{inputs.data}}; for f in a b c d e f g h; do cat $f 2> /dev/null || echo failed; done"
@@ -287,6 +288,7 @@ def test_other_systems_refuse_what_needs_linux(
         system_call_watch._reason_against.cache_clear()
 
 
+@pytest.mark.slow
 @needs_system_call_watch
 @needs_namespace
 def test_nothing_is_left_behind(run_with: Callable[..., JobResult]) -> None:

@@ -142,6 +142,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
         open_run_store(tmp_path / "mlflow.db")
 
 
+@pytest.mark.slow
 def test_a_deleted_experiment_is_refused(tmp_path: Path) -> None:
     store = open_run_store(tmp_path / "mlflow.db", "pets")
     MlflowClient(tracking_uri=store.tracking_uri).delete_experiment(str(store.experiment_id))

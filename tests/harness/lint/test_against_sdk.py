@@ -116,6 +116,7 @@ def test_the_sdk_treats_each_mistake_as_we_say(folder: Path, mistake: Mistake) -
     assert bool(validate(path)) == (mistake.sdk == "invalid")
 
 
+@pytest.mark.slow
 def test_files_without_mistake_load_and_validate(folder: Path) -> None:
     assert validate(folder / "component.yaml") == {}
     assert validate(folder / "prepare.yaml") == {}

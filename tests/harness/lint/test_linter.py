@@ -148,6 +148,7 @@ def test_github_annotations_escape_what_ends_a_property(tmp_path: Path, capsys: 
     assert "a%2Cb.yaml,line=1,col=1,title=not-a-spec::This is not a command component" in line
 
 
+@pytest.mark.slow
 def test_linting_our_specs_is_quick_and_imports_neither_torch_nor_azure() -> None:
     program = (
         "import sys; from pytorch_designer.cli.main import main\n"

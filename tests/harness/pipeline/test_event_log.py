@@ -70,6 +70,7 @@ def test_a_log_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         EventLog(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_run_tells_what_happened_in_order(tmp_path: Path) -> None:
     out = {"out": None}
     jobs = {

@@ -62,6 +62,7 @@ def _jobs(tmp_path: Path, *, is_nested: bool = False, **keys: Any) -> dict[str, 
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_nested", [False, True])
 def test_the_body_runs_until_the_condition_is_false(tmp_path: Path, is_nested: bool) -> None:
     path = write_pipeline(tmp_path, _jobs(tmp_path, is_nested=is_nested))
@@ -104,6 +105,7 @@ def test_outputs_of_the_pipeline_are_those_of_the_last_round(tmp_path: Path) -> 
     assert text_of(result.outputs["next"]) == "4\n"
 
 
+@pytest.mark.slow
 def test_rounds_are_reused(tmp_path: Path) -> None:
     path = write_pipeline(tmp_path, _jobs(tmp_path))
     cache = open_cache(tmp_path / "cache", 1 << 30)
@@ -124,6 +126,7 @@ def test_a_round_that_fails_ends_the_loop(tmp_path: Path) -> None:
     assert result.nodes["step"].run_folder.name == "step.round_3"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("azure_sdk")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_loops_of_the_sdk_run(tmp_path: Path) -> None:

@@ -281,6 +281,7 @@ def test_an_input_that_cannot_be_hashed_is_not_reused(bench: Bench) -> None:
     assert bench.states() == ["completed", "reused"]
 
 
+@pytest.mark.slow
 def test_two_runs_at_a_time_share_a_cache(bench: Bench) -> None:
     bench.run()
     shutil.rmtree(bench.cache.folder)

@@ -110,6 +110,7 @@ def test_a_damaged_entry_is_not_used_and_goes(tmp_path: Path, cache: ReuseCache,
     assert not entry.exists()
 
 
+@pytest.mark.slow
 def test_a_crash_while_storing_leaves_nothing_that_is_found(tmp_path: Path, cache: ReuseCache) -> None:
     result = _result(tmp_path / "job", a="1", b="2")
     program = f"""

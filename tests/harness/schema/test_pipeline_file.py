@@ -305,6 +305,7 @@ def test_a_pipeline_that_nests_without_bounds_is_refused_in_no_time(
     assert time.monotonic() - started < 30
 
 
+@pytest.mark.slow
 def test_a_pipeline_of_too_many_nodes_has_that_fault_alone(tmp_path: Path) -> None:
     jobs = {f"n{number}": {"type": "command", "component": "./missing.yaml"} for number in range(1500)}
     path = write_pipeline(tmp_path, jobs)

@@ -117,6 +117,7 @@ def refusal(path: Path) -> InvalidSpecError:
     pytest.fail("was read")
 
 
+@pytest.mark.slow
 def test_a_large_value_is_shortened_in_a_message() -> None:
     value = root_of("a: [" + "1, " * 1000 + "]").children["a"]
     assert len(value.shown) <= 80

@@ -87,6 +87,7 @@ def _states(result: PipelineResult) -> list[str]:
     return [trial["state"] for trial in _trials(result)]
 
 
+@pytest.mark.slow
 def test_the_best_trials_outputs_are_those_of_the_sweep(tmp_path: Path) -> None:
     result = _run(tmp_path, _sweep(tmp_path))
 
@@ -127,6 +128,7 @@ def test_trials_are_reused_with_their_metrics(tmp_path: Path) -> None:
     assert third.nodes["show"].state is NodeState.REUSED
 
 
+@pytest.mark.slow
 def test_runs_in_mlflow_are_nested(tmp_path: Path) -> None:
     import sqlite3
 
@@ -216,6 +218,7 @@ def test_the_time_of_the_whole_sweep_is_limited(tmp_path: Path) -> None:
     assert _states(result) == ["canceled"]
 
 
+@pytest.mark.slow
 def test_a_sweep_job_that_stands_alone_is_a_pipeline_of_one_node(tmp_path: Path) -> None:
     sweep = _sweep(tmp_path)
     sweep["trial"] = {
@@ -233,6 +236,7 @@ def test_a_sweep_job_that_stands_alone_is_a_pipeline_of_one_node(tmp_path: Path)
     assert record["inputs"]["note"] == "hello"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("azure_sdk")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 @pytest.mark.parametrize("is_alone", [True, False])

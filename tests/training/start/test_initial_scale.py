@@ -121,6 +121,7 @@ def test_norms_start_small_and_smallest_where_residual_branches_end() -> None:
     assert len(found) == 20
 
 
+@pytest.mark.slow
 def test_norms_that_are_to_start_from_zero_do_and_their_branches_are_scaled_all_the_same() -> None:
     torch.manual_seed(1)
     network: nn.Module = torchvision.models.resnet18(num_classes=4, zero_init_residual=True)

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
+from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.harness.environments.job_python import JobPython, about_python
 from pytorch_designer.harness.job.job_run import run_job
-from pytorch_designer.harness.job.run_store import open_run_store
+from pytorch_designer.harness.job.run_store import LoggedRun, RunStore, open_run_store
 from pytorch_designer.harness.pipeline.pipeline_run import run_pipeline
 from pytorch_designer.harness.reuse.reuse_cache import ReuseCache
 from pytorch_designer.harness.runs.run_metrics import read_values
@@ -114,6 +115,33 @@ def test_metrics_come_while_the_job_runs(tmp_path: Path, make_request: MakeReque
 
     request = make_request(f"echo started; {command}", spec={"code": str(tmp_path / "code")}, store=store)
     assert run_job(request, look).has_succeeded
+
+
+@posix_only
+def test_what_could_not_be_stored_is_stored_later(
+    tmp_path: Path, make_request: MakeRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused: list[LoggedRun] = []
+
+    def add_values(store: RunStore, run: LoggedRun) -> None:
+        if run.metrics and not refused:
+            refused.append(run)
+            raise UnsupportedEnvironmentError("The database is locked.")
+        own(store, run)
+
+    own = RunStore.add_values
+    monkeypatch.setattr(RunStore, "add_values", add_values)
+    body = "log_metric('loss', 0.5)\nwhile not pathlib.Path(sys.argv[1]).exists(): time.sleep(0.05)"
+    make_folder(tmp_path / "code", **{"train.py": LOG + body})
+    store = open_run_store(tmp_path / "mlflow.db")
+
+    def look(rank: int, line: str) -> None:
+        wait_until(lambda: bool(refused))
+        (tmp_path / "seen").touch()
+
+    command = f"echo started; {OWN}python train.py {tmp_path / 'seen'}"
+    assert run_job(make_request(command, spec={"code": str(tmp_path / "code")}, store=store), look).has_succeeded
+    assert _rows(store.database, "SELECT value FROM metrics") == [(0.5,)]
 
 
 @posix_only

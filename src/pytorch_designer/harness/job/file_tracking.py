@@ -118,7 +118,9 @@ class FileTracking:
     def _follow(self, ended: threading.Event) -> None:
         while not ended.wait(_IMPORT_SECONDS):
             with suppress(UnsupportedEnvironmentError, OSError):  # the import at the end says so
-                self._store.add_values(LoggedRun(self._run_id, metrics=self._new_metrics(self._run_folder)))
+                metrics, offsets = self._new_metrics(self._run_folder)
+                self._store.add_values(LoggedRun(self._run_id, metrics=metrics))
+                self._offsets |= offsets  # what could not be stored is read again
 
     def _import_all(self) -> None:
         for experiment in _folders(self._folder):
@@ -133,7 +135,7 @@ class FileTracking:
         about = about or {}
         return LoggedRun(
             folder.name,
-            metrics=self._new_metrics(folder),
+            metrics=self._new_metrics(folder)[0],
             parameters=_read_values(folder / "params"),
             tags=_read_values(folder / "tags"),
             name=str(about.get("run_name") or folder.name),
@@ -143,18 +145,19 @@ class FileTracking:
             artifact_uri=str(about.get("artifact_uri", "")),
         )
 
-    def _new_metrics(self, run_folder: Path) -> list[LoggedMetric]:
-        """Whole lines that were added since the last call."""
+    def _new_metrics(self, run_folder: Path) -> tuple[list[LoggedMetric], dict[Path, int]]:
+        """Metrics of the whole lines that are not stored yet, and by file where the last one ends."""
         found: list[LoggedMetric] = []
+        offsets: dict[Path, int] = {}
         for path in _files(run_folder / "metrics"):
             with path.open("rb") as stream:
                 stream.seek(self._offsets.get(path, 0))
                 data = stream.read()
             whole = data[: data.rfind(b"\n") + 1]
-            self._offsets[path] = self._offsets.get(path, 0) + len(whole)
+            offsets[path] = self._offsets.get(path, 0) + len(whole)
             key = path.relative_to(run_folder / "metrics").as_posix()
             found += [metric for line in whole.splitlines() if (metric := _metric(key, line)) is not None]
-        return found
+        return found, offsets
 
 
 def _metric(key: str, line: bytes) -> LoggedMetric | None:

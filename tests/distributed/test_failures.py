@@ -46,7 +46,7 @@ REPLACED = {
 }
 CASES = [(cause, rank) for cause in CAUSES for rank in (0, 1)]
 DOING = "(checking the inputs|reading a few images|training, epoch .*, step .*|saving a checkpoint|validation of epoch)"
-LAST_BEAT = f"(joining|{DOING})"
+LAST_BEAT = f"(joining|loading the model|{DOING})"
 """Of a process that cannot say what it does: what it did up to a second before, which is long for these runs."""
 
 
@@ -84,12 +84,13 @@ def test_a_fault_of_one_process_ends_all_by_name(cause: str, rank: int, workspac
             assert codes == [128 + signal.SIGTERM if cause == "SIGTERM" else 1] * 2, logs
         assert words in run.members[1 - rank].text(), logs
         named = "Process: rank [01] of 2, " if cause in TOGETHER else f"rank {rank} of 2, "
-        assert re.search(named + (LAST_BEAT if cause == "death" else DOING), run.members[1 - rank].text()), logs
+        phase = LAST_BEAT if cause == "death" else DOING
+        assert re.search(named + phase, run.members[1 - rank].text()), logs
         if cause not in {"death", "bug"}:
             assert re.search(named + DOING, run.members[rank].text()), logs
         assert "Traceback" not in run.members[1 - rank].text() or cause == "bug", logs
         assert run.error_info()["name"] == name
-        assert re.search(f"of 2, {DOING}", run.error_info()["process"]), logs
+        assert re.search(f"of 2, {phase}", run.error_info()["process"]), logs
         if cause == "non-finite loss":
             assert re.search("of 2, training, epoch [12], step ", run.error_info()["process"]), logs
         if cause not in {"bad dataset", "full disk"}:

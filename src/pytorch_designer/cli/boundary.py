@@ -14,6 +14,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.errors import DesignerError, InterruptedRunError, UnsupportedEnvironmentError
+from pytorch_designer.imports import check_working_directory
 from pytorch_designer.shown_text import printable, redacted
 from pytorch_designer.system.error_info import remove_stale_error_info, settings_or_default, write_error_info
 from pytorch_designer.system.out_of_memory import is_out_of_memory, out_of_memory_error
@@ -81,8 +82,9 @@ def _out_of_memory(error: Exception) -> ModuleOutOfMemoryError:
 
 def _fault_of_place(error: Exception) -> UnsupportedEnvironmentError | None:
     """The named error for what this machine or a path that was given does not allow, whoever met it; else None."""
-    if isinstance(error, FileNotFoundError):  # of a library that looks for a folder for temporary files
+    if isinstance(error, FileNotFoundError):  # of whoever looks for one of these folders
         try:
+            check_working_directory()
             check_temporary_folder()
         except UnsupportedEnvironmentError as without_folder:
             return without_folder

@@ -2,8 +2,9 @@
 
     python -m tests.campaigns.killed_components [--kills 120] [--fresh-share 0.3] [--seed 1] [--seconds 600]
 
-Each kill is that of a real process, at a moment drawn evenly from the time that the command takes undisturbed, by
-SIGKILL or SIGTERM. It may hit the start of the interpreter, the reading of an archive, the renames and the exit. After
+Each kill is that of a real process, by SIGKILL or SIGTERM, at a moment drawn evenly from the time that the command
+takes undisturbed: it may hit the start of the interpreter, the reading of an archive, the renames and the exit. A share
+of the kills (`AIMED_SHARE`) comes within a tenth of a second after the process has begun to write its output. After
 SIGTERM nothing may be left in the folder for temporary files. The same command is then killed again (one time in
 four), and at last ends, or names the output that was complete when the process was killed. The output must have the
 files of an undisturbed run, of the same bytes wherever two undisturbed runs agree, nothing may be left in the folders
@@ -35,7 +36,9 @@ from tests.commands import forked, start
 
 SIGNALS = {"SIGKILL": 0.6, "SIGTERM": 0.4}
 FRESH_SHARE = 0.3
+AIMED_SHARE = 0.4
 _AGAIN_SHARE = 0.25
+_AIMED_SECONDS = 0.1
 _SECONDS = 120
 _POLL_SECONDS = 0.002
 _ARCHIVED = {"training": (".zip", ".tar.gz"), "validation": (".zip",)}
@@ -84,6 +87,7 @@ class KillReport:
 
     kills: Counter[tuple[str, str]] = field(default_factory=Counter)
     num_fresh: int = 0
+    num_aimed: int = 0
     num_too_late: int = 0
     num_equal: int = 0
     num_complete: int = 0
@@ -98,9 +102,10 @@ class KillReport:
             counts = [sum(self.kills[other, s] for other in names if name in (other, "all")) for s in SIGNALS]
             yield f"| {name} | {' | '.join(map(str, counts))} |"
         yield f"{self.kills.total()} kills, {self.num_fresh} of fresh interpreters, the others forked"
+        yield f"{self.num_aimed} within a tenth of a second after the output was begun, the others at any moment"
         yield f"{self.num_complete} commands were killed when their output was complete, which the rerun keeps"
         yield f"{self.num_too_late} signals came when the process had ended"
-        yield f"{self.num_equal} commands ended equal; {len(self.faults)} faults"
+        yield f"{self.num_equal} commands that were killed last ended equal; {len(self.faults)} faults"
         yield from self.faults
 
 
@@ -135,7 +140,7 @@ class Killer:
             if is_complete(outputs, expected):
                 break
         faults = self._finish(command, outputs, expected, was_killed=was_killed)
-        self.report.num_equal += not faults
+        self.report.num_equal += was_killed and not faults
         self.report.faults += [f"{outputs.name}, {command.name}: {fault}" for fault in faults]
         shutil.rmtree(outputs, ignore_errors=True)
 
@@ -159,14 +164,18 @@ class Killer:
         """Send a signal at a random moment; whether it ended the process."""
         name = self._dice.choices(list(SIGNALS), list(SIGNALS.values()))[0]
         is_fresh = self._dice.random() < self._fresh_share
-        delay = self._dice.uniform(0, expected.seconds[is_fresh])
-        exit_code, printed = self._run(command, outputs, is_fresh=is_fresh, signal_name=name, delay=delay)
+        is_aimed = self._dice.random() < AIMED_SHARE
+        delay = self._dice.uniform(0, _AIMED_SECONDS if is_aimed else expected.seconds[is_fresh])
+        exit_code, printed = self._run(
+            command, outputs, is_fresh=is_fresh, signal_name=name, delay=delay, is_aimed=is_aimed
+        )
         number = signal.Signals[name]
         if exit_code == 0:
             self.report.num_too_late += 1
             return False
         self.report.kills[command.name, name] += 1
         self.report.num_fresh += is_fresh
+        self.report.num_aimed += is_aimed
         what = f"{outputs.name}, {command.name}, {name} after {delay:.2f} s"
         if exit_code not in (-number, 128 + number):
             self.report.faults.append(f"{what}: exit code {exit_code}: {printed}")
@@ -192,19 +201,30 @@ class Killer:
         return faults
 
     def _run(
-        self, command: Command, outputs: Path, *, is_fresh: bool, signal_name: str = "", delay: float = math.inf
+        self,
+        command: Command,
+        outputs: Path,
+        *,
+        is_fresh: bool,
+        signal_name: str = "",
+        delay: float = math.inf,
+        is_aimed: bool = False,
     ) -> tuple[int, str]:
-        """Run the command, and send it the signal after the delay; its exit code and the end of what it printed."""
+        """Run the command, and send it the signal after the delay; its exit code and the end of what it printed.
+
+        `is_aimed`: The delay begins when the command writes its output.
+        """
+        aim = outputs if is_aimed else None
         arguments, variables = command.arguments(outputs), {"TMPDIR": str(self._temporary), "OMP_NUM_THREADS": "1"}
         number = signal.Signals[signal_name] if signal_name else None
         if is_fresh:
             with start(*arguments, cwd=self._top, **variables) as process:
-                children = _signal_after(process.pid, process.poll, number, delay)
+                children = _signal_after(process.pid, process.poll, number, delay, aim)
                 printed = process.communicate(timeout=_SECONDS)[1]
                 exit_code: int | None = process.returncode
         else:
             with forked(*arguments, cwd=self._top, **variables) as (child, streams):
-                children = _signal_after(child.pid, lambda: child.exitcode, number, delay)
+                children = _signal_after(child.pid, lambda: child.exitcode, number, delay, aim)
                 child.join(_SECONDS)
                 exit_code = child.exitcode
                 printed = streams[1].read_text(encoding="utf-8") if streams[1].exists() else ""
@@ -255,11 +275,21 @@ def files(folder: Path) -> dict[str, str]:
 
 
 def _signal_after(
-    pid: int | None, exit_code: Callable[[], int | None], number: signal.Signals | None, delay: float
+    pid: int | None,
+    exit_code: Callable[[], int | None],
+    number: signal.Signals | None,
+    delay: float,
+    aim: Path | None,
 ) -> list[int]:
-    """Watch a process until the delay is over, then send the signal; the processes that it had started meanwhile."""
+    """Watch a process until the delay is over, then send the signal; the processes that it had started meanwhile.
+
+    The delay begins at once, or when something is staged in an output below `aim`.
+    """
     assert pid is not None
     children: set[int] = set()
+    while aim is not None and exit_code() is None and not any(aim.glob("*/.staging")):
+        children.update(_children(pid))
+        time.sleep(_POLL_SECONDS)
     end = time.monotonic() + min(delay, _SECONDS)
     while exit_code() is None and time.monotonic() < end:
         children.update(_children(pid))

@@ -64,7 +64,7 @@ def test_a_signal_that_ends_the_process_removes_it(number: signal.Signals, top: 
 def test_a_link_with_the_name_of_a_folder_is_left_alone(top: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     (elsewhere / "file").touch()
-    link = top / "pytorch-designer-extracted-link"
+    link = top / "pytorch-designer-temporary-link"
     link.symlink_to(elsewhere)
     with temporary_folder():
         pass

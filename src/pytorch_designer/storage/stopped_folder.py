@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
-_PREFIX = "pytorch-designer-extracted-"
+_PREFIX = "pytorch-designer-temporary-"
 _NO_DESCRIPTOR = -1
 
 

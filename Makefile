@@ -27,6 +27,7 @@ types: $(ready)
 # Campaigns, from three to fifteen minutes each; docs/reliability.md has their figures.
 torture: $(ready)
 	$(BIN)/python -m tests.campaigns.torture
+	$(BIN)/python -m tests.campaigns.killed_components
 
 faulty-disk: $(ready)
 	$(BIN)/python -m tests.campaigns.faulty_disk

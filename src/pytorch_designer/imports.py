@@ -34,7 +34,7 @@ def quick_import(library: str) -> Iterator[None]:
         yield
         return
     if library == "torch":
-        _check_working_directory()
+        check_working_directory()
     gc.disable()
     try:
         yield
@@ -45,12 +45,17 @@ def quick_import(library: str) -> Iterator[None]:
         atexit.register(gc.unfreeze)
 
 
-def _check_working_directory() -> None:
+def check_working_directory() -> None:
+    """Make sure that there is the working directory, without which torch is not loaded and no relative path leads.
+
+    Raises:
+        UnsupportedEnvironmentError: It was removed.
+    """
     try:
         os.getcwd()  # noqa: PTH109 - pathlib is not needed here otherwise
     except FileNotFoundError as error:
         raise UnsupportedEnvironmentError(
-            "The folder that this command was started in was removed, and torch cannot be loaded without one.",
+            "The folder that this command was started in was removed.",
             advice="Change to a folder that exists.",
             reason="no_working_directory",
         ) from error

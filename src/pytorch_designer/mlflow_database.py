@@ -64,6 +64,7 @@ def create_database(database: Path, make: Make | None = None) -> None:
     make = make or _make_tables_in_own_process
     try:
         database.parent.mkdir(parents=True, exist_ok=True)
+        partial.touch()  # where that cannot be, MLflow would try for minutes
         try:
             shutil.copyfile(_empty_database(make), partial)
         except OSError:  # the cache folder cannot be written, or there is none

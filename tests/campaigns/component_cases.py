@@ -68,10 +68,10 @@ _MADE_BY = {
 }
 
 
-def write_case_inputs(inputs: Path) -> None:
-    """Write six training and three validation images, and all that components make of them, into `inputs`."""
-    write_digits(inputs / "training", classes=3, per_class=2)
-    write_digits(inputs / "validation", classes=3, per_class=1, skip=2)
+def write_case_inputs(inputs: Path, *, per_class: int = 2, side: int = 8) -> None:
+    """Write training images of three classes, half as many for validation, and all that components make of them."""
+    write_digits(inputs / "training", classes=3, per_class=per_class, side=side)
+    write_digits(inputs / "validation", classes=3, per_class=per_class // 2, skip=per_class, side=side)
     for name, (component, port) in _MADE_BY.items():
         made = inputs / f"{name}.made"
         CASES[component].run(inputs, made)

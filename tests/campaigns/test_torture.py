@@ -1,4 +1,4 @@
-"""A small share of the campaign `make torture`."""
+"""A small share of the campaigns of `make torture`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.campaigns.killed_components import Killer
 from tests.campaigns.torture import torture
 
 
@@ -17,3 +18,12 @@ def test_runs_killed_at_random_moments_end_in_the_same_model(tmp_path: Path) -> 
     assert report.faults == []
     assert len(report.kills) == 3
     assert report.equal_runs
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX processes and signals")
+def test_components_killed_at_random_moments_end_in_the_same_files_and_leave_nothing(tmp_path: Path) -> None:
+    report = Killer(tmp_path, seed=4, fresh_share=0.0).run(num_kills=4, seconds=240)
+    assert report.faults == []
+    assert report.kills.total() == 4
+    assert report.num_equal

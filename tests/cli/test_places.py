@@ -189,6 +189,25 @@ def test_torch_is_not_loaded_in_a_working_directory_that_was_removed(component: 
     assert done.stderr.startswith("UnsupportedEnvironmentError (P002): The folder that this command was started in")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="a working directory that can be removed")
+@pytest.mark.parametrize(
+    "command",
+    [["run", "pipeline.yaml"], ["runs", "list"], ["demo"], ["train", "images"], ["find-learning-rate", "images"]],
+)
+def test_a_working_directory_that_was_removed_is_named(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "pipeline.yaml").write_text("type: pipeline\njobs: {a: {type: command, command: a}}\n")
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    absolute = [str(tmp_path / word) if (tmp_path / word).exists() else word for word in command]
+    assert main(absolute) == 1
+    assert "The folder that this command was started in was removed." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_a_signal_ends_a_command_as_it_would_end_any_and_lets_it_clean_up(
     name: str, capsys: pytest.CaptureFixture[str]

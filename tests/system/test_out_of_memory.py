@@ -34,6 +34,10 @@ def call_without_memory() -> None:
     raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
 
 
+def fork_without_room() -> None:
+    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+
 ALLOCATIONS: dict[str, Callable[[], object]] = {
     "Python": lambda: bytearray(FAR_TOO_MUCH),
     "numpy": lambda: np.empty(FAR_TOO_MUCH, dtype=np.uint8),
@@ -41,6 +45,7 @@ ALLOCATIONS: dict[str, Callable[[], object]] = {
     "thread": start_without_memory,
     "library": load_without_memory,
     "system call": call_without_memory,
+    "process": fork_without_room,
 }
 
 
@@ -57,6 +62,7 @@ def test_the_boundary_names_it(
     printed = capsys.readouterr().err
     assert printed.startswith("ModuleOutOfMemoryError (0138): ")
     assert "Traceback" not in printed
+    assert ("No other thread or process can be started" in printed) == (name in {"thread", "process"})
 
 
 @pytest.mark.parametrize(

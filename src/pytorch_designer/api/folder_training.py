@@ -11,11 +11,9 @@ copying images, and that of Score Image Model and Evaluate Model where IMAGES ha
 from __future__ import annotations
 
 import logging
-import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import Field
@@ -31,12 +29,15 @@ from pytorch_designer.directories.splitting import split_rows
 from pytorch_designer.directories.summary import log_summary
 from pytorch_designer.distributed.participation import joined_world
 from pytorch_designer.storage.output import META_FILE, check_outputs, open_output
+from pytorch_designer.storage.stopped_folder import temporary_folder
 from pytorch_designer.system.places import check_temporary_folder
 from pytorch_designer.training.datasets import TRAINING_PORT, check_datasets
 from pytorch_designer.training.report.earlier_result import TEST_FOLDER, refuse_other_result, replaceable_entries
 from pytorch_designer.transforms.registrations import parse_transforms
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pytorch_designer.directories.image_directory import ImageDirectory
     from pytorch_designer.directories.model_directory import ModelDirectory
     from pytorch_designer.directories.sources.splits import Splits
@@ -235,7 +236,7 @@ def new_model(stack: ExitStack, parameters: FolderParameters) -> ModelDirectory:
     """
     from pytorch_designer.components import image_model
 
-    untrained = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "untrained_model"
+    untrained = stack.enter_context(temporary_folder()) / "untrained_model"
     chosen = ImageModelParameters(model_name=parameters.model_name, pretrained=parameters.pretrained)
     image_model.run({}, {"untrained_model": untrained}, chosen)
     return open_model_directory(untrained)

@@ -29,7 +29,7 @@ from pytorch_designer.errors import NullOrEmptyError, ParameterParsingError, Unk
 from pytorch_designer.progress import shown_by
 from pytorch_designer.reporting.drawing import obey_settings_of_user
 from pytorch_designer.settings import given_settings
-from pytorch_designer.system.out_of_memory import is_out_of_memory, out_of_memory_error
+from pytorch_designer.system.out_of_memory import is_out_of_memory, out_of_memory_error, shortage
 from pytorch_designer.system.places import check_temporary_folder
 from pytorch_designer.wording import nearest_name
 
@@ -90,7 +90,7 @@ def library_call(
                 yield
         except Exception as error:
             if is_out_of_memory(error):
-                raise out_of_memory_error("This process has too little free memory for this call.") from error
+                raise out_of_memory_error(shortage(error, "this call")) from error
             raise
 
 

@@ -14,9 +14,10 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.errors import DesignerError, InterruptedRunError, UnsupportedEnvironmentError
+from pytorch_designer.imports import check_working_directory
 from pytorch_designer.shown_text import printable, redacted
 from pytorch_designer.system.error_info import remove_stale_error_info, settings_or_default, write_error_info
-from pytorch_designer.system.out_of_memory import is_out_of_memory, out_of_memory_error
+from pytorch_designer.system.out_of_memory import is_out_of_memory, out_of_memory_error, shortage
 from pytorch_designer.system.places import check_temporary_folder
 from pytorch_designer.system.stop_requests import SignalInterrupt, interrupted_by_signals
 
@@ -74,15 +75,16 @@ def run_guarded(action: Callable[[], int | None]) -> int:
 
 
 def _out_of_memory(error: Exception) -> ModuleOutOfMemoryError:
-    named = out_of_memory_error("This process has too little free memory for this run.")
+    named = out_of_memory_error(shortage(error, "this run"))
     named.__cause__ = error
     return named
 
 
 def _fault_of_place(error: Exception) -> UnsupportedEnvironmentError | None:
     """The named error for what this machine or a path that was given does not allow, whoever met it; else None."""
-    if isinstance(error, FileNotFoundError):  # of a library that looks for a folder for temporary files
+    if isinstance(error, FileNotFoundError):  # of whoever looks for one of these folders
         try:
+            check_working_directory()
             check_temporary_folder()
         except UnsupportedEnvironmentError as without_folder:
             return without_folder

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytorch_designer.cloud.cloud_errors import named_faults
 from pytorch_designer.errors import CloudNotFoundError, MissingExtraError
+from pytorch_designer.system.regular_files import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -130,7 +131,7 @@ def _find_config(folder: Path) -> Path | None:
 
 def _read_config(path: Path) -> Target:
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = json.loads(read_regular(path).decode("utf-8-sig"))
         return Target(content["workspace_name"], content["resource_group"], content["subscription_id"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CloudNotFoundError(

@@ -21,13 +21,11 @@ import os
 import stat
 import struct
 import tarfile
-import tempfile
 import zipfile
 import zlib
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 from pytorch_designer.errors import (
@@ -39,13 +37,14 @@ from pytorch_designer.errors import (
 from pytorch_designer.storage.folder_listing import is_skipped
 from pytorch_designer.storage.paths import path_fault, reading_errors
 from pytorch_designer.storage.retrying import is_file, open_retrying, retrying
-from pytorch_designer.storage.stopped_folder import removed_when_stopped
+from pytorch_designer.storage.stopped_folder import temporary_folder
 from pytorch_designer.storage.tar_members import MemberContent, TarReader
 from pytorch_designer.storage.zstandard_files import open_zstandard
 from pytorch_designer.system.places import check_temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 TAR_EXTENSIONS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst", ".tzst")
 ZIP_EXTENSION = ".zip"
@@ -94,7 +93,7 @@ def is_archive(path: Path) -> bool:
 
 @contextmanager
 def extracted_archive(archive: Path, *, removed_by_signals: bool = True) -> Iterator[Path]:
-    """A temporary folder with the content of `archive`, removed when the context ends, by SIGTERM too.
+    """A temporary folder with the content of `archive`, removed when the context ends; see `temporary_folder`.
 
     Named errors that are raised in the context and name the folder, or what is in it, name the archive instead and the
     member.
@@ -111,15 +110,12 @@ def extracted_archive(archive: Path, *, removed_by_signals: bool = True) -> Iter
         UnsupportedEnvironmentError: There is no folder for temporary files.
     """
     check_temporary_folder()
-    with (
-        tempfile.TemporaryDirectory(prefix="pytorch-designer-", ignore_cleanup_errors=True) as folder,
-        removed_when_stopped(Path(folder)) if removed_by_signals else nullcontext(),
-    ):
+    with temporary_folder(removed_by_signals=removed_by_signals) as folder:
         try:
-            extract_archive(archive, Path(folder))
-            yield Path(folder)
+            extract_archive(archive, folder)
+            yield folder
         except DesignerError as error:
-            error.rename_folder(folder, str(archive))
+            error.rename_folder(str(folder), str(archive))
             raise
 
 

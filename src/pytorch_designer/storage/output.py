@@ -29,8 +29,8 @@ from filelock import Timeout
 
 from pytorch_designer.errors import FailedToWriteOutputsError
 from pytorch_designer.storage.locking import held_lock
-from pytorch_designer.storage.regular_files import kind_of
 from pytorch_designer.storage.unfinished_renames import COMMIT_FILE, read_unfinished_renames
+from pytorch_designer.system.regular_files import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

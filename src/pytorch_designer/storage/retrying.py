@@ -16,7 +16,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from pytorch_designer.storage.regular_files import open_regular
+from pytorch_designer.system.regular_files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,20 +1,51 @@
-"""Removal of a temporary folder when a signal ends the process, which runs no `finally`."""
+"""Temporary folders whose removal does not depend on how their process ends.
+
+A signal runs no `finally`: SIGTERM and SIGHUP remove the folder before they end the process. After SIGKILL, or when the
+system has ended a process for its memory, the next process that makes such a folder removes it. The owner of a folder
+holds a lock of it, which dies with the process; a folder without one is nobody's.
+"""
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
+import stat
+import tempfile
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
     from types import FrameType
 
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+_PREFIX = "pytorch-designer-temporary-"
+_NO_DESCRIPTOR = -1
+
+
+@contextmanager
+def temporary_folder(*, removed_by_signals: bool = True) -> Iterator[Path]:
+    """A new folder for temporary files, removed when the context ends, by SIGTERM, or by the next process.
+
+    Args:
+        removed_by_signals: See `removed_when_stopped`.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    _remove_abandoned(Path(tempfile.gettempdir()))
+    folder, lock = _locked_folder()
+    try:
+        with removed_when_stopped(folder) if removed_by_signals else nullcontext():
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if lock != _NO_DESCRIPTOR:
+            os.close(lock)
 
 
 @contextmanager
@@ -47,3 +78,50 @@ class _Removal:
 
 def _ends_the_process(handler: object) -> bool:
     return handler is signal.SIG_DFL or isinstance(handler, _Removal)
+
+
+def _locked_folder() -> tuple[Path, int]:
+    """A new folder and the descriptor of its lock. Whoever removes abandoned ones may take it before it is locked."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        lock = _lock_of(folder)
+        if lock is not None and (lock == _NO_DESCRIPTOR or folder.exists()):
+            return folder, lock
+        if lock is not None:
+            os.close(lock)
+
+
+def _lock_of(folder: Path) -> int | None:
+    """A descriptor that holds the lock of a folder; `_NO_DESCRIPTOR` without such locks; None if another has it."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return _NO_DESCRIPTOR
+    try:
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    except OSError:  # a file system without locks
+        os.close(lock)
+        return _NO_DESCRIPTOR
+    return lock
+
+
+def _remove_abandoned(top: Path) -> None:
+    """Remove this user's folders whose process has ended without doing so."""
+    if os.name != "posix":
+        return
+    for folder in top.glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            found = folder.lstat()
+            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+                continue
+            lock = _lock_of(folder)
+            if lock is not None and lock != _NO_DESCRIPTOR:
+                shutil.rmtree(folder, ignore_errors=True)
+                os.close(lock)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from pytorch_designer.errors import FailedToWriteOutputsError
 from pytorch_designer.storage.paths import path_fault
-from pytorch_designer.storage.regular_files import NotARegularFileError
 from pytorch_designer.storage.retrying import open_retrying
+from pytorch_designer.system.regular_files import NotARegularFileError
 
 if TYPE_CHECKING:
     from collections.abc import Collection

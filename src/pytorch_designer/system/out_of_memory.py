@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import sys
 
 from pytorch_designer.errors import ModuleOutOfMemoryError
 from pytorch_designer.system.resources import address_space_limit
@@ -10,10 +11,12 @@ from pytorch_designer.system.resources import address_space_limit
 ADVICE = "Use smaller images, a smaller model, or a machine with more memory; other programs may be taking it."
 
 # torch, the dynamic linker and Python's threads have no class for it; these words of their messages are all there is.
+_NO_ROOM = {errno.ENOMEM, errno.EAGAIN}  # of a fork that a limit on processes forbids
+_NO_THREAD = "can't start new thread"
 _WORDS = (
     "DefaultCPUAllocator",
     "std::bad_alloc",
-    "can't start new thread",
+    _NO_THREAD,
     "failed to map segment from shared object",
     "cannot allocate memory",
     "Cannot allocate memory",
@@ -21,10 +24,25 @@ _WORDS = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """True if an allocation failed: in Python, in torch on the processor, in a thread's start, in loading a library."""
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+    """True if an allocation failed: in Python, in torch on the processor, in loading a library.
+
+    A thread or process that cannot be started counts, too: the system does not tell whether memory or a limit on their
+    number is the reason.
+    """
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _NO_ROOM):
         return True
     return isinstance(error, (RuntimeError, ImportError, OSError)) and any(words in str(error) for words in _WORDS)
+
+
+def shortage(error: BaseException, purpose: str) -> str:
+    """What has run out, as a sentence; `purpose` is what there is too little of it for, such as `this run`."""
+    if _NO_THREAD not in str(error) and not (isinstance(error, OSError) and error.errno == errno.EAGAIN):
+        return f"This process has too little free memory for {purpose}."
+    most = _most_processes()
+    limit = "" if most is None else f", of which this user may have {most:,} (ulimit -u)"
+    return (
+        f"No other thread or process can be started for {purpose}: there is too little memory, or too many run{limit}."
+    )
 
 
 def out_of_memory_error(what: str, *, where: str | None = None, advice: str = ADVICE) -> ModuleOutOfMemoryError:
@@ -39,3 +57,13 @@ def out_of_memory_error(what: str, *, where: str | None = None, advice: str = AD
     if limit is not None:
         what += f" This process may not take more than {limit / 1e9:.1f} GB of address space (ulimit -v)."
     return ModuleOutOfMemoryError(what, where=where, advice=advice)
+
+
+def _most_processes() -> int | None:
+    """Processes and threads that this user may have; None without a limit."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    most = resource.getrlimit(resource.RLIMIT_NPROC)[0]
+    return None if most == resource.RLIM_INFINITY else most

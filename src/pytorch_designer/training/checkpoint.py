@@ -34,7 +34,7 @@ from safetensors.torch import load, save_file
 from pytorch_designer.errors import FailedToWriteOutputsError, UnsupportedEnvironmentError
 from pytorch_designer.reporting.outcomes import Outcomes
 from pytorch_designer.storage.output import CHECKPOINT_FOLDER, sync_folder, write_atomically, writing_errors
-from pytorch_designer.storage.regular_files import open_regular
+from pytorch_designer.system.regular_files import open_regular
 from pytorch_designer.tracking.destination import RunReference
 from pytorch_designer.training.checkpoint_checks import (
     BEST,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,10 +14,9 @@ from mlflow import MlflowClient
 from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.harness.job.job_run import run_job
 from pytorch_designer.harness.job.run_store import open_run_store
+from pytorch_designer.mlflow_database import create_database
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.harness.fixture_types import MakeRequest
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's own
@@ -111,6 +111,15 @@ def test_the_empty_database_is_made_by_mlflow_once(tmp_path: Path, monkeypatch: 
 
     assert len(made) == 1
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.db")} == made
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that nobody can write")
+def test_a_folder_that_cannot_be_written_is_named_before_mlflow_tries_for_minutes() -> None:
+    def make(_: Path) -> None:
+        pytest.fail("MLflow was asked")
+
+    with pytest.raises(UnsupportedEnvironmentError, match="cannot be created"):
+        create_database(Path("/proc/mlflow.db"), make)
 
 
 @pytest.mark.slow

@@ -24,6 +24,7 @@ from filelock import Timeout
 from pytorch_designer.errors import InvalidSpecError, UnknownNameError, UnsupportedEnvironmentError
 from pytorch_designer.storage.locking import held_lock
 from pytorch_designer.storage.output import sync_folder, write_atomically
+from pytorch_designer.system.regular_files import read_regular
 
 if TYPE_CHECKING:
     import pathlib
@@ -243,7 +244,7 @@ class DocumentJournal:
         if stamp is None:
             return
         path = self._folder / JOURNAL_FILE
-        lines = path.read_bytes().split(b"\n")
+        lines = read_regular(path).split(b"\n")
         is_torn = lines[-1] != b""
         is_damaged = False
         for line in lines[:-1]:

@@ -15,6 +15,7 @@ from pytorch_designer.harness.runs.run_comparison import node_values
 from pytorch_designer.harness.runs.run_list import elapsed_seconds
 from pytorch_designer.shown_text import redacted
 from pytorch_designer.storage.bounded_documents import parse_json
+from pytorch_designer.system.regular_files import read_regular
 from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _parameters(node: NodeResult | None) -> dict[str, str]:
     try:
         if path.stat().st_size > _MAX_RECORD_BYTES:
             return {}
-        inputs = parse_json(path.read_bytes())["inputs"]
+        inputs = parse_json(read_regular(path))["inputs"]
         return {str(name): str(value) for name, value in inputs.items() if not Path(str(value)).is_absolute()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):  # it has not started, or another program's file
         return {}

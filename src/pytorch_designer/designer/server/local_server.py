@@ -22,6 +22,7 @@ from filelock import Timeout
 from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.storage.locking import held_lock
 from pytorch_designer.storage.output import write_atomically, writing_errors
+from pytorch_designer.system.regular_files import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -110,7 +111,7 @@ class OpenProject:
 
     def _other(self) -> ServerPlace:
         try:
-            found = json.loads(self._file.read_bytes())
+            found = json.loads(read_regular(self._file))
             return ServerPlace(int(found["port"]), str(found["token"]))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UnsupportedEnvironmentError(

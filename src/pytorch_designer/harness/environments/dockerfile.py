@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from pytorch_designer.system.regular_files import read_regular
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -49,7 +51,7 @@ def read_dockerfile(path: Path, context: Path, place: SpecPlace) -> DockerfilePa
         InvalidSpecError: It cannot be read.
     """
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = read_regular(path).decode("utf-8", "replace")
     except OSError as error:
         raise place.error(f"The Dockerfile {path} cannot be read: {error.strerror}.") from error
     version: str | None = None

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pytorch_designer.harness.environments.dockerfile import read_dockerfile
 from pytorch_designer.harness.schema.spec_faults import SpecPlace
 from pytorch_designer.harness.schema.yaml_tree import read_yaml
+from pytorch_designer.system.regular_files import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -151,7 +152,7 @@ def _named_files(source: EnvironmentSource) -> Iterator[bytes]:
             continue
         num_files += 1
         try:
-            data = path.read_bytes()
+            data = read_regular(path)
         except OSError as error:
             raise SpecPlace(source.label).error(f"{path} cannot be read: {error.strerror}.") from error
         yield data

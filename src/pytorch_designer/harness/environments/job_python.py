@@ -25,6 +25,7 @@ from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.harness.environments.built_environments import BuiltEnvironments, built_environments
 from pytorch_designer.harness.environments.containers import Containers, open_containers
 from pytorch_designer.storage.output import writing_errors
+from pytorch_designer.system.regular_files import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -253,7 +254,7 @@ def _is_installing(path: Path, num_bytes: int, changed_ns: int) -> bool:
     if num_bytes > _MAX_SCRIPT_BYTES:
         return False
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
     except OSError:
         return False
     is_likely = b"install" in data and b"pip" in data

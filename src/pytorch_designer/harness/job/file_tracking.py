@@ -23,6 +23,7 @@ import yaml
 from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.harness.job.run_store import LoggedMetric, LoggedRun
 from pytorch_designer.storage.output import writing_errors
+from pytorch_designer.system.regular_files import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -179,7 +180,7 @@ def _read_values(folder: Path) -> dict[str, str]:
 
 def _read_meta(folder: Path) -> dict[str, Any]:
     try:
-        found = yaml.safe_load((folder / _META).read_bytes())
+        found = yaml.safe_load(read_regular(folder / _META))
     except (OSError, ValueError, yaml.YAMLError, RecursionError):  # no run, or not whole
         return {}
     return found if isinstance(found, dict) else {}

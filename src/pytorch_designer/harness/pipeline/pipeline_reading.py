@@ -15,6 +15,7 @@ from pytorch_designer.errors import UnknownNameError
 from pytorch_designer.harness.job.node import NodeFault, NodeResult, NodeState
 from pytorch_designer.harness.job.run_folder import PIPELINE_FILE, is_held
 from pytorch_designer.harness.pipeline.pipeline_state import PipelineResult
+from pytorch_designer.system.regular_files import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,7 +63,7 @@ def read_state(path: Path, of_plain: Callable[[Mapping[str, Any]], PipelineResul
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise ValueError("the file is too large")
-        return of_plain(json.loads(path.read_bytes()))
+        return of_plain(json.loads(read_regular(path)))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise UnknownNameError(
             f"The state of the run cannot be read ({type(error).__name__}: {error}).",

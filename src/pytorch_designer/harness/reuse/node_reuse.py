@@ -29,6 +29,7 @@ from pytorch_designer.harness.reuse.reuse_explanation import (
 from pytorch_designer.harness.reuse.reuse_key import KeyParts, key_parts
 from pytorch_designer.harness.schema.values import check_values
 from pytorch_designer.storage.output import write_atomically
+from pytorch_designer.system.regular_files import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -226,6 +227,6 @@ class Reuse:
 
 def _mark_reused(record_file: Path, outputs: Mapping[str, Path]) -> None:
     with suppress(ValueError, TypeError, RecursionError):  # a damaged one stays as it is
-        record = json.loads(record_file.read_text(encoding="utf-8"))
+        record = json.loads(read_regular(record_file))
         record |= {"state": NodeState.REUSED.value, "outputs": {name: str(path) for name, path in outputs.items()}}
         write_atomically(record_file, (json.dumps(record, indent=2) + "\n").encode(), is_flushed=False)

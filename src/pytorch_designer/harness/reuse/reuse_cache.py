@@ -44,6 +44,7 @@ from pytorch_designer.harness.reuse.cache_entry import (
 from pytorch_designer.harness.reuse.file_trees import content_hash, copy_entries, list_tree
 from pytorch_designer.settings import settings, user_cache_folder
 from pytorch_designer.storage.locking import held_lock
+from pytorch_designer.system.regular_files import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -129,7 +130,7 @@ class ReuseCache:
         path = self._entries / entry.key / _PARTS
         with suppress(OSError, ValueError, RecursionError):
             if path.stat().st_size <= _MAX_PARTS_BYTES:
-                parts = json.loads(path.read_bytes())
+                parts = json.loads(read_regular(path))
                 return parts if isinstance(parts, dict) else None
         return None
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytorch_designer.errors import UnknownNameError
+from pytorch_designer.system.regular_files import open_regular_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +55,7 @@ def read_log(node: NodeResult, rank: int = 0, offset: int = 0, max_bytes: int = 
             advice="The first process is 0; a node that has not started has none.",
         )
     num_bytes = path.stat().st_size
-    with path.open("rb") as stream:
+    with open_regular_file(path) as stream:
         if offset < 0:
             start = max(num_bytes + offset, 0)
             stream.seek(max(start - 1, 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import re
 from contextlib import suppress
@@ -21,6 +22,7 @@ from pytorch_designer.errors import (
 )
 from pytorch_designer.harness.schema.assets import is_reference
 from pytorch_designer.harness.schema.specification import InputSpec
+from pytorch_designer.system.regular_files import open_regular_file
 from pytorch_designer.system.special_files import special_kind
 from pytorch_designer.wording import bounds_in_words, within_bounds
 
@@ -133,7 +135,7 @@ def read_output_value(port: OutputSpec, path: Path) -> Scalar:
         FailedToWriteOutputsError: There is no such file, or its text is not a value of the output's type.
     """
     try:
-        with path.open(encoding="utf-8") as stream:
+        with io.TextIOWrapper(open_regular_file(path), encoding="utf-8") as stream:
             text = stream.read(_MAX_WRITTEN_CHARACTERS).rstrip("\r\n")
         return parse_literal(InputSpec(port.name, port.type), text)
     except ParameterError as error:

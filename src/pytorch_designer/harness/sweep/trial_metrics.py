@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pytorch_designer.mlflow_database import transaction
 from pytorch_designer.storage.output import write_atomically
+from pytorch_designer.system.regular_files import read_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,7 +60,7 @@ def keep_metrics(run_folder: Path, metrics: dict[str, list[float]]) -> None:
 def kept_metrics(run_folder: Path) -> dict[str, list[float]]:
     """Metrics that `keep_metrics` has written; empty if there is nothing, or it is damaged."""
     with suppress(OSError, ValueError, TypeError, AttributeError, RecursionError):
-        found = json.loads((run_folder / _FILE).read_bytes())
+        found = json.loads(read_regular(run_folder / _FILE))
         kept = {str(key): [float(value) for value in values] for key, values in found.items()}
         return {key: values for key, values in kept.items() if all(map(math.isfinite, values))}
     return {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from pytorch_designer.system.special_files import SPECIAL_KINDS
 
@@ -46,6 +46,27 @@ def open_regular(path: Path) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def open_regular_file(path: Path) -> BinaryIO:
+    """A regular file, or a link to one, opened for reading.
+
+    Raises:
+        NotARegularFileError: It is something else.
+        OSError: It cannot be opened.
+    """
+    return os.fdopen(open_regular(path), "rb")
+
+
+def read_regular(path: Path) -> bytes:
+    """The content of a regular file, or of a link to one.
+
+    Raises:
+        NotARegularFileError: It is something else.
+        OSError: It cannot be read.
+    """
+    with open_regular_file(path) as stream:
+        return stream.read()
 
 
 def kind_of(mode: int) -> str:

@@ -90,8 +90,8 @@ def interrupted_by_signals() -> Iterator[None]:
 
     What is half done is then cleaned up as after Ctrl-C. A second signal ends the process at once.
 
-    A library may swallow the interruption, Ctrl-C too, and then fail with what it has left half done, such as an import:
-    whatever error comes after a signal is an interruption.
+    A library may swallow the interruption, Ctrl-C too, and then fail with what it has left half done, such as an
+    import: whatever error comes after a signal is an interruption.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

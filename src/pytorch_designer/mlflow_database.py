@@ -80,7 +80,9 @@ def create_database(database: Path, make: Make | None = None) -> None:
             partial.replace(database)
     except OSError as error:
         raise UnsupportedEnvironmentError(
-            f"The MLflow database cannot be created: {error.strerror or error}.", where=database
+            f"The MLflow database cannot be created: {error.strerror or error}.",
+            where=database,
+            advice="Start the command in a folder that can be written, or do without MLflow (`run --no-mlflow`).",
         ) from error
     finally:
         with suppress(OSError):

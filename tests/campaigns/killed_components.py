@@ -166,6 +166,7 @@ class Killer:
         is_fresh = self._dice.random() < self._fresh_share
         is_aimed = self._dice.random() < AIMED_SHARE
         delay = self._dice.uniform(0, _AIMED_SECONDS if is_aimed else expected.seconds[is_fresh])
+        before = self._temporary_names()  # what SIGKILL has left, which this process may not come to remove
         exit_code, printed = self._run(
             command, outputs, is_fresh=is_fresh, signal_name=name, delay=delay, is_aimed=is_aimed
         )
@@ -179,8 +180,8 @@ class Killer:
         what = f"{outputs.name}, {command.name}, {name} after {delay:.2f} s"
         if exit_code not in (-number, 128 + number):
             self.report.faults.append(f"{what}: exit code {exit_code}: {printed}")
-        if name == "SIGTERM" and any(self._temporary.iterdir()):
-            self.report.faults.append(f"{what}: left {sorted(path.name for path in self._temporary.iterdir())}")
+        if name == "SIGTERM" and (left := self._temporary_names() - before):
+            self.report.faults.append(f"{what}: left {sorted(left)}")
         return True
 
     def _finish(self, command: Command, outputs: Path, expected: Undisturbed, *, was_killed: bool) -> list[str]:
@@ -194,11 +195,14 @@ class Killer:
         faults = [f"other {differing}"] if differing else []
         if set(found) != set(expected.files):
             faults.append(f"other names: {sorted(set(found) ^ set(expected.files))}")
-        if left := sorted(path.name for path in self._temporary.iterdir()):
-            faults.append(f"left {left}")
+        if left := self._temporary_names():
+            faults.append(f"left {sorted(left)}")
             for name in left:
                 shutil.rmtree(self._temporary / name, ignore_errors=True)
         return faults
+
+    def _temporary_names(self) -> set[str]:
+        return {path.name for path in self._temporary.iterdir()}
 
     def _run(
         self,

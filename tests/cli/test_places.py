@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -226,6 +227,21 @@ def test_a_signal_ends_a_command_as_it_would_end_any_and_lets_it_clean_up(
     assert cleaned
     assert capsys.readouterr().err == f"Interrupted by {name}.\n"
     assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_an_error_after_an_interruption_that_a_library_has_swallowed_is_the_interruption(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    number = getattr(signal, name)
+
+    def action() -> None:
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(number)
+        raise RecursionError("a module that is imported by half")
+
+    assert run_guarded(action) == 128 + number
+    assert "Traceback" not in capsys.readouterr().err
 
 
 def test_a_hang_up_that_nohup_ignores_stays_ignored() -> None:

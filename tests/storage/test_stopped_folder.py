@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -70,3 +71,18 @@ def test_a_link_with_the_name_of_a_folder_is_left_alone(top: Path, tmp_path_fact
         pass
     assert link.is_symlink()
     assert (elsewhere / "file").exists()
+
+
+def test_an_interruption_of_the_removal_does_not_end_it(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    interruptions = [KeyboardInterrupt()]
+    remove = shutil.rmtree
+
+    def interrupted(path: Path, *, ignore_errors: bool) -> None:
+        if interruptions:
+            raise interruptions.pop()
+        remove(path, ignore_errors=ignore_errors)
+
+    monkeypatch.setattr(shutil, "rmtree", interrupted)
+    with pytest.raises(KeyboardInterrupt), temporary_folder() as folder:
+        (folder / "image.png").touch()
+    assert list(top.iterdir()) == []

@@ -13,6 +13,7 @@ import signal
 import stat
 import tempfile
 import threading
+import uuid
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,13 +38,16 @@ def temporary_folder(*, removed_by_signals: bool = True) -> Iterator[Path]:
     Raises:
         OSError: It cannot be made.
     """
-    _remove_abandoned(Path(tempfile.gettempdir()))
-    folder, lock = _locked_folder()
+    top = Path(tempfile.gettempdir())
+    _remove_abandoned(top)
+    folder = top / f"{_PREFIX}{uuid.uuid4().hex}"  # known before it is made: an interruption may come at any moment
+    lock = _NO_DESCRIPTOR
     try:
         with removed_when_stopped(folder) if removed_by_signals else nullcontext():
+            lock = _make_locked(folder)
             yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
         if lock != _NO_DESCRIPTOR:
             os.close(lock)
 
@@ -80,15 +84,23 @@ def _ends_the_process(handler: object) -> bool:
     return handler is signal.SIG_DFL or isinstance(handler, _Removal)
 
 
-def _locked_folder() -> tuple[Path, int]:
-    """A new folder and the descriptor of its lock. Whoever removes abandoned ones may take it before it is locked."""
+def _make_locked(folder: Path) -> int:
+    """Make a folder; the descriptor of its lock. Whoever removes abandoned ones may take it before it is locked."""
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        folder.mkdir(mode=0o700, exist_ok=True)
         lock = _lock_of(folder)
         if lock is not None and (lock == _NO_DESCRIPTOR or folder.exists()):
-            return folder, lock
+            return lock
         if lock is not None:
             os.close(lock)
+
+
+def _remove(folder: Path) -> None:
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+    except KeyboardInterrupt:  # which ends the process, but not the removal
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _lock_of(folder: Path) -> int | None:

@@ -89,22 +89,38 @@ def interrupted_by_signals() -> Iterator[None]:
     """Let SIGTERM and SIGHUP raise `SignalInterrupt` while the context lasts, where this is the main thread.
 
     What is half done is then cleaned up as after Ctrl-C. A second signal ends the process at once.
+
+    A library may swallow the interruption, Ctrl-C too, and then fail with what it has left half done, such as an
+    import: whatever error comes after a signal is an interruption.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    received: list[int] = []
 
     def receive(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
         for other in previous:
             signal.signal(other, signal.SIG_DFL)
         raise SignalInterrupt(number)
 
-    previous = {number: signal.signal(number, receive) for number in _stop_signals() if number != signal.SIGINT}
+    previous = {number: signal.signal(number, receive) for number in _stop_signals() if _interrupts(number)}
     try:
         yield
+    except Exception as error:
+        if received:
+            raise SignalInterrupt(received[0]) from error
+        raise
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _interrupts(number: signal.Signals) -> bool:
+    """Whether a signal is to be an interruption: SIGINT where it is one already, and is not ignored."""
+    return number != signal.SIGINT or signal.getsignal(number) is signal.default_int_handler
 
 
 def _stop_signals() -> list[signal.Signals]:

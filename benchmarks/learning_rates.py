@@ -77,6 +77,10 @@ TASKS = {
     "letters, fine-tuned": RateTask("letters-n-z", "letters-a-m", 40, 3),
     "letters from scratch": RateTask("letters-n-z", "", 60, 3),
     "digits, fine-tuned": RateTask("digits-5-9", "digits-0-4", 40, 3),
+    "shapes from scratch": RateTask("shapes-2", "", 60, 3),
+    "textures from scratch": RateTask("textures", "", 60, 3),
+    "shapes, fine-tuned": RateTask("shapes-2", "shapes-1", 40, 3),
+    "textures, fine-tuned": RateTask("textures", "letters-a-m", 40, 3),
 }
 
 
@@ -133,13 +137,14 @@ def main() -> None:
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
+    parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS))
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
     logging.disable(logging.WARNING)
     if not options.table:
         for seed in options.seeds:
-            for name, task in TASKS.items():
-                run_missing(name, task, seed, options)
+            for name in options.tasks:
+                run_missing(name, TASKS[name], seed, options)
     print_tables(read_runs(options.output))
 
 

@@ -65,10 +65,17 @@ def test_the_boundary_names_it(
     assert ("No other thread or process can be started" in printed) == (name in {"thread", "process"})
 
 
-@pytest.mark.parametrize(
-    "error",
-    [RuntimeError("shapes do not match"), ImportError("no module"), OSError(errno.ENOSPC, "full"), ValueError()],
-)
+OTHERS = [
+    RuntimeError("shapes do not match"),
+    ImportError("no module"),
+    OSError(errno.ENOSPC, "full"),
+    OSError(errno.EAGAIN, os.strerror(errno.EAGAIN), "a file of a network mount"),
+    BlockingIOError(errno.EAGAIN, "write could not complete without blocking", 3),
+    ValueError(),
+]
+
+
+@pytest.mark.parametrize("error", OTHERS, ids=str)
 def test_other_errors_are_something_else(error: Exception) -> None:
     assert not is_out_of_memory(error)
 

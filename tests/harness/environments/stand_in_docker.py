@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 FOLDER = Path(os.environ["STAND_IN_DOCKER"])
@@ -69,8 +70,9 @@ def main(arguments: list[str]) -> int:
         case ["rm", "--force", name]:
             record = FOLDER / "containers" / name
             if record.exists():
-                os.killpg(int(record.read_text()), signal.SIGKILL)
-                record.unlink()
+                with suppress(ProcessLookupError):  # it has just ended by itself
+                    os.killpg(int(record.read_text()), signal.SIGKILL)
+                record.unlink(missing_ok=True)
         case _:
             print(f"unknown: {arguments}", file=sys.stderr)
             return 125

@@ -29,6 +29,7 @@ from pytorch_designer.harness.fault_injection.injected_faults import parse_fault
 from pytorch_designer.harness.job.job_run import run_job
 from pytorch_designer.harness.pipeline.pipeline_run import run_pipeline
 from pytorch_designer.harness.reuse.reuse_cache import ReuseCache
+from pytorch_designer.harness.runs.run_metrics import read_values
 from pytorch_designer.harness.schema.assets import Assets
 from pytorch_designer.system.stop_requests import StopRequest
 from tests.harness.fixture_types import MakeRequest
@@ -232,6 +233,29 @@ def _is_running(group: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+@pytest.mark.slow
+def test_what_a_container_logs_is_in_the_database_which_it_does_not_see(
+    tmp_path: Path, docker: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = "mlflow.log_metric('m', 2.5, step=3); mlflow.log_param('p', 'x'); mlflow.log_text('hi', 'a.txt')"
+    command = f'{sys.executable} -c "import mlflow; {steps}"'
+    write_yaml(tmp_path / "part.yaml", component(command) | {"environment": IMAGE})
+
+    assert main(["run", "part.yaml", "--environments", "docker", "--run-folder", "here"]) == 0
+
+    assert "Python      that of the image some-image\n" in capsys.readouterr().out
+    run_id = json.loads(text_of(tmp_path / "here" / "run.json"))["run_id"]
+    values = read_values(tmp_path / "mlflow.db", [run_id])[run_id]
+    assert values.parameters == {"p": "x"}
+    assert [(point.step, point.value) for point in values.metrics["m"]] == [(3, 2.5)]
+    assert [text_of(path) for path in (tmp_path / "mlruns").rglob("a.txt")] == ["hi"]
+    (call,) = _calls(docker, "run")
+    assert [mount.rpartition("=")[2] for mount in _values(call, "--mount")] == [
+        str(tmp_path / "here"),
+        str(tmp_path / "mlruns"),
+    ]
 
 
 def test_without_docker_the_command_says_what_to_install(

@@ -62,7 +62,20 @@ def test_bytes_that_are_not_utf8(tmp_path: Path) -> None:
     assert [f.kind for f in lint([path]).findings] == ["yaml-syntax"]
 
 
-@pytest.mark.parametrize("text", ["", "- a\n", "a: 1\n", "type: amlcompute\nname: x\n", "on: push\njobs:\n  a: {}\n"])
+COMMAND_SCHEMA = "$schema: https://azuremlschemas.azureedge.net/latest/commandComponent.schema.json\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "- a\n",
+        "a: 1\n",
+        "type: amlcompute\nname: x\n",
+        "on: push\njobs:\n  a: {}\n",
+        COMMAND_SCHEMA + "type: parallel\nname: x\n",
+    ],
+)
 def test_other_yaml_is_reported_only_when_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "other.yaml").write_text(text, encoding="utf-8")
     assert [f.kind for f in lint([tmp_path / "other.yaml"]).findings] == ["not-a-spec"]

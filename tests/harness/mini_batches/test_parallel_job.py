@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,28 @@ class TestSplitting:
 
         assert _table(batch).to_dict("list") == rows
 
+    def test_an_mltable_takes_columns_from_paths(self, tmp_path: Path) -> None:
+        steps = "{read_delimited: {include_path_column: true}}, {extract_columns_from_partition_format: {FORMAT}}"
+        steps = steps.replace("FORMAT", "partition_format: '/{shop}/{day:yyyy-MM/dd}/{file}.{kind}'")
+        folder = make_folder(
+            tmp_path / "table", MLTable=f"paths: [{{pattern: '**/*.csv'}}]\ntransformations: [{steps}]"
+        )
+        for place in ("1000/2024-02/03", "20/2023-12/31"):
+            make_folder(folder / place, **{"n.b.csv": "n\n1\n2\n"})
+
+        batches = split(folder, "mltable", "", ["shop", "day"], tmp_path / "rows")
+
+        days = {"1000": datetime(2024, 2, 3), "20": datetime(2023, 12, 31)}
+        assert [batch.partition for batch in batches] == [{"shop": shop, "day": day} for shop, day in days.items()]
+        assert _table(batches[1]).to_dict("list") == {
+            "n": [1, 2],
+            "Path": [str(folder / "20/2023-12/31/n.b.csv")] * 2,
+            "shop": ["20"] * 2,
+            "day": [days["20"]] * 2,
+            "file": ["n.b"] * 2,
+            "kind": ["csv"] * 2,
+        }
+
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
@@ -165,6 +188,7 @@ class TestSplitting:
             (("uri_file", "none.csv", "1kb", []), "no rows"),
             (("mltable", "steps", "", []), "transformation filter"),
             (("mltable", "columns", "", []), "transformation keep_columns: b of the MLTable cannot be done"),
+            (("mltable", "partition", "", []), "t.csv does not end as the partition format"),
             (("mltable", "remote", "", []), "not on this machine"),
             (("mltable", "broken", "", []), "not an MLTable"),
         ],
@@ -181,6 +205,10 @@ class TestSplitting:
         steps = "[read_delimited, {keep_columns: b}]"
         make_folder(
             tmp_path / "columns", MLTable=f"paths: [{{file: ./t.csv}}]\ntransformations: {steps}", **{"t.csv": "a\n1\n"}
+        )
+        steps = "[read_delimited, {extract_columns_from_partition_format: '{shop}/{day}-{kind}.csv'}]"
+        make_folder(
+            tmp_path / "partition", MLTable=f"paths: [{{file: t.csv}}]\ntransformations: {steps}", **{"t.csv": "a\n1\n"}
         )
         make_folder(tmp_path / "remote", MLTable="paths: [{file: 'https://x/y.csv'}]")
         make_folder(tmp_path / "broken", MLTable="transformations: []")

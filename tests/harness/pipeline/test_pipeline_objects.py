@@ -323,3 +323,36 @@ def test_single_values_of_commands_decide_about_nodes(tmp_path: Path) -> None:
     states = {name: found.state.value for name, found in result.nodes.items()}
     assert states == {"counted": "completed", "yes": "bypassed", "no": "completed"}
     assert result.nodes["counted"].run_folder.name == "counted.round_3"
+
+
+@pytest.mark.slow
+def test_single_values_of_a_nested_pipeline_decide_and_are_handed_on(tmp_path: Path) -> None:
+    from azure.ai.ml.dsl._do_while import do_while
+
+    kinds = {"next": "integer", "again": "boolean"}
+    step = command(
+        name="step",
+        command="echo $((${{inputs.x}} * 2)) > ${{outputs.next}}; [ ${{inputs.x}} -lt 5 ] && again=true || again=false;"
+        " echo $again > ${{outputs.again}}",
+        inputs={"x": Input(type="integer")},
+        outputs={name: Output(type=kind, is_control=True) for name, kind in kinds.items()},
+        environment="azureml:e:1",
+    )
+    show = command(name="show", command="echo ${{inputs.x}}", inputs={"x": 0}, environment="azureml:e:1")
+
+    @dsl.pipeline()
+    def twice(x: int) -> Any:
+        return step(x=x).outputs
+
+    @dsl.pipeline()
+    def pipeline() -> None:
+        rounds = twice(x=1)
+        mapping = {rounds.outputs.next: rounds.inputs.x}
+        do_while(body=rounds, condition=rounds.outputs.again, mapping=mapping, max_iteration_count=10)
+        last = show(x=rounds.outputs.next)
+        assert last
+
+    result = run_pipeline(pipeline(), run_folder=tmp_path / "run")
+
+    assert result.has_succeeded
+    assert text_of(result.nodes["last"].log_files[0]) == "16\n"

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from pytorch_designer.errors import InterruptedRunError, NonFiniteLossError
 from pytorch_designer.progress import SilentLine
 from pytorch_designer.system.stop_requests import StopRequest
 from pytorch_designer.training.rate_search.rate_curve import RateCurve
-from pytorch_designer.training.rate_search.sweep import RateSweep, SweepDisplay, sweep_rates
+from pytorch_designer.training.rate_search.sweep import SCALE_RATE, RateSweep, SweepDisplay, sweep_rates
 from tests.training.small_run import BuildRun, small_network
 
 
@@ -18,6 +20,22 @@ def swept(build_run: BuildRun, *, num_steps: int = 60, **changes: Any) -> RateCu
     display = SweepDisplay(SilentLine(), num_steps)
     sweep = RateSweep(**(vars(built.run) | {"display": display, "num_steps": num_steps}))
     return sweep_rates(sweep, built.state, display)
+
+
+@dataclass
+class SizeDisplay(SweepDisplay):
+    """Notes the size of the convolution's weights after each step."""
+
+    network: nn.Module = field(default_factory=nn.Identity)
+    sizes: list[float] = field(default_factory=list)
+
+    def step_taken(self, **values: Any) -> None:
+        super().step_taken(**values)
+        self.sizes.append(size_of_convolution(self.network))
+
+
+def size_of_convolution(network: nn.Module) -> float:
+    return float(next(network.parameters()).detach().norm())
 
 
 def test_the_rate_grows_by_an_equal_factor_over_epoch_after_epoch(build_run: BuildRun) -> None:
@@ -40,6 +58,19 @@ def test_something_is_learned_on_the_way(build_run: BuildRun) -> None:
     curve = swept(build_run, num_steps=100)
 
     assert float(curve.smoothed.min()) < curve.start - 0.2
+
+
+def test_weights_from_scratch_are_scaled_as_in_a_run_at_a_high_rate(build_run: BuildRun) -> None:
+    trained = build_run(learning_rate=SCALE_RATE, num_epochs=1)
+    sizes: list[float] = []
+    trained.display.after_step = lambda _: sizes.append(size_of_convolution(trained.network))
+    trained.train()
+    tested = build_run()
+    display = SizeDisplay(SilentLine(), 60, network=tested.network)
+
+    sweep_rates(RateSweep(**(vars(tested.run) | {"display": display, "num_steps": 60})), tested.state, display)
+
+    assert display.sizes[0] == pytest.approx(sizes[0], rel=0.02)  # but for the first step
 
 
 def test_a_stop_ends_the_test(build_run: BuildRun) -> None:

@@ -330,12 +330,23 @@ def _unique(parser: argparse.ArgumentParser, option: str, pairs: list[tuple[str,
     return dict(pairs)
 
 
+def _python_of(request: JobRequest, what: str) -> str:
+    """The Python of a job, whose environment may not be built yet."""
+    containers, environments = request.python.containers, request.python.environments
+    image = None if containers is None else containers.source(request.spec)
+    if image is not None:
+        return f"that of the image {image.label}"
+    if environments is not None and environments.source(request.spec) is not None:
+        return f"that of the {what.lower()}'s own environment"
+    return f"{request.python.executable or sys.executable}; the {what.lower()}'s own environment is not built"
+
+
 def _header(request: JobRequest, what: str, warnings: Sequence[SpecFault] = ()) -> list[str]:
     spec = request.spec
     version = f" {spec.version}" if spec.version else ""
     lines = [
         on_one_line(f"{what:<11} {spec.label} ({spec.name}{version}), {spec.source}"),
-        f"Python      {request.python.executable or sys.executable}; the {what.lower()}'s own environment is not built",
+        f"Python      {_python_of(request, what)}",
     ]
     if spec.num_processes > 1:
         nodes = spec.resources.instance_count

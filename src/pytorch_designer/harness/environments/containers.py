@@ -4,7 +4,7 @@
     environment: {image: NAME, conda_file: FILE}    built on it: the conda of the image makes the environment
     environment: {build: {path: FOLDER}}            built; the engine keeps the layers, so that a second build is short
 
-A job sees its run folder, inputs (read-only), outputs and MLflow database at the paths that they have outside, and runs
+A job sees its run folder, inputs (read-only), outputs and MLflow artifacts at the paths that they have outside. It runs
 as the user who runs the harness. Of the variables it has those of the platform and its own, not the caller's.
 
 The name of a container is known before there is one, so that whoever is left can remove it. SIGTERM goes through

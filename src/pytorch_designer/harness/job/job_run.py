@@ -373,7 +373,7 @@ class _JobRun:
             return None
         outputs = (*self._data.outputs.items(), *self._data.written_outputs.items())
         folders = [path.parent if self._spec.outputs[name].is_file else path for name, path in outputs]
-        tracked = () if self._request.store is None else (self._request.store.database.parent,)
+        tracked = () if self._request.store is None else (self._request.store.made_artifact_folder(),)
         return Container(
             python.containers,
             python.image,

@@ -24,6 +24,7 @@ from pytorch_designer.mlflow_database import (
     is_of_installed_version,
     transaction,
 )
+from pytorch_designer.storage.output import writing_errors
 from pytorch_designer.system.special_files import special_kind
 
 if TYPE_CHECKING:
@@ -101,6 +102,17 @@ class RunStore:
             self.database.with_name(f"{self.database.name}-journal"),
             self.database.parent / ARTIFACTS,
         )
+
+    def made_artifact_folder(self) -> Path:
+        """The folder that holds the artifacts of all runs, which is made where there is none.
+
+        Raises:
+            FailedToWriteOutputsError: It cannot be made.
+        """
+        folder = self.database.parent / ARTIFACTS
+        with writing_errors(folder):
+            folder.mkdir(exist_ok=True)
+        return folder
 
     def variables(self, run_id: str) -> dict[str, str]:
         """The environment variables with which a process joins the run."""

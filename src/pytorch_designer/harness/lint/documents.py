@@ -12,6 +12,7 @@ from pytorch_designer.errors import InvalidSpecError
 from pytorch_designer.harness.schema.assets import is_reference
 from pytorch_designer.harness.schema.component_file import Kind, is_pipeline, kind_of, type_of
 from pytorch_designer.harness.schema.interface import read_interface
+from pytorch_designer.harness.schema.vocabulary import OTHER_COMPONENT_KINDS
 from pytorch_designer.harness.schema.yaml_tree import YamlDocument, parse_yaml, read_yaml
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ _LOOKED_AT_CHARACTERS = 1 << 20
 SUFFIXES = frozenset({".yml", ".yaml"})
 _SKIPPED_FOLDERS = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", ".ipynb_checkpoints"})
 _SCHEMAS = ("commandComponent", "commandJob", "pipelineComponent", "pipelineJob", "sweepJob")
-_OTHER_COMPONENTS = frozenset({"parallel", "spark", "import", "data_transfer", "automl"})
 
 
 class Library:
@@ -115,4 +115,4 @@ def looks_like_azure_ml(path: Path) -> bool:
 
 def _is_component(root: Value) -> bool:
     """True if a document has the ports of a component; one of a kind that cannot be checked has them too."""
-    return kind_of(root) in {Kind.COMMAND_COMPONENT, Kind.PIPELINE_COMPONENT} or type_of(root) in _OTHER_COMPONENTS
+    return kind_of(root) in {Kind.COMMAND_COMPONENT, Kind.PIPELINE_COMPONENT} or type_of(root) in OTHER_COMPONENT_KINDS

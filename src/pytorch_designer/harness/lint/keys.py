@@ -41,7 +41,7 @@ def check_keys(report: Report, mapping: Value, known: Iterable[str], *, owner: s
         else:
             rule_id = "unknown-key" if closest(key, known - mapping.children.keys()) is None else "misspelled-key"
         advice = did_you_mean(key, known) if rule_id != "unknown-key" else _MOVED.get(key, "Remove it.")
-        report.add(rule_id, value.key_place, f"{owner.capitalize()} has no key {key}.", advice)
+        report.add(rule_id, value.key_place, f"There is no key {key} in {owner}.", advice)
 
 
 def check_required_keys(report: Report, mapping: Value, required: Iterable[str], *, owner: str) -> None:

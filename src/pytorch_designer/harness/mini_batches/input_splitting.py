@@ -11,6 +11,7 @@ import os
 import pickle
 import re
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,9 @@ _DEFAULT_TABLE_BYTES = 1 << 20
 _READERS = {".csv": "csv", ".tsv": "tsv", ".txt": "csv", ".parquet": "parquet", ".jsonl": "json", ".json": "json"}
 _TABLE_READERS = {"read_delimited": "csv", "read_parquet": "parquet", "read_json_lines": "json"}
 _CHANGES = {"take", "skip", "keep_columns", "drop_columns", "convert_column_types"}
+_PARTITION_FORMAT = "extract_columns_from_partition_format"
+_PARTITION_KEY = re.compile(r"\{([^{}:]+)(?::([^{}]+))?\}")
+_DATE_PARTS = {"yyyy": "%Y", "MM": "%m", "dd": "%d", "HH": "%H", "mm": "%M", "ss": "%S"}
 
 
 class InputError(Exception):
@@ -88,7 +92,7 @@ def split(path: Path, kind: str, size_text: str, partition_keys: list[str], fold
     if found is not None and found[1] is not None:
         return _of_table(found[1], size, partition_keys, folder, found[2])
     if found is None and is_table:
-        return _of_table([(path, _reader_of(path, partition_keys), {})], size, partition_keys, folder)
+        return _of_table([_Source(path, _reader_of(path, partition_keys))], size, partition_keys, folder)
     if partition_keys:
         raise InputError("partition_keys need a table: an mltable that reads its files, or a single file.")
     files = found[0] if found is not None else [path] if path.is_file() else sorted(_files(path))
@@ -114,21 +118,28 @@ def _of_files(files: list[Path], size: Size) -> list[MiniBatch]:
     return batches
 
 
-Source = tuple[Path, str, dict[str, Any]]
+@dataclass
+class _Source:
+    """A file of a table, how it is read, and the columns that its path gives."""
+
+    path: Path
+    reader: str
+    options: dict[str, Any] = field(default_factory=dict)
+    columns: dict[str, Any] = field(default_factory=dict)
 
 
 Transformation = tuple[str, Any]
 
 
 def _of_table(
-    sources: list[Source],
+    sources: list[_Source],
     size: Size | None,
     keys: list[str],
     folder: Path,
     transformations: Sequence[Transformation] = (),
 ) -> list[MiniBatch]:
     pandas = _pandas()
-    frames = [_read(pandas, *source) for source in sources]
+    frames = [_read(pandas, source).assign(**source.columns) for source in sources]
     if not frames:
         raise InputError("The table has no file.")
     table = pandas.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
@@ -136,7 +147,7 @@ def _of_table(
         table = _transformed(table, name, value)
     folder.mkdir(parents=True, exist_ok=True)
     batches: list[MiniBatch] = []
-    num_bytes = sum(path.stat().st_size for path, _, _ in sources)
+    num_bytes = sum(source.path.stat().st_size for source in sources)
     for partition, rows in _parts(table, size, keys, num_bytes):
         file = folder / f"{len(batches):06d}.pickle"
         with file.open("wb") as stream:
@@ -170,13 +181,14 @@ def _reader_of(path: Path, keys: list[str]) -> str:
     raise InputError(f"{why} needs a table, and {path} is none: CSV, TSV, Parquet and JSON lines are read.")
 
 
-def _read(pandas: Any, path: Path, reader: str, options: dict[str, Any]) -> Any:
+def _read(pandas: Any, source: _Source) -> Any:
+    path, reader = source.path, source.reader
     try:
         if reader == "parquet":
             return pandas.read_parquet(path)
         if reader == "json":
             return pandas.read_json(path, lines=True)
-        return pandas.read_csv(path, **{"sep": "\t" if reader == "tsv" else ",", **options})
+        return pandas.read_csv(path, **{"sep": "\t" if reader == "tsv" else ",", **source.options})
     except (ValueError, OSError, ImportError) as error:
         raise InputError(f"{path} cannot be read as a table: {error}") from error
 
@@ -213,7 +225,7 @@ def _transformed(table: Any, name: str, value: Any) -> Any:
         raise InputError(f"The transformation {name}: {value} of the MLTable cannot be done: {error}") from error
 
 
-def _mltable(folder: Path) -> tuple[list[Path], list[Source] | None, list[Transformation]] | None:
+def _mltable(folder: Path) -> tuple[list[Path], list[_Source] | None, list[Transformation]] | None:
     """The files of an MLTable, how each is read, and what is done then; None if there is no MLTable.
 
     How they are read is None where the MLTable does not say it.
@@ -234,11 +246,14 @@ def _mltable(folder: Path) -> tuple[list[Path], list[Source] | None, list[Transf
     files = sorted({found for group in paths for found in group})
     if not transformations:
         return files, None, []
-    (name, options), *rest = transformations
+    formats = [str(_partition_format(value)) for name, value in transformations if name == _PARTITION_FORMAT]
+    (name, options), *rest = [step for step in transformations if step[0] != _PARTITION_FORMAT] or transformations
     for other in [name] if name not in _TABLE_READERS else [other for other, _ in rest if other not in _CHANGES]:
         raise InputError(f"{file} has the transformation {other}, which is not understood here.")
     arguments = _delimited(options) if name == "read_delimited" else {}
-    return files, [(path, _TABLE_READERS[name], arguments) for path in files], rest
+    has_path = isinstance(options, dict) and options.get("include_path_column") is True
+    sources = [_Source(path, _TABLE_READERS[name], arguments, _path_columns(path, formats, has_path)) for path in files]
+    return files, sources, rest
 
 
 def _expand(folder: Path, entry: dict[str, str]) -> list[Path]:
@@ -258,6 +273,36 @@ def _expand(folder: Path, entry: dict[str, str]) -> list[Path]:
 
 def _transformation(entry: str | dict[str, Any]) -> Transformation:
     return (entry, {}) if isinstance(entry, str) else next(iter(entry.items()))
+
+
+def _partition_format(value: Any) -> Any:
+    return value["partition_format"] if isinstance(value, dict) else value
+
+
+def _path_columns(path: Path, partition_formats: list[str], has_path: bool) -> dict[str, Any]:
+    """The columns that a path gives: itself, and text and dates from its end, as `{Store}/{Date:yyyy/MM}/data.csv`."""
+    columns: dict[str, Any] = {"Path": str(path)} if has_path else {}
+    for partition_format in partition_formats:
+        keys = list(_PARTITION_KEY.finditer(partition_format))
+        parts = _PARTITION_KEY.split(partition_format.lstrip("/"))[::3]  # what is between the keys
+        pattern = re.escape(parts[0])
+        for key, after in zip(keys, parts[1:]):  # noqa: B905 - a job's Python may be older than `strict`
+            pattern += f"({re.sub('[a-zA-Z]', '[0-9]', key[2]) if key[2] else '[^/]+'}){re.escape(after)}"
+        match = re.search(f"(?:^|/){pattern}$", path.as_posix())
+        if match is None:
+            raise InputError(f"{path} does not end as the partition format of the MLTable says: {partition_format}")
+        for number, key in enumerate(keys, start=1):
+            columns[key[1]] = _date(match[number], key[2]) if key[2] else match[number]
+    return columns
+
+
+def _date(text: str, form: str) -> datetime:
+    for part, directive in _DATE_PARTS.items():
+        form = form.replace(part, directive)
+    try:
+        return datetime.strptime(text, form)
+    except ValueError as error:
+        raise InputError(f"The date {text} of a path is not as the partition format says: {error}") from error
 
 
 def _delimited(given: Any) -> dict[str, Any]:

@@ -344,8 +344,8 @@ def _given_inputs(owner: Any, base: Path) -> dict[str, Given]:
 
 
 def _rest_outputs(owner: Any) -> dict[str, dict[str, Any]]:
-    """The outputs without single values: they have no place, and the SDK cannot translate them."""
-    ports = owner.outputs.values()
+    """The outputs without single values that are not bound: they have no place, and the SDK cannot translate them."""
+    ports = [port for port in owner.outputs.values() if not hasattr(port._data, "_data_binding")]
     single = [(port, port._data) for port in ports if getattr(port._data, "type", None) in PARAMETER_TYPES]
     for output, _ in single:
         output._data = None

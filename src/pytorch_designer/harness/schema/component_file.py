@@ -14,7 +14,7 @@ from pytorch_designer.harness.schema.bindings import local_command
 from pytorch_designer.harness.schema.interface import read_interface
 from pytorch_designer.harness.schema.spec_faults import closest
 from pytorch_designer.harness.schema.specification import CommandSpec, Distribution, Resources
-from pytorch_designer.harness.schema.vocabulary import PARAMETER_TYPES
+from pytorch_designer.harness.schema.vocabulary import OTHER_COMPONENT_KINDS, PARAMETER_TYPES
 from pytorch_designer.harness.schema.yaml_fields import Fields, local_path
 from pytorch_designer.harness.schema.yaml_tree import YamlDocument, read_yaml
 
@@ -48,10 +48,11 @@ class Kind(Enum):
 def kind_of(root: Value) -> Kind | None:
     """The kind of a document by its `$schema`, `type` and keys; None if it is something else.
 
-    A document that looks like a component or job is one, also where a key of it is misspelled.
+    A document that looks like a component or job is one, also where a key of it is misspelled. As in the SDK, its type
+    counts, whatever `$schema` says.
     """
     schema, type_name = _word(root, "$schema"), type_of(root)
-    if "/sdk-2-0/" in schema or "deployment" in schema:
+    if "/sdk-2-0/" in schema or "deployment" in schema or type_name in OTHER_COMPONENT_KINDS:
         return None
     if type_name == "sweep" or (not type_name and "sweepjob" in schema):
         return Kind.SWEEP_JOB

@@ -101,6 +101,7 @@ CONTROL_FLOW_TYPES = _words("do_while if_else parallel_for")
 NODE_TYPES = CONTROL_FLOW_TYPES | _words("command pipeline sweep parallel automl spark import data_transfer")
 
 NODE_KINDS = _words("command pipeline sweep parallel")
+OTHER_COMPONENT_KINDS = _words("parallel spark import data_transfer automl")
 CONTROL_KINDS = _words("if_else do_while")
 """The nodes that run jobs here, and those that decide about them."""
 

@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     from pytorch_designer.training.state import TrainingState
     from pytorch_designer.training.step import StepOutcome
 
+SCALE_RATE = 0.03
+"""Learning rate by which networks from scratch are scaled, as a run at this rate would scale them. Batch norms and the
+classifier then end the fall of the loss, as they do in such runs; the scale of the default rate ends it at a
+thirtieth."""
+
 _NUM_LAST = 5  # losses whose mean decides whether the sweep has diverged
 _TIMES_GUESSING = 2.0  # the loss of guessing, ln(classes)
 
@@ -149,12 +154,12 @@ def _show(outcomes: list[StepOutcome], display: SweepDisplay) -> bool:
 
 
 def _scale_weights(sweep: RateSweep, batch: Batch) -> None:
-    """Scale initial weights by the first batch, as training does."""
+    """Scale initial weights by the first batch, as training at `SCALE_RATE` does."""
     if sweep.batch_augmentation is not None:
         images = sweep.predictor.send(batch.images)
         batch = replace(batch, images=sweep.batch_augmentation.draw_batch(images, epoch=1, rows=batch.indices))
     torch.manual_seed(derive_seed(sweep.hyperparameters.random_seed, "initial_scale"))
-    scale_initial_weights(sweep.predictor, batch, learning_rate=sweep.hyperparameters.learning_rate)
+    scale_initial_weights(sweep.predictor, batch, learning_rate=SCALE_RATE)
 
 
 def _stop_if_requested(request: StopRequest) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -162,3 +164,14 @@ def test_condition_may_name_a_node(folder: Path) -> None:
         "    true_block: ${{parent.jobs.train}}\n    false_block: ${{parent.jobs.sleep}}\n"
     )
     assert [(f.kind, f.message) for f in findings(folder, text)] == [("unknown-job", "The pipeline has no node sleep.")]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this platform")
+@pytest.mark.parametrize(("make", "kind"), [(Path.mkdir, "a folder"), (os.mkfifo, "a named pipe")])
+def test_what_is_in_the_place_of_a_component_file_is_named(
+    make: Callable[[Path], None], kind: str, folder: Path
+) -> None:
+    (folder / "prepare.yaml").unlink()
+    make(folder / "prepare.yaml")
+    messages = [finding.message for finding in lint([folder / "pipeline.yaml"]).findings]
+    assert f"The component file prepare.yaml is {kind}." in messages

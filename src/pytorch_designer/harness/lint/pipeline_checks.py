@@ -43,6 +43,7 @@ from pytorch_designer.harness.schema.vocabulary import (
     SETTINGS_KEYS,
     SWEEP_JOB_KEYS,
 )
+from pytorch_designer.system.special_files import special_kind
 
 if TYPE_CHECKING:
     from pytorch_designer.harness.lint.documents import Library
@@ -206,10 +207,11 @@ def _check_component_of(report: Report, node: Node) -> None:
     is_left_open = is_placeholder(component.text or "")
     if node.component_file is not None and not node.component_file.is_file() and not is_left_open:
         what = "component" if component.text else "trial"
+        found = "a folder" if node.component_file.is_dir() else special_kind(node.component_file)
         report.add(
             "missing-path",
             component.place,
-            f"The {what} file {component.text} does not exist.",
+            f"The {what} file {component.text} " + ("does not exist." if found is None else f"is {found}."),
             "Paths start from the folder of this file; registered components are azureml:name:version.",
         )
     if component.is_mapping and node.type_name in {"command", "sweep"}:

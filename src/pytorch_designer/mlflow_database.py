@@ -64,7 +64,7 @@ def create_database(database: Path, make: Make | None = None) -> None:
     make = make or _make_tables_in_own_process
     try:
         database.parent.mkdir(parents=True, exist_ok=True)
-        partial.touch()  # where that cannot be, MLflow would try for minutes
+        _check_writable(partial)
         try:
             shutil.copyfile(_empty_database(make), partial)
         except OSError:  # the cache folder cannot be written, or there is none
@@ -87,6 +87,12 @@ def create_database(database: Path, make: Make | None = None) -> None:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def _check_writable(file: Path) -> None:
+    """Make a file and remove it: where that cannot be, MLflow would try for minutes."""
+    file.touch()
+    file.unlink()
 
 
 def is_of_installed_version(database: Path) -> bool:

@@ -105,7 +105,7 @@ class KillReport:
         yield f"{self.num_aimed} within a tenth of a second after the output was begun, the others at any moment"
         yield f"{self.num_complete} commands were killed when their output was complete, which the rerun keeps"
         yield f"{self.num_too_late} signals came when the process had ended"
-        yield f"{self.num_equal} commands that were killed last ended equal; {len(self.faults)} faults"
+        yield f"{self.num_equal} commands that were killed ended equal; {len(self.faults)} faults"
         yield from self.faults
 
 
@@ -136,11 +136,12 @@ class Killer:
 
     def _kill_and_finish(self, command: Command, outputs: Path) -> None:
         expected = self._undisturbed_of(command)
+        num_before = self.report.kills.total()
         while (was_killed := self._kill_one(command, outputs, expected)) and self._dice.random() < _AGAIN_SHARE:
             if is_complete(outputs, expected):
                 break
         faults = self._finish(command, outputs, expected, was_killed=was_killed)
-        self.report.num_equal += was_killed and not faults
+        self.report.num_equal += self.report.kills.total() > num_before and not faults
         self.report.faults += [f"{outputs.name}, {command.name}: {fault}" for fault in faults]
         shutil.rmtree(outputs, ignore_errors=True)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from pytorch_designer.mlflow_database import artifact_root, database_uri
 from pytorch_designer.tracking.destination import Destination
 from pytorch_designer.tracking.recorder import MODEL_TAG, Recorder
+from pytorch_designer.tracking.worker_process import close_pipes, start_worker
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # MLflow's import takes seconds, and warns
 
@@ -180,3 +182,15 @@ def test_azure_ml_is_asked_for_nothing_but_to_take_values(
     expected = [*past, "loss 2", "speed 2", "epochs", "compute"]
     assert recorder._client.calls == [("job", call) for call in expected]
     assert [reply for reply in replies if reply != {"progress": True}] == [{"run_id": "job"}]
+
+
+def test_a_worker_whose_parent_was_killed_creates_no_run_any_more(fresh: Destination) -> None:
+    record(fresh)
+    worker = start_worker()
+    assert worker.stdin is not None
+    worker.stdin.write(json.dumps(asdict(fresh)).encode() + b"\n")
+    worker.stdin.close()  # as the parent's death does, while MLflow is imported
+    worker.wait(60)
+    close_pipes(worker)
+
+    assert len(runs(fresh)) == 1

@@ -43,13 +43,17 @@ class Recorder:
         destination: The run.
         reply: Takes `{"progress": true}` after each step forward, `{"problem": text}`, `{"note": text}` and
             `{"run_id": text}`.
+        before_creation: Called in the moment before a new run is created.
     """
 
-    def __init__(self, destination: Destination, reply: Reply) -> None:
+    def __init__(
+        self, destination: Destination, reply: Reply, before_creation: Callable[[], object] = lambda: None
+    ) -> None:
         from mlflow import MlflowClient
 
         self._destination = destination
         self._reply = reply
+        self._before_creation = before_creation
         if destination.database is not None and not destination.database.exists():
             create_database(destination.database, make_tables)
             reply({"progress": True})
@@ -156,8 +160,10 @@ class Recorder:
         destination = self._destination
         self._is_own = True
         tags = _TAGS | ({KEY_TAG: destination.key} if destination.key else {})
+        experiment_id = self._experiment_id()
+        self._before_creation()
         run = self._client.create_run(
-            self._experiment_id(), start_time=destination.start_ms, tags=tags, run_name=destination.run_name
+            experiment_id, start_time=destination.start_ms, tags=tags, run_name=destination.run_name
         )
         return str(run.info.run_id)
 

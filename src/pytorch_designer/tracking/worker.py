@@ -14,7 +14,8 @@ Standard output, likewise: `{"progress": true}` after each step forward, `{"run_
 `{"note": text}`, `{"problem": text}`, with `"is_fatal": true` where it is the last word, `{"dropped": 1}` for an entry
 that came too fast, `{"finished": true}`.
 The end of standard input without `close` means that the parent was killed: the process ends within
-`GRACE_SECONDS`, whatever it is doing.
+`GRACE_SECONDS`, whatever it is doing. It creates no run any more, since the training may have been started again, and
+its process would not find the run that is created in this moment.
 """
 
 from __future__ import annotations
@@ -55,13 +56,14 @@ def main() -> NoReturn:
 
     sys.excepthook = report_fault
     incoming: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    threading.Thread(target=_read_parent, args=(incoming, replies), daemon=True).start()
+    is_orphan = threading.Event()
+    threading.Thread(target=_read_parent, args=(incoming, replies, is_orphan), daemon=True).start()
     _import_mlflow()
     _reply(replies, {"progress": True})
     first = incoming.get()
     if "close" in first:  # nothing was to be tracked
         os._exit(0)
-    recorder = Recorder(Destination(**first), partial(_reply, replies))
+    recorder = Recorder(Destination(**first), partial(_reply, replies), partial(_end_if, is_orphan))
     while recorder.record(_take_waiting(incoming)):
         pass
     _reply(replies, {"finished": True})
@@ -77,7 +79,7 @@ def _import_mlflow() -> None:
             importlib.import_module("mlflow.store.tracking.sqlalchemy_store")
 
 
-def _read_parent(incoming: queue.SimpleQueue[dict[str, Any]], replies: IO[bytes]) -> None:
+def _read_parent(incoming: queue.SimpleQueue[dict[str, Any]], replies: IO[bytes], is_orphan: threading.Event) -> None:
     """Reader that never waits for the server, so that the parent's end is seen at once and memory stays bounded."""
     with suppress(ValueError):  # half a line of a parent that was killed
         for line in sys.stdin.buffer:
@@ -85,9 +87,15 @@ def _read_parent(incoming: queue.SimpleQueue[dict[str, Any]], replies: IO[bytes]
                 incoming.put(json.loads(line))
             else:
                 _reply(replies, {"dropped": 1})
+    is_orphan.set()
     incoming.put({"close": "KILLED"})
     time.sleep(GRACE_SECONDS)
     os._exit(1)
+
+
+def _end_if(is_orphan: threading.Event) -> None:
+    if is_orphan.is_set():
+        os._exit(1)
 
 
 def _take_waiting(incoming: queue.SimpleQueue[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -4,11 +4,13 @@
 
 Each kill is that of a real process, by SIGKILL or SIGTERM, at a moment drawn evenly from the time that the command
 takes undisturbed: it may hit the start of the interpreter, the reading of an archive, the renames and the exit. A share
-of the kills (`AIMED_SHARE`) comes within a tenth of a second after the process has begun to write its output. After
-SIGTERM nothing may be left in the folder for temporary files. The same command is then killed again (one time in
-four), and at last ends, or names the output that was complete when the process was killed. The output must have the
-files of an undisturbed run, of the same bytes wherever two undisturbed runs agree, nothing may be left in the folders
-for temporary files and outputs, no process may go on, and the inputs must be as they were.
+of the kills (`AIMED_SHARE`) comes shortly after the process has begun to write its output, or has made the last rename
+(`_AIMS`). After SIGTERM nothing may be left in the folder for temporary files. The same command is then killed again
+(one time in four), and at last ends, or names the output that was complete when the process was killed. The output must
+have the files of an undisturbed run, of the same bytes wherever two undisturbed runs agree, nothing may be left in the
+folders for temporary files and outputs (but for the lock and the list of renames beside an output that was complete
+when the process was killed, which no reader takes for a part of it), no process may go on, and the inputs must be as
+they were.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytorch_designer.components.registry import COMPONENTS
+from pytorch_designer.storage.output import OWN_ENTRIES
 from tests.campaigns.component_cases import CASES, hashes, without_tracking, write_case_inputs
 from tests.commands import forked, start
 
@@ -38,7 +41,7 @@ SIGNALS = {"SIGKILL": 0.6, "SIGTERM": 0.4}
 FRESH_SHARE = 0.3
 AIMED_SHARE = 0.4
 _AGAIN_SHARE = 0.25
-_AIMED_SECONDS = 0.1
+_AIMS = {"*/.staging": 0.1, "*/_meta.yaml": 0.02}  # seconds within which the kill comes after there is such an entry
 _SECONDS = 120
 _POLL_SECONDS = 0.002
 _ARCHIVED = {"training": (".zip", ".tar.gz"), "validation": (".zip",)}
@@ -102,7 +105,7 @@ class KillReport:
             counts = [sum(self.kills[other, s] for other in names if name in (other, "all")) for s in SIGNALS]
             yield f"| {name} | {' | '.join(map(str, counts))} |"
         yield f"{self.kills.total()} kills, {self.num_fresh} of fresh interpreters, the others forked"
-        yield f"{self.num_aimed} within a tenth of a second after the output was begun, the others at any moment"
+        yield f"{self.num_aimed} soon after the output was begun or complete, the others at any moment"
         yield f"{self.num_complete} commands were killed when their output was complete, which the rerun keeps"
         yield f"{self.num_too_late} signals came when the process had ended"
         yield f"{self.num_equal} commands that were killed ended equal; {len(self.faults)} faults"
@@ -165,19 +168,17 @@ class Killer:
         """Send a signal at a random moment; whether it ended the process."""
         name = self._dice.choices(list(SIGNALS), list(SIGNALS.values()))[0]
         is_fresh = self._dice.random() < self._fresh_share
-        is_aimed = self._dice.random() < AIMED_SHARE
-        delay = self._dice.uniform(0, _AIMED_SECONDS if is_aimed else expected.seconds[is_fresh])
+        aim = self._dice.choice(list(_AIMS)) if self._dice.random() < AIMED_SHARE else ""
+        delay = self._dice.uniform(0, _AIMS.get(aim, expected.seconds[is_fresh]))
         before = self._temporary_names()  # what SIGKILL has left, which this process may not come to remove
-        exit_code, printed = self._run(
-            command, outputs, is_fresh=is_fresh, signal_name=name, delay=delay, is_aimed=is_aimed
-        )
+        exit_code, printed = self._run(command, outputs, is_fresh=is_fresh, signal_name=name, delay=delay, aim=aim)
         number = signal.Signals[name]
         if exit_code == 0:
             self.report.num_too_late += 1
             return False
         self.report.kills[command.name, name] += 1
         self.report.num_fresh += is_fresh
-        self.report.num_aimed += is_aimed
+        self.report.num_aimed += bool(aim)
         what = f"{outputs.name}, {command.name}, {name} after {delay:.2f} s"
         if exit_code not in (-number, 128 + number):
             self.report.faults.append(f"{what}: exit code {exit_code}: {printed}")
@@ -192,6 +193,11 @@ class Killer:
         if exit_code != 0 and not (was_complete and "0160" in printed):  # a complete output is kept
             return [f"exit code {exit_code}: {printed}"]
         found = files(outputs)
+        if exit_code != 0:  # the refused command has changed nothing, so what a kill left is there until another one
+            found = {name: content for name, content in found.items() if OWN_ENTRIES.isdisjoint(name.split("/"))}
+            elsewhere = outputs.with_name("elsewhere")
+            self._run(command, elsewhere, is_fresh=False)
+            shutil.rmtree(elsewhere, ignore_errors=True)
         differing = sorted(name for name, content in expected.files.items() if content and found.get(name) != content)
         faults = [f"other {differing}"] if differing else []
         if set(found) != set(expected.files):
@@ -213,23 +219,22 @@ class Killer:
         is_fresh: bool,
         signal_name: str = "",
         delay: float = math.inf,
-        is_aimed: bool = False,
+        aim: str = "",
     ) -> tuple[int, str]:
         """Run the command, and send it the signal after the delay; its exit code and the end of what it printed.
 
-        `is_aimed`: The delay begins when the command writes its output.
+        `aim`: What the delay waits for, a pattern below the outputs.
         """
-        aim = outputs if is_aimed else None
         arguments, variables = command.arguments(outputs), {"TMPDIR": str(self._temporary), "OMP_NUM_THREADS": "1"}
         number = signal.Signals[signal_name] if signal_name else None
         if is_fresh:
             with start(*arguments, cwd=self._top, **variables) as process:
-                children = _signal_after(process.pid, process.poll, number, delay, aim)
+                children = _signal_after(process.pid, process.poll, number, delay, (outputs, aim))
                 printed = process.communicate(timeout=_SECONDS)[1]
                 exit_code: int | None = process.returncode
         else:
             with forked(*arguments, cwd=self._top, **variables) as (child, streams):
-                children = _signal_after(child.pid, lambda: child.exitcode, number, delay, aim)
+                children = _signal_after(child.pid, lambda: child.exitcode, number, delay, (outputs, aim))
                 child.join(_SECONDS)
                 exit_code = child.exitcode
                 printed = streams[1].read_text(encoding="utf-8") if streams[1].exists() else ""
@@ -284,15 +289,16 @@ def _signal_after(
     exit_code: Callable[[], int | None],
     number: signal.Signals | None,
     delay: float,
-    aim: Path | None,
+    aim: tuple[Path, str],
 ) -> list[int]:
     """Watch a process until the delay is over, then send the signal; the processes that it had started meanwhile.
 
-    The delay begins at once, or when something is staged in an output below `aim`.
+    The delay begins at once, or when there is something of the pattern `aim` names in its folder.
     """
     assert pid is not None
     children: set[int] = set()
-    while aim is not None and exit_code() is None and not any(aim.glob("*/.staging")):
+    folder, pattern = aim
+    while pattern and exit_code() is None and not any(folder.glob(pattern)):
         children.update(_children(pid))
         time.sleep(_POLL_SECONDS)
     end = time.monotonic() + min(delay, _SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,6 +58,21 @@ def test_what_a_kill_after_the_last_rename_left_is_removed_by_the_same_command(i
         (model / name).write_bytes(b"left")
     TRAIN.run(inputs, tmp_path)
     assert outcome(tmp_path) == finished
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("component", [name for name, case in CASES.items() if case.inputs])
+def test_what_a_kill_after_the_last_rename_left_is_not_read(inputs: Path, component: str, tmp_path: Path) -> None:
+    case = CASES[component]
+    case.run(inputs, tmp_path / "before")
+    shutil.copytree(inputs, tmp_path / "inputs")
+    for name in set(case.inputs.values()):
+        folder = tmp_path / "inputs" / name
+        (folder / ".lock").touch()
+        (folder / ".staging").mkdir()
+        (folder / ".staging" / "COMMIT").write_text("_meta.yaml", encoding="utf-8")
+    case.run(tmp_path / "inputs", tmp_path / "after")
+    assert outcome(tmp_path / "after") == outcome(tmp_path / "before")
 
 
 @pytest.mark.slow

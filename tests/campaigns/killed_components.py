@@ -315,9 +315,10 @@ def _signal_after(
 def _children(pid: int) -> list[int]:
     """Those of a process, on Linux only."""
     found: list[int] = []
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(OSError):
-            found += map(int, path.read_text(encoding="ascii").split())
+    with suppress(OSError):  # the listing fails, too, once the process has ended
+        for path in Path(f"/proc/{pid}/task").glob("*/children"):
+            with suppress(OSError):
+                found += map(int, path.read_text(encoding="ascii").split())
     return found
 
 

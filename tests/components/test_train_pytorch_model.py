@@ -242,7 +242,7 @@ def test_a_process_that_does_not_come_is_named_after_the_time_that_was_set(works
     done = run(*train_arguments("never"), cwd=workspace, WORLD_SIZE="3", PYTORCH_DESIGNER_JOIN_SECONDS="1.5", **place)
     assert done.returncode == 1
     assert "LostProcessError (P018): 2 of 3 processes did not come within 1.5 s: rank 1, rank 2." in done.stderr
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 300  # and not the ten minutes that it waits otherwise
     assert not (workspace / "never").exists()
 
 

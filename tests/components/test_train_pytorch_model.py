@@ -23,7 +23,7 @@ from pytorch_designer.inference.predictor import Predictor, inference_batch_size
 from pytorch_designer.models.loading import load_model
 from pytorch_designer.settings import Settings
 from pytorch_designer.training.history import MetricSums
-from tests.commands import killed_when, run, succeed, write_small_inputs
+from tests.commands import killed_at_file, run, succeed, write_small_inputs
 
 pytestmark = pytest.mark.slow
 
@@ -151,9 +151,8 @@ def test_run_that_was_killed_continues_to_the_same_weights(trained: Path, worksp
     output = workspace / f"killed_{number}"
     arguments = train_arguments(output.name)
     environment = {"PYTORCH_DESIGNER_CHECKPOINT_SECONDS": "0"}
-    exit_code = killed_when(
-        lambda: list(output.glob(".checkpoint/*2.json")), number, *arguments, cwd=workspace, **environment
-    )
+    checkpoints = output / ".checkpoint"
+    exit_code = killed_at_file(checkpoints, "00000002.json", number, *arguments, cwd=workspace, **environment)
     assert exit_code == (128 + number if number == signal.SIGTERM else -number)
     assert not (output / "_meta.yaml").exists()
     assert "Continuing from the checkpoint" in succeed(*arguments, cwd=workspace)

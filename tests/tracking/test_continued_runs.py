@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.commands import killed_when, succeed, write_small_inputs
+from tests.commands import killed_at_file, succeed, write_small_inputs
 
 pytestmark = [
     pytest.mark.slow,
@@ -44,8 +44,8 @@ def arguments(inputs: Path, output: str = "trained") -> list[str]:
 
 def kill_at(position: int, number: int, inputs: Path, folder: Path) -> None:
     """Start a training, and send it a signal once its checkpoint of this position is there."""
-    checkpoint = folder / "trained" / ".checkpoint" / f"{position:08d}.json"
-    assert killed_when(checkpoint.exists, number, *arguments(inputs), cwd=folder, **TRACKED)
+    checkpoints = folder / "trained" / ".checkpoint"
+    assert killed_at_file(checkpoints, f"{position:08d}.json", number, *arguments(inputs), cwd=folder, **TRACKED)
 
 
 def rows(folder: Path, query: str) -> list[tuple[Any, ...]]:

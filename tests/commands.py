@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -74,18 +74,18 @@ def run(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.Com
         return subprocess.CompletedProcess(arguments, process.exitcode, stdout, stderr)
 
 
-@contextmanager
 def forked(
-    *arguments: str | Path, cwd: Path, before: Callable[[], None] | None = None, **environment: str
-) -> Iterator[tuple[BaseProcess, tuple[Path, Path]]]:
-    """The process of a command, and the files of its standard output and standard error; killed at the end.
+    *arguments: str | Path, cwd: Path, **environment: str
+) -> AbstractContextManager[tuple[BaseProcess, tuple[Path, Path]]]:
+    """The process of a command, and the files of its standard output and standard error; killed at the end."""
+    return forked_after(None, *arguments, cwd=cwd, **environment)
 
-    Args:
-        arguments: The command line.
-        cwd: The folder in which it runs.
-        before: Is called by the process before it is the command.
-        environment: Variables of the command beside those of this process.
-    """
+
+@contextmanager
+def forked_after(
+    before: Callable[[], None] | None, *arguments: str | Path, cwd: Path, **environment: str
+) -> Iterator[tuple[BaseProcess, tuple[Path, Path]]]:
+    """See `forked`; the process calls `before` first."""
     with tempfile.TemporaryDirectory() as folder:
         streams = (Path(folder, "stdout"), Path(folder, "stderr"))
         command = ([str(argument) for argument in arguments], cwd, complete_environment(environment), streams)
@@ -104,7 +104,7 @@ def killed_at_file(folder: Path, name: str, number: int, *arguments: str | Path,
     The process sends it to itself: on a busy machine, one that looks from outside comes too late for a short run.
     """
     before = partial(_send_at_file, folder / name, number)
-    with forked(*arguments, cwd=cwd, before=before, **environment) as (process, (_, errors)):
+    with forked_after(before, *arguments, cwd=cwd, **environment) as (process, (_, errors)):
         process.join(_SECONDS)
         assert process.exitcode, errors.read_text(encoding="utf-8")
         return process.exitcode

@@ -41,7 +41,7 @@ from pathlib import Path
 from pytorch_designer.components.registry import COMPONENTS
 from pytorch_designer.storage.output import OWN_ENTRIES
 from tests.campaigns.component_cases import CASES, hashes, without_tracking, write_case_inputs
-from tests.commands import fork_context, forked, start
+from tests.commands import fork_context, forked_after, start
 
 SIGNALS = {"SIGKILL": 0.6, "SIGTERM": 0.4}
 FRESH_SHARE = 0.3
@@ -277,7 +277,7 @@ class Killer:
             folders = (str(outputs), str(self._temporary))
             count = partial(_count_operations, moment, folders, self._num_operations)
             before = count if self._counts_operations else None
-            with forked(*arguments, cwd=self._top, before=before, **variables) as (child, streams):
+            with forked_after(before, *arguments, cwd=self._top, **variables) as (child, streams):
                 children = _signal_after(child.pid, lambda: child.exitcode, moment, outputs)
                 child.join(_SECONDS)
                 exit_code = child.exitcode

@@ -11,10 +11,10 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -74,13 +74,22 @@ def run(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.Com
         return subprocess.CompletedProcess(arguments, process.exitcode, stdout, stderr)
 
 
-@contextmanager
-def forked(*arguments: str | Path, cwd: Path, **environment: str) -> Iterator[tuple[BaseProcess, tuple[Path, Path]]]:
+def forked(
+    *arguments: str | Path, cwd: Path, **environment: str
+) -> AbstractContextManager[tuple[BaseProcess, tuple[Path, Path]]]:
     """The process of a command, and the files of its standard output and standard error; killed at the end."""
+    return forked_after(None, *arguments, cwd=cwd, **environment)
+
+
+@contextmanager
+def forked_after(
+    before: Callable[[], None] | None, *arguments: str | Path, cwd: Path, **environment: str
+) -> Iterator[tuple[BaseProcess, tuple[Path, Path]]]:
+    """See `forked`; the process calls `before` first."""
     with tempfile.TemporaryDirectory() as folder:
         streams = (Path(folder, "stdout"), Path(folder, "stderr"))
         command = ([str(argument) for argument in arguments], cwd, complete_environment(environment), streams)
-        process = fork_context().Process(target=be_command, args=command)
+        process = fork_context().Process(target=_be_prepared_command, args=(before, *command))
         process.start()
         try:
             yield process, streams
@@ -89,20 +98,15 @@ def forked(*arguments: str | Path, cwd: Path, **environment: str) -> Iterator[tu
             process.join(60)
 
 
-def killed_when(
-    condition: Callable[[], object], number: int, *arguments: str | Path, cwd: Path, **environment: str
-) -> int:
-    """Start a command, and send it a signal as soon as a condition is true; its exit code, negative for a signal."""
-    with forked(*arguments, cwd=cwd, **environment) as (process, (_, errors)):
-        deadline = time.monotonic() + _SECONDS
-        while not condition():
-            assert process.is_alive(), errors.read_text(encoding="utf-8")
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-        assert process.pid is not None
-        os.kill(process.pid, number)
-        process.join(60)
-        assert process.exitcode is not None
+def killed_at_file(folder: Path, name: str, number: int, *arguments: str | Path, cwd: Path, **environment: str) -> int:
+    """Run a command that gets a signal as soon as it has given a file its name; its exit code, negative for a signal.
+
+    The process sends it to itself: on a busy machine, one that looks from outside comes too late for a short run.
+    """
+    before = partial(_send_at_file, folder / name, number)
+    with forked_after(before, *arguments, cwd=cwd, **environment) as (process, (_, errors)):
+        process.join(_SECONDS)
+        assert process.exitcode, errors.read_text(encoding="utf-8")
         return process.exitcode
 
 
@@ -141,6 +145,27 @@ def succeeded(done: subprocess.CompletedProcess[str]) -> str:
 def complete_environment(environment: dict[str, str]) -> dict[str, str]:
     """The variables of a command: those of this process, no tracking, and these."""
     return {**os.environ, "PYTORCH_DESIGNER_TRACKING": "off", **environment}
+
+
+def _be_prepared_command(before: Callable[[], None] | None, *command: Any) -> None:
+    if before is not None:
+        before()
+    be_command(*command)
+
+
+def _send_at_file(path: Path, number: int) -> None:
+    """Send this process a signal after the file has been renamed to this path: at the next event of any kind."""
+    is_due = False
+
+    def watch(event: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal is_due
+        if event == "os.rename" and Path(os.fsdecode(arguments[1])).absolute() == path:
+            is_due = True
+        elif is_due and path.exists():
+            is_due = False
+            os.kill(os.getpid(), number)
+
+    sys.addaudithook(watch)
 
 
 def be_command(arguments: list[str], cwd: Path, environment: dict[str, str], streams: tuple[Path, Path]) -> None:

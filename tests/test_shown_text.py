@@ -107,10 +107,10 @@ def test_what_follows_a_secret_stays() -> None:
 
 @pytest.mark.slow
 def test_long_texts_take_no_time() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     for text in ("a", "a.", "://", "token ", "token=", "a://b:", '"', "eyJ", "<token>", "-----BEGIN PRIVATE KEY-----"):
         redacted(text * (20_000 // len(text)))
-    assert time.monotonic() - started < 20
+    assert time.process_time() - started < 20
 
 
 @pytest.mark.parametrize(

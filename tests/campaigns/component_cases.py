@@ -81,9 +81,13 @@ def write_case_inputs(inputs: Path, *, per_class: int = 2, side: int = 8) -> Non
 
 @contextmanager
 def without_tracking() -> Iterator[None]:
-    """Components that run in this process record nothing, whatever settings an earlier test has left behind."""
+    """Components that run in this process record nothing, whatever settings an earlier test has left behind.
+
+    They compute with one thread: two that wait for each other are many times slower on a busy machine.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTORCH_DESIGNER_TRACKING", "off")
+        patch.setenv("PYTORCH_DESIGNER_NUM_THREADS", "1")
         settings.cache_clear()
         yield
     settings.cache_clear()

@@ -1,6 +1,7 @@
 """Kills every component but training at random moments of its life, and compares what the same command ends in then.
 
     python -m tests.campaigns.killed_components [--kills 120] [--fresh-share 0.3] [--seed 1] [--seconds 600]
+    python -m tests.campaigns.killed_components --count-operations [--kills 120] [--seed 1]
 
 Each kill is that of a real process, by SIGKILL or SIGTERM, at a moment drawn evenly from the time that the command
 takes undisturbed: it may hit the start of the interpreter, the reading of an archive, the renames and the exit. A share
@@ -11,6 +12,9 @@ have the files of an undisturbed run, of the same bytes wherever two undisturbed
 folders for temporary files and outputs (but for the lock and the list of renames beside an output that was complete
 when the process was killed, which no reader takes for a part of it), no process may go on, and the inputs must be as
 they were.
+
+With `--count-operations`, each kill comes before an operation on an output or a temporary file. These are counted, so
+that a seed names the same kills on every machine, however busy it is. The tests run a share of those.
 """
 
 from __future__ import annotations
@@ -30,19 +34,22 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
 from pytorch_designer.components.registry import COMPONENTS
 from pytorch_designer.storage.output import OWN_ENTRIES
 from tests.campaigns.component_cases import CASES, hashes, without_tracking, write_case_inputs
-from tests.commands import forked, start
+from tests.commands import fork_context, forked_after, start
 
 SIGNALS = {"SIGKILL": 0.6, "SIGTERM": 0.4}
 FRESH_SHARE = 0.3
 AIMED_SHARE = 0.4
 _AGAIN_SHARE = 0.25
 _AIMS = {"*/.staging": 0.1, "*/_meta.yaml": 0.02}  # seconds within which the kill comes after there is such an entry
-_SECONDS = 120
+_OPERATIONS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}
+_SECONDS = 300
 _POLL_SECONDS = 0.002
 _ARCHIVED = {"training": (".zip", ".tar.gz"), "validation": (".zip",)}
 _FORMATS = {".zip": "zip", ".tar.gz": "gztar"}
@@ -78,10 +85,34 @@ class Undisturbed:
     Attributes:
         files: Its files by name, with their hashes; empty where two runs disagree.
         seconds: How long it takes, forked and fresh.
+        num_operations: How many operations on outputs and temporary files it takes.
     """
 
     files: dict[str, str]
     seconds: dict[bool, float]
+    num_operations: int = 0
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When a signal is sent to a process, and which.
+
+    Attributes:
+        number: The signal; None: none is sent.
+        delay: Seconds after the start of the process, or after there is what `aim` names.
+        aim: A pattern below the outputs.
+        operation: Number of the operation on an output or a temporary file before which the process sends the signal
+            to itself, instead of after a time; 0: they are only counted.
+    """
+
+    number: signal.Signals | None = None
+    delay: float = math.inf
+    aim: str = ""
+    operation: int = 0
+
+    def __str__(self) -> str:
+        when = f"before operation {self.operation}" if self.operation else f"after {self.delay:.2f} s"
+        return f"{self.number.name if self.number else 'no signal'} {when}"
 
 
 @dataclass
@@ -113,12 +144,22 @@ class KillReport:
 
 
 class Killer:
-    """Kills the commands in the folder `top`, one after the other, and compares."""
+    """Kills the commands in the folder `top`, one after the other, and compares.
 
-    def __init__(self, top: Path, seed: int, fresh_share: float) -> None:
+    Args:
+        top: A new folder.
+        seed: Seed of what is drawn.
+        fresh_share: Share of the processes that are fresh interpreters.
+        counts_operations: Kill before an operation on a file that is drawn, not at a time: the same ones on each
+            machine, however busy it is. All processes are forked.
+    """
+
+    def __init__(self, top: Path, seed: int, fresh_share: float, *, counts_operations: bool = False) -> None:
         self._top = top
         self._dice = random.Random(seed)
-        self._fresh_share = fresh_share
+        self._fresh_share = 0.0 if counts_operations else fresh_share
+        self._counts_operations = counts_operations
+        self._num_operations = fork_context().Value("i", 0)
         self._temporary = top / "temporary"
         self._temporary.mkdir()
         self.report = KillReport()
@@ -151,8 +192,8 @@ class Killer:
     def _undisturbed_of(self, command: Command) -> Undisturbed:
         if command.name not in self._undisturbed:
             seconds, found = {}, []
-            for is_fresh in (False, True):
-                outputs = self._top / f"undisturbed_{is_fresh}"
+            for number, is_fresh in enumerate((False, not self._counts_operations)):
+                outputs = self._top / f"undisturbed_{number}"
                 started = time.monotonic()
                 exit_code, printed = self._run(command, outputs, is_fresh=is_fresh)
                 seconds[is_fresh] = time.monotonic() - started
@@ -161,30 +202,36 @@ class Killer:
                 found.append(files(outputs))
                 shutil.rmtree(outputs)
             same = {name: content if content == found[1].get(name) else "" for name, content in found[0].items()}
-            self._undisturbed[command.name] = Undisturbed(same, seconds)
+            self._undisturbed[command.name] = Undisturbed(same, seconds, self._num_operations.value)
         return self._undisturbed[command.name]
 
     def _kill_one(self, command: Command, outputs: Path, expected: Undisturbed) -> bool:
         """Send a signal at a random moment; whether it ended the process."""
-        name = self._dice.choices(list(SIGNALS), list(SIGNALS.values()))[0]
         is_fresh = self._dice.random() < self._fresh_share
-        aim = self._dice.choice(list(_AIMS)) if self._dice.random() < AIMED_SHARE else ""
-        delay = self._dice.uniform(0, _AIMS.get(aim, expected.seconds[is_fresh]))
+        moment = self._draw_moment(expected, is_fresh=is_fresh)
+        assert moment.number is not None
+        number, name = moment.number, moment.number.name
         before = self._temporary_names()  # what SIGKILL has left, which this process may not come to remove
-        exit_code, printed = self._run(command, outputs, is_fresh=is_fresh, signal_name=name, delay=delay, aim=aim)
-        number = signal.Signals[name]
+        exit_code, printed = self._run(command, outputs, is_fresh=is_fresh, moment=moment)
         if exit_code == 0:
             self.report.num_too_late += 1
             return False
         self.report.kills[command.name, name] += 1
         self.report.num_fresh += is_fresh
-        self.report.num_aimed += bool(aim)
-        what = f"{outputs.name}, {command.name}, {name} after {delay:.2f} s"
+        self.report.num_aimed += bool(moment.aim)
+        what = f"{outputs.name}, {command.name}, {moment}"
         if exit_code not in (-number, 128 + number):
             self.report.faults.append(f"{what}: exit code {exit_code}: {printed}")
         if name == "SIGTERM" and (left := self._temporary_names() - before):
             self.report.faults.append(f"{what}: left {sorted(left)}")
         return True
+
+    def _draw_moment(self, expected: Undisturbed, *, is_fresh: bool) -> Moment:
+        number = signal.Signals[self._dice.choices(list(SIGNALS), list(SIGNALS.values()))[0]]
+        if self._counts_operations:
+            return Moment(number, operation=self._dice.randint(1, expected.num_operations))
+        aim = self._dice.choice(list(_AIMS)) if self._dice.random() < AIMED_SHARE else ""
+        return Moment(number, self._dice.uniform(0, _AIMS.get(aim, expected.seconds[is_fresh])), aim)
 
     def _finish(self, command: Command, outputs: Path, expected: Undisturbed, *, was_killed: bool) -> list[str]:
         was_complete = is_complete(outputs, expected)
@@ -217,24 +264,21 @@ class Killer:
         outputs: Path,
         *,
         is_fresh: bool,
-        signal_name: str = "",
-        delay: float = math.inf,
-        aim: str = "",
+        moment: Moment = Moment(),
     ) -> tuple[int, str]:
-        """Run the command, and send it the signal after the delay; its exit code and the end of what it printed.
-
-        `aim`: What the delay waits for, a pattern below the outputs.
-        """
+        """Run the command, and send it a signal; its exit code and the end of what it printed."""
         arguments, variables = command.arguments(outputs), {"TMPDIR": str(self._temporary), "OMP_NUM_THREADS": "1"}
-        number = signal.Signals[signal_name] if signal_name else None
         if is_fresh:
             with start(*arguments, cwd=self._top, **variables) as process:
-                children = _signal_after(process.pid, process.poll, number, delay, (outputs, aim))
+                children = _signal_after(process.pid, process.poll, moment, outputs)
                 printed = process.communicate(timeout=_SECONDS)[1]
                 exit_code: int | None = process.returncode
         else:
-            with forked(*arguments, cwd=self._top, **variables) as (child, streams):
-                children = _signal_after(child.pid, lambda: child.exitcode, number, delay, (outputs, aim))
+            folders = (str(outputs), str(self._temporary))
+            count = partial(_count_operations, moment, folders, self._num_operations)
+            before = count if self._counts_operations else None
+            with forked_after(before, *arguments, cwd=self._top, **variables) as (child, streams):
+                children = _signal_after(child.pid, lambda: child.exitcode, moment, outputs)
                 child.join(_SECONDS)
                 exit_code = child.exitcode
                 printed = streams[1].read_text(encoding="utf-8") if streams[1].exists() else ""
@@ -284,28 +328,33 @@ def files(folder: Path) -> dict[str, str]:
     }
 
 
-def _signal_after(
-    pid: int | None,
-    exit_code: Callable[[], int | None],
-    number: signal.Signals | None,
-    delay: float,
-    aim: tuple[Path, str],
-) -> list[int]:
-    """Watch a process until the delay is over, then send the signal; the processes that it had started meanwhile.
+def _count_operations(moment: Moment, folders: tuple[str, ...], num_operations: Synchronized[int]) -> None:
+    """Count the operations of this process on files below the folders, and send it the signal of the moment."""
+    num_operations.value = 0
 
-    The delay begins at once, or when there is something of the pattern `aim` names in its folder.
-    """
+    def count(event: str, arguments: tuple[object, ...]) -> None:
+        is_read = event == "open" and not int(str(arguments[2])) & (os.O_WRONLY | os.O_RDWR)
+        if event in _OPERATIONS and not is_read and str(arguments[0]).startswith(folders):
+            num_operations.value += 1
+            if moment.number is not None and num_operations.value == moment.operation:
+                os.kill(os.getpid(), moment.number)
+
+    sys.addaudithook(count)
+
+
+def _signal_after(pid: int | None, exit_code: Callable[[], int | None], moment: Moment, outputs: Path) -> list[int]:
+    """Watch a process until its moment has come, then send the signal; the processes that it had started meanwhile."""
     assert pid is not None
     children: set[int] = set()
-    folder, pattern = aim
-    while pattern and exit_code() is None and not any(folder.glob(pattern)):
+    number = moment.number
+    while moment.aim and exit_code() is None and not any(outputs.glob(moment.aim)):
         children.update(_children(pid))
         time.sleep(_POLL_SECONDS)
-    end = time.monotonic() + min(delay, _SECONDS)
+    end = time.monotonic() + min(moment.delay, _SECONDS)
     while exit_code() is None and time.monotonic() < end:
         children.update(_children(pid))
         time.sleep(_POLL_SECONDS)
-    if number is not None and exit_code() is None:
+    if number is not None and not moment.operation and exit_code() is None:
         children.update(_children(pid))
         with suppress(ProcessLookupError):
             os.kill(pid, number)
@@ -334,10 +383,12 @@ def main() -> int:
     parser.add_argument("--fresh-share", type=float, default=FRESH_SHARE)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=math.inf, help="kill no longer than this")
+    parser.add_argument("--count-operations", action="store_true", help="kill before operations on files")
     options = parser.parse_args()
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        report = Killer(Path(folder), options.seed, options.fresh_share).run(options.kills, options.seconds)
+        killer = Killer(Path(folder), options.seed, options.fresh_share, counts_operations=options.count_operations)
+        report = killer.run(options.kills, options.seconds)
     print(f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, {os.cpu_count()} cores, seed {options.seed}, ", end="")
     print(f"{time.monotonic() - started:,.0f} s\n")
     print(*report.lines(), sep="\n")

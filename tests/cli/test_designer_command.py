@@ -63,7 +63,7 @@ def address_of(process: subprocess.Popen[str]) -> str:
 
 def end(process: subprocess.Popen[str], number: int = signal.SIGINT) -> str:
     process.send_signal(number)
-    return process.communicate(timeout=30)[0]
+    return process.communicate(timeout=100)[0]
 
 
 @pytest.mark.slow
@@ -75,7 +75,7 @@ def test_it_serves_in_an_empty_folder_and_ends_cleanly(tmp_path: Path) -> None:
     assert refused.value.code == 403
     refused.value.close()
     second = start(tmp_path)
-    shown = second.communicate(timeout=30)[0]
+    shown = second.communicate(timeout=100)[0]
     assert second.returncode == 0
     assert f"runs already, at\n  {address}" in shown
     shown = end(process)
@@ -91,7 +91,7 @@ def test_sigterm_ends_it_too_and_the_port_can_be_used_at_once(tmp_path: Path) ->
         taken.listen()
         port = str(taken.getsockname()[1])
         refused = start(tmp_path, "--port", port)
-        assert f"port {port} of this machine cannot be used" in refused.communicate(timeout=30)[0]
+        assert f"port {port} of this machine cannot be used" in refused.communicate(timeout=100)[0]
         assert refused.returncode == 1
     for _ in range(2):
         process = start(tmp_path, "--port", port)
@@ -114,7 +114,7 @@ def test_wrong_use_is_named(tmp_path: Path, arguments: list[str], message: str) 
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "text.txt").touch()
     process = start(tmp_path, *arguments)
-    assert message in process.communicate(timeout=30)[0]
+    assert message in process.communicate(timeout=100)[0]
     assert process.returncode == 2
 
 

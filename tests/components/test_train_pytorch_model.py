@@ -23,7 +23,7 @@ from pytorch_designer.inference.predictor import Predictor, inference_batch_size
 from pytorch_designer.models.loading import load_model
 from pytorch_designer.settings import Settings
 from pytorch_designer.training.history import MetricSums
-from tests.commands import killed_when, run, succeed, write_small_inputs
+from tests.commands import killed_at_file, run, succeed, write_small_inputs
 
 pytestmark = pytest.mark.slow
 
@@ -151,9 +151,8 @@ def test_run_that_was_killed_continues_to_the_same_weights(trained: Path, worksp
     output = workspace / f"killed_{number}"
     arguments = train_arguments(output.name)
     environment = {"PYTORCH_DESIGNER_CHECKPOINT_SECONDS": "0"}
-    exit_code = killed_when(
-        lambda: list(output.glob(".checkpoint/*2.json")), number, *arguments, cwd=workspace, **environment
-    )
+    checkpoints = output / ".checkpoint"
+    exit_code = killed_at_file(checkpoints, "00000002.json", number, *arguments, cwd=workspace, **environment)
     assert exit_code == (128 + number if number == signal.SIGTERM else -number)
     assert not (output / "_meta.yaml").exists()
     assert "Continuing from the checkpoint" in succeed(*arguments, cwd=workspace)
@@ -242,7 +241,7 @@ def test_a_process_that_does_not_come_is_named_after_the_time_that_was_set(works
     done = run(*train_arguments("never"), cwd=workspace, WORLD_SIZE="3", PYTORCH_DESIGNER_JOIN_SECONDS="1.5", **place)
     assert done.returncode == 1
     assert "LostProcessError (P018): 2 of 3 processes did not come within 1.5 s: rank 1, rank 2." in done.stderr
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 300  # and not the ten minutes that it waits otherwise
     assert not (workspace / "never").exists()
 
 

@@ -71,7 +71,7 @@ class Run:
     members: tuple[Member, ...]
     port: int
 
-    def wait_until(self, condition: Callable[[], bool], seconds: float = 120) -> None:
+    def wait_until(self, condition: Callable[[], bool], seconds: float = 300) -> None:
         """Wait until something is so, or the test fails."""
         deadline = time.monotonic() + seconds
         while not condition():

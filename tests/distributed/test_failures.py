@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.skipif(not CAN_FORK or not Path("/proc/self/stat").exists(), reason="needs Linux"),
 ]
 
-END_SECONDS = 30
+END_SECONDS = 90  # 30 are enough on a machine that has nothing else to do
 PARAMETERS = ("--epochs", "200", "--batch-size", "4", "--learning-rate", "0.001", "--patience", "200")
 PORTS = ("untrained-model=../untrained", "training-dataset=../training", "validation-dataset=../validation")
 COMMAND = ["train-pytorch-model", *(f"--{port}" for port in PORTS), "--trained-model=out", *PARAMETERS]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from dataclasses import replace
 
 import pytest
@@ -9,11 +11,20 @@ import torch.distributed as dist
 
 from pytorch_designer.distributed.faults import Fault, is_broken_exchange, process_name
 from pytorch_designer.distributed.joining import StartVariables
-from pytorch_designer.distributed.meeting import Arrival, Meeting, check_fit, first_fault, part_of_store, report_fault
+from pytorch_designer.distributed.meeting import (
+    Arrival,
+    Meeting,
+    check_fit,
+    connect,
+    first_fault,
+    part_of_store,
+    report_fault,
+)
 from pytorch_designer.distributed.world import Membership
 from pytorch_designer.errors import (
     DesignerError,
     InterruptedRunError,
+    LostProcessError,
     ModuleOutOfMemoryError,
     OtherProcessError,
     UnsupportedEnvironmentError,
@@ -75,6 +86,35 @@ def test_processes_that_do_not_fit_together_are_refused_by_name(other: Arrival, 
 
 def test_gpus_of_the_same_name_on_two_machines_are_two() -> None:
     check_fit([arrival(0, per_node=1, gpu="GPU-1"), arrival(1, per_node=1, gpu="GPU-1")])
+
+
+@pytest.fixture
+def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTORCH_DESIGNER_JOIN_SECONDS", "1")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("short_wait")
+def test_a_program_that_listens_in_place_of_rank_0_and_says_nothing_is_not_waited_for_longer() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        variables = StartVariables(rank=1, size=2, local_rank=1, address="127.0.0.1", port=port)
+        with pytest.raises(LostProcessError, match="what listens there does not answer") as caught:
+            connect(variables, time.monotonic() + 1)
+        assert "another program uses it" in caught.value.advice
+        assert str(port) in str(caught.value.where)
+
+
+@pytest.mark.usefixtures("short_wait")
+def test_an_address_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "create_connection", unknown)
+    variables = StartVariables(rank=1, size=2, local_rank=0, address="nowhere.invalid", port=6105)
+    with pytest.raises(LostProcessError, match="Name or service not known") as caught:
+        connect(variables, time.monotonic() + 0.1)
+    assert "does not know the name in MASTER_ADDR" in caught.value.advice
 
 
 def test_the_first_fault_wins() -> None:

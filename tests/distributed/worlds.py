@@ -20,7 +20,7 @@ import torch.distributed as dist
 from pytorch_designer.distributed.world import Membership
 from tests.commands import fork_context
 
-TIMEOUT_SECONDS = 60.0
+TIMEOUT_SECONDS = 300.0
 
 
 class FailedInWorldError(AssertionError):

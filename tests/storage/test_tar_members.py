@@ -74,13 +74,13 @@ def test_headers_of_a_tar_that_lie_are_refused_at_once(
 ) -> None:
     data = content + END
     (tmp_path / f"a{extension}").write_bytes(gzip.compress(data) if extension == ".tar.gz" else data)
-    started = time.perf_counter()
+    started = time.process_time()
     if reason is None:
         with open_image_source(tmp_path / f"a{extension}"):
             pass
     else:
         assert refusal(tmp_path / f"a{extension}").reason == reason
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.slow

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
+from pytorch_designer.tracking import mlflow_tracker
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pytorch_designer.tracking.tracker import Tracker
 
 Close: TypeAlias = "Callable[..., str | None]"
+_PATIENCE_SECONDS = 300.0
 
 
 @pytest.fixture
@@ -35,3 +38,10 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "PYTORCH_DESIGNER_TRACKING"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow may take its time on a busy machine; tests of the limits set their own."""
+    for name in ("IMPORT_SECONDS", "STALL_SECONDS", "LIMIT_SECONDS", "LOCAL_STALL_SECONDS", "LOCAL_LIMIT_SECONDS"):
+        monkeypatch.setattr(mlflow_tracker, name, _PATIENCE_SECONDS)

@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import queue
 import socket
+import threading
 import time
 import uuid
 from collections import Counter
@@ -166,21 +168,12 @@ def connect(variables: StartVariables, deadline: float | None = None) -> Store:
         LostProcessError: The store could not be reached in time.
         UnsupportedEnvironmentError: Its port is taken.
     """
-    import torch.distributed as dist
-
     serves = variables.rank == 0 and not variables.is_store_served and deadline is not None
     deadline = time.monotonic() + STORE_SECONDS if deadline is None else deadline
     if not serves:
         _wait_for_port(variables, deadline)
     try:
-        store = dist.TCPStore(  # type: ignore[attr-defined]  # not in the stubs
-            variables.address,
-            variables.port,
-            is_master=serves,
-            wait_for_workers=False,
-            timeout=timedelta(seconds=max(1.0, min(STORE_SECONDS, deadline - time.monotonic()))),
-            multi_tenant=True,
-        )
+        store = _open_store(variables, deadline, serves=serves)
     except RuntimeError as error:
         place = f"{variables.address}:{variables.port}"
         if serves:
@@ -191,8 +184,39 @@ def connect(variables: StartVariables, deadline: float | None = None) -> Store:
                 "has to be an address of this machine.",
                 reason="port",
             ) from error
-        raise _unreachable(variables, str(error)) from error
+        raise _unreachable(variables, error) from error
     return part_of_store(store, f"pytorch-designer/{variables.start}")
+
+
+def _open_store(variables: StartVariables, deadline: float, *, serves: bool) -> Store:
+    """The store, opened by a thread: where another program listens and says nothing, torch waits for ever."""
+    import torch.distributed as dist
+
+    results: queue.SimpleQueue[Store | Exception] = queue.SimpleQueue()
+    seconds = max(1.0, deadline - time.monotonic())
+
+    def open_it() -> None:
+        try:
+            store = dist.TCPStore(  # type: ignore[attr-defined]  # not in the stubs
+                variables.address,
+                variables.port,
+                is_master=serves,
+                wait_for_workers=False,
+                timeout=timedelta(seconds=min(STORE_SECONDS, seconds)),
+                multi_tenant=True,
+            )
+            results.put(store)
+        except Exception as error:  # noqa: BLE001 (raised below, in the thread that waits)
+            results.put(error)
+
+    threading.Thread(target=open_it, name="store", daemon=True).start()
+    try:
+        found = results.get(timeout=seconds)
+    except queue.Empty:
+        raise _unreachable(variables, TimeoutError("what listens there does not answer")) from None
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 def part_of_store(store: Store, name: str) -> Store:
@@ -204,12 +228,12 @@ def part_of_store(store: Store, name: str) -> Store:
 
 def _wait_for_port(variables: StartVariables, deadline: float) -> None:
     """Wait until somebody listens at the store's address; torch's own waiting cannot be interrupted."""
-    reminder, last = time.monotonic() + _REMINDER_SECONDS, ""
+    reminder = time.monotonic() + _REMINDER_SECONDS
     while True:
         try:
             socket.create_connection((variables.address, variables.port), timeout=2).close()
         except OSError as error:
-            last = str(error)
+            last = error
         else:
             return
         now = time.monotonic()
@@ -221,12 +245,17 @@ def _wait_for_port(variables: StartVariables, deadline: float) -> None:
         time.sleep(_POLL_SECONDS[1])
 
 
-def _unreachable(variables: StartVariables, cause: str) -> LostProcessError:
+def _unreachable(variables: StartVariables, cause: Exception) -> LostProcessError:
+    if isinstance(cause, socket.gaierror):
+        advice = "This machine does not know the name in MASTER_ADDR: set it to the address of the machine of rank 0."
+    else:
+        advice = "Look at the log of rank 0. If it is waiting too, the network lets no connection through to this "
+        advice += "port, or another program uses it: set MASTER_PORT to a free one, on all nodes."
     return LostProcessError(
         f"Rank 0 did not come within {settings().join_seconds:g} s: "
         f"rank {variables.rank} of {variables.size} does not reach it ({cause}).",
         where=f"MASTER_ADDR={variables.address}, MASTER_PORT={variables.port}",
-        advice="Look at the log of rank 0. If it is waiting too, the network lets no connection through to this port.",
+        advice=advice,
         reason="missing_process",
     )
 

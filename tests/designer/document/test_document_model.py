@@ -282,7 +282,7 @@ def test_a_component_that_changes_is_read_again(project: Path) -> None:
 
 
 def test_100_nodes_are_read_in_a_moment(project: Path) -> None:
-    """Measured 0.10 s alone; the bound leaves room for a busy machine."""
+    """Measured 0.10 s alone; the bound is one of processor time, which a busy machine hardly changes."""
     node = PIPELINE.partition("  second:")[2]
     chain = "".join(
         f"  train_{number}:{node.replace('model: ${{parent.outputs.model}}', 'model:')}" for number in range(98)
@@ -290,10 +290,10 @@ def test_100_nodes_are_read_in_a_moment(project: Path) -> None:
     library = ComponentLibrary()
     palette = ComponentPalette(project, library)
     read_document(PIPELINE, project / "pipeline.yaml", library, palette.at)
-    started = time.perf_counter()
+    started = time.process_time()
     found = read_document(PIPELINE + chain, project / "pipeline.yaml", library, palette.at)
     assert len(found.nodes) == 100
-    assert time.perf_counter() - started < 1.5
+    assert time.process_time() - started < 1.5
 
 
 def test_positions_and_comments_change_neither_what_runs_nor_what_is_reused(project: Path) -> None:

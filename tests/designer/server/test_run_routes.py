@@ -15,7 +15,7 @@ import yaml
 from tests.designer.server.local_designer import LocalDesigner, local_designer
 from tests.harness.pipeline_files import FOLDER, node, write_pipeline
 
-SECONDS = 60.0
+SECONDS = 120.0
 
 
 def start(designer: LocalDesigner, **order: Any) -> str:
@@ -34,6 +34,11 @@ def ended(designer: LocalDesigner, run: str) -> dict[str, Any]:
             return found
         time.sleep(0.05)
     raise AssertionError("the run goes on and on")
+
+
+def wait_for(path: Path) -> str:
+    """A command that ends when there is such a file."""
+    return f"until [ -e {path} ]; do sleep 0.05; done"
 
 
 def states(run: dict[str, Any]) -> dict[str, str]:
@@ -122,7 +127,7 @@ def test_what_only_the_run_finds_is_told_too(new_designer: LocalDesigner) -> Non
 
 @pytest.mark.slow
 def test_faults_are_injected_into_one_node_which_neither_reuses_nor_keeps(new_designer: LocalDesigner) -> None:
-    two_nodes(new_designer.project, first="echo 1 > ${{outputs.out}}/a.txt; sleep 0.5; echo 2 > ${{outputs.out}}/b.txt")
+    two_nodes(new_designer.project, first="echo 1 > ${{outputs.out}}/a.txt; sleep 3; echo 2 > ${{outputs.out}}/b.txt")
     assert ended(new_designer, start(new_designer))["state"] == "completed"
     run = ended(new_designer, start(new_designer, faults={"first": ["kill-after=0.2"]}))
     assert states(run) == {"first": "failed", "second": "skipped"}
@@ -138,7 +143,7 @@ def test_faults_are_injected_into_one_node_which_neither_reuses_nor_keeps(new_de
 
 @pytest.mark.slow
 def test_one_node_is_canceled_or_all_of_them(new_designer: LocalDesigner) -> None:
-    jobs = {"long": node("sleep 30"), "short": node("sleep 0.2")}
+    jobs = {"long": node("sleep 600"), "short": node("sleep 0.2")}
     write_pipeline(new_designer.project, jobs)
     run = start(new_designer)
     assert new_designer.post(f"/api/runs/{run}/cancel", {"node": "long"}).json == {"asked": True}
@@ -168,18 +173,19 @@ def test_a_named_error_of_a_node_is_shown_with_its_advice(new_designer: LocalDes
 @pytest.mark.slow
 def test_a_run_goes_on_without_the_server_and_is_found_again(tmp_path: Path) -> None:
     project = tmp_path / "project"
-    two_nodes(project, first="sleep 1; echo 1 > ${{outputs.out}}/a.txt")
+    two_nodes(project, first=f"{wait_for(tmp_path / 'found')}; echo 1 > ${{{{outputs.out}}}}/a.txt")
     with local_designer(project, tmp_path / "state") as designer:
         run = start(designer)
         assert designer.get(f"/api/runs/{run}").json["state"] == "running"
     with local_designer(project, tmp_path / "state") as designer:
         assert designer.get(f"/api/runs/{run}").json["state"] == "running"
+        (tmp_path / "found").touch()
         assert ended(designer, run)["state"] == "completed"
 
 
 @pytest.mark.slow
 def test_a_run_whose_program_was_killed_is_interrupted(new_designer: LocalDesigner) -> None:
-    two_nodes(new_designer.project, first="sleep 30")
+    two_nodes(new_designer.project, first="sleep 600")
     run = start(new_designer)
     while states(new_designer.get(f"/api/runs/{run}").json)["first"] != "running":
         time.sleep(0.02)
@@ -212,15 +218,17 @@ def test_the_pipeline_of_a_run_is_shown_and_cloned_into_its_folder(new_designer:
 
 
 @pytest.mark.slow
-def test_open_pages_are_told_of_runs_logs_and_files(new_designer: LocalDesigner) -> None:
-    path = two_nodes(
-        new_designer.project, first="echo one; sleep 0.6; echo 'epoch 1/2'; sleep 0.9; mkdir -p ${{outputs.out}}"
-    )
+def test_open_pages_are_told_of_runs_logs_and_files(new_designer: LocalDesigner, tmp_path: Path) -> None:
+    has_shown_progress = tmp_path / "progress"
+    first = f"echo one; sleep 0.6; echo 'epoch 1/2'; {wait_for(has_shown_progress)}; mkdir -p ${{{{outputs.out}}}}"
+    path = two_nodes(new_designer.project, first=first)
     seen: list[tuple[str, dict[str, Any]]] = []
     with new_designer.events() as events:
         start(new_designer)
         for _, name, content in events:
             seen.append((name, content))
+            if name == "run" and content.get("node") == "first" and content["state"].get("progress"):
+                has_shown_progress.touch()
             if name == "run" and content["kind"] == "ended":
                 break
         path.write_text(path.read_text(encoding="utf-8") + "# by hand\n", encoding="utf-8")

@@ -189,7 +189,7 @@ def test_a_container_that_must_end_is_asked_to_and_removed(
     work = tmp_path / "run" / "work" / "node_0"
     stop = StopRequest()
     if way == "limit":
-        object.__setattr__(request.spec, "timeout_seconds", 2)
+        object.__setattr__(request.spec, "timeout_seconds", 6)
 
     def on_memory(_: int) -> None:
         raise AssertionError("the memory of the client says nothing")

@@ -55,10 +55,11 @@ def _names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+@pytest.mark.slow
 def test_kill_after_kills_without_a_chance_to_clean_up(run_with: Callable[..., JobResult]) -> None:
-    result = run_with("trap 'echo warned' TERM; echo started; sleep 30; echo ended", "kill-after=0.3")
+    result = run_with("trap 'echo warned' TERM; echo started; sleep 600; echo ended", "kill-after=3")
     assert (result.exit_code, _log(result)) == (137, "started\n")
-    assert result.seconds < 10
+    assert 3 <= result.seconds < 300
 
 
 def test_kill_after_the_end_of_the_job_is_said_to_have_done_nothing(run_with: Callable[..., JobResult]) -> None:
@@ -93,7 +94,7 @@ def test_kill_at_write_beyond_the_last_one_tells_how_many_there_were(run_with: C
 
 @needs_system_call_watch
 def test_kill_at_write_sees_python_and_its_children_in_all_processes(run_with: Callable[..., JobResult]) -> None:
-    program = "import pathlib,sys,time; pathlib.Path(sys.argv[1], 'x').mkdir(exist_ok=True); time.sleep(30)"
+    program = "import pathlib,sys,time; pathlib.Path(sys.argv[1], 'x').mkdir(exist_ok=True); time.sleep(600)"
     command = f'python -c "{program}" ${{{{outputs.out}}}}; echo never'
     distribution = {"type": "pytorch", "process_count_per_instance": 2}
     result = run_with(command, "kill-at-write=2", distribution=distribution)
@@ -143,9 +144,10 @@ def test_full_output_keeps_what_was_there_and_what_was_changed(
     assert (out / "sub" / "link").is_symlink()
 
 
+@pytest.mark.slow
 @needs_namespace
 def test_full_output_is_fetched_after_a_kill(run_with: Callable[..., JobResult]) -> None:
-    result = run_with("echo 1 > ${{outputs.out}}/x; sleep 30", "full-output=out:64k", "kill-after=0.4")
+    result = run_with("echo 1 > ${{outputs.out}}/x; sleep 600", "full-output=out:64k", "kill-after=3")
     assert (result.exit_code, _names(result.outputs["out"])) == (137, ["x"])
 
 
@@ -174,10 +176,10 @@ def test_processes_without_network_still_reach_each_other(run_with: Callable[...
         "place = (os.environ['MASTER_ADDR'], int(os.environ['MASTER_PORT']))\n"
         "if os.environ['RANK'] == '0':\n"
         "    with socket.create_server(place) as server:\n"
-        "        server.settimeout(20)\n"
+        "        server.settimeout(120)\n"
         "        server.accept()[0].close()\n"
         "else:\n"
-        "    for _ in range(400):\n"
+        "    for _ in range(2400):\n"
         "        try:\n"
         "            socket.create_connection(place, 5).close()\n"
         "            break\n"
@@ -191,13 +193,14 @@ def test_processes_without_network_still_reach_each_other(run_with: Callable[...
     assert result.has_succeeded, _log(result, 0) + _log(result, 1)
 
 
+@pytest.mark.slow
 @needs_system_call_watch
 def test_slow_opens_wait_together_and_not_one_after_another(run_with: Callable[..., JobResult]) -> None:
     command = "cd ${{inputs.data}}; for f in a b c d e f g h; do cat $f & done; wait"
-    result = run_with(command, "slow-open=500")
+    result = run_with(command, "slow-open=3000")
     assert sorted(_log(result).split()) == list("abcdefgh")
-    assert 0.5 <= result.seconds < 8 * 0.5
-    assert result.fault_notes == ("slow-open: 8 opens below inputs took 500 ms longer.",)
+    assert 3 <= result.seconds < 8 * 3
+    assert result.fault_notes == ("slow-open: 8 opens below inputs took 3000 ms longer.",)
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def _wait_for(path: Path) -> int:
 
 def _end(pid: int) -> bool:
     """True if the process had ended by itself soon."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while start_time(pid) is not None and time.monotonic() < deadline:
         time.sleep(0.02)
     has_ended = start_time(pid) is None
@@ -60,18 +61,33 @@ def _end(pid: int) -> bool:
 
 @pytest.fixture
 def command(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Starts the daemon, and goes on until it has said its number and been seen."""
+    """Starts the daemon, and goes on when it has been seen, which `look` says."""
     (tmp_path / "double_fork.py").write_text(DOUBLE_FORK, encoding="utf-8")
     mark = tmp_path / "pid"
     daemon = DAEMONS[request.param].format(mark).replace("double_fork.py", str(tmp_path / "double_fork.py"))
-    return f"{daemon}\nwhile [ ! -e {mark} ]; do sleep 0.02; done; sleep 0.3"
+    return f"{daemon}\nwhile [ ! -e {tmp_path}/seen ]; do sleep 0.02; done"
+
+
+@pytest.fixture
+def look(tmp_path: Path) -> Callable[[int], None]:
+    """Receives the memory after each look at the processes; the second one after its start has seen the daemon."""
+
+    def look(_: int) -> None:
+        if (tmp_path / "looked").exists():
+            (tmp_path / "seen").touch()
+        if (tmp_path / "pid").exists():
+            (tmp_path / "looked").touch()
+
+    return look
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", DAEMONS, indirect=True)
 @pytest.mark.parametrize("exit_code", [0, 3])
-def test_a_daemon_ends_with_its_job(tmp_path: Path, make_request: MakeRequest, command: str, exit_code: int) -> None:
-    result = run_job(make_request(f"{command}; exit {exit_code}"))
+def test_a_daemon_ends_with_its_job(
+    tmp_path: Path, make_request: MakeRequest, command: str, look: Callable[[int], None], exit_code: int
+) -> None:
+    result = run_job(make_request(f"{command}; exit {exit_code}"), on_memory=look)
 
     assert result.exit_code == exit_code
     assert _end(_wait_for(tmp_path / "pid"))
@@ -79,14 +95,16 @@ def test_a_daemon_ends_with_its_job(tmp_path: Path, make_request: MakeRequest, c
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["own session", "deaf", "double fork"], indirect=True)
-def test_a_daemon_ends_with_a_job_that_is_stopped(tmp_path: Path, make_request: MakeRequest, command: str) -> None:
+def test_a_daemon_ends_with_a_job_that_is_stopped(
+    tmp_path: Path, make_request: MakeRequest, command: str, look: Callable[[int], None]
+) -> None:
     stop = StopRequest()
 
     def receive(rank: int, line: str) -> None:
         stop.request()
 
     with pytest.raises(InterruptedRunError):
-        run_job(make_request(f"{command}; echo running; sleep 600"), receive, stop)
+        run_job(make_request(f"{command}; echo running; sleep 600"), receive, stop, look)
 
     assert _end(_wait_for(tmp_path / "pid"))
 
@@ -100,7 +118,10 @@ from pytorch_designer.harness.job.child_processes import Child, run_children
 from pytorch_designer.system.stop_requests import StopRequest
 folder = Path({str(tmp_path)!r})
 child = Child(["/bin/bash", "-c", {command + "; touch up; sleep 600"!r}], folder, {dict(os.environ)!r}, folder / "log")
-run_children([child], lambda rank, line: None, StopRequest(), grace_seconds=600)
+def look(_):
+    if (folder / "looked").exists(): (folder / "seen").touch()
+    if (folder / "pid").exists(): (folder / "looked").touch()
+run_children([child], lambda rank, line: None, StopRequest(), grace_seconds=600, on_memory=look)
 """
     with killed_at_last(subprocess.Popen([sys.executable, "-c", program])) as harness:
         pid = _wait_for(tmp_path / "pid")

@@ -22,16 +22,16 @@ needs_posix = pytest.mark.skipif(os.name != "posix", reason="process groups are 
 @pytest.mark.slow
 @needs_posix
 def test_a_job_is_ended_at_its_limit_with_all_that_it_has_started(tmp_path: Path, make_request: MakeRequest) -> None:
-    command = f"mkdir -p outputs; echo kept > outputs/x; sleep 60 & echo $! > {tmp_path}/child; echo started; wait"
+    command = f"mkdir -p outputs; echo kept > outputs/x; sleep 600 & echo $! > {tmp_path}/child; echo started; wait"
     request = make_request(command)
     lines: list[str] = []
 
     started = time.monotonic()
     with pytest.raises(TimeLimitError) as caught:
-        run_job(replace(request, spec=replace(request.spec, timeout_seconds=1)), lambda rank, line: lines.append(line))
+        run_job(replace(request, spec=replace(request.spec, timeout_seconds=3)), lambda rank, line: lines.append(line))
 
-    assert time.monotonic() - started < 30
-    assert "longer than its limit of 1 s" in caught.value.what
+    assert time.monotonic() - started < 300
+    assert "longer than its limit of 3 s" in caught.value.what
     assert caught.value.where == str(tmp_path / "run")
     assert lines == ["started"]
     assert text_of(tmp_path / "run" / "outputs" / "x") == "kept\n"
@@ -50,7 +50,7 @@ def test_a_job_below_its_limit_is_left_alone(make_request: MakeRequest) -> None:
 @needs_posix
 @pytest.mark.parametrize("timeout", [1, "${{parent.inputs.seconds}}"])
 def test_a_node_has_the_limit_that_it_names(tmp_path: Path, timeout: Any) -> None:
-    write_yaml(tmp_path / "c.yaml", component("sleep 60", outputs={"out": {"type": "uri_folder"}}))
+    write_yaml(tmp_path / "c.yaml", component("sleep 600", outputs={"out": {"type": "uri_folder"}}))
     slow = {"type": "command", "component": "c.yaml", "limits": {"timeout": timeout}}
     jobs = {
         "slow": slow,

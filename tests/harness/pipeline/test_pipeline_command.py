@@ -119,7 +119,7 @@ def test_a_signal_ends_all_children_and_leaves_a_readable_state(tmp_path: Path, 
     wait_until(lambda: all((tmp_path / name).exists() and text_of(tmp_path / name) for name in "ab"))
 
     harness.send_signal(number)
-    _, stderr = harness.communicate(timeout=30)
+    _, stderr = harness.communicate(timeout=100)
 
     assert harness.returncode == 128 + number
     assert "InterruptedRunError" in stderr

@@ -174,7 +174,7 @@ def test_a_failure_stops_what_needs_it_and_nothing_else(tmp_path: Path) -> None:
 def test_a_failure_stops_everything_where_the_pipeline_says_so(tmp_path: Path) -> None:
     jobs = {
         "bad": node(f"until [ -e {tmp_path}/started ]; do sleep 0.02; done; exit 7"),
-        "long": node(f"touch {tmp_path}/started; sleep 60", outputs=OUT),
+        "long": node(f"touch {tmp_path}/started; sleep 600", outputs=OUT),
         "later": node("true", inputs=_needs("long")),
     }
 
@@ -182,7 +182,7 @@ def test_a_failure_stops_everything_where_the_pipeline_says_so(tmp_path: Path) -
 
     assert _states(result) == {"bad": "failed", "long": "canceled", "later": "canceled"}
     assert result.seconds is not None
-    assert result.seconds < 30
+    assert result.seconds < 300
 
 
 def test_a_named_error_of_a_job_fails_its_node(tmp_path: Path) -> None:
@@ -284,10 +284,10 @@ def test_who_asks_twice_need_not_wait(tmp_path: Path) -> None:
     thread.start()
     started = time.monotonic()
     with pytest.raises(InterruptedRunError):
-        _run(tmp_path, {"a": node(f"trap '' TERM; touch {tmp_path}/started; sleep 60")}, stop=stop, grace_seconds=60)
+        _run(tmp_path, {"a": node(f"trap '' TERM; touch {tmp_path}/started; sleep 600")}, stop=stop, grace_seconds=600)
     thread.join(120)
 
-    assert time.monotonic() - started < 40
+    assert time.monotonic() - started < 300
 
 
 def test_what_happens_is_told_as_it_happens(tmp_path: Path) -> None:

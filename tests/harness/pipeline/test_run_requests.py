@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from pytorch_designer.harness.pipeline.pipeline_run import run_pipeline
 from pytorch_designer.harness.pipeline.pipeline_state import PipelineResult
 from pytorch_designer.harness.pipeline.run_requests import cancel_node, cancel_run
 from tests.harness.pipeline_files import node, write_pipeline
+from tests.waiting import wait_until
 
 OUT = {"out": None}
 
@@ -28,9 +28,7 @@ def _run_while(folder: Path, jobs: dict[str, Any], ask: Callable[[], object]) ->
     """Run a pipeline, and call `ask` when the file `started` is there."""
 
     def wait_and_ask() -> None:
-        deadline = time.monotonic() + 30
-        while not (folder / "started").exists() and time.monotonic() < deadline:
-            time.sleep(0.02)
+        wait_until((folder / "started").exists)
         ask()
 
     thread = threading.Thread(target=wait_and_ask)
@@ -43,7 +41,7 @@ def _run_while(folder: Path, jobs: dict[str, Any], ask: Callable[[], object]) ->
 
 def test_one_node_is_canceled_with_what_needs_it_and_the_others_go_on(tmp_path: Path) -> None:
     jobs = {
-        "long": node(f"touch {tmp_path}/started; sleep 60", outputs=OUT),
+        "long": node(f"touch {tmp_path}/started; sleep 600", outputs=OUT),
         "later": node("true", inputs=_needs("long"), outputs=OUT),
         "last": node("true", inputs=_needs("later")),
         "other": node(f"until [ -e {tmp_path}/asked ]; do sleep 0.02; done", outputs=OUT),
@@ -73,18 +71,24 @@ def test_one_node_is_canceled_with_what_needs_it_and_the_others_go_on(tmp_path: 
 
 def test_a_node_that_waits_is_not_started(tmp_path: Path) -> None:
     jobs = {
-        "first": node(f"touch {tmp_path}/started; sleep 0.5", outputs=OUT),
+        "first": node(f"touch {tmp_path}/started; until [ -e {tmp_path}/asked ]; do sleep 0.02; done", outputs=OUT),
         "second": node(f"touch {tmp_path}/second", inputs=_needs("first")),
     }
+    asked: list[bool] = []
 
-    result = _run_while(tmp_path, jobs, lambda: cancel_node(tmp_path / "run", "second"))
+    def ask() -> None:
+        asked.append(cancel_node(tmp_path / "run", "second"))
+        (tmp_path / "asked").touch()
 
+    result = _run_while(tmp_path, jobs, ask)
+
+    assert asked == [True]
     assert [node.state for node in result.nodes.values()] == [NodeState.COMPLETED, NodeState.CANCELED]
     assert not (tmp_path / "second").exists()
 
 
 def test_a_run_is_canceled_from_outside(tmp_path: Path) -> None:
-    jobs = {"long": node(f"touch {tmp_path}/started; sleep 60")}
+    jobs = {"long": node(f"touch {tmp_path}/started; sleep 600")}
 
     with pytest.raises(InterruptedRunError):
         _run_while(tmp_path, jobs, lambda: cancel_run(tmp_path / "run"))

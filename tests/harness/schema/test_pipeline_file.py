@@ -294,7 +294,7 @@ def test_a_pipeline_that_nests_without_bounds_is_refused_in_no_time(
     tmp_path: Path, levels: int, width: int, message: str
 ) -> None:
     path = _nested(tmp_path, levels, width)
-    started = time.monotonic()
+    started = time.process_time()
 
     with pytest.raises(InvalidSpecError, match=message) as caught:
         read_pipeline(path)
@@ -302,7 +302,7 @@ def test_a_pipeline_that_nests_without_bounds_is_refused_in_no_time(
 
     assert caught.value.reason == "too_large"
     assert [finding.message for finding in findings] == [caught.value.what]
-    assert time.monotonic() - started < 30
+    assert time.process_time() - started < 30
 
 
 @pytest.mark.slow

@@ -194,11 +194,11 @@ def test_a_metric_that_no_trial_logs_ends_the_sweep_at_once(tmp_path: Path) -> N
     ("keys", "state"),
     [
         ({"early_termination": {"type": "bandit", "slack_amount": 0.5}}, "terminated"),
-        ({"limits": {"max_total_trials": 3, "max_concurrent_trials": 1, "trial_timeout": 1}}, "timed out"),
+        ({"limits": {"max_total_trials": 3, "max_concurrent_trials": 1, "trial_timeout": 4}}, "timed out"),
     ],
 )
 def test_poor_and_slow_trials_are_ended(tmp_path: Path, keys: dict[str, Any], state: str) -> None:
-    body = 'os.makedirs(out, exist_ok=True)\nlog_metric("score", x)\nif x > 1: time.sleep(60)'
+    body = 'os.makedirs(out, exist_ok=True)\nlog_metric("score", x)\nif x > 1: time.sleep(600)'
     limits = {"max_total_trials": 3, "max_concurrent_trials": 1}
     result = _run(tmp_path, _sweep(tmp_path, body, **{"limits": limits, **keys}))
 
@@ -209,8 +209,8 @@ def test_poor_and_slow_trials_are_ended(tmp_path: Path, keys: dict[str, Any], st
 
 @pytest.mark.slow
 def test_the_time_of_the_whole_sweep_is_limited(tmp_path: Path) -> None:
-    limits = {"max_total_trials": 3, "max_concurrent_trials": 1, "timeout": 1}
-    result = _run(tmp_path, _sweep(tmp_path, "time.sleep(60)", limits=limits))
+    limits = {"max_total_trials": 3, "max_concurrent_trials": 1, "timeout": 4}
+    result = _run(tmp_path, _sweep(tmp_path, "time.sleep(600)", limits=limits))
 
     fault = result.nodes["tune"].fault
     assert fault is not None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,8 +105,10 @@ def build_optimizer(network: nn.Module, learning_rate: float, *, most_norm: floa
 
 
 def _clip(parameters: Sequence[nn.Parameter], most_norm: float) -> None:
-    """`torch.nn.utils.clip_grad_norm_` as a hook, which may return nothing. It never waits for the GPU."""
-    torch.nn.utils.clip_grad_norm_(parameters, most_norm)
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    norm = get_total_norm(gradients)
+    if norm.device.type != "cpu" or norm > most_norm:  # a GPU is not asked, as this would wait for it
+        clip_grads_with_norm_(parameters, most_norm, norm)
 
 
 def learning_rate_at(

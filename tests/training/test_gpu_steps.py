@@ -77,14 +77,15 @@ def taken(stepper: Stepper, on: list[Batch], learning_rate: float = 0.01) -> lis
     return outcomes + stepper.synchronize()
 
 
+@pytest.mark.parametrize("most_norm", [math.inf, 0.5])
 @pytest.mark.parametrize("usual_sizes", [(), (16,), (16, 11)], ids=["launched", "captured", "both sizes captured"])
 def test_weights_and_losses_are_those_of_steps_that_are_waited_for(
-    compute: Compute, usual_sizes: tuple[int, ...]
+    compute: Compute, usual_sizes: tuple[int, ...], most_norm: float
 ) -> None:
     on = batches([16, 16, 16, 7, 16, 11, 16, 11, 16], side=64)
     waited, ahead = predictor_of(resnet(), compute), predictor_of(resnet(), compute)
-    expected = taken(ImmediateStepper(waited, build_optimizer(waited.network, 0.01)), on)
-    optimizer = build_optimizer(ahead.network, 0.01)
+    expected = taken(ImmediateStepper(waited, build_optimizer(waited.network, 0.01, most_norm=most_norm)), on)
+    optimizer = build_optimizer(ahead.network, 0.01, most_norm=most_norm)
     found = taken(GpuStepper(ahead, optimizer, usual_sizes=usual_sizes), on)
     assert found == expected
     assert [outcome.request.step for outcome in found] == list(range(9))

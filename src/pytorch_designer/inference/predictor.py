@@ -12,6 +12,7 @@ from torch import nn
 from pytorch_designer.images.preprocess import normalize
 from pytorch_designer.inference.single_pixel import multiply_single_pixels
 from pytorch_designer.inference.torch_errors import torch_errors
+from pytorch_designer.models.batch_norm import batch_norms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -72,9 +73,8 @@ class Predictor:
         """
         self.network.train()
         if not self.can_normalize(num_images):
-            for module in self.network.modules():
-                if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
-                    module.eval()
+            for norm in batch_norms(self.network):
+                norm.eval()
 
     def send(self, tensor: Tensor) -> Tensor:
         """A tensor on the device. To a GPU it is copied out of pinned memory, which the caller does not wait for."""

@@ -343,7 +343,7 @@ def _validate_start(run: TrainingRun, state: TrainingState, learner: _Learner) -
     _end_epoch(run, state, validation, time.perf_counter() - started, epoch=0)
     if run.new_head is not None and not run.stays_near:
         run.new_head.restore()
-        text = "The epochs start from a random classifier, which a run of this length and learning rate trains as well."
+        text = "The epochs start from a random classifier, which a run of this length trains as well."
         run.world.of_first(partial(_log.info, text), None)
     learner.save_if_due(is_epoch_end=True)
 

@@ -12,20 +12,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
 
 from pytorch_designer.images.order import batch_slices, epoch_order
 from pytorch_designer.inference.torch_errors import torch_errors
+from pytorch_designer.models.batch_norm import batch_norms
 from pytorch_designer.training.step import MEMORY_ADVICE, kept_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import TypeGuard
+
+    from torch import nn
 
     from pytorch_designer.images.loader import Batch
+    from pytorch_designer.models.batch_norm import BatchNorm
     from pytorch_designer.training.state import TrainingRun
-
-    BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 
 LEAST_IMAGES = 256
 """Images that the statistics are estimated from: as many as an average with momentum 0.1 sees in batches of 16."""
@@ -56,7 +56,7 @@ def estimate_norm_statistics(run: TrainingRun, epoch: int, between: Callable[[],
         InvalidDatasetError: Too many images cannot be read.
     """
     predictor = run.predictor
-    norms = [module for module in predictor.network.modules() if _has_statistics(module)]
+    norms = [norm for norm in batch_norms(predictor.network) if norm.running_mean is not None]
     if not norms or not predictor.can_normalize(min(run.hyperparameters.batch_size, len(run.training))):
         return 0
     order = epoch_order(len(run.training), seed=run.hyperparameters.random_seed, epoch=epoch)
@@ -109,7 +109,3 @@ def _taking_batches(network: nn.Module, norms: list[BatchNorm]) -> Iterator[None
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
-
-
-def _has_statistics(module: nn.Module) -> TypeGuard[BatchNorm]:
-    return isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d) and module.running_mean is not None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,13 +26,13 @@ WEIGHT_DECAY = 1e-4
 HELD_SHARE = 0.5
 """Share of a run's steps that are taken at the initial learning rate."""
 
-MOST_LEARNING = 0.2
-"""Number of steps times learning rate up to which a run cannot train a new classifier; see `is_short`."""
+MOST_STEPS_IF_SHORT = 500
+"""Steps up to which a run on given weights gains by staying near them; see `is_short`."""
 
-MOST_RATE_IF_SHORT = 0.002
-"""Highest learning rate at which training by given statistics of batch norm is safe: at 0.01 it diverges."""
+LONGEST_STEP = 0.02
+"""Norm of the gradients times the learning rate, to which the steps of a short run on given weights are shortened."""
 
-RECIPE_VERSION = 4
+RECIPE_VERSION = 5
 """Grows when the same settings come to give other weights: checkpoints of before are then not continued."""
 
 
@@ -64,36 +65,50 @@ class Hyperparameters:
         }
 
 
-def is_short(num_steps: int, learning_rate: float) -> bool:
+def is_short(num_steps: int) -> bool:
     """True if a run on given weights learns so little that it stays near them.
 
-    Its classifier then learns from a ridge regression on, and batch norm keeps the given statistics. Longer runs and
-    higher rates train a random classifier just as well, and soon leave such a start: docs/decisions/0042 has figures.
+    Its classifier then learns from a ridge regression on, batch norm keeps the given statistics, and steps are no
+    longer than `LONGEST_STEP`. Longer runs train a random classifier just as well: docs/decisions/0042 has figures.
 
     Args:
         num_steps: Steps of the whole run.
-        learning_rate: The highest of the run.
     """
-    return learning_rate <= MOST_RATE_IF_SHORT and num_steps * learning_rate <= MOST_LEARNING
+    return num_steps <= MOST_STEPS_IF_SHORT
 
 
-def build_optimizer(network: nn.Module, learning_rate: float) -> torch.optim.SGD:
+def build_optimizer(network: nn.Module, learning_rate: float, *, most_norm: float = math.inf) -> torch.optim.SGD:
     """SGD with Nesterov momentum over the parameters that need gradients.
 
     Parameters with two or more dimensions (convolution and linear weights) decay; norms and biases do not.
+
+    Args:
+        network: Its parameters are learned.
+        learning_rate: Of the first step.
+        most_norm: Gradients whose norm is larger are scaled to it, all by the same factor.
     """
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     groups = [
         {"params": [parameter for parameter in parameters if parameter.ndim >= 2], "weight_decay": WEIGHT_DECAY},
         {"params": [parameter for parameter in parameters if parameter.ndim < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.SGD(
+    optimizer = torch.optim.SGD(
         [group for group in groups if group["params"]],
         lr=learning_rate,
         momentum=MOMENTUM,
         nesterov=True,
         fused=parameters[0].device.type in {"cpu", "cuda"},
     )
+    if most_norm < math.inf:
+        optimizer.register_step_pre_hook(lambda *_: _clip(parameters, most_norm))
+    return optimizer
+
+
+def _clip(parameters: Sequence[nn.Parameter], most_norm: float) -> None:
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    norm = get_total_norm(gradients)
+    if norm.device.type != "cpu" or norm > most_norm:  # a GPU is not asked, as this would wait for it
+        clip_grads_with_norm_(parameters, most_norm, norm)
 
 
 def learning_rate_at(

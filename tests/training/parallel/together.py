@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 from collections.abc import Callable
@@ -147,7 +148,9 @@ def run_together(world: World, request: Request) -> Found:
             stop_request=stop_request,
             world=world,
         )
-        state = TrainingState(predictor.network, build_optimizer(predictor.network, hyperparameters.learning_rate))
+        most_norm = 0.5 if request.has_given_weights else math.inf
+        optimizer = build_optimizer(predictor.network, hyperparameters.learning_rate, most_norm=most_norm)
+        state = TrainingState(predictor.network, optimizer)
         extent = RunExtent(request.num_epochs, len(run.training_slices), 3, request.num_validation, world.size)
         store = CheckpointStore(request.output, "this run", extent)
         try:

@@ -6,10 +6,9 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from torch import nn
-
 from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.inference.compute import Compute, choose_compute
+from pytorch_designer.models.batch_norm import batch_norms
 from pytorch_designer.settings import settings
 from pytorch_designer.training.report.advice import batch_hints
 from pytorch_designer.wording import count
@@ -65,5 +64,4 @@ def warn_of_batch(predictor: Predictor, hyperparameters: Hyperparameters, world:
 
 def normalizes_by_batches(predictor: Predictor) -> bool:
     """Whether the network has batch norm that takes its statistics from the batches of training."""
-    norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-    return not predictor.keeps_statistics and any(isinstance(one, norms) for one in predictor.network.modules())
+    return not predictor.keeps_statistics and bool(batch_norms(predictor.network))

@@ -10,10 +10,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
+
+from pytorch_designer.models.batch_norm import batch_norms
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from pytorch_designer.distributed.world import World
     from pytorch_designer.training.state import TrainingState
@@ -79,10 +80,12 @@ def average_statistics(world: World, network: nn.Module, num_images: int) -> Non
 
 def _statistics(network: nn.Module) -> list[Tensor]:
     """Running means and variances of all batch norms, each once."""
-    norms = [
-        module for module in network.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d)
+    found = [
+        tensor
+        for norm in batch_norms(network)
+        for tensor in (norm.running_mean, norm.running_var)
+        if tensor is not None
     ]
-    found = [tensor for norm in norms for tensor in (norm.running_mean, norm.running_var) if tensor is not None]
     return list({id(tensor): tensor for tensor in found}.values())
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.designer.page.accessibility import violations
+from tests.designer.page.accessibility import overflow, violations
 from tests.designer.page.conftest import ServedProject
 from tests.images.digits import write_digits
 
@@ -462,9 +462,6 @@ environment: azureml:any:1
     page.locator('.palette-item[aria-disabled="true"]').wait_for()
 
 
-_OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-
-
 @pytest.mark.parametrize(
     "window", [{}, {"width": 720, "height": 450, "device_scale_factor": 2}], ids=["usual", "twice as large"]
 )
@@ -475,7 +472,7 @@ def test_nothing_is_found_by_axe_in_any_state(project: ServedProject, open_page:
     def check(state: str) -> None:
         page.wait_for_timeout(250)
         assert violations(page, in_all_looks=not window) == [], state
-        assert page.evaluate(_OVERFLOW) <= 0, state
+        assert overflow(page) <= 0, state
 
     check("canvas")
     _card(page, "train").click()

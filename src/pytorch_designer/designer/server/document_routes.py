@@ -124,10 +124,10 @@ class _DocumentRoutes:
             up_to=tuple(query.getlist("to")),
             is_forced=query.get("force") in {"1", "true"},
         )
-        return JSONResponse(await run_in_threadpool(ask))
+        return await _found_or_why(ask, "nodes")
 
     async def sdk(self, request: Request) -> Response:
-        return PlainTextResponse(await run_in_threadpool(self._store.sdk_code, self._path(request)))
+        return await _found_or_why(partial(self._store.sdk_code, self._path(request)), "code")
 
     async def submit(self, request: Request) -> Response:
         path = self._path(request)
@@ -167,3 +167,16 @@ class _DocumentRoutes:
                 reason="no_document",
             )
         return path
+
+
+async def _found_or_why(find: Callable[[], object], name: str) -> Response:
+    """What is found at `name`, with an empty `problem`; or null there, and the reason at `problem`.
+
+    That a pipeline cannot run yet, or has no code, is no error of the page that asks.
+    """
+    try:
+        return JSONResponse({name: await run_in_threadpool(find), "problem": ""})
+    except DesignerError as error:
+        if error.reason == "no_document":
+            raise
+        return JSONResponse({name: None, "problem": f"{error.what} {error.advice}".strip()})

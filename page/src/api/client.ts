@@ -102,6 +102,8 @@ export const api = {
     text(`${at(path)}/nodes?${new URLSearchParams(names.map((name) => ["name", name]))}`),
   putText: (path: string, version: string, content: string) =>
     json<Document>("PUT", `${at(path)}/text`, { version, text: content }),
+  /** Folders of data, as the document names them. */
+  dataFolders: (path: string) => json<{ folders: string[] }>("GET", `${at(path)}/data-folders`),
   check: (path: string, node: string, port: string, value: Literal | null) =>
     json<{ message: string | null }>("POST", `${at(path)}/check`, { node, port, value }),
   forecast: (path: string, { only, from, to, force }: RunSelection = {}) =>

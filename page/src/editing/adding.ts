@@ -107,6 +107,18 @@ export function addInputFor(end: PortEnd): void {
   select([inputNodeId(name)]);
 }
 
+/** A pipeline input for a folder of data, at a place of the canvas, or where the layout puts it. */
+export function addDataFolder(path: string, place: Point | null): void {
+  const { document, edit, select, notify } = useStore.getState();
+  if (document === null) return;
+  if (document.read_only !== null) return notify(document.read_only);
+  const name = freeName(asName(path.split("/").at(-1) ?? "") || "data", document.inputs.map((input) => input.name));
+  const edits: Edit[] = [{ op: "add_input", name, type: "uri_folder", path }];
+  if (place !== null) edits.push({ op: "move_nodes", positions: { [inputNodeId(name)]: place } });
+  void edit(`Add ${path}`, edits);
+  select([inputNodeId(name)]);
+}
+
 /** An output of the pipeline, of an output port. */
 export function addOutputFor(end: PortEnd): void {
   const { document, edit } = useStore.getState();

@@ -396,6 +396,48 @@ def test_a_place_of_a_pipeline_input_is_in_the_file(project: ServedProject, open
     assert "designer.position.inputs.more" in yaml.safe_load(path.read_text(encoding="utf-8"))["properties"]
 
 
+def test_a_folder_of_data_is_dragged_onto_the_canvas_or_chosen_at_a_port(
+    project: ServedProject, open_page: Any
+) -> None:
+    text = re.sub("    inputs:\n      input_dataset: .*\n", "", PIPELINE)
+    page = _opened(project, open_page, "data.yaml", text=text)
+    path = project.folder / "data.yaml"
+    page.get_by_role("region", name="Data").get_by_role("button", name="images").wait_for()
+    _drag_from_palette(page, re.compile("^images$"), (60, 60))
+    page.locator(".input-card", has_text="./images").wait_for()
+    _saved(page)
+    _hover(page, page.locator('.react-flow__handle.source[data-handleid="images"]'))
+    page.mouse.down()
+    _hover(page, _handle(page, "convert.input_dataset", "target"))
+    page.mouse.up()
+    page.get_by_role("button", name=re.compile("^Undo: Connect")).wait_for()
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert content["inputs"] == {"images": {"type": "uri_folder", "path": "./images"}}
+    assert "designer.position.inputs.images" in content["properties"]
+    assert content["jobs"]["convert"]["inputs"] == {"input_dataset": "${{parent.inputs.images}}"}
+    for _ in range(2):
+        page.keyboard.press("Control+z")
+        _saved(page)
+    assert path.read_text(encoding="utf-8") == text
+    # At the port itself, and one that was put there meanwhile.
+    write_digits(project.folder / "later", classes=2, per_class=1)
+    page.evaluate("window.dispatchEvent(new Event('focus'))")
+    page.get_by_role("region", name="Data").get_by_role("button", name="later").wait_for()
+    _card(page, "convert").click()
+    page.get_by_label("input_dataset", exact=True).select_option("./later")
+    page.get_by_role("button", name=re.compile("^Undo: Path of convert")).wait_for()
+    assert _jobs(path)["convert"]["inputs"]["input_dataset"] == {"type": "uri_folder", "path": "./later"}
+
+
+def test_a_pipeline_is_copied_as_it_is_on_the_screen(project: ServedProject, open_page: Any) -> None:
+    page = _opened(project, open_page, "first.yaml")
+    page.get_by_role("button", name=re.compile("^Pipelines of this folder")).click()
+    page.get_by_role("menuitem", name="Copy of this pipeline").click()
+    page.get_by_role("dialog", name="Copy of this pipeline").get_by_role("button", name="Create").click()
+    page.wait_for_function("location.hash === '#first-copy.yaml'")
+    assert (project.folder / "first-copy.yaml").read_text(encoding="utf-8") == PIPELINE
+
+
 def test_an_edit_by_hand_appears_and_a_conflict_is_shown(project: ServedProject, open_page: Any) -> None:
     page = _opened(project, open_page, "hand.yaml")
     path = project.folder / "hand.yaml"
@@ -680,7 +722,7 @@ def _drag_end_of_link(page: Any, end: str) -> None:
     page.mouse.down()
 
 
-def _drag_from_palette(page: Any, title: str, at: tuple[int, int]) -> None:
+def _drag_from_palette(page: Any, title: str | re.Pattern[str], at: tuple[int, int]) -> None:
     item = page.locator(".palette-item", has_text=title).bounding_box()
     canvas = page.locator(".react-flow").bounding_box()
     page.mouse.move(item["x"] + 40, item["y"] + 12)

@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
 
+from pytorch_designer.designer.document.data_folders import data_folders
 from pytorch_designer.designer.runs.run_views import error_content
 from pytorch_designer.designer.server.request_fields import JsonFields
 from pytorch_designer.errors import DesignerError, UnknownNameError, describe_value
@@ -40,6 +41,7 @@ def document_routes(services: Services) -> list[Route]:
         Route(f"{_PATH}/text", routes.text, methods=["GET"]),
         Route(f"{_PATH}/text", routes.write_text, methods=["PUT"]),
         Route(f"{_PATH}/nodes", routes.nodes, methods=["GET"]),
+        Route(f"{_PATH}/data-folders", routes.data_folders, methods=["GET"]),
         Route(f"{_PATH}/check", routes.check, methods=["POST"]),
         Route(f"{_PATH}/forecast", routes.forecast, methods=["GET"]),
         Route(f"{_PATH}/sdk", routes.sdk, methods=["GET"]),
@@ -107,6 +109,11 @@ class _DocumentRoutes:
     async def nodes(self, request: Request) -> Response:
         names = request.query_params.getlist("name")
         return PlainTextResponse(await run_in_threadpool(self._store.nodes_text, self._path(request), names))
+
+    async def data_folders(self, request: Request) -> Response:
+        project = self._services.project
+        find = partial(data_folders, project.folder, project.folder / self._path(request))
+        return JSONResponse({"folders": await run_in_threadpool(find)})
 
     async def check(self, request: Request) -> Response:
         fields = await JsonFields.of(request)

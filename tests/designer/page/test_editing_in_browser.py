@@ -387,6 +387,7 @@ def test_a_place_of_a_pipeline_input_is_in_the_file(project: ServedProject, open
     text = f"{PIPELINE}inputs:\n  more: {{type: uri_folder, path: images}}\n"
     page = _opened(project, open_page, "places.yaml", text=text)
     path = project.folder / "places.yaml"
+    page.locator(".count.warn", has_text="1").wait_for()  # nothing uses it, which keeps no pipeline from running
     box = page.locator(".input-card").bounding_box()
     page.mouse.move(box["x"] + 40, box["y"] + 12)
     page.mouse.down()
@@ -466,6 +467,12 @@ def test_values_are_checked_as_they_are_typed_and_problems_jump_to_their_node(
     project: ServedProject, open_page: Any
 ) -> None:
     page = _opened(project, open_page, "values.yaml")
+    # A parameter is found by its name, whatever is selected.
+    _card(page, "resnet").click()
+    keys = _Keys(page)
+    keys.command("epochs")
+    keys.wait_for_field("epochs")
+    assert page.locator("#node-name").input_value() == "train"
     _card(page, "train").click()
     epochs = page.get_by_label("epochs", exact=True)
     epochs.fill("0")
@@ -473,6 +480,7 @@ def test_values_are_checked_as_they_are_typed_and_problems_jump_to_their_node(
     assert _jobs(project.folder / "values.yaml")["train"]["inputs"]["epochs"] == 3
     epochs.press("Enter")
     _saved(page)
+    page.locator(".count.bad").wait_for()
     page.get_by_role("tab", name=re.compile("Problems")).click()
     page.locator(".react-flow__pane").click(position={"x": 10, "y": 10})
     page.locator(".problem", has_text="epochs").first.click()

@@ -28,7 +28,7 @@ def data_folders(project: Path, document: Path) -> list[str]:
     found: list[Path] = []
     level = [project]
     for _ in range(_MAX_DEPTH):
-        below = [folder for parent in level for folder in _folders(parent)][:_MAX_FOLDERS]
+        below = list(islice((folder for parent in level for folder in _folders(parent)), _MAX_FOLDERS))
         with_data = [folder for folder in below if folder not in document.parents and _has_data(folder)]
         found += with_data
         level = [folder for folder in below if folder not in set(with_data)]

@@ -29,9 +29,10 @@ def data_folders(project: Path, document: Path) -> list[str]:
     level = [project]
     for _ in range(_MAX_DEPTH):
         below = list(islice((folder for parent in level for folder in _folders(parent)), _MAX_FOLDERS))
-        with_data = [folder for folder in below if folder not in document.parents and _has_data(folder)]
-        found += with_data
-        level = [folder for folder in below if folder not in set(with_data)]
+        level = []
+        for folder in below:
+            is_data = folder not in document.parents and _has_data(folder)
+            (found if is_data else level).append(folder)
     paths = (os.path.relpath(folder, document.parent).replace(os.sep, "/") for folder in found[:_MAX_FOUND])
     return [path if path.startswith("../") else f"./{path}" for path in paths]
 

@@ -28,6 +28,11 @@ it("offers only what fits the port, through the port that fits best", () => {
   expect(fittingPort(score, port("x", "ImageDirectory"), "input")).toBeNull();
 });
 
+it("offers what is for the same kind of data before what takes any", () => {
+  const fitting = { port: port("untrained", "UntrainedModelDirectory"), side: "output" as const };
+  expect(choices(all, "", [fitting]).map(({ title }) => title)).toEqual(["train", "convert"]);
+});
+
 it("leaves out components that do not load", () => {
   expect(choices([component("broken", { fault: "no command" })], "", [])).toEqual([]);
 });

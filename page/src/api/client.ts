@@ -18,6 +18,7 @@ import type {
   RunRequest,
   RunSelection,
   RunSummary,
+  SdkCode,
   Version,
 } from "./types";
 
@@ -101,11 +102,13 @@ export const api = {
     text(`${at(path)}/nodes?${new URLSearchParams(names.map((name) => ["name", name]))}`),
   putText: (path: string, version: string, content: string) =>
     json<Document>("PUT", `${at(path)}/text`, { version, text: content }),
+  /** Folders of data, as the document names them. */
+  dataFolders: (path: string) => json<{ folders: string[] }>("GET", `${at(path)}/data-folders`),
   check: (path: string, node: string, port: string, value: Literal | null) =>
     json<{ message: string | null }>("POST", `${at(path)}/check`, { node, port, value }),
   forecast: (path: string, { only, from, to, force }: RunSelection = {}) =>
     json<Forecast>("GET", `${at(path)}/forecast${query({ only, from, to, force: force ? 1 : undefined })}`),
-  sdk: (path: string) => text(`${at(path)}/sdk`),
+  sdk: (path: string) => json<SdkCode>("GET", `${at(path)}/sdk`),
   submit: (path: string) => json<{ log: string }>("POST", `${at(path)}/submit`, {}),
 
   start: (wanted: RunRequest) => json<{ run: string }>("POST", "runs", wanted),
@@ -119,7 +122,8 @@ export const api = {
     json<LogText>("GET", `${ofRun(run)}/logs/${addressed(node)}/${addressed(file)}${query({ ...place })}`),
   metrics: (run: string, node?: string) => json<RunMetrics>("GET", `${ofRun(run)}/metrics${query({ node })}`),
   runText: (run: string) => text(`${ofRun(run)}/document`),
-  runPipeline: (run: string) => json<Document>("GET", `${ofRun(run)}/pipeline`),
+  /** Null where the text of the run is not kept. */
+  runPipeline: (run: string) => json<Document | null>("GET", `${ofRun(run)}/pipeline`),
   clone: (run: string, path: string) => json<Document>("POST", `${ofRun(run)}/clone`, { path }),
   compare: (a: string, b: string) => json<{ rows: ComparisonRow[] }>("GET", `runs/compare${query({ a, b })}`),
   output: (run: string, node: string, port: string, page: { offset?: number; class?: string } = {}) =>

@@ -161,7 +161,9 @@ export type Edit =
 export interface Version { id: string; label: string; time: number; name?: string }
 
 export interface ForecastNode { state: "reused" | "runs" | "depends"; reason: string; reused_from?: number | null }
-export interface Forecast { nodes: Record<string, ForecastNode> }
+/** `problem` says why there is none, in this and in code: that a pipeline cannot run yet is no error. */
+export interface Forecast { nodes: Record<string, ForecastNode> | null; problem: string }
+export interface SdkCode { code: string | null; problem: string }
 
 export interface RunSummary {
   run: string;

@@ -11,7 +11,7 @@ import { sizesOf, type Places } from "./layout";
 const MARGIN = 24;
 const COLORS = ["#1f5fd6", "#1f8a70", "#b4570b", "#8a3ffc", "#c2185b", "#5a7d0f", "#0e7490", "#8d6748"];
 const SUMMARY_LETTERS = 34;
-const NAME_LETTERS = 26;
+const NAME_LETTERS = 24; // of the broad ones in bold
 
 export function downloadPicture(state: State): void {
   if (state.document === null) return;

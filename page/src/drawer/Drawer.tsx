@@ -53,6 +53,7 @@ export function Drawer() {
 function TabButton({ tab, isSelected, isFirst }: { tab: Tab; isSelected: boolean; isFirst: boolean }) {
   const openDrawer = useStore((state) => state.openDrawer);
   const count = useStore((state) => tab.count?.(state) ?? 0);
+  const isBad = useStore((state) => tab.isBad?.(state) ?? false);
   return (
     <button
       type="button"
@@ -64,7 +65,7 @@ function TabButton({ tab, isSelected, isFirst }: { tab: Tab; isSelected: boolean
       onClick={() => openDrawer(isSelected ? null : tab.id)}
     >
       {tab.title}
-      {count > 0 && <span className="count">{count}</span>}
+      {count > 0 && <span className={`count ${isBad ? "bad" : "warn"}`}>{count}</span>}
     </button>
   );
 }

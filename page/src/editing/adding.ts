@@ -29,7 +29,8 @@ export function choices(components: Component[], text: string, fitting: Fitting[
     .flatMap((component) => {
       const rank = rankOf(component, words);
       const ports = fitting.map(({ port, side }) => fittingPort(component, port, side));
-      return rank === null || ports.includes(null) ? [] : [{ rank, component, port: ports[0] ?? null }];
+      const isExact = fitting.every(({ port, side }, at) => holdsTheSame(component, ports[at] ?? null, port, side));
+      return rank === null || ports.includes(null) ? [] : [{ rank: rank + (isExact ? 0 : 0.5), component, port: ports[0] ?? null }];
     })
     .sort((a, b) => a.rank - b.rank)
     .map(({ component, port }) => ({
@@ -40,6 +41,12 @@ export function choices(components: Component[], text: string, fitting: Fitting[
       component,
       port,
     }));
+}
+
+/** Whether a port of a component is for what the other port holds, and not for anything. */
+function holdsTheSame(component: Component, name: string | null, port: Port, side: "input" | "output"): boolean {
+  const own = (side === "output" ? component.inputs : component.outputs).find((each) => each.name === name);
+  return own?.directory_type === port.directory_type;
 }
 
 /** 0 where the title starts with the text, up to 3 where only the description has it; null where nothing has it. */
@@ -104,6 +111,18 @@ export function addInputFor(end: PortEnd): void {
   void edit(`Add input ${name}`, [
     { op: "add_input", name, type: port.type, path, connect: { node: end.node, port: end.port } },
   ]);
+  select([inputNodeId(name)]);
+}
+
+/** A pipeline input for a folder of data, at a place of the canvas, or where the layout puts it. */
+export function addDataFolder(path: string, place: Point | null): void {
+  const { document, edit, select, notify } = useStore.getState();
+  if (document === null) return;
+  if (document.read_only !== null) return notify(document.read_only);
+  const name = freeName(asName(path.split("/").at(-1) ?? "") || "data", document.inputs.map((input) => input.name));
+  const edits: Edit[] = [{ op: "add_input", name, type: "uri_folder", path }];
+  if (place !== null) edits.push({ op: "move_nodes", positions: { [inputNodeId(name)]: place } });
+  void edit(`Add ${path}`, edits);
   select([inputNodeId(name)]);
 }
 

@@ -178,6 +178,13 @@ export const editingCommands: Command[] = [
     group: "Document",
     perform: (state) => state.openDialog("new-document"),
   },
+  {
+    id: "copy-document",
+    title: "Copy of this pipeline",
+    group: "Document",
+    isEnabled: (state) => hasDocument(state) && state.past === null,
+    perform: (state) => state.openDialog("copy-document"),
+  },
 ];
 
 /** The output and the input of the one link that is selected. */

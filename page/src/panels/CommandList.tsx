@@ -2,7 +2,8 @@
 
 import { useId, useMemo, useState, type KeyboardEvent } from "react";
 
-import { focusCard } from "../canvas/flowAccess";
+import type { Node } from "../api/types";
+import { afterDrawing, focusCard, reveal } from "../canvas/flowAccess";
 import { allCommands } from "../editing/allCommands";
 import { isEnabled, shownKeys } from "../editing/commands";
 import { addComponent, middlePlace } from "../editing/adding";
@@ -108,14 +109,12 @@ function entriesOf(state: State): Entry[] {
     },
   }));
   const selected = selectedNodes(state);
-  const component = selected.length === 1 ? state.document?.nodes.find(({ name }) => name === selected[0])?.component : null;
-  const fields = [...(component?.parameters ?? []), ...(component?.inputs ?? [])].map(({ name }) => ({
-    key: `set ${name}`,
-    title: name,
-    group: "Set",
-    keys: "",
-    perform: () => focusField(name),
-  }));
+  const isSelected = ({ name }: Node): boolean => selected.length === 1 && selected[0] === name;
+  const allNodes = state.document?.nodes ?? [];
+  const fields = allNodes.filter(isSelected).flatMap((node) => fieldsOf(node, (name) => name));
+  const fieldsElsewhere = allNodes
+    .filter((node) => !isSelected(node))
+    .flatMap((node) => fieldsOf(node, (name) => `${node.name}: ${name}`));
   const components = state.document === null ? [] : Object.values(state.components).filter(({ fault }) => fault === null);
   const added = components.map((component) => ({
     key: `add ${component.reference}`,
@@ -131,12 +130,26 @@ function entriesOf(state: State): Entry[] {
     keys: "",
     perform: () => void useStore.getState().open(path),
   }));
-  return [...commands, ...fields, ...nodes, ...added, ...documents];
+  return [...commands, ...fields, ...nodes, ...added, ...documents, ...fieldsElsewhere];
 }
 
-function focusField(name: string): void {
-  useStore.getState().openSidePanel("details");
-  requestAnimationFrame(() => {
+/** The parameters and inputs of a node, each of which is gone to. */
+function fieldsOf(node: Node, titleOf: (name: string) => string): Entry[] {
+  return [...(node.component?.parameters ?? []), ...(node.component?.inputs ?? [])].map(({ name }) => ({
+    key: `set ${node.name} ${name}`,
+    title: titleOf(name),
+    group: "Set",
+    keys: "",
+    perform: () => focusField(node.name, name),
+  }));
+}
+
+function focusField(node: string, name: string): void {
+  const { selected, select, openSidePanel } = useStore.getState();
+  if (selected.length !== 1 || selected[0] !== node) select([node]);
+  openSidePanel("details");
+  reveal(node);
+  afterDrawing(() => {
     const field = `.details [data-field="${CSS.escape(name)}"] :is(input, select, textarea):not(.source-select *)`;
     const found = document.querySelector<HTMLElement>(field);
     found?.closest("details")?.setAttribute("open", "");

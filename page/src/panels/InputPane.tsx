@@ -19,6 +19,7 @@ export function InputPane({ input }: { input: PipelineInput }) {
 
 export function InputFields({ input }: { input: PipelineInput }) {
   const document = useStore((state) => state.document);
+  const folders = useStore((state) => state.dataFolders);
   if (document === null) return null;
   const isDisabled = document.read_only !== null;
   const names = document.inputs.map(({ name }) => name).filter((name) => name !== input.name);
@@ -62,6 +63,7 @@ export function InputFields({ input }: { input: PipelineInput }) {
           label={`Path of input ${input.name}`}
           isLabelHidden
           placeholder="Path: a folder or a file"
+          suggestions={folders}
           value={input.path ?? ""}
           isWrittenWhileTyping={false}
           isDisabled={isDisabled}

@@ -1,28 +1,42 @@
-/** A new pipeline: its file, and what it starts with. */
+/** A new pipeline: its file, and what it starts with; or a copy of the one that is open. */
 
 import { useState } from "react";
 
+import { api } from "../api/client";
+import { freePath as copyPath } from "../runs/CloneDialog";
 import { Dialog } from "../shared/Dialog";
 import { useStore, type State } from "../state/store";
 
 export function NewDocument() {
-  const isOpen = useStore((state) => state.dialog === "new-document");
+  const dialog = useStore((state) => state.dialog);
+  const isCopy = dialog === "copy-document";
   const close = (): void => useStore.getState().openDialog(null);
   return (
-    <Dialog title="New pipeline" isOpen={isOpen} onClose={close}>
-      <Form close={close} />
+    <Dialog title={isCopy ? "Copy of this pipeline" : "New pipeline"} isOpen={isCopy || dialog === "new-document"} onClose={close}>
+      <Form isCopy={isCopy} close={close} />
     </Dialog>
   );
 }
 
-function Form({ close }: { close: () => void }) {
+function Form({ isCopy, close }: { isCopy: boolean; close: () => void }) {
   const templates = useStore((state) => state.project?.templates ?? []);
-  const [path, setPath] = useState(() => freePath("pipeline", useStore.getState()));
+  const open = useStore((state) => state.path);
+  const [path, setPath] = useState(() => {
+    const { project } = useStore.getState();
+    return isCopy && open !== null ? copyPath(open, project?.documents ?? []) : freePath("pipeline", { project });
+  });
   const [template, setTemplate] = useState(templates[0]?.id ?? "empty");
   const [imported, setImported] = useState("");
   const create = async (): Promise<void> => {
+    const { create: make, report, resume } = useStore.getState();
     close();
-    await useStore.getState().create(path.trim(), template, imported.trim() === "" ? undefined : imported);
+    try {
+      await resume(); // what is on the screen is copied: edits that wait are sent before
+      const text = isCopy && open !== null ? await api.text(open) : imported;
+      await make(path.trim(), template, text.trim() === "" ? undefined : text);
+    } catch (error) {
+      report(error);
+    }
   };
   return (
     <form
@@ -36,27 +50,33 @@ function Form({ close }: { close: () => void }) {
         File
         <input value={path} onChange={(event) => setPath(event.target.value)} spellCheck={false} />
       </label>
-      <label>
-        Starts with
-        <select value={template} onChange={(event) => setTemplate(event.target.value)} disabled={imported.trim() !== ""}>
-          {templates.map(({ id, name }) => (
-            <option key={id} value={id}>
-              {name}
-            </option>
-          ))}
-        </select>
-      </label>
-      <details>
-        <summary>Or with a YAML that exists</summary>
-        <textarea
-          aria-label="YAML of a pipeline"
-          rows={6}
-          className="mono"
-          spellCheck={false}
-          value={imported}
-          onChange={(event) => setImported(event.target.value)}
-        />
-      </details>
+      {isCopy ? (
+        <p className="quiet">A new file with the pipeline as it is now; the first one stays as it is.</p>
+      ) : (
+        <>
+          <label>
+            Starts with
+            <select value={template} onChange={(event) => setTemplate(event.target.value)} disabled={imported.trim() !== ""}>
+              {templates.map(({ id, name }) => (
+                <option key={id} value={id}>
+                  {name}
+                </option>
+              ))}
+            </select>
+          </label>
+          <details>
+            <summary>Or with a YAML that exists</summary>
+            <textarea
+              aria-label="YAML of a pipeline"
+              rows={6}
+              className="mono"
+              spellCheck={false}
+              value={imported}
+              onChange={(event) => setImported(event.target.value)}
+            />
+          </details>
+        </>
+      )}
       <div className="row dialog-actions">
         <button type="button" onClick={close}>
           Cancel

@@ -1,14 +1,15 @@
-/** The palette: components by category, with search. They are dragged onto the canvas, or added by a click or Enter. */
+/** The palette: components by category and folders of data, dragged onto the canvas, or added by a click or Enter. */
 
-import { useMemo, useState, type KeyboardEvent } from "react";
+import { useEffect, useMemo, useState, type KeyboardEvent } from "react";
 
 import "./panels.css";
 import type { Component } from "../api/types";
-import { addComponent, middlePlace, rankOf } from "../editing/adding";
+import { CARD_WIDTH, HEADER_HEIGHT, INPUT_HEIGHT, INPUT_WIDTH } from "../canvas/cardGeometry";
+import { addComponent, addDataFolder, middlePlace, rankOf } from "../editing/adding";
 import { hueOf } from "../shared/colors";
 import { PathName } from "../shared/PathName";
 import { useStore } from "../state/store";
-import { usePaletteDrag } from "./usePaletteDrag";
+import { usePaletteDrag, type Draggable } from "./usePaletteDrag";
 
 export function PalettePanel() {
   const [text, setText] = useState("");
@@ -23,6 +24,7 @@ export function PalettePanel() {
     const all = palette.categories.flatMap(({ components }) => components.map((each) => each.display_name));
     return new Set(all.filter((name, at) => all.indexOf(name) !== at));
   }, [palette]);
+  const folders = useDataFolders().filter((path) => path.toLowerCase().includes(text.trim().toLowerCase()));
   const { dragged, onPointerDown } = usePaletteDrag();
   return (
     <aside className="palette panel" aria-label="Components">
@@ -50,16 +52,28 @@ export function PalettePanel() {
             </ul>
           </section>
         ))}
-        {categories.length === 0 && (
+        {folders.length > 0 && (
+          <section aria-label="Data">
+            <h2>Data</h2>
+            <ul>
+              {folders.map((path) => (
+                <li key={path}>
+                  <FolderItem path={path} onPointerDown={onPointerDown} />
+                </li>
+              ))}
+            </ul>
+          </section>
+        )}
+        {categories.length + folders.length === 0 && (
           <p className="quiet small">
             {palette.categories.length === 0 ? "Components are being read." : `No component has “${text}”.`}
           </p>
         )}
-        <p className="quiet small palette-foot">A component YAML that is put into this folder appears here.</p>
+        <p className="quiet small palette-foot">Component YAML and data that are put into this folder appear here.</p>
       </div>
       {dragged !== null && (
-        <div className={`drag-ghost hue-${hueOf(dragged.component.category)}`} style={{ left: dragged.at.x, top: dragged.at.y }}>
-          {dragged.component.display_name}
+        <div className={`drag-ghost hue-${dragged.item.hue}`} style={{ left: dragged.at.x, top: dragged.at.y }}>
+          {dragged.item.title}
         </div>
       )}
     </aside>
@@ -70,19 +84,25 @@ interface ItemProps {
   component: Component;
   /** Whether another one has the same name, so that only the file tells them apart. */
   isRepeated: boolean;
-  onPointerDown: (event: React.PointerEvent, component: Component) => void;
+  onPointerDown: OnPointerDown;
 }
+type OnPointerDown = (event: React.PointerEvent, item: Draggable) => void;
 
 function Item({ component, isRepeated, onPointerDown }: ItemProps) {
   const isBroken = component.fault !== null;
+  const item: Draggable = {
+    title: component.display_name,
+    hue: hueOf(component.category),
+    drop: ({ x, y }) => addComponent(component, { x: x - CARD_WIDTH / 2, y: y - HEADER_HEIGHT / 2 }, [], false),
+  };
   return (
     <button
       type="button"
-      className={`palette-item hue-${hueOf(component.category)}`}
+      className={`palette-item hue-${item.hue}`}
       aria-disabled={isBroken}
       title={component.fault ?? component.description}
       data-reference={component.reference}
-      onPointerDown={(event) => !isBroken && onPointerDown(event, component)}
+      onPointerDown={(event) => !isBroken && onPointerDown(event, item)}
       onClick={() => {
         if (isBroken) useStore.getState().notify(component.fault ?? "");
         else addComponent(component, middlePlace(), [], false);
@@ -100,6 +120,38 @@ function Item({ component, isRepeated, onPointerDown }: ItemProps) {
       {!component.is_builtin && !isBroken && <span className="badge">yours</span>}
     </button>
   );
+}
+
+/** A folder of the project, which becomes an input of the pipeline. */
+function FolderItem({ path, onPointerDown }: { path: string; onPointerDown: OnPointerDown }) {
+  const item: Draggable = {
+    title: path,
+    hue: hueOf("uri_folder"),
+    drop: ({ x, y }) => addDataFolder(path, { x: x - INPUT_WIDTH / 2, y: y - INPUT_HEIGHT / 2 }),
+  };
+  return (
+    <button
+      type="button"
+      className={`palette-item hue-${item.hue}`}
+      title={`${path}, as an input of the pipeline`}
+      onPointerDown={(event) => onPointerDown(event, item)}
+      onClick={() => addDataFolder(path, null)}
+    >
+      <PathName path={path.replace(/^\.\//, "")} />
+    </button>
+  );
+}
+
+/** They are looked for when a pipeline is opened, and when the browser is come back to: somebody may have copied data. */
+function useDataFolders(): string[] {
+  const path = useStore((state) => state.path);
+  useEffect(() => {
+    const load = (): void => void useStore.getState().loadDataFolders();
+    load();
+    window.addEventListener("focus", load);
+    return () => window.removeEventListener("focus", load);
+  }, [path]);
+  return useStore((state) => state.dataFolders);
 }
 
 const lastPart = (category: string): string => category.split("/").at(-1) ?? category;

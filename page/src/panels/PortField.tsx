@@ -7,6 +7,9 @@ import { makeLink } from "../editing/linking";
 import { useStore } from "../state/store";
 import { SelectField, TextField } from "./fields";
 
+/** What the values of the choice begin with that are folders. */
+const FOLDER = "folder:";
+
 interface Props {
   node: Node;
   port: Port;
@@ -18,6 +21,7 @@ export function PortField({ node, port, document, faults }: Props) {
   const binding = node.inputs[port.name];
   const end: PortEnd = { node: node.name, port: port.name, side: "input" };
   const sources = fittingSources(document, end, port);
+  const folders = useStore((state) => state.dataFolders);
   const now = valueOf(binding);
   const options = [
     { value: "", label: port.optional ? "Not linked (optional)" : "Not linked" },
@@ -26,22 +30,24 @@ export function PortField({ node, port, document, faults }: Props) {
       label: shown(source),
       group: source.node === inputNodeId(source.port) ? "Pipeline inputs" : "Outputs of nodes",
     })),
+    ...folders.map((path) => ({ value: `${FOLDER}${path}`, label: path, group: "Folders of data" })),
     { value: "path", label: "A path" },
     { value: "new", label: "New pipeline input" },
     ...(now !== "" && now !== "path" && !sources.some((source) => keyOf(source) === now)
       ? [{ value: now, label: binding?.kind === "expression" ? binding.text : now.replace("\n", ".") }]
       : []),
   ];
+  const setPath = (path: string, type: string): void =>
+    void useStore
+      .getState()
+      .edit(`Path of ${node.name}.${port.name}`, [{ op: "set_data", node: node.name, port: port.name, path, type }]);
   const onChange = (choice: string): void => {
     const { edit } = useStore.getState();
     const source = sources.find((each) => keyOf(each) === choice);
     if (source !== undefined) makeLink(source, end);
     else if (choice === "new") addInputFor(end);
-    else if (choice === "path") {
-      void edit(`Path of ${node.name}.${port.name}`, [
-        { op: "set_data", node: node.name, port: port.name, path: ".", type: port.type },
-      ]);
-    } else if (choice === "" && binding !== undefined) {
+    else if (choice === "path") setPath(".", port.type);
+    else if (choice.startsWith(FOLDER)) setPath(choice.slice(FOLDER.length), port.type); else if (choice === "" && binding !== undefined) {
       const at = { node: node.name, port: port.name };
       const isData = binding.kind === "data";
       void edit(`Disconnect ${node.name}.${port.name}`, [
@@ -65,11 +71,8 @@ export function PortField({ node, port, document, faults }: Props) {
                 isLabelHidden
                 value={binding.path}
                 isWrittenWhileTyping={false}
-                onWrite={(path) =>
-                  void useStore.getState().edit(`Path of ${node.name}.${port.name}`, [
-                    { op: "set_data", node: node.name, port: port.name, path, type: binding.type },
-                  ])
-                }
+                suggestions={folders}
+                onWrite={(path) => setPath(path, binding.type)}
               />
             )}
             {faults.map((fault) => (

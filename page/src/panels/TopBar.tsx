@@ -63,9 +63,14 @@ function DocumentMenu() {
         New pipeline
       </button>
       {document !== null && (
-        <button type="button" role="menuitem" tabIndex={-1} onClick={close}>
-          Start page
-        </button>
+        <>
+          <button type="button" role="menuitem" tabIndex={-1} onClick={() => openDialog("copy-document")}>
+            Copy of this pipeline
+          </button>
+          <button type="button" role="menuitem" tabIndex={-1} onClick={close}>
+            Start page
+          </button>
+        </>
       )}
     </Menu>
   );

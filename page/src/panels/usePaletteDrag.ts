@@ -5,19 +5,23 @@
 
 import { useCallback, useState } from "react";
 
-import type { Component, Point } from "../api/types";
-import { CARD_WIDTH, HEADER_HEIGHT } from "../canvas/cardGeometry";
+import type { Point } from "../api/types";
 import { canvasElement, placeAt } from "../canvas/flowAccess";
-import { addComponent } from "../editing/adding";
 import { useStore } from "../state/store";
 
 const START_PIXELS = 6;
 
-export interface Dragged { component: Component; at: Point }
+export interface Draggable {
+  title: string;
+  hue: number;
+  /** Where it is let go, on the canvas. */
+  drop: (place: Point) => void;
+}
+export interface Dragged { item: Draggable; at: Point }
 
 export function usePaletteDrag() {
   const [dragged, setDragged] = useState<Dragged | null>(null);
-  const onPointerDown = useCallback((down: React.PointerEvent, component: Component) => {
+  const onPointerDown = useCallback((down: React.PointerEvent, item: Draggable) => {
     if (down.button !== 0) return;
     const start = { x: down.clientX, y: down.clientY };
     let isDragging = false;
@@ -27,7 +31,7 @@ export function usePaletteDrag() {
       if (!isDragging) return;
       // The panel would cover the canvas where it lies over it.
       if (event.pointerType === "touch") useStore.getState().openSidePanel(null);
-      setDragged({ component, at: { x: event.clientX, y: event.clientY } });
+      setDragged({ item, at: { x: event.clientX, y: event.clientY } });
     };
     const stop = (): void => {
       window.removeEventListener("pointermove", onMove);
@@ -42,9 +46,7 @@ export function usePaletteDrag() {
       if (!isDragging) return;
       swallowClick();
       const at = { x: event.clientX, y: event.clientY };
-      if (!isOverCanvas(at)) return;
-      const place = placeAt(at);
-      addComponent(component, { x: place.x - CARD_WIDTH / 2, y: place.y - HEADER_HEIGHT / 2 }, [], false);
+      if (isOverCanvas(at)) item.drop(placeAt(at));
     };
     const onKeyDown = (event: KeyboardEvent): void => {
       if (event.key === "Escape") stop();

@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "react";
 
-import { api, RequestError } from "../api/client";
+import { api } from "../api/client";
 import { useStore } from "../state/store";
 import { CopyButton } from "./CopyButton";
 import { RunDialogFrame } from "./RunDialogFrame";
@@ -13,8 +13,12 @@ export function SdkDialog() {
   const [problem, setProblem] = useState("");
   useEffect(() => {
     if (path === null) return;
-    api.sdk(path).then(setCode, (error: unknown) =>
-      setProblem(error instanceof RequestError ? `${error.error.message} ${error.error.advice}` : String(error)),
+    api.sdk(path).then(
+      (found) => {
+        setCode(found.code);
+        setProblem(found.problem);
+      },
+      (error: unknown) => setProblem(String(error)),
     );
   }, [path]);
   return (

@@ -98,8 +98,8 @@ export const runsSlice: Slice<RunsSlice> = (set, get) => {
         return set({ forecast: {}, forecastProblem: "" });
       }
       try {
-        const { nodes } = await api.forecast(path);
-        if (get().path === path) set({ forecast: nodes, forecastProblem: "" });
+        const { nodes, problem } = await api.forecast(path);
+        if (get().path === path) set({ forecast: nodes ?? {}, forecastProblem: problem });
       } catch (error) {
         if (get().path === path) set({ forecast: {}, forecastProblem: error instanceof Error ? error.message : "" });
       }
@@ -142,10 +142,7 @@ export const runsSlice: Slice<RunsSlice> = (set, get) => {
       try {
         const [run, past] = await Promise.all([
           api.run(id),
-          api.runPipeline(id).catch((error: unknown) => {
-            if (error instanceof RequestError && error.error.reason === "no_text") return null;
-            throw error;
-          }),
+          api.runPipeline(id),
         ]);
         // What is on the screen is what has run last: nothing else needs to be shown.
         const isNow = lastOfDocument()?.run === id && past?.version === get().confirmed?.version;

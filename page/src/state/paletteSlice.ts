@@ -1,4 +1,4 @@
-/** The components that can be added, and what changed in them since the page was opened. */
+/** The components and data that can be added, and what changed in them since the page was opened. */
 
 import { api } from "../api/client";
 import type { Component, Palette } from "../api/types";
@@ -10,6 +10,9 @@ export interface PaletteSlice {
   components: Record<string, Component>;
   /** What changed in a component, in words, by its reference. */
   updates: Record<string, string>;
+  /** Folders of data, as the open document names them. */
+  dataFolders: string[];
+  loadDataFolders: () => Promise<void>;
   loadPalette: () => Promise<void>;
 }
 
@@ -17,6 +20,17 @@ export const paletteSlice: Slice<PaletteSlice> = (set, get) => ({
   palette: { categories: [] },
   components: {},
   updates: {},
+  dataFolders: [],
+  loadDataFolders: async () => {
+    const { path } = get();
+    if (path === null) return;
+    try {
+      const { folders } = await api.dataFolders(path);
+      if (get().path === path) set({ dataFolders: folders });
+    } catch {
+      set({ dataFolders: [] }); // they are an offer: any path can be typed
+    }
+  },
   loadPalette: async () => {
     try {
       const palette = await api.palette();

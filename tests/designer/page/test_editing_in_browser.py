@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.designer.page.accessibility import violations
+from tests.designer.page.accessibility import overflow, violations
 from tests.designer.page.conftest import ServedProject
 from tests.images.digits import write_digits
 
@@ -387,6 +387,7 @@ def test_a_place_of_a_pipeline_input_is_in_the_file(project: ServedProject, open
     text = f"{PIPELINE}inputs:\n  more: {{type: uri_folder, path: images}}\n"
     page = _opened(project, open_page, "places.yaml", text=text)
     path = project.folder / "places.yaml"
+    page.locator(".count.warn", has_text="1").wait_for()  # nothing uses it, which keeps no pipeline from running
     box = page.locator(".input-card").bounding_box()
     page.mouse.move(box["x"] + 40, box["y"] + 12)
     page.mouse.down()
@@ -394,6 +395,48 @@ def test_a_place_of_a_pipeline_input_is_in_the_file(project: ServedProject, open
     page.mouse.up()
     page.get_by_role("button", name=re.compile("^Undo: Move more")).wait_for()
     assert "designer.position.inputs.more" in yaml.safe_load(path.read_text(encoding="utf-8"))["properties"]
+
+
+def test_a_folder_of_data_is_dragged_onto_the_canvas_or_chosen_at_a_port(
+    project: ServedProject, open_page: Any
+) -> None:
+    text = re.sub("    inputs:\n      input_dataset: .*\n", "", PIPELINE)
+    page = _opened(project, open_page, "data.yaml", text=text)
+    path = project.folder / "data.yaml"
+    page.get_by_role("region", name="Data").get_by_role("button", name="images").wait_for()
+    _drag_from_palette(page, re.compile("^images$"), (60, 60))
+    page.locator(".input-card", has_text="./images").wait_for()
+    _saved(page)
+    _hover(page, page.locator('.react-flow__handle.source[data-handleid="images"]'))
+    page.mouse.down()
+    _hover(page, _handle(page, "convert.input_dataset", "target"))
+    page.mouse.up()
+    page.get_by_role("button", name=re.compile("^Undo: Connect")).wait_for()
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert content["inputs"] == {"images": {"type": "uri_folder", "path": "./images"}}
+    assert "designer.position.inputs.images" in content["properties"]
+    assert content["jobs"]["convert"]["inputs"] == {"input_dataset": "${{parent.inputs.images}}"}
+    for _ in range(2):
+        page.keyboard.press("Control+z")
+        _saved(page)
+    assert path.read_text(encoding="utf-8") == text
+    # At the port itself, and one that was put there meanwhile.
+    write_digits(project.folder / "later", classes=2, per_class=1)
+    page.evaluate("window.dispatchEvent(new Event('focus'))")
+    page.get_by_role("region", name="Data").get_by_role("button", name="later").wait_for()
+    _card(page, "convert").click()
+    page.get_by_label("input_dataset", exact=True).select_option("./later")
+    page.get_by_role("button", name=re.compile("^Undo: Path of convert")).wait_for()
+    assert _jobs(path)["convert"]["inputs"]["input_dataset"] == {"type": "uri_folder", "path": "./later"}
+
+
+def test_a_pipeline_is_copied_as_it_is_on_the_screen(project: ServedProject, open_page: Any) -> None:
+    page = _opened(project, open_page, "first.yaml")
+    page.get_by_role("button", name=re.compile("^Pipelines of this folder")).click()
+    page.get_by_role("menuitem", name="Copy of this pipeline").click()
+    page.get_by_role("dialog", name="Copy of this pipeline").get_by_role("button", name="Create").click()
+    page.wait_for_function("location.hash === '#first-copy.yaml'")
+    assert (project.folder / "first-copy.yaml").read_text(encoding="utf-8") == PIPELINE
 
 
 def test_an_edit_by_hand_appears_and_a_conflict_is_shown(project: ServedProject, open_page: Any) -> None:
@@ -424,6 +467,12 @@ def test_values_are_checked_as_they_are_typed_and_problems_jump_to_their_node(
     project: ServedProject, open_page: Any
 ) -> None:
     page = _opened(project, open_page, "values.yaml")
+    # A parameter is found by its name, whatever is selected.
+    _card(page, "resnet").click()
+    keys = _Keys(page)
+    keys.command("epochs")
+    keys.wait_for_field("epochs")
+    assert page.locator("#node-name").input_value() == "train"
     _card(page, "train").click()
     epochs = page.get_by_label("epochs", exact=True)
     epochs.fill("0")
@@ -431,6 +480,7 @@ def test_values_are_checked_as_they_are_typed_and_problems_jump_to_their_node(
     assert _jobs(project.folder / "values.yaml")["train"]["inputs"]["epochs"] == 3
     epochs.press("Enter")
     _saved(page)
+    page.locator(".count.bad").wait_for()
     page.get_by_role("tab", name=re.compile("Problems")).click()
     page.locator(".react-flow__pane").click(position={"x": 10, "y": 10})
     page.locator(".problem", has_text="epochs").first.click()
@@ -462,9 +512,6 @@ environment: azureml:any:1
     page.locator('.palette-item[aria-disabled="true"]').wait_for()
 
 
-_OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-
-
 @pytest.mark.parametrize(
     "window", [{}, {"width": 720, "height": 450, "device_scale_factor": 2}], ids=["usual", "twice as large"]
 )
@@ -475,7 +522,7 @@ def test_nothing_is_found_by_axe_in_any_state(project: ServedProject, open_page:
     def check(state: str) -> None:
         page.wait_for_timeout(250)
         assert violations(page, in_all_looks=not window) == [], state
-        assert page.evaluate(_OVERFLOW) <= 0, state
+        assert overflow(page) <= 0, state
 
     check("canvas")
     _card(page, "train").click()
@@ -683,7 +730,7 @@ def _drag_end_of_link(page: Any, end: str) -> None:
     page.mouse.down()
 
 
-def _drag_from_palette(page: Any, title: str, at: tuple[int, int]) -> None:
+def _drag_from_palette(page: Any, title: str | re.Pattern[str], at: tuple[int, int]) -> None:
     item = page.locator(".palette-item", has_text=title).bounding_box()
     canvas = page.locator(".react-flow").bounding_box()
     page.mouse.move(item["x"] + 40, item["y"] + 12)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.designer.page.accessibility import violations
+from tests.designer.page.accessibility import overflow, violations
 from tests.designer.page.conftest import ServedProject
 
 pytestmark = pytest.mark.slow
@@ -22,7 +22,6 @@ pytestmark = pytest.mark.slow
 _DOCUMENT = "train-and-evaluate.yaml"
 _IMAGES_PER_CLASS = 15
 _RUN_MILLISECONDS = 300_000
-_OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 # What is to be seen in each tab before it is judged.
 _SHOWN = {
     "Log": ".look-row",
@@ -223,7 +222,7 @@ def test_every_tab_is_accessible_and_fits(first_run: ServedProject, open_page: A
         if node:
             page.get_by_label("Node", exact=True).select_option(node)
         page.locator(wanted).first.wait_for()
-        assert page.evaluate(_OVERFLOW) <= 0, tab
+        assert overflow(page) <= 0, tab
         found += [(tab, node, *one) for one in violations(page, in_all_looks=look == "phone")]
     page.get_by_label("Earlier run").get_by_role("button", name="Back to now").click()
     _select(page, "convert")

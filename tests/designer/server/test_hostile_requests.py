@@ -153,9 +153,6 @@ REQUESTS = {
     "a file of data by a link": Hostile("/api/files?path=pictures&file=cat/out.png"),
     "a picture above": Hostile("/api/thumbnails?path=pictures&file=../../secret.txt"),
     "a picture by a link": Hostile("/api/thumbnails?path=pictures&file=cat/out.png"),
-    "a picture that is none": Hostile("/api/thumbnails?path=pipeline.yaml", (404,)),
-    "a broken picture": Hostile("/api/thumbnails?path=bad.png", (404,)),
-    "a drawing with a script": Hostile("/api/thumbnails?path=drawing.svg", (404,)),
     "a file of the server": Hostile("/../server/api.py", (404,)),
     "a file of the server, encoded": Hostile("/%2e%2e/server/api.py", (404,)),
     "a file of the page with a NUL": Hostile("/assets/%00", (404,)),
@@ -226,6 +223,15 @@ def test_bytes_that_are_no_proper_request_are_refused(designer: LocalDesigner, d
     assert not answer or answer.split(b" ")[1] in {b"400", b"403", b"421", b"431"}, answer[:200]
     assert b'"folder"' not in answer
     assert designer.get("/api/project").status == 200
+
+
+@pytest.mark.parametrize("path", ["pipeline.yaml", "bad.png", "drawing.svg"])
+def test_in_place_of_what_is_no_picture_comes_a_drawing_of_our_own(designer: LocalDesigner, path: str) -> None:
+    answer = designer.get(f"/api/thumbnails?path={path}")
+    assert (answer.status, answer.headers["content-type"]) == (200, "image/svg+xml")
+    assert b"script" not in answer.body
+    assert answer.body == designer.get("/api/thumbnails?path=bad.png").body
+    assert "default-src" in answer.headers["content-security-policy"]
 
 
 def test_what_others_have_written_is_sent_as_data_and_never_as_a_page(designer: LocalDesigner) -> None:

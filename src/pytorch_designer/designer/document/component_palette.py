@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 BUILT_IN = "builtin:"
 BUILT_IN_FOLDER = "components"
-_SKIPPED = frozenset({"node_modules", "__pycache__", "venv", "runs", "mlruns", "site-packages"})
+SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "venv", "runs", "mlruns", "site-packages"})
 _MAX_FILES = 5000
 _MAX_BYTES = 1 << 20
 
@@ -168,7 +168,7 @@ def yaml_files(project: pathlib.Path) -> Iterator[pathlib.Path]:
     """YAML files of a project, sorted by folder; without hidden folders, links, results and installed packages."""
     num_files = 0
     for folder, folders, files in os.walk(project):
-        folders[:] = sorted(name for name in folders if name not in _SKIPPED and not name.startswith("."))
+        folders[:] = sorted(name for name in folders if name not in SKIPPED_FOLDERS and not name.startswith("."))
         for name in sorted(files):
             file = pathlib.Path(folder, name)
             if file.suffix.lower() in SUFFIXES and not file.is_symlink():

@@ -282,7 +282,7 @@ class DocumentStore:
         up_to: Sequence[str] = (),
         is_forced: bool = False,
     ) -> dict[str, Any]:
-        """Forecast for each node: `{"nodes": {NODE: {state, reason, reused_from}}}`.
+        """Forecast for each node: `{NODE: {state, reason, reused_from}}`.
 
         Raises:
             DesignerError: The pipeline cannot be run as it is.

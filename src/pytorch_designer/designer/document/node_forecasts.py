@@ -24,7 +24,7 @@ def node_forecasts(
     up_to: Sequence[str] = (),
     is_forced: bool = False,
 ) -> dict[str, Any]:
-    """Forecast for each node that a run would include: `{"nodes": {NODE: {state, reason, reused_from}}}`.
+    """Forecast for each node that a run would include: `{NODE: {state, reason, reused_from}}`.
 
     Nodes of nested pipelines are called `outer.inner`, as in a run.
 
@@ -41,8 +41,6 @@ def node_forecasts(
         force_rerun=is_forced,
     )
     return {
-        "nodes": {
-            name: {"state": _STATES[node.is_reused], "reason": node.reason, "reused_from": node.reused_from}
-            for name, node in forecast(request).items()
-        }
+        name: {"state": _STATES[node.is_reused], "reason": node.reason, "reused_from": node.reused_from}
+        for name, node in forecast(request).items()
     }

@@ -15,12 +15,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from pytorch_designer.designer.server.project_folder import NO_SUCH_FILE, is_below
+from pytorch_designer.designer.server.project_folder import DATA_ELSEWHERE, NO_SUCH_FILE, is_below
 from pytorch_designer.designer.server.request_fields import query_integer
 from pytorch_designer.errors import UnknownNameError, describe_value
 from pytorch_designer.storage.paths import resolve_inside
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from starlette.requests import Request
@@ -42,6 +43,11 @@ _PICTURES = {
 }
 _TEXTS = frozenset({".txt", ".json", ".yaml", ".yml", ".csv", ".tsv", ".log", ".md", ".py", ".toml"})
 _USUAL_SIDE = 128
+# A frame with a cross, in place of the small picture of a file that is no image.
+_NO_PICTURE = (
+    "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 128 128' fill='none' stroke='#8a93a3' stroke-width='3'>"
+    "<rect x='16' y='16' width='96' height='96' rx='6'/><path d='M48 48l32 32M80 48l-32 32'/></svg>"
+)
 _PICTURE_SECONDS = 3600
 
 
@@ -62,16 +68,10 @@ class _DataRoutes:
         self._services = services
 
     async def output(self, request: Request) -> Response:
-        place = [request.path_params[name] for name in ("run", "node", "port")]
-        try:
-            path = await run_in_threadpool(self._output, *place)
-        except UnknownNameError as error:
-            if error.reason != NO_SUCH_FILE:
-                raise
-            return JSONResponse({"kind": "missing", "message": f"{error.what} {error.advice}"})
-        run, node, port = place
+        run, node, port = (request.path_params[name] for name in ("run", "node", "port"))
         files = f"/api/runs/{quote(run, safe='')}/files/{quote(node, safe='')}/{quote(port, safe='')}/"
-        return await self._preview(request, path, files, {"run": run, "node": node, "port": port})
+        find = partial(self._output, run, node, port)
+        return await self._preview(request, find, files, {"run": run, "node": node, "port": port})
 
     async def output_file(self, request: Request) -> Response:
         place = [request.path_params[name] for name in ("run", "node", "port")]
@@ -80,8 +80,7 @@ class _DataRoutes:
 
     async def data(self, request: Request) -> Response:
         query = {name: request.query_params[name] for name in ("path", "document") if name in request.query_params}
-        path = await run_in_threadpool(self._data, query)
-        return await self._preview(request, path, f"/api/files?{urlencode(query)}&file=", query)
+        return await self._preview(request, partial(self._data, query), f"/api/files?{urlencode(query)}&file=", query)
 
     async def data_file(self, request: Request) -> Response:
         path = await run_in_threadpool(self._data, dict(request.query_params))
@@ -97,12 +96,19 @@ class _DataRoutes:
         side = query_integer(request, "side", _USUAL_SIDE)
         ask = partial(self._services.previews.ask, {"kind": "picture", "path": str(path), "side": side})
         answer, picture = await run_in_threadpool(ask)
-        if answer["kind"] != "picture":
-            raise UnknownNameError(answer["message"], where=path, advice="The file is no image.", reason=NO_SUCH_FILE)
+        if answer["kind"] != "picture":  # a damaged image among others is no error of the page that shows them
+            return Response(_NO_PICTURE, media_type="image/svg+xml")
         headers = {"cache-control": f"private, max-age={_PICTURE_SECONDS}"}
         return Response(picture, media_type="image/jpeg", headers=headers)
 
-    async def _preview(self, request: Request, path: Path, files: str, place: dict[str, str]) -> Response:
+    async def _preview(self, request: Request, find: Callable[[], Path], files: str, place: dict[str, str]) -> Response:
+        """What the page shows of a path; what is not there is shown as missing, and is no error of the page."""
+        try:
+            path = await run_in_threadpool(find)
+        except UnknownNameError as error:
+            if error.reason not in {NO_SUCH_FILE, DATA_ELSEWHERE}:
+                raise
+            return JSONResponse({"kind": "missing", "message": f"{error.what} {error.advice}"})
         question = {
             "kind": "preview",
             "path": str(path),

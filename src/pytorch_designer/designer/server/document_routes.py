@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
 
+from pytorch_designer.designer.document.data_folders import data_folders
 from pytorch_designer.designer.runs.run_views import error_content
 from pytorch_designer.designer.server.request_fields import JsonFields
 from pytorch_designer.errors import DesignerError, UnknownNameError, describe_value
@@ -40,6 +41,7 @@ def document_routes(services: Services) -> list[Route]:
         Route(f"{_PATH}/text", routes.text, methods=["GET"]),
         Route(f"{_PATH}/text", routes.write_text, methods=["PUT"]),
         Route(f"{_PATH}/nodes", routes.nodes, methods=["GET"]),
+        Route(f"{_PATH}/data-folders", routes.data_folders, methods=["GET"]),
         Route(f"{_PATH}/check", routes.check, methods=["POST"]),
         Route(f"{_PATH}/forecast", routes.forecast, methods=["GET"]),
         Route(f"{_PATH}/sdk", routes.sdk, methods=["GET"]),
@@ -108,6 +110,11 @@ class _DocumentRoutes:
         names = request.query_params.getlist("name")
         return PlainTextResponse(await run_in_threadpool(self._store.nodes_text, self._path(request), names))
 
+    async def data_folders(self, request: Request) -> Response:
+        project = self._services.project
+        find = partial(data_folders, project.folder, project.folder / self._path(request))
+        return JSONResponse({"folders": await run_in_threadpool(find)})
+
     async def check(self, request: Request) -> Response:
         fields = await JsonFields.of(request)
         place, value = (fields.text("node"), fields.text("port")), fields.scalar("value")
@@ -124,10 +131,10 @@ class _DocumentRoutes:
             up_to=tuple(query.getlist("to")),
             is_forced=query.get("force") in {"1", "true"},
         )
-        return JSONResponse(await run_in_threadpool(ask))
+        return await _found_or_why(ask, "nodes")
 
     async def sdk(self, request: Request) -> Response:
-        return PlainTextResponse(await run_in_threadpool(self._store.sdk_code, self._path(request)))
+        return await _found_or_why(partial(self._store.sdk_code, self._path(request)), "code")
 
     async def submit(self, request: Request) -> Response:
         path = self._path(request)
@@ -167,3 +174,16 @@ class _DocumentRoutes:
                 reason="no_document",
             )
         return path
+
+
+async def _found_or_why(find: Callable[[], object], name: str) -> Response:
+    """What is found at `name`, with an empty `problem`; or null there, and the reason at `problem`.
+
+    That a pipeline cannot run yet, or has no code, is no error of the page that asks.
+    """
+    try:
+        return JSONResponse({name: await run_in_threadpool(find), "problem": ""})
+    except DesignerError as error:
+        if error.reason == "no_document":
+            raise
+        return JSONResponse({name: None, "problem": f"{error.what} {error.advice}".strip()})

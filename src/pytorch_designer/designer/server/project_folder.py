@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 PATH_OUTSIDE = "path_outside"
 NO_SUCH_FILE = "no_such_file"
+DATA_ELSEWHERE = "data_elsewhere"
 
 
 class ProjectFolder:
@@ -68,10 +69,18 @@ class ProjectFolder:
             document: The document, as plain data.
 
         Raises:
-            UnknownNameError: It is neither, or it does not exist.
+            UnknownNameError: It is neither, or it does not exist; reason `DATA_ELSEWHERE` for the address of data that
+                the document names.
         """
         folder = self.folder if document is None else (self.folder / str(document["path"])).parent
         named = () if document is None else _named_paths(document)
+        if is_address(text) and text in named:
+            raise UnknownNameError(
+                "These data are not on this machine.",
+                where=text,
+                advice="Runs here need a local path for them, or an assets file.",
+                reason=DATA_ELSEWHERE,
+            )
         path = _joined(folder, text)
         roots = [self.folder, *(root for root in (_joined(folder, name) for name in named) if root is not None)]
         if path is None or not is_below(path, roots):

@@ -109,12 +109,17 @@ class _RunRoutes:
     async def pipeline(self, request: Request) -> Response:
         return JSONResponse(await run_in_threadpool(self._pipeline, request.path_params["run"]))
 
-    def _pipeline(self, name: str) -> dict[str, object]:
+    def _pipeline(self, name: str) -> dict[str, object] | None:
+        """The pipeline that was run, as a document; None where its text is not kept, which is no error of the page."""
         run = self._runs.open(name)
         file = run.source or self._services.project.folder / "pipeline.yaml"
-        return self._services.store.view(
-            file, self._runs.source(name), "This is how the pipeline was run; clone it to edit it."
-        )
+        try:
+            text = self._runs.source(name)
+        except UnknownNameError as error:
+            if error.reason != "no_text":
+                raise
+            return None
+        return self._services.store.view(file, text, "This is how the pipeline was run; clone it to edit it.")
 
     async def clone(self, request: Request) -> Response:
         path = (await JsonFields.of(request)).text("path")

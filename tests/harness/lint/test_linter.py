@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -162,16 +161,14 @@ def test_github_annotations_escape_what_ends_a_property(tmp_path: Path, capsys: 
 
 
 @pytest.mark.slow
-def test_linting_our_specs_is_quick_and_imports_neither_torch_nor_azure() -> None:
+def test_linting_our_specs_imports_nothing_heavy() -> None:
     program = (
         "import sys; from pytorch_designer.cli.main import main\n"
         "code = main(['lint', 'component.yaml', 'components'])\n"
         "heavy = {'torch', 'azure', 'mlflow', 'pyarrow', 'numpy', 'pandas'} & sys.modules.keys()\n"
         "sys.exit(f'imported {heavy}' if heavy else code)\n"
     )
-    started = time.perf_counter()
     subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True, timeout=60)
-    assert time.perf_counter() - started < 5  # 0.3 s alone on a quiet machine; room for a busy one
 
 
 @pytest.mark.parametrize(

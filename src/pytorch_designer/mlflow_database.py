@@ -65,6 +65,7 @@ def create_database(database: Path, make: Make | None = None) -> None:
     try:
         database.parent.mkdir(parents=True, exist_ok=True)
         partial.touch(exist_ok=False)
+        partial.unlink()  # MLflow may take seconds now, in which a kill would leave it
         empty = _kept_tables(make)
         if empty is None:
             _make_where_there_is_room(partial, make)

@@ -51,3 +51,15 @@ def test_no_two_public_classes_share_a_name() -> None:
 
 def test_no_file_lies_deeper_than_a_room() -> None:
     assert [_name(path) for path in SOURCE.rglob("*.py") if len(path.relative_to(SOURCE).parts) > 3] == []
+
+
+@pytest.mark.slow
+def test_paths_are_resolved_by_the_function_that_takes_links_in_circles() -> None:
+    resolving = [
+        f"{_name(path)}:{node.lineno}"
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "resolve"
+        if not node.args
+    ]
+    assert resolving == []

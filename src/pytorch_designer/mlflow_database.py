@@ -13,7 +13,6 @@ import importlib.metadata
 import logging
 import os
 import re
-import shutil
 import subprocess
 import sys
 import uuid
@@ -46,6 +45,7 @@ QUIET_ENVIRONMENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 
 _BUSY_SECONDS = 30.0
 _PROBE_SECONDS = 0.5
+_ROOM_BYTES = 2**21  # an empty database has 0.9 MB, and a journal beside it
 _SPECIAL_IN_ADDRESSES = re.compile("[%?#\\x00-\\x20\\x7f]")
 _FIRST_SQLALCHEMY_THAT_UNQUOTES = (2, 1)
 
@@ -64,11 +64,13 @@ def create_database(database: Path, make: Make | None = None) -> None:
     make = make or _make_tables_in_own_process
     try:
         database.parent.mkdir(parents=True, exist_ok=True)
-        _check_writable(partial)
-        try:
-            shutil.copyfile(_empty_database(make), partial)
-        except OSError:  # the cache folder cannot be written, or there is none
-            make(partial)
+        partial.touch(exist_ok=False)
+        partial.unlink()  # MLflow may take seconds now, in which a kill would leave it
+        empty = _kept_tables(make)
+        if empty is None:
+            _make_where_there_is_room(partial, make)
+        else:
+            partial.write_bytes(empty)
         with transaction(partial) as connection:
             connection.execute("UPDATE experiments SET artifact_location = ?", (f"{artifact_root(database)}/0",))
         try:
@@ -82,28 +84,20 @@ def create_database(database: Path, make: Make | None = None) -> None:
         raise UnsupportedEnvironmentError(
             f"The MLflow database cannot be created: {error.strerror or error}.",
             where=database,
-            advice="Start the command in a folder that can be written, or do without MLflow (`run --no-mlflow`).",
+            advice="Start the command in a folder that can be written and has room, or do without MLflow "
+            "(`run --no-mlflow`).",
         ) from error
     finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-
-
-def _check_writable(file: Path) -> None:
-    """Make a file and remove it: where that cannot be, MLflow would try for minutes."""
-    file.touch()
-    file.unlink()
+        for left in (partial, partial.with_name(f"{partial.name}-journal")):
+            with suppress(OSError):
+                left.unlink(missing_ok=True)
 
 
 def is_of_installed_version(database: Path) -> bool:
-    """True if the tables are those of the installed MLflow, as far as an empty database of it can be had.
-
-    Raises:
-        UnsupportedEnvironmentError: MLflow fails.
-    """
+    """True if the tables are those of the installed MLflow, as far as an empty database of it can be had."""
     try:
         empty = _empty_database(_make_tables_in_own_process)
-    except OSError:  # the cache folder cannot be written
+    except (OSError, UnsupportedEnvironmentError):
         return True
     return _schema_version(database) == _schema_version(empty)
 
@@ -183,23 +177,48 @@ def transaction(database: Path) -> Iterator[sqlite3.Connection]:
         ) from error
 
 
-def _empty_database(make: Make) -> Path:
-    """An empty database of the installed MLflow, in the user's cache folder; made on first use."""
+def _kept_tables(make: Make) -> bytes | None:
+    """The content of an empty database; None where none can be kept, for whatever fault of the cache folder."""
     try:
-        folder = user_cache_folder()
-    except UnsupportedEnvironmentError as error:
-        raise FileNotFoundError(error.what) from error
-    template = folder / f"mlflow-{importlib.metadata.version('mlflow')}.db"
+        return _empty_database(make).read_bytes()
+    except (OSError, UnsupportedEnvironmentError) as error:
+        _logger.debug("No empty MLflow database is kept: %s", error)
+        return None
+
+
+def _empty_database(make: Make) -> Path:
+    """An empty database of the installed MLflow, in the user's cache folder; made on first use.
+
+    Raises:
+        OSError: The cache folder cannot be used.
+        UnsupportedEnvironmentError: There is none, or MLflow fails there.
+    """
+    template = user_cache_folder() / f"mlflow-{importlib.metadata.version('mlflow')}.db"
     partial = template.with_suffix(".partial")
     template.parent.mkdir(parents=True, exist_ok=True)
-    if not template.exists():
+    if not _is_database(template):
         with held_lock(template.with_suffix(".lock")):
-            if not template.exists():
+            if not _is_database(template):  # there is none, or it is not what was written
                 for left in template.parent.glob(f"{partial.name}*"):  # with its journal, of a process that was killed
                     left.unlink()
-                make(partial)
+                _make_where_there_is_room(partial, make)
                 partial.replace(template)
     return template
+
+
+def _make_where_there_is_room(database: Path, make: Make) -> None:
+    """Make the tables in a new file. MLflow would try for minutes where it cannot be written, or is no room."""
+    try:
+        with database.open("wb") as stream:
+            stream.write(bytes(_ROOM_BYTES))
+            stream.flush()
+            os.fsync(stream.fileno())  # a quota may show here only
+        database.write_bytes(b"")
+        make(database)
+    except BaseException:
+        with suppress(OSError):
+            database.unlink(missing_ok=True)
+        raise
 
 
 def _fault_of_folder(folder: Path) -> str | None:
@@ -214,6 +233,10 @@ def _fault_of_folder(folder: Path) -> str | None:
 def _sqlalchemy_unquotes() -> bool:
     release = importlib.metadata.version("sqlalchemy").split(".")[:2]
     return tuple(int(number) for number in release) >= _FIRST_SQLALCHEMY_THAT_UNQUOTES
+
+
+def _is_database(template: Path) -> bool:
+    return template.is_file() and _schema_version(template) is not None
 
 
 def _schema_version(database: Path) -> str | None:

@@ -198,6 +198,16 @@ def test_label_map_may_name_several_gaps_others(tmp_path: Path) -> None:
     assert read_label_map(tmp_path / "labels.csv") == ("Others", "cat", "Others")
 
 
+@pytest.mark.parametrize(
+    "content",
+    [b"\xef\xbb\xbf,label\n0,cat\n1,dog\n", b",label\r\n0,cat\r\n1,dog\r\n", b",label\n\n0,cat\n1,dog\n\n",
+     b'"","label"\n"0","cat"\n"1","dog"'],
+)  # fmt: skip
+def test_label_map_may_have_been_through_other_programs(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_bytes(content)
+    assert read_label_map(tmp_path / "labels.csv") == ("cat", "dog")
+
+
 def test_label_map_may_be_in_any_order(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text(",label\n1,dog\n0,cat\n", encoding="utf-8")
     assert read_label_map(tmp_path / "labels.csv") == ("cat", "dog")

@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from pytorch_designer.directories.image_directory import open_image_source
-from pytorch_designer.errors import DesignerError
+from pytorch_designer.directories.image_directory import open_image_directory, open_image_source
+from pytorch_designer.directories.model_directory import open_model_directory
+from pytorch_designer.directories.transformation_directory import open_transformation_directory
+from pytorch_designer.errors import DesignerError, FailedToWriteOutputsError
+from pytorch_designer.storage.output import check_outputs
 from tests.directories.typed_directories import WRITERS
 
 MOST_SECONDS = 20
@@ -133,3 +136,30 @@ def test_a_table_costs_no_more_than_its_size(tmp_path: Path, content: str) -> No
     (folder / "labels.csv").write_text(content)
     with time_limit(), suppress(DesignerError):
         assert open_directory(folder).labels is None
+
+
+@pytest.mark.parametrize(
+    ("put", "kind"),
+    [(put_pipe, "a named pipe"), (put_link_to_pipe, "a named pipe"), (put_link_to_device, "a device"),
+     (put_socket, "a socket"), (Path.touch, "a file")],
+)  # fmt: skip
+def test_what_is_no_directory_is_called_what_it_is(put: Callable[[Path], None], kind: str, tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    put(place)
+    for open_directory in (open_image_directory, open_model_directory, open_transformation_directory):
+        for path, found in ((place, "is"), (place / "below", "leads through 'place',")):
+            with time_limit(), pytest.raises(DesignerError) as caught:
+                open_directory(path)
+            assert caught.value.what == f"The path {found} {kind}, not a directory."
+    for path, found in ((place, "path is"), (place / "below", "would be inside")):
+        with pytest.raises(FailedToWriteOutputsError, match=f"The output {found} {kind}"):
+            check_outputs({"output": path}, {})
+
+
+def test_a_link_that_leads_nowhere_is_no_output(tmp_path: Path) -> None:
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
+    (tmp_path / "circle").symlink_to("circle")
+    for name in ("nowhere", "circle"):
+        with pytest.raises(FailedToWriteOutputsError, match="a link that leads nowhere, not a folder"):
+            check_outputs({"output": tmp_path / name}, {})
+    assert not (tmp_path / "gone").exists()

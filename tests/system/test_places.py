@@ -53,11 +53,11 @@ def test_an_unknown_user_gets_a_home_and_a_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("nobody")
-@pytest.mark.parametrize("home", ["", "relative"])
-def test_a_home_that_leads_to_the_working_directory_is_none(
-    home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("home", [None, "", "relative"])
+def test_a_home_that_leads_to_the_working_directory_or_the_root_is_none(
+    home: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if home:
+    if home is not None:
         monkeypatch.setenv("HOME", home)
     complete_environment()
     assert Path.home().parent == tmp_path
@@ -69,6 +69,12 @@ def test_a_folder_that_somebody_else_has_planted_is_not_used(tmp_path: Path) -> 
     (tmp_path / f"pytorch-designer-{os.geteuid()}").symlink_to(tmp_path / "theirs")
     complete_environment()
     assert not Path.home().exists()
+
+
+def test_an_empty_home_is_that_of_the_users_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "")
+    complete_environment()
+    assert str(Path.home()) == pwd.getpwuid(os.geteuid()).pw_dir
 
 
 def test_a_home_and_a_name_that_are_there_stay(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

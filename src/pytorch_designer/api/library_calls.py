@@ -11,14 +11,10 @@ import csv
 import gc
 import inspect
 import os
-import shutil
 import sys
-import tempfile
 import threading
 import warnings
-import weakref
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 import pytorch_designer
@@ -29,12 +25,14 @@ from pytorch_designer.errors import NullOrEmptyError, ParameterParsingError, Unk
 from pytorch_designer.progress import shown_by
 from pytorch_designer.reporting.drawing import obey_settings_of_user
 from pytorch_designer.settings import given_settings
+from pytorch_designer.storage.stopped_folder import owned_temporary_folder
 from pytorch_designer.system.out_of_memory import is_out_of_memory, out_of_memory_error, shortage
 from pytorch_designer.system.places import check_temporary_folder
 from pytorch_designer.wording import nearest_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 # What libraries set when they are imported, and what this program sets for them.
 _VARIABLES = ("GOMP_SPINCOUNT", "JOBLIB_MULTIPROCESSING", "KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK")
@@ -153,7 +151,7 @@ def kept_process() -> Iterator[None]:
 
 
 class ResultFolder:
-    """Folder of a result: the one that the caller named, or a temporary one that is removed with this object.
+    """Folder of a result: the one that the caller named, or a temporary one; see `owned_temporary_folder`.
 
     Attributes:
         path: The folder.
@@ -170,5 +168,4 @@ class ResultFolder:
             self.path = path_argument(output, "output")
             return
         check_temporary_folder()
-        self.path = Path(tempfile.mkdtemp(prefix="pytorch-designer-"))
-        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+        self.path = owned_temporary_folder(self)

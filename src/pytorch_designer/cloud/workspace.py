@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pytorch_designer.cloud.cloud_errors import named_faults
 from pytorch_designer.errors import CloudNotFoundError, MissingExtraError
 from pytorch_designer.system.regular_files import read_regular
+from pytorch_designer.system.special_files import resolved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,7 +122,7 @@ def connect(
 
 
 def _find_config(folder: Path) -> Path | None:
-    for parent in (folder.resolve(), *folder.resolve().parents):
+    for parent in (resolved(folder), *resolved(folder).parents):
         for name in _CONFIG_FOLDERS:
             path = parent / name / CONFIG_FILE
             if path.is_file():

@@ -103,9 +103,9 @@ def read_label_map(path: Path, legacy_num_classes: int | None = None) -> tuple[s
     """
     # Bytes, because reading as text would turn a carriage return inside a name into a line feed.
     data = read_bounded(path, _MAX_LABEL_MAP_BYTES, InvalidModelDirectoryError)
-    lines = csv.reader(io.StringIO(data.decode("utf-8", errors="surrogateescape"), newline=""), strict=True)
+    lines = csv.reader(io.StringIO(data.decode("utf-8-sig", errors="surrogateescape"), newline=""), strict=True)
     try:
-        header, *rows = islice(lines, MAX_CLASSES + 2)
+        header, *rows = (cells for cells in islice(lines, MAX_CLASSES + 2) if cells)
         if len(rows) > MAX_CLASSES:
             raise ValueError(f"it has more than {MAX_CLASSES:,} rows")
         by_index = {int(index): label for index, label in rows}

@@ -12,6 +12,7 @@ from pytorch_designer.images.cache import CacheBudget
 from pytorch_designer.settings import settings
 from pytorch_designer.system.out_of_memory import out_of_memory_error
 from pytorch_designer.system.resources import available_memory_bytes, file_system_type, usable_cores
+from pytorch_designer.system.special_files import resolved
 from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
@@ -121,6 +122,6 @@ def default_disk_cache_bytes(*, num_processes: int = 1, root: Path = Path("/")) 
     except OSError as error:
         _log.warning("Decoded images cannot be kept in %s: %s.", folder, error.strerror or error)
         return 0
-    if file_system_type(folder.resolve(), root=root) in _MEMORY_FILE_SYSTEMS:
+    if file_system_type(resolved(folder), root=root) in _MEMORY_FILE_SYSTEMS:
         return 0
     return num_free // _DISK_CACHE_SHARE // num_processes if chosen is None else chosen

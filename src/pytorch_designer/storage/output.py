@@ -30,7 +30,7 @@ from filelock import Timeout
 from pytorch_designer.errors import FailedToWriteOutputsError
 from pytorch_designer.storage.locking import held_lock
 from pytorch_designer.storage.unfinished_renames import COMMIT_FILE, read_unfinished_renames
-from pytorch_designer.system.regular_files import kind_of
+from pytorch_designer.system.regular_files import kind_of, kind_of_no_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -273,9 +273,9 @@ def _refuse_occupied(path: Path, *, keeps_result: bool) -> None:
 def _refuse_file(path: Path) -> None:
     with writing_errors(path):
         found = next((folder for folder in (path, *path.absolute().parents) if os.path.lexists(folder)), path)
-        is_file = found.exists() and not found.is_dir()
-    if is_file:
-        what = "The output path is a file, not a folder." if found == path else "The output would be inside a file."
+        kind = kind_of_no_folder(found)
+    if kind is not None:
+        what = f"The output path is {kind}, not a folder." if found == path else f"The output would be inside {kind}."
         raise FailedToWriteOutputsError(what, where=found, advice="Name a new or empty folder.", reason="file")
 
 

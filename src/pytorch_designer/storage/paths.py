@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorch_designer.errors import describe_value
 from pytorch_designer.storage.retrying import TRANSIENT_ERRORS, open_retrying, real_path, retrying
 from pytorch_designer.system.memory_check import check_memory
+from pytorch_designer.system.regular_files import kind_of_no_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +33,7 @@ def check_directory(root: Path, error: type[DesignerError]) -> None:
             "There is no such directory.", where=root, advice="Check the path.", reason="missing_directory"
         ) from missing
     except NotADirectoryError as not_directory:
-        raise error("The path is a file, not a directory.", where=root, reason="not_a_directory") from not_directory
+        raise error(f"{_found_at(root)}, not a directory.", where=root, reason="not_a_directory") from not_directory
     except (OSError, ValueError) as failure:
         raise error(
             f"The directory cannot be opened: {_describe(failure)}.", where=root, reason="unreadable"
@@ -124,6 +125,17 @@ def reading_errors(path: Path, error: type[DesignerError]) -> Iterator[None]:
     except OSError as failure:
         failed = path if failure.filename is None else os.fsdecode(failure.filename)
         raise error(f"The path cannot be read: {_describe(failure)}.", where=failed, reason="unreadable") from failure
+
+
+def _found_at(path: Path) -> str:
+    """What is where a directory should be, or above it, as the beginning of a sentence."""
+    with suppress(OSError):
+        if (kind := kind_of_no_folder(path)) is not None:
+            return f"The path is {kind}"
+        for above in path.parents:
+            if (kind := kind_of_no_folder(above)) is not None:
+                return f"The path leads through {describe_value(above.name)}, {kind}"
+    return "The path is a file"
 
 
 def _is_empty(folder: Path) -> bool:

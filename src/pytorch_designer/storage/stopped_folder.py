@@ -14,10 +14,13 @@ import stat
 import tempfile
 import threading
 import uuid
+import weakref
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pytorch_designer.system.stop_requests import signals_held_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,9 +50,24 @@ def temporary_folder(*, removed_by_signals: bool = True) -> Iterator[Path]:
             lock = _make_locked(folder)
             yield folder
     finally:
-        _remove(folder)
-        if lock != _NO_DESCRIPTOR:
-            os.close(lock)
+        try:
+            _discard(folder, lock)
+        except KeyboardInterrupt:  # one that came before signals were held back, or after that
+            _discard(folder, _NO_DESCRIPTOR)
+            raise
+
+
+def owned_temporary_folder(owner: object) -> Path:
+    """A new folder for temporary files, removed with `owner`, at the end of this process, or by the next process.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    top = Path(tempfile.gettempdir())
+    _remove_abandoned(top)
+    folder = top / f"{_PREFIX}{uuid.uuid4().hex}"
+    weakref.finalize(owner, _discard, folder, _make_locked(folder))
+    return folder
 
 
 @contextmanager
@@ -95,12 +113,11 @@ def _make_locked(folder: Path) -> int:
             os.close(lock)
 
 
-def _remove(folder: Path) -> None:
-    try:
+def _discard(folder: Path, lock: int) -> None:
+    with signals_held_back():  # the standard library's removal is no longer itself after an interruption
         shutil.rmtree(folder, ignore_errors=True)
-    except KeyboardInterrupt:  # which ends the process, but not the removal
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+        if lock != _NO_DESCRIPTOR:
+            os.close(lock)
 
 
 def _lock_of(folder: Path) -> int | None:

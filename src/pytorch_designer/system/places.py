@@ -30,6 +30,8 @@ def complete_environment() -> None:
     """
     if os.name != "posix":
         return
+    if os.environ.get("HOME") == "":  # which Python and libraries take for the root folder
+        del os.environ["HOME"]
     if not Path(os.path.expanduser("~")).is_absolute():  # noqa: PTH111 - Path.expanduser raises where there is none
         os.environ["HOME"] = str(_temporary_home() or _NO_HOME)
     if not any(os.environ.get(name) for name in _USER_VARIABLES) and not _has_entry():

@@ -74,6 +74,17 @@ def kind_of(mode: int) -> str:
     return next((kind for is_kind, kind in _KINDS if is_kind(mode)), "a file")
 
 
+def kind_of_no_folder(path: Path) -> str | None:
+    """Kind of what is there, or of what a link leads to, with its article; None where it is a folder, or nothing.
+
+    Raises:
+        OSError: It cannot be looked at.
+    """
+    if path.exists():
+        return None if path.is_dir() else kind_of(path.stat().st_mode)
+    return "a link that leads nowhere" if path.is_symlink() else None
+
+
 def _check_mode(path: Path, mode: int) -> None:
     if not stat.S_ISREG(mode):
         raise NotARegularFileError(path, mode)

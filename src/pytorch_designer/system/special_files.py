@@ -5,11 +5,9 @@ A named pipe without a writer blocks whoever opens it, and a device may never en
 
 from __future__ import annotations
 
+import os
 import stat
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
 
 SPECIAL_KINDS = (
     (stat.S_ISFIFO, "a named pipe"),
@@ -29,3 +27,11 @@ def special_kind(path: Path) -> str | None:
     except (OSError, ValueError):
         return None
     return next((kind for is_kind, kind in SPECIAL_KINDS if is_kind(mode)), None)
+
+
+def resolved(path: Path) -> Path:
+    """`path`, absolute and without links; a link that goes in circles stays, and is nothing that exists.
+
+    `Path.resolve` raises for these, depending on the version of Python, an error that is no `OSError`.
+    """
+    return Path(os.path.realpath(path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from pytorch_designer.errors import InterruptedRunError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
+
+_REPETITION_SECONDS = 2.0
 
 
 class SignalInterrupt(KeyboardInterrupt):
@@ -60,7 +63,8 @@ class StopRequest:
 def stop_on_signals(*, interrupts_when_urgent: bool = False) -> Iterator[StopRequest]:
     """Turn SIGINT, SIGTERM and SIGHUP into a request while the context lasts, where this is the main thread.
 
-    SIGHUP stays ignored where it is, as `nohup` asks.
+    SIGHUP stays ignored where it is, as `nohup` asks. A signal that programs have sent twice is one request; see
+    `_Repetitions`.
 
     Args:
         interrupts_when_urgent: Whether a second signal raises `KeyboardInterrupt` in the main thread, for work that
@@ -71,7 +75,11 @@ def stop_on_signals(*, interrupts_when_urgent: bool = False) -> Iterator[StopReq
         yield request
         return
 
+    repetitions = _Repetitions()
+
     def receive(number: int, frame: FrameType | None) -> None:
+        if repetitions.has(number):
+            return
         request.request(number)
         if request.is_urgent and interrupts_when_urgent:
             raise KeyboardInterrupt
@@ -88,7 +96,8 @@ def stop_on_signals(*, interrupts_when_urgent: bool = False) -> Iterator[StopReq
 def interrupted_by_signals() -> Iterator[None]:
     """Let SIGTERM and SIGHUP raise `SignalInterrupt` while the context lasts, where this is the main thread.
 
-    What is half done is then cleaned up as after Ctrl-C. A second signal ends the process at once.
+    What is half done is then cleaned up as after Ctrl-C. A second signal ends the process at once, but for one that
+    programs have sent twice; see `_Repetitions`.
 
     A library may swallow the interruption, Ctrl-C too, and then fail with what it has left half done, such as an
     import: whatever error comes after a signal is an interruption.
@@ -97,14 +106,17 @@ def interrupted_by_signals() -> Iterator[None]:
         yield
         return
     received: list[int] = []
+    repetitions = _Repetitions()
 
     def receive(number: int, frame: FrameType | None) -> None:
+        if repetitions.has(number):
+            return
+        is_being_ended = any(other != signal.SIGINT for other in received)
         received.append(number)
-        if number == signal.SIGINT:
-            raise KeyboardInterrupt
-        for other in previous:
-            signal.signal(other, signal.SIG_DFL)
-        raise SignalInterrupt(number)
+        if is_being_ended:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        raise KeyboardInterrupt if number == signal.SIGINT else SignalInterrupt(number)
 
     previous = {number: signal.signal(number, receive) for number in _stop_signals() if _interrupts(number)}
     try:
@@ -118,6 +130,51 @@ def interrupted_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def signals_held_back() -> Iterator[None]:
+    """Receive SIGINT, SIGTERM and SIGHUP at the end of the context, where this is the main thread.
+
+    For what must not be left half done and cannot take long.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[int] = []
+
+    def receive(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+
+    previous = {number: signal.signal(number, receive) for number in _stop_signals()}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+        for late in received:
+            signal.raise_signal(late)
+
+
+class _Repetitions:
+    """Signals that are the same request as the one before.
+
+    When a terminal is closed, the shell and the system both hang up its programs; a service manager signals a program
+    and all that it has started, to which the program passes the signal on. Ctrl-C is always a person's.
+    """
+
+    def __init__(self) -> None:
+        self._first: float | None = None
+
+    def has(self, number: int) -> bool:
+        """Whether a signal that has just been received is a repetition."""
+        if number == signal.SIGINT:
+            return False
+        now = time.monotonic()
+        if self._first is None:
+            self._first = now
+            return False
+        return now - self._first < _REPETITION_SECONDS
+
+
 def _interrupts(number: signal.Signals) -> bool:
     """Whether a signal is to be an interruption: SIGINT where it is one already, and is not ignored."""
     return number != signal.SIGINT or signal.getsignal(number) is signal.default_int_handler
@@ -128,4 +185,4 @@ def _stop_signals() -> list[signal.Signals]:
     hang_up = getattr(signal, "SIGHUP", None)  # Windows has none
     if hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN:
         numbers.append(hang_up)
-    return numbers
+    return [number for number in numbers if signal.getsignal(number) is not None]  # None: a handler that is not Python

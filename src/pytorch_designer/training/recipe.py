@@ -26,7 +26,7 @@ WEIGHT_DECAY = 1e-4
 HELD_SHARE = 0.5
 """Share of a run's steps that are taken at the initial learning rate."""
 
-MOST_STEPS_IF_SHORT = 500
+MOST_STEPS_IF_SHORT = 1500
 """Steps up to which a run on given weights gains by staying near them; see `is_short`."""
 
 LONGEST_STEP = 0.02

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -162,18 +161,14 @@ def test_github_annotations_escape_what_ends_a_property(tmp_path: Path, capsys: 
 
 
 @pytest.mark.slow
-def test_linting_our_specs_is_quick_and_imports_neither_torch_nor_azure() -> None:
+def test_linting_our_specs_imports_nothing_heavy() -> None:
     program = (
         "import sys; from pytorch_designer.cli.main import main\n"
         "code = main(['lint', 'component.yaml', 'components'])\n"
         "heavy = {'torch', 'azure', 'mlflow', 'pyarrow', 'numpy', 'pandas'} & sys.modules.keys()\n"
         "sys.exit(f'imported {heavy}' if heavy else code)\n"
     )
-    before = os.times()
     subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True, timeout=300)
-    after = os.times()
-    used = after.children_user + after.children_system - before.children_user - before.children_system
-    assert used < 5  # 0.3 s alone; of processor time, which a busy machine hardly changes
 
 
 @pytest.mark.parametrize(

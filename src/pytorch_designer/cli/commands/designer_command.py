@@ -15,6 +15,7 @@ from pytorch_designer.addresses import local_path
 from pytorch_designer.cli.command_parser import CommandParser
 from pytorch_designer.settings import user_state_folder
 from pytorch_designer.shown_text import on_one_line
+from pytorch_designer.system.special_files import resolved
 
 if TYPE_CHECKING:
     import argparse
@@ -90,13 +91,13 @@ def run_designer(arguments: Sequence[str], program: str) -> int:
 def _project(parser: argparse.ArgumentParser, path: Path) -> tuple[Path, str | None]:
     """The folder of the project, and the document to open."""
     if path.is_dir():
-        return path.resolve(), None
+        return resolved(path), None
     if not path.exists():
         parser.error(f"there is no file or folder {on_one_line(str(path))}")
     if path.suffix.lower() not in _SUFFIXES or not path.is_file():
         parser.error(f"{on_one_line(str(path))} is neither a folder nor a YAML file")
     place = path.absolute()
-    return place.parent.resolve(), place.name
+    return resolved(place.parent), place.name
 
 
 def _services(project: Path, document: str | None, state_folder: Path, hub: object) -> Services:

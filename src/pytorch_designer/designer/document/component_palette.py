@@ -20,6 +20,7 @@ from pytorch_designer.errors import FailedToWriteOutputsError, InvalidSpecError,
 from pytorch_designer.harness.lint.documents import SUFFIXES, looks_like_azure_ml
 from pytorch_designer.harness.schema.spec_faults import did_you_mean
 from pytorch_designer.harness.schema.yaml_tree import YamlDocument, parse_yaml
+from pytorch_designer.system.special_files import resolved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -97,8 +98,8 @@ class ComponentPalette:
             if not file.is_file():
                 self._write_built_in(self._built_in)
         else:
-            file = (self._project / reference).resolve()
-            if not file.is_relative_to(self._project.resolve()) or not file.is_file():
+            file = resolved(self._project / reference)
+            if not file.is_relative_to(resolved(self._project)) or not file.is_file():
                 raise _unknown(reference, ())
         facts = self.at(file)
         if facts is None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pytorch_designer.errors import FailedToWriteOutputsError, InvalidSpecError, UnknownNameError
 from pytorch_designer.harness.lint.documents import SUFFIXES
 from pytorch_designer.storage.output import sync_folder
-from pytorch_designer.system.special_files import special_kind
+from pytorch_designer.system.special_files import resolved, special_kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +56,7 @@ def document_file(project: Path, name: str) -> Path:
     parts = PurePosixPath(name).parts
     is_plain = bool(parts) and not name.startswith("/") and ".." not in parts and not set("\\\0:") & set(name)
     file = project.joinpath(*parts) if is_plain else project
-    if not is_plain or not file.resolve().is_relative_to(project.resolve()):
+    if not is_plain or not resolved(file).is_relative_to(resolved(project)):
         raise InvalidSpecError(
             "A document is a file in the project.",
             where=name[:200],

@@ -18,6 +18,7 @@ from pytorch_designer.harness.lint.pipeline_model import children_at, read_pipel
 from pytorch_designer.harness.node_kinds.disabled_nodes import find_left_out
 from pytorch_designer.harness.schema.bindings import NodePort, ParentInput, ParentOutput, bindings_in, lone_binding
 from pytorch_designer.harness.schema.component_file import Kind, kind_of
+from pytorch_designer.system.special_files import resolved
 
 if TYPE_CHECKING:
     import pathlib
@@ -102,7 +103,7 @@ def _content(document: YamlDocument, library: ComponentLibrary, find_component: 
         value = _scalar(root.get("settings", key))
         settings |= {} if value is None else {f"settings.{key}": value}
     settings["type"] = "pipeline" if is_job else "component"
-    component_at = lru_cache(lambda file: find_component(file.resolve()))
+    component_at = lru_cache(lambda file: find_component(resolved(file)))
     places = {key: value.plain for key in ("properties", "tags") if (value := root.get(key)) is not None}
     place_of = partial(read_shared_position, places, is_job=is_job)
     left_out = find_left_out(root).nodes

@@ -35,6 +35,7 @@ from pytorch_designer.designer.editing.draft import Draft
 from pytorch_designer.designer.editing.edits import apply_edits
 from pytorch_designer.designer.editing.link_rules import LinkRefusal, LinkSource, link_refusal
 from pytorch_designer.errors import DesignerError, InvalidSpecError
+from pytorch_designer.system.special_files import resolved
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +57,7 @@ class DocumentStore:
     """
 
     def __init__(self, project: Path, built_in: BuiltIn | None = None, state_folder: Path | None = None) -> None:
-        self.project = project.resolve()
+        self.project = resolved(project)
         self._state_folder = state_folder or user_state_path("pytorch-designer", appauthor=False)
         self._library = ComponentLibrary()
         self._palette = ComponentPalette(self.project, self._library, built_in)

@@ -23,6 +23,7 @@ from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.storage.locking import held_lock
 from pytorch_designer.storage.output import write_atomically, writing_errors
 from pytorch_designer.system.regular_files import read_regular
+from pytorch_designer.system.special_files import resolved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,7 +76,7 @@ class OpenProject:
     """
 
     def __init__(self, project: Path, state_folder: Path, port: int | None = None) -> None:
-        name = hashlib.sha256(os.fsencode(project.resolve())).hexdigest()[:16]
+        name = hashlib.sha256(os.fsencode(resolved(project))).hexdigest()[:16]
         self._folder = state_folder / "servers"
         self._lock = self._folder / f"{name}.lock"
         self._file = self._folder / f"{name}.json"

@@ -10,6 +10,7 @@ from pytorch_designer.addresses import is_address
 from pytorch_designer.errors import UnknownNameError, describe_value
 from pytorch_designer.harness.job.run_folder import RUNS_FOLDER
 from pytorch_designer.storage.paths import is_at_or_below, path_fault, resolve_inside
+from pytorch_designer.system.special_files import resolved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,7 +31,7 @@ class ProjectFolder:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder.resolve()
+        self.folder = resolved(folder)
 
     @property
     def runs(self) -> Path:

@@ -14,6 +14,7 @@ from pytorch_designer.designer.runs.run_differences import compare
 from pytorch_designer.designer.server.request_fields import JsonFields, query_integer
 from pytorch_designer.errors import UnknownNameError
 from pytorch_designer.harness.pipeline.run_requests import cancel_node, cancel_run
+from pytorch_designer.system.special_files import resolved
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -131,7 +132,7 @@ class _RunRoutes:
         text = self._runs.source(name)
         target = self._services.project.file(path)
         folder = None if run.source is None else run.source.parent
-        if folder is not None and folder.resolve() != target.parent.resolve():
+        if folder is not None and resolved(folder) != resolved(target.parent):
             raise UnknownNameError(
                 "The pipeline of a run is cloned into the folder that it came from: its paths start there.",
                 where=path,

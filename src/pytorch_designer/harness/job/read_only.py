@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from pytorch_designer.errors import InputChangedError
+from pytorch_designer.system.special_files import resolved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -59,13 +60,13 @@ def check_unchanged(name: str, path: Path, before: Listing) -> None:
 
 def input_holding(inputs: Mapping[str, Path], path: Path) -> str | None:
     """The name of an input that is `path`, or is a folder above it; None where there is none."""
-    place = path.resolve()
-    return next((name for name, other in inputs.items() if other.resolve() in (place, *place.parents)), None)
+    place = resolved(path)
+    return next((name for name, other in inputs.items() if resolved(other) in (place, *place.parents)), None)
 
 
 def input_in(inputs: Mapping[str, Path], folder: Path) -> str | None:
     """The name of an input that is in `folder`; None where there is none."""
-    return next((name for name, path in inputs.items() if folder.resolve() in path.resolve().parents), None)
+    return next((name for name, path in inputs.items() if resolved(folder) in resolved(path).parents), None)
 
 
 def _walk(path: Path) -> Iterator[str]:

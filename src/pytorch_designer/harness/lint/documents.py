@@ -14,6 +14,7 @@ from pytorch_designer.harness.schema.component_file import Kind, is_pipeline, ki
 from pytorch_designer.harness.schema.interface import read_interface
 from pytorch_designer.harness.schema.vocabulary import OTHER_COMPONENT_KINDS
 from pytorch_designer.harness.schema.yaml_tree import YamlDocument, parse_yaml, read_yaml
+from pytorch_designer.system.special_files import resolved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +32,7 @@ class Library:
     """Cache of YAML files, each of which is read once."""
 
     def __init__(self, *documents: YamlDocument) -> None:
-        self._documents = {document.path.resolve(): document for document in documents}
+        self._documents = {resolved(document.path): document for document in documents}
 
     def open(self, path: Path) -> YamlDocument:
         """The document in a file.
@@ -39,7 +40,7 @@ class Library:
         Raises:
             InvalidSpecError: It cannot be read, or is not one YAML document in UTF-8.
         """
-        key = path.resolve()
+        key = resolved(path)
         if key not in self._documents:
             self._documents[key] = read_yaml(path)
         return self._documents[key]
@@ -51,7 +52,7 @@ class Library:
     def with_document(self, document: YamlDocument) -> Library:
         """The same library with a document in place of its file."""
         library = copy(self)
-        library._documents = {**self._documents, document.path.resolve(): document}
+        library._documents = {**self._documents, resolved(document.path): document}
         return library
 
     def interface(self, path: Path) -> Interface | None:

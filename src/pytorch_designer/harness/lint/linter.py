@@ -18,6 +18,7 @@ from pytorch_designer.harness.node_kinds.disabled_nodes import without_disabled_
 from pytorch_designer.harness.schema.component_file import Kind, kind_of
 from pytorch_designer.harness.schema.spec_faults import FaultCollector, SpecPlace
 from pytorch_designer.harness.schema.yaml_tree import YamlDocument, parse_yaml
+from pytorch_designer.system.special_files import resolved
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -169,7 +170,7 @@ def lint_object(job_or_component: Any, *, ignored_rules: Collection[str] = ()) -
 
 def _lint_file(path: Path, library: Library, reports: dict[Path, Report], *, is_named: bool) -> None:
     """Add the report on a file, unless there is nothing to check and it was not named; likewise of those it names."""
-    key = path.resolve()
+    key = resolved(path)
     if key in reports:
         return
     report = Report(str(path))

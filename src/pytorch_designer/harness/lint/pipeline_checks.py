@@ -43,7 +43,7 @@ from pytorch_designer.harness.schema.vocabulary import (
     SETTINGS_KEYS,
     SWEEP_JOB_KEYS,
 )
-from pytorch_designer.system.special_files import special_kind
+from pytorch_designer.system.special_files import resolved, special_kind
 
 if TYPE_CHECKING:
     from pytorch_designer.harness.lint.documents import Library
@@ -284,6 +284,6 @@ def _literal_given(pipeline: Pipeline, value: Value) -> Value | None:
 def _check_data(report: Report, port: InputSpec, value: Value) -> None:
     given = value.get("path") if value.is_mapping else value
     path = check_local_path(report, given, what="data path", rule_id="missing-data")
-    mismatch = None if path is None else kind_mismatch(port, path.resolve())
+    mismatch = None if path is None else kind_mismatch(port, resolved(path))
     if mismatch is not None and given is not None:
         report.add("type-mismatch", given.place, *mismatch)

@@ -19,6 +19,7 @@ from pytorch_designer.harness.reuse.reuse_cache import is_empty
 from pytorch_designer.harness.sweep.sweep_run import SweepRequest, run_sweep
 from pytorch_designer.mlflow_database import DATABASE_FILE
 from pytorch_designer.storage.output import writing_errors
+from pytorch_designer.system.special_files import resolved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -215,7 +216,7 @@ class NodeRunner:
         """Remove what an earlier run in the same folder has left, so that nothing of it mixes with the new."""
         for path in outputs.values():
             if self.folder in path.parents and path not in self.named_outputs:
-                if self.folder.resolve() not in path.parent.resolve().parents:
+                if resolved(self.folder) not in resolved(path.parent).parents:
                     raise FailedToWriteOutputsError(
                         "The output's place in the run folder leads out of it through a link; nothing was removed.",
                         where=path,

@@ -28,6 +28,7 @@ from pytorch_designer.harness.schema.spec_faults import FaultCollector, SpecPlac
 from pytorch_designer.harness.schema.values import check_names
 from pytorch_designer.harness.schema.yaml_tree import YamlDocument, read_yaml
 from pytorch_designer.system.resources import usable_cores
+from pytorch_designer.system.special_files import resolved
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -216,7 +217,7 @@ def _given_outputs(pipeline: PipelineSpec, given: Mapping[str, str | Path]) -> d
     check_names("output", given, pipeline.outputs, pipeline.label)
     paths = {**pipeline.given_outputs, **{name: Path(path).absolute() for name, path in given.items()}}
     for (name, path), (other, place) in itertools.permutations(paths.items(), 2):
-        if path.resolve() in (place.resolve(), *place.resolve().parents):
+        if resolved(path) in (resolved(place), *resolved(place).parents):
             raise FailedToWriteOutputsError(
                 f"The outputs {name} and {other} share a folder.", where=path, advice="Give each a folder of its own."
             )

@@ -23,6 +23,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytorch_designer.system.special_files import resolved
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -117,7 +119,7 @@ class HashMemory:
         """
         entries = list_tree(top)
         listing = listing_hash(entries)
-        memo = self._folder / f"{hashlib.sha256(os.fsencode(top.resolve())).hexdigest()}.json"
+        memo = self._folder / f"{hashlib.sha256(os.fsencode(resolved(top))).hexdigest()}.json"
         known = _read(memo)
         if known.get("listing") == listing:
             return str(known["content"])

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from pytorch_designer.addresses import address_advice
 from pytorch_designer.harness.schema.yaml_tree import read_yaml
-from pytorch_designer.system.special_files import special_kind
+from pytorch_designer.system.special_files import resolved, special_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -87,7 +87,7 @@ def read_assets(path: Path) -> Assets:
     for name, value in document.mapping().children.items():
         if not value.has_text_key or value.text is None:
             raise value.key_place.error(f"{name} must be a registered name with a path.")
-        target = (document.path.parent / value.text).resolve()
+        target = resolved(document.path.parent / value.text)
         if not target.exists():
             raise value.key_place.error(f"There is no {target}.")
         special = special_kind(target)
@@ -114,7 +114,7 @@ def component_path(component: Value, assets: Assets) -> Path:
         UnsupportedLocallyError: There is none for a registered one.
     """
     text = (component.text or "").removeprefix("file:")
-    return assets.find(text, component.key_place) if is_reference(text) else (component.folder / text).resolve()
+    return assets.find(text, component.key_place) if is_reference(text) else resolved(component.folder / text)
 
 
 def _below(folder: Path, rest: str, reference: str, place: SpecPlace) -> Path:
@@ -128,7 +128,7 @@ def _below(folder: Path, rest: str, reference: str, place: SpecPlace) -> Path:
         for path in _places(folder, name, is_component="/components/" in reference):
             with suppress(OSError):
                 if path.exists():
-                    return path.resolve()
+                    return resolved(path)
     looked_for = " or ".join(str(folder / name) for name in candidates)
     raise place.unsupported(
         f"{reference} is not in the folder of the assets file; there is no {looked_for}.",

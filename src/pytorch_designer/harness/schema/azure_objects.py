@@ -36,6 +36,7 @@ from pytorch_designer.harness.schema.spec_faults import FaultCollector, SpecPlac
 from pytorch_designer.harness.schema.specification import CommandSpec, Distribution, InputSpec, OutputSpec, Resources
 from pytorch_designer.harness.schema.vocabulary import CONTROL_KINDS, NODE_KINDS, PARAMETER_TYPES, PORT_NAME
 from pytorch_designer.harness.schema.yaml_tree import YamlDocument, parse_yaml
+from pytorch_designer.system.special_files import resolved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -177,7 +178,7 @@ class _PipelineReader:
             known = ", ".join(sorted(NODE_KINDS | CONTROL_KINDS))
             raise place.unsupported(f"The node {name} is of type {kind}; only {known} nodes can run here.")
         _checked_name(name, place)
-        own = Path(getattr(node, "base_path", None) or base).resolve()
+        own = resolved(Path(getattr(node, "base_path", None) or base))
         outputs = _rest_outputs(node)
         targets = {port: value.get("value", value.get("uri")) for port, value in outputs.items()}
         is_command = kind == "command"
@@ -268,7 +269,7 @@ def resources(value: Any) -> Resources:
 
 def base_path(owner: Any) -> Path:
     """The folder that relative paths in a component or job start from, absolute."""
-    return Path(getattr(owner, "base_path", None) or Path.cwd()).resolve()
+    return resolved(Path(getattr(owner, "base_path", None) or Path.cwd()))
 
 
 def _input(name: str, port: Any, tags: Mapping[str, str]) -> InputSpec:
@@ -316,7 +317,7 @@ def _local_path(base: Path, value: Any) -> Path:
     text = str(getattr(value, "path", value))
     if is_reference(text):
         raise SpecPlace(str(base)).unsupported(f"The code {text} is not on this machine.")
-    return (base / text).resolve()
+    return resolved(base / text)
 
 
 def _attribute(value: Any, name: str) -> Any:
@@ -337,7 +338,7 @@ def _given_inputs(owner: Any, base: Path) -> dict[str, Given]:
         path = value.get("uri")
         if path is not None:
             is_local = not is_reference(path) and not is_binding(path)
-            given[name] = Given(str((base / path).resolve()) if is_local else path, is_path=True)
+            given[name] = Given(str(resolved(base / path)) if is_local else path, is_path=True)
         elif value.get("value") is not None:
             given[name] = Given(str(value["value"]))
     return given
@@ -357,7 +358,7 @@ def _rest_outputs(owner: Any) -> dict[str, dict[str, Any]]:
 
 def _given_outputs(job: Any, base: Path) -> dict[str, Path]:
     paths = {name: value.get("uri") for name, value in _rest_outputs(job).items()}
-    return {name: (base / path).resolve() for name, path in paths.items() if path and not is_reference(path)}
+    return {name: resolved(base / path) for name, path in paths.items() if path and not is_reference(path)}
 
 
 def _flat_inputs(ports: Any, prefix: str = "") -> dict[str, InputSpec]:

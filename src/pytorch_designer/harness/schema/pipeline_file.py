@@ -42,6 +42,7 @@ from pytorch_designer.harness.schema.specification import CommandSpec, InputSpec
 from pytorch_designer.harness.schema.vocabulary import CONTROL_KINDS, NODE_KINDS
 from pytorch_designer.harness.schema.yaml_fields import Fields
 from pytorch_designer.harness.schema.yaml_tree import OpenedFiles, Value, YamlDocument, read_yaml
+from pytorch_designer.system.special_files import resolved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -202,7 +203,7 @@ class _Reader:
                 ports[name] = read_output(name, entry, default_type=_FOLDER)
                 path = Fields(entry).text("path")
                 if path is not None and not is_reference(path):
-                    paths[name] = (entry.folder / path).resolve()
+                    paths[name] = resolved(entry.folder / path)
         return ports, paths
 
     def _nodes(self, jobs: dict[str, Value], pipeline: PipelineSpec) -> dict[str, NodeSpec]:
@@ -307,8 +308,7 @@ def _flat(entries: dict[str, Value]) -> dict[str, Value]:
 def _given(entry: Value) -> Given | None:
     path = Fields(entry).text("path")
     if path is not None:
-        if not is_binding(path) and not is_reference(path):
-            path = str((entry.folder / path).resolve())
+        path = path if is_binding(path) or is_reference(path) else str(resolved(entry.folder / path))
         return Given(path, is_path=True, place=entry.children["path"].place, key_place=entry.key_place)
     value = given_value(entry)
     if value is None or value.plain is None:
@@ -322,7 +322,7 @@ def _for_port(port: InputSpec | None, given: Given | None, entry: Value) -> Give
     """The value given to a port; the SDK takes a text that is given to a data port for a path."""
     if port is None or given is None or not port.is_data or given.is_path or is_binding(given.text):
         return given
-    text = given.text if is_reference(given.text) else str((entry.folder / given.text).resolve())
+    text = given.text if is_reference(given.text) else str(resolved(entry.folder / given.text))
     return replace(given, text=text, is_path=True)
 
 

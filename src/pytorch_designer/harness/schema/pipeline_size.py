@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytorch_designer.harness.schema.spec_faults import TOO_LARGE
+from pytorch_designer.system.special_files import resolved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,8 +76,8 @@ class _Counter:
         document = self._open_component(component)
         if document is None:
             return 0
-        path = document.path.resolve()
-        inside = (*ancestors, node.source.path.resolve())
+        path = resolved(document.path)
+        inside = (*ancestors, resolved(node.source.path))
         if path in inside:
             raise component.key_place.error(f"The pipeline component {path} contains itself.")
         if path not in self._known:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pytorch_designer.errors import shorten
 from pytorch_designer.harness.schema.assets import is_reference
 from pytorch_designer.harness.schema.vocabulary import PORT_NAME
+from pytorch_designer.system.special_files import resolved
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -168,4 +169,4 @@ def local_path(value: Value, key: str) -> Path:
         raise value.key_place.unsupported(
             f"{key} names {value.text}, which is not on this machine.", "Check the code out and name its folder."
         )
-    return (value.folder / value.text).resolve()
+    return resolved(value.folder / value.text)

@@ -77,6 +77,7 @@ def test_a_later_signal_ends_a_clean_up_that_takes_long(number: signal.Signals) 
     script = f"""
 import signal, time
 from pytorch_designer.system.stop_requests import interrupted_by_signals
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever starts the tests may ignore it
 with interrupted_by_signals():
     try:
         signal.raise_signal(signal.SIGTERM)

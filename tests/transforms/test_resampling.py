@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import interpolate
 
@@ -84,6 +84,7 @@ def test_lines_are_resized_to_the_last_bit_as_torch_does(
 
 @settings(deadline=None, max_examples=60)
 @given(st.integers(1, 3000), st.integers(1, 3000), st.booleans())
+@example(2, 159, True)  # a place between two pixels, but for rounding
 def test_nearest_pixels_are_torchs(length: int, num_out: int, is_exact: bool) -> None:
     line = torch.arange(length, dtype=torch.float32)[None, None]
     expected = interpolate(line, num_out, mode="nearest-exact" if is_exact else "nearest")[0, 0]

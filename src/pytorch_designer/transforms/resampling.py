@@ -106,8 +106,12 @@ def resampling_taps(starts: Integers, lengths: Integers, num_out: int, *, interp
 def nearest_indices(starts: Integers, lengths: Integers, num_out: int, *, is_exact: bool) -> Integers:
     """The pixels that "nearest" or, where `is_exact`, "nearest-exact" takes, int64 [n, num_out]."""
     scales = lengths[:, None].astype(np.float32) / np.float32(num_out)  # as torch
-    places = np.arange(num_out, dtype=np.float32) + np.float32(0.5 if is_exact else 0)
-    pixels: Integers = np.minimum((places * scales).astype(np.int64), lengths[:, None] - 1)
+    if is_exact:  # torch multiplies and subtracts with one rounding, and adds with another
+        centers = (np.arange(num_out) + 0.5) * scales.astype(np.float64) - 0.5
+        places = np.maximum(centers.astype(np.float32), np.float32(0)) + np.float32(0.5)
+    else:
+        places = np.arange(num_out, dtype=np.float32) * scales
+    pixels: Integers = np.minimum(places.astype(np.int64), lengths[:, None] - 1)
     return starts[:, None] + pixels
 
 

@@ -47,7 +47,8 @@ export function PortField({ node, port, document, faults }: Props) {
     if (source !== undefined) makeLink(source, end);
     else if (choice === "new") addInputFor(end);
     else if (choice === "path") setPath(".", port.type);
-    else if (choice.startsWith(FOLDER)) setPath(choice.slice(FOLDER.length), port.type); else if (choice === "" && binding !== undefined) {
+    else if (choice.startsWith(FOLDER)) setPath(choice.slice(FOLDER.length), port.type);
+    else if (choice === "" && binding !== undefined) {
       const at = { node: node.name, port: port.name };
       const isData = binding.kind === "data";
       void edit(`Disconnect ${node.name}.${port.name}`, [

@@ -140,10 +140,7 @@ export const runsSlice: Slice<RunsSlice> = (set, get) => {
     lookBackAt: async (id) => {
       const { notify, report, showPast } = get();
       try {
-        const [run, past] = await Promise.all([
-          api.run(id),
-          api.runPipeline(id),
-        ]);
+        const [run, past] = await Promise.all([api.run(id), api.runPipeline(id)]);
         // What is on the screen is what has run last: nothing else needs to be shown.
         const isNow = lastOfDocument()?.run === id && past?.version === get().confirmed?.version;
         set({ run, isLookingBack: !isNow });

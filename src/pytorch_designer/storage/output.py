@@ -31,6 +31,7 @@ from pytorch_designer.errors import FailedToWriteOutputsError
 from pytorch_designer.storage.locking import held_lock
 from pytorch_designer.storage.unfinished_renames import COMMIT_FILE, read_unfinished_renames
 from pytorch_designer.system.regular_files import kind_of, kind_of_no_folder
+from pytorch_designer.system.special_files import resolved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -239,10 +240,9 @@ def sync_folder(path: Path) -> None:
 
 def _check_apart(output: Path, others: Mapping[str, Path]) -> None:
     """Refuse an output that is, or is inside, one of the other folders, which need not exist."""
-    real_output = Path(os.path.realpath(output))  # unlike resolve(), never raises
+    real_output = resolved(output)
     for name, other in others.items():
-        real_other = Path(os.path.realpath(other))
-        if real_other == real_output:
+        if (real_other := resolved(other)) == real_output:
             place = f"is the same folder as {name}"
         elif real_other in real_output.parents:
             place = f"is inside {name}, of which it would become a part"

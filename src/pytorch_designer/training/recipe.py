@@ -69,7 +69,7 @@ def is_short(num_steps: int) -> bool:
     """True if a run on given weights learns so little that it stays near them.
 
     Its classifier then learns from a ridge regression on, batch norm keeps the given statistics, and steps are no
-    longer than `LONGEST_STEP`. Longer runs train a random classifier just as well: docs/decisions/0042 has figures.
+    longer than `LONGEST_STEP`. Longer runs train a random classifier just as well: docs/decisions/0052 has figures.
 
     Args:
         num_steps: Steps of the whole run.

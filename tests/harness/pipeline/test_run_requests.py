@@ -39,6 +39,19 @@ def _run_while(folder: Path, jobs: dict[str, Any], ask: Callable[[], object]) ->
         thread.join(120)
 
 
+def _run_and_cancel(folder: Path, jobs: dict[str, Any], name: str) -> PipelineResult:
+    """Run a pipeline, and cancel a node when the file `started` is there; then there is a file `asked`."""
+    asked: list[bool] = []
+
+    def ask() -> None:
+        asked.append(cancel_node(folder / "run", name))
+        (folder / "asked").touch()
+
+    result = _run_while(folder, jobs, ask)
+    assert asked == [True]
+    return result
+
+
 def test_one_node_is_canceled_with_what_needs_it_and_the_others_go_on(tmp_path: Path) -> None:
     jobs = {
         "long": node(f"touch {tmp_path}/started; sleep 600", outputs=OUT),
@@ -47,15 +60,9 @@ def test_one_node_is_canceled_with_what_needs_it_and_the_others_go_on(tmp_path: 
         "other": node(f"until [ -e {tmp_path}/asked ]; do sleep 0.02; done", outputs=OUT),
         "after_other": node("true", inputs=_needs("other")),
     }
-    asked: list[bool] = []
 
-    def ask() -> None:
-        asked.append(cancel_node(tmp_path / "run", "long"))
-        (tmp_path / "asked").touch()
+    result = _run_and_cancel(tmp_path, jobs, "long")
 
-    result = _run_while(tmp_path, jobs, ask)
-
-    assert asked == [True]
     assert {name: found.state.value for name, found in result.nodes.items()} == {
         "long": "canceled",
         "other": "completed",
@@ -74,15 +81,9 @@ def test_a_node_that_waits_is_not_started(tmp_path: Path) -> None:
         "first": node(f"touch {tmp_path}/started; until [ -e {tmp_path}/asked ]; do sleep 0.02; done", outputs=OUT),
         "second": node(f"touch {tmp_path}/second", inputs=_needs("first")),
     }
-    asked: list[bool] = []
 
-    def ask() -> None:
-        asked.append(cancel_node(tmp_path / "run", "second"))
-        (tmp_path / "asked").touch()
+    result = _run_and_cancel(tmp_path, jobs, "second")
 
-    result = _run_while(tmp_path, jobs, ask)
-
-    assert asked == [True]
     assert [node.state for node in result.nodes.values()] == [NodeState.COMPLETED, NodeState.CANCELED]
     assert not (tmp_path / "second").exists()
 

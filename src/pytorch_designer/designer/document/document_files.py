@@ -109,7 +109,7 @@ def write_document(file: Path, content: bytes, *, before_rename: Callable[[], No
     Raises:
         FailedToWriteOutputsError: It cannot be written; it is as it was.
     """
-    target = Path(os.path.realpath(file))
+    target = resolved(file)
     temporary = target.with_name(f".{target.name}.partial")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

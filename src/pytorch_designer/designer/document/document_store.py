@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from platformdirs import user_state_path
@@ -39,6 +38,7 @@ from pytorch_designer.system.special_files import resolved
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from pytorch_designer.designer.document.component_palette import BuiltIn
     from pytorch_designer.designer.document.document_journal import Version
@@ -295,7 +295,7 @@ class DocumentStore:
         return document_file(self.project, path)
 
     def _journal(self, file: Path) -> DocumentJournal:
-        real = Path(os.path.realpath(file))
+        real = resolved(file)
         if real not in self._journals:
             key = hashlib.sha256(os.fsencode(real)).hexdigest()[:24]
             self._journals[real] = DocumentJournal(self._state_folder / "documents" / key, real)

@@ -225,6 +225,7 @@ class RunSummary:
         datasets: The training and the validation images; () where an earlier release did not record them.
         num_processes: Processes that trained together, which is part of what determines the result.
         normalizes_by_batches: Whether batch norm took its statistics from the batches of training.
+        has_bounded_steps: Whether the run stayed near given weights, by steps of bounded length.
     """
 
     history: tuple[EpochRecord, ...]
@@ -240,6 +241,7 @@ class RunSummary:
     datasets: tuple[DatasetRecord, ...] = field(default=())
     num_processes: int = 1
     normalizes_by_batches: bool = False
+    has_bounded_steps: bool = False
 
     @property
     def best(self) -> EpochRecord:

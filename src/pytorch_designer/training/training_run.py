@@ -344,6 +344,7 @@ def _summary(
         bad_files=_bad_files(training, TRAINING_PORT) + _bad_files(validation, VALIDATION_PORT),
         num_processes=job.world.size,
         normalizes_by_batches=normalizes_by_batches(job.predictor),
+        has_bounded_steps=job.predictor.keeps_statistics,
     )
 
 

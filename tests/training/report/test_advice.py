@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -254,6 +255,38 @@ def test_nothing_is_said_of_the_learning_rate_where_the_curve_does_not_show_it(
     assert _rates(_summary(training=training, validation=validation)) == ""
 
 
+@pytest.mark.parametrize(("learning_rate", "higher"), [(0.0003, "0.0009"), (0.001, "0.003"), (0.005, "0.01")])
+def test_a_short_run_on_given_weights_whose_loss_falls_slowly_asks_for_a_higher_learning_rate(
+    learning_rate: float, higher: str
+) -> None:
+    slow = [(1.06, 0.6), (0.98, 0.7), (0.85, 0.8), (0.73, 0.9), (0.67, 0.95)]
+    summary = _summary(training=slow, validation=FALLING, learning_rate=learning_rate)
+    assert _rates(summary) == "", "only where steps are bounded a higher rate was measured to be safe"
+
+    bounded = replace(summary, has_bounded_steps=True)
+
+    assert "fell to 63.2% of that of the first epoch (1.060, 0.980, 0.850, 0.730, 0.670; see" in _rates(bounded)
+    assert f"for instance {higher}, or train for more epochs, for instance 10" in _rates(bounded)
+    assert "still falling" not in _seen(bounded)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"learning_rate": 0.01},  # nearly all steps are shortened already
+        {
+            "training": [(1.0, 0.6), (0.6, 0.7), (0.3, 0.95)],
+            "validation": FALLING[:3],
+        },  # it comes near its lowest value
+        {"training": STRAIGHT[:2], "validation": FALLING[:2]},  # two points are no curve
+        {"epochs": 10},  # patience ended it
+    ],
+)
+def test_a_higher_learning_rate_is_not_advised_where_it_gains_nothing(changes: dict[str, Any]) -> None:
+    slow = {"training": [(loss, 0.95) for loss in (1.06, 0.98, 0.85, 0.73, 0.67)], "validation": FALLING}
+    assert _rates(replace(_summary(**(slow | changes)), has_bounded_steps=True)) == ""
+
+
 def test_a_loss_that_falls_only_as_the_rate_decays_asks_for_a_lower_one() -> None:
     unsettled = [(1.2, 0.5), (1.5, 0.4), (1.4, 0.45), (1.1, 0.6), (0.9, 0.7)]
 
@@ -267,7 +300,9 @@ def test_a_model_that_is_that_of_before_training_is_explained() -> None:
     first, *_ = hints(_with_start(flat, 0.29, 0.92, best_epoch=0))
     assert first.seen.startswith("The saved model is the one before training (epoch 0)")
     assert "92.0%, and the epochs had at most 90.0%" in first.seen
-    assert "for instance 0.0001" in first.advice
+    assert first.advice == "Add training images, or use a lower learning_rate, for instance 0.0001."
+    kept = _with_start(flat, 0.6, 0.92, best_epoch=0)  # the first epoch begins where the start had come to
+    assert hints(kept)[0].advice == "Add training images."
     rising = _summary(training=[(0.3, 0.88), (0.5, 0.8)], validation=[(0.30, 0.89), (0.31, 0.90)])
     assert rate_hints(_with_start(rising, 0.29, 0.92, best_epoch=0)) == (first,), "one piece of advice on the rate"
 

@@ -28,6 +28,8 @@ _HIGH_LEARNING_RATE = 0.1  # at which SGD with momentum rarely fails for want of
 _STRAIGHT = (0.6, 1.5)  # late fall of the training loss per step and learning rate, relative to the early one
 _LEAST_FALL = 0.05  # of the first training loss
 _MAX_SHOWN = 6  # losses of a curve
+_SLOW = 0.4  # of the first training loss: above it, short runs on given weights gain by a higher rate
+_ALL_BOUNDED = 0.01  # learning rate from which on most steps of such runs are shortened: a higher one is no gain
 _LEARNED = 0.9  # training accuracy above which a higher learning rate has little left to gain
 _MOST_PER_STEP = 8192  # images of all processes; above it no learning rate makes up for the fewer steps
 _FEWEST_PER_NORM = 8  # images; statistics of fewer are rough
@@ -153,12 +155,14 @@ def _start_was_best(summary: RunSummary) -> Iterator[Hint]:
     if summary.best_epoch or _is_near_chance(summary):
         return
     accuracy = max(record.validation.top1 for record in summary.trained)
-    rate = summary.parameters.get("learning_rate", 0)
+    advice = "Add training images"
+    if not summary.trained[0].training.loss <= summary.best.validation.loss:  # the first steps undid what it knew
+        advice += f", or use a lower learning_rate, for instance {_rounded(summary.parameters['learning_rate'] / 10)}"
     yield Hint(
         "The saved model is the one before training (epoch 0), with a classifier that was computed from the features "
         f"of the given weights: its validation accuracy is {percent(summary.best.validation.top1)}, and the epochs "
         f"had at most {percent(accuracy)}.",
-        f"Add training images, or use a lower learning_rate, for instance {_rounded(rate / 10)}.",
+        f"{advice}.",
     )
 
 
@@ -182,17 +186,32 @@ def _rate_too_high(summary: RunSummary) -> Iterator[Hint]:
 
 
 def _rate_too_low(summary: RunSummary) -> Iterator[Hint]:
-    """The training loss fell along a straight line: steps were too small to come near its lowest value."""
+    """The steps were too small for the training loss to come near its lowest value."""
     losses = [record.training.loss for record in summary.trained]
-    if not _falls_straight(summary) or _is_near_chance(summary) or not summary.best_epoch:
+    rate = summary.parameters.get("learning_rate", 0)
+    if _is_near_chance(summary) or not summary.best_epoch:
         return
-    higher = _rounded(3 * summary.parameters.get("learning_rate", 0))
+    if _falls_straight(summary):
+        seen = "fell at the same pace to the end ({}; see the loss chart), and so did the validation loss"
+        higher = _rounded(3 * rate)
+    elif _falls_slowly(summary):
+        seen = f"fell to {percent(losses[-1] / losses[0])} of that of the first epoch ({{}}; see the loss chart)"
+        higher = _rounded(min(3 * rate, _ALL_BOUNDED))
+    else:
+        return
     yield Hint(
-        f"The training loss fell at the same pace to the end ({_curve(losses)}; see the loss chart), and so did the "
-        "validation loss.",
+        f"The training loss {seen.format(_curve(losses))}.",
         f"The learning rate is low for so few steps: use a higher learning_rate, for instance {higher}, or train for "
         f"more epochs, for instance {2 * len(losses)}.",
     )
+
+
+def _falls_slowly(summary: RunSummary) -> bool:
+    """True if the training loss of a short run on given weights, whose steps are bounded, has most of its way to go."""
+    losses = [record.training.loss for record in summary.trained]
+    if len(losses) < 3 or _was_stopped(summary) or not summary.has_bounded_steps:
+        return False
+    return summary.parameters.get("learning_rate", 0) < _ALL_BOUNDED and _SLOW * losses[0] < losses[-1] < losses[0]
 
 
 def _falls_straight(summary: RunSummary) -> bool:
@@ -238,8 +257,9 @@ def _rounded(rate: float) -> str:
 def _still_improving(summary: RunSummary) -> Iterator[Hint]:
     losses = [record.validation.loss for record in summary.trained]
     epochs = summary.parameters.get("epochs", len(losses))
+    is_slow = _falls_straight(summary) or _falls_slowly(summary)  # then the advice on the rate names more epochs, too
     is_falling = len(losses) > 1 and len(losses) >= epochs and losses[-1] < min(losses[:-1])
-    if is_falling and not _is_near_chance(summary) and not _falls_straight(summary):
+    if is_falling and not _is_near_chance(summary) and not is_slow:
         yield Hint(
             f"The validation loss was still falling in the last epoch (to {decimal(losses[-1])}).",
             f"Train for more epochs, for instance {2 * len(losses)}.",

@@ -98,6 +98,7 @@ def read_summary(folder: Path) -> RunSummary:
             ),
             num_processes=run.get("processes", 1),
             normalizes_by_batches=run.get("normalizes_by_batches", False),
+            has_bounded_steps=run.get("has_bounded_steps", False),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{folder / RUN_FILE} is not the record of a run: {error}") from error
@@ -205,6 +206,7 @@ def _run(summary: RunSummary) -> dict[str, Any]:
         "fingerprint": summary.fingerprint,
         "processes": summary.num_processes,
         "normalizes_by_batches": summary.normalizes_by_batches,
+        "has_bounded_steps": summary.has_bounded_steps,
         "parameters": summary.parameters,
         "environment": summary.environment,
         "data": summary.data,

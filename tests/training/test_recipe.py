@@ -10,6 +10,7 @@ from torch import nn
 
 from pytorch_designer.training.history import EpochRecord, Metrics
 from pytorch_designer.training.recipe import (
+    bound_growing_steps,
     build_optimizer,
     epochs_without_improvement,
     is_better,
@@ -200,3 +201,17 @@ def test_gradients_above_a_norm_are_scaled_to_it_all_by_the_same_factor(most_nor
     optimizer.step()
     expected = [-0.5 * 1.9 * factor * gradient for gradient in (6.0, -8.0, 0.0)]  # the first step of Nesterov momentum
     assert [weight.item() for weight in weights] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(("learning_rate", "norm"), [(0.001, 10.0), (0.002, 10.0), (0.004, 5.0), (0.02, 1.0)])
+def test_steps_at_a_growing_rate_are_bounded_by_the_rate_of_each(learning_rate: float, norm: float) -> None:
+    weight = nn.Parameter(torch.zeros(2))
+    optimizer = build_optimizer(nn.ParameterList([weight]), 0.001)
+    bound_growing_steps(optimizer)
+    optimizer.param_groups[0]["lr"] = learning_rate
+    weight.grad = torch.tensor([6.0, -8.0])
+
+    optimizer.step()
+
+    assert weight.grad.norm().item() == pytest.approx(norm)
+    assert weight.detach().norm().item() == pytest.approx(1.9 * learning_rate * norm)  # the first step of Nesterov

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 class RateSearchParameters(FolderParameters):
     """The parameters of a range test: those of training that matter to it, and its steps."""
 
+    epochs: int = Field(
+        5, ge=1, description="Epochs of the run that the rate is for. The test does not take longer with more."
+    )
     batch_size: int = Field(16, ge=1, description="How many images to train on in one step.")
     steps: int = Field(100, ge=20, le=10000, description="Steps, over which the rate grows from 0.00001 to 1.")
 
@@ -41,6 +44,7 @@ def find_rate(request: FolderRequest[RateSearchParameters]) -> RateSuggestion:
             datasets=data.datasets,
             output=request.output,
             is_overwriting=request.is_overwriting,
+            num_epochs=request.parameters.epochs,
             batch_size=request.parameters.batch_size,
             random_seed=request.parameters.random_seed,
             num_steps=request.parameters.steps,

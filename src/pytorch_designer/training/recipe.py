@@ -104,6 +104,26 @@ def build_optimizer(network: nn.Module, learning_rate: float, *, most_norm: floa
     return optimizer
 
 
+def bound_growing_steps(optimizer: torch.optim.SGD) -> None:
+    """Bound the steps of a range test: the gradients of each as those of a short run at its rate.
+
+    What momentum keeps of earlier steps grows with the rate, so that the loss rises in the end: docs/benchmarks_log.md.
+
+    Args:
+        optimizer: Its rate may be a tensor on a GPU, whose value changes without Python.
+    """
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+    def shorten(*_: object) -> None:
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        most_norm = LONGEST_STEP / optimizer.param_groups[0]["lr"]
+        factor = (most_norm / get_total_norm(gradients)).clamp(max=1.0)
+        for gradient in gradients:
+            gradient.mul_(factor)
+
+    optimizer.register_step_pre_hook(shorten)
+
+
 def _clip(parameters: Sequence[nn.Parameter], most_norm: float) -> None:
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     norm = get_total_norm(gradients)

@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import get_total_norm
 
 from pytorch_designer.errors import InterruptedRunError, NonFiniteLossError
 from pytorch_designer.progress import SilentLine
 from pytorch_designer.system.stop_requests import StopRequest
 from pytorch_designer.training.rate_search.rate_curve import RateCurve
 from pytorch_designer.training.rate_search.sweep import SCALE_RATE, RateSweep, SweepDisplay, sweep_rates
+from pytorch_designer.training.recipe import LONGEST_STEP
 from tests.training.small_run import BuildRun, small_network
 
 
@@ -71,6 +73,24 @@ def test_weights_from_scratch_are_scaled_as_in_a_run_at_a_high_rate(build_run: B
     sweep_rates(RateSweep(**(vars(tested.run) | {"display": display, "num_steps": 60})), tested.state, display)
 
     assert display.sizes[0] == pytest.approx(sizes[0], rel=0.02)  # but for the first step
+
+
+def test_steps_near_given_weights_are_bounded_at_every_rate(build_run: BuildRun) -> None:
+    def longest_step(**changes: Any) -> float:
+        built = build_run(starts_from_scratch=False, **changes)
+        lengths: list[float] = []
+
+        def note(optimizer: torch.optim.Optimizer, *_: object) -> None:
+            gradients = [parameter.grad for parameter in built.network.parameters() if parameter.grad is not None]
+            lengths.append(optimizer.param_groups[0]["lr"] * float(get_total_norm(gradients)))
+
+        built.state.optimizer.register_step_post_hook(note)
+        display = SweepDisplay(SilentLine(), 60)
+        sweep_rates(RateSweep(**(vars(built.run) | {"display": display, "num_steps": 60})), built.state, display)
+        return max(lengths)
+
+    assert longest_step() > 2 * LONGEST_STEP
+    assert longest_step(keeps_statistics=True) == pytest.approx(LONGEST_STEP)
 
 
 def test_a_stop_ends_the_test(build_run: BuildRun) -> None:

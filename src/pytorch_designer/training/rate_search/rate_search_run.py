@@ -41,6 +41,7 @@ def search_learning_rate(
     datasets: LabeledDatasets,
     output: Path,
     is_overwriting: bool,
+    num_epochs: int,
     batch_size: int,
     random_seed: int,
     num_steps: int,
@@ -52,6 +53,7 @@ def search_learning_rate(
         datasets: The images of the run that the rate is for; the validation images are not used.
         output: New or empty folder, or with an earlier result that is replaced.
         is_overwriting: Whether it is.
+        num_epochs: Of the run that the rate is for, at least 1: short runs on given weights have a recipe of their own.
         batch_size: Images per step, at least 1.
         random_seed: The same seed, data and machine give the same curve.
         num_steps: Steps, at least 2.
@@ -61,7 +63,7 @@ def search_learning_rate(
     """
     started = time.perf_counter()
     hyperparameters = Hyperparameters(
-        num_epochs=1, batch_size=batch_size, learning_rate=LEAST_RATE, random_seed=random_seed, patience=1
+        num_epochs=num_epochs, batch_size=batch_size, learning_rate=LEAST_RATE, random_seed=random_seed, patience=1
     )
     folders = {"the model": model.root, "the images": datasets.training.root}
     with kept_torch_state(), ExitStack() as stack:

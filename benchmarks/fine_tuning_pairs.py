@@ -8,6 +8,8 @@ matplotlib's fonts. Source and target share neither classes nor fonts.
     pair       source                     target                                              use
     digits     harder digits 0 to 4       harder digits 5 to 9                                development
     letters    13 letters, 7 fonts        5 other letters, 7 other fonts                      development
+    hues       the letters                tinted pieces of the photos, 5 hues (far)           development
+    counts     the letters                1 to 5 dots on pieces of the photos (far)           development
     shapes     8 drawn shapes             5 other shapes                                      held out
     textures   the letters                4 drawn textures, and pieces of a photo (far)       held out
     damages    the shapes                 pieces of the photos, damaged in 5 ways (far)       held out
@@ -19,6 +21,7 @@ same digit, or half of a photo, is never in two parts of a target.
 from __future__ import annotations
 
 import argparse
+import colorsys
 import functools
 import math
 from dataclasses import dataclass
@@ -70,6 +73,8 @@ class Pair:
 PAIRS = {
     "digits": Pair("digits-0-4", "digits-5-9", is_held_out=False),
     "letters": Pair("letters-a-m", "letters-n-z", is_held_out=False),
+    "hues": Pair("letters-a-m", "hues", is_held_out=False),
+    "counts": Pair("letters-a-m", "counts", is_held_out=False),
     "shapes": Pair("shapes-1", "shapes-2", is_held_out=True),
     "textures": Pair("letters-a-m", "textures", is_held_out=True),
     "damages": Pair("shapes-1", "damages", is_held_out=True),
@@ -158,9 +163,7 @@ def _texture(class_name: str, part: str, generator: np.random.Generator) -> Imag
 
 
 def _damaged(class_name: str, part: str, generator: np.random.Generator) -> Image.Image:
-    photo = _photos()[generator.integers(2)]
-    half = photo[:, : photo.shape[1] // 2] if part == "training" else photo[:, photo.shape[1] // 2 :]
-    piece = Image.fromarray(np.clip(clutter(half, generator), 0, 255).astype(np.uint8))
+    piece = Image.fromarray(np.clip(_photo_piece(part, generator), 0, 255).astype(np.uint8))
     if class_name == "blurred":
         return piece.filter(ImageFilter.GaussianBlur(generator.uniform(0.5, 1.5)))
     if class_name == "pixelated":
@@ -176,6 +179,39 @@ def _damaged(class_name: str, part: str, generator: np.random.Generator) -> Imag
         rows = np.arange(SIDE) % int(generator.integers(2, 5)) == 0
         values = values * np.where(rows, generator.uniform(0.6, 0.9), 1.0)[:, None, None]
     return Image.fromarray(np.clip(values, 0, 255).round().astype(np.uint8))
+
+
+def _tinted(class_name: str, part: str, generator: np.random.Generator) -> Image.Image:
+    hue = (int(class_name.removeprefix("hue")) + generator.uniform(0, 0.9)) / 5
+    tint = np.array(colorsys.hsv_to_rgb(hue, generator.uniform(0.3, 0.9), generator.uniform(0.4, 1))) * 255
+    piece = _photo_piece(part, generator)
+    cover = 0.5 + 0.3 * _smooth(generator.normal(size=(SIDE, SIDE)), generator.uniform(0.5, 4))
+    share = 0.7 * np.clip(cover, 0, 1)[:, :, None]
+    values = piece * (1 - share) + tint * share + generator.normal(size=piece.shape) * 12
+    return Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
+
+
+def _dotted(class_name: str, part: str, generator: np.random.Generator) -> Image.Image:
+    piece = _photo_piece(part, generator)
+    rows, columns = np.mgrid[0:SIDE, 0:SIDE]
+    middles: list[NDArray[np.float64]] = []
+    while len(middles) < int(class_name.removeprefix("n")):
+        middle = generator.uniform(4, SIDE - 4, 2)
+        if all(np.hypot(*(middle - other)) > 7 for other in middles):
+            middles.append(middle)
+    share = np.zeros((SIDE, SIDE, 1))
+    for row, column in middles:
+        distances = np.hypot(rows - row, columns - column) - generator.uniform(1.5, 3)
+        share = np.maximum(share, 1 / (1 + np.exp(3 * distances))[:, :, None])
+    values = piece * (1 - share) + generator.uniform(0, 255, 3) * share
+    return Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
+
+
+def _photo_piece(part: str, generator: np.random.Generator) -> NDArray[np.float64]:
+    """A piece of one of the photos, of the half that belongs to the part; [32, 32, 3] of about 0 to 255."""
+    photo = _photos()[generator.integers(2)]
+    half = photo[:, : photo.shape[1] // 2] if part == "training" else photo[:, photo.shape[1] // 2 :]
+    return clutter(half, generator)
 
 
 def _smooth(values: NDArray[np.float64], width: float) -> NDArray[np.float64]:
@@ -260,6 +296,8 @@ SETS = {
     "shapes-2": ImageSet(tuple(SHAPES)[8:], _shape, _TARGET_SIZES),
     "textures": ImageSet(("stripes", "grid", "dots", "grain", "photo"), _texture, _TARGET_SIZES),
     "damages": ImageSet(("blurred", "noisy", "pixelated", "posterized", "streaked"), _damaged, _TARGET_SIZES),
+    "hues": ImageSet(tuple(f"hue{hue}" for hue in range(5)), _tinted, _TARGET_SIZES),
+    "counts": ImageSet(tuple(f"n{count}" for count in range(1, 6)), _dotted, _TARGET_SIZES),
 }
 
 

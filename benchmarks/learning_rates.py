@@ -77,6 +77,7 @@ TASKS = {
     "letters, fine-tuned": RateTask("letters-n-z", "letters-a-m", 40, 3),
     "letters from scratch": RateTask("letters-n-z", "", 60, 3),
     "digits, fine-tuned": RateTask("digits-5-9", "digits-0-4", 40, 3),
+    "hues, fine-tuned": RateTask("hues", "letters-a-m", 40, 3),
     "shapes from scratch": RateTask("shapes-2", "", 60, 3),
     "textures from scratch": RateTask("textures", "", 60, 3),
     "shapes, fine-tuned": RateTask("shapes-2", "shapes-1", 40, 3),
@@ -181,8 +182,8 @@ def open_model(task: RateTask, folder: Path, untrained: Path) -> ModelDirectory:
 def sweep(model: ModelDirectory, datasets: LabeledDatasets, output: Path, seed: int) -> dict[str, Any]:
     """The curve of the range test."""
     search_learning_rate(
-        model=model, datasets=datasets, output=output, is_overwriting=False, batch_size=16, random_seed=seed,
-        num_steps=100,
+        model=model, datasets=datasets, output=output, is_overwriting=False, num_epochs=3, batch_size=16,
+        random_seed=seed, num_steps=100,
     )  # fmt: skip
     with (output / CURVE_FILE).open(newline="") as stream:
         rows = list(csv.DictReader(stream))

@@ -7,6 +7,7 @@
 import { api, RequestError } from "../api/client";
 import type { Document, Edit } from "../api/types";
 import { applyEdits } from "../editing/applyEdits";
+import { freePath } from "../shared/words";
 import type { Slice, State } from "./store";
 import { withUnchanged } from "./unchanged";
 
@@ -30,7 +31,17 @@ export interface DocumentSlice {
   past: Document | null;
   showPast: (past: Document | null) => void;
   open: (path: string) => Promise<void>;
+  /** Throws where it is refused. */
   create: (path: string, template: string, text?: string) => Promise<void>;
+  /** Give the file another name, with its history and runs. Throws where it is refused. */
+  rename: (to: string) => Promise<void>;
+  /** Delete the file; it can be brought back. Throws where it is refused. */
+  remove: () => Promise<void>;
+  /** Close the document if it is the one that was deleted, here or in another tab, and offer to bring it back. */
+  leaveRemoved: (path: string, id: string) => void;
+  bringBack: (id: string, path: string) => Promise<void>;
+  /** What Ctrl Z brings back on the start page. */
+  lastRemoved: { id: string; path: string } | null;
   close: () => void;
   /** Shown at once, then sent; resolves to whether the file has it. */
   edit: (label: string, edits: Edit[]) => Promise<boolean>;
@@ -55,6 +66,7 @@ export const documentSlice: Slice<DocumentSlice> = (set, get) => {
     set({
       confirmed,
       waiting,
+      ...(confirmed === null ? {} : { path: confirmed.path }), // it may have been renamed elsewhere
       document: confirmed === null ? null : (get().past ?? applyEdits(confirmed, edits, get().components)),
     });
   };
@@ -122,6 +134,7 @@ export const documentSlice: Slice<DocumentSlice> = (set, get) => {
     waiting: [],
     conflict: null,
     past: null,
+    lastRemoved: null,
     showPast: (past) => {
       set({ past, ...emptySelection });
       show(get().confirmed, get().waiting);
@@ -134,13 +147,49 @@ export const documentSlice: Slice<DocumentSlice> = (set, get) => {
       }
     },
     create: async (path, template, text) => {
+      const document = await api.create(path, template, text);
+      take(document.path, document);
+      await get().loadProject();
+    },
+    rename: async (to) => {
+      await flush(); // what waits goes with the file
+      const { path } = get();
+      if (path === null) return;
+      show(await api.rename(path, to), get().waiting);
+      get().announce(`Renamed to ${to}.`);
+      await get().loadProject();
+    },
+    remove: async () => {
+      await flush(); // what is on the screen is what can be brought back
+      const { path, confirmed } = get();
+      if (path === null || confirmed === null) return;
       try {
-        const document = await api.create(path, template, text);
+        const { id } = await api.remove(path, confirmed.version);
+        get().leaveRemoved(path, id);
+      } catch (error) {
+        if (error instanceof RequestError && error.error.reason === "conflict") await get().reload();
+        throw error;
+      }
+      await get().loadProject();
+    },
+    leaveRemoved: (path, id) => {
+      if (get().path !== path) return;
+      set({ lastRemoved: { id, path } });
+      get().close();
+      get().notify(`${path} was deleted.`, { label: "Bring back", perform: () => void get().bringBack(id, path) });
+    },
+    bringBack: async (id, path) => {
+      get().dismissNotice();
+      try {
+        const isTaken = get().project?.documents.some((other) => other.path === path) === true;
+        const document = await api.bringBack(id, isTaken ? freePath(path, get().project?.documents ?? []) : undefined);
+        set({ lastRemoved: null });
         take(document.path, document);
-        await get().loadProject();
+        get().announce(`${document.path} is back.`);
       } catch (error) {
         get().report(error);
       }
+      await get().loadProject();
     },
     close: () => {
       set({ path: null, ...nothingElse });

@@ -6,6 +6,7 @@ one before has left, so that nothing is trained twice.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -46,7 +47,9 @@ def project(served: Callable[[Path], ServedProject], tmp_path_factory: pytest.Te
 
 @pytest.fixture(scope="module")
 def first_run(project: ServedProject, chromium: Any) -> ServedProject:
-    """The project after the template was opened by a click, made small, and run by a key."""
+    """The project after the template was opened by a click, made small, and run by a key; its workspace is named."""
+    workspace = {"subscription_id": "s", "resource_group": "g", "workspace_name": "w"}
+    (project.folder / "config.json").write_text(json.dumps(workspace), encoding="utf-8")
     context = chromium.new_context(viewport={"width": 1440, "height": 900})
     page = context.new_page()
     page.goto(project.address)

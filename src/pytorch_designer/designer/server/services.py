@@ -224,5 +224,5 @@ def _submission(project: Path) -> dict[str, Any]:
         if not has_sdk():
             problem = "azure-ai-ml and azure-identity are not installed."
     except CloudNotFoundError as error:
-        problem = error.what
+        problem = f"{error.what} Put the config.json of a workspace into this folder; Azure ML Studio offers it."
     return {"workspace": workspace, "submit_problem": problem, "has_login": has_login_signs()}

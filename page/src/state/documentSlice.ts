@@ -40,6 +40,8 @@ export interface DocumentSlice {
   /** Close the document if it is the one that was deleted, here or in another tab, and offer to bring it back. */
   leaveRemoved: (path: string, id: string) => void;
   bringBack: (id: string, path: string) => Promise<void>;
+  /** Grows each time that a document is opened, and not when its file gets another name. */
+  opening: number;
   /** What Ctrl Z brings back on the start page. */
   lastRemoved: { id: string; path: string } | null;
   close: () => void;
@@ -123,7 +125,7 @@ export const documentSlice: Slice<DocumentSlice> = (set, get) => {
     return outcome;
   };
   const take = (path: string, document: Document): void => {
-    set({ path, ...nothingElse });
+    set({ path, opening: get().opening + 1, ...nothingElse });
     show(document, []);
   };
 
@@ -134,6 +136,7 @@ export const documentSlice: Slice<DocumentSlice> = (set, get) => {
     waiting: [],
     conflict: null,
     past: null,
+    opening: 0,
     lastRemoved: null,
     showPast: (past) => {
       set({ past, ...emptySelection });

@@ -59,8 +59,11 @@ def test_a_pipeline_is_renamed_with_its_undo_while_another_tab_edits_it(project:
         dialog.get_by_role("alert").filter(has_text="There is a file taken.yaml already.").wait_for()
     assert violations(page) == []
     field.fill("better")
+    view = page.locator(".react-flow__viewport").get_attribute("style")
     field.press("Enter")
     _is_at(page, "better.yaml")
+    page.wait_for_timeout(500)  # the canvas would be moved
+    assert page.locator(".react-flow__viewport").get_attribute("style") == view
     _is_at(other, "better.yaml")
     assert not (project.folder / "first.yaml").exists()
     other.get_by_role("button", name=re.compile("^Undo: Set rate")).click()

@@ -117,7 +117,10 @@ def test_a_run_is_found_again_and_its_data_are_shown(first_run: ServedProject, o
     assert page.locator("iframe[title=Report]").get_attribute("sandbox") == ""
 
     page.get_by_role("tab", name="Metrics").click()
-    page.get_by_label("Node", exact=True).select_option("train")
+    page.get_by_label("Node", exact=True).select_option("convert")
+    page.get_by_text("convert has logged no metric.").wait_for()
+    page.get_by_role("tabpanel").get_by_role("button", name="train", exact=True).click()
+    assert page.get_by_label("Node", exact=True).input_value() == "train"
     chart = page.get_by_role("img", name=re.compile("^loss: train from .* at step 1 to .* at step 2"))
     chart.locator("canvas").wait_for()
 

@@ -43,7 +43,10 @@ def test_folders_that_are_there_may_be_called_anything(tmp_path: Path) -> None:
     check_new_name(tmp_path, "aux./a.yaml")
 
 
-def test_a_twin_differs_in_case_only(tmp_path: Path) -> None:
+def test_a_twin_differs_in_case_or_the_encoding_of_accents(tmp_path: Path) -> None:
+    (tmp_path / "Caf\u00e9.yaml").touch()
+    assert find_twin(tmp_path / "cafe\u0301.yaml") == tmp_path / "Caf\u00e9.yaml"
+    assert find_twin(tmp_path / "cafe.yaml") is None
     (tmp_path / "Train.yaml").touch()
     assert find_twin(tmp_path / "train.yaml") == tmp_path / "Train.yaml"
     assert find_twin(tmp_path / "Train.yaml") is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from pathlib import Path, PurePosixPath
 
 from pytorch_designer.errors import InvalidSpecError, describe_value
@@ -36,13 +37,17 @@ def check_new_name(project: Path, path: str) -> None:
 
 
 def find_twin(file: Path) -> Path | None:
-    """A file beside `file` whose name differs in upper and lower case only, which is the same file on some systems."""
+    """A file beside `file` whose name differs in case or in how accents are encoded, one file on some systems."""
     try:
         names = [other.name for other in file.parent.iterdir()]
     except OSError:
         return None
-    wanted = file.name.casefold()
-    return next((file.with_name(name) for name in names if name != file.name and name.casefold() == wanted), None)
+    wanted = _folded(file.name)
+    return next((file.with_name(name) for name in names if name != file.name and _folded(name) == wanted), None)
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def _fault(part: str) -> str | None:

@@ -85,7 +85,7 @@ function useServer(): void {
       onServerEvent("document", ({ path, version }) => {
         const state = useStore.getState();
         if (path !== state.path) void loadPalette().then(reload); // it may be a component, or one within this pipeline
-        else if (version !== state.confirmed?.version) void reload();
+        else if (version !== state.confirmed?.version || state.isGone) void reload();
         void loadProject();
       }),
       onServerEvent("moved", ({ from }) => {

@@ -23,6 +23,7 @@ it("says what is missing for a submission, the nearest thing first", () => {
     [{ document: null }, /No pipeline is open/],
     [{ isLookingBack: true }, /an earlier run/],
     [{ isConnected: false }, /does not answer/],
+    [{ isGone: true }, /not in the folder/],
     [{ document: empty }, /no nodes/],
     [{ document: disabled }, new RegExp(`Azure ML would run ${demo().nodes[0]!.name}, disabled here`)],
     [{ project: { ...project, workspace: null, submit_problem: "No workspace is named." } }, /No workspace is named/],

@@ -94,6 +94,7 @@ export const api = {
   redo: (path: string, version: string) => json<Document>("POST", `${at(path)}/redo`, { version }),
   rename: (path: string, to: string) => json<Document>("POST", `${at(path)}/rename`, { to }),
   remove: (path: string, version: string) => json<{ id: string }>("POST", `${at(path)}/delete`, { version }),
+  writeAgain: (path: string) => json<Document>("POST", `${at(path)}/write-again`, {}),
   bringBack: (id: string, path?: string) =>
     json<Document>("POST", `deleted/${encodeURIComponent(id)}`, path === undefined ? {} : { path }),
   versions: (path: string) => json<{ versions: Version[] }>("GET", `${at(path)}/versions`),

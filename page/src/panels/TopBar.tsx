@@ -107,7 +107,7 @@ function WithProblem({ title, problem }: { title: string; problem: string }) {
 function Saved() {
   const saving = useStore(savingState);
   const readOnly = useStore((state) => state.document?.read_only ?? null);
-  const words = { saved: "Saved", saving: "Saving", offline: "Waiting for the server" }[saving];
+  const words = { saved: "Saved", saving: "Saving", offline: "Waiting for the server", gone: "No file" }[saving];
   return (
     <button
       type="button"

@@ -11,6 +11,7 @@ export function startProblem(state: State): string {
   if (state.document.nodes.every(({ left_out }) => left_out !== "")) return "All nodes are disabled.";
   if (state.isLookingBack) return "This is an earlier run: clone its pipeline, or go back to now.";
   if (!state.isConnected) return "The designer does not answer.";
+  if (state.isGone) return "The file is not in the folder any more.";
   if (state.run?.state === "running") return "This pipeline is running.";
   return "";
 }
@@ -20,6 +21,7 @@ export function submitProblem(state: State): string {
   if (state.document === null) return "No pipeline is open.";
   if (state.isLookingBack) return "This is an earlier run: clone its pipeline, or go back to now.";
   if (!state.isConnected) return "The designer does not answer.";
+  if (state.isGone) return "The file is not in the folder any more.";
   if (state.document.nodes.length === 0) return "The pipeline has no nodes.";
   const disabled = state.document.nodes.filter(({ left_out }) => left_out === DISABLED).map(({ name }) => name);
   if (disabled.length > 0) return `Azure ML would run ${listed(disabled)}, disabled here. Enable or remove that first.`;

@@ -40,6 +40,9 @@ export interface DocumentSlice {
   /** Close the document if it is the one that was deleted, here or in another tab, and offer to bring it back. */
   leaveRemoved: (path: string, id: string) => void;
   bringBack: (id: string, path: string) => Promise<void>;
+  /** Whether the file was removed by hand, or renamed; it may come back. */
+  isGone: boolean;
+  writeAgain: () => Promise<void>;
   /** Grows each time that a document is opened, and not when its file gets another name. */
   opening: number;
   /** What Ctrl Z brings back on the start page. */
@@ -74,6 +77,7 @@ export const documentSlice: Slice<DocumentSlice> = (set, get) => {
   };
   const finish = (gesture: Gesture, confirmed: Document | null, isDone: boolean): void => {
     show(confirmed, get().waiting.filter((other) => other !== gesture));
+    if (isDone) set({ isGone: false });
     outcomes.get(gesture)?.(isDone);
   };
   const sendOne = async (gesture: Gesture): Promise<boolean> => {
@@ -125,7 +129,7 @@ export const documentSlice: Slice<DocumentSlice> = (set, get) => {
     return outcome;
   };
   const take = (path: string, document: Document): void => {
-    set({ path, opening: get().opening + 1, ...nothingElse });
+    set({ path, opening: get().opening + 1, isGone: false, ...nothingElse });
     show(document, []);
   };
 
@@ -136,6 +140,7 @@ export const documentSlice: Slice<DocumentSlice> = (set, get) => {
     waiting: [],
     conflict: null,
     past: null,
+    isGone: false,
     opening: 0,
     lastRemoved: null,
     showPast: (past) => {
@@ -211,10 +216,29 @@ export const documentSlice: Slice<DocumentSlice> = (set, get) => {
       if (path === null || get().waiting.length > 0) return;
       try {
         const document = await api.document(path);
-        if (get().path === path && get().waiting.length === 0) show(document, []);
+        if (get().path !== path || get().waiting.length > 0) return;
+        show(document, []);
+        set({ isGone: false });
+      } catch (error) {
+        if (!(error instanceof RequestError) || error.error.reason !== "no_document") return get().report(error);
+        if (get().path !== path || get().isGone) return;
+        set({ isGone: true });
+        const action = { label: "Write it again", perform: () => void get().writeAgain() };
+        get().notify(`${path} is not in the folder any more: it was removed or renamed by hand.`, action);
+      }
+    },
+    writeAgain: async () => {
+      const { path } = get();
+      get().dismissNotice();
+      if (path === null) return;
+      try {
+        const document = await api.writeAgain(path);
+        if (get().path === path) show(document, get().waiting);
+        set({ isGone: false });
       } catch (error) {
         get().report(error);
       }
+      await get().loadProject();
     },
     resume: () => flush(),
     settleConflict: (isTriedAgain) => {
@@ -235,7 +259,8 @@ export function repeatable(conflict: Conflict): Attempt[] {
 }
 
 /** What the indicator beside the name says. */
-export function savingState(state: State): "saved" | "saving" | "offline" {
+export function savingState(state: State): "saved" | "saving" | "offline" | "gone" {
   if (!state.isConnected) return "offline";
+  if (state.isGone) return "gone";
   return state.waiting.length > 0 ? "saving" : "saved";
 }

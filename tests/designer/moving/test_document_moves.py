@@ -178,6 +178,15 @@ def test_a_file_that_was_changed_by_hand_is_not_deleted(documents: Documents) ->
     assert documents.moves.removed() == []
 
 
+def test_a_file_that_was_removed_by_hand_is_written_again_as_it_was_seen_last(documents: Documents) -> None:
+    content = (documents.project / OLD).read_bytes()
+    assert refusal(documents.moves.write_again, OLD)[0] == "exists"
+    (documents.project / OLD).unlink()
+    assert documents.moves.write_again(OLD)["undo"] == "Set rate"
+    assert (documents.project / OLD).read_bytes() == content
+    assert refusal(documents.moves.write_again, "never.yaml")[0] == "no_version"
+
+
 def test_links_are_left_to_the_folder(documents: Documents) -> None:
     (documents.project / "link.yaml").symlink_to(OLD)
     assert refusal(documents.moves.rename, "link.yaml", NEW)[0] == "link"

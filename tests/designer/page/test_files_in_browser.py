@@ -127,6 +127,32 @@ def test_a_file_changed_by_hand_is_shown_before_it_is_deleted(project: ServedPro
     assert (project.folder / "changed.yaml").read_text(encoding="utf-8") == changed
 
 
+def test_a_file_removed_by_hand_is_not_called_saved_and_is_written_again(
+    project: ServedProject, open_page: Any
+) -> None:
+    page = _opened(project, open_page, "removed.yaml")
+    path = project.folder / "removed.yaml"
+    page.route("**/api/documents/removed.yaml", _known_to_be_missing)
+    path.unlink()
+    page.locator(".saved[data-state=gone]").wait_for()
+    page.get_by_role("button", name="Run", exact=True).and_(page.locator("[aria-disabled=true]")).wait_for()
+    assert violations(page) == []
+    path.write_text(PIPELINE, encoding="utf-8")  # as an editor that writes a new file
+    page.locator(".saved[data-state=saved]").wait_for()
+    path.unlink()
+    page.locator(".saved[data-state=gone]").wait_for()
+    page.get_by_role("button", name="Write it again").click()
+    page.locator(".saved[data-state=saved]").wait_for()
+    assert path.read_text(encoding="utf-8") == PIPELINE
+    page.unroute_all(behavior="wait")
+
+
+def _known_to_be_missing(route: Any) -> None:
+    """Answer as the server does, without the console's line about a status of 404."""
+    answer = route.fetch()
+    route.fulfill(response=answer, status=409 if answer.status == 404 else answer.status)
+
+
 def test_a_new_pipeline_that_is_refused_keeps_what_was_typed(project: ServedProject, open_page: Any) -> None:
     page = _opened(project, open_page, "there.yaml")
     dialog = _choose(page, "New pipeline")

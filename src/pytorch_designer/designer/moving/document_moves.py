@@ -151,6 +151,23 @@ class DocumentMoves:
         self._log.add_return(removed)
         return self._store.read(target)
 
+    def write_again(self, path: str) -> dict[str, Any]:
+        """Write a document again whose file was removed by hand, as it was seen last; returns the `Document`.
+
+        Raises:
+            UnknownNameError: Its text is not kept.
+            InvalidSpecError: There is such a file (reason "exists").
+            DesignerError: It cannot be written.
+        """
+        with self._store.opened(path) as (file, journal):
+            current = journal.current
+            content = None if current is None else journal.text_of(current.version)
+            if content is None:
+                raise _not_kept(path)
+            refuse_existing(file)
+            write_document(file, content, before_rename=lambda: None, is_new=True)
+        return self._store.read(path)
+
     def _move(self, file: Path, target: Path, take_along: Callable[[], None]) -> None:
         """Move a file with what belongs to it; a kill in between leaves it at both places, with its history."""
         try:

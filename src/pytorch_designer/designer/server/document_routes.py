@@ -37,6 +37,7 @@ def document_routes(services: Services) -> list[Route]:
         Route(f"{_PATH}/redo", routes.stepping("redo"), methods=["POST"]),
         Route(f"{_PATH}/rename", routes.rename, methods=["POST"]),
         Route(f"{_PATH}/delete", routes.delete, methods=["POST"]),
+        Route(f"{_PATH}/write-again", routes.write_again, methods=["POST"]),
         Route("/api/deleted/{removal}", routes.bring_back, methods=["POST"]),
         Route(f"{_PATH}/versions", routes.versions, methods=["GET"]),
         Route(f"{_PATH}/versions", routes.name_version, methods=["POST"]),
@@ -102,6 +103,9 @@ class _DocumentRoutes:
         path = (await JsonFields.of(request)).optional_text("path")
         removal = str(request.path_params["removal"])
         return JSONResponse(await run_in_threadpool(self._services.bring_back, removal, path), status_code=201)
+
+    async def write_again(self, request: Request) -> Response:
+        return JSONResponse(await run_in_threadpool(self._services.write_again, self._path(request)), status_code=201)
 
     async def versions(self, request: Request) -> Response:
         return JSONResponse({"versions": await run_in_threadpool(self._store.versions, self._path(request))})

@@ -167,6 +167,12 @@ class Services:
         self.hub.publish("document", {"path": document["path"], "version": document["version"]})
         return document
 
+    def write_again(self, path: str) -> dict[str, Any]:
+        """Write a document again that was removed by hand; raises as `DocumentMoves.write_again` does."""
+        document = self.moves.write_again(path)
+        self.hub.publish("document", {"path": document["path"], "version": document["version"]})
+        return document
+
     def start(
         self,
         document: str,

@@ -14,6 +14,7 @@ import { restoreTheme } from "./editing/viewCommands";
 import { CommandList } from "./panels/CommandList";
 import { ConflictDialog } from "./panels/ConflictDialog";
 import { DetailsPane } from "./panels/DetailsPane";
+import { MoveDocument } from "./panels/MoveDocument";
 import { NewDocument } from "./panels/NewDocument";
 import { Notices } from "./panels/Notices";
 import { PalettePanel } from "./panels/PalettePanel";
@@ -52,6 +53,7 @@ export function App() {
       <Shortcuts />
       <Versions />
       <NewDocument />
+      <MoveDocument />
       <ConflictDialog />
       <Notices />
       <RunServices />
@@ -71,7 +73,10 @@ function useServer(): void {
     };
     restoreTheme();
     void start();
+    const onFocus = (): void => void loadProject(); // a workspace may be named by now, or a file be there
+    window.addEventListener("focus", onFocus);
     const stops = [
+      () => window.removeEventListener("focus", onFocus),
       onServerEvent("reset", () => {
         const { loadRuns, refreshRun } = useStore.getState();
         void Promise.all([loadProject(), loadPalette().then(reload), loadRuns().then(refreshRun)]);
@@ -80,7 +85,16 @@ function useServer(): void {
       onServerEvent("document", ({ path, version }) => {
         const state = useStore.getState();
         if (path !== state.path) void loadPalette().then(reload); // it may be a component, or one within this pipeline
-        else if (version !== state.confirmed?.version) void reload();
+        else if (version !== state.confirmed?.version || state.isGone) void reload();
+        void loadProject();
+      }),
+      onServerEvent("moved", ({ from }) => {
+        const state = useStore.getState();
+        if (from === state.path) void reload().then(loadProject);
+        else void Promise.all([loadProject(), state.loadRuns()]);
+      }),
+      onServerEvent("removed", ({ path, id }) => {
+        useStore.getState().leaveRemoved(path, id);
         void loadProject();
       }),
       openEvents((isConnected) => {

@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 
 import type { Document } from "../src/api/types";
+import { allCommands } from "../src/editing/allCommands";
+import { isEnabled } from "../src/editing/commands";
 import { savingState } from "../src/state/documentSlice";
 import { useStore } from "../src/state/store";
 import { demo } from "./demo";
@@ -108,4 +110,42 @@ it("takes back what the server refuses and says why", async () => {
   expect(await set(9)).toBe(false);
   expect(epochs(useStore.getState().document)).toEqual({ kind: "pipeline", name: "epochs" });
   expect(useStore.getState().notice).toMatchObject({ kind: "error", message: "It does not fit.", advice: "Do not." });
+});
+
+it("takes the name that the file has got elsewhere, and sends what follows there", async () => {
+  answers = [() => ({ status: 200, body: { ...demo(), path: "renamed.yaml", version: "v2" } }), () => saved("v3", 4)];
+  await set(9);
+  expect(useStore.getState().path).toBe("renamed.yaml");
+  await set(4);
+  expect(requests.map(({ path }) => path)).toEqual(["api/documents/pipeline.yaml/edits", "api/documents/renamed.yaml/edits"]);
+});
+
+it("sends what waits before the file gets another name", async () => {
+  answers = [() => saved("v2", 9), () => ({ status: 200, body: { ...demo(), path: "b.yaml", version: "v2" } })];
+  const done = set(9);
+  await useStore.getState().rename("b.yaml");
+  expect(await done).toBe(true);
+  expect(requests.slice(0, 2).map(({ path }) => path.split("/").at(-1))).toEqual(["edits", "rename"]);
+  expect(useStore.getState().path).toBe("b.yaml");
+});
+
+it("closes a document that is deleted, and Ctrl Z brings it back", async () => {
+  const project = { documents: [], deleted: [], templates: [] };
+  answers = [() => ({ status: 200, body: { id: "1-a" } }), () => ({ status: 200, body: project })];
+  await useStore.getState().remove();
+  const { path, notice, lastRemoved } = useStore.getState();
+  expect([path, notice?.message, lastRemoved?.id]).toEqual([null, "pipeline.yaml was deleted.", "1-a"]);
+  answers = [() => ({ status: 201, body: demo() })];
+  const undo = allCommands().find(({ id }) => id === "undo")!;
+  expect(isEnabled(undo, useStore.getState())).toBe(true);
+  requests = [];
+  await undo.perform(useStore.getState());
+  expect(requests[0]!.path).toBe("api/deleted/1-a");
+  expect(useStore.getState().path).toBe("pipeline.yaml");
+});
+
+it("keeps a document open that was not deleted", async () => {
+  answers = [() => ({ status: 409, body: { error: { reason: "in_use", message: "It is running.", advice: "" } } })];
+  await expect(useStore.getState().remove()).rejects.toThrow("It is running.");
+  expect(useStore.getState().path).toBe("pipeline.yaml");
 });

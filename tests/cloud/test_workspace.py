@@ -13,7 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from pytorch_designer.cloud.register import register
-from pytorch_designer.cloud.workspace import Target, choose_target, connect
+from pytorch_designer.cloud.workspace import Target, choose_target, connect, has_login_signs, has_sdk
 from pytorch_designer.errors import CloudError, CloudLoginError, CloudNotFoundError
 from tests.cloud.azure_service import AzureService, Login, ServiceTransport
 from tests.cloud.conftest import WORKSPACE
@@ -138,3 +138,29 @@ def test_missing_extra_says_what_to_install(tmp_path: Path) -> None:
         name: declared[name] for name in ("azure-ai-ml", "azure-identity")
     }
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("sign", ["variable", "azure_profile", "nothing", "no_home"])
+def test_signs_of_a_login_are_looked_for_on_this_machine_alone(
+    sign: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = {"AZURE_CONFIG_DIR": str(tmp_path)}
+    if sign == "variable":
+        environment["AZURE_CLIENT_ID"] = "id"
+    if sign == "azure_profile":
+        (tmp_path / "azureProfile.json").write_text("{}")
+    if sign == "no_home":
+        environment = {}
+        monkeypatch.setattr(Path, "expanduser", _without_home)
+    assert has_login_signs(environment) == (sign in {"variable", "azure_profile"})
+
+
+def _without_home(path: Path) -> Path:
+    raise RuntimeError("Could not determine home directory.")
+
+
+def test_packages_that_are_missing_are_noticed_without_an_import(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert has_sdk()
+    monkeypatch.delitem(sys.modules, "azure.ai.ml", raising=False)
+    monkeypatch.setitem(sys.modules, "azure.ai", None)  # as where no package of Azure is installed
+    assert not has_sdk()

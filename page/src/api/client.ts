@@ -92,6 +92,11 @@ export const api = {
     json<Document>("POST", `${at(path)}/edits`, { version, label, edits }),
   undo: (path: string, version: string) => json<Document>("POST", `${at(path)}/undo`, { version }),
   redo: (path: string, version: string) => json<Document>("POST", `${at(path)}/redo`, { version }),
+  rename: (path: string, to: string) => json<Document>("POST", `${at(path)}/rename`, { to }),
+  remove: (path: string, version: string) => json<{ id: string }>("POST", `${at(path)}/delete`, { version }),
+  writeAgain: (path: string) => json<Document>("POST", `${at(path)}/write-again`, {}),
+  bringBack: (id: string, path?: string) =>
+    json<Document>("POST", `deleted/${encodeURIComponent(id)}`, path === undefined ? {} : { path }),
   versions: (path: string) => json<{ versions: Version[] }>("GET", `${at(path)}/versions`),
   nameVersion: (path: string, name: string) => json<unknown>("POST", `${at(path)}/versions`, { name }),
   restore: (path: string, version: string, id: string) =>

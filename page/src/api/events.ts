@@ -12,6 +12,8 @@ type Told = { name: Name; data: unknown } | { isConnected: boolean };
 
 const listeners: { [Event in Name]: Set<Listener<Event>> } = {
   document: new Set(),
+  moved: new Set(),
+  removed: new Set(),
   palette: new Set(),
   reset: new Set(),
   run: new Set(),

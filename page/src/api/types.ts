@@ -7,6 +7,7 @@ export interface NodePort { node: string; port: string }
 export type Source = NodePort | { input: string };
 
 export interface DocumentSummary { path: string; name: string; num_nodes: number; modified: number }
+export interface DeletedDocument { id: string; path: string; time: number }
 export interface Template { id: string; name: string; description: string }
 export interface Project {
   folder: string;
@@ -15,6 +16,12 @@ export interface Project {
   open: string | null;
   version: string;
   workspace: string | null;
+  /** What is missing for a submission, as far as it can be told without the network; empty where nothing is. */
+  submit_problem: string;
+  /** Whether this machine has signs of a login to Azure. */
+  has_login: boolean;
+  /** Pipelines that can be brought back, the latest first. */
+  deleted: DeletedDocument[];
   templates: Template[];
 }
 
@@ -158,7 +165,7 @@ export type Edit =
   | { op: "rename_output"; name: string; to: string }
   | { op: "remove_output"; name: string }
   | { op: "set_pipeline"; key: PipelineKey; value: string | boolean | null };
-export interface Version { id: string; label: string; time: number; name?: string }
+export interface Version { id: string; version: string; label: string; time: number; name?: string }
 
 export interface ForecastNode { state: "reused" | "runs" | "depends"; reason: string; reused_from?: number | null }
 /** `problem` says why there is none, in this and in code: that a pipeline cannot run yet is no error. */
@@ -256,6 +263,10 @@ export interface RunEvent {
 
 export interface ServerEvents {
   document: { path: string; version: string };
+  /** A document has another name. */
+  moved: { from: string; to: string };
+  /** A document was deleted; `id` brings it back. */
+  removed: { path: string; id: string };
   palette: Record<string, never>;
   /** Events were missed: everything is to be read again. */
   reset: Record<string, never>;

@@ -42,10 +42,10 @@ export function Canvas() {
   const { cards, links, onNodesChange, onEdgesChange, onDragStart, onDragStop } = useCards();
   const isReadOnly = useStore((state) => state.document?.read_only !== null);
   const isLinking = useStore((state) => state.linking !== null);
-  const path = useStore((state) => state.path);
+  const opening = useStore((state) => state.opening);
   const isEmpty = cards.length === 0;
   // Once per pipeline: the first card of an empty one stays where it is dropped.
-  useEffect(() => fitAll(READABLE_ZOOM), [path]);
+  useEffect(() => fitAll(READABLE_ZOOM), [opening]);
   const holder = useRef<HTMLDivElement>(null);
   useEffect(() => (holder.current === null ? undefined : followHeight(holder.current)), []);
 

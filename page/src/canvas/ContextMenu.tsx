@@ -3,7 +3,7 @@
 import { useEffect, useRef } from "react";
 
 import { allCommands } from "../editing/allCommands";
-import { isEnabled, perform, shownKeys, type Command } from "../editing/commands";
+import { isEnabled, perform, problemOf, shownKeys, type Command } from "../editing/commands";
 import { onMenuKey } from "../shared/Menu";
 import { useStore, type State } from "../state/store";
 import { focusCanvas } from "./flowAccess";
@@ -54,6 +54,7 @@ export function ContextMenu() {
             }}
           >
             {command.title}
+            {problemOf(command, state) !== "" && <small className="quiet">{problemOf(command, state)}</small>}
             {command.keys?.[0] !== undefined && <kbd>{shownKeys(command.keys[0])}</kbd>}
           </button>
         ))}

@@ -17,7 +17,7 @@ const NOTHING: Known = { of: "", places: {}, document: null };
 
 export function useCards() {
   const document = useStore((state) => state.document);
-  const path = useStore((state) => state.path);
+  const opening = useStore((state) => state.opening);
   const arrangement = useStore((state) => state.arrangement);
   const selected = useStore((state) => state.selected);
   const selectedLinks = useStore((state) => state.selectedLinks);
@@ -30,7 +30,7 @@ export function useCards() {
 
   useLayoutEffect(() => {
     if (document === null) return;
-    const key = [path, arrangement, past].join("\n");
+    const key = [opening, arrangement, past].join("\n");
     if (known.current.of !== key) {
       // The way back from an earlier run leads to the cards as they lay before it.
       known.current = present.current.of === key ? present.current : { of: key, places: {}, document: null };
@@ -48,7 +48,7 @@ export function useCards() {
     const shown = { ...placed, ...arrows.current.moved };
     setCards((drawn) => cardsOf(document, shown, new Set(selected), drawn));
     setLinks((drawn) => linksOf(document, new Set(selectedLinks), drawn));
-  }, [document, path, arrangement, past, selected, selectedLinks]);
+  }, [document, opening, arrangement, past, selected, selectedLinks]);
 
   const commit = useCallback((moved: Record<string, Point>) => {
     const names = Object.keys(moved).map((id) => inputName(id) ?? id);

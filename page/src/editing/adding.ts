@@ -1,11 +1,12 @@
 /** What can be added, what of it fits a port, and adding it. */
 
-import { focusCard, middleOfCanvas, placeAt, placesNow } from "../canvas/flowAccess";
+import { afterDrawing, focusCard, middleOfCanvas, placeAt, placesNow, reveal } from "../canvas/flowAccess";
 import { CARD_WIDTH } from "../canvas/cardGeometry";
 import { free, sizesOf } from "../canvas/layout";
 import type { Component, Edit, Point, Port } from "../api/types";
 import { useStore } from "../state/store";
 import { asName, freeName } from "../shared/words";
+import { applyEdits } from "./applyEdits";
 import { inputNodeId, nodeNamed, portAt, portsProblem, sourceOf, takenBy, type PortEnd } from "./linkRules";
 
 /** Something to add, and the port of it that would be linked. */
@@ -72,15 +73,17 @@ export function fittingPort(component: Component, port: Port, side: "input" | "o
 
 /** Add a component, linked to the ports that are given: to the output and the input of a link, between them. */
 export function addComponent(component: Component, place: Point, fitting: PortEnd[] = [], isFocused = true): void {
-  const { document, edit, select, notify } = useStore.getState();
+  const { document, components, edit, select, notify } = useStore.getState();
   if (document === null) return;
   if (document.read_only !== null || component.fault !== null) {
     notify(document.read_only ?? component.fault ?? "");
     return;
   }
   const name = freeName(asName(component.name), document.nodes.map((node) => node.name));
-  const position = free(place, name, placesNow(), sizesOf(document));
-  const edits: Edit[] = [{ op: "add_node", reference: component.reference, name, position }];
+  const added: Edit = { op: "add_node", reference: component.reference, name };
+  // Its own size decides, too, whether it covers another card.
+  const sizes = sizesOf(applyEdits(document, [added], components));
+  const edits: Edit[] = [{ ...added, position: free(place, name, placesNow(), sizes) }];
   for (const end of fitting) {
     const port = portAt(document, end);
     const own = port === null ? null : fittingPort(component, port, end.side);
@@ -89,6 +92,7 @@ export function addComponent(component: Component, place: Point, fitting: PortEn
   void edit(`Add ${component.display_name}`, edits);
   select([name]);
   if (isFocused) focusCard(name);
+  else afterDrawing(() => reveal(name));
 }
 
 function linkTo(end: PortEnd, node: string, port: string, isTaken: boolean): Edit {

@@ -22,13 +22,24 @@ export interface Command {
   /** Whether it belongs in the menu of the empty canvas, and acts where that menu is. */
   isForCanvas?: boolean;
   isEnabled?: (state: State) => boolean;
+  /** Why it would be refused now; empty where it would not. Menus show it there, and what is merely not enabled not. */
+  problem?: (state: State) => string;
   perform: (state: State) => unknown;
 }
 
 const isMac = typeof navigator !== "undefined" && /Mac|iP(hone|ad)/.test(navigator.platform);
 
 export function isEnabled(command: Command, state: State): boolean {
+  return isShown(command, state) && problemOf(command, state) === "";
+}
+
+/** Whether menus and lists have it: it can be done, or they say why not. */
+export function isShown(command: Command, state: State): boolean {
   return command.isEnabled?.(state) ?? true;
+}
+
+export function problemOf(command: Command, state: State): string {
+  return command.problem?.(state) ?? "";
 }
 
 export function perform(command: Command): void {

@@ -51,8 +51,11 @@ export const editingCommands: Command[] = [
     title: "Undo",
     group: "Edit",
     keys: ["Mod+z"],
-    isEnabled: (state) => state.document?.undo != null,
-    perform: (state) => state.undo(),
+    isEnabled: (state) => (state.path === null ? state.lastRemoved !== null : state.document?.undo != null),
+    perform: (state) =>
+      state.path === null && state.lastRemoved !== null
+        ? state.bringBack(state.lastRemoved.id, state.lastRemoved.path)
+        : state.undo(),
   },
   {
     id: "redo",
@@ -170,6 +173,7 @@ export const editingCommands: Command[] = [
     keys: ["Mod+s"],
     isForTyping: true,
     isEnabled: hasDocument,
+    problem: earlierRun,
     perform: (state) => state.openDialog("versions"),
   },
   {
@@ -182,10 +186,31 @@ export const editingCommands: Command[] = [
     id: "copy-document",
     title: "Copy of this pipeline",
     group: "Document",
-    isEnabled: (state) => hasDocument(state) && state.past === null,
+    isEnabled: hasDocument,
+    problem: earlierRun,
     perform: (state) => state.openDialog("copy-document"),
   },
+  {
+    id: "rename-document",
+    title: "Rename this pipeline",
+    group: "Document",
+    isEnabled: hasDocument,
+    problem: earlierRun,
+    perform: (state) => state.openDialog("rename-document"),
+  },
+  {
+    id: "delete-document",
+    title: "Delete this pipeline",
+    group: "Document",
+    isEnabled: hasDocument,
+    problem: (state) => earlierRun(state) || (state.run?.state === "running" ? "It is running: cancel the run first." : ""),
+    perform: (state) => state.openDialog("delete-document"),
+  },
 ];
+
+function earlierRun(state: State): string {
+  return state.past === null ? "" : "An earlier run is shown: go back to now first.";
+}
 
 /** The output and the input of the one link that is selected. */
 function endsOfLink({ document, selected, selectedLinks: [id, ...others] }: State): PortEnd[] | null {

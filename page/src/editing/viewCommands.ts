@@ -92,6 +92,8 @@ export const viewCommands: Command[] = [
     group: "Document",
     isForCanvas: true,
     isEnabled: hasDocument,
+    problem: ({ document }) =>
+      document === null || document.nodes.length + document.inputs.length > 0 ? "" : "The pipeline is empty.",
     perform: downloadPicture,
   },
   ...(["light", "dark", "system"] as const).map(

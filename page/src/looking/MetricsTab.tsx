@@ -29,10 +29,42 @@ export function MetricsTab() {
       <div className="look-scroll" tabIndex={0} role="region" aria-label={`Metrics of ${node}`}>
         {problem !== "" && <p className="run-problem">{problem}</p>}
         {problem === "" && found.charts.length + found.singles.length === 0 && (
-          <p className="look-empty">{node} has logged no metric.</p>
+          <Elsewhere run={run} node={node} />
         )}
         <Metrics charts={found.charts} singles={found.singles} sources={[""]} />
       </div>
+    </div>
+  );
+}
+
+/** That a node has no metrics, and the nodes of the run that have some. */
+function Elsewhere({ run, node }: { run: string; node: string }) {
+  const { choose } = useLookedAt();
+  const [names, setNames] = useState<string[]>([]);
+  useEffect(() => {
+    let isOver = false;
+    const read = async (): Promise<void> => {
+      const { nodes } = await api.metrics(run);
+      if (!isOver) setNames(Object.keys(nodes).filter((name) => Object.keys(nodes[name] ?? {}).length > 0));
+    };
+    read().catch(() => undefined); // they are an offer: the node can be chosen above
+    return () => {
+      isOver = true;
+    };
+  }, [run, node]);
+  return (
+    <div className="look-empty">
+      <p>{node} has logged no metric.</p>
+      {names.length > 0 && (
+        <p className="row look-elsewhere">
+          These have:
+          {names.map((name) => (
+            <button key={name} type="button" onClick={() => choose(name)}>
+              {name}
+            </button>
+          ))}
+        </p>
+      )}
     </div>
   );
 }

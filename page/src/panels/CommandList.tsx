@@ -5,13 +5,13 @@ import { useId, useMemo, useState, type KeyboardEvent } from "react";
 import type { Node } from "../api/types";
 import { afterDrawing, focusCard, reveal } from "../canvas/flowAccess";
 import { allCommands } from "../editing/allCommands";
-import { isEnabled, shownKeys } from "../editing/commands";
+import { isShown, problemOf, shownKeys } from "../editing/commands";
 import { addComponent, middlePlace } from "../editing/adding";
 import { Dialog } from "../shared/Dialog";
 import { selectedNodes } from "../state/selectionSlice";
 import { useStore, type State } from "../state/store";
 
-interface Entry { key: string; title: string; group: string; keys: string; perform: () => void }
+interface Entry { key: string; title: string; group: string; keys: string; /** Why it would be refused. */ problem?: string; perform: () => void }
 const MAX_SHOWN = 60;
 
 export function CommandList() {
@@ -38,6 +38,7 @@ function List({ close }: { close: () => void }) {
     .slice(0, MAX_SHOWN);
   const take = (entry: Entry | undefined): void => {
     if (entry === undefined) return;
+    if ((entry.problem ?? "") !== "") return useStore.getState().announce(entry.problem ?? "");
     close();
     // The dialog gives the focus back when it closes; the command may move it.
     window.setTimeout(entry.perform);
@@ -72,13 +73,16 @@ function List({ close }: { close: () => void }) {
             id={`${id}-${at}`}
             role="option"
             aria-selected={at === index}
+            aria-disabled={(entry.problem ?? "") !== ""}
             className="choice command"
             ref={at === index ? (element) => element?.scrollIntoView({ block: "nearest" }) : null}
             onPointerMove={() => setIndex(at)}
             onClick={() => take(entry)}
           >
             <span className="quiet small command-group">{entry.group}</span>
-            <span className="grow cut">{entry.title}</span>
+            <span className="grow cut">
+              {entry.title} {(entry.problem ?? "") !== "" && <small className="quiet">{entry.problem}</small>}
+            </span>
             {entry.keys !== "" && <kbd className="for-wide">{entry.keys}</kbd>}
           </div>
         ))}
@@ -90,12 +94,13 @@ function List({ close }: { close: () => void }) {
 
 function entriesOf(state: State): Entry[] {
   const commands = allCommands()
-    .filter((command) => isEnabled(command, state))
+    .filter((command) => isShown(command, state))
     .map((command) => ({
       key: command.id,
       title: command.title,
       group: command.group,
       keys: command.keys?.[0] === undefined ? "" : shownKeys(command.keys[0]),
+      problem: problemOf(command, state),
       perform: () => void command.perform(useStore.getState()),
     }));
   const nodes = (state.document?.nodes ?? []).map(({ name }) => ({

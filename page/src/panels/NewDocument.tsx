@@ -3,8 +3,9 @@
 import { useState } from "react";
 
 import { api } from "../api/client";
-import { freePath as copyPath } from "../runs/CloneDialog";
 import { Dialog } from "../shared/Dialog";
+import { freePath as copyPath } from "../shared/words";
+import { problemText } from "../state/noticeSlice";
 import { useStore, type State } from "../state/store";
 
 export function NewDocument() {
@@ -27,15 +28,17 @@ function Form({ isCopy, close }: { isCopy: boolean; close: () => void }) {
   });
   const [template, setTemplate] = useState(templates[0]?.id ?? "empty");
   const [imported, setImported] = useState("");
+  const [problem, setProblem] = useState("");
   const create = async (): Promise<void> => {
-    const { create: make, report, resume } = useStore.getState();
-    close();
+    const { create: make, resume } = useStore.getState();
+    setProblem("");
     try {
       await resume(); // what is on the screen is copied: edits that wait are sent before
       const text = isCopy && open !== null ? await api.text(open) : imported;
       await make(path.trim(), template, text.trim() === "" ? undefined : text);
+      close();
     } catch (error) {
-      report(error);
+      setProblem(problemText(error)); // what was typed stays
     }
   };
   return (
@@ -48,8 +51,16 @@ function Form({ isCopy, close }: { isCopy: boolean; close: () => void }) {
     >
       <label>
         File
-        <input value={path} onChange={(event) => setPath(event.target.value)} spellCheck={false} />
+        <input
+          value={path}
+          onChange={(event) => setPath(event.target.value)}
+          spellCheck={false}
+          aria-describedby="new-document-problem"
+        />
       </label>
+      <p id="new-document-problem" className="bad" role="alert">
+        {problem}
+      </p>
       {isCopy ? (
         <p className="quiet">A new file with the pipeline as it is now; the first one stays as it is.</p>
       ) : (

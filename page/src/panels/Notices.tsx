@@ -6,6 +6,7 @@ import { Icon } from "../shared/Icon";
 import { useStore } from "../state/store";
 
 const SHOWN_MILLISECONDS = 6000;
+const SHOWN_WITH_ACTION_MILLISECONDS = 20_000;
 
 export function Notices() {
   const notice = useStore((state) => state.notice);
@@ -14,7 +15,10 @@ export function Notices() {
   const { dismissNotice } = useStore.getState();
   useEffect(() => {
     if (notice === null || notice.kind === "error") return;
-    const timer = window.setTimeout(dismissNotice, SHOWN_MILLISECONDS);
+    const timer = window.setTimeout(
+      dismissNotice,
+      notice.action === undefined ? SHOWN_MILLISECONDS : SHOWN_WITH_ACTION_MILLISECONDS,
+    );
     return () => window.clearTimeout(timer);
   }, [notice, dismissNotice]);
   return (

@@ -1,7 +1,7 @@
 /** The bar at the top: which document, whether it is saved, undo and redo, runs, everything else. */
 
 import { allCommands } from "../editing/allCommands";
-import { isEnabled, perform, shownKeys, type Command, type CommandGroup } from "../editing/commands";
+import { isEnabled, isShown, perform, problemOf, shownKeys, type Command, type CommandGroup } from "../editing/commands";
 import { RunControls } from "../runs/RunControls";
 import { Icon, type IconName } from "../shared/Icon";
 import { Menu } from "../shared/Menu";
@@ -9,6 +9,7 @@ import { savingState } from "../state/documentSlice";
 import { PathName } from "../shared/PathName";
 import { useStore } from "../state/store";
 
+const DOCUMENT_ITEMS = ["copy-document", "rename-document", "delete-document"];
 const GROUPS: CommandGroup[] = ["Document", "Edit", "View"];
 
 export function TopBar() {
@@ -64,9 +65,7 @@ function DocumentMenu() {
       </button>
       {document !== null && (
         <>
-          <button type="button" role="menuitem" tabIndex={-1} onClick={() => openDialog("copy-document")}>
-            Copy of this pipeline
-          </button>
+          <DocumentItems />
           <button type="button" role="menuitem" tabIndex={-1} onClick={close}>
             Start page
           </button>
@@ -76,10 +75,39 @@ function DocumentMenu() {
   );
 }
 
+/** What is done with the file of the open pipeline, or why it cannot be. */
+function DocumentItems() {
+  const state = useStore.getState();
+  return allCommands()
+    .filter(({ id }) => DOCUMENT_ITEMS.includes(id))
+    .map((command) => (
+      <button
+        key={command.id}
+        type="button"
+        role="menuitem"
+        tabIndex={-1}
+        aria-disabled={problemOf(command, state) !== ""}
+        onClick={() => perform(command)}
+      >
+        <WithProblem title={command.title} problem={problemOf(command, state)} />
+      </button>
+    ));
+}
+
+function WithProblem({ title, problem }: { title: string; problem: string }) {
+  if (problem === "") return title;
+  return (
+    <span className="stack tight with-problem">
+      <span>{title}</span>
+      <small>{problem}</small>
+    </span>
+  );
+}
+
 function Saved() {
   const saving = useStore(savingState);
   const readOnly = useStore((state) => state.document?.read_only ?? null);
-  const words = { saved: "Saved", saving: "Saving", offline: "Waiting for the server" }[saving];
+  const words = { saved: "Saved", saving: "Saving", offline: "Waiting for the server", gone: "No file" }[saving];
   return (
     <button
       type="button"
@@ -140,10 +168,17 @@ function MoreItems() {
     <div key={group} role="group" aria-label={group}>
       {index > 0 && <hr />}
       {allCommands()
-        .filter((command) => command.group === group && command.isForNodes !== true && isEnabled(command, state))
+        .filter((command) => command.group === group && command.isForNodes !== true && isShown(command, state))
         .map((command) => (
-          <button key={command.id} type="button" role="menuitem" tabIndex={-1} onClick={() => perform(command)}>
-            {command.title}
+          <button
+            key={command.id}
+            type="button"
+            role="menuitem"
+            tabIndex={-1}
+            aria-disabled={problemOf(command, state) !== ""}
+            onClick={() => perform(command)}
+          >
+            <WithProblem title={command.title} problem={problemOf(command, state)} />
             {command.keys?.[0] !== undefined && <kbd className="for-wide">{shownKeys(command.keys[0])}</kbd>}
           </button>
         ))}

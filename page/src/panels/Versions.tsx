@@ -20,6 +20,8 @@ export function Versions() {
 
 function List({ close }: { close: () => void }) {
   const path = useStore((state) => state.path);
+  const now = useStore((state) => state.confirmed?.version);
+  const isEarlier = useStore((state) => state.past !== null);
   const [versions, setVersions] = useState<Version[]>([]);
   const [name, setName] = useState("");
   const load = async (): Promise<void> => {
@@ -71,12 +73,15 @@ function List({ close }: { close: () => void }) {
             </span>
             <button
               type="button"
+              aria-label={`Restore ${version.name ?? version.label}, ${clockText(version.time)}`}
+              disabled={isEarlier || version.version === now}
+              title={isEarlier ? "An earlier run is shown: go back to now first." : ""}
               onClick={() => {
                 close();
                 void useStore.getState().restore(version.id);
               }}
             >
-              Restore
+              {version.version === now ? "Now" : "Restore"}
             </button>
           </li>
         ))}

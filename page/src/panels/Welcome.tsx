@@ -3,6 +3,7 @@
 import { useState } from "react";
 
 import { Icon } from "../shared/Icon";
+import { clockText } from "../runs/wording";
 import { plural } from "../shared/words";
 import { useStore } from "../state/store";
 import { freePath } from "./NewDocument";
@@ -11,16 +12,20 @@ export function Welcome() {
   const [starting, setStarting] = useState<string | null>(null);
   const project = useStore((state) => state.project);
   if (project === null) return <main className="welcome" aria-busy="true" aria-label="Designer" />;
-  const { open, create } = useStore.getState();
+  const { open, create, bringBack, report } = useStore.getState();
   const start = async (template: string): Promise<void> => {
     setStarting(template);
-    await create(freePath(template === "empty" ? "pipeline" : template, { project }), template);
+    try {
+      await create(freePath(template === "empty" ? "pipeline" : template, { project }), template);
+    } catch (error) {
+      report(error);
+    }
     setStarting(null);
   };
   return (
     <main className="welcome">
       <div className="welcome-column">
-        <h1>{project.name}</h1>
+        <h1 tabIndex={-1}>{project.name}</h1>
         <p className="quiet">
           Pipelines are YAML files of this folder. They run on this machine, and unchanged on Azure ML.
         </p>
@@ -61,6 +66,25 @@ export function Welcome() {
               ))}
             </ul>
           </>
+        )}
+        {project.deleted.length > 0 && (
+          <details className="deleted">
+            <summary>Deleted ({project.deleted.length})</summary>
+            <ul className="documents">
+              {project.deleted.map((each) => (
+                <li key={each.id}>
+                  <button type="button" className="plain" onClick={() => void bringBack(each.id, each.path)}>
+                    <Icon name="undo" />
+                    <span className="grow cut">
+                      <span className="hidden-text">Bring back </span>
+                      {each.path}
+                    </span>
+                    <span className="quiet small">{clockText(each.time)}</span>
+                  </button>
+                </li>
+              ))}
+            </ul>
+          </details>
         )}
         <p className="quiet small folder">{project.folder}</p>
       </div>

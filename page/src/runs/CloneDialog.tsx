@@ -3,6 +3,7 @@
 import { useState } from "react";
 
 import { api, RequestError } from "../api/client";
+import { freePath } from "../shared/words";
 import { useStore } from "../state/store";
 import { RunDialogFrame } from "./RunDialogFrame";
 
@@ -42,15 +43,4 @@ export function CloneDialog({ run }: { run: string }) {
       </footer>
     </RunDialogFrame>
   );
-}
-
-/** "pipeline-copy.yaml", or with a number where that is taken. */
-export function freePath(path: string, documents: readonly { path: string }[]): string {
-  const dot = path.lastIndexOf(".");
-  const [stem, ending] = dot < 0 ? [path, ".yaml"] : [path.slice(0, dot), path.slice(dot)];
-  const taken = new Set(documents.map((document) => document.path));
-  for (let number = 1; ; number += 1) {
-    const wanted = `${stem}-copy${number === 1 ? "" : `-${number}`}${ending}`;
-    if (!taken.has(wanted)) return wanted;
-  }
 }

@@ -7,7 +7,7 @@ import { useStore } from "../state/store";
 import { forecastSummary } from "./forecast";
 import { goToFailure } from "./goToFailure";
 import { Menu, type MenuItem } from "./Menu";
-import { startProblem } from "./startProblem";
+import { compareProblem, startProblem, submitProblem } from "./startProblem";
 import { countsOf, failedNode, lookOf } from "./states";
 import { StateIcon } from "./StateIcon";
 import { useNow } from "./useNow";
@@ -92,18 +92,20 @@ function MoreButton() {
   const button = useRef<HTMLButtonElement>(null);
   const openDrawer = useStore((state) => state.openDrawer);
   const openRunDialog = useStore((state) => state.openRunDialog);
-  const workspace = useStore((state) => state.project?.workspace ?? null);
+  const workspace = useStore((state) => state.project?.workspace ?? "");
+  const cannotSubmit = useStore(submitProblem);
+  const cannotCompare = useStore(compareProblem);
   const hasDocument = useStore((state) => state.document !== null);
   const isLookingBack = useStore((state) => state.isLookingBack);
   const noDocument = !hasDocument ? "No pipeline is open." : isLookingBack ? "This is an earlier run." : "";
   const items: MenuItem[] = [
     { label: "History of runs", hint: "", perform: () => openDrawer("history") },
-    { label: "Compare runs", hint: "", perform: () => openDrawer("compare") },
+    { label: "Compare runs", hint: "", disabled: cannotCompare, perform: () => openDrawer("compare") },
     "separator",
     {
       label: "Submit to Azure ML",
-      hint: workspace ?? "no workspace is set",
-      disabled: noDocument,
+      hint: workspace,
+      disabled: cannotSubmit,
       perform: () => openRunDialog({ kind: "submit" }),
     },
     { label: "Python SDK code", hint: "", disabled: noDocument, perform: () => openRunDialog({ kind: "sdk" }) },
@@ -119,7 +121,10 @@ function MoreButton() {
         aria-label="More about runs"
         aria-haspopup="menu"
         aria-expanded={isOpen}
-        onClick={() => setOpen(!isOpen)}
+        onClick={() => {
+          setOpen(!isOpen);
+          if (!isOpen) void useStore.getState().loadProject(); // a workspace may be named meanwhile
+        }}
       >
         <svg className="run-icon" viewBox="0 0 16 16" aria-hidden="true">
           <path d="M3.2 8h.1M8 8h.1M12.8 8h.1" className="run-dots" />

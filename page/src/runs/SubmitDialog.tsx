@@ -4,22 +4,19 @@ import { useEffect, useRef, useState } from "react";
 
 import { api, RequestError } from "../api/client";
 import { onServerEvent } from "../api/events";
-import { DISABLED, type Node } from "../api/types";
-import { listed } from "../shared/words";
 import { useStore } from "../state/store";
 import { RunDialogFrame } from "./RunDialogFrame";
-
-const NO_NODES: Node[] = [];
+import { submitProblem } from "./startProblem";
 
 export function SubmitDialog() {
   const path = useStore((state) => state.path);
   const workspace = useStore((state) => state.project?.workspace ?? null);
   const [id, setId] = useState<string | null>(null);
   const [problem, setProblem] = useState("");
-  const nodes = useStore((state) => state.document?.nodes ?? NO_NODES);
-  const disabled = nodes.filter(({ left_out }) => left_out === DISABLED).map(({ name }) => name);
+  const refusal = useStore(submitProblem);
+  const hasLogin = useStore((state) => state.project?.has_login ?? true);
   const { text, hasEnded } = useSubmission(id);
-  const isBlocked = disabled.length > 0 || (id !== null && !hasEnded);
+  const isBlocked = refusal !== "" || (id !== null && !hasEnded);
   const submit = async (): Promise<void> => {
     if (path === null || isBlocked) return;
     setProblem("");
@@ -32,20 +29,16 @@ export function SubmitDialog() {
   };
   return (
     <RunDialogFrame title="Submit to Azure ML" isWide={id !== null} onSubmit={() => void submit()}>
-      {workspace === null ? (
-        <p>
-          No workspace is set. Put the <code>config.json</code> of a workspace into this folder (Azure ML Studio offers it
-          for download), and start the designer again.
-        </p>
-      ) : (
-        <p>
-          Registers the components and submits <b>{path}</b> to the workspace <b>{workspace}</b>. It runs there, on the
-          compute that the nodes name.
+      <p>
+        Registers the components and submits <b>{path}</b> to the <b>{workspace}</b>. It runs there, on the compute that
+        the nodes name.
+      </p>
+      {!hasLogin && (
+        <p className="quiet">
+          This machine has no sign of a login to Azure: run <code>az login</code> first, unless a managed identity is used.
         </p>
       )}
-      {disabled.length > 0 && (
-        <p className="run-problem">Azure ML would run {listed(disabled)}, disabled here. Enable or remove that first.</p>
-      )}
+      {refusal !== "" && <p className="run-problem">{refusal}</p>}
       {problem !== "" && <p className="run-problem">{problem}</p>}
       {id !== null && <Output text={text} />}
       <footer>

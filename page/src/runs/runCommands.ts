@@ -4,7 +4,7 @@ import type { Command } from "../editing/commands";
 import type { DrawerTab } from "../state/drawerSlice";
 import type { State } from "../state/store";
 import { goToFailure } from "./goToFailure";
-import { startProblem } from "./startProblem";
+import { compareProblem, startProblem, submitProblem } from "./startProblem";
 import { failedNode, namesInside, stateOfNode } from "./states";
 
 const canStart = (state: State): boolean => startProblem(state) === "";
@@ -133,6 +133,7 @@ export const runCommands: Command[] = [
     id: "show-comparison",
     title: "Compare runs",
     group: "Run",
+    problem: compareProblem,
     perform: (state) => state.openDrawer("compare"),
   },
   {
@@ -146,7 +147,8 @@ export const runCommands: Command[] = [
     id: "submit",
     title: "Submit to Azure ML",
     group: "Document",
-    isEnabled: isNow,
+    isEnabled: (state) => state.document !== null,
+    problem: submitProblem,
     perform: (state) => state.openRunDialog({ kind: "submit" }),
   },
   {

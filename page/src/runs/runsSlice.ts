@@ -7,6 +7,7 @@
 
 import { api, RequestError } from "../api/client";
 import type { ForecastNode, Run, RunEvent, RunSelection, RunSummary } from "../api/types";
+import { plural } from "../shared/words";
 import type { Slice } from "../state/store";
 import { announcementOf, fold, foldSummary } from "./runEvents";
 
@@ -111,6 +112,13 @@ export const runsSlice: Slice<RunsSlice> = (set, get) => {
         await get().resume(); // what is on the screen is what runs: edits that wait are sent before
         const { path, confirmed, waiting } = get();
         if (path === null || confirmed === null || waiting.length > 0) return;
+        const errors = confirmed.faults.filter(({ severity }) => severity === "error");
+        // Some keep no run from starting, such as those of disabled nodes: the server knows.
+        if (errors.length > 0 && (await api.forecast(path, selection)).problem !== "") {
+          get().openDrawer("problems");
+          get().announce(`Nothing was run: there ${errors.length === 1 ? "is" : "are"} ${plural(errors.length, "problem")}.`);
+          return;
+        }
         const { run } = await api.start({
           document: path,
           version: confirmed.version,

@@ -50,7 +50,7 @@ export function Menu({ label, face, className = "", side = "left", children }: P
           ref={list}
           style={side === "left" ? { left: 0 } : { right: 0 }}
           onKeyDown={(event) => onMenuKey(event, close)}
-          onClick={(event) => (event.target as Element).closest("[role^=menuitem]") !== null && setOpen(false)}
+          onClick={(event) => (event.target as Element).closest("[role^=menuitem]:not([aria-disabled=true])") !== null && setOpen(false)}
         >
           {children}
         </div>

@@ -33,3 +33,14 @@ export function nameProblem(name: string, used: Iterable<string>): string | null
   if (!NAME_PATTERN.test(name)) return "Letters, digits and underscores, with no digit in front.";
   return new Set(used).has(name) ? `There already is ${name}.` : null;
 }
+
+/** "pipeline-copy.yaml", or with a number where that is taken. */
+export function freePath(path: string, documents: readonly { path: string }[]): string {
+  const dot = path.lastIndexOf(".");
+  const [stem, ending] = dot < 0 ? [path, ".yaml"] : [path.slice(0, dot), path.slice(dot)];
+  const taken = new Set(documents.map((document) => document.path));
+  for (let number = 1; ; number += 1) {
+    const wanted = `${stem}-copy${number === 1 ? "" : `-${number}`}${ending}`;
+    if (!taken.has(wanted)) return wanted;
+  }
+}

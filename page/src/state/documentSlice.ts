@@ -7,6 +7,7 @@
 import { api, RequestError } from "../api/client";
 import type { Document, Edit } from "../api/types";
 import { applyEdits } from "../editing/applyEdits";
+import { freePath } from "../shared/words";
 import type { Slice, State } from "./store";
 import { withUnchanged } from "./unchanged";
 
@@ -30,7 +31,22 @@ export interface DocumentSlice {
   past: Document | null;
   showPast: (past: Document | null) => void;
   open: (path: string) => Promise<void>;
+  /** Throws where it is refused. */
   create: (path: string, template: string, text?: string) => Promise<void>;
+  /** Give the file another name, with its history and runs. Throws where it is refused. */
+  rename: (to: string) => Promise<void>;
+  /** Delete the file; it can be brought back. Throws where it is refused. */
+  remove: () => Promise<void>;
+  /** Close the document if it is the one that was deleted, here or in another tab, and offer to bring it back. */
+  leaveRemoved: (path: string, id: string) => void;
+  bringBack: (id: string, path: string) => Promise<void>;
+  /** Whether the file was removed by hand, or renamed; it may come back. */
+  isGone: boolean;
+  writeAgain: () => Promise<void>;
+  /** Grows each time that a document is opened, and not when its file gets another name. */
+  opening: number;
+  /** What Ctrl Z brings back on the start page. */
+  lastRemoved: { id: string; path: string } | null;
   close: () => void;
   /** Shown at once, then sent; resolves to whether the file has it. */
   edit: (label: string, edits: Edit[]) => Promise<boolean>;
@@ -55,11 +71,13 @@ export const documentSlice: Slice<DocumentSlice> = (set, get) => {
     set({
       confirmed,
       waiting,
+      ...(confirmed === null ? {} : { path: confirmed.path }), // it may have been renamed elsewhere
       document: confirmed === null ? null : (get().past ?? applyEdits(confirmed, edits, get().components)),
     });
   };
   const finish = (gesture: Gesture, confirmed: Document | null, isDone: boolean): void => {
     show(confirmed, get().waiting.filter((other) => other !== gesture));
+    if (isDone) set({ isGone: false });
     outcomes.get(gesture)?.(isDone);
   };
   const sendOne = async (gesture: Gesture): Promise<boolean> => {
@@ -111,7 +129,7 @@ export const documentSlice: Slice<DocumentSlice> = (set, get) => {
     return outcome;
   };
   const take = (path: string, document: Document): void => {
-    set({ path, ...nothingElse });
+    set({ path, opening: get().opening + 1, isGone: false, ...nothingElse });
     show(document, []);
   };
 
@@ -122,6 +140,9 @@ export const documentSlice: Slice<DocumentSlice> = (set, get) => {
     waiting: [],
     conflict: null,
     past: null,
+    isGone: false,
+    opening: 0,
+    lastRemoved: null,
     showPast: (past) => {
       set({ past, ...emptySelection });
       show(get().confirmed, get().waiting);
@@ -134,13 +155,49 @@ export const documentSlice: Slice<DocumentSlice> = (set, get) => {
       }
     },
     create: async (path, template, text) => {
+      const document = await api.create(path, template, text);
+      take(document.path, document);
+      await get().loadProject();
+    },
+    rename: async (to) => {
+      await flush(); // what waits goes with the file
+      const { path } = get();
+      if (path === null) return;
+      show(await api.rename(path, to), get().waiting);
+      get().announce(`Renamed to ${to}.`);
+      await get().loadProject();
+    },
+    remove: async () => {
+      await flush(); // what is on the screen is what can be brought back
+      const { path, confirmed } = get();
+      if (path === null || confirmed === null) return;
       try {
-        const document = await api.create(path, template, text);
+        const { id } = await api.remove(path, confirmed.version);
+        get().leaveRemoved(path, id);
+      } catch (error) {
+        if (error instanceof RequestError && error.error.reason === "conflict") await get().reload();
+        throw error;
+      }
+      await get().loadProject();
+    },
+    leaveRemoved: (path, id) => {
+      if (get().path !== path) return;
+      set({ lastRemoved: { id, path } });
+      get().close();
+      get().notify(`${path} was deleted.`, { label: "Bring back", perform: () => void get().bringBack(id, path) });
+    },
+    bringBack: async (id, path) => {
+      get().dismissNotice();
+      try {
+        const isTaken = get().project?.documents.some((other) => other.path === path) === true;
+        const document = await api.bringBack(id, isTaken ? freePath(path, get().project?.documents ?? []) : undefined);
+        set({ lastRemoved: null });
         take(document.path, document);
-        await get().loadProject();
+        get().announce(`${document.path} is back.`);
       } catch (error) {
         get().report(error);
       }
+      await get().loadProject();
     },
     close: () => {
       set({ path: null, ...nothingElse });
@@ -159,10 +216,29 @@ export const documentSlice: Slice<DocumentSlice> = (set, get) => {
       if (path === null || get().waiting.length > 0) return;
       try {
         const document = await api.document(path);
-        if (get().path === path && get().waiting.length === 0) show(document, []);
+        if (get().path !== path || get().waiting.length > 0) return;
+        show(document, []);
+        set({ isGone: false });
+      } catch (error) {
+        if (!(error instanceof RequestError) || error.error.reason !== "no_document") return get().report(error);
+        if (get().path !== path || get().isGone) return;
+        set({ isGone: true });
+        const action = { label: "Write it again", perform: () => void get().writeAgain() };
+        get().notify(`${path} is not in the folder any more: it was removed or renamed by hand.`, action);
+      }
+    },
+    writeAgain: async () => {
+      const { path } = get();
+      get().dismissNotice();
+      if (path === null) return;
+      try {
+        const document = await api.writeAgain(path);
+        if (get().path === path) show(document, get().waiting);
+        set({ isGone: false });
       } catch (error) {
         get().report(error);
       }
+      await get().loadProject();
     },
     resume: () => flush(),
     settleConflict: (isTriedAgain) => {
@@ -183,7 +259,8 @@ export function repeatable(conflict: Conflict): Attempt[] {
 }
 
 /** What the indicator beside the name says. */
-export function savingState(state: State): "saved" | "saving" | "offline" {
+export function savingState(state: State): "saved" | "saving" | "offline" | "gone" {
   if (!state.isConnected) return "offline";
+  if (state.isGone) return "gone";
   return state.waiting.length > 0 ? "saving" : "saved";
 }

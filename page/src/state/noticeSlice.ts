@@ -19,15 +19,23 @@ export interface NoticeSlice {
   dismissNotice: () => void;
 }
 
+function wordsOf(error: unknown): { message: string; advice: string } {
+  const { message, advice } = error instanceof RequestError ? error.error : { message: String(error), advice: "" };
+  return { message, advice };
+}
+
+/** What was refused and what to do, for a dialog that stays open. */
+export function problemText(error: unknown): string {
+  const { message, advice } = wordsOf(error);
+  return `${message} ${advice}`.trim();
+}
+
 export const noticeSlice: Slice<NoticeSlice> = (set) => ({
   notice: null,
   announcement: "",
   notify: (message, action) =>
     set({ notice: { kind: "information", message, advice: "", ...(action === undefined ? {} : { action }) } }),
-  report: (error) => {
-    const { message, advice } = error instanceof RequestError ? error.error : { message: String(error), advice: "" };
-    set({ notice: { kind: "error", message, advice } });
-  },
+  report: (error) => set({ notice: { kind: "error", ...wordsOf(error) } }),
   announce: (announcement) => set({ announcement }),
   dismissNotice: () => set({ notice: null }),
 });

@@ -4,7 +4,7 @@ import type { Point } from "../api/types";
 import type { PortEnd } from "../editing/linkRules";
 import type { Slice } from "./store";
 
-export type Dialog = "commands" | "shortcuts" | "versions" | "new-document" | "copy-document";
+export type Dialog = "commands" | "shortcuts" | "versions" | "new-document" | "copy-document" | "rename-document" | "delete-document";
 export type SidePanel = "palette" | "details";
 export interface ViewSlice {
   dialog: Dialog | null;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import logging
 import os
@@ -31,6 +32,8 @@ _SUBSCRIPTION, _RESOURCE_GROUP, _WORKSPACE = (
     "AZUREML_ARM_RESOURCEGROUP",
     "AZUREML_ARM_WORKSPACE_NAME",
 )
+_LOGIN_VARIABLES = ("AZURE_CLIENT_ID", "IDENTITY_ENDPOINT", "MSI_ENDPOINT", "AZURE_FEDERATED_TOKEN_FILE")
+_LOGIN_FILES = ("msal_token_cache.json", "msal_token_cache.bin", "azureProfile.json")  # what `az login` leaves
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,32 @@ def connect(
         with named_faults("find the registry", where=target):
             return client_class(login, registry_name=target.registry, **options)
     return client_class(login, target.subscription, target.resource_group, target.workspace, **options)
+
+
+def has_sdk() -> bool:
+    """True if the packages that `connect` needs are installed; imports neither."""
+    try:
+        return all(importlib.util.find_spec(name) is not None for name in ("azure.ai.ml", "azure.identity"))
+    except ImportError:  # azure or azure.ai itself is missing
+        return False
+
+
+def has_login_signs(environment: Mapping[str, str] | None = None) -> bool:
+    """True if variables or files of this machine speak of a login to Azure; nothing is asked of the network.
+
+    A login may be there without them (a managed identity), or be expired in spite of them.
+
+    Args:
+        environment: Environment variables; None uses those of the process.
+    """
+    environment = os.environ if environment is None else environment
+    if any(environment.get(name) for name in _LOGIN_VARIABLES):
+        return True
+    try:
+        folder = Path(environment.get("AZURE_CONFIG_DIR") or "~/.azure").expanduser()
+    except RuntimeError:  # there is no home
+        return False
+    return any((folder / name).is_file() for name in _LOGIN_FILES)
 
 
 def _find_config(folder: Path) -> Path | None:

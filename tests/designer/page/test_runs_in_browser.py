@@ -6,6 +6,7 @@ one before has left, so that nothing is trained twice.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -46,7 +47,9 @@ def project(served: Callable[[Path], ServedProject], tmp_path_factory: pytest.Te
 
 @pytest.fixture(scope="module")
 def first_run(project: ServedProject, chromium: Any) -> ServedProject:
-    """The project after the template was opened by a click, made small, and run by a key."""
+    """The project after the template was opened by a click, made small, and run by a key; its workspace is named."""
+    workspace = {"subscription_id": "s", "resource_group": "g", "workspace_name": "w"}
+    (project.folder / "config.json").write_text(json.dumps(workspace), encoding="utf-8")
     context = chromium.new_context(viewport={"width": 1440, "height": 900})
     page = context.new_page()
     page.goto(project.address)
@@ -114,7 +117,10 @@ def test_a_run_is_found_again_and_its_data_are_shown(first_run: ServedProject, o
     assert page.locator("iframe[title=Report]").get_attribute("sandbox") == ""
 
     page.get_by_role("tab", name="Metrics").click()
-    page.get_by_label("Node", exact=True).select_option("train")
+    page.get_by_label("Node", exact=True).select_option("convert")
+    page.get_by_text("convert has logged no metric.").wait_for()
+    page.get_by_role("tabpanel").get_by_role("button", name="train", exact=True).click()
+    assert page.get_by_label("Node", exact=True).input_value() == "train"
     chart = page.get_by_role("img", name=re.compile("^loss: train from .* at step 1 to .* at step 2"))
     chart.locator("canvas").wait_for()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from contextlib import suppress
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 16 << 20
 _BOM = "\ufeff"
+_NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK}  # FAT and some network mounts
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,14 @@ class DocumentText:
 
     content: bytes
     text: str | None
+
+    @classmethod
+    def of(cls, content: bytes) -> DocumentText:
+        """The text of a document's bytes."""
+        try:
+            return cls(content, content.decode("utf-8-sig"))
+        except UnicodeDecodeError:
+            return cls(content, None)
 
     @property
     def has_mark(self) -> bool:
@@ -91,10 +101,7 @@ def read_document_text(file: Path, name: str) -> DocumentText:
         raise InvalidSpecError(f"The document cannot be read: {error.strerror or error}.", where=name) from error
     if len(content) > MAX_BYTES:
         raise InvalidSpecError(f"The document has more than {MAX_BYTES:,} bytes.", where=name, reason="too_large")
-    text = None
-    with suppress(UnicodeDecodeError):
-        text = content.decode("utf-8-sig")
-    return DocumentText(content, text)
+    return DocumentText.of(content)
 
 
 def write_document(file: Path, content: bytes, *, before_rename: Callable[[], None], is_new: bool = False) -> None:
@@ -122,13 +129,12 @@ def write_document(file: Path, content: bytes, *, before_rename: Callable[[], No
             os.fsync(stream.fileno())
         before_rename()
         if is_new:
-            os.link(temporary, target)  # which another process may have made since
-            temporary.unlink()
+            move_to_new(temporary, target)
         else:
             temporary.replace(target)
         sync_folder(target.parent)
     except FileExistsError as error:
-        raise _exists(file) from error
+        raise file_exists(file) from error
     except OSError as error:
         raise FailedToWriteOutputsError(
             f"The document could not be written: {error.strerror or error}.", where=file
@@ -145,10 +151,43 @@ def refuse_existing(file: Path) -> None:
         InvalidSpecError: There is one.
     """
     if os.path.lexists(file):
-        raise _exists(file)
+        raise file_exists(file)
 
 
-def _exists(file: Path) -> InvalidSpecError:
+def move_to_new(source: Path, target: Path, *, before_unlink: Callable[[], None] = lambda: None) -> None:
+    """Move a file to a place where there is none; a kill in between leaves it at both.
+
+    Args:
+        source: The file.
+        target: Where it goes, in the same folder.
+        before_unlink: Called when it is at both places. If it raises, the file is where it was.
+
+    Raises:
+        FileExistsError: There is a file at the target.
+        OSError: It cannot be moved, or was replaced meanwhile; it is where it was.
+    """
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
+        before_unlink()
+        source.rename(target)
+        return
+    try:
+        before_unlink()
+        if not source.samefile(target):
+            raise OSError(errno.EBUSY, "another program has just written it")
+        source.unlink()
+    except BaseException:
+        target.unlink()
+        raise
+
+
+def file_exists(file: Path) -> InvalidSpecError:
+    """Error about a file that is there already."""
     return InvalidSpecError(
         f"There is a file {file.name} already.", where=file, advice="Choose another name.", reason="exists"
     )

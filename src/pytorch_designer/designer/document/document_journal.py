@@ -62,6 +62,11 @@ class Version:
     time: float
     name: str | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """The contract's `Version`."""
+        facts = {"id": str(self.number), "label": self.label, "time": self.time, "version": self.version}
+        return facts | ({"name": self.name} if self.name else {})
+
 
 @dataclass
 class _State:
@@ -178,6 +183,27 @@ class DocumentJournal:
         else:
             self._append("outside", label="Change by hand", content=content)
 
+    def begin(self, content: bytes) -> None:
+        """Record the first text of a new document; versions of an earlier one here stay, and undo leads to none."""
+        if self.current is not None:
+            self._append("steps", steps=[], position=-1)
+        self.record_seen(content)
+
+    def adopt(self, other: DocumentJournal) -> None:
+        """Take over the versions and steps of another journal, beside the versions that are here already."""
+        offset = max(self._state.versions, default=0)
+        for number, version in other._state.versions.items():
+            self._state.versions[number + offset] = replace(version, number=number + offset)
+        self._state.texts |= other._state.texts
+        self._state.steps = [number + offset for number in other._state.steps]
+        self._state.position = other._state.position
+        self._write_anew()
+        self._say_whose()
+
+    def leave(self) -> None:
+        """Let undo lead to nothing here any more, after another journal has adopted this one."""
+        self._append("steps", steps=[], position=-1)
+
     def record_edit(self, content: bytes, label: str) -> None:
         """Record an edit, before the document is replaced."""
         self._append("edit", label=label, content=content)
@@ -223,11 +249,14 @@ class DocumentJournal:
             os.fsync(stream.fileno())
         if is_new:
             sync_folder(self._folder)
-            (self._folder / "document.txt").write_text(f"{self._document}\n", encoding="utf-8")
+            self._say_whose()
         _apply(self._state, record)
         self._stamp = self._now()
         if self._state.num_records > _MAX_RECORDS or path.stat().st_size > _MAX_BYTES:
             self._write_anew()
+
+    def _say_whose(self) -> None:
+        (self._folder / "document.txt").write_text(f"{self._document}\n", encoding="utf-8")
 
     def _now(self) -> tuple[int, int, int] | None:
         try:

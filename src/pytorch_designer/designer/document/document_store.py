@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from platformdirs import user_state_path
@@ -26,7 +27,7 @@ from pytorch_designer.designer.document.document_journal import DocumentJournal,
 from pytorch_designer.designer.document.document_model import DocumentContent, read_document
 from pytorch_designer.designer.document.edit_merging import conflict, merged_edit
 from pytorch_designer.designer.document.node_forecasts import node_forecasts
-from pytorch_designer.designer.document.project_documents import list_documents
+from pytorch_designer.designer.document.project_documents import documents_that_use, list_documents
 from pytorch_designer.designer.document.sdk_code import pipeline_code
 from pytorch_designer.designer.document.value_check import value_message
 from pytorch_designer.designer.editing.copied_nodes import nodes_text
@@ -37,11 +38,10 @@ from pytorch_designer.errors import DesignerError, InvalidSpecError
 from pytorch_designer.system.special_files import resolved
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from pytorch_designer.designer.document.component_palette import BuiltIn
-    from pytorch_designer.designer.document.document_journal import Version
     from pytorch_designer.designer.editing.draft import AddedComponent
 
 _MAX_LABEL = 200
@@ -75,6 +75,10 @@ class DocumentStore:
         with self._lock:
             return list_documents(self.project, self._library, self._listed)
 
+    def users(self, path: str) -> list[str]:
+        """The documents whose nodes run this one, as a component."""
+        return documents_that_use(self.project, self._file(path))
+
     def changed(self, path: str) -> str | None:
         """The version of a document's file as it is now; None where there is none, or a component of one job."""
         with self._lock:
@@ -85,6 +89,20 @@ class DocumentStore:
                 return version_of(read_document_text(file, path).content) if is_document else None
             except DesignerError:
                 return None
+
+    @contextmanager
+    def opened(self, path: str) -> Iterator[tuple[Path, DocumentJournal]]:
+        """The file of a document, which need not exist, and its journal, while nobody else changes it.
+
+        Raises:
+            InvalidSpecError: It is not the name of a YAML file, or leads out of the project.
+            UnsupportedEnvironmentError: The journal cannot be written, or another program changes the document.
+        """
+        with self._lock:
+            file = self._file(path)
+            journal = self._journal(file)
+            with journal.locked():
+                yield file, journal
 
     def create(self, path: str, text: str) -> dict[str, Any]:
         """Make a new document; `component: builtin:NAME` in its nodes becomes the path of the component's file.
@@ -97,10 +115,9 @@ class DocumentStore:
             file = self._file(path)
             refuse_existing(file)
             content = self._with_built_in_files(text, file).encode()
-            journal = self._journal(file)
-            with journal.locked():
+            with self.opened(path) as (file, journal):
                 write_document(file, content, before_rename=lambda: None, is_new=True)
-                journal.record_seen(content)
+                journal.begin(content)
             return self.read(path)
 
     def read(self, path: str) -> dict[str, Any]:
@@ -165,7 +182,7 @@ class DocumentStore:
                     base = journal.text_of(version)
                     if base is None:
                         raise conflict([], "The page shows a version that is not kept any more.")
-                    edited = merged_edit(self._editable(_from_bytes(base), path, file), text, apply)
+                    edited = merged_edit(self._editable(DocumentText.of(base), path, file), text, apply)
                 self._write(journal, file, document.replaced(edited), label)
             return self.read(path)
 
@@ -179,22 +196,16 @@ class DocumentStore:
 
     def versions(self, path: str) -> list[dict[str, Any]]:
         """The versions that are kept, the latest first: id, label, time and name."""
-        with self._lock:
-            file = self._file(path)
-            journal = self._journal(file)
-            with journal.locked():
-                self._current(journal, file, path)
-                return [_version_facts(version) for version in journal.versions()]
+        with self.opened(path) as (file, journal):
+            self._current(journal, file, path)
+            return [version.to_dict() for version in journal.versions()]
 
     def name_version(self, path: str, name: str) -> list[dict[str, Any]]:
         """Give the version that the file has a name; returns `versions`."""
-        with self._lock:
-            file = self._file(path)
-            journal = self._journal(file)
-            with journal.locked():
-                self._current(journal, file, path)
-                journal.name_current(name.strip()[:_MAX_LABEL] or "Saved")
-                return [_version_facts(version) for version in journal.versions()]
+        with self.opened(path) as (file, journal):
+            self._current(journal, file, path)
+            journal.name_current(name.strip()[:_MAX_LABEL] or "Saved")
+            return [version.to_dict() for version in journal.versions()]
 
     def restore(self, path: str, version: str, number: str) -> dict[str, Any]:
         """Give the document the text of a version that is kept, as an edit.
@@ -204,9 +215,7 @@ class DocumentStore:
             DesignerError: As `edit` raises it.
         """
         with self._lock:
-            file = self._file(path)
-            journal = self._journal(file)
-            with journal.locked():
+            with self.opened(path) as (file, journal):
                 self._unchanged(journal, file, path, version)
                 found = journal.version(number)
                 content = journal.text_of(found.version)
@@ -229,9 +238,7 @@ class DocumentStore:
             DesignerError: It cannot be written.
         """
         with self._lock:
-            file = self._file(path)
-            journal = self._journal(file)
-            with journal.locked():
+            with self.opened(path) as (file, journal):
                 document = self._unchanged(journal, file, path, version)
                 old = document.text or ""
                 if "\r" not in text and old.count("\r\n") == old.count("\n"):
@@ -314,9 +321,7 @@ class DocumentStore:
 
     def _step(self, path: str, version: str, *, is_back: bool) -> dict[str, Any]:
         with self._lock:
-            file = self._file(path)
-            journal = self._journal(file)
-            with journal.locked():
+            with self.opened(path) as (file, journal):
                 self._unchanged(journal, file, path, version)
                 content = journal.step_content(is_back=is_back)
                 write_document(file, content, before_rename=lambda: journal.record_step(is_back=is_back))
@@ -382,15 +387,3 @@ class DocumentStore:
             if isinstance(written, str) and written.startswith(BUILT_IN):
                 draft.editor.put(("jobs", name, "component"), self._added(written, file).written)
         return draft.editor.checked()
-
-
-def _from_bytes(content: bytes) -> DocumentText:
-    try:
-        return DocumentText(content, content.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        return DocumentText(content, None)
-
-
-def _version_facts(version: Version) -> dict[str, Any]:
-    facts = {"id": str(version.number), "label": version.label, "time": version.time, "version": version.version}
-    return facts | ({"name": version.name} if version.name else {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from pytorch_designer.designer.document.document_files import MAX_BYTES
 from pytorch_designer.errors import InvalidSpecError
 from pytorch_designer.harness.lint.pipeline_model import children_at
 from pytorch_designer.harness.schema.component_file import kind_of
+from pytorch_designer.system.special_files import resolved
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +45,22 @@ def list_documents(
         if facts is not None:
             found.append({**facts, "modified": stamp[0] / 1e9})
     return sorted(found, key=lambda facts: str(facts["path"]))
+
+
+def documents_that_use(project: Path, file: Path) -> list[str]:
+    """The YAML files of a project with a node that runs `file` as its component, relative to the project."""
+    name = re.escape(file.name.encode())
+    reference = re.compile(
+        rb"\b(?:component|trial)\s*:\s*[\"']?(?:file:)?([^\"'\r\n#,{}]*?" + name + rb")(?=[\"'\s,}]|$)"
+    )
+    found = []
+    for other in yaml_files(project):
+        with suppress(OSError):
+            content = other.read_bytes()[:MAX_BYTES] if other != file and other.is_file() else b""
+            places = {other.parent / os.fsdecode(text) for text in reference.findall(content)}
+            if any(resolved(place) == resolved(file) for place in places):
+                found.append(other.relative_to(project).as_posix())
+    return found
 
 
 def _facts(file: Path, project: Path, library: ComponentLibrary) -> dict[str, Any] | None:

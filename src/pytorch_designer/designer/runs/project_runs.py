@@ -21,7 +21,7 @@ from pytorch_designer.storage.bounded_documents import parse_yaml
 from pytorch_designer.storage.paths import path_fault, read_bounded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from pytorch_designer.harness.job.node import NodeResult
@@ -35,10 +35,12 @@ class ProjectRuns:
 
     Args:
         project: The folder of the project, absolute.
+        path_now: What a document is called now that was called so at a time.
     """
 
-    def __init__(self, project: Path) -> None:
+    def __init__(self, project: Path, path_now: Callable[[str, float], str] = lambda path, _: path) -> None:
         self._project = project
+        self._path_now = path_now
         self.folder = project / RUNS_FOLDER
         self._ended: dict[str, tuple[tuple[int, int], PipelineResult]] = {}  # those that no longer change
 
@@ -52,7 +54,7 @@ class ProjectRuns:
 
     def summaries(self, search: str = "") -> list[dict[str, Any]]:
         """The history, the latest run first; `search` is looked for in names, states and documents."""
-        found = [run_summary(run, self._project) for run in self._all()]
+        found = [self.summary(run) for run in self._all()]
         words = search.casefold().split()
         shown = ("run", "name", "state", "document", "error")
         texts = (" ".join(str(summary[key] or "") for key in shown).casefold() for summary in found)
@@ -92,7 +94,7 @@ class ProjectRuns:
         run = self.open(name)
         memory = sampled_memory(run)
         return {
-            **run_summary(run, self._project),
+            **self.summary(run),
             "nodes": {
                 node.name: node_view(node, current_progress(node), memory.get(node.name)) for node in run.nodes.values()
             },
@@ -102,7 +104,9 @@ class ProjectRuns:
 
     def summary(self, run: PipelineResult) -> dict[str, Any]:
         """The line of the history of a run."""
-        return run_summary(run, self._project)
+        summary = run_summary(run, self._project)
+        document = summary["document"]
+        return summary if document is None else {**summary, "document": self._path_now(document, run.started)}
 
     def node(self, name: str, node: str) -> NodeResult:
         """A node of a run.

@@ -151,6 +151,7 @@ class ChangeWatch:
                 version = None
             if version is None:
                 is_palette_changed = True
+                self._versions.pop(path, None)  # it is told of when it is there again
             elif self._versions.get(path) != version:
                 self._versions[path] = version
                 self._hub.publish("document", {"path": path, "version": version})

@@ -35,6 +35,10 @@ def document_routes(services: Services) -> list[Route]:
         Route(f"{_PATH}/edits", routes.edit, methods=["POST"]),
         Route(f"{_PATH}/undo", routes.stepping("undo"), methods=["POST"]),
         Route(f"{_PATH}/redo", routes.stepping("redo"), methods=["POST"]),
+        Route(f"{_PATH}/rename", routes.rename, methods=["POST"]),
+        Route(f"{_PATH}/delete", routes.delete, methods=["POST"]),
+        Route(f"{_PATH}/write-again", routes.write_again, methods=["POST"]),
+        Route("/api/deleted/{removal}", routes.bring_back, methods=["POST"]),
         Route(f"{_PATH}/versions", routes.versions, methods=["GET"]),
         Route(f"{_PATH}/versions", routes.name_version, methods=["POST"]),
         Route(f"{_PATH}/restore", routes.restore, methods=["POST"]),
@@ -85,6 +89,23 @@ class _DocumentRoutes:
             return await self._changed(request, partial(step, self._path(request), version))
 
         return route
+
+    async def rename(self, request: Request) -> Response:
+        target = (await JsonFields.of(request)).text("to")
+        return JSONResponse(await run_in_threadpool(self._services.rename, self._path(request), target))
+
+    async def delete(self, request: Request) -> Response:
+        version = (await JsonFields.of(request)).text("version")
+        removal = await run_in_threadpool(self._services.remove, self._path(request), version)
+        return JSONResponse({"id": removal})
+
+    async def bring_back(self, request: Request) -> Response:
+        path = (await JsonFields.of(request)).optional_text("path")
+        removal = str(request.path_params["removal"])
+        return JSONResponse(await run_in_threadpool(self._services.bring_back, removal, path), status_code=201)
+
+    async def write_again(self, request: Request) -> Response:
+        return JSONResponse(await run_in_threadpool(self._services.write_again, self._path(request)), status_code=201)
 
     async def versions(self, request: Request) -> Response:
         return JSONResponse({"versions": await run_in_threadpool(self._store.versions, self._path(request))})
@@ -159,7 +180,7 @@ class _DocumentRoutes:
         return JSONResponse(document)
 
     def _path(self, request: Request) -> str:
-        """The path of the document in the address.
+        """The path of the document in the address, which may have been renamed since.
 
         Raises:
             UnknownNameError: It cannot be that of a document of the project.
@@ -173,7 +194,7 @@ class _DocumentRoutes:
                 advice="The project lists its documents.",
                 reason="no_document",
             )
-        return path
+        return self._services.path_now(path)
 
 
 async def _found_or_why(find: Callable[[], object], name: str) -> Response:

@@ -151,15 +151,15 @@ def test_what_is_no_directory_is_called_what_it_is(put: Callable[[Path], None], 
             with time_limit(), pytest.raises(DesignerError) as caught:
                 open_directory(path)
             assert caught.value.what == f"The path {found} {kind}, not a directory."
-    for path, found in ((place, "path is"), (place / "below", "would be inside")):
-        with pytest.raises(FailedToWriteOutputsError, match=f"The output {found} {kind}"):
+    for path, found in ((place, "path is"), (place / "below", "path would be inside")):
+        with pytest.raises(FailedToWriteOutputsError, match=f"The {found} {kind}"):
             check_outputs({"output": path}, {})
 
 
 def test_a_link_that_leads_nowhere_is_no_output(tmp_path: Path) -> None:
     (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
     (tmp_path / "circle").symlink_to("circle")
-    for name in ("nowhere", "circle"):
-        with pytest.raises(FailedToWriteOutputsError, match="a link that leads nowhere, not a folder"):
+    for name, kind in (("nowhere", "leads nowhere"), ("circle", "goes in circles")):
+        with pytest.raises(FailedToWriteOutputsError, match=f"a link that {kind}, not a folder"):
             check_outputs({"output": tmp_path / name}, {})
     assert not (tmp_path / "gone").exists()

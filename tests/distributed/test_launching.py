@@ -78,16 +78,25 @@ def processes(model: Path) -> int:
     return found
 
 
-def test_a_stopped_run_of_started_processes_continues_to_its_end(workspace: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "reaches_all"),
+    [(signal.SIGTERM, False), (signal.SIGTERM, True), (signal.SIGHUP, True)],
+    ids=["the command is ended", "a service manager ends all of it", "the terminal is closed"],
+)
+def test_a_stopped_run_of_started_processes_continues_to_its_end(
+    number: signal.Signals, reaches_all: bool, workspace: Path
+) -> None:
     options = ("--epochs=6", "--patience=6")
     (workspace / "queue.py").write_text("raise SystemExit('taken for a module of Python')", encoding="utf-8")
     with start_together(workspace, *options) as process:
         wait_for_training(workspace, process)
-        process.send_signal(signal.SIGTERM)
+        for pid in sorted(descendants([process.pid])) if reaches_all else [process.pid]:
+            os.kill(pid, number)
         stdout, stderr = process.communicate(timeout=END_SECONDS)
-    assert process.returncode == 128 + signal.SIGTERM, stdout + stderr
+    assert process.returncode == 128 + number, stdout + stderr
     assert "Starting 2 processes on this machine." in stdout
-    assert "InterruptedRunError (P003)" in stderr
+    assert stderr.startswith("InterruptedRunError (P003): The run was told to stop"), stderr
+    assert stderr.count("InterruptedRunError") == stderr.count("Details:") == 1, stderr
     assert "Traceback" not in stderr
     assert "torch" not in stderr, stderr  # the launcher's own lines
     assert left_in_temporary_folder(workspace) == []
@@ -99,6 +108,32 @@ def test_a_stopped_run_of_started_processes_continues_to_its_end(workspace: Path
     assert processes(workspace / "out") == 2
     assert not (workspace / "outputs/error_info.json").exists()
     assert left_in_temporary_folder(workspace) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_a_signal_to_all_while_they_start_is_reported_once(number: signal.Signals, workspace: Path) -> None:
+    with start_together(workspace) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        for pid in sorted(descendants([process.pid])):
+            os.kill(pid, number)
+        _, stderr = process.communicate(timeout=END_SECONDS)
+    assert "Starting 2 processes" in first
+    assert process.returncode == 128 + number, stderr
+    assert stderr.count("Interrupted") == 1, stderr
+    assert "Traceback" not in stderr
+
+
+def test_a_fault_that_all_meet_is_printed_once(workspace: Path) -> None:
+    shutil.rmtree(workspace / "validation/1")
+    with start_together(workspace) as process:
+        stdout, stderr = process.communicate(timeout=300)
+    assert process.returncode == 1, stdout + stderr
+    assert stderr.startswith("InvalidDatasetError (0018): The classes of the two datasets differ"), stderr
+    assert stderr.count("InvalidDatasetError") == stderr.count("Details:") == 1, stderr
+    assert "of 2, checking the inputs" in stderr
+    info = json.loads((workspace / "outputs/error_info.json").read_text(encoding="utf-8"))
+    assert info["name"] == "InvalidDatasetError"
 
 
 @pytest.mark.parametrize("victim", ["launcher", "process"])
@@ -115,7 +150,7 @@ def test_nothing_outlives_a_killed_process(victim: str, workspace: Path) -> None
             time.sleep(0.05)
     assert [pid for pid, begin in started.items() if start_time(pid) == begin] == []
     assert process.returncode == (-signal.SIGKILL if victim == "launcher" else 1), stdout + stderr
-    assert "LostProcessError (P018)" in stderr
+    assert stderr.count("LostProcessError (P018)") == 1, stderr
     info = json.loads((workspace / "outputs/error_info.json").read_text(encoding="utf-8"))
     assert info["name"] == "LostProcessError"
 

@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Any
 from pytorch_designer.errors import DesignerError, InterruptedRunError, UnsupportedEnvironmentError
 from pytorch_designer.imports import check_working_directory
 from pytorch_designer.shown_text import printable, redacted
-from pytorch_designer.system.error_info import remove_stale_error_info, settings_or_default, write_error_info
+from pytorch_designer.system.error_info import (
+    remove_stale_error_info,
+    report_error,
+    report_interruption,
+    settings_or_default,
+    write_error_info,
+)
 from pytorch_designer.system.out_of_memory import is_out_of_memory, out_of_memory_error, shortage
 from pytorch_designer.system.places import check_temporary_folder
 from pytorch_designer.system.stop_requests import SignalInterrupt, interrupted_by_signals
@@ -59,7 +65,7 @@ def run_guarded(action: Callable[[], int | None]) -> int:
     except KeyboardInterrupt as interrupt:
         number = interrupt.signal_number if isinstance(interrupt, SignalInterrupt) else signal.SIGINT
         cause = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
-        print(f"Interrupted{cause}.", file=sys.stderr, flush=True)
+        report_interruption(f"Interrupted{cause}.")
         return _SIGNAL_BASE + number
     except InterruptedRunError as error:
         return _report(error, exit_code=_SIGNAL_BASE + error.signal_number)
@@ -101,11 +107,7 @@ def _fault_of_place(error: Exception) -> UnsupportedEnvironmentError | None:
 
 
 def _report(error: DesignerError, exit_code: int) -> int:
-    message = _traceback(error) if settings_or_default().traceback else f"{_showable(str(error))}\n"
-    print(message, file=sys.stderr, end="", flush=True)
-    path = write_error_info(error.to_dict())
-    if path is not None:
-        print(f"  Details: {path}", file=sys.stderr, flush=True)
+    report_error(error, _traceback(error).rstrip() if settings_or_default().traceback else _showable(str(error)))
     return exit_code
 
 

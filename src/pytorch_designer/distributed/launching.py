@@ -23,7 +23,7 @@ import threading
 import time
 import uuid
 from contextlib import contextmanager
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,13 +31,12 @@ from pytorch_designer.distributed.devices import import_torch, planned_processes
 from pytorch_designer.distributed.joining import read_start_variables
 from pytorch_designer.errors import InterruptedRunError, LostProcessError, UnsupportedEnvironmentError
 from pytorch_designer.settings import settings
+from pytorch_designer.system.error_info import has_reports, share_reports, shared_reports
 from pytorch_designer.system.places import working_directory
 from pytorch_designer.system.process_trees import start_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +47,7 @@ _START_METHOD = "forkserver" if sys.platform.startswith("linux") else "spawn"
 _SERVED = "pytorch_designer.training.parallel.served_imports"
 _MOST_FOLDER_BYTES = 75  # of 107 that the path of a socket may have; the rest is for the names in the folder
 _SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 (a folder of its own is made there)
+_STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
 _ORPHAN_SECONDS = 15.0  # in which a process whose launcher has died ends by itself, as the watch asks it to
 
 
@@ -126,20 +126,29 @@ def _launch(arguments: Sequence[str], number: int, place: Mapping[str, Any]) -> 
         config.signals_to_handle = _signals()
     _log.info("Starting %d processes on this machine.", number)
     launcher = os.getpid()
-    try:
-        elastic_launch(config, _run_command)(list(arguments), launcher, start_time(launcher))
-    except ChildFailedError as error:
-        return _exit_code(error)
-    except SignalException as stop:
-        if settings().error_info.exists():  # the processes have said what was lost
-            return _SIGNAL_BASE + stop.sigval
-        name = signal.Signals(stop.sigval).name
-        raise InterruptedRunError(
-            f"The {number} processes of the run on this machine were stopped by {name}.",
-            signal_number=stop.sigval,
-            where="this machine",
-        ) from None
-    return 0
+    with shared_reports() as reports:
+        try:
+            elastic_launch(config, _run_command)(list(arguments), launcher, start_time(launcher), reports)
+        except ChildFailedError as error:
+            rank, failure = error.get_first_failure()
+            code = int(failure.exitcode)
+            if code < 0 and not has_reports(reports):
+                name = signal.Signals(-code).name
+                what = f"Rank {rank} was killed by {name}."
+                raise LostProcessError(what, where=f"rank {rank}", reason="died") from None
+            stopped_by = code - _SIGNAL_BASE
+        except SignalException as stop:
+            stopped_by = stop.sigval
+            code = _SIGNAL_BASE + stopped_by
+        else:
+            return 0
+        if stopped_by > 0 and not has_reports(reports):  # else the processes have said what was lost
+            raise InterruptedRunError(
+                f"The {number} processes of the run on this machine were stopped by {signal.Signals(stopped_by).name}.",
+                signal_number=stopped_by,
+                where="this machine",
+            )
+        return max(1, code)
 
 
 def _start_server() -> None:
@@ -148,8 +157,24 @@ def _start_server() -> None:
         prepare_torch()
         multiprocessing.get_context(_START_METHOD).set_forkserver_preload([_SERVED])
         own = Path(__file__).parents[2]  # Python looks for modules in the working directory first
-        with working_directory(own), _short_temporary_folder():
-            forkserver.ensure_running()
+        with working_directory(own), _short_temporary_folder(), _blocked_signals():
+            resource_tracker.ensure_running()  # lets some of the signals through
+            with _blocked_signals():
+                forkserver.ensure_running()
+
+
+@contextmanager
+def _blocked_signals() -> Iterator[None]:
+    """Block in processes that are started what a terminal or a service manager sends to all of a command.
+
+    The server would end before those that it has started, who are to save what they have done. It ends with the
+    launcher.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -172,16 +197,20 @@ def _short_temporary_folder() -> Iterator[None]:
         tempfile.tempdir = chosen
 
 
-def _run_command(arguments: Sequence[str], launcher: int, started: str | None) -> None:
+def _run_command(arguments: Sequence[str], launcher: int, started: str | None, reports: Path | None) -> None:
     """Be one of the processes: run the command as its own program would.
 
     Args:
         arguments: The command and its arguments.
         launcher: Number of the process that has started this one.
         started: See `start_time`.
+        reports: See `shared_reports`.
     """
+    share_reports(reports)
     threading.Thread(target=_end_with, args=(launcher, started), name="launcher", daemon=True).start()
     sys.argv[1:] = arguments
+    if _START_METHOD == "forkserver":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
     runpy.run_module("pytorch_designer", run_name="__main__", alter_sys=True)
 
 
@@ -198,18 +227,3 @@ def _signals() -> str:
     hang_up = getattr(signal, "SIGHUP", None)
     has_hang_up = hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN
     return "SIGTERM,SIGINT,SIGQUIT" + (",SIGHUP" if has_hang_up else "")
-
-
-def _exit_code(error: ChildFailedError) -> int:
-    """The exit code of the process that failed first; 1 if it was killed.
-
-    Raises:
-        LostProcessError: It was killed, and no other process has reported that.
-    """
-    rank, failure = error.get_first_failure()
-    if failure.exitcode > 0:
-        return int(failure.exitcode)
-    if not settings().error_info.exists():
-        name = signal.Signals(-failure.exitcode).name
-        raise LostProcessError(f"Rank {rank} was killed by {name}.", where=f"rank {rank}", reason="died") from None
-    return 1

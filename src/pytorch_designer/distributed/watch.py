@@ -20,7 +20,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import threading
 import time
 from contextlib import suppress
@@ -31,7 +30,7 @@ from pytorch_designer.distributed.meeting import connect, first_fault, part_of_s
 from pytorch_designer.distributed.world import Membership
 from pytorch_designer.errors import DesignerError, LostProcessError
 from pytorch_designer.shown_text import printable, redacted
-from pytorch_designer.system.error_info import write_error_info
+from pytorch_designer.system.error_info import report_error
 from pytorch_designer.system.process_trees import start_time
 
 if TYPE_CHECKING:
@@ -283,7 +282,6 @@ class Watch:
     def _end_process(self) -> NoReturn:
         """End this process, whose main thread hangs, as the boundary of the command would."""
         error = self._error_of_other()
-        print(printable(redacted(str(error))), file=sys.stderr, flush=True)
-        write_error_info(error.to_dict())
+        report_error(error, printable(redacted(str(error))))
         number = self._first_fault().signal_number
         os._exit(1 if number is None else _SIGNAL_BASE + number)

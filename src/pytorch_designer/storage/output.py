@@ -29,8 +29,9 @@ from filelock import Timeout
 
 from pytorch_designer.errors import FailedToWriteOutputsError
 from pytorch_designer.storage.locking import held_lock
+from pytorch_designer.storage.paths import no_folder_at
 from pytorch_designer.storage.unfinished_renames import COMMIT_FILE, read_unfinished_renames
-from pytorch_designer.system.regular_files import kind_of, kind_of_no_folder
+from pytorch_designer.system.regular_files import kind_of
 from pytorch_designer.system.special_files import resolved
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ CHECKPOINT_FOLDER = ".checkpoint"
 LOCK_FILE = ".lock"
 _MAX_SINGLE_FLUSHES = 1000
 _NO_FOLDER_FLUSH = {errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.ENOTSUP}  # some network mounts flush files only
+_NO_FOLDER = {errno.ENOTDIR, errno.EEXIST, errno.ELOOP}
 OWN_ENTRIES = {STAGING_FOLDER, CHECKPOINT_FOLDER, LOCK_FILE}
 
 
@@ -119,7 +121,6 @@ def open_output(
             written, or holds something already.
     """
     _check_apart(path, apart_from)
-    _refuse_file(path)
     with _locked(path):
         has_result = is_finished is not None and (path / META_FILE).is_file() and is_finished()
         if has_result:
@@ -165,10 +166,7 @@ def stage_together(*outputs: Output) -> Iterator[tuple[Path, ...]]:
 
 @contextmanager
 def writing_errors(path: Path) -> Iterator[None]:
-    """Turn an `OSError` while writing below `path` into a `FailedToWriteOutputsError` that names the file.
-
-    An error about a file elsewhere, an input for instance, passes through unchanged.
-    """
+    """Turn an `OSError` while writing to `path` into a `FailedToWriteOutputsError`; others pass through unchanged."""
     try:
         yield
     except OSError as error:
@@ -176,11 +174,13 @@ def writing_errors(path: Path) -> Iterator[None]:
         if failed.is_absolute() and not path.is_absolute():  # the lock's library makes paths absolute
             absolute = Path(os.path.abspath(path))  # noqa: PTH100 - links stay as they were written
             failed = path / failed.relative_to(absolute) if failed.is_relative_to(absolute) else failed
-        if failed != path and path not in failed.parents:
+        if failed != path and path not in failed.parents and failed not in path.parents:
             raise
-        raise FailedToWriteOutputsError(
-            f"The output could not be written: {error.strerror or error}.", where=failed
-        ) from error
+        if error.errno in _NO_FOLDER:
+            with suppress(OSError):
+                _refuse_no_folder(path, error)
+        what = f"The output could not be written: {error.strerror or error}."
+        raise FailedToWriteOutputsError(what, where=failed) from error
 
 
 def refuse_entries(path: Path) -> None:
@@ -258,8 +258,8 @@ def _check_apart(output: Path, others: Mapping[str, Path]) -> None:
 
 def _refuse_occupied(path: Path, *, keeps_result: bool) -> None:
     """Refuse an output folder that another process holds, or with something that this run cannot have left there."""
-    _refuse_file(path)
     with writing_errors(path):
+        _refuse_no_folder(path)
         if os.path.lexists(path / LOCK_FILE):
             with ExitStack() as lock:
                 _acquire(lock, path)
@@ -270,13 +270,12 @@ def _refuse_occupied(path: Path, *, keeps_result: bool) -> None:
             refuse_entries(path)
 
 
-def _refuse_file(path: Path) -> None:
-    with writing_errors(path):
-        found = next((folder for folder in (path, *path.absolute().parents) if os.path.lexists(folder)), path)
-        kind = kind_of_no_folder(found)
-    if kind is not None:
-        what = f"The output path is {kind}, not a folder." if found == path else f"The output would be inside {kind}."
-        raise FailedToWriteOutputsError(what, where=found, advice="Name a new or empty folder.", reason="file")
+def _refuse_no_folder(path: Path, cause: OSError | None = None) -> None:
+    if (found := no_folder_at(path)) is not None:
+        place, kind = found
+        what = f"The path is {kind}, not a folder." if place == path else f"The path would be inside {kind}."
+        advice = "Name a new or empty folder."
+        raise FailedToWriteOutputsError(what, where=place, advice=advice, reason="file") from cause
 
 
 def _acquire(lock: ExitStack, path: Path) -> None:

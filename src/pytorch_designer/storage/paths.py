@@ -42,6 +42,18 @@ def check_directory(root: Path, error: type[DesignerError]) -> None:
         raise error("The directory is empty.", where=root, reason="empty_directory")
 
 
+def no_folder_at(path: Path) -> tuple[Path, str] | None:
+    """What keeps a path from being a folder: the path itself or one above it, and its kind; None if nothing does.
+
+    Raises:
+        OSError: It cannot be looked at.
+    """
+    for place in (path, *path.parents):
+        if (kind := kind_of_no_folder(place)) is not None:
+            return place, kind
+    return None
+
+
 def resolve_inside(root: Path, relative: str, error: type[DesignerError]) -> Path:
     """The path `root / relative`, after making sure that it stays inside `root`. It need not exist.
 
@@ -130,11 +142,13 @@ def reading_errors(path: Path, error: type[DesignerError]) -> Iterator[None]:
 def _found_at(path: Path) -> str:
     """What is where a directory should be, or above it, as the beginning of a sentence."""
     with suppress(OSError):
-        if (kind := kind_of_no_folder(path)) is not None:
-            return f"The path is {kind}"
-        for above in path.parents:
-            if (kind := kind_of_no_folder(above)) is not None:
-                return f"The path leads through {describe_value(above.name)}, {kind}"
+        if (found := no_folder_at(path)) is not None:
+            place, kind = found
+            return (
+                f"The path is {kind}"
+                if place == path
+                else f"The path leads through {describe_value(place.name)}, {kind}"
+            )
     return "The path is a file"
 
 

@@ -82,7 +82,17 @@ def kind_of_no_folder(path: Path) -> str | None:
     """
     if path.exists():
         return None if path.is_dir() else kind_of(path.stat().st_mode)
-    return "a link that leads nowhere" if path.is_symlink() else None
+    if not path.is_symlink():
+        return None
+    return "a link that goes in circles" if _goes_in_circles(path) else "a link that leads nowhere"
+
+
+def _goes_in_circles(link: Path) -> bool:
+    try:
+        link.stat()
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False
 
 
 def _check_mode(path: Path, mode: int) -> None:

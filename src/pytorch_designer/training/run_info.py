@@ -202,6 +202,16 @@ def run_fingerprint(
     return digest.hexdigest()
 
 
+def run_description(settings: Mapping[str, Any], inputs: TrainingInputs) -> dict[str, str]:
+    """What `run_fingerprint` hashes, by a name for users: text that differs where the runs of two processes do."""
+    shown = {
+        **settings,
+        "names, labels or sizes of the training images": data_fingerprint(inputs.datasets.training),
+        "names, labels or sizes of the validation images": data_fingerprint(inputs.datasets.validation),
+    }
+    return {name.replace("_", " "): json.dumps(value, sort_keys=True) for name, value in shown.items()}
+
+
 def _origin(inputs: TrainingInputs) -> str:
     if inputs.model.classes is not None:
         return "fine-tuned from a trained model"

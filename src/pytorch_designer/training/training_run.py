@@ -48,6 +48,7 @@ from pytorch_designer.training.run_info import (
     data_info,
     fingerprinted_settings,
     model_info,
+    run_description,
     run_fingerprint,
     tracked_datasets,
     tracked_parameters,
@@ -139,7 +140,8 @@ def train_model(
         inputs = world.verdict_of_all(lambda: load_inputs(model, datasets, random_seed=hyperparameters.random_seed))
         compute = choose_compute_together(inputs.preprocessing, world)
         job = world.verdict_of_all(lambda: prepare_job(inputs, hyperparameters, compute, world))
-        refuse_different_runs(job.fingerprint, world)
+        settings = fingerprinted_settings(inputs, hyperparameters, compute)
+        refuse_different_runs(job.fingerprint, lambda: run_description(settings, inputs), world)
         warn_of_batch(job.predictor, hyperparameters, world)
         output = world.verdict_of_first(
             lambda: stack.enter_context(

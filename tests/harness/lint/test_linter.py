@@ -9,8 +9,9 @@ import pytest
 
 from pytorch_designer.cli.commands.lint_command import run_lint
 from pytorch_designer.harness.lint.formats import rules_page
-from pytorch_designer.harness.lint.linter import lint
+from pytorch_designer.harness.lint.linter import findings_for_run, lint
 from pytorch_designer.harness.lint.rules import RULES
+from pytorch_designer.harness.schema.yaml_tree import read_yaml
 from tests.harness.lint.lint_files import COMPONENT, PIPELINE_COMPONENT
 from tests.harness.lint.test_component_rules import MISTAKES as COMPONENT_MISTAKES
 from tests.harness.lint.test_node_kind_rules import MISTAKES as KIND_MISTAKES
@@ -237,6 +238,20 @@ def test_components_that_a_pipeline_names_are_checked_too(folder: Path) -> None:
         ("unknown-type", str(folder / "component.yaml"))
     ]
     assert result.num_files == 3
+
+
+def test_a_component_may_be_named_by_its_absolute_path(folder: Path, tmp_path: Path) -> None:
+    (folder / "component.yaml").write_text(COMPONENT.replace("type: boolean", "type: bool"), encoding="utf-8")
+    elsewhere = tmp_path / "elsewhere" / "pipeline.yaml"
+    elsewhere.parent.mkdir()
+    elsewhere.write_text(
+        f"type: pipeline\njobs:\n  a: {{type: command, component: {folder / 'component.yaml'}}}\n", encoding="utf-8"
+    )
+
+    result = lint([elsewhere])
+
+    assert str(folder / "component.yaml") in {finding.place.file for finding in result.findings}
+    assert findings_for_run(read_yaml(elsewhere)).place.file == str(elsewhere)
 
 
 @pytest.mark.parametrize(

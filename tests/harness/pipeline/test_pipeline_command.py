@@ -64,6 +64,21 @@ def test_a_failed_node_is_named_with_the_end_of_its_log(tmp_path: Path) -> None:
     assert f"The end of {tmp_path}/here/nodes/bad/user_logs/std_log.txt:\n  why\n" in done.stdout
 
 
+def test_logs_of_processes_that_end_alike_are_shown_once(tmp_path: Path) -> None:
+    wait = "touch ended.$RANK; until [ $(ls ended.* | wc -l) = 3 ]; do sleep 0.05; done"  # the first ends the others
+    command = f"seq 5; if [ $RANK = 1 ]; then echo alone; fi; {wait}; exit 3"
+    distribution = {"type": "pytorch", "process_count_per_instance": 3}
+    path = write_pipeline(tmp_path, {"bad": node(command, distribution=distribution)})
+
+    done = _run("run", path, "--no-mlflow", "--run-folder", "here")
+
+    assert done.returncode == 1
+    logs = f"{tmp_path}/here/nodes/bad/user_logs/std_log_process"
+    numbers = "  1\n  2\n  3\n  4\n  5\n"
+    assert f"The end of {logs}_00.txt:\n{numbers}std_log_process_02.txt: the same\n" in done.stdout
+    assert f"The end of {logs}_01.txt:\n{numbers}  alone\n" in done.stdout
+
+
 def test_what_is_kept_is_reused_listed_and_cleared(tmp_path: Path, pipeline: Path) -> None:
     _run("run", pipeline, "--no-mlflow")
 

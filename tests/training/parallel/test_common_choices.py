@@ -33,9 +33,10 @@ def choose(world: World) -> dict[str, Any]:
 
     os.environ["PYTORCH_DESIGNER_NUM_THREADS"] = str(3 - world.rank)
     found: dict[str, Any] = {"threads": choose_compute_together(PREPROCESSING, world).num_threads}
-    refuse_different_runs("the same", world)
+    refuse_different_runs("the same", dict, world)
+    parts = {"parameters": "the same", "training images": f"of {world.rank // 2}"}
     try:
-        refuse_different_runs(f"of {world.rank // 2}", world)
+        refuse_different_runs(f"of {world.rank // 2}", lambda: parts, world)
     except UnsupportedEnvironmentError as error:
         found |= error.to_dict()
     return found
@@ -47,6 +48,7 @@ def test_all_compute_with_as_many_threads_and_the_same_inputs() -> None:
         assert found["threads"] == 1
         assert found["where"] == "rank 2"
         assert "1 process of 3 would train something else" in found["what"]
+        assert found["examples"] == ["not the same: training images"]
 
 
 @pytest.mark.parametrize(

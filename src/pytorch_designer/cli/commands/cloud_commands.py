@@ -12,11 +12,12 @@ from pytorch_designer.cli.command_parser import CommandParser
 from pytorch_designer.cloud.register import register
 from pytorch_designer.cloud.submit import submit
 from pytorch_designer.cloud.workspace import Target, choose_target, connect
-from pytorch_designer.errors import FailedToWriteOutputsError, InvalidSpecError
+from pytorch_designer.errors import InvalidSpecError
 from pytorch_designer.harness.lint.formats import as_text
 from pytorch_designer.harness.lint.linter import lint
 from pytorch_designer.harness.node_kinds.disabled_nodes import DISABLED_REASON, find_left_out
 from pytorch_designer.harness.schema.yaml_tree import read_yaml
+from pytorch_designer.storage.output import writing_errors
 
 if TYPE_CHECKING:
     import argparse
@@ -92,10 +93,8 @@ def run_components(arguments: Sequence[str], program: str) -> int:
 def _write_components(folder: Path) -> list[Path]:
     from pytorch_designer.components.azure_files import write_azure_files
 
-    try:
+    with writing_errors(folder):
         return write_azure_files(folder)
-    except OSError as error:
-        raise FailedToWriteOutputsError(f"The components' files cannot be written: {error}.", where=folder) from error
 
 
 def _register(paths: Sequence[Path], options: argparse.Namespace, connected: Callable[[Target], MLClient]) -> int:

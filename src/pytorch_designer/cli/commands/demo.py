@@ -22,6 +22,7 @@ from pytorch_designer.addresses import local_path
 from pytorch_designer.cli.command_parser import CommandParser
 from pytorch_designer.cli.demo_digits import IMAGE_SIZE, write_digits
 from pytorch_designer.spec.component import dashed
+from pytorch_designer.storage.output import writing_errors
 from pytorch_designer.system.python_process import python_command
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def run_demo(arguments: Sequence[str], program: str) -> None:
 
     Raises:
         SystemExit: A step failed; its message is on the terminal.
+        FailedToWriteOutputsError: The folder cannot be written.
     """
     parser = CommandParser(
         prog=f"{program} demo", description="From a folder of handwritten digits to an evaluated model, step by step."
@@ -43,7 +45,8 @@ def run_demo(arguments: Sequence[str], program: str) -> None:
     top: Path = parser.parse_args(arguments).output
     started = time.monotonic()
     _clear(top)
-    num_images = write_digits(top / "images")
+    with writing_errors(top):
+        num_images = write_digits(top / "images")
     print(f"{num_images:,} handwritten digits, {IMAGE_SIZE} x {IMAGE_SIZE} pixels, are in {top / 'images'}")
     _prepare_data(top)
     _train_and_evaluate(top)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pytorch_designer.system.stop_requests import StopRequest
 
 _TAIL_LINES = 20
+_ALIKE_LINES = 5
 _MAX_NAME = 36
 
 
@@ -200,13 +201,25 @@ def _summary(result: PipelineResult, request: PipelineRequest) -> list[str]:
     lines += node_table(result.nodes.values())
     for node in result.nodes.values():
         if node.state is NodeState.FAILED:
-            for log in node.log_files:
-                lines += ["", f"The end of {log}:", *_tail(log)]
+            lines += _ends_of_logs(node.log_files)
     lines.append("")
     lines += [f"Output      {name} = {path}" for name, path in result.outputs.items()]
     lines.append(f"Run folder  {result.run_folder}; the logs are in nodes/NODE/user_logs")
     if request.store is not None:
         lines.append(f"MLflow      run {result.run_id} in {request.store.database}")
+    return lines
+
+
+def _ends_of_logs(logs: Sequence[Path]) -> list[str]:
+    """The end of each process's log, but of those that end alike that of the first: all may have met one error."""
+    shown: dict[tuple[str, ...], list[Path]] = {}
+    for log in logs:
+        shown.setdefault(tuple(_tail(log)[-_ALIKE_LINES:]), []).append(log)
+    lines = []
+    for first, *others in shown.values():
+        lines += ["", f"The end of {first}:", *_tail(first)]
+        if others:
+            lines.append(f"{', '.join(log.name for log in others)}: the same")
     return lines
 
 

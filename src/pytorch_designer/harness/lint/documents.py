@@ -83,7 +83,7 @@ def named_components(root: Value, folder: Path) -> list[Path]:
     owners = [root, *(jobs.children.values() if jobs is not None else ())]
     named = [owner.get(key) for owner in owners for key in ("component", "trial")]
     files = [component_file(component) for component in named if component is not None]
-    paths = [Path(os.path.normpath(folder / file.relative_to(root.folder))) for file in files if file is not None]
+    paths = [_as_named(file, root.folder, folder) for file in files if file is not None]
     return [path for path in paths if path.is_file()]
 
 
@@ -112,6 +112,12 @@ def looks_like_azure_ml(path: Path) -> bool:
     with path.open(encoding="utf-8", errors="replace") as stream:
         text = stream.read(_LOOKED_AT_CHARACTERS)
     return any(f"{name}.schema.json" in text for name in _SCHEMAS)
+
+
+def _as_named(file: Path, folder: Path, named_folder: Path) -> Path:
+    """The path of a file as the user has named its folder; an absolute one as it is."""
+    is_below = file.is_relative_to(folder)
+    return Path(os.path.normpath(named_folder / file.relative_to(folder) if is_below else file))
 
 
 def _is_component(root: Value) -> bool:

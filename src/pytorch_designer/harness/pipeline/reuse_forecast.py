@@ -10,7 +10,7 @@ import logging
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from pytorch_designer.errors import DesignerError, NullOrEmptyError
+from pytorch_designer.errors import DesignerError, FailedToWriteOutputsError, NullOrEmptyError
 from pytorch_designer.harness.job.node import NodeResult, NodeState
 from pytorch_designer.harness.job.run_folder import PIPELINE_FILE
 from pytorch_designer.harness.pipeline.control_plan import LoopRounds
@@ -20,6 +20,7 @@ from pytorch_designer.harness.reuse.reuse_explanation import FORCED, NOT_EMPTY, 
 from pytorch_designer.harness.sweep.sampling import open_sampler
 from pytorch_designer.harness.sweep.sweep_run import trial_node
 from pytorch_designer.harness.sweep.trial import trial_name
+from pytorch_designer.storage.output import writing_errors
 from pytorch_designer.system.stop_requests import StopRequest
 from pytorch_designer.wording import count
 
@@ -123,10 +124,13 @@ def open_reuse(request: PipelineRequest, stop: StopRequest) -> Reuse | None:
     if cache is None:
         return None
     try:
-        cache.claim()
-    except OSError as error:
+        with writing_errors(cache.folder):
+            cache.claim()
+    except FailedToWriteOutputsError as error:
+        if not isinstance(error.__cause__, OSError):  # something else is in it: a mistake
+            raise
         advice = "PYTORCH_DESIGNER_REUSE_CACHE can name another folder"
-        _log.warning("Nothing is reused or kept, because the cache cannot be written (%s): %s", advice, error)
+        _log.warning("Nothing is reused or kept (%s). %s Where: %s", advice, error.what, error.where)
         return None
     own = () if request.store is None else request.store.own_paths
     not_code = (*own, cache.folder, *request.outputs.values())

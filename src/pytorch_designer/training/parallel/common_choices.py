@@ -14,6 +14,8 @@ from pytorch_designer.training.report.advice import batch_hints
 from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from pytorch_designer.directories.preprocessing import Preprocessing
     from pytorch_designer.distributed.world import World
     from pytorch_designer.inference.predictor import Predictor
@@ -33,11 +35,12 @@ def choose_compute_together(preprocessing: Preprocessing, world: World) -> Compu
     return replace(own, num_threads=min(world.gather(own.num_threads)))
 
 
-def refuse_different_runs(fingerprint: str, world: World) -> None:
+def refuse_different_runs(fingerprint: str, describe: Callable[[], Mapping[str, str]], world: World) -> None:
     """Refuse processes that would train something else than the first one does.
 
     Args:
         fingerprint: Hash of everything that determines the result of this process.
+        describe: What that is, by a name for users; is called where processes differ.
         world: The processes.
 
     Raises:
@@ -46,9 +49,13 @@ def refuse_different_runs(fingerprint: str, world: World) -> None:
     fingerprints = world.gather(fingerprint)
     others = [rank for rank, found in enumerate(fingerprints) if found != fingerprints[0]]
     if others:
+        descriptions = world.gather(dict(describe()))
+        first, other = descriptions[0], descriptions[others[0]]
+        differing = [name for name in first if first[name] != other[name]]
         raise UnsupportedEnvironmentError(
             f"{count(len(others), 'process', 'processes')} of {world.size} would train something else than the first.",
             where=f"rank {others[0]}",
+            examples=[f"not the same: {name}" for name in differing or ["the weights of the network"]],
             advice="Give all processes the same inputs, parameters, versions and kind of device.",
             reason="different_runs",
         )

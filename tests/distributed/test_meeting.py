@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from dataclasses import replace
@@ -102,6 +103,7 @@ def test_a_program_that_listens_in_place_of_rank_0_and_says_nothing_is_not_waite
         with pytest.raises(LostProcessError, match="what listens there does not answer") as caught:
             connect(variables, time.monotonic() + 1)
         assert "another program uses it" in caught.value.advice
+        assert re.search(r"Rank 1 of 2 did not reach rank 0 within \d+(\.\d+)? s", caught.value.what)
         assert str(port) in str(caught.value.where)
 
 

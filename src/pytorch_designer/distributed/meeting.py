@@ -169,12 +169,13 @@ def connect(variables: StartVariables, deadline: float | None = None) -> Store:
         UnsupportedEnvironmentError: Its port is taken.
     """
     serves = variables.rank == 0 and not variables.is_store_served and deadline is not None
-    deadline = time.monotonic() + STORE_SECONDS if deadline is None else deadline
-    if not serves:
-        _wait_for_port(variables, deadline)
+    started = time.monotonic()
+    deadline = started + STORE_SECONDS if deadline is None else deadline
     try:
+        if not serves:
+            _wait_for_port(variables, deadline)
         store = _open_store(variables, deadline, serves=serves)
-    except RuntimeError as error:
+    except (OSError, RuntimeError) as error:
         place = f"{variables.address}:{variables.port}"
         if serves:
             raise UnsupportedEnvironmentError(
@@ -184,7 +185,7 @@ def connect(variables: StartVariables, deadline: float | None = None) -> Store:
                 "has to be an address of this machine.",
                 reason="port",
             ) from error
-        raise _unreachable(variables, error) from error
+        raise _unreachable(variables, error, time.monotonic() - started) from error
     return part_of_store(store, f"pytorch-designer/{variables.start}")
 
 
@@ -213,7 +214,7 @@ def _open_store(variables: StartVariables, deadline: float, *, serves: bool) -> 
     try:
         found = results.get(timeout=seconds)
     except queue.Empty:
-        raise _unreachable(variables, TimeoutError("what listens there does not answer")) from None
+        raise TimeoutError("what listens there does not answer") from None
     if isinstance(found, Exception):
         raise found
     return found
@@ -238,22 +239,21 @@ def _wait_for_port(variables: StartVariables, deadline: float) -> None:
             return
         now = time.monotonic()
         if now > deadline:
-            raise _unreachable(variables, last)
+            raise last
         if now > reminder:
             reminder = now + _REMINDER_SECONDS
             _log.info("Waiting for rank 0 at %s:%d (%s).", variables.address, variables.port, last)
         time.sleep(_POLL_SECONDS[1])
 
 
-def _unreachable(variables: StartVariables, cause: Exception) -> LostProcessError:
+def _unreachable(variables: StartVariables, cause: Exception, seconds: float) -> LostProcessError:
     if isinstance(cause, socket.gaierror):
         advice = "This machine does not know the name in MASTER_ADDR: set it to the address of the machine of rank 0."
     else:
         advice = "Look at the log of rank 0. If it is waiting too, the network lets no connection through to this "
         advice += "port, or another program uses it: set MASTER_PORT to a free one, on all nodes."
     return LostProcessError(
-        f"Rank 0 did not come within {settings().join_seconds:g} s: "
-        f"rank {variables.rank} of {variables.size} does not reach it ({cause}).",
+        f"Rank {variables.rank} of {variables.size} did not reach rank 0 within {seconds:.3g} s ({cause}).",
         where=f"MASTER_ADDR={variables.address}, MASTER_PORT={variables.port}",
         advice=advice,
         reason="missing_process",

@@ -77,21 +77,25 @@ function DocumentMenu() {
 
 /** What is done with the file of the open pipeline, or why it cannot be. */
 function DocumentItems() {
-  const state = useStore.getState();
   return allCommands()
     .filter(({ id }) => DOCUMENT_ITEMS.includes(id))
-    .map((command) => (
-      <button
-        key={command.id}
-        type="button"
-        role="menuitem"
-        tabIndex={-1}
-        aria-disabled={problemOf(command, state) !== ""}
-        onClick={() => perform(command)}
-      >
-        <WithProblem title={command.title} problem={problemOf(command, state)} />
-      </button>
-    ));
+    .map((command) => <CommandItem key={command.id} command={command} />);
+}
+
+function CommandItem({ command }: { command: Command }) {
+  const problem = problemOf(command, useStore.getState());
+  return (
+    <button
+      type="button"
+      role="menuitem"
+      tabIndex={-1}
+      aria-disabled={problem !== ""}
+      onClick={() => perform(command)}
+    >
+      <WithProblem title={command.title} problem={problem} />
+      {command.keys?.[0] !== undefined && <kbd className="for-wide">{shownKeys(command.keys[0])}</kbd>}
+    </button>
+  );
 }
 
 function WithProblem({ title, problem }: { title: string; problem: string }) {
@@ -170,17 +174,7 @@ function MoreItems() {
       {allCommands()
         .filter((command) => command.group === group && command.isForNodes !== true && isShown(command, state))
         .map((command) => (
-          <button
-            key={command.id}
-            type="button"
-            role="menuitem"
-            tabIndex={-1}
-            aria-disabled={problemOf(command, state) !== ""}
-            onClick={() => perform(command)}
-          >
-            <WithProblem title={command.title} problem={problemOf(command, state)} />
-            {command.keys?.[0] !== undefined && <kbd className="for-wide">{shownKeys(command.keys[0])}</kbd>}
-          </button>
+          <CommandItem key={command.id} command={command} />
         ))}
     </div>
   ));

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 for _name in [name for name in os.environ if name.startswith(("PYTORCH_DESIGNER_", "MLFLOW_", "AZUREML_"))]:
     del os.environ[_name]
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a script
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # `nohup` has it ignored, by all processes that tests start too
 # Every process that tests start would compile all its modules, which takes a second or two.

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,7 +117,8 @@ def test_a_signal_to_all_while_they_start_is_reported_once(number: signal.Signal
         assert process.stdout is not None
         first = process.stdout.readline()
         for pid in sorted(descendants([process.pid])):
-            os.kill(pid, number)
+            with suppress(ProcessLookupError):  # it has ended with another one
+                os.kill(pid, number)
         _, stderr = process.communicate(timeout=END_SECONDS)
     assert "Starting 2 processes" in first
     assert process.returncode == 128 + number, stderr

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 from filelock import Timeout
 
 from pytorch_designer.errors import FailedToWriteOutputsError
+from pytorch_designer.imports import check_working_directory
 from pytorch_designer.storage.locking import held_lock
 from pytorch_designer.storage.paths import no_folder_at
 from pytorch_designer.storage.unfinished_renames import COMMIT_FILE, read_unfinished_renames
@@ -43,7 +44,6 @@ CHECKPOINT_FOLDER = ".checkpoint"
 LOCK_FILE = ".lock"
 _MAX_SINGLE_FLUSHES = 1000
 _NO_FOLDER_FLUSH = {errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.ENOTSUP}  # some network mounts flush files only
-_NO_FOLDER = {errno.ENOTDIR, errno.EEXIST, errno.ELOOP}
 OWN_ENTRIES = {STAGING_FOLDER, CHECKPOINT_FOLDER, LOCK_FILE}
 
 
@@ -176,9 +176,9 @@ def writing_errors(path: Path) -> Iterator[None]:
             failed = path / failed.relative_to(absolute) if failed.is_relative_to(absolute) else failed
         if failed != path and path not in failed.parents and failed not in path.parents:
             raise
-        if error.errno in _NO_FOLDER:
-            with suppress(OSError):
-                _refuse_no_folder(path, error)
+        check_working_directory()
+        with suppress(OSError):
+            _refuse_no_folder(path, error)
         what = f"The output could not be written: {error.strerror or error}."
         raise FailedToWriteOutputsError(what, where=failed) from error
 

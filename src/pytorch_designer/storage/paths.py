@@ -48,7 +48,7 @@ def no_folder_at(path: Path) -> tuple[Path, str] | None:
     Raises:
         OSError: It cannot be looked at.
     """
-    for place in (path, *path.parents):
+    for place in (path, *path.absolute().parents):
         if (kind := kind_of_no_folder(place)) is not None:
             return place, kind
     return None

@@ -21,7 +21,7 @@ from pytorch_designer.inference.compute import Compute
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.models.architectures import Architecture, build_network
 from pytorch_designer.training.gpu_steps import GpuStepper
-from pytorch_designer.training.recipe import build_optimizer
+from pytorch_designer.training.recipe import StepBound, build_optimizer
 from pytorch_designer.training.repeatability import check_repeatability
 from pytorch_designer.training.state import copy_weights
 from pytorch_designer.training.step import ImmediateStepper, StepOutcome, Stepper, StepRequest
@@ -77,16 +77,17 @@ def taken(stepper: Stepper, on: list[Batch], learning_rate: float = 0.01) -> lis
     return outcomes + stepper.synchronize()
 
 
-@pytest.mark.parametrize("most_norm", [math.inf, 0.5])
+@pytest.mark.parametrize("is_bounded", [False, True])
 @pytest.mark.parametrize("usual_sizes", [(), (16,), (16, 11)], ids=["launched", "captured", "both sizes captured"])
 def test_weights_and_losses_are_those_of_steps_that_are_waited_for(
-    compute: Compute, usual_sizes: tuple[int, ...], most_norm: float
+    compute: Compute, usual_sizes: tuple[int, ...], *, is_bounded: bool
 ) -> None:
     on = batches([16, 16, 16, 7, 16, 11, 16, 11, 16], side=64)
     waited, ahead = predictor_of(resnet(), compute), predictor_of(resnet(), compute)
-    expected = taken(ImmediateStepper(waited, build_optimizer(waited.network, 0.01, most_norm=most_norm)), on)
-    optimizer = build_optimizer(ahead.network, 0.01, most_norm=most_norm)
-    found = taken(GpuStepper(ahead, optimizer, usual_sizes=usual_sizes), on)
+    optimizers = [build_optimizer(predictor.network, 0.01) for predictor in (waited, ahead)]
+    bounds = [StepBound(optimizer, 0.01) if is_bounded else None for optimizer in optimizers]
+    expected = taken(ImmediateStepper(waited, optimizers[0], bound=bounds[0]), on)
+    found = taken(GpuStepper(ahead, optimizers[1], usual_sizes=usual_sizes, bound=bounds[1]), on)
     assert found == expected
     assert [outcome.request.step for outcome in found] == list(range(9))
     assert same_tensors(copy_weights(ahead.network), copy_weights(waited.network))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +12,7 @@ from torch import nn
 
 from pytorch_designer.training.history import EpochRecord, Metrics
 from pytorch_designer.training.recipe import (
-    bound_growing_steps,
+    StepBound,
     build_optimizer,
     epochs_without_improvement,
     is_better,
@@ -19,7 +21,7 @@ from pytorch_designer.training.recipe import (
     stop_reason,
 )
 
-from .small_run import BuildRun, norm_of, small_network
+from .small_run import BuildRun, head_of, norm_of, small_network
 
 
 @pytest.mark.parametrize(
@@ -193,25 +195,62 @@ def test_a_short_run_stays_near_the_given_weights(num_steps: int, expected: bool
     assert is_short(num_steps) is expected
 
 
-@pytest.mark.parametrize(("most_norm", "factor"), [(5.0, 0.5), (10.0, 1.0), (20.0, 1.0)])
-def test_gradients_above_a_norm_are_scaled_to_it_all_by_the_same_factor(most_norm: float, factor: float) -> None:
+@pytest.mark.parametrize("is_growing", [False, True])
+@pytest.mark.parametrize(
+    ("learning_rate", "loss", "factor"),
+    [
+        (0.001, 10.0, 1.0),
+        (0.002, 10.0, 1.0),
+        (0.004, 10.0, 0.5),
+        (0.02, 10.0, 0.1),
+        (0.001, 0.1, 1.0),  # 0.01 long, and as far from a loss of 0
+        (0.001, 0.05, 0.5),
+        (0.02, 0.05, 0.025),
+        (0.02, 0.0, 0.0),
+    ],
+)
+def test_steps_are_bounded_by_their_length_and_by_the_way_to_no_loss(
+    learning_rate: float, loss: float, factor: float, *, is_growing: bool
+) -> None:
     weights = [nn.Parameter(torch.zeros(1)) for _ in range(3)]
-    optimizer = build_optimizer(nn.ParameterList(weights), 0.5, most_norm=most_norm)
-    weights[0].grad, weights[1].grad = torch.tensor([6.0]), torch.tensor([-8.0])  # their norm is 10; one is unused
-    optimizer.step()
-    expected = [-0.5 * 1.9 * factor * gradient for gradient in (6.0, -8.0, 0.0)]  # the first step of Nesterov momentum
-    assert [weight.item() for weight in weights] == pytest.approx(expected, rel=1e-5)
-
-
-@pytest.mark.parametrize(("learning_rate", "norm"), [(0.001, 10.0), (0.002, 10.0), (0.004, 5.0), (0.02, 1.0)])
-def test_steps_at_a_growing_rate_are_bounded_by_the_rate_of_each(learning_rate: float, norm: float) -> None:
-    weight = nn.Parameter(torch.zeros(2))
-    optimizer = build_optimizer(nn.ParameterList([weight]), 0.001)
-    bound_growing_steps(optimizer)
+    optimizer = build_optimizer(nn.ParameterList(weights), 0.001 if is_growing else learning_rate)
+    bound = StepBound(optimizer, None if is_growing else learning_rate)
     optimizer.param_groups[0]["lr"] = learning_rate
-    weight.grad = torch.tensor([6.0, -8.0])
+    weights[0].grad, weights[1].grad = torch.tensor([6.0]), torch.tensor([-8.0])  # their norm is 10; one is unused
 
+    bound.shorten(loss)
     optimizer.step()
 
-    assert weight.grad.norm().item() == pytest.approx(norm)
-    assert weight.detach().norm().item() == pytest.approx(1.9 * learning_rate * norm)  # the first step of Nesterov
+    steps = [-learning_rate * 1.9 * factor * gradient for gradient in (6.0, -8.0, 0.0)]  # the first step of Nesterov
+    assert [weight.item() for weight in weights] == pytest.approx(steps, rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", [0.0, 1.0, torch.tensor(1.0, dtype=torch.float64)])
+@pytest.mark.parametrize("learning_rate", [5e-324, 0.001, 1e30])
+def test_gradients_of_zero_stay_zero(loss: float, learning_rate: float) -> None:
+    weight = nn.Parameter(torch.zeros(2))
+    weight.grad = torch.zeros(2)
+
+    StepBound(build_optimizer(nn.ParameterList([weight]), 0.001), learning_rate).shorten(loss)
+
+    assert weight.grad.tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("learning_rate", [0.001, 0.01, 0.1])
+def test_a_nearly_perfect_start_on_small_features_is_kept(build_run: BuildRun, learning_rate: float) -> None:
+    trained = build_run(learning_rate=0.05, num_epochs=20)
+    trained.train()
+    with torch.no_grad():
+        for parameter in norm_of(trained.network).parameters():
+            parameter.div_(1000.0)
+        head_of(trained.network).weight.mul_(1000.0)
+
+    def most_loss(*, stays_near: bool) -> float:
+        given: dict[str, Any] = {"network": copy.deepcopy(trained.network), "starts_from_scratch": False}
+        small = build_run(learning_rate=learning_rate, keeps_statistics=stays_near, **given)
+        small.train()
+        assert small.display.losses[0] < 0.01
+        return max(small.display.losses)
+
+    assert most_loss(stays_near=True) < 0.3
+    assert most_loss(stays_near=False) > 10.0

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from pytorch_designer.images.augmentation import Augmentation
     from pytorch_designer.images.loader import Batch
     from pytorch_designer.inference.predictor import Predictor
+    from pytorch_designer.training.recipe import StepBound
 
 _log = logging.getLogger(__name__)
 
@@ -111,6 +112,7 @@ class GpuStepper:
         usual_sizes: Numbers of images of the batches that recur in each epoch; these are captured, unless they are
             large.
         augmentation: Random transforms that are left to apply to the images of a batch.
+        bound: Shortens the steps; None where they are of any length.
         gradients: Those that several processes sum; None for one process.
     """
 
@@ -121,6 +123,7 @@ class GpuStepper:
         *,
         usual_sizes: Iterable[int] = (),
         augmentation: Augmentation | None = None,
+        bound: StepBound | None = None,
         gradients: FlatGradients | None = None,
     ) -> None:
         device = predictor.compute.device
@@ -128,6 +131,7 @@ class GpuStepper:
         self._predictor = predictor
         self._optimizer = optimizer
         self._augmentation = augmentation
+        self._bound = bound
         self._gradients = gradients
         self._share = torch.ones((), device=device)
         self._captured_update: _CapturedUpdate | None = None
@@ -203,6 +207,8 @@ class GpuStepper:
         """Change the weights, unless a loss has not been finite; returns the metrics."""
         is_bad = (~metrics[0].isfinite()).to(self._has_diverged.dtype)
         self._has_diverged.copy_(torch.maximum(self._has_diverged, is_bad))
+        if self._bound is not None:
+            self._bound.shorten(metrics[0])
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         return metrics

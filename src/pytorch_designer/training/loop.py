@@ -36,7 +36,7 @@ from pytorch_designer.training.history import EpochRecord, record_of
 from pytorch_designer.training.norm_statistics import estimate_norm_statistics
 from pytorch_designer.training.parallel.shared_state import average_statistics, gather_buffers, share_weights
 from pytorch_designer.training.parallel.validation import Validation, validate
-from pytorch_designer.training.recipe import is_better
+from pytorch_designer.training.recipe import StepBound, is_better
 from pytorch_designer.training.repeatability import parameters_in_use
 from pytorch_designer.training.start.head_start import start_head
 from pytorch_designer.training.start.initial_scale import scale_initial_weights
@@ -115,15 +115,23 @@ def open_stepper(
     *,
     usual_sizes: Iterable[int],
     augmentation: Augmentation | None = None,
+    bound: StepBound | None = None,
     world: World = ONE_PROCESS,
 ) -> Stepper:
     """The stepper for the predictor's device; see `GpuStepper` for the arguments."""
     gradients = _shared_gradients(predictor, world) if world.size > 1 else None
     if predictor.compute.device.type == "cuda":
-        return GpuStepper(predictor, optimizer, usual_sizes=usual_sizes, augmentation=augmentation, gradients=gradients)
+        return GpuStepper(
+            predictor,
+            optimizer,
+            usual_sizes=usual_sizes,
+            augmentation=augmentation,
+            bound=bound,
+            gradients=gradients,
+        )
     if augmentation is not None:
         raise ValueError("random transforms of whole batches are for GPUs")
-    return ImmediateStepper(predictor, optimizer, gradients)
+    return ImmediateStepper(predictor, optimizer, bound=bound, gradients=gradients)
 
 
 def _shared_gradients(predictor: Predictor, world: World) -> FlatGradients:
@@ -148,11 +156,13 @@ class _Learner:
         self._run = run
         self._state = state
         self._checkpoints = checkpoints
+        highest_rate = run.hyperparameters.learning_rate * run.world.size
         self._stepper = open_stepper(
             run.predictor,
             state.optimizer,
             usual_sizes={part.stop - part.start for part in run.training_slices},
             augmentation=run.batch_augmentation,
+            bound=StepBound(state.optimizer, highest_rate) if run.stays_near else None,
             world=run.world,
         )
         self._has_learned = False  # since the last checkpoint

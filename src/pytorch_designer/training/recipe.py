@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+from torch.nn.utils import get_total_norm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torch import nn
+    from torch import Tensor, nn
 
     from pytorch_designer.training.history import EpochRecord, Metrics
 
@@ -32,7 +32,9 @@ MOST_STEPS_IF_SHORT = 1500
 LONGEST_STEP = 0.02
 """Norm of the gradients times the learning rate, to which the steps of a short run on given weights are shortened."""
 
-RECIPE_VERSION = 5
+_LEAST_DIVISOR = 1e-30
+
+RECIPE_VERSION = 6
 """Grows when the same settings come to give other weights: checkpoints of before are then not continued."""
 
 
@@ -68,8 +70,8 @@ class Hyperparameters:
 def is_short(num_steps: int) -> bool:
     """True if a run on given weights learns so little that it stays near them.
 
-    Its classifier then learns from a ridge regression on, batch norm keeps the given statistics, and steps are no
-    longer than `LONGEST_STEP`. Longer runs train a random classifier just as well: docs/decisions/0052 has figures.
+    Its classifier then learns from a ridge regression on, batch norm keeps the given statistics, and steps are
+    bounded (`StepBound`). Longer runs train a random classifier just as well: docs/decisions/0052 has figures.
 
     Args:
         num_steps: Steps of the whole run.
@@ -77,7 +79,7 @@ def is_short(num_steps: int) -> bool:
     return num_steps <= MOST_STEPS_IF_SHORT
 
 
-def build_optimizer(network: nn.Module, learning_rate: float, *, most_norm: float = math.inf) -> torch.optim.SGD:
+def build_optimizer(network: nn.Module, learning_rate: float) -> torch.optim.SGD:
     """SGD with Nesterov momentum over the parameters that need gradients.
 
     Parameters with two or more dimensions (convolution and linear weights) decay; norms and biases do not.
@@ -85,50 +87,54 @@ def build_optimizer(network: nn.Module, learning_rate: float, *, most_norm: floa
     Args:
         network: Its parameters are learned.
         learning_rate: Of the first step.
-        most_norm: Gradients whose norm is larger are scaled to it, all by the same factor.
     """
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     groups = [
         {"params": [parameter for parameter in parameters if parameter.ndim >= 2], "weight_decay": WEIGHT_DECAY},
         {"params": [parameter for parameter in parameters if parameter.ndim < 2], "weight_decay": 0.0},
     ]
-    optimizer = torch.optim.SGD(
+    return torch.optim.SGD(
         [group for group in groups if group["params"]],
         lr=learning_rate,
         momentum=MOMENTUM,
         nesterov=True,
         fused=parameters[0].device.type in {"cpu", "cuda"},
     )
-    if most_norm < math.inf:
-        optimizer.register_step_pre_hook(lambda *_: _clip(parameters, most_norm))
-    return optimizer
 
 
-def bound_growing_steps(optimizer: torch.optim.SGD) -> None:
-    """Bound the steps of a range test: the gradients of each as those of a short run at its rate.
+class StepBound:
+    """Shortens the steps of a short run on given weights: docs/decisions/0052.
 
-    What momentum keeps of earlier steps grows with the rate, so that the loss rises in the end: docs/benchmarks_log.md.
+    A step, which is the learning rate times the gradients, is no longer than `LONGEST_STEP`, nor than where the loss
+    would be zero if it fell as steeply as it begins to: loss / norm of the gradients (a Polyak step, arXiv 2002.10542).
 
     Args:
-        optimizer: Its rate may be a tensor on a GPU, whose value changes without Python.
+        optimizer: Its gradients are scaled, all by the same factor.
+        learning_rate: By which all steps are bounded, the highest of the run; None: each by the optimizer's own, which
+            may be a tensor on a GPU whose value changes without Python.
     """
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
-    def shorten(*_: object) -> None:
+    def __init__(self, optimizer: torch.optim.SGD, learning_rate: float | None = None) -> None:
+        self._optimizer = optimizer
+        self._learning_rate = learning_rate
+
+    def shorten(self, loss: float | Tensor) -> None:
+        """Scale the gradients before the optimizer's step.
+
+        Args:
+            loss: Of this step, in nats, from 0; a number or a tensor on the gradients' device.
+        """
+        groups = self._optimizer.param_groups
+        parameters = [parameter for group in groups for parameter in group["params"]]
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        most_norm = LONGEST_STEP / optimizer.param_groups[0]["lr"]
-        factor = (most_norm / get_total_norm(gradients)).clamp(max=1.0)
-        for gradient in gradients:
-            gradient.mul_(factor)
-
-    optimizer.register_step_pre_hook(shorten)
-
-
-def _clip(parameters: Sequence[nn.Parameter], most_norm: float) -> None:
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    norm = get_total_norm(gradients)
-    if norm.device.type != "cpu" or norm > most_norm:  # a GPU is not asked, as this would wait for it
-        clip_grads_with_norm_(parameters, most_norm, norm)
+        norm = get_total_norm(gradients)
+        rate = groups[0]["lr"] if self._learning_rate is None else self._learning_rate
+        to_zero_loss = torch.as_tensor(loss, dtype=norm.dtype, device=norm.device) / norm.clamp(min=_LEAST_DIVISOR)
+        longest = to_zero_loss.clamp(max=LONGEST_STEP)
+        factor = (longest / (norm * rate).clamp(min=_LEAST_DIVISOR)).clamp(max=1.0)
+        if factor.device.type != "cpu" or factor < 1.0:  # a GPU is not asked, as this would wait for it
+            for gradient in gradients:
+                gradient.mul_(factor)
 
 
 def learning_rate_at(

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pytorch_designer.distributed.gradients import FlatGradients
     from pytorch_designer.images.loader import Batch
     from pytorch_designer.inference.predictor import Predictor
+    from pytorch_designer.training.recipe import StepBound
 
 
 MEMORY_ADVICE = (
@@ -114,14 +115,21 @@ class ImmediateStepper:
     Args:
         predictor: The network, its preprocessing and its device. Weights and batch-norm statistics are changed.
         optimizer: Of the network's parameters.
+        bound: Shortens the steps; None where they are of any length.
         gradients: Those that several processes sum; None for one process.
     """
 
     def __init__(
-        self, predictor: Predictor, optimizer: torch.optim.Optimizer, gradients: FlatGradients | None = None
+        self,
+        predictor: Predictor,
+        optimizer: torch.optim.Optimizer,
+        *,
+        bound: StepBound | None = None,
+        gradients: FlatGradients | None = None,
     ) -> None:
         self._predictor = predictor
         self._optimizer = optimizer
+        self._bound = bound
         self._gradients = gradients
 
     def step(self, batch: Batch, request: StepRequest) -> list[StepOutcome]:
@@ -138,6 +146,8 @@ class ImmediateStepper:
             elif loss is not None:
                 loss.backward()
             if math.isfinite(metrics[0]):
+                if self._bound is not None:
+                    self._bound.shorten(metrics[0])
                 self._optimizer.step()
                 self._optimizer.zero_grad(set_to_none=True)
         value, top1, top5 = metrics

@@ -40,7 +40,7 @@ from pytorch_designer.training.parallel.common_choices import (
     warn_of_batch,
 )
 from pytorch_designer.training.parallel.shared_state import share_state
-from pytorch_designer.training.recipe import LONGEST_STEP, Hyperparameters, build_optimizer, is_short
+from pytorch_designer.training.recipe import Hyperparameters, build_optimizer, is_short
 from pytorch_designer.training.repeatability import check_repeatability
 from pytorch_designer.training.report.earlier_result import REPORT_FOLDER, recorded_run
 from pytorch_designer.training.report.trained_output import show_finished, write_result
@@ -258,14 +258,6 @@ def open_loaders(stack: ExitStack, job: TrainingJob) -> tuple[ImageLoader, Image
     return training, validation
 
 
-def _optimizer_of(job: TrainingJob) -> torch.optim.SGD:
-    """The optimizer; the steps of a run that stays near the given weights are bounded."""
-    network, learning_rate = job.predictor.network, job.hyperparameters.learning_rate
-    if not job.predictor.keeps_statistics:
-        return build_optimizer(network, learning_rate)
-    return build_optimizer(network, learning_rate, most_norm=LONGEST_STEP / (learning_rate * job.world.size))
-
-
 def _train(
     job: TrainingJob,
     output: Output,
@@ -277,7 +269,7 @@ def _train(
 ) -> None:
     """Train and write the model, tracked: the model is there before the tracker is waited for."""
     predictor, world = job.predictor, job.world
-    state = TrainingState(predictor.network, _optimizer_of(job))
+    state = TrainingState(predictor.network, build_optimizer(predictor.network, job.hyperparameters.learning_rate))
     environment = environment_info(predictor.compute) | world.membership.facts()
     data = model_info(job.inputs, predictor.network) | data_info(job.inputs, training, validation)
     store = CheckpointStore(output.path, job.fingerprint, _extent(job))

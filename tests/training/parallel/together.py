@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import signal
 from collections.abc import Callable
@@ -131,7 +130,7 @@ def run_together(world: World, request: Request) -> Found:
         if request.explodes is not None:
             rank, step = request.explodes
             network = _Explodes(step if rank == world.rank else -1)
-        predictor = Predictor(network, PREPROCESSING, COMPUTE)
+        predictor = Predictor(network, PREPROCESSING, COMPUTE, keeps_statistics=request.has_given_weights)
         hyperparameters = replace(HYPERPARAMETERS, num_epochs=request.num_epochs, batch_size=request.batch_size)
         display, stop_request = RecordingDisplay(), StopRequest()
         display.after_step = _events(world, request, stop_request)
@@ -148,8 +147,7 @@ def run_together(world: World, request: Request) -> Found:
             stop_request=stop_request,
             world=world,
         )
-        most_norm = 0.5 if request.has_given_weights else math.inf
-        optimizer = build_optimizer(predictor.network, hyperparameters.learning_rate, most_norm=most_norm)
+        optimizer = build_optimizer(predictor.network, hyperparameters.learning_rate)
         state = TrainingState(predictor.network, optimizer)
         extent = RunExtent(request.num_epochs, len(run.training_slices), 3, request.num_validation, world.size)
         store = CheckpointStore(request.output, "this run", extent)

@@ -16,7 +16,7 @@ from pytorch_designer.images.order import epoch_order
 from pytorch_designer.seeds import derive_seed
 from pytorch_designer.training.loop import open_stepper
 from pytorch_designer.training.rate_search.rate_curve import HIGHEST_RATE, LOWEST_RATE, RateCurve
-from pytorch_designer.training.recipe import bound_growing_steps
+from pytorch_designer.training.recipe import StepBound
 from pytorch_designer.training.start.head_start import start_head
 from pytorch_designer.training.start.initial_scale import scale_initial_weights
 from pytorch_designer.training.state import TrainingRun
@@ -103,13 +103,13 @@ def sweep_rates(sweep: RateSweep, state: TrainingState, display: SweepDisplay) -
         InvalidDatasetError: Too many images cannot be read.
     """
     if sweep.stays_near:
-        bound_growing_steps(state.optimizer)
         start_head(sweep, partial(_stop_if_requested, sweep.stop_request))
     stepper = open_stepper(
         sweep.predictor,
         state.optimizer,
         usual_sizes={part.stop - part.start for part in sweep.training_slices},
         augmentation=sweep.batch_augmentation,
+        bound=StepBound(state.optimizer) if sweep.stays_near else None,
     )
     rates: list[float] = []
     is_finite = True

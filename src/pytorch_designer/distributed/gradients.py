@@ -107,6 +107,11 @@ class FlatGradients:
         for parameter in left_out:
             parameter.register_post_accumulate_grad_hook(_refuse_gradient)
 
+    @property
+    def flat(self) -> list[Tensor]:
+        """The memory of the buckets: all gradients, and the metrics."""
+        return [bucket.flat for bucket in self._buckets]
+
     def clear(self) -> None:
         """Begin a step: all gradients and metrics are zero, and in their places."""
         for bucket in self._buckets:

@@ -258,8 +258,11 @@ class GpuStepper:
         return self._differentiate(self._gradients, images_nchw, labels_n)
 
     def _capture_update(self, gradients: FlatGradients) -> _CapturedUpdate:
-        """The optimizer's step as a graph; nothing in it waits for the GPU."""
-        with self._changing_nothing():
+        """The optimizer's step as a graph; nothing in it waits for the GPU.
+
+        A bound scales the gradients, which are yet to be used.
+        """
+        with kept_values(gradients.flat), self._changing_nothing():
             for _ in range(_WARM_UP_STEPS):
                 self._update_in_place(gradients)
         graph, metrics = self._captured_as_graph(lambda: self._update_in_place(gradients))

@@ -15,7 +15,7 @@ from pytorch_designer.inference.compute import Compute
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.training.gpu_steps import GpuStepper
 from pytorch_designer.training.loop import open_stepper
-from pytorch_designer.training.recipe import build_optimizer
+from pytorch_designer.training.recipe import StepBound, build_optimizer
 from pytorch_designer.training.state import copy_weights
 from pytorch_designer.training.step import ImmediateStepper, StepOutcome, StepRequest
 from tests.distributed.worlds import run_world
@@ -50,12 +50,15 @@ def _taken(stepper: GpuStepper | ImmediateStepper) -> list[StepOutcome]:
     return outcomes + stepper.synchronize()
 
 
+@pytest.mark.parametrize("is_bounded", [False, True])
 @pytest.mark.parametrize("usual_sizes", [(), (16,), (16, 11)], ids=["launched", "captured", "both sizes captured"])
-def test_a_world_of_one_gives_the_bits_of_the_single_graph(usual_sizes: tuple[int, ...]) -> None:
+def test_a_world_of_one_gives_the_bits_of_the_single_graph(usual_sizes: tuple[int, ...], *, is_bounded: bool) -> None:
     alone, split = predictor_of(resnet(), _compute()), predictor_of(resnet(), _compute())
-    expected = _taken(GpuStepper(alone, build_optimizer(alone.network, 0.01), usual_sizes=usual_sizes))
-    optimizer = build_optimizer(split.network, 0.01)
-    found = _taken(GpuStepper(split, optimizer, usual_sizes=usual_sizes, gradients=_gradients(split)))
+    optimizers = [build_optimizer(predictor.network, 0.01) for predictor in (alone, split)]
+    bounds = [StepBound(optimizer, 0.01) if is_bounded else None for optimizer in optimizers]
+    expected = _taken(GpuStepper(alone, optimizers[0], usual_sizes=usual_sizes, bound=bounds[0]))
+    gradients = _gradients(split)
+    found = _taken(GpuStepper(split, optimizers[1], usual_sizes=usual_sizes, bound=bounds[1], gradients=gradients))
     assert found == expected
     assert same_tensors(copy_weights(split.network), copy_weights(alone.network))
 

@@ -133,6 +133,8 @@ def test_a_file_removed_by_hand_is_not_called_saved_and_is_written_again(
     page = _opened(project, open_page, "removed.yaml")
     path = project.folder / "removed.yaml"
     page.route(re.compile(r"/api/documents/removed\.yaml"), _known_to_be_missing)  # also for its forecast
+    page.reload()  # the forecast that was asked for before may be answered when the file is gone
+    page.locator(".card").first.wait_for()
     path.unlink()
     page.locator(".saved[data-state=gone]").wait_for()
     page.get_by_role("button", name="Run", exact=True).and_(page.locator("[aria-disabled=true]")).wait_for()

@@ -16,8 +16,8 @@ from pytorch_designer.training.recipe import (
     build_optimizer,
     epochs_without_improvement,
     is_better,
-    is_short,
     learning_rate_at,
+    stays_near,
     stop_reason,
 )
 
@@ -190,9 +190,23 @@ def test_several_processes_reach_as_many_times_the_rate_within_the_first_epoch()
     assert alone == [learning_rate_at(step, num_steps=40, initial=0.1) for step in range(40)]
 
 
-@pytest.mark.parametrize(("num_steps", "expected"), [(1, True), (1500, True), (1501, False)])
-def test_a_short_run_stays_near_the_given_weights(num_steps: int, expected: bool) -> None:
-    assert is_short(num_steps) is expected
+@pytest.mark.parametrize(
+    ("num_steps", "images_per_class", "can_be_scaled", "expected"),
+    [
+        (1, 20.0, True, True),
+        (1500, 199.9, True, True),
+        (1501, 20.0, True, False),
+        (149, 5000.0, True, True),
+        (150, 200.0, True, False),
+        (150, 200.0, False, True),
+        (1500, 5000.0, False, True),
+        (1501, 20.0, False, False),
+    ],
+)
+def test_a_run_stays_near_given_weights_where_it_learns_little(
+    num_steps: int, images_per_class: float, can_be_scaled: bool, expected: bool
+) -> None:
+    assert stays_near(num_steps, images_per_class, can_be_scaled=can_be_scaled) is expected
 
 
 @pytest.mark.parametrize("is_growing", [False, True])

@@ -166,7 +166,7 @@ class _Learner:
             world=run.world,
         )
         self._has_learned = False  # since the last checkpoint
-        self._scales_weights = run.starts_from_scratch and state.epoch == 1 and not state.sums.num_images
+        self._scales_weights = run.scales_weights and state.epoch == 1 and not state.sums.num_images
 
     def learn(self, batch: Batch, num_images: int) -> None:
         """Take a step; a batch whose images are all bad is skipped.
@@ -211,7 +211,12 @@ class _Learner:
             images = self._run.predictor.send(batch.images)
             batch = replace(batch, images=augmentation.draw_batch(images, epoch=1, rows=batch.indices))
         torch.manual_seed(derive_seed(random_seed, "initial_scale"))
-        scale_initial_weights(self._run.predictor, batch, learning_rate=self._run.hyperparameters.learning_rate)
+        scale_initial_weights(
+            self._run.predictor,
+            batch,
+            learning_rate=self._run.hyperparameters.learning_rate,
+            are_given=not self._run.starts_from_scratch,
+        )
 
     def _count(self, outcomes: list[StepOutcome]) -> None:
         for outcome in outcomes:

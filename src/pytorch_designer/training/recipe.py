@@ -26,15 +26,19 @@ WEIGHT_DECAY = 1e-4
 HELD_SHARE = 0.5
 """Share of a run's steps that are taken at the initial learning rate."""
 
-MOST_STEPS_IF_SHORT = 1500
-"""Steps up to which a run on given weights gains by staying near them; see `is_short`."""
+MOST_STEPS_NEAR = 1500
+"""Steps up to which a run may stay near given weights; see `stays_near`."""
+
+LEAST_STEPS_AWAY, LEAST_IMAGES_AWAY = 150, 200
+"""Steps, and training images per class on average, from which a network of scaled convolutions leaves given weights."""
 
 LONGEST_STEP = 0.02
-"""Norm of the gradients times the learning rate, to which the steps of a short run on given weights are shortened."""
+"""Norm of the gradients times the learning rate, to which the steps of runs that stay near given weights are shortened.
+"""
 
 _LEAST_DIVISOR = 1e-30
 
-RECIPE_VERSION = 6
+RECIPE_VERSION = 7
 """Grows when the same settings come to give other weights: checkpoints of before are then not continued."""
 
 
@@ -67,16 +71,21 @@ class Hyperparameters:
         }
 
 
-def is_short(num_steps: int) -> bool:
+def stays_near(num_steps: int, images_per_class: float, *, can_be_scaled: bool) -> bool:
     """True if a run on given weights learns so little that it stays near them.
 
     Its classifier then learns from a ridge regression on, batch norm keeps the given statistics, and steps are
-    bounded (`StepBound`). Longer runs train a random classifier just as well: docs/decisions/0052 has figures.
+    bounded (`StepBound`): docs/decisions/0052. Other runs start from a random classifier: docs/decisions/0047.
 
     Args:
         num_steps: Steps of the whole run.
+        images_per_class: Training images, divided by the classes.
+        can_be_scaled: Whether the classifier is new and batch norm follows convolutions, so that the sizes of these can
+            be chosen.
     """
-    return num_steps <= MOST_STEPS_IF_SHORT
+    if can_be_scaled and images_per_class >= LEAST_IMAGES_AWAY and num_steps >= LEAST_STEPS_AWAY:
+        return False
+    return num_steps <= MOST_STEPS_NEAR
 
 
 def build_optimizer(network: nn.Module, learning_rate: float) -> torch.optim.SGD:
@@ -103,7 +112,7 @@ def build_optimizer(network: nn.Module, learning_rate: float) -> torch.optim.SGD
 
 
 class StepBound:
-    """Shortens the steps of a short run on given weights: docs/decisions/0052.
+    """Shortens the steps of a run that stays near given weights: docs/decisions/0052.
 
     A step, which is the learning rate times the gradients, is no longer than `LONGEST_STEP`, nor than where the loss
     would be zero if it fell as steeply as it begins to: loss / norm of the gradients (a Polyak step, arXiv 2002.10542).

@@ -119,7 +119,7 @@ class TrainingRun:
         training: Loader of the training images.
         validation: Loader of the validation images, labeled in the order of the training classes.
         num_classes: Number of classes.
-        starts_from_scratch: Whether the network has random weights, which are then scaled before the first step.
+        starts_from_scratch: Whether the network has random weights.
         display: Shows progress.
         on_epoch_end: Called with the record of each epoch, for tracking.
         stop_request: Set when the process was told to stop.
@@ -154,8 +154,13 @@ class TrainingRun:
 
     @property
     def stays_near(self) -> bool:
-        """True if the run is too short to leave its given weights; see `is_short`."""
+        """True if the run does not leave its given weights; see `recipe.stays_near`."""
         return self.predictor.keeps_statistics
+
+    @property
+    def scales_weights(self) -> bool:
+        """True if weights are scaled before the first step: random ones, and given ones that the run leaves."""
+        return self.starts_from_scratch or (self.new_head is not None and not self.stays_near)
 
     def learning_rate(self, epoch: int, step: int) -> float:
         """The learning rate of a step (from 0) of an epoch (from 1)."""

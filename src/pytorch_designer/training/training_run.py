@@ -40,7 +40,7 @@ from pytorch_designer.training.parallel.common_choices import (
     warn_of_batch,
 )
 from pytorch_designer.training.parallel.shared_state import share_state
-from pytorch_designer.training.recipe import Hyperparameters, build_optimizer, is_short
+from pytorch_designer.training.recipe import Hyperparameters, build_optimizer, stays_near
 from pytorch_designer.training.repeatability import check_repeatability
 from pytorch_designer.training.report.earlier_result import REPORT_FOLDER, recorded_run
 from pytorch_designer.training.report.trained_output import show_finished, write_result
@@ -54,6 +54,7 @@ from pytorch_designer.training.run_info import (
     tracked_parameters,
     tracked_tags,
 )
+from pytorch_designer.training.start.initial_scale import normalized_convolutions
 from pytorch_designer.training.state import TrainingRun, TrainingState, training_slices
 from pytorch_designer.training.step import MEMORY_ADVICE
 
@@ -191,7 +192,12 @@ def prepare_job(
     num_steps = hyperparameters.num_epochs * len(
         training_slices(len(datasets.training), hyperparameters.batch_size, world.size)
     )
-    stays_near = inputs.model.has_weights and is_short(num_steps)
+    head = new_head(inputs.model, network, datasets.training.classes)
+    keeps_near = inputs.model.has_weights and stays_near(
+        num_steps,
+        len(datasets.training) / len(datasets.training.classes),
+        can_be_scaled=head is not None and bool(normalized_convolutions(network)),
+    )
     return TrainingJob(
         inputs=inputs,
         hyperparameters=hyperparameters,
@@ -200,11 +206,11 @@ def prepare_job(
             preprocessing,
             compute,
             normalizes_lone_image=normalizes_lone_image,
-            keeps_statistics=stays_near,
+            keeps_statistics=keeps_near,
         ),
         batch_augmentation=_batch_augmentation(inputs, compute),
         fingerprint=fingerprint.result(),
-        new_head=new_head(inputs.model, network, datasets.training.classes),
+        new_head=head,
         world=world,
     )
 

@@ -9,12 +9,13 @@ from torch import nn
 from torch.nn.utils import get_total_norm
 
 from pytorch_designer.errors import InterruptedRunError, NonFiniteLossError
+from pytorch_designer.models.heads import NewHead
 from pytorch_designer.progress import SilentLine
 from pytorch_designer.system.stop_requests import StopRequest
 from pytorch_designer.training.rate_search.rate_curve import RateCurve
 from pytorch_designer.training.rate_search.sweep import SCALE_RATE, RateSweep, SweepDisplay, sweep_rates
 from pytorch_designer.training.recipe import LONGEST_STEP
-from tests.training.small_run import BuildRun, small_network
+from tests.training.small_run import BuildRun, SmallRun, head_of, small_network
 
 
 def swept(build_run: BuildRun, *, num_steps: int = 60, **changes: Any) -> RateCurve:
@@ -62,12 +63,18 @@ def test_something_is_learned_on_the_way(build_run: BuildRun) -> None:
     assert float(curve.smoothed.min()) < curve.start - 0.2
 
 
-def test_weights_from_scratch_are_scaled_as_in_a_run_at_a_high_rate(build_run: BuildRun) -> None:
-    trained = build_run(learning_rate=SCALE_RATE, num_epochs=1)
+@pytest.mark.parametrize("is_given", [False, True])
+def test_weights_are_scaled_as_in_a_run_at_a_high_rate(build_run: BuildRun, is_given: bool) -> None:
+    def built(**changes: Any) -> SmallRun:
+        network = small_network()
+        given = {"starts_from_scratch": False, "new_head": NewHead.of(head_of(network))} if is_given else {}
+        return build_run(network=network, **(given | changes))
+
+    trained = built(learning_rate=SCALE_RATE, num_epochs=1)
     sizes: list[float] = []
     trained.display.after_step = lambda _: sizes.append(size_of_convolution(trained.network))
     trained.train()
-    tested = build_run()
+    tested = built()
     display = SizeDisplay(SilentLine(), 60, network=tested.network)
 
     sweep_rates(RateSweep(**(vars(tested.run) | {"display": display, "num_steps": 60})), tested.state, display)

@@ -26,6 +26,7 @@ from pytorch_designer.models.architectures import (
     minimum_image_size,
 )
 from pytorch_designer.models.heads import NewHead, head_layer
+from pytorch_designer.training import loop
 from pytorch_designer.training.start import head_start
 from pytorch_designer.training.start.features import head_features
 from pytorch_designer.training.start.head_start import start_head
@@ -217,10 +218,12 @@ def test_an_epoch_that_is_better_than_the_start_is_saved(build_run: BuildRun) ->
 
 
 def test_a_longer_run_has_the_start_to_beat_and_learns_from_the_random_classifier(
-    build_run: BuildRun, caplog: pytest.LogCaptureFixture
+    build_run: BuildRun, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = fine_tuned(build_run, new_head=None, keeps_statistics=False, num_epochs=2)
-    plain.train()
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "start_head", lambda *_: False)
+        plain = fine_tuned(build_run, keeps_statistics=False, num_epochs=2)
+        plain.train()
     with caplog.at_level(logging.INFO):
         small = fine_tuned(build_run, keeps_statistics=False, num_epochs=2)
         small.train()

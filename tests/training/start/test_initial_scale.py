@@ -16,16 +16,18 @@ from pytorch_designer.errors import NonFiniteLossError
 from pytorch_designer.images.loader import Batch
 from pytorch_designer.inference.compute import Compute
 from pytorch_designer.inference.predictor import Predictor
-from pytorch_designer.models.architectures import Architecture, build_network, build_on_meta
+from pytorch_designer.models.architectures import Architecture, build_network, build_on_meta, find_architecture
+from pytorch_designer.models.heads import NewHead
 from pytorch_designer.training.start.initial_scale import (
     CHANGE_PER_STEP,
+    LEAST_CHANGE_OF_GIVEN,
     last_norm_weights,
     normalized_convolutions,
     scale_convolutions,
     scale_initial_weights,
 )
 from pytorch_designer.training.step import batch_loss
-from tests.training.small_run import BuildRun, small_network
+from tests.training.small_run import BuildRun, head_of, small_network
 
 COMPUTE = Compute(torch.device("cpu"), "fp32", torch.contiguous_format, 1, is_deterministic=True)
 PREPROCESSING = Preprocessing(resize_size=32, crop_height=32, crop_width=32)
@@ -51,8 +53,8 @@ def forward_loss_of(predictor: Predictor, batch: Batch) -> Callable[[slice], tup
     return lambda rows: batch_loss(predictor, batch.images[rows], batch.labels[rows])
 
 
-def scale(predictor: Predictor, batch: Batch, learning_rate: float = 0.001) -> None:
-    scale_initial_weights(predictor, batch, learning_rate=learning_rate)
+def scale(predictor: Predictor, batch: Batch, learning_rate: float = 0.001, *, are_given: bool = False) -> None:
+    scale_initial_weights(predictor, batch, learning_rate=learning_rate, are_given=are_given)
 
 
 def weights_of(network: nn.Module) -> list[Tensor]:
@@ -87,11 +89,34 @@ def test_a_first_step_changes_each_weight_by_the_same_share(
 
 
 @pytest.mark.slow
-def test_scaling_changes_nothing_else_of_the_network_nor_what_it_computes() -> None:
+def test_a_first_step_changes_given_weights_by_no_less_and_no_more_than_the_two_shares() -> None:
+    predictor, batch = predictor_for(resnet().train()), some_batch()
+
+    def shares() -> list[float]:
+        _, loss = batch_loss(predictor, batch.images, batch.labels)
+        predictor.network.zero_grad()
+        loss.backward()
+        pairs = normalized_convolutions(predictor.network)
+        gradients = [(one.weight, one.weight.grad) for one, _ in pairs if one.weight.grad is not None]
+        return [0.001 * (gradient.norm() / weight.norm()).item() for weight, gradient in gradients]
+
+    before = shares()
+    predictor.network.zero_grad(set_to_none=True)
+    scale(predictor, batch, are_given=True)
+    expected = [min(max(share, LEAST_CHANGE_OF_GIVEN), CHANGE_PER_STEP) for share in before]
+    assert {LEAST_CHANGE_OF_GIVEN, CHANGE_PER_STEP} < set(expected)  # some lie between them
+    assert shares() == pytest.approx(expected, rel=0.03)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("are_given", [False, True])
+def test_scaling_changes_nothing_else_of_the_network_nor_what_it_computes(are_given: bool) -> None:
     network = resnet()
     predictor, before, batch = predictor_for(network), predictor_for(copy.deepcopy(network)), some_batch()
     network.train()
-    scale_convolutions(network, forward_loss_of(predictor, batch), len(batch.labels), learning_rate=0.001)
+    scale_convolutions(
+        network, forward_loss_of(predictor, batch), len(batch.labels), learning_rate=0.002, are_given=are_given
+    )
     pairs = normalized_convolutions(network)
     scaled = {id(convolution.weight) for convolution, _ in pairs} | {id(norm.running_var) for _, norm in pairs}
     for (name, tensor), tensor_before in zip(
@@ -99,7 +124,8 @@ def test_scaling_changes_nothing_else_of_the_network_nor_what_it_computes() -> N
         [*before.network.parameters(), *before.network.buffers()],
         strict=True,
     ):
-        assert (id(tensor) in scaled) != torch.equal(tensor, tensor_before), name
+        is_changed = not torch.equal(tensor, tensor_before)
+        assert is_changed <= (id(tensor) in scaled) if are_given else is_changed == (id(tensor) in scaled), name
         assert tensor.grad is None
     torch.testing.assert_close(
         predictor.logits(batch.images), before.logits(batch.images), rtol=0, atol=0.01
@@ -109,6 +135,63 @@ def test_scaling_changes_nothing_else_of_the_network_nor_what_it_computes() -> N
     logits, _ = batch_loss(predictor, batch.images, batch.labels)
     logits_before, _ = batch_loss(before, batch.images, batch.labels)
     torch.testing.assert_close(logits, logits_before, rtol=0, atol=0.01)
+
+
+def test_given_norms_stay_as_they_are() -> None:
+    network = resnet()
+    before = {name: module.state_dict() for name, module in network.named_modules()}
+    scale(predictor_for(network), some_batch(), are_given=True)
+    norms = {name: module for name, module in network.named_modules() if isinstance(module, nn.BatchNorm2d)}
+    assert len(norms) == 20
+    assert all(torch.equal(norm.weight, torch.ones_like(norm.weight)) for norm in norms.values())
+    assert all(torch.equal(norm.bias, before[name]["bias"]) for name, norm in norms.items())
+
+
+class Added(nn.Module):
+    """A batch norm that is defined after a convolution, and takes its output together with a branch's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.branch = nn.Conv2d(3, 4, 3)
+        self.convolution = nn.Conv2d(3, 4, 3)
+        self.norm = nn.BatchNorm2d(4)
+
+    def forward(self, images_nchw: Tensor) -> Tensor:
+        pooled: Tensor = self.norm(self.branch(images_nchw) + self.convolution(images_nchw)).relu().mean((2, 3))
+        return pooled
+
+
+@pytest.mark.parametrize("are_given", [False, True])
+def test_a_convolution_whose_output_is_added_to_another_is_left_alone(are_given: bool) -> None:
+    torch.manual_seed(1)
+    network = Added()
+    before = copy.deepcopy(network)
+    scale(predictor_for(network), some_batch(), are_given=are_given)
+    assert torch.equal(network.convolution.weight, before.convolution.weight)
+    assert torch.equal(network.norm.running_var, before.norm.running_var)  # type: ignore[arg-type]  # it has one
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name",
+    ["densenet121", "mobilenet_v3_small", "regnet_x_400mf", "shufflenet_v2_x0_5", "timm/resnetv2_50", "timm/repvgg_a0"],
+)
+def test_given_weights_compute_what_they_did(name: str) -> None:
+    torch.manual_seed(1)
+    network = build_network(find_architecture(name), 4)
+    with torch.no_grad():
+        for norm in network.modules():
+            if isinstance(norm, nn.BatchNorm2d):
+                norm.weight.uniform_(0.5, 1.5)
+                norm.bias.uniform_(-0.3, 0.3)
+        batch = some_batch(16)
+        predictor = predictor_for(network.train())
+        for _ in range(40):
+            network(predictor.prepare(batch.images))  # the running statistics are those of the images
+    before, weights = predictor.logits(batch.images), weights_of(network)
+    scale(predictor, batch, are_given=True)
+    assert sum(not torch.equal(*pair) for pair in zip(weights, weights_of(network), strict=True)) > 10
+    assert (predictor.logits(batch.images) - before).norm() < 0.02 * before.norm()
 
 
 def test_norms_start_small_and_smallest_where_residual_branches_end() -> None:
@@ -233,11 +316,27 @@ def test_the_first_batch_is_seen_once_more_than_the_others(build_run: BuildRun) 
     assert passes == [2, 8, 8, 8, 8, 9]
 
 
-def test_learned_weights_are_not_scaled(build_run: BuildRun) -> None:
-    small = build_run(learning_rate=5e-324, starts_from_scratch=False, num_epochs=1)
-    before = {name: parameter.detach().clone() for name, parameter in small.network.named_parameters()}
+@pytest.mark.parametrize(
+    ("has_new_head", "stays_near", "is_scaled"),
+    [(False, False, False), (False, True, False), (True, True, False), (True, False, True)],
+)
+def test_learned_weights_are_scaled_where_a_run_with_a_new_classifier_leaves_them(
+    build_run: BuildRun, has_new_head: bool, stays_near: bool, is_scaled: bool
+) -> None:
+    network = small_network()
+    small = build_run(
+        network=network,
+        learning_rate=5e-324,
+        starts_from_scratch=False,
+        new_head=NewHead.of(head_of(network)) if has_new_head else None,
+        keeps_statistics=stays_near,
+        num_epochs=1,
+    )
+    before = weights_of(network)
     small.train()
-    assert all(torch.equal(parameter, before[name]) for name, parameter in small.network.named_parameters())
+    (factor,) = [(after / weight).flatten() for after, weight in zip(weights_of(network), before, strict=True)]
+    assert torch.allclose(factor, factor[0], rtol=1e-5)
+    assert (factor[0].item() != 1.0) == is_scaled
 
 
 def ends_found_in(network: nn.Module, side: int = 64) -> set[str]:

@@ -118,7 +118,7 @@ def sweep_rates(sweep: RateSweep, state: TrainingState, display: SweepDisplay) -
         if not is_finite or _has_diverged(display.losses, sweep.num_classes):
             break
         if len(batch.labels):
-            if not rates and sweep.starts_from_scratch and sweep.predictor.can_normalize(len(batch.labels)):
+            if not rates and sweep.scales_weights and sweep.predictor.can_normalize(len(batch.labels)):
                 _scale_weights(sweep, batch)
             rates.append(sweep.learning_rate(1, step))
             seed = derive_seed(sweep.hyperparameters.random_seed, "step", epoch, step)
@@ -161,7 +161,9 @@ def _scale_weights(sweep: RateSweep, batch: Batch) -> None:
         images = sweep.predictor.send(batch.images)
         batch = replace(batch, images=sweep.batch_augmentation.draw_batch(images, epoch=1, rows=batch.indices))
     torch.manual_seed(derive_seed(sweep.hyperparameters.random_seed, "initial_scale"))
-    scale_initial_weights(sweep.predictor, batch, learning_rate=SCALE_RATE)
+    scale_initial_weights(
+        sweep.predictor, batch, learning_rate=SCALE_RATE, are_given=not sweep.starts_from_scratch
+    )
 
 
 def _stop_if_requested(request: StopRequest) -> None:

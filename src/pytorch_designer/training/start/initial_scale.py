@@ -11,6 +11,10 @@ batch norms are reduced, most of all at the ends of residual branches: a network
 linear at first, and learns faster. Sources: Accurate, Large Minibatch SGD (arXiv 1706.02677, section 5.1), Batch
 Normalization Biases Residual Blocks Towards the Identity Function (2002.10444), L2 Regularization versus Batch and
 Weight Normalization (1706.05350), Theoretical Analysis of Auto Rate-Tuning by Batch Normalization (1812.03981).
+
+Given weights, as far as a run leaves them, get sizes of their own kind: those at which a step changes them neither by
+less nor by more than fixed shares, with all batch norms as they are, so that the network computes what it did
+(docs/decisions/0047-leaving-given-weights.md).
 """
 
 from __future__ import annotations
@@ -39,6 +43,10 @@ if TYPE_CHECKING:
 CHANGE_PER_STEP = 0.004
 """Share of its size by which a plain gradient step changes a weight at first; with momentum it is ten times as much."""
 
+LEAST_CHANGE_OF_GIVEN = 0.001
+"""The least such share of weights that were given. It lies between this and `CHANGE_PER_STEP`; their sizes are changed
+only as far as that takes."""
+
 LEAST_RATE = 0.001
 """Default learning rate. Below it the sizes are those for the default, so that a lower rate learns more slowly."""
 
@@ -51,21 +59,24 @@ BRANCH_SHARE = 0.25
 _NUM_TRACED = 2  # images: enough for batch norm to take its statistics from
 _MOST_TIMES = 32.0  # either way, so that no weight exceeds the range of fp32
 _LEAST_EPSILONS = 10.0  # in the variance that batch norm divides by: with less, epsilon would suppress the signal
+_LEAST_EPSILONS_OF_GIVEN = 100.0  # fewer would change what the network computes
 
 _ADDITION = "AddBackward"
 _BATCH_NORM = "BatchNorm"
 _SKIPPED = ("MulBackward", "DivBackward", "NativeDropoutBackward", "ToCopyBackward")
 
 
-def scale_initial_weights(predictor: Predictor, batch: Batch, *, learning_rate: float) -> None:
-    """Reduce the weights of batch norms, and scale the convolutions before them.
+def scale_initial_weights(
+    predictor: Predictor, batch: Batch, *, learning_rate: float, are_given: bool = False
+) -> None:
+    """Reduce the weights of batch norms, unless they are given, and scale the convolutions before them.
 
     Args:
-        predictor: Its network has random, untrained weights. Only these weights, and the running statistics behind the
-            convolutions, are changed.
+        predictor: Only these weights of its network, and the running statistics behind the convolutions, are changed.
         batch: The first images, uint8 [n, 3, h, w], with their labels. Batch norm must be able to take its statistics
             from them.
         learning_rate: Learning rate of the first step.
+        are_given: Whether the weights are learned ones, but for the classifier's, which are random; else all are.
 
     Raises:
         ModuleOutOfMemoryError: The device has too little memory.
@@ -80,8 +91,9 @@ def scale_initial_weights(predictor: Predictor, batch: Batch, *, learning_rate: 
 
     network.train()
     with torch_errors(len(labels_n), advice=MEMORY_ADVICE):
-        reduce_norms(network, forward_loss)
-        scale_convolutions(network, forward_loss, len(labels_n), learning_rate)
+        if not are_given:
+            reduce_norms(network, forward_loss)
+        scale_convolutions(network, forward_loss, len(labels_n), learning_rate, are_given=are_given)
 
 
 def reduce_norms(network: nn.Module, forward_loss: ForwardLoss) -> None:
@@ -101,8 +113,18 @@ def reduce_norms(network: nn.Module, forward_loss: ForwardLoss) -> None:
             weight.mul_(BRANCH_SHARE)
 
 
-def scale_convolutions(network: nn.Module, forward_loss: ForwardLoss, num_images: int, learning_rate: float) -> None:
+def scale_convolutions(
+    network: nn.Module,
+    forward_loss: ForwardLoss,
+    num_images: int,
+    learning_rate: float,
+    *,
+    are_given: bool = False,
+) -> None:
     """Scale each convolution before a batch norm to the size at which a step changes it by `CHANGE_PER_STEP`.
+
+    Given weights are scaled to the nearest size at which the change is that at most, and `LEAST_CHANGE_OF_GIVEN` at
+    least.
 
     The running statistics that validation normalizes by are scaled with the weights: the network computes the same as
     before in either mode.
@@ -112,15 +134,21 @@ def scale_convolutions(network: nn.Module, forward_loss: ForwardLoss, num_images
         forward_loss: As for `reduce_norms`.
         num_images: Number of first images.
         learning_rate: Learning rate of the first step.
+        are_given: Whether the weights are learned ones.
     """
+    least_change = LEAST_CHANGE_OF_GIVEN if are_given else CHANGE_PER_STEP
+    least_epsilons = _LEAST_EPSILONS_OF_GIVEN if are_given else _LEAST_EPSILONS
     with kept_values(network.buffers()), _active_zero_norms(network), _variances(network) as variances:
         _, loss = forward_loss(slice(num_images))
         loss.backward()
     with torch.no_grad():
         for convolution, norm in normalized_convolutions(network):
-            factor = _factor(convolution, max(learning_rate, LEAST_RATE))
-            if convolution.weight.grad is not None and variances.get(norm, 0.0) > 0:
-                factor = max(factor, math.sqrt(_LEAST_EPSILONS * norm.eps / variances[norm]))
+            if norm not in variances:
+                continue
+            factor = _factor(convolution, max(learning_rate, LEAST_RATE), least_change)
+            if convolution.weight.grad is not None and variances[norm] > 0:
+                least = math.sqrt(least_epsilons * norm.eps / variances[norm])
+                factor = max(factor, min(least, 1.0) if are_given else least)
             factor = min(max(factor, 1 / _MOST_TIMES), _MOST_TIMES)
             convolution.weight.mul_(factor)
             if norm.running_mean is not None and norm.running_var is not None:
@@ -212,16 +240,28 @@ def _active_zero_norms(network: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _variances(network: nn.Module) -> Iterator[dict[nn.BatchNorm2d, float]]:
-    """For the pass within it: the median over channels of the variance of each batch norm's input."""
+    """For the pass within it: the median over channels of the variance of each batch norm's input.
+
+    Those are left out that do not take the very output of the convolution defined before them, as after the addition of
+    a branch: another size of the weights would change what the network computes.
+    """
     found: dict[nn.BatchNorm2d, float] = {}
+    outputs: dict[nn.BatchNorm2d, Tensor] = {}
+    hooks = []
 
     def note(norm: nn.BatchNorm2d, inputs: tuple[Tensor, ...]) -> None:
-        found[norm] = inputs[0].detach().float().var(dim=(0, 2, 3), unbiased=False).median().item()
+        if outputs.pop(norm, None) is inputs[0]:
+            found[norm] = inputs[0].detach().float().var(dim=(0, 2, 3), unbiased=False).median().item()
 
-    hooks = [norm.register_forward_pre_hook(note) for _, norm in normalized_convolutions(network)]
+    for convolution, norm in normalized_convolutions(network):
+        hooks += [
+            convolution.register_forward_hook(lambda _, __, output, norm=norm: outputs.update({norm: output})),
+            norm.register_forward_pre_hook(note),
+        ]
     try:
         yield found
     finally:
+        outputs.clear()
         for hook in hooks:
             hook.remove()
 
@@ -230,12 +270,13 @@ def _weighted_norms(network: nn.Module) -> list[nn.BatchNorm2d]:
     return [module for module in network.modules() if isinstance(module, nn.BatchNorm2d) and module.affine]
 
 
-def _factor(convolution: nn.Conv2d, learning_rate: float) -> float:
+def _factor(convolution: nn.Conv2d, learning_rate: float, least_change: float) -> float:
+    """By which a step's change of the weights comes to lie between `least_change` and `CHANGE_PER_STEP`."""
     if convolution.weight.grad is None:
         return 1.0
     size = convolution.weight.double().norm().item()
-    change = learning_rate * convolution.weight.grad.double().norm().item()
-    squared = change / (CHANGE_PER_STEP * size) if size else math.nan
-    if not 0 < squared < math.inf:  # no gradient, or one that is not finite, which the first step reports
+    step = learning_rate * convolution.weight.grad.double().norm().item()
+    change = step / size if size else math.nan
+    if not 0 < change < math.inf:  # no gradient, or one that is not finite, which the first step reports
         return 1.0
-    return math.sqrt(squared)
+    return math.sqrt(change / min(max(change, least_change), CHANGE_PER_STEP))

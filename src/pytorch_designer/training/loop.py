@@ -1,6 +1,6 @@
 """Training loop.
 
-    compute the start of a new classifier; if there is one, validate it as epoch 0; longer runs then leave it
+    compute the start of a new classifier; if there is one, validate it as epoch 0; runs that learn much then leave it
     until all epochs are trained, or patience runs out:
         one step of SGD for each batch, in the epoch's order
         estimate the statistics of batch norm
@@ -358,7 +358,7 @@ def _validate_start(run: TrainingRun, state: TrainingState, learner: _Learner) -
     _end_epoch(run, state, validation, time.perf_counter() - started, epoch=0)
     if run.new_head is not None and not run.stays_near:
         run.new_head.restore()
-        text = "The epochs start from a random classifier, which a run of this length trains as well."
+        text = "The epochs start from a random classifier: so many images or steps can teach the whole network."
         run.world.of_first(partial(_log.info, text), None)
     learner.save_if_due(is_epoch_end=True)
 

@@ -161,9 +161,7 @@ def _scale_weights(sweep: RateSweep, batch: Batch) -> None:
         images = sweep.predictor.send(batch.images)
         batch = replace(batch, images=sweep.batch_augmentation.draw_batch(images, epoch=1, rows=batch.indices))
     torch.manual_seed(derive_seed(sweep.hyperparameters.random_seed, "initial_scale"))
-    scale_initial_weights(
-        sweep.predictor, batch, learning_rate=SCALE_RATE, are_given=not sweep.starts_from_scratch
-    )
+    scale_initial_weights(sweep.predictor, batch, learning_rate=SCALE_RATE, are_given=not sweep.starts_from_scratch)
 
 
 def _stop_if_requested(request: StopRequest) -> None:

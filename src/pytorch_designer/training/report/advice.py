@@ -156,7 +156,9 @@ def _start_was_best(summary: RunSummary) -> Iterator[Hint]:
         return
     accuracy = max(record.validation.top1 for record in summary.trained)
     advice = "Add training images"
-    if not summary.trained[0].training.loss <= summary.best.validation.loss:  # the first steps undid what it knew
+    if not summary.has_bounded_steps:  # the epochs began with a random classifier
+        advice += f", or train for more epochs, for instance {2 * len(summary.trained)}"
+    elif not summary.trained[0].training.loss <= summary.best.validation.loss:  # the first steps undid what it knew
         advice += f", or use a lower learning_rate, for instance {_rounded(summary.parameters['learning_rate'] / 10)}"
     yield Hint(
         "The saved model is the one before training (epoch 0), with a classifier that was computed from the features "

@@ -66,9 +66,7 @@ _BATCH_NORM = "BatchNorm"
 _SKIPPED = ("MulBackward", "DivBackward", "NativeDropoutBackward", "ToCopyBackward")
 
 
-def scale_initial_weights(
-    predictor: Predictor, batch: Batch, *, learning_rate: float, are_given: bool = False
-) -> None:
+def scale_initial_weights(predictor: Predictor, batch: Batch, *, learning_rate: float, are_given: bool = False) -> None:
     """Reduce the weights of batch norms, unless they are given, and scale the convolutions before them.
 
     Args:

@@ -34,17 +34,19 @@ def write_images(folder: Path, classes: str, per_class: int) -> None:
 @pytest.mark.parametrize(
     ("architecture", "classes", "sizes", "stays_near"),
     [
-        ("shufflenet_v2_x0_5", "ab", (200, 2), False),
-        ("shufflenet_v2_x0_5", "ab", (199, 2), True),
-        ("shufflenet_v2_x0_5", "ab", (200, 4), True),  # a hundred steps
-        ("shufflenet_v2_x0_5", "xy", (200, 2), True),  # the classes, and so the classifier, of the model
-        ("squeezenet1_1", "ab", (200, 2), True),  # no batch norm
+        ("shufflenet_v2_x0_5", "ab", (200, 16, 6), False),
+        ("shufflenet_v2_x0_5", "ab", (199, 16, 6), True),
+        ("shufflenet_v2_x0_5", "ab", (200, 15, 6), True),
+        ("shufflenet_v2_x0_5", "ab", (200, 16, 5), True),  # 125 steps
+        ("shufflenet_v2_x0_5", "ab", (2, 16, 1501), False),
+        ("shufflenet_v2_x0_5", "xy", (200, 16, 6), True),  # the classes, and so the classifier, of the model
+        ("squeezenet1_1", "ab", (200, 16, 6), True),  # no batch norm
     ],
 )
 def test_many_images_of_new_classes_make_a_run_leave_weights_before_batch_norm(
-    tmp_path: Path, architecture: str, classes: str, sizes: tuple[int, int], stays_near: bool
+    tmp_path: Path, architecture: str, classes: str, sizes: tuple[int, int, int], stays_near: bool
 ) -> None:
-    per_class, batch_size = sizes
+    per_class, batch_size, num_epochs = sizes
     write_images(tmp_path / "training", classes, per_class)
     write_images(tmp_path / "validation", classes, 2)
     (tmp_path / "model").mkdir()
@@ -62,6 +64,6 @@ def test_many_images_of_new_classes_make_a_run_leave_weights_before_batch_norm(
         random_seed=1,
     )
 
-    job = prepare_job(inputs, Hyperparameters(1, batch_size, 0.001, 1, 1), COMPUTE)
+    job = prepare_job(inputs, Hyperparameters(num_epochs, batch_size, 0.001, 1, 1), COMPUTE)
 
     assert job.predictor.keeps_statistics is stays_near

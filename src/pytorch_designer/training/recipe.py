@@ -29,8 +29,9 @@ HELD_SHARE = 0.5
 MOST_STEPS_NEAR = 1500
 """Steps up to which a run may stay near given weights; see `stays_near`."""
 
-LEAST_STEPS_AWAY, LEAST_IMAGES_AWAY = 150, 200
-"""Steps, and training images per class on average, from which a network of scaled convolutions leaves given weights."""
+LEAST_STEPS_AWAY, LEAST_IMAGES_AWAY, LEAST_BATCH_AWAY = 150, 200, 16
+"""Steps, training images per class on average, and images per step and process, from which a run gains by leaving given
+weights; see `stays_near`."""
 
 LONGEST_STEP = 0.02
 """Norm of the gradients times the learning rate, to which the steps of runs that stay near given weights are shortened.
@@ -71,7 +72,7 @@ class Hyperparameters:
         }
 
 
-def stays_near(num_steps: int, images_per_class: float, *, can_be_scaled: bool) -> bool:
+def stays_near(num_steps: int, images_per_class: float, batch_size: int, *, can_be_scaled: bool) -> bool:
     """True if a run on given weights learns so little that it stays near them.
 
     Its classifier then learns from a ridge regression on, batch norm keeps the given statistics, and steps are
@@ -80,10 +81,12 @@ def stays_near(num_steps: int, images_per_class: float, *, can_be_scaled: bool) 
     Args:
         num_steps: Steps of the whole run.
         images_per_class: Training images, divided by the classes.
+        batch_size: Images per step and process, which batch norm takes its statistics from.
         can_be_scaled: Whether the classifier is new and batch norm follows convolutions, so that the sizes of these can
             be chosen.
     """
-    if can_be_scaled and images_per_class >= LEAST_IMAGES_AWAY and num_steps >= LEAST_STEPS_AWAY:
+    learns_much = num_steps >= LEAST_STEPS_AWAY and images_per_class >= LEAST_IMAGES_AWAY
+    if learns_much and batch_size >= LEAST_BATCH_AWAY and can_be_scaled:
         return False
     return num_steps <= MOST_STEPS_NEAR
 

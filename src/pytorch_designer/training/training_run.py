@@ -196,6 +196,7 @@ def prepare_job(
     keeps_near = inputs.model.has_weights and stays_near(
         num_steps,
         len(datasets.training) / len(datasets.training.classes),
+        hyperparameters.batch_size,
         can_be_scaled=head is not None and bool(normalized_convolutions(network)),
     )
     return TrainingJob(

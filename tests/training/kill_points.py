@@ -27,7 +27,6 @@ from torch import nn
 from pytorch_designer.directories.image_directory import open_image_directory
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.inference.predictor import Predictor
-from pytorch_designer.models.heads import NewHead
 from pytorch_designer.system.stop_requests import StopRequest
 from pytorch_designer.training.checkpoint import CheckpointPolicy, CheckpointStore
 from pytorch_designer.training.history import EpochRecord
@@ -105,7 +104,7 @@ def run_once(folder: Path, output: Path, result: Path, point: Point) -> None:
             validation=validation,
             num_classes=3,
             starts_from_scratch=True,
-            new_head=NewHead.of(head),
+            new_head=head,
             display=killer,
             on_epoch_end=lambda record: None,
             stop_request=StopRequest(),

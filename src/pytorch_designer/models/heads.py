@@ -16,7 +16,6 @@ timm's networks provide their own head.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -29,28 +28,6 @@ if TYPE_CHECKING:
 
 Head = nn.Linear | nn.Conv2d
 """The one layer that gives the logits."""
-
-
-@dataclass(frozen=True)
-class NewHead:
-    """New classifier of a network with given weights.
-
-    Attributes:
-        layer: The layer, in the network.
-        drawn: An exact copy of its random weights, on the CPU.
-    """
-
-    layer: Head
-    drawn: dict[str, Tensor]
-
-    @classmethod
-    def of(cls, layer: Head) -> NewHead:
-        """A layer whose weights were drawn just now."""
-        return cls(layer, {name: tensor.detach().cpu().clone() for name, tensor in layer.state_dict().items()})
-
-    def restore(self) -> None:
-        """Give the layer its random weights again."""
-        self.layer.load_state_dict(self.drawn)
 
 
 def replace_head(network: nn.Module, architecture: Architecture, num_classes: int) -> None:

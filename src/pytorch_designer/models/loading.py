@@ -20,7 +20,7 @@ from pytorch_designer.models.architectures import (
     build_on_meta,
     check_architecture,
 )
-from pytorch_designer.models.heads import NewHead, head_layer, permute_head, permute_rows, replace_head
+from pytorch_designer.models.heads import head_layer, permute_head, permute_rows, replace_head
 from pytorch_designer.models.legacy import (
     LEGACY_PRETRAINED_PREPROCESSING,
     StackedNetwork,
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from pytorch_designer.directories.model_directory import ModelDirectory
+    from pytorch_designer.models.heads import Head
 
 _log = logging.getLogger(__name__)
 
@@ -126,7 +127,7 @@ def network_for_classes(loaded: LoadedModel, classes: Sequence[str]) -> nn.Modul
     return network
 
 
-def new_head(loaded: LoadedModel, network: nn.Module, classes: Sequence[str]) -> NewHead | None:
+def new_head(loaded: LoadedModel, network: nn.Module, classes: Sequence[str]) -> Head | None:
     """The classifier that `network_for_classes` has just drawn for given weights; None where there is none.
 
     There is none where the whole network is drawn, where the model has kept its head, and where the logits are not
@@ -141,7 +142,7 @@ def new_head(loaded: LoadedModel, network: nn.Module, classes: Sequence[str]) ->
             loaded.architecture.name,
         )
         return None
-    return NewHead.of(layer)
+    return layer
 
 
 def check_forward(network: nn.Module, height: int, width: int, architecture: Architecture | None = None) -> bool:

@@ -38,7 +38,7 @@ from pytorch_designer.training.parallel.shared_state import average_statistics, 
 from pytorch_designer.training.parallel.validation import Validation, validate
 from pytorch_designer.training.recipe import StepBound, is_better
 from pytorch_designer.training.repeatability import parameters_in_use
-from pytorch_designer.training.start.head_start import start_head
+from pytorch_designer.training.start.head_start import SHARE_AWAY, shrink_head, start_head
 from pytorch_designer.training.start.initial_scale import scale_initial_weights
 from pytorch_designer.training.state import BestEpoch, TrainingRun, TrainingState, copy_weights
 from pytorch_designer.training.step import ImmediateStepper, StepOutcome, Stepper, StepRequest
@@ -350,15 +350,15 @@ def _remaining_batches(run: TrainingRun, state: TrainingState) -> Iterator[Batch
 def _validate_start(run: TrainingRun, state: TrainingState, learner: _Learner) -> None:
     """Validate the model before its first step, as epoch 0: the epochs have to be better than it.
 
-    A run that does not stay near the given weights then learns from random weights of its classifier on.
+    A run that leaves its given weights then learns from a share of this classifier on.
     """
     started = time.perf_counter()
     run.world.note("validation before training")
     validation = validate(run, 0, learner.between_validations)
     _end_epoch(run, state, validation, time.perf_counter() - started, epoch=0)
-    if run.new_head is not None and not run.stays_near:
-        run.new_head.restore()
-        text = "The epochs start from a random classifier: so many images or steps can teach the whole network."
+    if not run.stays_near:
+        shrink_head(run)
+        text = f"The epochs start from {SHARE_AWAY:g} of it: so many images or steps can teach the whole network."
         run.world.of_first(partial(_log.info, text), None)
     learner.save_if_due(is_epoch_end=True)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pytorch_designer.images.augmentation import Augmentation
     from pytorch_designer.images.loader import ImageLoader
     from pytorch_designer.inference.predictor import Predictor
-    from pytorch_designer.models.heads import NewHead
+    from pytorch_designer.models.heads import Head
     from pytorch_designer.reporting.outcomes import Outcomes
     from pytorch_designer.system.stop_requests import StopRequest
     from pytorch_designer.tracking.destination import RunReference
@@ -139,7 +139,7 @@ class TrainingRun:
     on_epoch_end: Callable[[EpochRecord], None]
     stop_request: StopRequest
     batch_augmentation: Augmentation | None = None
-    new_head: NewHead | None = None
+    new_head: Head | None = None
     world: World = ONE_PROCESS
 
     @cached_property

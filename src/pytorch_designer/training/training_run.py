@@ -67,7 +67,7 @@ if TYPE_CHECKING:
     from pytorch_designer.distributed.world import World
     from pytorch_designer.images.augmentation import Augmentation
     from pytorch_designer.inference.compute import Compute
-    from pytorch_designer.models.heads import NewHead
+    from pytorch_designer.models.heads import Head
     from pytorch_designer.tracking.tracker import OpenTracker, Tracker
     from pytorch_designer.training.state import TrainingDisplay
 
@@ -93,7 +93,7 @@ class TrainingJob:
     predictor: Predictor
     batch_augmentation: Augmentation | None
     fingerprint: str
-    new_head: NewHead | None
+    new_head: Head | None
     world: World
 
 

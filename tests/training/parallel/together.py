@@ -21,7 +21,6 @@ from pytorch_designer.errors import DesignerError
 from pytorch_designer.images.cache import CacheBudget
 from pytorch_designer.images.loader import ImageLoader
 from pytorch_designer.inference.predictor import Predictor
-from pytorch_designer.models.heads import NewHead
 from pytorch_designer.system.stop_requests import StopRequest
 from pytorch_designer.training import norm_statistics
 from pytorch_designer.training.checkpoint import CheckpointPolicy, CheckpointStore
@@ -141,7 +140,7 @@ def run_together(world: World, request: Request) -> Found:
             validation=loaders["validation"],
             num_classes=3,
             starts_from_scratch=not request.has_given_weights,
-            new_head=NewHead.of(head_of(network)) if request.has_given_weights else None,
+            new_head=head_of(network) if request.has_given_weights else None,
             display=display,
             on_epoch_end=lambda record: None,
             stop_request=stop_request,

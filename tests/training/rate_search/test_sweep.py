@@ -9,7 +9,6 @@ from torch import nn
 from torch.nn.utils import get_total_norm
 
 from pytorch_designer.errors import InterruptedRunError, NonFiniteLossError
-from pytorch_designer.models.heads import NewHead
 from pytorch_designer.progress import SilentLine
 from pytorch_designer.system.stop_requests import StopRequest
 from pytorch_designer.training.rate_search.rate_curve import RateCurve
@@ -67,7 +66,7 @@ def test_something_is_learned_on_the_way(build_run: BuildRun) -> None:
 def test_weights_are_scaled_as_in_a_run_at_a_high_rate(build_run: BuildRun, is_given: bool) -> None:
     def built(**changes: Any) -> SmallRun:
         network = small_network()
-        given = {"starts_from_scratch": False, "new_head": NewHead.of(head_of(network))} if is_given else {}
+        given = {"starts_from_scratch": False, "new_head": head_of(network)} if is_given else {}
         return build_run(network=network, **(given | changes))
 
     trained = built(learning_rate=SCALE_RATE, num_epochs=1)

@@ -17,7 +17,6 @@ from pytorch_designer.images.loader import Batch
 from pytorch_designer.inference.compute import Compute
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.models.architectures import Architecture, build_network, build_on_meta, find_architecture
-from pytorch_designer.models.heads import NewHead
 from pytorch_designer.training.start.initial_scale import (
     CHANGE_PER_STEP,
     LEAST_CHANGE_OF_GIVEN,
@@ -328,7 +327,7 @@ def test_learned_weights_are_scaled_where_a_run_with_a_new_classifier_leaves_the
         network=network,
         learning_rate=5e-324,
         starts_from_scratch=False,
-        new_head=NewHead.of(head_of(network)) if has_new_head else None,
+        new_head=head_of(network) if has_new_head else None,
         keeps_statistics=stays_near,
         num_epochs=1,
     )

@@ -17,7 +17,7 @@ from pytorch_designer.seeds import derive_seed
 from pytorch_designer.training.loop import open_stepper
 from pytorch_designer.training.rate_search.rate_curve import HIGHEST_RATE, LOWEST_RATE, RateCurve
 from pytorch_designer.training.recipe import StepBound
-from pytorch_designer.training.start.head_start import start_head
+from pytorch_designer.training.start.head_start import shrink_head, start_head
 from pytorch_designer.training.start.initial_scale import scale_initial_weights
 from pytorch_designer.training.state import TrainingRun
 from pytorch_designer.training.step import StepRequest
@@ -102,8 +102,8 @@ def sweep_rates(sweep: RateSweep, state: TrainingState, display: SweepDisplay) -
         InterruptedRunError: The process was told to stop.
         InvalidDatasetError: Too many images cannot be read.
     """
-    if sweep.stays_near:
-        start_head(sweep, partial(_stop_if_requested, sweep.stop_request))
+    if start_head(sweep, partial(_stop_if_requested, sweep.stop_request)):
+        shrink_head(sweep)
     stepper = open_stepper(
         sweep.predictor,
         state.optimizer,

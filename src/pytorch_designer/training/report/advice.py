@@ -156,7 +156,7 @@ def _start_was_best(summary: RunSummary) -> Iterator[Hint]:
         return
     accuracy = max(record.validation.top1 for record in summary.trained)
     advice = "Add training images"
-    if not summary.has_bounded_steps:  # the epochs began with a random classifier
+    if not summary.has_bounded_steps:  # the epochs began with a part of the classifier
         advice += f", or train for more epochs, for instance {2 * len(summary.trained)}"
     elif not summary.trained[0].training.loss <= summary.best.validation.loss:  # the first steps undid what it knew
         advice += f", or use a lower learning_rate, for instance {_rounded(summary.parameters['learning_rate'] / 10)}"

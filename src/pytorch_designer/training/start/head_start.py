@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+SHARE_AWAY = 0.2
+"""Share of its computed weights that the classifier starts from where a run leaves the given weights of its network."""
+
 MOST_IMAGES = 2048
 """Images whose features the head is computed from; of larger datasets, the first of each class in turn."""
 
@@ -60,7 +63,7 @@ def start_head(run: TrainingRun, between: Callable[[], None]) -> bool:
     """
     if run.new_head is None or run.num_classes < 2:
         return False
-    head = run.new_head.layer
+    head = run.new_head
     try:
         compared, features_nd, labels_n = _gather(run, head, between)
         solved = solve_head(features_nd, labels_n, run.num_classes, has_bias=head.bias is not None)
@@ -75,6 +78,17 @@ def start_head(run: TrainingRun, between: Callable[[], None]) -> bool:
         100 * solved.left_out_top1,
     )
     return True
+
+
+def shrink_head(run: TrainingRun) -> None:
+    """Give the computed classifier of a run that leaves its given weights smaller ones: docs/decisions/0047.
+
+    Whole ones separate the classes as the features are now, and their gradients change these too much at first.
+    """
+    if run.new_head is not None and not run.stays_near:
+        with torch.no_grad():
+            for parameter in run.new_head.parameters():
+                parameter.mul_(SHARE_AWAY)
 
 
 class _UnusableError(Exception):

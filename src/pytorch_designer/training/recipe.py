@@ -76,7 +76,7 @@ def stays_near(num_steps: int, images_per_class: float, batch_size: int, *, can_
     """True if a run on given weights learns so little that it stays near them.
 
     Its classifier then learns from a ridge regression on, batch norm keeps the given statistics, and steps are
-    bounded (`StepBound`): docs/decisions/0052. Other runs start from a random classifier: docs/decisions/0047.
+    bounded (`StepBound`): docs/decisions/0052. Other runs start from a share of it: docs/decisions/0047.
 
     Args:
         num_steps: Steps of the whole run.

@@ -74,7 +74,7 @@ def scale_initial_weights(predictor: Predictor, batch: Batch, *, learning_rate: 
         batch: The first images, uint8 [n, 3, h, w], with their labels. Batch norm must be able to take its statistics
             from them.
         learning_rate: Learning rate of the first step.
-        are_given: Whether the weights are learned ones, but for the classifier's, which are random; else all are.
+        are_given: Whether the weights are learned ones, but for the classifier's; else all are random.
 
     Raises:
         ModuleOutOfMemoryError: The device has too little memory.

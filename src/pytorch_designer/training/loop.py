@@ -358,7 +358,7 @@ def _validate_start(run: TrainingRun, state: TrainingState, learner: _Learner) -
     _end_epoch(run, state, validation, time.perf_counter() - started, epoch=0)
     if not run.stays_near:
         shrink_head(run)
-        text = f"The epochs start from {SHARE_AWAY:g} of it: so many images or steps can teach the whole network."
+        text = f"The epochs start from {SHARE_AWAY:g} of this classifier: all layers have enough to learn from."
         run.world.of_first(partial(_log.info, text), None)
     learner.save_if_due(is_epoch_end=True)
 

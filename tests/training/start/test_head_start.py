@@ -222,7 +222,7 @@ def test_a_run_that_leaves_its_weights_has_the_start_to_beat_and_learns_from_a_s
     with caplog.at_level(logging.INFO):
         small = fine_tuned(build_run, keeps_statistics=False, learning_rate=5e-324, num_epochs=2)
         small.train()
-    assert "The epochs start from 0.2 of it" in caplog.text
+    assert "The epochs start from 0.2 of this classifier" in caplog.text
     assert [record.epoch for record in small.state.history] == [0, 1, 2]
     assert small.state.best is not None
     best = max(small.state.history, key=lambda record: (record.validation.top1, -record.validation.loss))

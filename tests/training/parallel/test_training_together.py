@@ -66,13 +66,13 @@ def test_a_stop_request_to_any_process_stops_all_after_the_same_step(
     assert [one.result for one in again] == [one.result for one in whole]
 
 
-@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize(("size", "stays_near"), [(2, True), (3, True), (2, False)])
 def test_the_start_of_the_classifier_is_validated_by_all_and_equal_after_a_stop(
-    request_: Request, tmp_path: Path, size: int
+    request_: Request, tmp_path: Path, size: int, stays_near: bool
 ) -> None:
-    request = replace(request_, has_given_weights=True)
+    request = replace(request_, has_given_weights=True, stays_near=stays_near)
     whole = run_world(size, run_together, request)
-    assert all(one.history == whole[0].history for one in whole)
+    assert all((one.history, one.weights) == (whole[0].history, whole[0].weights) for one in whole)
     assert whole[0].history[0] == run_together(ONE_PROCESS, replace(request, output=tmp_path / "alone")).history[0]
     stopped = replace(request, output=tmp_path / "stopped", stops=(1, 1))
     assert all(one.error["name"] == "InterruptedRunError" for one in run_world(size, run_together, stopped))

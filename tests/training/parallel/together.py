@@ -51,6 +51,7 @@ class Request:
         kills: Rank and step after which a process kills itself; None for the rank: all do.
         explodes: Rank and step at which the loss becomes infinite.
         has_given_weights: Whether the classifier alone is new.
+        stays_near: Whether it stays near these.
     """
 
     folder: Path
@@ -65,6 +66,7 @@ class Request:
     kills: tuple[int | None, int] | None = None
     explodes: tuple[int, int] | None = None
     has_given_weights: bool = False
+    stays_near: bool = True
 
 
 @dataclass
@@ -129,7 +131,8 @@ def run_together(world: World, request: Request) -> Found:
         if request.explodes is not None:
             rank, step = request.explodes
             network = _Explodes(step if rank == world.rank else -1)
-        predictor = Predictor(network, PREPROCESSING, COMPUTE, keeps_statistics=request.has_given_weights)
+        keeps_statistics = request.has_given_weights and request.stays_near
+        predictor = Predictor(network, PREPROCESSING, COMPUTE, keeps_statistics=keeps_statistics)
         hyperparameters = replace(HYPERPARAMETERS, num_epochs=request.num_epochs, batch_size=request.batch_size)
         display, stop_request = RecordingDisplay(), StopRequest()
         display.after_step = _events(world, request, stop_request)

@@ -159,9 +159,12 @@ def test_a_node_fails_on_demand_and_one_key_opens_its_error(first_run: ServedPro
 def test_a_run_is_canceled_and_compared_with_another(first_run: ServedProject, open_page: Any) -> None:
     page = _open(open_page, first_run)
     document = first_run.folder / _DOCUMENT
-    document.write_text(document.read_text().replace("epochs: 2", "epochs: 50"))
+    # So long that it runs yet when a slow browser looks, and is not stopped for lack of progress.
+    longer = "epochs: 500\n      patience: 500"
+    document.write_text(document.read_text().replace("epochs: 2", longer))
     page.locator(".run-status", has_text="1 node runs").wait_for()
     page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_role("button", name="Cancel").wait_for()
     page.get_by_role("tab", name="Log").click()
     page.get_by_label("Node", exact=True).select_option("train")
     page.locator('[data-id="train"] .run-strip[data-state="running"]').wait_for(timeout=_RUN_MILLISECONDS)
@@ -178,7 +181,7 @@ def test_a_run_is_canceled_and_compared_with_another(first_run: ServedProject, o
     page.get_by_role("button", name="Compare the two chosen").click()
     epochs = page.locator(".look-compared tr", has_text="epochs").first
     epochs.wait_for()
-    assert epochs.locator("td").all_inner_texts() == ["train", "epochs", "2", "50", "+48"]
+    assert epochs.locator("td").all_inner_texts() == ["train", "epochs", "2", "500", "+498"]
 
     page.get_by_role("tab", name="History").click()
     rows.last.get_by_role("button", name=re.compile("Look at")).click()
@@ -191,7 +194,7 @@ def test_a_run_is_canceled_and_compared_with_another(first_run: ServedProject, o
     page.keyboard.press("Control+Enter")
     assert page.get_by_role("button", name="Run", exact=True).get_attribute("aria-disabled") == "true"
     band.get_by_role("button", name="Back to now").click()
-    page.locator(".card-summary", has_text="epochs 50").wait_for()
+    page.locator(".card-summary", has_text="epochs 500").wait_for()
     page.get_by_role("tab", name="History").click()
     rows.last.get_by_role("button", name=re.compile("Look at")).click()
     band.get_by_role("button", name="Clone").click()

@@ -11,8 +11,8 @@ BUDGET_BYTES = 2**28
 LARGE_BYTES = 2**27
 
 
-def most_at_once(num_bytes: int, *, num_threads: int = 8) -> int:
-    """The largest number of threads that hold `num_bytes` at the same time."""
+def most_at_once(num_bytes: int, *, num_threads: int = 8, seconds: float = 0.05) -> int:
+    """The largest number of threads that hold `num_bytes` at the same time, each for so long, or until all do."""
     budget, lock = MemoryBudget(BUDGET_BYTES), threading.Lock()
     is_crowded = threading.Event()
     inside: list[int] = []
@@ -26,7 +26,7 @@ def most_at_once(num_bytes: int, *, num_threads: int = 8) -> int:
                 most = max(most, len(inside))
                 if len(inside) == num_threads:
                     is_crowded.set()
-            is_crowded.wait(0.05)
+            is_crowded.wait(seconds)
             with lock:
                 inside.remove(number)
 
@@ -41,7 +41,7 @@ def test_large_images_wait_until_there_is_room() -> None:
 
 
 def test_small_images_wait_for_nothing() -> None:
-    assert most_at_once(2**20) == 8
+    assert most_at_once(2**20, seconds=60) == 8
 
 
 def test_a_thread_that_holds_some_does_not_wait_for_itself() -> None:

@@ -6,7 +6,8 @@
     python benchmarks/fine_tuning.py --output RUNS.jsonl --table
 
 fine_tuning_pairs.py draws the images, and peers/fine_tuning_*.py train. A network learns the source of a pair by a
-plain loop; every way starts from these weights. Each seed draws other training images, the same for all ways. The best
+plain loop; every way starts from these weights. fine_tuning_pretrained.py adds pairs for weights of ImageNet, which
+`--pairs` names. Each seed draws other training images, the same for all ways. The best
 epoch is chosen with 200 validation images, and judged by 1,000 test images that nothing else is done with. Choices of
 this project's recipe are made on the pairs for development (fine_tuning_pairs.py); the others are held out.
 
@@ -28,7 +29,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fine_tuning_pairs import PAIRS, write_sets
+from fine_tuning_pairs import IMAGENET, PAIRS, write_sets
 from measuring import print_conditions
 from peer_runs import add_peers_option
 
@@ -48,6 +49,8 @@ PROGRAMS = {
 }
 COLUMNS = ("ours", "before", "torchvision", "timm", "fastai", "HF Trainer")
 OTHERS = tuple(way for way in PROGRAMS if way not in {"ours", "before"})
+
+_DRAWN = [name for name, pair in PAIRS.items() if pair.source != IMAGENET]
 
 Cell = tuple[str, str, int, int, float]
 """Network, pair, images per class, epochs, learning rate."""
@@ -69,7 +72,7 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Fine-tuning compared with other libraries.")
     parser.add_argument("--folder", type=Path, help="folder of images and source networks; made where it is missing")
     parser.add_argument("--output", type=Path, required=True, help="file of the runs; it is continued")
-    parser.add_argument("--pairs", nargs="+", choices=list(PAIRS), default=list(PAIRS))
+    parser.add_argument("--pairs", nargs="+", choices=list(PAIRS), default=_DRAWN)
     parser.add_argument("--networks", nargs="+", default=["resnet18"], help="resnet18, or names of timm's networks")
     parser.add_argument("--images", type=int, nargs="+", default=[10, 20, 50, 100, 500], help="per class")
     parser.add_argument("--epochs", type=int, nargs="+", default=[1, 3, 5, 10])
@@ -93,7 +96,10 @@ def prepare(options: argparse.Namespace) -> None:
     program = PEERS / PROGRAMS["ours"]
     for pair, network in itertools.product(options.pairs, options.networks):
         source = PAIRS[pair].source
-        if not weights_file(options.folder, source, network).with_suffix("").exists():
+        is_missing = not weights_file(options.folder, source, network).with_suffix("").exists()
+        if is_missing and source == IMAGENET:
+            raise SystemExit(f"{options.folder} has no {network} of ImageNet: run fine_tuning_pretrained.py first")
+        if is_missing:
             command = [sys.executable, str(program), "--folder", str(options.folder), "--learn", source, network]
             subprocess.run(command, check=True)
 
@@ -141,7 +147,8 @@ def print_tables(runs: list[dict[str, Any]]) -> None:
         if run["learning_rate"] is not None:
             cells[run["network"]][key_of(run)][run["way"]][run["seed"]] = run["test_top1"]
     for network, by_cell in cells.items():
-        print_conditions(f"{network}, 32 pixels, batch size 16: test top-1, mean ± standard error over seeds")
+        sides = " or ".join(sorted({str(PAIRS[cell[1]].side) for cell in by_cell}))
+        print_conditions(f"{network}, {sides} pixels, batch size 16: test top-1, mean ± standard error over seeds")
         print(f"| pair | images | epochs | rate | {' | '.join(COLUMNS)} | ours less the best other | |")
         print("|" + "---|" * (6 + len(COLUMNS)))
         marks: list[str] = []

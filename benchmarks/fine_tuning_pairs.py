@@ -15,7 +15,8 @@ matplotlib's fonts. Source and target share neither classes nor fonts.
     damages    the shapes                 pieces of the photos, damaged in 5 ways (far)       held out
 
 FOLDER/SET/PART/CLASS/00000.png; the sources have the part `training`, the targets training, validation and test. The
-same digit, or half of a photo, is never in two parts of a target.
+same digit, or half of a photo, is never in two parts of a target. fine_tuning_pretrained.py writes the sets of
+the pairs whose source is ImageNet.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     Draw = Callable[[str, str, np.random.Generator], Image.Image]
 
 LARGE = 4 * SIDE  # strokes are drawn at this size, then reduced
+PRETRAINED_SIDE = 64  # of the images for networks with ImageNet's weights
+IMAGENET = "imagenet"  # the source of the pairs of fine_tuning_pretrained.py
 NUM_POOL, NUM_VALIDATION, NUM_TEST = 500, 40, 200  # images per class of a target
 
 
@@ -63,11 +66,12 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class Pair:
-    """Names of two image sets, and whether choices may be made on it."""
+    """Names of two image sets, whether choices may be made on it, and the side of its images in pixels."""
 
     source: str
     target: str
     is_held_out: bool
+    side: int = SIDE
 
 
 PAIRS = {
@@ -78,6 +82,12 @@ PAIRS = {
     "shapes": Pair("shapes-1", "shapes-2", is_held_out=True),
     "textures": Pair("letters-a-m", "textures", is_held_out=True),
     "damages": Pair("shapes-1", "damages", is_held_out=True),
+    "emoji": Pair(IMAGENET, "emoji", is_held_out=False, side=PRETRAINED_SIDE),
+    "stamps": Pair(IMAGENET, "stamps", is_held_out=False, side=PRETRAINED_SIDE),
+    "clipart": Pair(IMAGENET, "clipart", is_held_out=True, side=PRETRAINED_SIDE),
+    "large letters": Pair(IMAGENET, "letters-n-z-64", is_held_out=False, side=PRETRAINED_SIDE),
+    "large hues": Pair(IMAGENET, "hues-64", is_held_out=False, side=PRETRAINED_SIDE),
+    "large shapes": Pair(IMAGENET, "shapes-2-64", is_held_out=True, side=PRETRAINED_SIDE),
 }
 
 
@@ -163,7 +173,7 @@ def _texture(class_name: str, part: str, generator: np.random.Generator) -> Imag
 
 
 def _damaged(class_name: str, part: str, generator: np.random.Generator) -> Image.Image:
-    piece = Image.fromarray(np.clip(_photo_piece(part, generator), 0, 255).astype(np.uint8))
+    piece = Image.fromarray(np.clip(photo_piece(part, generator), 0, 255).astype(np.uint8))
     if class_name == "blurred":
         return piece.filter(ImageFilter.GaussianBlur(generator.uniform(0.5, 1.5)))
     if class_name == "pixelated":
@@ -184,7 +194,7 @@ def _damaged(class_name: str, part: str, generator: np.random.Generator) -> Imag
 def _tinted(class_name: str, part: str, generator: np.random.Generator) -> Image.Image:
     hue = (int(class_name.removeprefix("hue")) + generator.uniform(0, 0.9)) / 5
     tint = np.array(colorsys.hsv_to_rgb(hue, generator.uniform(0.3, 0.9), generator.uniform(0.4, 1))) * 255
-    piece = _photo_piece(part, generator)
+    piece = photo_piece(part, generator)
     cover = 0.5 + 0.3 * _smooth(generator.normal(size=(SIDE, SIDE)), generator.uniform(0.5, 4))
     share = 0.7 * np.clip(cover, 0, 1)[:, :, None]
     values = piece * (1 - share) + tint * share + generator.normal(size=piece.shape) * 12
@@ -192,7 +202,7 @@ def _tinted(class_name: str, part: str, generator: np.random.Generator) -> Image
 
 
 def _dotted(class_name: str, part: str, generator: np.random.Generator) -> Image.Image:
-    piece = _photo_piece(part, generator)
+    piece = photo_piece(part, generator)
     rows, columns = np.mgrid[0:SIDE, 0:SIDE]
     middles: list[NDArray[np.float64]] = []
     while len(middles) < int(class_name.removeprefix("n")):
@@ -207,7 +217,7 @@ def _dotted(class_name: str, part: str, generator: np.random.Generator) -> Image
     return Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
 
 
-def _photo_piece(part: str, generator: np.random.Generator) -> NDArray[np.float64]:
+def photo_piece(part: str, generator: np.random.Generator) -> NDArray[np.float64]:
     """A piece of one of the photos, of the half that belongs to the part; [32, 32, 3] of about 0 to 255."""
     photo = _photos()[generator.integers(2)]
     half = photo[:, : photo.shape[1] // 2] if part == "training" else photo[:, photo.shape[1] // 2 :]

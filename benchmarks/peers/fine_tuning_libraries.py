@@ -52,7 +52,7 @@ def fine_tune(request: TuningRequest, folder: Path) -> dict[str, Any]:
 
 
 def _fine_tune_fastai(request: TuningRequest, weights: Path, parts: dict[str, LabeledImages]) -> dict[str, Any]:
-    from fastai.vision.all import Callback, DataLoader, DataLoaders, vision_learner
+    from fastai.vision.all import Callback, DataLoader, DataLoaders, default_split, model_meta, vision_learner
 
     task, training = request.task, parts["training"]
 
@@ -62,6 +62,8 @@ def _fine_tune_fastai(request: TuningRequest, weights: Path, parts: dict[str, La
         def after_epoch(self) -> None:
             record.epoch_ended()
 
+    # fastai does not know where this network's body ends, and its learner ignores its own argument for it.
+    model_meta.setdefault(torchvision.models.mobilenet_v2, {"cut": -1, "split": default_split})
     loader = DataLoader(_pairs(training), bs=BATCH_SIZE, shuffle=True, drop_last=len(training.labels) % 16 == 1)
     loaders = DataLoaders(loader, DataLoader(_pairs(training)[:1], bs=1))
     is_torchvision = task.network in torchvision.models.list_models(torchvision.models)
@@ -92,7 +94,8 @@ def _load_body(body: nn.Module, network: str, weights: Path) -> None:
         num_classes = next(reversed(state.values())).shape[0]
         whole = build_network(network, num_classes)
         whole.load_state_dict(state)
-        missing = body.load_state_dict(nn.Sequential(*list(whole.children())[:-2]).state_dict()).missing_keys
+        kept = len(list(body.children()))
+        missing = body.load_state_dict(nn.Sequential(*list(whole.children())[:kept]).state_dict()).missing_keys
     if missing:
         raise SystemExit(f"fastai's body has no weights for {missing}")
 

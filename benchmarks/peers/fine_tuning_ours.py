@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import torch
+import torchvision
 
 from fine_tuning_loops import learn_source
 from fine_tuning_task import (
@@ -43,6 +44,8 @@ from pytorch_designer.training.datasets import check_datasets
 from pytorch_designer.training.recipe import Hyperparameters
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from pytorch_designer.training.history import RunSummary
 
 SIDE = 32
@@ -65,14 +68,20 @@ def main() -> None:
 def write_source(folder: Path, source: str, network: str) -> None:
     """Learn a source with a plain loop, and write the network as a trained model of this project too."""
     learned = learn_source(folder, source, network)
-    model = weights_file(folder, source, network).with_suffix("")
+    classes = open_image_directory(folder / source / "training").classes
+    write_model(weights_file(folder, source, network).with_suffix(""), network, learned.state_dict(), classes, SIDE)
+
+
+def write_model(model: Path, network: str, state_dict: dict[str, Tensor], classes: tuple[str, ...], side: int) -> None:
+    """Write weights as a trained model of this project, for images of `side` pixels."""
     model.mkdir()
+    is_torchvision = network in torchvision.models.list_models(torchvision.models)
     write_trained_model(
         model,
-        architecture=Architecture(network, "torchvision" if network == "resnet18" else "timm", {}),
-        state_dict=learned.state_dict(),
-        classes=open_image_directory(folder / source / "training").classes,
-        preprocessing=Preprocessing(resize_size=SIDE, crop_height=SIDE, crop_width=SIDE),
+        architecture=Architecture(network, "torchvision" if is_torchvision else "timm", {}),
+        state_dict=state_dict,
+        classes=classes,
+        preprocessing=Preprocessing(resize_size=side, crop_height=side, crop_width=side),
     )
 
 

@@ -57,7 +57,7 @@ class LabeledImages:
     """Images in memory.
 
     Attributes:
-        pixels: uint8 [n, 3, 32, 32].
+        pixels: uint8 [n, 3, s, s], s 32 or 64.
         labels: int64 [n], class indices in the order of the class folders' names.
     """
 
@@ -66,7 +66,7 @@ class LabeledImages:
 
     @property
     def inputs(self) -> Tensor:
-        """Normalized images, float32 [n, 3, 32, 32]."""
+        """Normalized images, float32 [n, 3, s, s]."""
         mean, std = (torch.tensor(values).reshape(1, 3, 1, 1) for values in (MEAN, STD))
         return (self.pixels.float() / 255 - mean) / std
 

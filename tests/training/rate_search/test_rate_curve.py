@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pytorch_designer.components.train_pytorch_model import TrainPyTorchModelParameters
 from pytorch_designer.training.rate_search.rate_curve import RateCurve, rounded_down, suggest_rate, table_lines
 
 from .curves import RATES, valley
@@ -28,7 +29,10 @@ def test_noise_of_the_batches_moves_the_suggestion_by_a_digit_at_most(seed: int)
 def test_nothing_is_suggested_for_noise(seed: int) -> None:
     losses = 1.6 + 0.15 * np.random.default_rng(seed).normal(size=len(RATES))
 
-    assert suggest_rate(RateCurve(RATES, tuple(losses.tolist()), has_diverged=False)).rate is None
+    suggestion = suggest_rate(RateCurve(RATES, tuple(losses.tolist()), has_diverged=False))
+
+    assert suggestion.rate is None
+    assert f"train at the default, {TrainPyTorchModelParameters().learning_rate}." in suggestion.reason
 
 
 def test_a_loss_that_falls_to_the_end_is_said() -> None:

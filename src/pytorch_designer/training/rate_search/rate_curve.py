@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LOWEST_RATE, HIGHEST_RATE = 1e-5, 1.0
+DEFAULT_RATE = 0.001  # of Train PyTorch Model
 _SMOOTHING_DECADES = 0.2  # standard deviation of the Gaussian average, along the logarithm of the rate
 _START_DECADES = 0.5  # of the range, in which nearly nothing is learned: the loss before training
 _SHARE_OF_FALL = 0.9  # reached at the suggested rate, of the fall to the lowest loss
@@ -82,14 +83,18 @@ def suggest_rate(curve: RateCurve) -> RateSuggestion:
     """The learning rate that a curve suggests: the lowest with nine tenths of the fall, rounded down to 1, 2, 3 or 5.
 
     Where the curve is flat around its lowest point, the position of that point is chance; the rate at which most of the
-    fall is reached is not. Where the loss falls by no more than its noise, nothing is suggested. Other rules, measured:
-    docs/benchmarks_log.md.
+    fall is reached is not. Where the loss falls by no more than its noise, which is usual for published weights, only
+    the default is named. Other rules, measured: docs/benchmarks_log.md.
     """
     smoothed = curve.smoothed
     lowest = int(smoothed.argmin())
     fall = curve.start - float(smoothed[lowest])
     if fall <= max(_LEAST_FALL * curve.noise, _ROUNDING):
-        return RateSuggestion(None, "The loss did not fall by more than its noise at any learning rate.")
+        return RateSuggestion(
+            None,
+            "The loss did not fall by more than its noise at any learning rate: train at the default, "
+            f"{DEFAULT_RATE:g}. A whole run, whose rate falls towards its end, learns more than these few steps.",
+        )
     reached = int(np.flatnonzero(smoothed[: lowest + 1] <= curve.start - _SHARE_OF_FALL * fall)[0])
     rate = rounded_down(curve.rates[reached])
     reason = f"The loss fell from {curve.start:.3f} to {smoothed[lowest]:.3f} at {curve.rates[lowest]:.2g}"

@@ -37,9 +37,12 @@ LONGEST_STEP = 0.02
 """Norm of the gradients times the learning rate, to which the steps of runs that stay near given weights are shortened.
 """
 
+SHARE_OF_LOSS = 0.5
+"""Share of the way to a loss of zero, by which the same steps are bounded; see `StepBound`."""
+
 _LEAST_DIVISOR = 1e-30
 
-RECIPE_VERSION = 7
+RECIPE_VERSION = 8
 """Grows when the same settings come to give other weights: checkpoints of before are then not continued."""
 
 
@@ -117,8 +120,9 @@ def build_optimizer(network: nn.Module, learning_rate: float) -> torch.optim.SGD
 class StepBound:
     """Shortens the steps of a run that stays near given weights: docs/decisions/0052.
 
-    A step, which is the learning rate times the gradients, is no longer than `LONGEST_STEP`, nor than where the loss
-    would be zero if it fell as steeply as it begins to: loss / norm of the gradients (a Polyak step, arXiv 2002.10542).
+    A step, which is the learning rate times the gradients, is no longer than `LONGEST_STEP`, nor than half of the way
+    to where the loss would be zero if it fell as steeply as it begins to: loss / norm of the gradients (a Polyak step,
+    arXiv 2002.10542).
 
     Args:
         optimizer: Its gradients are scaled, all by the same factor.
@@ -142,7 +146,7 @@ class StepBound:
         norm = get_total_norm(gradients)
         rate = groups[0]["lr"] if self._learning_rate is None else self._learning_rate
         to_zero_loss = torch.as_tensor(loss, dtype=norm.dtype, device=norm.device) / norm.clamp(min=_LEAST_DIVISOR)
-        longest = to_zero_loss.clamp(max=LONGEST_STEP)
+        longest = (SHARE_OF_LOSS * to_zero_loss).clamp(max=LONGEST_STEP)
         factor = (longest / (norm * rate).clamp(min=_LEAST_DIVISOR)).clamp(max=1.0)
         if factor.device.type != "cpu" or factor < 1.0:  # a GPU is not asked, as this would wait for it
             for gradient in gradients:

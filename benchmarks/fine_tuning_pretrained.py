@@ -13,7 +13,7 @@ then fine-tunes it on the pairs whose source is ImageNet. All images have 64 pix
     target     pictures on pieces of photos, 5 classes                    things per class    use
     emoji      emoji, each drawn by up to four vendors                    85 to 264           development
     stamps     animals, buildings, food and plants, mostly photographed   32 to 67            development
-    clipart    animals, food, people, tools, vehicles                     97 to 366           held out
+    clipart    animals, food, people, tools, vehicles                     97 to 400           held out
     NAME-64    the targets of fine_tuning_pairs.py, enlarged                                  as there
 
 No thing is in two parts of a target, whoever drew it.

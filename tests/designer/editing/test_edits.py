@@ -451,3 +451,15 @@ def test_what_has_no_properties_has_its_place_in_the_pipeline(text: str, section
     with pytest.raises(DesignerError) as error:
         after(text, op="move_nodes", positions={"input:nothing": {"x": 1, "y": 2}})
     assert error.value.reason == "no_input"
+
+
+@pytest.mark.parametrize("text", ["\xa0", "\xa0a", "a\xa0", "\u2003 \u3000", " a ", "\u3000\nb\xa0\n"])
+@pytest.mark.parametrize("written", ["", "description: \xa0b\xa0\n", "description: |\n  b\xa0\n"])
+@pytest.mark.parametrize("name", ["display_name", "description"])
+def test_blanks_of_unicode_around_a_text_are_kept(text: str, written: str, name: str, shared_project: Path) -> None:
+    before = f"type: pipeline\n{written}jobs:\n  a: {{type: command, component: train.yaml}}\n"
+    edit = {"op": "set_pipeline", "key": name, "value": text}
+
+    after = read_plain(edited(before, edit, folder=shared_project))
+
+    assert after == read_plain(before) | {name: text}

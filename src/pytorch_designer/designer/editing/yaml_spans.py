@@ -19,6 +19,7 @@ Path = tuple[str, ...]
 
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+_BLANKS = " \t\r\n\x85\u2028\u2029"  # of YAML; other ones, as no-break spaces, belong to the text
 _MAX_PARSED = 2
 MERGE_KEY = "<<"
 
@@ -206,4 +207,4 @@ class _Composer:
         """Block scalars and plain ones end where the next token starts; here, after their last character."""
         if style in {"'", '"'}:
             return end
-        return start + len(self._text[start:end].rstrip())
+        return start + len(self._text[start:end].rstrip(_BLANKS))

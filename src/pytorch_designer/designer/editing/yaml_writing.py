@@ -72,7 +72,9 @@ def _literal(value: str, column: int) -> str | None:
 
 
 def _needed_quotes(value: str) -> str | None:
-    """Quotes for text that other versions of YAML read as a number."""
+    """Quotes for text that other versions of YAML read as a number, and around blanks, which to YAML may be none."""
+    if value != value.strip():
+        return "'"
     with suppress(ValueError):
         float(value.replace("_", ""))
         return "'"

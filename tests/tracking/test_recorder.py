@@ -84,6 +84,19 @@ def test_while_a_training_continues_its_run_is_running(fresh: Destination) -> No
     assert [run.info.status for run in runs(fresh)] == ["RUNNING"]
 
 
+def test_a_killed_training_ends_its_run_unless_a_later_one_has(fresh: Destination) -> None:
+    replies: list[dict[str, Any]] = []
+    killed = Recorder(fresh, replies.append)
+    assert not killed.record([{"close": "KILLED"}])
+    assert [run.info.status for run in runs(fresh)] == ["KILLED"]
+
+    run_id = next(reply["run_id"] for reply in replies if "run_id" in reply)
+    record(replace(fresh, is_continued=True, earlier_run_id=run_id))
+    assert not killed.record([{"close": "KILLED"}])  # its process was slow to see that its parent was killed
+    (run,) = runs(fresh)
+    assert (run.info.end_time, run.info.status) == (41_000, "FINISHED")
+
+
 def _delete(destination: Destination, run_id: str) -> str:
     client(destination).delete_run(run_id)
     return run_id

@@ -80,10 +80,15 @@ class Recorder:
                 self._log_result(entry["model"], Path(entry["report"]))
             elif "close" in entry:
                 if self._is_own:
-                    end = (entry["close"], entry.get("timestamp"))
-                    self._attempt("the end of the run", self._client.set_terminated, self._run_id, *end)
+                    self._attempt("the end of the run", self._end_run, entry["close"], entry.get("timestamp"))
                 return False
         return True
+
+    def _end_run(self, status: str, timestamp: int | None) -> None:
+        """Write the run's end; that of a killed training only if no later one has continued the run and ended it."""
+        if status == "KILLED" and self._client.get_run(self._run_id).info.status != "RUNNING":
+            return
+        self._client.set_terminated(self._run_id, status, timestamp)
 
     def _open_run(self) -> str:
         """The id of the run to record to."""

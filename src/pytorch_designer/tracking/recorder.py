@@ -43,17 +43,17 @@ class Recorder:
         destination: The run.
         reply: Takes `{"progress": true}` after each step forward, `{"problem": text}`, `{"note": text}` and
             `{"run_id": text}`.
-        before_creation: Called in the moment before a new run is created.
+        before_opening: Called in the moment before a run is created, or continued that an earlier process has begun.
     """
 
     def __init__(
-        self, destination: Destination, reply: Reply, before_creation: Callable[[], object] = lambda: None
+        self, destination: Destination, reply: Reply, before_opening: Callable[[], object] = lambda: None
     ) -> None:
         from mlflow import MlflowClient
 
         self._destination = destination
         self._reply = reply
-        self._before_creation = before_creation
+        self._before_opening = before_opening
         if destination.database is not None and not destination.database.exists():
             create_database(destination.database, make_tables)
             reply({"progress": True})
@@ -122,6 +122,7 @@ class Recorder:
             )
 
     def _continue(self, run: Run) -> None:
+        self._before_opening()
         self._is_own = True
         if self._destination.is_azure:
             self._has_past = True
@@ -166,7 +167,7 @@ class Recorder:
         self._is_own = True
         tags = _TAGS | ({KEY_TAG: destination.key} if destination.key else {})
         experiment_id = self._experiment_id()
-        self._before_creation()
+        self._before_opening()
         run = self._client.create_run(
             experiment_id, start_time=destination.start_ms, tags=tags, run_name=destination.run_name
         )

@@ -14,8 +14,8 @@ Standard output, likewise: `{"progress": true}` after each step forward, `{"run_
 `{"note": text}`, `{"problem": text}`, with `"is_fatal": true` where it is the last word, `{"dropped": 1}` for an entry
 that came too fast, `{"finished": true}`.
 The end of standard input without `close` means that the parent was killed: the process ends within
-`GRACE_SECONDS`, whatever it is doing. It creates and continues no run any more, since the training may have been started
-again: its process would not find the run that is created in this moment, nor expect another end than its own.
+`GRACE_SECONDS`, whatever it is doing. It creates and continues no run any more, since the training may have been
+started again: its process would not find the run that is created in this moment, nor expect another end than its own.
 """
 
 from __future__ import annotations

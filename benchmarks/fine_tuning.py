@@ -7,9 +7,9 @@
 
 fine_tuning_pairs.py draws the images, and peers/fine_tuning_*.py train. A network learns the source of a pair by a
 plain loop; every way starts from these weights. fine_tuning_pretrained.py adds pairs for weights of ImageNet, which
-`--pairs` names. Each seed draws other training images, the same for all ways. The best
-epoch is chosen with 200 validation images, and judged by 1,000 test images that nothing else is done with. Choices of
-this project's recipe are made on the pairs for development (fine_tuning_pairs.py); the others are held out.
+`--pairs` names. Each seed draws other training images, the same for all ways. The best epoch is chosen with 200
+validation images, and judged by 1,000 test images that nothing else is done with. Choices of this project's recipe are
+made on the pairs for development (fine_tuning_pairs.py); the others are held out.
 
 Each run is a line of the output, and runs that are in it are not repeated. `before` is this project at another
 version, whose `src` is SRC. Ways with "own rate" use the library's default learning rate instead of the given one.

@@ -15,8 +15,8 @@ matplotlib's fonts. Source and target share neither classes nor fonts.
     damages    the shapes                 pieces of the photos, damaged in 5 ways (far)       held out
 
 FOLDER/SET/PART/CLASS/00000.png; the sources have the part `training`, the targets training, validation and test. The
-same digit, or half of a photo, is never in two parts of a target. fine_tuning_pretrained.py writes the sets of
-the pairs whose source is ImageNet.
+same digit, or half of a photo, is never in two parts of a target. fine_tuning_pretrained.py writes the sets of the
+pairs whose source is ImageNet.
 """
 
 from __future__ import annotations
@@ -296,18 +296,18 @@ _SOURCE_FONTS = (
     "DejaVuSerif-Italic",
 )
 _TARGET_FONTS = ("STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic", "cmr10", "cmss10", "cmtt10", "cmb10")
-_TARGET_SIZES = {"training": NUM_POOL, "validation": NUM_VALIDATION, "test": NUM_TEST}
+TARGET_SIZES = {"training": NUM_POOL, "validation": NUM_VALIDATION, "test": NUM_TEST}
 SETS = {
     "digits-0-4": ImageSet(tuple("01234"), _digit, {"training": 600}),
-    "digits-5-9": ImageSet(tuple("56789"), _digit, _TARGET_SIZES),
+    "digits-5-9": ImageSet(tuple("56789"), _digit, TARGET_SIZES),
     "letters-a-m": ImageSet(tuple("ABCDEFGHIJKLM"), _letter(_SOURCE_FONTS), {"training": 250}),
-    "letters-n-z": ImageSet(tuple("NPQRS"), _letter(_TARGET_FONTS), _TARGET_SIZES),
+    "letters-n-z": ImageSet(tuple("NPQRS"), _letter(_TARGET_FONTS), TARGET_SIZES),
     "shapes-1": ImageSet(tuple(SHAPES)[:8], _shape, {"training": 400}),
-    "shapes-2": ImageSet(tuple(SHAPES)[8:], _shape, _TARGET_SIZES),
-    "textures": ImageSet(("stripes", "grid", "dots", "grain", "photo"), _texture, _TARGET_SIZES),
-    "damages": ImageSet(("blurred", "noisy", "pixelated", "posterized", "streaked"), _damaged, _TARGET_SIZES),
-    "hues": ImageSet(tuple(f"hue{hue}" for hue in range(5)), _tinted, _TARGET_SIZES),
-    "counts": ImageSet(tuple(f"n{count}" for count in range(1, 6)), _dotted, _TARGET_SIZES),
+    "shapes-2": ImageSet(tuple(SHAPES)[8:], _shape, TARGET_SIZES),
+    "textures": ImageSet(("stripes", "grid", "dots", "grain", "photo"), _texture, TARGET_SIZES),
+    "damages": ImageSet(("blurred", "noisy", "pixelated", "posterized", "streaked"), _damaged, TARGET_SIZES),
+    "hues": ImageSet(tuple(f"hue{hue}" for hue in range(5)), _tinted, TARGET_SIZES),
+    "counts": ImageSet(tuple(f"n{count}" for count in range(1, 6)), _dotted, TARGET_SIZES),
 }
 
 

@@ -35,14 +35,13 @@ import torch
 import torchvision
 from PIL import Image
 
-from fine_tuning_pairs import IMAGENET, PAIRS, PRETRAINED_SIDE, SETS, photo_piece, write_sets
+from fine_tuning_pairs import IMAGENET, PAIRS, PRETRAINED_SIDE, SETS, TARGET_SIZES, photo_piece, write_sets
 
 sys.path.insert(0, str(Path(__file__).parent / "peers"))
 from fine_tuning_ours import write_model
 from fine_tuning_task import weights_file
 
 NETWORK = "mobilenet_v2"
-SIZES = {"training": 500, "validation": 40, "test": 200}  # images per class
 SHARES = {"training": (0.0, 0.5), "validation": (0.5, 0.7), "test": (0.7, 1.0)}  # of the things of a class
 EMOJI = {
     "activities": "Activities",
@@ -85,8 +84,9 @@ def main() -> None:
     write_pictures(options.folder / "stamps", read_pictures(share / "tuxpaint/stamps", STAMPS))
     write_pictures(options.folder / "clipart", read_pictures(share / "openclipart/png", CLIPART))
     for pair in PAIRS.values():
-        if pair.source == IMAGENET and pair.target.removesuffix("-64") in SETS:
-            write_enlarged(options.folder / pair.target.removesuffix("-64"), options.folder / pair.target)
+        drawn = pair.target.removesuffix(f"-{PRETRAINED_SIDE}")
+        if pair.source == IMAGENET and drawn in SETS:
+            write_enlarged(options.folder / drawn, options.folder / pair.target)
 
 
 def write_source(folder: Path, wheel: Path) -> None:
@@ -141,7 +141,7 @@ def write_pictures(folder: Path, pictures: Pictures) -> None:
     """A target of pictures, each turned, sized and placed at random on a piece of a photo."""
     for label, (name, things) in enumerate(pictures.items()):
         order = np.random.default_rng(label).permutation(len(things))
-        for number, (part, size) in enumerate(SIZES.items()):
+        for number, (part, size) in enumerate(TARGET_SIZES.items()):
             first, last = (round(share * len(things)) for share in SHARES[part])
             own = order[first:last]
             generator = np.random.default_rng([label, number])

@@ -24,6 +24,7 @@ from fine_tuning_task import (
     TuningRecord,
     TuningRequest,
     build_network,
+    is_of_torchvision,
     pretrained_network,
     read_images,
     serve_command,
@@ -66,10 +67,9 @@ def _fine_tune_fastai(request: TuningRequest, weights: Path, parts: dict[str, La
     model_meta.setdefault(torchvision.models.mobilenet_v2, {"cut": -1, "split": default_split})
     loader = DataLoader(_pairs(training), bs=BATCH_SIZE, shuffle=True, drop_last=len(training.labels) % 16 == 1)
     loaders = DataLoaders(loader, DataLoader(_pairs(training)[:1], bs=1))
-    is_torchvision = task.network in torchvision.models.list_models(torchvision.models)
     learner = vision_learner(
         loaders,
-        getattr(torchvision.models, task.network) if is_torchvision else task.network,
+        getattr(torchvision.models, task.network) if is_of_torchvision(task.network) else task.network,
         n_out=training.num_classes,
         pretrained=False,
         normalize=False,

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import torch
-import torchvision
 
 from fine_tuning_loops import learn_source
 from fine_tuning_task import (
     BATCH_SIZE,
     TuningRequest,
     accuracy,
+    is_of_torchvision,
     logits_of,
     read_images,
     serve,
@@ -75,10 +75,9 @@ def write_source(folder: Path, source: str, network: str) -> None:
 def write_model(model: Path, network: str, state_dict: dict[str, Tensor], classes: tuple[str, ...], side: int) -> None:
     """Write weights as a trained model of this project, for images of `side` pixels."""
     model.mkdir()
-    is_torchvision = network in torchvision.models.list_models(torchvision.models)
     write_trained_model(
         model,
-        architecture=Architecture(network, "torchvision" if is_torchvision else "timm", {}),
+        architecture=Architecture(network, "torchvision" if is_of_torchvision(network) else "timm", {}),
         state_dict=state_dict,
         classes=classes,
         preprocessing=Preprocessing(resize_size=side, crop_height=side, crop_width=side),

@@ -96,9 +96,14 @@ def training_rows(labels: NDArray[np.int64], task: TuningTask) -> NDArray[np.int
     return np.sort(np.concatenate(rows))
 
 
+def is_of_torchvision(network: str) -> bool:
+    """True for the names of torchvision's networks; the others are timm's."""
+    return network in torchvision.models.list_models(torchvision.models)
+
+
 def build_network(name: str, num_classes: int) -> nn.Module:
     """A network with random weights."""
-    if name in torchvision.models.list_models(torchvision.models):
+    if is_of_torchvision(name):
         network: nn.Module = torchvision.models.get_model(name, num_classes=num_classes)
     else:
         import timm

@@ -122,12 +122,12 @@ class Recorder:
             )
 
     def _continue(self, run: Run) -> None:
-        self._before_opening()
         self._is_own = True
         if self._destination.is_azure:
             self._has_past = True
         else:
             self._learn_past(run)
+        self._before_opening()
         self._client.update_run(run.info.run_id, status="RUNNING")
 
     def _learn_past(self, run: Run) -> None:

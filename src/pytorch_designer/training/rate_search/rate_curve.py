@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LOWEST_RATE, HIGHEST_RATE = 1e-5, 1.0
-DEFAULT_RATE = 0.001  # of Train PyTorch Model
+_DEFAULT_RATE = 0.001  # of Train PyTorch Model
 _SMOOTHING_DECADES = 0.2  # standard deviation of the Gaussian average, along the logarithm of the rate
 _START_DECADES = 0.5  # of the range, in which nearly nothing is learned: the loss before training
 _SHARE_OF_FALL = 0.9  # reached at the suggested rate, of the fall to the lowest loss
@@ -93,7 +93,7 @@ def suggest_rate(curve: RateCurve) -> RateSuggestion:
         return RateSuggestion(
             None,
             "The loss did not fall by more than its noise at any learning rate: train at the default, "
-            f"{DEFAULT_RATE:g}. A whole run, whose rate falls towards its end, learns more than these few steps.",
+            f"{_DEFAULT_RATE:g}. A whole run, whose rate falls towards its end, learns more than these few steps.",
         )
     reached = int(np.flatnonzero(smoothed[: lowest + 1] <= curve.start - _SHARE_OF_FALL * fall)[0])
     rate = rounded_down(curve.rates[reached])

@@ -18,6 +18,7 @@ from pytorch_designer.inference.compute import environment_info
 from pytorch_designer.inference.forward_memory import check_forward_memory
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.inference.torch_state import kept_torch_state
+from pytorch_designer.models.batch_norm import normalized_convolutions
 from pytorch_designer.models.loading import check_forward, network_for_classes, new_head
 from pytorch_designer.progress import log_header
 from pytorch_designer.seeds import derive_seed
@@ -54,7 +55,6 @@ from pytorch_designer.training.run_info import (
     tracked_parameters,
     tracked_tags,
 )
-from pytorch_designer.training.start.initial_scale import normalized_convolutions
 from pytorch_designer.training.state import TrainingRun, TrainingState, training_slices
 from pytorch_designer.training.step import MEMORY_ADVICE
 

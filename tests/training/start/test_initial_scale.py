@@ -16,12 +16,12 @@ from pytorch_designer.errors import NonFiniteLossError
 from pytorch_designer.images.loader import Batch
 from pytorch_designer.inference.compute import Compute
 from pytorch_designer.inference.predictor import Predictor
-from pytorch_designer.models.architectures import Architecture, build_network, build_on_meta, find_architecture
+from pytorch_designer.models.architectures import build_network, find_architecture
+from pytorch_designer.models.batch_norm import normalized_convolutions
 from pytorch_designer.training.start.initial_scale import (
     CHANGE_PER_STEP,
     LEAST_CHANGE_OF_GIVEN,
     last_norm_weights,
-    normalized_convolutions,
     scale_convolutions,
     scale_initial_weights,
 )
@@ -230,48 +230,6 @@ def test_weights_stay_large_enough_for_the_epsilon_of_batch_norm(name: str) -> N
     batch_loss(predictor, batch.images, batch.labels)
     assert len(ratios) > 30
     assert min(ratios) > 2
-
-
-def built_on_meta(name: str) -> nn.Module:
-    return build_on_meta(lambda: build_network(Architecture(name), 4)).eval()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "name",
-    [
-        "densenet121",
-        "efficientnet_b0",
-        "googlenet",
-        "inception_v3",
-        "mnasnet0_5",
-        "mobilenet_v3_small",
-        "regnet_y_400mf",
-        "resnet50",
-        "shufflenet_v2_x0_5",
-        "vgg11_bn",
-    ],
-)
-def test_batch_norm_gets_what_the_convolution_gives(name: str) -> None:
-    network = built_on_meta(name)
-    given: list[tuple[nn.Module, Tensor]] = []
-    followed: set[tuple[nn.Module, nn.Module]] = set()
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            module.register_forward_hook(lambda module, inputs, output: given.append((module, output)))
-        elif isinstance(module, nn.BatchNorm2d):
-            module.register_forward_pre_hook(
-                lambda norm, inputs: followed.update((source, norm) for source, output in given if output is inputs[0])
-            )
-    network(torch.empty(2, 3, 96, 96, device="meta"))
-    found = normalized_convolutions(network)
-    assert len(found) > 5
-    assert set(found) == followed
-
-
-@pytest.mark.parametrize("name", ["alexnet", "squeezenet1_1", "convnext_tiny"])
-def test_networks_without_batch_norm_have_none(name: str) -> None:
-    assert not normalized_convolutions(built_on_meta(name))
 
 
 class Cut(nn.Module):

@@ -27,6 +27,7 @@ import torch
 from torch import nn
 
 from pytorch_designer.inference.torch_errors import torch_errors
+from pytorch_designer.models.batch_norm import normalized_convolutions, noted_uses
 from pytorch_designer.training.step import MEMORY_ADVICE, batch_loss, kept_values
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from pytorch_designer.images.loader import Batch
     from pytorch_designer.inference.predictor import Predictor
+    from pytorch_designer.models.batch_norm import NormalizedUse
 
     ForwardLoss = Callable[[slice], tuple[Tensor, Tensor]]
 
@@ -155,20 +157,6 @@ def scale_convolutions(
     network.zero_grad(set_to_none=True)
 
 
-def normalized_convolutions(network: nn.Module) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
-    """The convolutions that a batch norm of as many channels directly follows, with it, in the order of definition."""
-    found = []
-    previous: nn.Module | None = None
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            if isinstance(previous, nn.Conv2d) and previous.out_channels == module.num_features:
-                found.append((previous, module))
-            previous = module
-        elif next(module.children(), None) is None:
-            previous = module
-    return found
-
-
 def last_norm_weights(output: Tensor) -> list[Tensor]:
     """The weights of the batch norms at the ends of residual branches, each once, whatever the network's classes.
 
@@ -244,24 +232,12 @@ def _variances(network: nn.Module) -> Iterator[dict[nn.BatchNorm2d, float]]:
     a branch: another size of the weights would change what the network computes.
     """
     found: dict[nn.BatchNorm2d, float] = {}
-    outputs: dict[nn.BatchNorm2d, Tensor] = {}
-    hooks = []
 
-    def note(norm: nn.BatchNorm2d, inputs: tuple[Tensor, ...]) -> None:
-        if outputs.pop(norm, None) is inputs[0]:
-            found[norm] = inputs[0].detach().float().var(dim=(0, 2, 3), unbiased=False).median().item()
+    def note(use: NormalizedUse) -> None:
+        found[use.norm] = use.output.detach().float().var(dim=(0, 2, 3), unbiased=False).median().item()
 
-    for convolution, norm in normalized_convolutions(network):
-        hooks += [
-            convolution.register_forward_hook(lambda _, __, output, norm=norm: outputs.update({norm: output})),
-            norm.register_forward_pre_hook(note),
-        ]
-    try:
+    with noted_uses(network, note):
         yield found
-    finally:
-        outputs.clear()
-        for hook in hooks:
-            hook.remove()
 
 
 def _weighted_norms(network: nn.Module) -> list[nn.BatchNorm2d]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import ModuleType
 
-STEP_MODULE = "pytorch_designer.training.step"
+STEP_MODULE = "pytorch_designer.training.steps.step"
 
 
 class StepFinder(MetaPathFinder):

@@ -43,9 +43,9 @@ from pytorch_designer.images.order import batch_slices, epoch_order
 from pytorch_designer.inference.compute import choose_compute
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.settings import settings
-from pytorch_designer.training.loop import open_stepper
 from pytorch_designer.training.recipe import build_optimizer
-from pytorch_designer.training.step import StepRequest
+from pytorch_designer.training.steps.step import StepRequest
+from pytorch_designer.training.steps.steppers import open_stepper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

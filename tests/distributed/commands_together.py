@@ -203,7 +203,7 @@ def _put_in(fault: str) -> None:
     if fault == "non-finite loss":
         from torch.nn import functional
 
-        from pytorch_designer.training import step
+        from pytorch_designer.training.steps import step
 
         def diverge(logits: Any, *arguments: Any, **options: Any) -> Any:
             return functional.cross_entropy(logits * torch.nan, *arguments, **options)

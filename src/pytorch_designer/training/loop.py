@@ -25,34 +25,29 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 
 from pytorch_designer.distributed.agreement import Agreement, ProcessReport, agree
-from pytorch_designer.distributed.gradients import FlatGradients
-from pytorch_designer.distributed.world import ONE_PROCESS, named_error
+from pytorch_designer.distributed.world import named_error
 from pytorch_designer.errors import DesignerError, InterruptedRunError, NonFiniteLossError
 from pytorch_designer.images.order import epoch_order
 from pytorch_designer.reporting.classification import balanced_accuracy
 from pytorch_designer.seeds import derive_seed
-from pytorch_designer.training.gpu_steps import GpuStepper
 from pytorch_designer.training.history import EpochRecord, record_of
 from pytorch_designer.training.norm_statistics import estimate_norm_statistics
 from pytorch_designer.training.parallel.shared_state import average_statistics, gather_buffers, share_weights
 from pytorch_designer.training.parallel.validation import Validation, validate
 from pytorch_designer.training.recipe import StepBound, is_better
-from pytorch_designer.training.repeatability import parameters_in_use
 from pytorch_designer.training.start.head_start import SHARE_AWAY, shrink_head, start_head
 from pytorch_designer.training.start.initial_scale import scale_initial_weights
 from pytorch_designer.training.state import BestEpoch, TrainingRun, TrainingState, copy_weights
-from pytorch_designer.training.step import ImmediateStepper, StepOutcome, Stepper, StepRequest
+from pytorch_designer.training.steps.step import StepOutcome, StepRequest
+from pytorch_designer.training.steps.steppers import open_stepper
 from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from torch import Tensor
 
-    from pytorch_designer.distributed.world import World
-    from pytorch_designer.images.augmentation import Augmentation
     from pytorch_designer.images.loader import Batch
-    from pytorch_designer.inference.predictor import Predictor
     from pytorch_designer.training.checkpoint import CheckpointPolicy
 
 T = TypeVar("T")
@@ -107,42 +102,6 @@ def train(run: TrainingRun, state: TrainingState, checkpoints: CheckpointPolicy)
             "or epochs, before its running statistics are usable; or start from pretrained weights.",
         )
     return reason
-
-
-def open_stepper(
-    predictor: Predictor,
-    optimizer: torch.optim.SGD,
-    *,
-    usual_sizes: Iterable[int],
-    augmentation: Augmentation | None = None,
-    bound: StepBound | None = None,
-    world: World = ONE_PROCESS,
-) -> Stepper:
-    """The stepper for the predictor's device; see `GpuStepper` for the arguments."""
-    gradients = _shared_gradients(predictor, world) if world.size > 1 else None
-    if predictor.compute.device.type == "cuda":
-        return GpuStepper(
-            predictor,
-            optimizer,
-            usual_sizes=usual_sizes,
-            augmentation=augmentation,
-            bound=bound,
-            gradients=gradients,
-        )
-    if augmentation is not None:
-        raise ValueError("random transforms of whole batches are for GPUs")
-    return ImmediateStepper(predictor, optimizer, bound=bound, gradients=gradients)
-
-
-def _shared_gradients(predictor: Predictor, world: World) -> FlatGradients:
-    """The gradients of all parameters that the network uses, in any process."""
-    used = {name for names in world.gather(parameters_in_use(predictor)) for name in names}
-    learned = {name: one for name, one in predictor.network.named_parameters() if one.requires_grad}
-    return FlatGradients(
-        [parameter for name, parameter in learned.items() if name in used],
-        world,
-        left_out=[parameter for name, parameter in learned.items() if name not in used],
-    )
 
 
 class _Learner:

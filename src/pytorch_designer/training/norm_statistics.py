@@ -16,7 +16,7 @@ import torch
 from pytorch_designer.images.order import batch_slices, epoch_order
 from pytorch_designer.inference.torch_errors import torch_errors
 from pytorch_designer.models.batch_norm import batch_norms
-from pytorch_designer.training.step import MEMORY_ADVICE, kept_values
+from pytorch_designer.training.steps.step import MEMORY_ADVICE, kept_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,7 +14,7 @@ import torch
 
 from pytorch_designer.errors import UnsupportedEnvironmentError
 from pytorch_designer.inference.torch_errors import torch_errors
-from pytorch_designer.training.step import batch_loss, kept_values
+from pytorch_designer.training.steps.step import batch_loss, kept_values
 
 if TYPE_CHECKING:
     from pytorch_designer.inference.predictor import Predictor

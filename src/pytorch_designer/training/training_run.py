@@ -56,7 +56,7 @@ from pytorch_designer.training.run_info import (
     tracked_tags,
 )
 from pytorch_designer.training.state import TrainingRun, TrainingState, training_slices
-from pytorch_designer.training.step import MEMORY_ADVICE
+from pytorch_designer.training.steps.step import MEMORY_ADVICE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,14 +13,14 @@ from pytorch_designer.distributed.gradients import FlatGradients
 from pytorch_designer.distributed.world import ONE_PROCESS, World
 from pytorch_designer.inference.compute import Compute
 from pytorch_designer.inference.predictor import Predictor
-from pytorch_designer.training.gpu_steps import GpuStepper
-from pytorch_designer.training.loop import open_stepper
 from pytorch_designer.training.recipe import StepBound, build_optimizer
 from pytorch_designer.training.state import copy_weights
-from pytorch_designer.training.step import ImmediateStepper, StepOutcome, StepRequest
+from pytorch_designer.training.steps.gpu_steps import GpuStepper
+from pytorch_designer.training.steps.step import ImmediateStepper, StepOutcome, StepRequest
+from pytorch_designer.training.steps.steppers import open_stepper
 from tests.distributed.worlds import run_world
 from tests.training.small_run import same_tensors
-from tests.training.test_gpu_steps import batches, predictor_of, resnet
+from tests.training.steps.test_gpu_steps import batches, predictor_of, resnet
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 

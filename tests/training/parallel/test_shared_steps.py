@@ -14,10 +14,10 @@ from torch.nn.parallel import DistributedDataParallel
 from pytorch_designer.distributed.world import ONE_PROCESS, World
 from pytorch_designer.images.loader import Batch
 from pytorch_designer.inference.predictor import Predictor
-from pytorch_designer.training.loop import open_stepper
 from pytorch_designer.training.recipe import build_optimizer
 from pytorch_designer.training.state import copy_weights
-from pytorch_designer.training.step import StepRequest
+from pytorch_designer.training.steps.step import StepRequest
+from pytorch_designer.training.steps.steppers import open_stepper
 from tests.distributed.worlds import run_world
 from tests.training.small_run import COMPUTE, PREPROCESSING
 

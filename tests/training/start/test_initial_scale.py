@@ -25,7 +25,7 @@ from pytorch_designer.training.start.initial_scale import (
     scale_convolutions,
     scale_initial_weights,
 )
-from pytorch_designer.training.step import batch_loss
+from pytorch_designer.training.steps.step import batch_loss
 from tests.training.small_run import BuildRun, head_of, small_network
 
 COMPUTE = Compute(torch.device("cpu"), "fp32", torch.contiguous_format, 1, is_deterministic=True)

@@ -14,13 +14,13 @@ import torch
 from pytorch_designer.errors import InterruptedRunError, NonFiniteLossError
 from pytorch_designer.images.order import epoch_order
 from pytorch_designer.seeds import derive_seed
-from pytorch_designer.training.loop import open_stepper
 from pytorch_designer.training.rate_search.rate_curve import HIGHEST_RATE, LOWEST_RATE, RateCurve
 from pytorch_designer.training.recipe import StepBound
 from pytorch_designer.training.start.head_start import shrink_head, start_head
 from pytorch_designer.training.start.initial_scale import scale_initial_weights
 from pytorch_designer.training.state import TrainingRun
-from pytorch_designer.training.step import StepRequest
+from pytorch_designer.training.steps.step import StepRequest
+from pytorch_designer.training.steps.steppers import open_stepper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pytorch_designer.system.stop_requests import StopRequest
     from pytorch_designer.training.history import EpochRecord
     from pytorch_designer.training.state import TrainingState
-    from pytorch_designer.training.step import StepOutcome
+    from pytorch_designer.training.steps.step import StepOutcome
 
 SCALE_RATE = 0.03
 """Learning rate by which networks from scratch are scaled, as a run at this rate would scale them. Batch norms and the

@@ -28,7 +28,7 @@ from torch import nn
 
 from pytorch_designer.inference.torch_errors import torch_errors
 from pytorch_designer.models.batch_norm import normalized_convolutions, noted_uses
-from pytorch_designer.training.step import MEMORY_ADVICE, batch_loss, kept_values
+from pytorch_designer.training.steps.step import MEMORY_ADVICE, batch_loss, kept_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

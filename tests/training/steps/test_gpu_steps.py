@@ -20,16 +20,15 @@ from pytorch_designer.images.loader import Batch, ImageLoader
 from pytorch_designer.inference.compute import Compute
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.models.architectures import Architecture, build_network
-from pytorch_designer.training.gpu_steps import GpuStepper
 from pytorch_designer.training.recipe import StepBound, build_optimizer
 from pytorch_designer.training.repeatability import check_repeatability
 from pytorch_designer.training.state import copy_weights
-from pytorch_designer.training.step import ImmediateStepper, StepOutcome, Stepper, StepRequest
+from pytorch_designer.training.steps.gpu_steps import GpuStepper
+from pytorch_designer.training.steps.step import ImmediateStepper, StepOutcome, Stepper, StepRequest
 from pytorch_designer.transforms.registrations import parse_transforms
 from tests.campaigns.families import FAMILIES
 from tests.inference.test_deterministic_operations import NOT_REPEATING
-
-from .small_run import PREPROCESSING, BuildRun, SmallRun, same_tensors, small_network
+from tests.training.small_run import PREPROCESSING, BuildRun, SmallRun, same_tensors, small_network
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 

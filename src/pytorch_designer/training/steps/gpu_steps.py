@@ -30,7 +30,7 @@ import torch
 
 from pytorch_designer.inference.torch_errors import torch_errors
 from pytorch_designer.training.history import count_correct
-from pytorch_designer.training.step import MEMORY_ADVICE, StepOutcome, StepRequest, batch_loss, kept_values
+from pytorch_designer.training.steps.step import MEMORY_ADVICE, StepOutcome, StepRequest, batch_loss, kept_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

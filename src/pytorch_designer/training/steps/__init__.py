@@ -1,0 +1,1 @@
+"""Steps of a training run, on a processor and on a GPU."""

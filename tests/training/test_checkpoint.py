@@ -433,6 +433,12 @@ EDITS: dict[str, Callable[[dict[str, Any], dict[str, Tensor]], object]] = {
     "another shape": lambda content, tensors: tensors.update({"network.0.weight": torch.zeros(1)}),
     "another type": lambda content, tensors: tensors.update({"network.0.weight": tensors["network.0.weight"].double()}),
     "momentum of another shape": lambda content, tensors: tensors.update({"momentum.0.bias": torch.zeros(9)}),
+    "a mean input of another shape": lambda content, tensors: tensors.update(
+        {"input_means.0": torch.zeros(1, 3, 1, 3)}
+    ),
+    "a mean input of no convolution": lambda content, tensors: tensors.update(
+        {"input_means.5": torch.zeros(1, 3, 3, 3)}
+    ),
     "more classes": lambda content, tensors: tensors.update({"confusion": torch.zeros(9, 9, dtype=torch.int64)}),
     "an outcome missing": lambda content, tensors: tensors.pop("outcomes.confidence"),
     "outcomes of other images": lambda content, tensors: tensors.update(

@@ -39,8 +39,8 @@ class Predictor:
         compute: Device and precision.
         normalizes_lone_image: Whether batch norm can take its statistics from a batch of one image in training. It
             cannot where it sees one value per channel.
-        keeps_statistics: Whether batch norm normalizes by its running statistics in training, too, and leaves them as
-            they are.
+        keeps_statistics: Whether batch norm normalizes by its running statistics in training, too, and does not
+            estimate them.
     """
 
     def __init__(

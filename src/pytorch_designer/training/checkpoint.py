@@ -1,6 +1,7 @@
 """Checkpoints: the training state on disk, from which a killed run continues (docs/decisions/0011-resume.md).
 
-    OUTPUT/.checkpoint/00000042.safetensors   network.*, momentum.*, best.*, confusion, outcomes.*, others.RANK.*
+    OUTPUT/.checkpoint/00000042.safetensors   network.*, momentum.*, input_means.*, best.*, confusion, outcomes.*,
+                                              others.RANK.*
     OUTPUT/.checkpoint/00000042.json          position, history, fingerprint, number of processes, MLflow's run,
                                               SHA-256 of all this; written last
     OUTPUT/.checkpoint/*.partial              a file that a kill left half written; the next save removes it
@@ -39,6 +40,7 @@ from pytorch_designer.tracking.destination import RunReference
 from pytorch_designer.training.checkpoint_checks import (
     BEST,
     CONFUSION,
+    INPUT_MEANS,
     MOMENTUM,
     NETWORK,
     OTHERS,
@@ -255,6 +257,7 @@ def _tensors(state: TrainingState) -> dict[str, Tensor]:
         momentum = state.optimizer.state.get(parameter, {}).get("momentum_buffer")
         if momentum is not None:
             tensors[MOMENTUM + name] = torch.empty(momentum.shape, dtype=momentum.dtype).copy_(momentum)
+    tensors |= {INPUT_MEANS + name: mean for name, mean in state.input_means.items()}
     if state.best is not None:
         tensors |= {BEST + name: tensor for name, tensor in state.best.weights.items()}
         tensors[CONFUSION] = state.best.confusion
@@ -286,6 +289,7 @@ def _restore(state: TrainingState, content: dict[str, Any], tensors: dict[str, T
         if MOMENTUM + name in tensors:
             buffer = torch.empty_like(parameter, requires_grad=False).copy_(tensors[MOMENTUM + name])
             state.optimizer.state[parameter]["momentum_buffer"] = buffer
+    state.input_means = _with_prefix(tensors, INPUT_MEANS)
     ranks = range(1, content.get("processes", 1))
     state.buffers_of_others = [_with_prefix(tensors, f"{OTHERS}{rank}.") for rank in ranks]
     state.history = [EpochRecord.from_dict(record) for record in content["history"]]

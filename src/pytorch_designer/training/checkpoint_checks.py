@@ -12,18 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from pytorch_designer.models.batch_norm import normalized_convolutions
 from pytorch_designer.training.history import EpochRecord, Metrics, MetricSums
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import TypeGuard
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from pytorch_designer.training.state import TrainingState
 
 NETWORK, MOMENTUM, BEST, OUTCOMES, CONFUSION = "network.", "momentum.", "best.", "outcomes.", "confusion"
 """Names of the tensors of a checkpoint; all but the last are the beginnings of names."""
+
+INPUT_MEANS = "input_means."
+"""Beginning of the names of the mean inputs of convolutions."""
 
 OTHERS = "others."
 """Beginning of the names of buffers of the other processes; their rank follows."""
@@ -70,6 +74,8 @@ def max_tensor_bytes(state: TrainingState, extent: RunExtent) -> int:
     num_others = extent.num_processes - 1
     num_bytes_of_others = num_others * sum(tensor.numel() * tensor.element_size() for tensor in buffers)
     header += num_others * _HEADER_BYTES_PER_TENSOR * len(buffers)
+    means = _input_means(state.network).values()
+    num_bytes += sum(mean.numel() * mean.element_size() for mean in means)
     return 3 * num_bytes + num_bytes_of_others + 8 * extent.num_classes * extent.num_classes + outcomes + header
 
 
@@ -131,7 +137,8 @@ def check_tensors(
                 OUTCOMES + name: torch.empty(extent.num_validated, dtype=dtype, device="meta")
                 for name, dtype in _OUTCOME_TYPES.items()
             }
-    optional = {MOMENTUM + name: tensor for name, tensor in parameters.items()}
+    optional: dict[str, Tensor] = {MOMENTUM + name: tensor for name, tensor in parameters.items()}
+    optional |= {INPUT_MEANS + name: mean for name, mean in _input_means(state.network).items()}
     buffers = {name: weights[name] for name, _ in state.network.named_buffers() if name in weights}
     ranks = range(1, extent.num_processes)
     optional |= {f"{OTHERS}{rank}.{name}": tensor for rank in ranks for name, tensor in buffers.items()}
@@ -145,6 +152,16 @@ def check_tensors(
         raise ValueError("the confusion matrix counts fewer than no images")
     if OUTCOMES + "labels" in tensors:
         _check_outcomes({name: tensors[OUTCOMES + name] for name in _OUTCOME_TYPES}, num_classes)
+
+
+def _input_means(network: nn.Module) -> dict[str, Tensor]:
+    """Tensors of the shapes of the mean inputs that a checkpoint may hold."""
+    names = {module: name for name, module in network.named_modules()}
+    means: dict[str, Tensor] = {}
+    for convolution, _ in normalized_convolutions(network):
+        weight = convolution.weight.detach()
+        means[names[convolution]] = weight if convolution.groups > 1 else weight[:1]
+    return means
 
 
 def _check_outcomes(outcomes: Mapping[str, Tensor], num_classes: int) -> None:

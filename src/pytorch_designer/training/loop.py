@@ -34,10 +34,12 @@ from pytorch_designer.training.history import EpochRecord, record_of
 from pytorch_designer.training.norm_statistics import estimate_norm_statistics
 from pytorch_designer.training.parallel.shared_state import average_statistics, gather_buffers, share_weights
 from pytorch_designer.training.parallel.validation import Validation, validate
-from pytorch_designer.training.recipe import StepBound, is_better
+from pytorch_designer.training.recipe import is_better
 from pytorch_designer.training.start.head_start import SHARE_AWAY, shrink_head, start_head
 from pytorch_designer.training.start.initial_scale import scale_initial_weights
+from pytorch_designer.training.start.input_means import measure_input_means
 from pytorch_designer.training.state import BestEpoch, TrainingRun, TrainingState, copy_weights
+from pytorch_designer.training.steps.near_steps import CenteredConvolutions, NearSteps
 from pytorch_designer.training.steps.step import StepOutcome, StepRequest
 from pytorch_designer.training.steps.steppers import open_stepper
 from pytorch_designer.wording import count
@@ -70,6 +72,9 @@ def train(run: TrainingRun, state: TrainingState, checkpoints: CheckpointPolicy)
         InterruptedRunError: The process was told to stop; the state is in a checkpoint.
         InvalidDatasetError: Too many images cannot be read.
     """
+    if state.is_new and run.stays_near:
+        run.world.note("measuring the inputs of layers")
+        state.input_means = run.world.verdict_of_first(partial(measure_input_means, run))
     learner = _Learner(run, state, checkpoints)
     learner.stop_if_requested()  # a signal that came while the inputs were opened
     if state.is_new and learner.prepare_weights(lambda: start_head(run, learner.stop_if_alone)):
@@ -115,13 +120,17 @@ class _Learner:
         self._run = run
         self._state = state
         self._checkpoints = checkpoints
-        highest_rate = run.hyperparameters.learning_rate * run.world.size
+        near_steps = None
+        if run.stays_near:
+            highest_rate = run.hyperparameters.learning_rate * run.world.size
+            centered = CenteredConvolutions(run.predictor.network, state.input_means)
+            near_steps = NearSteps(state.optimizer, highest_rate, centered)
         self._stepper = open_stepper(
             run.predictor,
             state.optimizer,
             usual_sizes={part.stop - part.start for part in run.training_slices},
             augmentation=run.batch_augmentation,
-            bound=StepBound(state.optimizer, highest_rate) if run.stays_near else None,
+            near_steps=near_steps,
             world=run.world,
         )
         self._has_learned = False  # since the last checkpoint

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch.nn.utils import get_total_norm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torch import Tensor, nn
+    from torch import nn
 
     from pytorch_designer.training.history import EpochRecord, Metrics
 
@@ -33,16 +32,7 @@ LEAST_STEPS_AWAY, LEAST_IMAGES_AWAY, LEAST_BATCH_AWAY = 150, 200, 16
 """Steps, training images per class on average, and images per step and process, from which a run gains by leaving given
 weights; see `stays_near`."""
 
-LONGEST_STEP = 0.02
-"""Norm of the gradients times the learning rate, to which the steps of runs that stay near given weights are shortened.
-"""
-
-SHARE_OF_LOSS = 0.5
-"""Share of the way to a loss of zero, by which the same steps are bounded; see `StepBound`."""
-
-_LEAST_DIVISOR = 1e-30
-
-RECIPE_VERSION = 8
+RECIPE_VERSION = 9
 """Grows when the same settings come to give other weights: checkpoints of before are then not continued."""
 
 
@@ -75,11 +65,13 @@ class Hyperparameters:
         }
 
 
-def stays_near(num_steps: int, images_per_class: float, batch_size: int, *, can_be_scaled: bool) -> bool:
+def stays_near(
+    num_steps: int, images_per_class: float, batch_size: int, *, can_be_scaled: bool, are_published: bool
+) -> bool:
     """True if a run on given weights learns so little that it stays near them.
 
-    Its classifier then learns from a ridge regression on, batch norm keeps the given statistics, and steps are
-    bounded (`StepBound`): docs/decisions/0052. Other runs start from a share of it: docs/decisions/0047.
+    Its classifier then learns from a ridge regression on, batch norm keeps the given statistics, and steps are those of
+    `NearSteps`: docs/decisions/0052 and 0053. Other runs start from a share of it: docs/decisions/0047.
 
     Args:
         num_steps: Steps of the whole run.
@@ -87,8 +79,10 @@ def stays_near(num_steps: int, images_per_class: float, batch_size: int, *, can_
         batch_size: Images per step and process, which batch norm takes its statistics from.
         can_be_scaled: Whether the classifier is new and batch norm follows convolutions, so that the sizes of these can
             be chosen.
+        are_published: Whether the weights come without class names, as published ones do, which learned from far more
+            images than those of a training run.
     """
-    learns_much = num_steps >= LEAST_STEPS_AWAY and images_per_class >= LEAST_IMAGES_AWAY
+    learns_much = not are_published and num_steps >= LEAST_STEPS_AWAY and images_per_class >= LEAST_IMAGES_AWAY
     if learns_much and batch_size >= LEAST_BATCH_AWAY and can_be_scaled:
         return False
     return num_steps <= MOST_STEPS_NEAR
@@ -115,42 +109,6 @@ def build_optimizer(network: nn.Module, learning_rate: float) -> torch.optim.SGD
         nesterov=True,
         fused=parameters[0].device.type in {"cpu", "cuda"},
     )
-
-
-class StepBound:
-    """Shortens the steps of a run that stays near given weights: docs/decisions/0052.
-
-    A step, which is the learning rate times the gradients, is no longer than `LONGEST_STEP`, nor than half of the way
-    to where the loss would be zero if it fell as steeply as it begins to: loss / norm of the gradients (a Polyak step,
-    arXiv 2002.10542).
-
-    Args:
-        optimizer: Its gradients are scaled, all by the same factor.
-        learning_rate: By which all steps are bounded, the highest of the run; None: each by the optimizer's own, which
-            may be a tensor on a GPU whose value changes without Python.
-    """
-
-    def __init__(self, optimizer: torch.optim.SGD, learning_rate: float | None = None) -> None:
-        self._optimizer = optimizer
-        self._learning_rate = learning_rate
-
-    def shorten(self, loss: float | Tensor) -> None:
-        """Scale the gradients before the optimizer's step.
-
-        Args:
-            loss: Of this step, in nats, from 0; a number or a tensor on the gradients' device.
-        """
-        groups = self._optimizer.param_groups
-        parameters = [parameter for group in groups for parameter in group["params"]]
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        norm = get_total_norm(gradients)
-        rate = groups[0]["lr"] if self._learning_rate is None else self._learning_rate
-        to_zero_loss = torch.as_tensor(loss, dtype=norm.dtype, device=norm.device) / norm.clamp(min=_LEAST_DIVISOR)
-        longest = (SHARE_OF_LOSS * to_zero_loss).clamp(max=LONGEST_STEP)
-        factor = (longest / (norm * rate).clamp(min=_LEAST_DIVISOR)).clamp(max=1.0)
-        if factor.device.type != "cpu" or factor < 1.0:  # a GPU is not asked, as this would wait for it
-            for gradient in gradients:
-                gradient.mul_(factor)
 
 
 def learning_rate_at(

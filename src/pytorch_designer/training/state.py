@@ -61,6 +61,8 @@ class TrainingState:
         seconds: Training time spent in the current epoch before this process, for the report only.
         best: The best epoch so far, None before the first finite validation loss.
         tracked_run: The run that a tracker records to; None where nothing has been tracked.
+        input_means: Mean inputs by which a run that stays near given weights centers its gradients; see
+            `measure_input_means`.
         buffers_of_others: Buffers of the other processes' networks, by rank from 1 and by name, when the last
             checkpoint was written. Those that it leaves out are as in the first process.
     """
@@ -73,6 +75,7 @@ class TrainingState:
     seconds: float = 0.0
     best: BestEpoch | None = None
     tracked_run: RunReference | None = None
+    input_means: dict[str, Tensor] = field(default_factory=dict)
     buffers_of_others: list[dict[str, Tensor]] = field(default_factory=list)
 
     @property

@@ -198,6 +198,7 @@ def prepare_job(
         len(datasets.training) / len(datasets.training.classes),
         hyperparameters.batch_size,
         can_be_scaled=head is not None and bool(normalized_convolutions(network)),
+        are_published=inputs.model.classes is None,
     )
     return TrainingJob(
         inputs=inputs,

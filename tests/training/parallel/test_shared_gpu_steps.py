@@ -13,14 +13,14 @@ from pytorch_designer.distributed.gradients import FlatGradients
 from pytorch_designer.distributed.world import ONE_PROCESS, World
 from pytorch_designer.inference.compute import Compute
 from pytorch_designer.inference.predictor import Predictor
-from pytorch_designer.training.recipe import StepBound, build_optimizer
+from pytorch_designer.training.recipe import build_optimizer
 from pytorch_designer.training.state import copy_weights
 from pytorch_designer.training.steps.gpu_steps import GpuStepper
 from pytorch_designer.training.steps.step import ImmediateStepper, StepOutcome, StepRequest
 from pytorch_designer.training.steps.steppers import open_stepper
 from tests.distributed.worlds import run_world
 from tests.training.small_run import same_tensors
-from tests.training.steps.test_gpu_steps import batches, predictor_of, resnet
+from tests.training.steps.test_gpu_steps import batches, near_steps_of, predictor_of, resnet
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 
@@ -50,15 +50,20 @@ def _taken(stepper: GpuStepper | ImmediateStepper) -> list[StepOutcome]:
     return outcomes + stepper.synchronize()
 
 
-@pytest.mark.parametrize("is_bounded", [False, True])
+@pytest.mark.parametrize("stays_near", [False, True])
 @pytest.mark.parametrize("usual_sizes", [(), (16,), (16, 11)], ids=["launched", "captured", "both sizes captured"])
-def test_a_world_of_one_gives_the_bits_of_the_single_graph(usual_sizes: tuple[int, ...], *, is_bounded: bool) -> None:
+def test_a_world_of_one_gives_the_bits_of_the_single_graph(usual_sizes: tuple[int, ...], *, stays_near: bool) -> None:
     alone, split = predictor_of(resnet(), _compute()), predictor_of(resnet(), _compute())
     optimizers = [build_optimizer(predictor.network, 0.01) for predictor in (alone, split)]
-    bounds = [StepBound(optimizer, 0.01) if is_bounded else None for optimizer in optimizers]
-    expected = _taken(GpuStepper(alone, optimizers[0], usual_sizes=usual_sizes, bound=bounds[0]))
+    near_steps = [
+        near_steps_of(predictor, optimizer) if stays_near else None
+        for predictor, optimizer in zip((alone, split), optimizers, strict=True)
+    ]
+    expected = _taken(GpuStepper(alone, optimizers[0], usual_sizes=usual_sizes, near_steps=near_steps[0]))
     gradients = _gradients(split)
-    found = _taken(GpuStepper(split, optimizers[1], usual_sizes=usual_sizes, bound=bounds[1], gradients=gradients))
+    found = _taken(
+        GpuStepper(split, optimizers[1], usual_sizes=usual_sizes, near_steps=near_steps[1], gradients=gradients)
+    )
     assert found == expected
     assert same_tensors(copy_weights(split.network), copy_weights(alone.network))
 

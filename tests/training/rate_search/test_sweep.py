@@ -13,7 +13,7 @@ from pytorch_designer.progress import SilentLine
 from pytorch_designer.system.stop_requests import StopRequest
 from pytorch_designer.training.rate_search.rate_curve import RateCurve
 from pytorch_designer.training.rate_search.sweep import SCALE_RATE, RateSweep, SweepDisplay, sweep_rates
-from pytorch_designer.training.recipe import LONGEST_STEP
+from pytorch_designer.training.steps.near_steps import LONGEST_STEP
 from tests.training.small_run import BuildRun, SmallRun, head_of, small_network
 
 

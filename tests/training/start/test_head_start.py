@@ -240,7 +240,7 @@ def test_a_start_that_could_not_be_computed_is_not_validated(build_run: BuildRun
 
 
 @pytest.mark.parametrize("stays_near", [True, False])
-@pytest.mark.parametrize("number", [1, 2, 3, 4])
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 5])
 def test_a_run_that_was_stopped_at_its_start_continues_bit_for_bit(
     build_run: BuildRun, tmp_path: Path, number: int, stays_near: bool
 ) -> None:
@@ -253,7 +253,9 @@ def test_a_run_that_was_stopped_at_its_start_continues_bit_for_bit(
     def stop(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         nonlocal passes
         passes += 1
-        if passes == number:  # features are computed, logits are compared, the start is validated, a step is taken
+        # Near its weights, inputs are measured; features are computed, logits are compared, the start is validated, a
+        # step is taken.
+        if passes == number:
             stopped.run.stop_request.request(signal.SIGTERM)
 
     stopped.network.register_forward_pre_hook(stop)

@@ -20,10 +20,12 @@ from pytorch_designer.images.loader import Batch, ImageLoader
 from pytorch_designer.inference.compute import Compute
 from pytorch_designer.inference.predictor import Predictor
 from pytorch_designer.models.architectures import Architecture, build_network
-from pytorch_designer.training.recipe import StepBound, build_optimizer
+from pytorch_designer.models.batch_norm import normalized_convolutions
+from pytorch_designer.training.recipe import build_optimizer
 from pytorch_designer.training.repeatability import check_repeatability
 from pytorch_designer.training.state import copy_weights
 from pytorch_designer.training.steps.gpu_steps import GpuStepper
+from pytorch_designer.training.steps.near_steps import CenteredConvolutions, NearSteps
 from pytorch_designer.training.steps.step import ImmediateStepper, StepOutcome, Stepper, StepRequest
 from pytorch_designer.transforms.registrations import parse_transforms
 from tests.campaigns.families import FAMILIES
@@ -76,17 +78,29 @@ def taken(stepper: Stepper, on: list[Batch], learning_rate: float = 0.01) -> lis
     return outcomes + stepper.synchronize()
 
 
-@pytest.mark.parametrize("is_bounded", [False, True])
+def near_steps_of(predictor: Predictor, optimizer: torch.optim.SGD) -> NearSteps:
+    network = predictor.network
+    names = {module: name for name, module in network.named_modules()}
+    means = {
+        names[convolution]: convolution.weight[:1].detach().cpu() for convolution, _ in normalized_convolutions(network)
+    }
+    return NearSteps(optimizer, 0.01, CenteredConvolutions(network, means))
+
+
+@pytest.mark.parametrize("stays_near", [False, True])
 @pytest.mark.parametrize("usual_sizes", [(), (16,), (16, 11)], ids=["launched", "captured", "both sizes captured"])
 def test_weights_and_losses_are_those_of_steps_that_are_waited_for(
-    compute: Compute, usual_sizes: tuple[int, ...], *, is_bounded: bool
+    compute: Compute, usual_sizes: tuple[int, ...], *, stays_near: bool
 ) -> None:
     on = batches([16, 16, 16, 7, 16, 11, 16, 11, 16], side=64)
     waited, ahead = predictor_of(resnet(), compute), predictor_of(resnet(), compute)
     optimizers = [build_optimizer(predictor.network, 0.01) for predictor in (waited, ahead)]
-    bounds = [StepBound(optimizer, 0.01) if is_bounded else None for optimizer in optimizers]
-    expected = taken(ImmediateStepper(waited, optimizers[0], bound=bounds[0]), on)
-    found = taken(GpuStepper(ahead, optimizers[1], usual_sizes=usual_sizes, bound=bounds[1]), on)
+    near_steps = [
+        near_steps_of(predictor, optimizer) if stays_near else None
+        for predictor, optimizer in zip((waited, ahead), optimizers, strict=True)
+    ]
+    expected = taken(ImmediateStepper(waited, optimizers[0], near_steps=near_steps[0]), on)
+    found = taken(GpuStepper(ahead, optimizers[1], usual_sizes=usual_sizes, near_steps=near_steps[1]), on)
     assert found == expected
     assert [outcome.request.step for outcome in found] == list(range(9))
     assert same_tensors(copy_weights(ahead.network), copy_weights(waited.network))

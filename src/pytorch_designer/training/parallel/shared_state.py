@@ -40,6 +40,7 @@ def share_state(world: World, state: TrainingState) -> None:
         (state.history, state.step, state.sums, state.seconds, best, state.tracked_run)
     )
     state.best = state.best if world.is_first else shared_best
+    state.input_means = world.broadcast(state.input_means)
     state.buffers_of_others = world.broadcast(state.buffers_of_others)
     if state.buffers_of_others and not world.is_first:
         _set_buffers(state.network, state.buffers_of_others[world.rank - 1])

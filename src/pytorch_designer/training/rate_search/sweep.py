@@ -15,10 +15,11 @@ from pytorch_designer.errors import InterruptedRunError, NonFiniteLossError
 from pytorch_designer.images.order import epoch_order
 from pytorch_designer.seeds import derive_seed
 from pytorch_designer.training.rate_search.rate_curve import HIGHEST_RATE, LOWEST_RATE, RateCurve
-from pytorch_designer.training.recipe import StepBound
 from pytorch_designer.training.start.head_start import shrink_head, start_head
 from pytorch_designer.training.start.initial_scale import scale_initial_weights
+from pytorch_designer.training.start.input_means import measure_input_means
 from pytorch_designer.training.state import TrainingRun
+from pytorch_designer.training.steps.near_steps import CenteredConvolutions, NearSteps
 from pytorch_designer.training.steps.step import StepRequest
 from pytorch_designer.training.steps.steppers import open_stepper
 
@@ -102,6 +103,10 @@ def sweep_rates(sweep: RateSweep, state: TrainingState, display: SweepDisplay) -
         InterruptedRunError: The process was told to stop.
         InvalidDatasetError: Too many images cannot be read.
     """
+    near_steps = None
+    if sweep.stays_near:
+        centered = CenteredConvolutions(sweep.predictor.network, measure_input_means(sweep))
+        near_steps = NearSteps(state.optimizer, centered=centered)
     if start_head(sweep, partial(_stop_if_requested, sweep.stop_request)):
         shrink_head(sweep)
     stepper = open_stepper(
@@ -109,7 +114,7 @@ def sweep_rates(sweep: RateSweep, state: TrainingState, display: SweepDisplay) -
         state.optimizer,
         usual_sizes={part.stop - part.start for part in sweep.training_slices},
         augmentation=sweep.batch_augmentation,
-        bound=StepBound(state.optimizer) if sweep.stays_near else None,
+        near_steps=near_steps,
     )
     rates: list[float] = []
     is_finite = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pytorch_designer.images.loader import Batch
     from pytorch_designer.inference.predictor import Predictor
     from pytorch_designer.models.heads import Head
+    from pytorch_designer.training.state import TrainingRun
 
 
 def rows_in_turn(labels_n: NDArray[np.int64], order_n: NDArray[np.int64], most: int) -> NDArray[np.int64]:
@@ -36,6 +38,15 @@ def rows_in_turn(labels_n: NDArray[np.int64], order_n: NDArray[np.int64], most: 
     turn_n[by_class_n] = np.concatenate([np.arange(size) for size in sizes])
     rows: NDArray[np.int64] = order_n[np.argsort(turn_n, kind="stable")[:most]]
     return np.sort(rows)
+
+
+def without_random(run: TrainingRun, batch: Batch) -> Batch:
+    """A batch at the network's size, where its random transforms are left to the GPU."""
+    if run.batch_augmentation is None:
+        return batch
+    augmentation = run.batch_augmentation.without_random(run.predictor.preprocessing)
+    images = augmentation.draw_batch(run.predictor.send(batch.images), epoch=0, rows=batch.indices)
+    return replace(batch, images=images)
 
 
 def head_features(predictor: Predictor, head: Head, batches: Iterable[Batch]) -> Iterator[tuple[Batch, Tensor, Tensor]]:

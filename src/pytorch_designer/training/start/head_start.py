@@ -17,7 +17,7 @@ from torch.nn.functional import linear
 from pytorch_designer.images.order import batch_slices, epoch_order
 from pytorch_designer.inference.predictor import inference_batch_size
 from pytorch_designer.training.start.closed_form_head import solve_head
-from pytorch_designer.training.start.features import head_features, rows_in_turn
+from pytorch_designer.training.start.features import head_features, rows_in_turn, without_random
 from pytorch_designer.wording import count
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _gather(run: TrainingRun, head: Head, between: Callable[[], None]) -> tuple[
     rows = rows_in_turn(run.training.labels, order, MOST_IMAGES)
     slices = batch_slices(len(rows), inference_batch_size(run.predictor.preprocessing), least_last=1)
     batches = (
-        _without_random(run, batch)
+        without_random(run, batch)
         for batch in run.training.batches((rows[part] for part in slices), epoch=None)
         if len(batch.labels)
     )
@@ -120,15 +120,6 @@ def _gather(run: TrainingRun, head: Head, between: Callable[[], None]) -> tuple[
     if not features_nd.isfinite().all():
         raise _UnusableError("the features by the given weights are not finite")
     return compared, features_nd, torch.cat(labels)
-
-
-def _without_random(run: TrainingRun, batch: Batch) -> Batch:
-    """A batch at the network's size, where its random transforms are left to the GPU."""
-    if run.batch_augmentation is None:
-        return batch
-    augmentation = run.batch_augmentation.without_random(run.predictor.preprocessing)
-    images = augmentation.draw_batch(run.predictor.send(batch.images), epoch=0, rows=batch.indices)
-    return replace(batch, images=images)
 
 
 def _usable(features: Iterator[tuple[Batch, Tensor, Tensor]]) -> Iterator[tuple[Batch, Tensor, Tensor]]:

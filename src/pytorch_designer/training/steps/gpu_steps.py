@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from pytorch_designer.images.augmentation import Augmentation
     from pytorch_designer.images.loader import Batch
     from pytorch_designer.inference.predictor import Predictor
-    from pytorch_designer.training.recipe import StepBound
+    from pytorch_designer.training.steps.near_steps import NearSteps
 
 _log = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ class GpuStepper:
         usual_sizes: Numbers of images of the batches that recur in each epoch; these are captured, unless they are
             large.
         augmentation: Random transforms that are left to apply to the images of a batch.
-        bound: Shortens the steps; None where they are of any length.
+        near_steps: Takes the steps of a run that stays near given weights; None: the optimizer alone does.
         gradients: Those that several processes sum; None for one process.
     """
 
@@ -123,7 +123,7 @@ class GpuStepper:
         *,
         usual_sizes: Iterable[int] = (),
         augmentation: Augmentation | None = None,
-        bound: StepBound | None = None,
+        near_steps: NearSteps | None = None,
         gradients: FlatGradients | None = None,
     ) -> None:
         device = predictor.compute.device
@@ -131,7 +131,7 @@ class GpuStepper:
         self._predictor = predictor
         self._optimizer = optimizer
         self._augmentation = augmentation
-        self._bound = bound
+        self._near_steps = near_steps
         self._gradients = gradients
         self._share = torch.ones((), device=device)
         self._captured_update: _CapturedUpdate | None = None
@@ -207,9 +207,10 @@ class GpuStepper:
         """Change the weights, unless a loss has not been finite; returns the metrics."""
         is_bad = (~metrics[0].isfinite()).to(self._has_diverged.dtype)
         self._has_diverged.copy_(torch.maximum(self._has_diverged, is_bad))
-        if self._bound is not None:
-            self._bound.shorten(metrics[0])
-        self._optimizer.step()
+        if self._near_steps is None:
+            self._optimizer.step()
+        else:
+            self._near_steps.take(metrics[0])
         self._optimizer.zero_grad(set_to_none=True)
         return metrics
 
@@ -260,7 +261,7 @@ class GpuStepper:
     def _capture_update(self, gradients: FlatGradients) -> _CapturedUpdate:
         """The optimizer's step as a graph; nothing in it waits for the GPU.
 
-        A bound scales the gradients, which are yet to be used.
+        Steps near given weights change the gradients, which are yet to be used.
         """
         with kept_values(gradients.flat), self._changing_nothing():
             for _ in range(_WARM_UP_STEPS):

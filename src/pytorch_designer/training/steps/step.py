@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pytorch_designer.distributed.gradients import FlatGradients
     from pytorch_designer.images.loader import Batch
     from pytorch_designer.inference.predictor import Predictor
-    from pytorch_designer.training.recipe import StepBound
+    from pytorch_designer.training.steps.near_steps import NearSteps
 
 
 MEMORY_ADVICE = (
@@ -115,7 +115,7 @@ class ImmediateStepper:
     Args:
         predictor: The network, its preprocessing and its device. Weights and batch-norm statistics are changed.
         optimizer: Of the network's parameters.
-        bound: Shortens the steps; None where they are of any length.
+        near_steps: Takes the steps of a run that stays near given weights; None: the optimizer alone does.
         gradients: Those that several processes sum; None for one process.
     """
 
@@ -124,12 +124,12 @@ class ImmediateStepper:
         predictor: Predictor,
         optimizer: torch.optim.Optimizer,
         *,
-        bound: StepBound | None = None,
+        near_steps: NearSteps | None = None,
         gradients: FlatGradients | None = None,
     ) -> None:
         self._predictor = predictor
         self._optimizer = optimizer
-        self._bound = bound
+        self._near_steps = near_steps
         self._gradients = gradients
 
     def step(self, batch: Batch, request: StepRequest) -> list[StepOutcome]:
@@ -146,9 +146,10 @@ class ImmediateStepper:
             elif loss is not None:
                 loss.backward()
             if math.isfinite(metrics[0]):
-                if self._bound is not None:
-                    self._bound.shorten(metrics[0])
-                self._optimizer.step()
+                if self._near_steps is None:
+                    self._optimizer.step()
+                else:
+                    self._near_steps.take(metrics[0])
                 self._optimizer.zero_grad(set_to_none=True)
         value, top1, top5 = metrics
         return [StepOutcome(request, request.num_images or num_images, value, int(top1), int(top5))]

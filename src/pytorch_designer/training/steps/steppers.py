@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytorch_designer.distributed.world import World
     from pytorch_designer.images.augmentation import Augmentation
     from pytorch_designer.inference.predictor import Predictor
-    from pytorch_designer.training.recipe import StepBound
+    from pytorch_designer.training.steps.near_steps import NearSteps
     from pytorch_designer.training.steps.step import Stepper
 
 
@@ -28,7 +28,7 @@ def open_stepper(
     *,
     usual_sizes: Iterable[int],
     augmentation: Augmentation | None = None,
-    bound: StepBound | None = None,
+    near_steps: NearSteps | None = None,
     world: World = ONE_PROCESS,
 ) -> Stepper:
     """The stepper for the predictor's device; see `GpuStepper` for the arguments."""
@@ -39,12 +39,12 @@ def open_stepper(
             optimizer,
             usual_sizes=usual_sizes,
             augmentation=augmentation,
-            bound=bound,
+            near_steps=near_steps,
             gradients=gradients,
         )
     if augmentation is not None:
         raise ValueError("random transforms of whole batches are for GPUs")
-    return ImmediateStepper(predictor, optimizer, bound=bound, gradients=gradients)
+    return ImmediateStepper(predictor, optimizer, near_steps=near_steps, gradients=gradients)
 
 
 def _shared_gradients(predictor: Predictor, world: World) -> FlatGradients:

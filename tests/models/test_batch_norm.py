@@ -51,7 +51,7 @@ def test_batch_norm_gets_what_the_convolution_gives(name: str) -> None:
     network(torch.empty(2, 3, 96, 96, device="meta"))
     found = normalized_convolutions(network)
     assert len(found) > 5
-    assert set(found) == followed
+    assert set(found.values()) == followed
 
 
 @pytest.mark.parametrize("name", ["alexnet", "squeezenet1_1", "convnext_tiny"])
@@ -85,6 +85,8 @@ def test_uses_are_noted_where_the_norm_takes_the_very_output() -> None:
         network(images)
     network(images)
 
-    assert [(use.convolution, use.norm) for use in noted] == [(network.first, network.first_norm)] * 2
+    assert [(use.name, use.convolution, use.norm) for use in noted] == [
+        ("first", network.first, network.first_norm)
+    ] * 2
     assert noted[0].inputs is images
     assert torch.equal(noted[0].output, network.first(images))

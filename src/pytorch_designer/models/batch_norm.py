@@ -22,12 +22,14 @@ class NormalizedUse:
     """A use of a convolution in a forward pass, whose very output a batch norm takes.
 
     Attributes:
+        name: Name of the convolution in the network.
         convolution: The convolution.
         norm: The batch norm.
         inputs: What the convolution is given, [n, c, h, w].
         output: Its output.
     """
 
+    name: str
     convolution: nn.Conv2d
     norm: nn.BatchNorm2d
     inputs: Tensor
@@ -39,17 +41,20 @@ def batch_norms(network: nn.Module) -> list[BatchNorm]:
     return [module for module in network.modules() if isinstance(module, BatchNorm)]
 
 
-def normalized_convolutions(network: nn.Module) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
-    """The convolutions that a batch norm of as many channels directly follows, with it, in the order of definition."""
-    found = []
-    previous: nn.Module | None = None
-    for module in network.modules():
+def normalized_convolutions(network: nn.Module) -> dict[str, tuple[nn.Conv2d, nn.BatchNorm2d]]:
+    """The convolutions that a batch norm of as many channels directly follows, with it, by the convolution's name.
+
+    They are in the order of definition.
+    """
+    found = {}
+    previous_name, previous = "", network
+    for name, module in network.named_modules():
         if isinstance(module, nn.BatchNorm2d):
             if isinstance(previous, nn.Conv2d) and previous.out_channels == module.num_features:
-                found.append((previous, module))
-            previous = module
+                found[previous_name] = (previous, module)
+            previous_name, previous = name, module
         elif next(module.children(), None) is None:
-            previous = module
+            previous_name, previous = name, module
     return found
 
 
@@ -59,21 +64,22 @@ def noted_uses(network: nn.Module, note: Callable[[NormalizedUse], None]) -> Ite
 
     By definition alone it is not known: networks add a branch between the two, for instance.
     """
-    begun: dict[nn.BatchNorm2d, tuple[nn.Conv2d, Tensor, Tensor]] = {}
+    begun: dict[nn.BatchNorm2d, NormalizedUse] = {}
 
-    def begin(norm: nn.BatchNorm2d, convolution: nn.Conv2d, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        begun[norm] = (convolution, inputs[0], output)
+    def begin(
+        name: str, norm: nn.BatchNorm2d, convolution: nn.Conv2d, inputs: tuple[Tensor, ...], output: Tensor
+    ) -> None:
+        begun[norm] = NormalizedUse(name, convolution, norm, inputs[0], output)
 
     def end(norm: nn.BatchNorm2d, inputs: tuple[Tensor, ...]) -> None:
-        if norm in begun:
-            convolution, convolved, output = begun.pop(norm)
-            if output is inputs[0]:
-                note(NormalizedUse(convolution, norm, convolved, output))
+        use = begun.pop(norm, None)
+        if use is not None and use.output is inputs[0]:
+            note(use)
 
     hooks = []
-    for convolution, norm in normalized_convolutions(network):
+    for name, (convolution, norm) in normalized_convolutions(network).items():
         hooks += [
-            convolution.register_forward_hook(partial(begin, norm)),
+            convolution.register_forward_hook(partial(begin, name, norm)),
             norm.register_forward_pre_hook(end),
         ]
     try:

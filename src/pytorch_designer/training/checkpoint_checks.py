@@ -14,6 +14,7 @@ import torch
 
 from pytorch_designer.models.batch_norm import normalized_convolutions
 from pytorch_designer.training.history import EpochRecord, Metrics, MetricSums
+from pytorch_designer.training.start.input_means import like_patch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -156,12 +157,8 @@ def check_tensors(
 
 def _input_means(network: nn.Module) -> dict[str, Tensor]:
     """Tensors of the shapes of the mean inputs that a checkpoint may hold."""
-    names = {module: name for name, module in network.named_modules()}
-    means: dict[str, Tensor] = {}
-    for convolution, _ in normalized_convolutions(network):
-        weight = convolution.weight.detach()
-        means[names[convolution]] = weight if convolution.groups > 1 else weight[:1]
-    return means
+    pairs = normalized_convolutions(network)
+    return {name: like_patch(convolution, convolution.weight) for name, (convolution, _) in pairs.items()}
 
 
 def _check_outcomes(outcomes: Mapping[str, Tensor], num_classes: int) -> None:

@@ -57,7 +57,7 @@ def scale(predictor: Predictor, batch: Batch, learning_rate: float = 0.001, *, a
 
 
 def weights_of(network: nn.Module) -> list[Tensor]:
-    return [convolution.weight.detach().clone() for convolution, _ in normalized_convolutions(network)]
+    return [convolution.weight.detach().clone() for convolution, _ in normalized_convolutions(network).values()]
 
 
 @pytest.mark.slow
@@ -80,7 +80,7 @@ def test_a_first_step_changes_each_weight_by_the_same_share(
     loss.backward()
     shares = [
         learning_rate * (convolution.weight.grad.norm() / convolution.weight.norm()).item()
-        for convolution, _ in normalized_convolutions(predictor.network)
+        for convolution, _ in normalized_convolutions(predictor.network).values()
         if convolution.weight.grad is not None
     ]
     assert len(shares) == 20
@@ -95,7 +95,7 @@ def test_a_first_step_changes_given_weights_by_no_less_and_no_more_than_the_two_
         _, loss = batch_loss(predictor, batch.images, batch.labels)
         predictor.network.zero_grad()
         loss.backward()
-        pairs = normalized_convolutions(predictor.network)
+        pairs = normalized_convolutions(predictor.network).values()
         gradients = [(one.weight, one.weight.grad) for one, _ in pairs if one.weight.grad is not None]
         return [0.001 * (gradient.norm() / weight.norm()).item() for weight, gradient in gradients]
 
@@ -116,7 +116,7 @@ def test_scaling_changes_nothing_else_of_the_network_nor_what_it_computes(are_gi
     scale_convolutions(
         network, forward_loss_of(predictor, batch), len(batch.labels), learning_rate=0.002, are_given=are_given
     )
-    pairs = normalized_convolutions(network)
+    pairs = normalized_convolutions(network).values()
     scaled = {id(convolution.weight) for convolution, _ in pairs} | {id(norm.running_var) for _, norm in pairs}
     for (name, tensor), tensor_before in zip(
         [*network.named_parameters(), *network.named_buffers()],
@@ -223,7 +223,7 @@ def test_weights_stay_large_enough_for_the_epsilon_of_batch_norm(name: str) -> N
     predictor, batch = predictor_for(network), some_batch(16)
     scale(predictor, batch)
     ratios: list[float] = []
-    for _, norm in normalized_convolutions(network):
+    for _, norm in normalized_convolutions(network).values():
         norm.register_forward_pre_hook(
             lambda norm, inputs: ratios.append(inputs[0].var(dim=(0, 2, 3)).median().item() / norm.eps)
         )

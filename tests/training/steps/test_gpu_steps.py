@@ -80,10 +80,8 @@ def taken(stepper: Stepper, on: list[Batch], learning_rate: float = 0.01) -> lis
 
 def near_steps_of(predictor: Predictor, optimizer: torch.optim.SGD) -> NearSteps:
     network = predictor.network
-    names = {module: name for name, module in network.named_modules()}
-    means = {
-        names[convolution]: convolution.weight[:1].detach().cpu() for convolution, _ in normalized_convolutions(network)
-    }
+    pairs = normalized_convolutions(network)
+    means = {name: convolution.weight[:1].detach().cpu() for name, (convolution, _) in pairs.items()}
     return NearSteps(optimizer, 0.01, CenteredConvolutions(network, means))
 
 

@@ -142,7 +142,7 @@ def scale_convolutions(
         _, loss = forward_loss(slice(num_images))
         loss.backward()
     with torch.no_grad():
-        for convolution, norm in normalized_convolutions(network):
+        for convolution, norm in normalized_convolutions(network).values():
             if norm not in variances:
                 continue
             factor = _factor(convolution, max(learning_rate, LEAST_RATE), least_change)

@@ -46,12 +46,11 @@ def measure_input_means(run: TrainingRun) -> dict[str, Tensor]:
         InvalidDatasetError: Too many images cannot be read.
     """
     network, preprocessing = run.predictor.network, run.predictor.preprocessing
-    names = {module: name for name, module in network.named_modules()}
-    inputs: dict[nn.Conv2d, Tensor] = {}
+    inputs: dict[str, tuple[nn.Conv2d, Tensor]] = {}
 
     def note(use: NormalizedUse) -> None:
         if use.convolution.weight.requires_grad and use.norm.affine and use.norm.bias.requires_grad:
-            inputs[use.convolution] = use.inputs.detach().float().mean(0, keepdim=True)
+            inputs[use.name] = (use.convolution, use.inputs.detach().float().mean(0, keepdim=True))
 
     order = epoch_order(len(run.training), seed=run.hyperparameters.random_seed, epoch=0)
     rows = order[: min(MOST_IMAGES, inference_batch_size(preprocessing))]
@@ -59,8 +58,13 @@ def measure_input_means(run: TrainingRun) -> dict[str, Tensor]:
         if len(batch.labels):
             with noted_uses(network, note), torch_errors(len(batch.labels), advice=MEMORY_ADVICE):
                 run.predictor.logits(without_random(run, batch).images)
-    means = {names[convolution]: _mean_patch(convolution, mean) for convolution, mean in inputs.items()}
+    means = {name: _mean_patch(convolution, mean) for name, (convolution, mean) in inputs.items()}
     return {name: mean for name, mean in means.items() if mean is not None}
+
+
+def like_patch(convolution: nn.Conv2d, tensor: Tensor) -> Tensor:
+    """What a patch has of a tensor like the weights: one output channel, as all see the same, but for groups."""
+    return tensor.detach() if convolution.groups > 1 else tensor.detach()[:1]
 
 
 def _mean_patch(convolution: nn.Conv2d, inputs_1chw: Tensor) -> Tensor | None:
@@ -76,4 +80,4 @@ def _mean_patch(convolution: nn.Conv2d, inputs_1chw: Tensor) -> Tensor | None:
     difference = (expected_o - outputs_o.detach()).abs().max()
     if not difference <= _TOLERANCE * outputs_o.detach().abs().max():
         return None
-    return (patches if convolution.groups > 1 else patches[:1]).detach().float().cpu().contiguous()
+    return like_patch(convolution, patches).float().cpu().contiguous()

@@ -114,12 +114,11 @@ class CenteredConvolutions:
     """
 
     def __init__(self, network: nn.Module, means: Mapping[str, Tensor]) -> None:
-        names = {module: name for name, module in network.named_modules()}
         self._layers: list[_Centered] = []
-        for convolution, norm in normalized_convolutions(network):
-            if names[convolution] in means and norm.running_mean is not None and norm.running_var is not None:
+        for name, (convolution, norm) in normalized_convolutions(network).items():
+            if name in means and norm.running_mean is not None and norm.running_var is not None:
                 weight = convolution.weight
-                mean = means[names[convolution]].to(weight.device, memory_format=_layout(weight))  # else it is slow
+                mean = means[name].to(weight.device, memory_format=_layout(weight))  # else it is slow
                 deviation_o = torch.sqrt(norm.running_var + norm.eps)
                 output_o = _output(convolution, mean)
                 self._layers.append(_Centered(convolution, norm, mean, 1.0 / deviation_o, output_o))

@@ -18,11 +18,8 @@ from __future__ import annotations
 import logging
 import math
 import time
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
-
-import torch
 
 from pytorch_designer.distributed.agreement import Agreement, ProcessReport, agree
 from pytorch_designer.distributed.world import named_error
@@ -36,7 +33,7 @@ from pytorch_designer.training.parallel.shared_state import average_statistics, 
 from pytorch_designer.training.parallel.validation import Validation, validate
 from pytorch_designer.training.recipe import is_better
 from pytorch_designer.training.start.head_start import SHARE_AWAY, shrink_head, start_head
-from pytorch_designer.training.start.initial_scale import scale_initial_weights
+from pytorch_designer.training.start.initial_scale import scale_by_first_batch
 from pytorch_designer.training.start.input_means import measure_input_means
 from pytorch_designer.training.state import BestEpoch, TrainingRun, TrainingState, copy_weights
 from pytorch_designer.training.steps.near_steps import CenteredConvolutions, NearSteps
@@ -120,11 +117,11 @@ class _Learner:
         self._run = run
         self._state = state
         self._checkpoints = checkpoints
-        near_steps = None
+        self._centered, near_steps = None, None
         if run.stays_near:
             highest_rate = run.hyperparameters.learning_rate * run.world.size
-            centered = CenteredConvolutions(run.predictor.network, state.input_means)
-            near_steps = NearSteps(state.optimizer, highest_rate, centered)
+            self._centered = CenteredConvolutions(run.predictor.network, state.input_means)
+            near_steps = NearSteps(state.optimizer, highest_rate, self._centered)
         self._stepper = open_stepper(
             run.predictor,
             state.optimizer,
@@ -154,7 +151,11 @@ class _Learner:
                 num_images=num_images,
             )
             if self._scales_weights:
-                self.prepare_weights(lambda: self._scale_weights(batch))
+                rate = self._run.hyperparameters.learning_rate
+                scale = partial(scale_by_first_batch, self._run, learning_rate=rate, centered=self._centered)
+                self.prepare_weights(lambda: scale(batch))
+                if self._centered is not None:
+                    self._centered.begin()
             self._scales_weights = False
             self._count(self._stepper.step(batch, request))
         self._state.step += 1
@@ -169,22 +170,6 @@ class _Learner:
         result = self._run.world.verdict_of_first(prepare)
         share_weights(self._run.world, self._run.predictor.network)
         return result
-
-    def _scale_weights(self, batch: Batch) -> None:
-        """Scale initial weights by the part of the first batch, before the first step, where batch norm can take it."""
-        if not (len(batch.labels) and self._run.predictor.can_normalize(len(batch.labels))):
-            return
-        augmentation, random_seed = self._run.batch_augmentation, self._run.hyperparameters.random_seed
-        if augmentation is not None:
-            images = self._run.predictor.send(batch.images)
-            batch = replace(batch, images=augmentation.draw_batch(images, epoch=1, rows=batch.indices))
-        torch.manual_seed(derive_seed(random_seed, "initial_scale"))
-        scale_initial_weights(
-            self._run.predictor,
-            batch,
-            learning_rate=self._run.hyperparameters.learning_rate,
-            are_given=not self._run.starts_from_scratch,
-        )
 
     def _count(self, outcomes: list[StepOutcome]) -> None:
         for outcome in outcomes:

@@ -29,10 +29,9 @@ MOST_STEPS_NEAR = 1500
 """Steps up to which a run may stay near given weights; see `stays_near`."""
 
 LEAST_STEPS_AWAY, LEAST_IMAGES_AWAY, LEAST_BATCH_AWAY = 150, 200, 16
-"""Steps, training images per class on average, and images per step and process, from which a run gains by leaving given
-weights; see `stays_near`."""
+"""Steps, training images per class on average, and images per step and process; see `learns_much`."""
 
-RECIPE_VERSION = 9
+RECIPE_VERSION = 10
 """Grows when the same settings come to give other weights: checkpoints of before are then not continued."""
 
 
@@ -65,25 +64,32 @@ class Hyperparameters:
         }
 
 
-def stays_near(
-    num_steps: int, images_per_class: float, batch_size: int, *, can_be_scaled: bool, are_published: bool
-) -> bool:
-    """True if a run on given weights learns so little that it stays near them.
+def learns_much(num_steps: int, images_per_class: float, batch_size: int) -> bool:
+    """True if a run has so many images and steps that it gains by leaving weights that it was given.
+
+    Args:
+        num_steps: Steps of the whole run.
+        images_per_class: Training images, divided by the classes.
+        batch_size: Images per step and process, which batch norm takes its statistics from.
+    """
+    return num_steps >= LEAST_STEPS_AWAY and images_per_class >= LEAST_IMAGES_AWAY and batch_size >= LEAST_BATCH_AWAY
+
+
+def stays_near(num_steps: int, *, learns_much: bool, can_be_scaled: bool, are_published: bool) -> bool:
+    """True if a run on given weights stays near them.
 
     Its classifier then learns from a ridge regression on, batch norm keeps the given statistics, and steps are those of
     `NearSteps`: docs/decisions/0052 and 0053. Other runs start from a share of it: docs/decisions/0047.
 
     Args:
         num_steps: Steps of the whole run.
-        images_per_class: Training images, divided by the classes.
-        batch_size: Images per step and process, which batch norm takes its statistics from.
+        learns_much: See the function of this name.
         can_be_scaled: Whether the classifier is new and batch norm follows convolutions, so that the sizes of these can
             be chosen.
         are_published: Whether the weights come without class names, as published ones do, which learned from far more
             images than those of a training run.
     """
-    learns_much = not are_published and num_steps >= LEAST_STEPS_AWAY and images_per_class >= LEAST_IMAGES_AWAY
-    if learns_much and batch_size >= LEAST_BATCH_AWAY and can_be_scaled:
+    if learns_much and can_be_scaled and not are_published:
         return False
     return num_steps <= MOST_STEPS_NEAR
 

@@ -129,6 +129,8 @@ class TrainingRun:
         batch_augmentation: Random transforms that the loader leaves to the GPU; None where there are none, or the
             loader applies them.
         new_head: The classifier that was drawn for given weights, whose start is computed; None where there is none.
+        learns_much: Whether there is so much to learn from that given weights have to change at their own speeds, if
+            the run stays near them; see `recipe.learns_much`.
         world: The processes that train together.
     """
 
@@ -143,6 +145,7 @@ class TrainingRun:
     stop_request: StopRequest
     batch_augmentation: Augmentation | None = None
     new_head: Head | None = None
+    learns_much: bool = False
     world: World = ONE_PROCESS
 
     @cached_property
@@ -162,8 +165,11 @@ class TrainingRun:
 
     @property
     def scales_weights(self) -> bool:
-        """True if weights are scaled before the first step: random ones, and given ones that the run leaves."""
-        return self.starts_from_scratch or (self.new_head is not None and not self.stays_near)
+        """True if weights are scaled before the first step: random ones, and given ones with a new classifier.
+
+        Given ones that a run stays near are not, where there is much to learn from: docs/decisions/0054.
+        """
+        return self.starts_from_scratch or (self.new_head is not None and not (self.stays_near and self.learns_much))
 
     def learning_rate(self, epoch: int, step: int) -> float:
         """The learning rate of a step (from 0) of an epoch (from 1)."""

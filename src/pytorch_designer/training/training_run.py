@@ -41,7 +41,7 @@ from pytorch_designer.training.parallel.common_choices import (
     warn_of_batch,
 )
 from pytorch_designer.training.parallel.shared_state import share_state
-from pytorch_designer.training.recipe import Hyperparameters, build_optimizer, stays_near
+from pytorch_designer.training.recipe import Hyperparameters, build_optimizer, learns_much, stays_near
 from pytorch_designer.training.repeatability import check_repeatability
 from pytorch_designer.training.report.earlier_result import REPORT_FOLDER, recorded_run
 from pytorch_designer.training.report.trained_output import show_finished, write_result
@@ -85,6 +85,7 @@ class TrainingJob:
         batch_augmentation: Random transforms for the GPU; None where there are none, or the processor applies them.
         fingerprint: Hash of everything that determines the result, but for the number of processes.
         new_head: The classifier whose start is computed; None where there is none.
+        learns_much: See `recipe.learns_much`.
         world: The processes that train together.
     """
 
@@ -94,6 +95,7 @@ class TrainingJob:
     batch_augmentation: Augmentation | None
     fingerprint: str
     new_head: Head | None
+    learns_much: bool
     world: World
 
 
@@ -193,10 +195,11 @@ def prepare_job(
         training_slices(len(datasets.training), hyperparameters.batch_size, world.size)
     )
     head = new_head(inputs.model, network, datasets.training.classes)
+    images_per_class = len(datasets.training) / len(datasets.training.classes)
+    is_long = learns_much(num_steps, images_per_class, hyperparameters.batch_size)
     keeps_near = inputs.model.has_weights and stays_near(
         num_steps,
-        len(datasets.training) / len(datasets.training.classes),
-        hyperparameters.batch_size,
+        learns_much=is_long,
         can_be_scaled=head is not None and bool(normalized_convolutions(network)),
         are_published=inputs.model.classes is None,
     )
@@ -213,6 +216,7 @@ def prepare_job(
         batch_augmentation=_batch_augmentation(inputs, compute),
         fingerprint=fingerprint.result(),
         new_head=head,
+        learns_much=is_long,
         world=world,
     )
 
@@ -303,6 +307,7 @@ def _train(
                 stop_request=stop_request,
                 batch_augmentation=job.batch_augmentation,
                 new_head=job.new_head,
+                learns_much=job.learns_much,
                 world=world,
             )
             reason = train(run, state, CheckpointPolicy(store, settings().checkpoint_seconds))

@@ -62,12 +62,12 @@ def test_something_is_learned_on_the_way(build_run: BuildRun) -> None:
     assert float(curve.smoothed.min()) < curve.start - 0.2
 
 
-@pytest.mark.parametrize("is_given", [False, True])
-def test_weights_are_scaled_as_in_a_run_at_a_high_rate(build_run: BuildRun, is_given: bool) -> None:
+@pytest.mark.parametrize(("is_given", "stays_near"), [(False, False), (True, False), (True, True)])
+def test_weights_are_scaled_as_in_a_run_at_a_high_rate(build_run: BuildRun, is_given: bool, stays_near: bool) -> None:
     def built(**changes: Any) -> SmallRun:
         network = small_network()
         given = {"starts_from_scratch": False, "new_head": head_of(network)} if is_given else {}
-        return build_run(network=network, **(given | changes))
+        return build_run(network=network, keeps_statistics=stays_near, **(given | changes))
 
     trained = built(learning_rate=SCALE_RATE, num_epochs=1)
     sizes: list[float] = []

@@ -25,6 +25,7 @@ from pytorch_designer.training.start.initial_scale import (
     scale_convolutions,
     scale_initial_weights,
 )
+from pytorch_designer.training.steps.near_steps import CenteredConvolutions
 from pytorch_designer.training.steps.step import batch_loss
 from tests.training.small_run import BuildRun, head_of, small_network
 
@@ -134,6 +135,73 @@ def test_scaling_changes_nothing_else_of_the_network_nor_what_it_computes(are_gi
     logits, _ = batch_loss(predictor, batch.images, batch.labels)
     logits_before, _ = batch_loss(before, batch.images, batch.labels)
     torch.testing.assert_close(logits, logits_before, rtol=0, atol=0.01)
+
+
+def learned(network: nn.Module) -> nn.Module:
+    """With running statistics of its own, and biases of norms, as training leaves them."""
+    network.train()
+    for seed in range(3):
+        network(torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(seed)))
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.bias, std=0.1)
+    return network
+
+
+def means_of(network: nn.Module) -> dict[str, Tensor]:
+    return {name: torch.rand_like(one.weight[:1]) for name, (one, _) in normalized_convolutions(network).items()}
+
+
+@pytest.mark.slow
+def test_a_first_step_near_given_weights_changes_what_is_centered_by_no_less_and_no_more_than_the_two_shares() -> None:
+    network = learned(resnet())
+    predictor = Predictor(network, PREPROCESSING, COMPUTE, keeps_statistics=True)
+    means, batch = means_of(network), some_batch()
+    del means["conv1"]
+    centered, learning_rate = CenteredConvolutions(network, means), 0.028
+    weights_before, logits_before = weights_of(network), predictor.logits(batch.images)
+
+    def shares() -> list[float]:
+        network.eval()
+        network.zero_grad()
+        batch_loss(predictor, batch.images, batch.labels)[1].backward()
+        centered.center_gradients()
+        pairs = {name: one.weight for name, (one, _) in normalized_convolutions(network).items()}
+        gradients = [(pairs[name], pairs[name].grad) for name in means]
+        return [
+            learning_rate * (gradient.norm() / weight.norm()).item()
+            for weight, gradient in gradients
+            if gradient is not None
+        ]
+
+    before = shares()
+    network.zero_grad(set_to_none=True)
+    scale_initial_weights(predictor, batch, learning_rate=learning_rate, are_given=True, centered=centered)
+    centered.begin()
+
+    expected = [min(max(share, LEAST_CHANGE_OF_GIVEN), CHANGE_PER_STEP) for share in before]
+    assert {LEAST_CHANGE_OF_GIVEN, CHANGE_PER_STEP} < set(expected)  # some lie between them
+    assert shares() == pytest.approx(expected, rel=0.03)
+    assert torch.equal(weights_of(network)[0], weights_before[0])  # it is not centered
+    torch.testing.assert_close(predictor.logits(batch.images), logits_before, rtol=0, atol=0.01)
+
+
+@pytest.mark.parametrize("is_near", [False, True])
+def test_convolutions_with_biases_compute_what_they_did(is_near: bool) -> None:
+    torch.manual_seed(5)
+    layers: list[nn.Module] = []
+    for width, wider in ((3, 8), (8, 8)):
+        layers += [nn.Conv2d(width, wider, 3), nn.BatchNorm2d(wider), nn.ReLU()]
+    network = learned(nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4)))
+    predictor = Predictor(network, PREPROCESSING, COMPUTE, keeps_statistics=is_near)
+    before, logits_before = weights_of(network), predictor.logits(some_batch().images)
+    centered = CenteredConvolutions(network, means_of(network)) if is_near else None
+
+    scale_initial_weights(predictor, some_batch(), learning_rate=0.001, are_given=True, centered=centered)
+
+    factors = [float(weight.norm() / other.norm()) for weight, other in zip(weights_of(network), before, strict=True)]
+    assert all(not 0.8 < factor < 1.25 for factor in factors)
+    torch.testing.assert_close(predictor.logits(some_batch().images), logits_before, rtol=0, atol=0.01)
 
 
 def test_given_norms_stay_as_they_are() -> None:
@@ -274,11 +342,18 @@ def test_the_first_batch_is_seen_once_more_than_the_others(build_run: BuildRun) 
 
 
 @pytest.mark.parametrize(
-    ("has_new_head", "stays_near", "is_scaled"),
-    [(False, False, False), (False, True, False), (True, True, False), (True, False, True)],
+    ("has_new_head", "stays_near", "learns_much", "is_scaled"),
+    [
+        (False, False, False, False),
+        (False, True, False, False),
+        (True, True, False, True),
+        (True, True, True, False),
+        (True, False, False, True),
+        (True, False, True, True),
+    ],
 )
-def test_learned_weights_are_scaled_where_a_run_with_a_new_classifier_leaves_them(
-    build_run: BuildRun, has_new_head: bool, stays_near: bool, is_scaled: bool
+def test_learned_weights_are_scaled_with_a_new_classifier_but_near_them_only_where_little_is_learned(
+    build_run: BuildRun, has_new_head: bool, stays_near: bool, learns_much: bool, is_scaled: bool
 ) -> None:
     network = small_network()
     small = build_run(
@@ -287,6 +362,7 @@ def test_learned_weights_are_scaled_where_a_run_with_a_new_classifier_leaves_the
         starts_from_scratch=False,
         new_head=head_of(network) if has_new_head else None,
         keeps_statistics=stays_near,
+        learns_much=learns_much,
         num_epochs=1,
     )
     before = weights_of(network)

@@ -126,6 +126,26 @@ def test_centered_convolutions_learn_as_if_their_mean_input_were_zero(groups: in
     assert torch.equal(after["1.running_var"], before["1.running_var"])
 
 
+def test_centered_convolutions_begin_anew_from_weights_that_were_changed() -> None:
+    network = network_before_norms(1)
+    means = {"0": torch.rand(1, 4, 3, 3)}
+    early = CenteredConvolutions(network, means)
+    assert early.names == {"0"}
+    convolution, norm = network[0], norm_of(network)
+    assert isinstance(convolution, nn.Conv2d)
+    assert norm.running_var is not None
+    with torch.no_grad():
+        convolution.weight.mul_(3.0)
+        norm.running_var.mul_(9.0)
+    early.begin()
+    twin = copy.deepcopy(network)
+    for learner, centered in ((network, early), (twin, CenteredConvolutions(twin, means))):
+        cross_entropy(learner(torch.ones(2, 4, 4, 4)), torch.tensor([0, 1])).backward()
+        NearSteps(build_optimizer(learner, 0.01), 0.01, centered).take(1.0)
+    for tensor, other in zip(network.state_dict().values(), twin.state_dict().values(), strict=True):
+        assert torch.equal(tensor, other)
+
+
 def test_convolutions_without_a_mean_learn_as_they_are() -> None:
     network = network_before_norms(1)
     twin = copy.deepcopy(network)

@@ -92,6 +92,7 @@ def search_learning_rate(
                 stop_request=stop_request,
                 batch_augmentation=job.batch_augmentation,
                 new_head=job.new_head,
+                learns_much=job.learns_much,
                 num_steps=num_steps,
             )
             state = TrainingState(predictor.network, build_optimizer(predictor.network, LEAST_RATE))

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import count, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from pytorch_designer.errors import InterruptedRunError, NonFiniteLossError
 from pytorch_designer.images.order import epoch_order
 from pytorch_designer.seeds import derive_seed
 from pytorch_designer.training.rate_search.rate_curve import HIGHEST_RATE, LOWEST_RATE, RateCurve
 from pytorch_designer.training.start.head_start import shrink_head, start_head
-from pytorch_designer.training.start.initial_scale import scale_initial_weights
+from pytorch_designer.training.start.initial_scale import scale_by_first_batch
 from pytorch_designer.training.start.input_means import measure_input_means
 from pytorch_designer.training.state import TrainingRun
 from pytorch_designer.training.steps.near_steps import CenteredConvolutions, NearSteps
@@ -103,7 +102,7 @@ def sweep_rates(sweep: RateSweep, state: TrainingState, display: SweepDisplay) -
         InterruptedRunError: The process was told to stop.
         InvalidDatasetError: Too many images cannot be read.
     """
-    near_steps = None
+    centered, near_steps = None, None
     if sweep.stays_near:
         centered = CenteredConvolutions(sweep.predictor.network, measure_input_means(sweep))
         near_steps = NearSteps(state.optimizer, centered=centered)
@@ -123,8 +122,10 @@ def sweep_rates(sweep: RateSweep, state: TrainingState, display: SweepDisplay) -
         if not is_finite or _has_diverged(display.losses, sweep.num_classes):
             break
         if len(batch.labels):
-            if not rates and sweep.scales_weights and sweep.predictor.can_normalize(len(batch.labels)):
-                _scale_weights(sweep, batch)
+            if not rates and sweep.scales_weights:
+                scale_by_first_batch(sweep, batch, learning_rate=SCALE_RATE, centered=centered)
+                if centered is not None:
+                    centered.begin()
             rates.append(sweep.learning_rate(1, step))
             seed = derive_seed(sweep.hyperparameters.random_seed, "step", epoch, step)
             num_images = len(batch.labels)
@@ -158,15 +159,6 @@ def _show(outcomes: list[StepOutcome], display: SweepDisplay) -> bool:
             loss=outcome.loss,
         )
     return True
-
-
-def _scale_weights(sweep: RateSweep, batch: Batch) -> None:
-    """Scale initial weights by the first batch, as training at `SCALE_RATE` does."""
-    if sweep.batch_augmentation is not None:
-        images = sweep.predictor.send(batch.images)
-        batch = replace(batch, images=sweep.batch_augmentation.draw_batch(images, epoch=1, rows=batch.indices))
-    torch.manual_seed(derive_seed(sweep.hyperparameters.random_seed, "initial_scale"))
-    scale_initial_weights(sweep.predictor, batch, learning_rate=SCALE_RATE, are_given=not sweep.starts_from_scratch)
 
 
 def _stop_if_requested(request: StopRequest) -> None:

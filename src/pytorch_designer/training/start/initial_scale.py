@@ -12,15 +12,17 @@ linear at first, and learns faster. Sources: Accurate, Large Minibatch SGD (arXi
 Normalization Biases Residual Blocks Towards the Identity Function (2002.10444), L2 Regularization versus Batch and
 Weight Normalization (1706.05350), Theoretical Analysis of Auto Rate-Tuning by Batch Normalization (1812.03981).
 
-Given weights, as far as a run leaves them, get sizes of their own kind: those at which a step changes them neither by
-less nor by more than fixed shares, with all batch norms as they are, so that the network computes what it did
-(docs/decisions/0047-leaving-given-weights.md).
+Given weights get sizes of their own kind: those at which a step changes them neither by less nor by more than fixed
+shares, with all batch norms as they are, so that the network computes what it did
+(docs/decisions/0047-leaving-given-weights.md). In a run that stays near them the gradients for this are those of its
+steps, for centered inputs (docs/decisions/0054-scale-near-given-weights.md).
 """
 
 from __future__ import annotations
 
 import math
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -28,6 +30,7 @@ from torch import nn
 
 from pytorch_designer.inference.torch_errors import torch_errors
 from pytorch_designer.models.batch_norm import normalized_convolutions, noted_uses
+from pytorch_designer.seeds import derive_seed
 from pytorch_designer.training.steps.step import MEMORY_ADVICE, batch_loss, kept_values
 
 if TYPE_CHECKING:
@@ -39,6 +42,8 @@ if TYPE_CHECKING:
     from pytorch_designer.images.loader import Batch
     from pytorch_designer.inference.predictor import Predictor
     from pytorch_designer.models.batch_norm import NormalizedUse
+    from pytorch_designer.training.state import TrainingRun
+    from pytorch_designer.training.steps.near_steps import CenteredConvolutions
 
     ForwardLoss = Callable[[slice], tuple[Tensor, Tensor]]
 
@@ -68,7 +73,46 @@ _BATCH_NORM = "BatchNorm"
 _SKIPPED = ("MulBackward", "DivBackward", "NativeDropoutBackward", "ToCopyBackward")
 
 
-def scale_initial_weights(predictor: Predictor, batch: Batch, *, learning_rate: float, are_given: bool = False) -> None:
+def scale_by_first_batch(
+    run: TrainingRun, batch: Batch, *, learning_rate: float, centered: CenteredConvolutions | None = None
+) -> None:
+    """Scale the weights of a run before its first step, as `scale_initial_weights` does.
+
+    Where the first batch is too small for batch norm to take its statistics from, nothing is done.
+
+    Args:
+        run: Its network is changed.
+        batch: The first one, as the loader gives it.
+        learning_rate: Learning rate of the first step.
+        centered: The convolutions of a run near given weights that learn for centered inputs.
+
+    Raises:
+        ModuleOutOfMemoryError: The device has too little memory.
+    """
+    num_images = len(batch.labels)
+    if not num_images or not (run.stays_near or run.predictor.can_normalize(num_images)):
+        return
+    if run.batch_augmentation is not None:
+        images = run.predictor.send(batch.images)
+        batch = replace(batch, images=run.batch_augmentation.draw_batch(images, epoch=1, rows=batch.indices))
+    torch.manual_seed(derive_seed(run.hyperparameters.random_seed, "initial_scale"))
+    scale_initial_weights(
+        run.predictor,
+        batch,
+        learning_rate=learning_rate,
+        are_given=not run.starts_from_scratch,
+        centered=centered,
+    )
+
+
+def scale_initial_weights(
+    predictor: Predictor,
+    batch: Batch,
+    *,
+    learning_rate: float,
+    are_given: bool = False,
+    centered: CenteredConvolutions | None = None,
+) -> None:
     """Reduce the weights of batch norms, unless they are given, and scale the convolutions before them.
 
     Args:
@@ -77,6 +121,8 @@ def scale_initial_weights(predictor: Predictor, batch: Batch, *, learning_rate: 
             from them.
         learning_rate: Learning rate of the first step.
         are_given: Whether the weights are learned ones, but for the classifier's; else all are random.
+        centered: The convolutions that learn for centered inputs, which alone are scaled then; None: see
+            `scale_convolutions`.
 
     Raises:
         ModuleOutOfMemoryError: The device has too little memory.
@@ -89,11 +135,11 @@ def scale_initial_weights(predictor: Predictor, batch: Batch, *, learning_rate: 
     def forward_loss(rows: slice) -> tuple[Tensor, Tensor]:
         return batch_loss(predictor, batch.images[rows], labels_n[rows])
 
-    network.train()
+    predictor.train_mode(len(labels_n))
     with torch_errors(len(labels_n), advice=MEMORY_ADVICE):
         if not are_given:
             reduce_norms(network, forward_loss)
-        scale_convolutions(network, forward_loss, len(labels_n), learning_rate, are_given=are_given)
+        scale_convolutions(network, forward_loss, len(labels_n), learning_rate, are_given=are_given, centered=centered)
 
 
 def reduce_norms(network: nn.Module, forward_loss: ForwardLoss) -> None:
@@ -120,6 +166,7 @@ def scale_convolutions(
     learning_rate: float,
     *,
     are_given: bool = False,
+    centered: CenteredConvolutions | None = None,
 ) -> None:
     """Scale each convolution before a batch norm to the size at which a step changes it by `CHANGE_PER_STEP`.
 
@@ -135,15 +182,19 @@ def scale_convolutions(
         num_images: Number of first images.
         learning_rate: Learning rate of the first step.
         are_given: Whether the weights are learned ones.
+        centered: The convolutions that learn for centered inputs, which alone are scaled then, by such gradients; None:
+            all are.
     """
     least_change = LEAST_CHANGE_OF_GIVEN if are_given else CHANGE_PER_STEP
     least_epsilons = _LEAST_EPSILONS_OF_GIVEN if are_given else _LEAST_EPSILONS
     with kept_values(network.buffers()), _active_zero_norms(network), _variances(network) as variances:
         _, loss = forward_loss(slice(num_images))
         loss.backward()
+        if centered is not None:
+            centered.center_gradients()
     with torch.no_grad():
-        for convolution, norm in normalized_convolutions(network).values():
-            if norm not in variances:
+        for name, (convolution, norm) in normalized_convolutions(network).items():
+            if norm not in variances or (centered is not None and name not in centered.names):
                 continue
             factor = _factor(convolution, max(learning_rate, LEAST_RATE), least_change)
             if convolution.weight.grad is not None and variances[norm] > 0:
@@ -151,6 +202,8 @@ def scale_convolutions(
                 factor = max(factor, min(least, 1.0) if are_given else least)
             factor = min(max(factor, 1 / _MOST_TIMES), _MOST_TIMES)
             convolution.weight.mul_(factor)
+            if convolution.bias is not None:
+                convolution.bias.mul_(factor)
             if norm.running_mean is not None and norm.running_var is not None:
                 norm.running_mean.mul_(factor)
                 norm.running_var.mul_(factor**2)

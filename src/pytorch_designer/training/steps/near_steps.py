@@ -21,7 +21,7 @@ from torch.nn.utils import get_total_norm
 from pytorch_designer.models.batch_norm import normalized_convolutions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Set
 
     from torch import Tensor, nn
 
@@ -90,7 +90,7 @@ class _Centered:
         convolution: The convolution.
         norm: The batch norm, whose running mean follows.
         mean: The mean patch, [1 or o, c, height, width] for o output channels.
-        inverse_deviation_o: What the norm multiplies by, but for its weights.
+        inverse_deviation_o: What the norm multiplies by, but for its weights; changed in place.
         output_o: Output for the mean patch by the weights before the next step, without the bias; changed in place.
     """
 
@@ -114,19 +114,32 @@ class CenteredConvolutions:
     """
 
     def __init__(self, network: nn.Module, means: Mapping[str, Tensor]) -> None:
-        self._layers: list[_Centered] = []
+        self._layers: dict[str, _Centered] = {}
         for name, (convolution, norm) in normalized_convolutions(network).items():
             if name in means and norm.running_mean is not None and norm.running_var is not None:
                 weight = convolution.weight
                 mean = means[name].to(weight.device, memory_format=_layout(weight))  # else it is slow
-                deviation_o = torch.sqrt(norm.running_var + norm.eps)
-                output_o = _output(convolution, mean)
-                self._layers.append(_Centered(convolution, norm, mean, 1.0 / deviation_o, output_o))
+                empty_o = torch.empty_like(norm.running_var)
+                self._layers[name] = _Centered(convolution, norm, mean, empty_o, torch.empty_like(empty_o))
+        self.begin()
+
+    @property
+    def names(self) -> Set[str]:
+        """Names of these convolutions in the network."""
+        return self._layers.keys()
+
+    @torch.no_grad()
+    def begin(self) -> None:
+        """Begin from the weights and statistics as they are now, after something else has changed them."""
+        for layer in self._layers.values():
+            assert layer.norm.running_var is not None
+            layer.inverse_deviation_o.copy_(1.0 / torch.sqrt(layer.norm.running_var + layer.norm.eps))
+            layer.output_o.copy_(_output(layer.convolution, layer.mean))
 
     @torch.no_grad()
     def center_gradients(self) -> None:
         """Make the gradients those for centered inputs, before a step."""
-        for layer in self._layers:
+        for layer in self._layers.values():
             weight, bias_o = layer.convolution.weight, layer.norm.bias
             if weight.grad is not None and bias_o.grad is not None:
                 by_output_o = bias_o.grad * layer.norm.weight * layer.inverse_deviation_o
@@ -135,7 +148,7 @@ class CenteredConvolutions:
     @torch.no_grad()
     def follow(self) -> None:
         """Let the running means follow the weights, after a step."""
-        for layer in self._layers:
+        for layer in self._layers.values():
             output_o = _output(layer.convolution, layer.mean)
             assert layer.norm.running_mean is not None
             layer.norm.running_mean.add_(output_o - layer.output_o)

@@ -12,6 +12,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["PYTORCH_DESIGNER_NUM_THREADS"] = "1"
+# No test asserts a time: by default, an example that takes longer than 200 ms, as one does on a busy machine, fails.
+hypothesis.settings.register_profile("without deadlines", deadline=None)
+hypothesis.settings.load_profile("without deadlines")
 
 
 @pytest.fixture(autouse=True)

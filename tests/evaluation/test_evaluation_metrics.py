@@ -173,7 +173,7 @@ def test_a_tie_for_the_fifth_place_goes_to_the_lower_class() -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.integers(2, 6).flatmap(
         lambda k: st.lists(

@@ -283,7 +283,7 @@ any_transform = (
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(any_transform, max_size=3), sides, sides)
 def test_the_predicted_size_is_the_size(transforms: list[Any], height: int, width: int) -> None:
     image = torch.from_numpy(noise_pixels(height, width)).permute(2, 0, 1)

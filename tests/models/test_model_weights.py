@@ -116,7 +116,7 @@ def test_file_that_is_no_state_dict_is_refused(tmp_path: Path, data: bytes) -> N
 
 
 @pytest.mark.parametrize("is_zip", [True, False], ids=["zip", "older format"])
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damaged_state_dict_is_read_or_refused_but_never_anything_else(
     tmp_path: Path, is_zip: bool, data: st.DataObject

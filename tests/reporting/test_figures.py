@@ -71,7 +71,7 @@ def test_labels_are_not_read_as_formulas() -> None:
 
 @pytest.mark.slow
 @given(names=st.lists(_ANY_TEXT, min_size=1, max_size=3))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_any_label_gives_a_figure_that_can_be_read(names: list[str]) -> None:
     chart = heat_map("confusion", np.ones((len(names), len(names)), dtype=np.int64), names)
 

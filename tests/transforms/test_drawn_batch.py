@@ -135,7 +135,7 @@ def test_what_comes_out_is_brought_to_the_size_of_the_network(resize_size: int |
 exact_transform = st.sampled_from([transform_of(case) for case in (*EXACT, *RESAMPLED)])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(exact_transform, min_size=1, max_size=4), st.integers(10, 40), st.integers(10, 40), st.integers(0, 9))
 def test_any_order_of_transforms_is_that_of_single_images(
     transforms: list[Any], height: int, width: int, seed: int

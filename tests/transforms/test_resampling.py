@@ -70,7 +70,7 @@ def test_images_have_taps_of_their_own() -> None:
 )
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
 @pytest.mark.parametrize("antialias", [True, False])
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(0, 99))
 def test_lines_are_resized_to_the_last_bit_as_torch_does(
     interpolation: str, antialias: bool, length: int, num_out: int, seed: int
@@ -82,7 +82,7 @@ def test_lines_are_resized_to_the_last_bit_as_torch_does(
     assert torch.equal(ours.to(torch.uint8), expected)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(1, 3000), st.integers(1, 3000), st.booleans())
 @example(2, 159, True)  # a place between two pixels, but for rounding
 def test_nearest_pixels_are_torchs(length: int, num_out: int, is_exact: bool) -> None:

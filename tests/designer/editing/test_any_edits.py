@@ -138,7 +138,7 @@ def _edited_or_refused(text: str, edit: dict[str, Any], folder: Path) -> str | N
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=pipelines(), edits=st.lists(EDITS, min_size=1, max_size=4))
 def test_any_edits_make_the_text_of_the_spec_edited(
     text: str, edits: list[dict[str, Any]], shared_project: Path

@@ -217,7 +217,7 @@ def test_columns_of_different_lengths_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     class_names=st.lists(ANY_TEXT, min_size=1, max_size=5, unique=True),
     ids=st.lists(ANY_TEXT, min_size=1, max_size=5),

@@ -48,7 +48,7 @@ PLACES = [(kind, path) for kind, text in TEXTS.items() for path in paths_of(yaml
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.sampled_from(PLACES), value=VALUES)
 def test_any_value_in_any_place_is_reported_and_not_a_failure(
     folder: Path, place: tuple[str, tuple[Any, ...]], value: object
@@ -67,7 +67,7 @@ def test_any_value_in_any_place_is_reported_and_not_a_failure(
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(start=st.integers(0, len(PIPELINE)), length=st.integers(1, 40), text=st.text(max_size=5))
 def test_any_damage_to_the_text_is_reported_and_not_a_failure(folder: Path, start: int, length: int, text: str) -> None:
     damaged = PIPELINE[:start] + text + PIPELINE[start + length :]

@@ -151,15 +151,18 @@ class _Learner:
                 num_images=num_images,
             )
             if self._scales_weights:
-                rate = self._run.hyperparameters.learning_rate
-                scale = partial(scale_by_first_batch, self._run, learning_rate=rate, centered=self._centered)
-                self.prepare_weights(lambda: scale(batch))
-                if self._centered is not None:
-                    self._centered.begin()
+                self._scale_weights(batch)
             self._scales_weights = False
             self._count(self._stepper.step(batch, request))
         self._state.step += 1
         self._has_learned = True
+
+    def _scale_weights(self, batch: Batch) -> None:
+        """Scale weights by the first process's part of the first batch, before the first step."""
+        rate, centered = self._run.hyperparameters.learning_rate, self._centered
+        self.prepare_weights(lambda: scale_by_first_batch(self._run, batch, learning_rate=rate, centered=centered))
+        if centered is not None:
+            centered.begin()
 
     def synchronize(self) -> None:
         """Wait until all requested steps are done and counted."""

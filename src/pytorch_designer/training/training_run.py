@@ -196,10 +196,10 @@ def prepare_job(
     )
     head = new_head(inputs.model, network, datasets.training.classes)
     images_per_class = len(datasets.training) / len(datasets.training.classes)
-    is_long = learns_much(num_steps, images_per_class, hyperparameters.batch_size)
+    has_much_to_learn = learns_much(num_steps, images_per_class, hyperparameters.batch_size)
     keeps_near = inputs.model.has_weights and stays_near(
         num_steps,
-        learns_much=is_long,
+        learns_much=has_much_to_learn,
         can_be_scaled=head is not None and bool(normalized_convolutions(network)),
         are_published=inputs.model.classes is None,
     )
@@ -216,7 +216,7 @@ def prepare_job(
         batch_augmentation=_batch_augmentation(inputs, compute),
         fingerprint=fingerprint.result(),
         new_head=head,
-        learns_much=is_long,
+        learns_much=has_much_to_learn,
         world=world,
     )
 

@@ -6,10 +6,11 @@
     python benchmarks/fine_tuning.py --output RUNS.jsonl --table
 
 fine_tuning_pairs.py draws the images, and peers/fine_tuning_*.py train. A network learns the source of a pair by a
-plain loop; every way starts from these weights. fine_tuning_pretrained.py adds pairs for weights of ImageNet, which
-`--pairs` names. Each seed draws other training images, the same for all ways. The best epoch is chosen with 200
-validation images, and judged by 1,000 test images that nothing else is done with. Choices of this project's recipe are
-made on the pairs for development (fine_tuning_pairs.py); the others are held out.
+plain loop; every way starts from these weights. fine_tuning_public.py and fine_tuning_pretrained.py add pairs of public
+data sets and for weights of ImageNet, which `--pairs` names. Each seed draws other training images, the same for all
+ways. The best epoch is chosen with 200 validation images, and judged by 1,000 test images that nothing else is done
+with; both are twice as many with the ten classes of `mnist`. Choices of this project's recipe are made on the pairs for
+development (fine_tuning_pairs.py); the others are held out.
 
 Each run is a line of the output, and runs that are in it are not repeated. `before` is this project at another
 version, whose `src` is SRC. Ways with "own rate" use the library's default learning rate instead of the given one.
@@ -29,7 +30,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fine_tuning_pairs import IMAGENET, PAIRS, write_sets
+from fine_tuning_pairs import IMAGENET, PAIRS, SETS, write_sets
 from measuring import print_conditions
 from peer_runs import add_peers_option
 
@@ -50,7 +51,7 @@ PROGRAMS = {
 COLUMNS = ("ours", "before", "torchvision", "timm", "fastai", "HF Trainer")
 OTHERS = tuple(way for way in PROGRAMS if way not in {"ours", "before"})
 
-_DRAWN = [name for name, pair in PAIRS.items() if pair.source != IMAGENET]
+_DRAWN = [name for name, pair in PAIRS.items() if pair.source in SETS]
 
 Cell = tuple[str, str, int, int, float]
 """Network, pair, images per class, epochs, learning rate."""

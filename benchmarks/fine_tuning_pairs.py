@@ -15,8 +15,8 @@ matplotlib's fonts. Source and target share neither classes nor fonts.
     damages    the shapes                 pieces of the photos, damaged in 5 ways (far)       held out
 
 FOLDER/SET/PART/CLASS/00000.png; the sources have the part `training`, the targets training, validation and test. The
-same digit, or half of a photo, is never in two parts of a target. fine_tuning_pretrained.py writes the sets of the
-pairs whose source is ImageNet.
+same digit, or half of a photo, is never in two parts of a target. fine_tuning_public.py writes the sets of `drawings`,
+`fashion` and `mnist`, fine_tuning_pretrained.py those of the pairs whose source is ImageNet.
 """
 
 from __future__ import annotations
@@ -88,6 +88,12 @@ PAIRS = {
     "large letters": Pair(IMAGENET, "letters-n-z-64", is_held_out=False, side=PRETRAINED_SIDE),
     "large hues": Pair(IMAGENET, "hues-64", is_held_out=False, side=PRETRAINED_SIDE),
     "large shapes": Pair(IMAGENET, "shapes-2-64", is_held_out=True, side=PRETRAINED_SIDE),
+    "drawings": Pair("drawings-many", "drawings", is_held_out=True),
+    "fashion": Pair("fashion-0-4", "fashion-5-9", is_held_out=True),
+    "mnist": Pair("drawings-many", "mnist", is_held_out=True),
+    "large drawings": Pair(IMAGENET, "drawings-64", is_held_out=True, side=PRETRAINED_SIDE),
+    "large fashion": Pair(IMAGENET, "fashion-5-9-64", is_held_out=True, side=PRETRAINED_SIDE),
+    "large mnist": Pair(IMAGENET, "mnist-64", is_held_out=True, side=PRETRAINED_SIDE),
 }
 
 

@@ -14,7 +14,7 @@ then fine-tunes it on the pairs whose source is ImageNet. All images have 64 pix
     emoji      emoji, each drawn by up to four vendors                    85 to 264           development
     stamps     animals, buildings, food and plants, mostly photographed   32 to 67            development
     clipart    animals, food, people, tools, vehicles                     97 to 400           held out
-    NAME-64    the targets of fine_tuning_pairs.py, enlarged                                  as there
+    NAME-64    the targets of fine_tuning_pairs.py and, where they are, fine_tuning_public.py, enlarged
 
 No thing is in two parts of a target, whoever drew it.
 """
@@ -35,7 +35,7 @@ import torch
 import torchvision
 from PIL import Image
 
-from fine_tuning_pairs import IMAGENET, PAIRS, PRETRAINED_SIDE, SETS, TARGET_SIZES, photo_piece, write_sets
+from fine_tuning_pairs import IMAGENET, PAIRS, PRETRAINED_SIDE, TARGET_SIZES, photo_piece, write_sets
 
 sys.path.insert(0, str(Path(__file__).parent / "peers"))
 from fine_tuning_ours import write_model
@@ -86,7 +86,7 @@ def main() -> None:
     write_pictures(options.folder / "clipart", read_pictures(share / "openclipart/png", CLIPART))
     for pair in PAIRS.values():
         drawn = pair.target.removesuffix(f"-{PRETRAINED_SIDE}")
-        if pair.source == IMAGENET and drawn in SETS:
+        if pair.target != drawn and (options.folder / drawn).exists():
             write_enlarged(options.folder / drawn, options.folder / pair.target)
 
 

@@ -89,11 +89,11 @@ PAIRS = {
     "large hues": Pair(IMAGENET, "hues-64", is_held_out=False, side=PRETRAINED_SIDE),
     "large shapes": Pair(IMAGENET, "shapes-2-64", is_held_out=True, side=PRETRAINED_SIDE),
     "drawings": Pair("drawings-many", "drawings", is_held_out=True),
-    "fashion": Pair("fashion-0-4", "fashion-5-9", is_held_out=True),
-    "mnist": Pair("drawings-many", "mnist", is_held_out=True),
+    "fashion": Pair("fashion-0-4", "fashion-5-9", is_held_out=False),
+    "mnist": Pair("drawings-many", "mnist", is_held_out=False),
     "large drawings": Pair(IMAGENET, "drawings-64", is_held_out=True, side=PRETRAINED_SIDE),
     "large fashion": Pair(IMAGENET, "fashion-5-9-64", is_held_out=True, side=PRETRAINED_SIDE),
-    "large mnist": Pair(IMAGENET, "mnist-64", is_held_out=True, side=PRETRAINED_SIDE),
+    "large mnist": Pair(IMAGENET, "mnist-64", is_held_out=False, side=PRETRAINED_SIDE),
 }
 
 

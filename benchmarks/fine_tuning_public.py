@@ -8,8 +8,8 @@
     fashion-0-4      T-shirt to coat of Fashion-MNIST, 1,000    fashion-5-9   sandal to boot
                                                                 mnist         the 10 digits of MNIST
 
-`mnist` starts from the drawings. All of it is held out: no choice was made on these images. They have 28 pixels a
-side, and get a black border of 2. No image is in two parts of a target. fine_tuning_pretrained.py, run afterwards,
+`mnist` starts from the drawings. The pairs of the drawings, and Fashion-MNIST on ImageNet's weights, are held out; on
+the others choices were made. The images have 28 pixels a side, and get a black border of 2. No image is in two parts of a target. fine_tuning_pretrained.py, run afterwards,
 enlarges the targets for ImageNet's weights.
 """
 

@@ -1,6 +1,6 @@
 """Training loop.
 
-    compute the start of a new classifier; if there is one, validate it as epoch 0; runs that learn much then leave it
+    compute the start of a new classifier; if there is one, validate it as epoch 0, then reduce it
     until all epochs are trained, or patience runs out:
         one step of SGD for each batch, in the epoch's order
         estimate the statistics of batch norm
@@ -32,7 +32,7 @@ from pytorch_designer.training.norm_statistics import estimate_norm_statistics
 from pytorch_designer.training.parallel.shared_state import average_statistics, gather_buffers, share_weights
 from pytorch_designer.training.parallel.validation import Validation, validate
 from pytorch_designer.training.recipe import is_better
-from pytorch_designer.training.start.head_start import SHARE_AWAY, shrink_head, start_head
+from pytorch_designer.training.start.head_start import SHARE, shrink_head, start_head
 from pytorch_designer.training.start.initial_scale import scale_by_first_batch
 from pytorch_designer.training.start.input_means import measure_input_means
 from pytorch_designer.training.state import BestEpoch, TrainingRun, TrainingState, copy_weights
@@ -306,16 +306,15 @@ def _remaining_batches(run: TrainingRun, state: TrainingState) -> Iterator[Batch
 def _validate_start(run: TrainingRun, state: TrainingState, learner: _Learner) -> None:
     """Validate the model before its first step, as epoch 0: the epochs have to be better than it.
 
-    A run that leaves its given weights then learns from a share of this classifier on.
+    The epochs then learn from a share of this classifier on.
     """
     started = time.perf_counter()
     run.world.note("validation before training")
     validation = validate(run, 0, learner.between_validations)
     _end_epoch(run, state, validation, time.perf_counter() - started, epoch=0)
-    if not run.stays_near:
-        shrink_head(run)
-        text = f"The epochs start from {SHARE_AWAY:g} of this classifier: all layers have enough to learn from."
-        run.world.of_first(partial(_log.info, text), None)
+    shrink_head(run)
+    text = f"The epochs start from {SHARE:g} of this classifier, so that all layers have enough to learn from."
+    run.world.of_first(partial(_log.info, text), None)
     learner.save_if_due(is_epoch_end=True)
 
 

@@ -31,7 +31,7 @@ MOST_STEPS_NEAR = 1500
 LEAST_STEPS_AWAY, LEAST_IMAGES_AWAY, LEAST_BATCH_AWAY = 150, 200, 16
 """Steps, training images per class on average, and images per step and process; see `learns_much`."""
 
-RECIPE_VERSION = 10
+RECIPE_VERSION = 11
 """Grows when the same settings come to give other weights: checkpoints of before are then not continued."""
 
 
@@ -78,8 +78,8 @@ def learns_much(num_steps: int, images_per_class: float, batch_size: int) -> boo
 def stays_near(num_steps: int, *, learns_much: bool, can_be_scaled: bool, are_published: bool) -> bool:
     """True if a run on given weights stays near them.
 
-    Its classifier then learns from a ridge regression on, batch norm keeps the given statistics, and steps are those of
-    `NearSteps`: docs/decisions/0052 and 0053. Other runs start from a share of it: docs/decisions/0047.
+    Batch norm then keeps the given statistics, and steps are those of `NearSteps`: docs/decisions/0052 and 0053. Other
+    runs learn as from scratch, but for their start: docs/decisions/0047.
 
     Args:
         num_steps: Steps of the whole run.

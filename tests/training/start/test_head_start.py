@@ -209,18 +209,19 @@ def test_the_model_before_training_is_saved_where_no_epoch_is_better(build_run: 
 
 
 def test_an_epoch_that_is_better_than_the_start_is_saved(build_run: BuildRun) -> None:
-    small = fine_tuned(build_run, learning_rate=0.01, num_epochs=5, patience=5)
+    small = fine_tuned(build_run, learning_rate=0.05, num_epochs=10, patience=10)
     small.train()
     assert small.state.best is not None
     assert small.state.best.epoch > 0
     assert small.state.history[0].validation.loss > small.state.history[small.state.best.epoch].validation.loss
 
 
-def test_a_run_that_leaves_its_weights_has_the_start_to_beat_and_learns_from_a_share_of_it(
-    build_run: BuildRun, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("stays_near", [True, False])
+def test_a_run_has_the_start_to_beat_and_learns_from_a_share_of_it(
+    build_run: BuildRun, caplog: pytest.LogCaptureFixture, stays_near: bool
 ) -> None:
     with caplog.at_level(logging.INFO):
-        small = fine_tuned(build_run, keeps_statistics=False, learning_rate=5e-324, num_epochs=2)
+        small = fine_tuned(build_run, keeps_statistics=stays_near, learning_rate=5e-324, num_epochs=2)
         small.train()
     assert "The epochs start from 0.2 of this classifier" in caplog.text
     assert [record.epoch for record in small.state.history] == [0, 1, 2]

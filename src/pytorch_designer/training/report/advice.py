@@ -155,16 +155,11 @@ def _start_was_best(summary: RunSummary) -> Iterator[Hint]:
     if summary.best_epoch or _is_near_chance(summary):
         return
     accuracy = max(record.validation.top1 for record in summary.trained)
-    advice = "Add training images"
-    if not summary.has_bounded_steps:  # the epochs began with a part of the classifier
-        advice += f", or train for more epochs, for instance {2 * len(summary.trained)}"
-    elif not summary.trained[0].training.loss <= summary.best.validation.loss:  # the first steps undid what it knew
-        advice += f", or use a lower learning_rate, for instance {_rounded(summary.parameters['learning_rate'] / 10)}"
     yield Hint(
         "The saved model is the one before training (epoch 0), with a classifier that was computed from the features "
         f"of the given weights: its validation accuracy is {percent(summary.best.validation.top1)}, and the epochs "
         f"had at most {percent(accuracy)}.",
-        f"{advice}.",
+        f"Add training images, or train for more epochs, for instance {2 * len(summary.trained)}.",
     )
 
 

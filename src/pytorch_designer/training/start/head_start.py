@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-SHARE_AWAY = 0.2
-"""Share of its computed weights that the classifier starts from where a run leaves the given weights of its network."""
+SHARE = 0.2
+"""Share of its computed weights that the classifier learns from."""
 
 MOST_IMAGES = 2048
 """Images whose features the head is computed from; of larger datasets, the first of each class in turn."""
@@ -81,14 +81,15 @@ def start_head(run: TrainingRun, between: Callable[[], None]) -> bool:
 
 
 def shrink_head(run: TrainingRun) -> None:
-    """Give the computed classifier of a run that leaves its given weights smaller ones: docs/decisions/0047.
+    """Give a classifier that `start_head` has computed smaller weights, from which the epochs start.
 
-    Whole ones separate the classes as the features are now, and their gradients change these too much at first.
+    Whole ones separate the training images as the features are now, and leave the other layers little to learn from:
+    docs/decisions/0055.
     """
-    if run.new_head is not None and not run.stays_near:
-        with torch.no_grad():
-            for parameter in run.new_head.parameters():
-                parameter.mul_(SHARE_AWAY)
+    assert run.new_head is not None
+    with torch.no_grad():
+        for parameter in run.new_head.parameters():
+            parameter.mul_(SHARE)
 
 
 class _UnusableError(Exception):

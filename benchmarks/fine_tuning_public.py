@@ -9,8 +9,8 @@
                                                                 mnist         the 10 digits of MNIST
 
 `mnist` starts from the drawings. The pairs of the drawings, and Fashion-MNIST on ImageNet's weights, are held out; on
-the others choices were made. The images have 28 pixels a side, and get a black border of 2. No image is in two parts of a target. fine_tuning_pretrained.py, run afterwards,
-enlarges the targets for ImageNet's weights.
+the others choices were made. The images have 28 pixels a side, and get a black border of 2. No image is in two parts
+of a target. fine_tuning_pretrained.py, run afterwards, enlarges the targets for ImageNet's weights.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def write_set(folder: Path, images: Images, sizes: dict[str, int]) -> None:
 
 def _as_images(values: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Images [n, 28, 28] of rows [n, 784] of 0 to 255."""
-    return values.round().astype(np.uint8).reshape(-1, IMAGE_SIDE, IMAGE_SIDE)
+    return np.asarray(values.round(), dtype=np.uint8).reshape(-1, IMAGE_SIDE, IMAGE_SIDE)
 
 
 if __name__ == "__main__":

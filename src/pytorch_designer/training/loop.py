@@ -306,15 +306,15 @@ def _remaining_batches(run: TrainingRun, state: TrainingState) -> Iterator[Batch
 def _validate_start(run: TrainingRun, state: TrainingState, learner: _Learner) -> None:
     """Validate the model before its first step, as epoch 0: the epochs have to be better than it.
 
-    The epochs then learn from a share of this classifier on.
+    The epochs then mostly start from a share of this classifier.
     """
     started = time.perf_counter()
     run.world.note("validation before training")
     validation = validate(run, 0, learner.between_validations)
     _end_epoch(run, state, validation, time.perf_counter() - started, epoch=0)
-    shrink_head(run)
-    text = f"The epochs start from {SHARE:g} of this classifier, so that all layers have enough to learn from."
-    run.world.of_first(partial(_log.info, text), None)
+    if shrink_head(run):
+        text = f"The epochs start from {SHARE:g} of this classifier, so that all layers have enough to learn from."
+        run.world.of_first(partial(_log.info, text), None)
     learner.save_if_due(is_epoch_end=True)
 
 

@@ -233,6 +233,20 @@ def test_a_run_has_the_start_to_beat_and_learns_from_a_share_of_it(
     assert same_tensors(head, expected)
 
 
+@pytest.mark.parametrize(("stays_near", "share"), [(True, 1.0), (False, 0.2)])
+def test_near_weights_without_batch_norm_the_whole_start_is_kept(
+    build_run: BuildRun, caplog: pytest.LogCaptureFixture, stays_near: bool, share: float
+) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(36, 3))
+    with caplog.at_level(logging.INFO):
+        small = fine_tuned(build_run, network, keeps_statistics=stays_near, learning_rate=5e-324, num_epochs=1)
+        small.train()
+    assert ("of this classifier" in caplog.text) == (not stays_near)
+    assert small.state.best is not None
+    head = head_of(small.network).state_dict()
+    assert same_tensors(head, {name: share * small.state.best.weights[f"3.{name}"] for name in head})
+
+
 def test_a_start_that_could_not_be_computed_is_not_validated(build_run: BuildRun) -> None:
     network = Body("an activation")
     small = build_run(network=network, starts_from_scratch=False, new_head=network.head, num_epochs=1)

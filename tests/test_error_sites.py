@@ -46,7 +46,15 @@ from pytorch_designer.training.recipe import build_optimizer
 from pytorch_designer.training.state import TrainingRun, TrainingState
 from tests.components.test_evaluate_model import write_scores
 from tests.images.digits import write_digits
-from tests.training.small_run import COMPUTE, EXTENT, HYPERPARAMETERS, PREPROCESSING, RecordingDisplay, small_network
+from tests.training.small_run import (
+    COMPUTE,
+    EXTENT,
+    FROM_SCRATCH,
+    HYPERPARAMETERS,
+    PREPROCESSING,
+    RecordingDisplay,
+    small_network,
+)
 
 SOURCE = Path(errors_module.__file__).parent
 DOCUMENTED = SOURCE.parent.parent / "docs" / "reference" / "errors.md"
@@ -128,7 +136,7 @@ def _run(folder: Path, network: nn.Module, stop: StopRequest | None = None) -> I
             training=loader,
             validation=loader,
             num_classes=3,
-            starts_from_scratch=True,
+            plan=FROM_SCRATCH,
             display=RecordingDisplay(),
             on_epoch_end=lambda record: None,
             stop_request=stop or StopRequest(),

@@ -24,10 +24,12 @@ from pytorch_designer.system.stop_requests import StopRequest
 from pytorch_designer.training.checkpoint import CheckpointStore
 from pytorch_designer.training.recipe import build_optimizer
 from pytorch_designer.training.state import TrainingRun, TrainingState
+from pytorch_designer.training.weight_plan import WeightPlan
 
 from .small_run import (
     COMPUTE,
     EXTENT,
+    FROM_SCRATCH,
     HYPERPARAMETERS,
     PREPROCESSING,
     BuildRun,
@@ -71,7 +73,7 @@ def build_run(datasets: dict[str, ImageDirectory], tmp_path: Path) -> Iterator[B
             checkpoint_seconds: float = 1e9,
             *,
             normalizes_lone_image: bool = True,
-            keeps_statistics: bool = False,
+            plan: WeightPlan = FROM_SCRATCH,
             preprocessing: Preprocessing = PREPROCESSING,
             **changes: Any,
         ) -> SmallRun:
@@ -97,7 +99,7 @@ def build_run(datasets: dict[str, ImageDirectory], tmp_path: Path) -> Iterator[B
                 preprocessing,
                 compute,
                 normalizes_lone_image=normalizes_lone_image,
-                keeps_statistics=keeps_statistics,
+                keeps_statistics=plan.stays_near,
             )
             display = RecordingDisplay()
             parts: dict[str, Any] = {
@@ -106,7 +108,7 @@ def build_run(datasets: dict[str, ImageDirectory], tmp_path: Path) -> Iterator[B
                 "training": loaders["training"],
                 "validation": loaders["validation"],
                 "num_classes": 3,
-                "starts_from_scratch": True,
+                "plan": plan,
                 "display": display,
                 "on_epoch_end": lambda record: None,
                 "stop_request": StopRequest(),

@@ -33,7 +33,7 @@ from pytorch_designer.training.history import EpochRecord
 from pytorch_designer.training.loop import train
 from pytorch_designer.training.recipe import build_optimizer
 from pytorch_designer.training.state import TrainingRun, TrainingState
-from tests.training.small_run import COMPUTE, EXTENT, HYPERPARAMETERS, PREPROCESSING
+from tests.training.small_run import COMPUTE, EXTENT, FROM_SCRATCH, HYPERPARAMETERS, PREPROCESSING
 
 _FILE_EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}
 _FILE_STRIDE = 13  # shares no factor with the number of operations of a save, so that each of them has its turn
@@ -103,7 +103,7 @@ def run_once(folder: Path, output: Path, result: Path, point: Point) -> None:
             training=training,
             validation=validation,
             num_classes=3,
-            starts_from_scratch=True,
+            plan=FROM_SCRATCH,
             new_head=head,
             display=killer,
             on_epoch_end=lambda record: None,

@@ -17,6 +17,7 @@ from pytorch_designer.training.history import EpochRecord
 from pytorch_designer.training.loop import train
 from pytorch_designer.training.recipe import Hyperparameters
 from pytorch_designer.training.state import TrainingRun, TrainingState
+from pytorch_designer.training.weight_plan import WeightPlan
 
 PREPROCESSING = Preprocessing(crop_height=8, crop_width=8)
 COMPUTE = Compute(
@@ -27,6 +28,9 @@ COMPUTE = Compute(
     is_deterministic=True,
 )
 EXTENT = RunExtent(num_epochs=10, num_steps=1000, num_classes=3, num_validated=12)
+FROM_SCRATCH = WeightPlan(are_given=False, stays_near=False, scales_convolutions=True, shrinks_head=True)
+AWAY = WeightPlan(are_given=True, stays_near=False, scales_convolutions=False, shrinks_head=True)
+NEAR = WeightPlan(are_given=True, stays_near=True, scales_convolutions=False, shrinks_head=True)
 HYPERPARAMETERS = Hyperparameters(num_epochs=3, batch_size=8, learning_rate=0.05, random_seed=7, patience=3)
 
 

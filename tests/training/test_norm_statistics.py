@@ -15,7 +15,7 @@ from pytorch_designer.images.order import epoch_order
 from pytorch_designer.training import norm_statistics
 from pytorch_designer.training.norm_statistics import estimate_norm_statistics
 
-from .small_run import BuildRun, norm_of, same_tensors, small_network
+from .small_run import NEAR, BuildRun, norm_of, same_tensors, small_network
 
 
 def do_nothing() -> None:
@@ -94,7 +94,7 @@ def test_statistics_that_training_normalizes_by_stay(build_run: BuildRun) -> Non
 
 
 def test_given_statistics_are_those_of_training_validation_and_the_saved_model(build_run: BuildRun) -> None:
-    small = build_run(keeps_statistics=True, starts_from_scratch=False, num_epochs=2)
+    small = build_run(plan=NEAR, num_epochs=2)
     norm = norm_of(small.network)
     assert norm.running_mean is not None
     norm.running_mean.fill_(0.25)

@@ -14,8 +14,6 @@ from pytorch_designer.training.recipe import (
     epochs_without_improvement,
     is_better,
     learning_rate_at,
-    learns_much,
-    stays_near,
     stop_reason,
 )
 
@@ -186,44 +184,3 @@ def test_several_processes_reach_as_many_times_the_rate_within_the_first_epoch()
     assert rates[30] == pytest.approx(0.2)
     alone = [learning_rate_at(step, num_steps=40, initial=0.1, num_warm_up=10) for step in range(40)]
     assert alone == [learning_rate_at(step, num_steps=40, initial=0.1) for step in range(40)]
-
-
-@pytest.mark.parametrize(
-    ("size", "expected"),
-    [
-        ((1, 20.0, 16), False),
-        ((1500, 199.9, 16), False),
-        ((149, 5000.0, 16), False),
-        ((150, 200.0, 16), True),
-        ((150, 200.0, 15), False),
-        ((1501, 5000.0, 64), True),
-    ],
-)
-def test_a_run_learns_much_from_many_images_of_each_class_in_many_steps(
-    size: tuple[int, float, int], expected: bool
-) -> None:
-    assert learns_much(*size) is expected
-
-
-@pytest.mark.parametrize(
-    ("num_steps", "learns_much", "can_be_scaled", "expected"),
-    [
-        (1, False, True, True),
-        (1500, False, True, True),
-        (1501, False, True, False),
-        (150, True, True, False),
-        (150, True, False, True),
-        (1500, True, False, True),
-        (1501, False, False, False),
-    ],
-)
-def test_a_run_stays_near_given_weights_where_it_learns_little(
-    num_steps: int, learns_much: bool, can_be_scaled: bool, expected: bool
-) -> None:
-    found = stays_near(num_steps, learns_much=learns_much, can_be_scaled=can_be_scaled, are_published=False)
-    assert found is expected
-
-
-def test_a_run_stays_near_published_weights_up_to_as_many_steps_however_many_images_it_has() -> None:
-    assert stays_near(1500, learns_much=True, can_be_scaled=True, are_published=True)
-    assert not stays_near(1501, learns_much=True, can_be_scaled=True, are_published=True)

@@ -69,7 +69,7 @@ def train(run: TrainingRun, state: TrainingState, checkpoints: CheckpointPolicy)
         InterruptedRunError: The process was told to stop; the state is in a checkpoint.
         InvalidDatasetError: Too many images cannot be read.
     """
-    if state.is_new and run.stays_near:
+    if state.is_new and run.plan.stays_near:
         run.world.note("measuring the inputs of layers")
         state.input_means = run.world.verdict_of_first(partial(measure_input_means, run))
     learner = _Learner(run, state, checkpoints)
@@ -118,7 +118,7 @@ class _Learner:
         self._state = state
         self._checkpoints = checkpoints
         self._centered, near_steps = None, None
-        if run.stays_near:
+        if run.plan.stays_near:
             highest_rate = run.hyperparameters.learning_rate * run.world.size
             self._centered = CenteredConvolutions(run.predictor.network, state.input_means)
             near_steps = NearSteps(state.optimizer, highest_rate, self._centered)
@@ -131,7 +131,7 @@ class _Learner:
             world=run.world,
         )
         self._has_learned = False  # since the last checkpoint
-        self._scales_weights = run.scales_weights and state.epoch == 1 and not state.sums.num_images
+        self._scales_weights = run.plan.scales_convolutions and state.epoch == 1 and not state.sums.num_images
 
     def learn(self, batch: Batch, num_images: int) -> None:
         """Take a step; a batch whose images are all bad is skipped.
@@ -312,7 +312,8 @@ def _validate_start(run: TrainingRun, state: TrainingState, learner: _Learner) -
     run.world.note("validation before training")
     validation = validate(run, 0, learner.between_validations)
     _end_epoch(run, state, validation, time.perf_counter() - started, epoch=0)
-    if shrink_head(run):
+    if run.plan.shrinks_head:
+        shrink_head(run)
         text = f"The epochs start from {SHARE:g} of this classifier, so that all layers have enough to learn from."
         run.world.of_first(partial(_log.info, text), None)
     learner.save_if_due(is_epoch_end=True)

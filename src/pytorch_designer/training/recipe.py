@@ -1,7 +1,8 @@
 """Recipe: what is learned, at which learning rate, which epoch is kept, and when training stops.
 
 Optimizer and schedule: docs/decisions/0004-optimizer.md. Best epoch: 0001-best-epoch.md. Patience: 0002-patience.md.
-Before the first step: 0020-initial-scale.md, 0041-closed-form-head.md. Batch norm: 0042-batch-norm-statistics.md.
+Given weights: `weight_plan`. The start of a classifier: 0041-closed-form-head.md. Batch norm:
+0042-batch-norm-statistics.md.
 """
 
 from __future__ import annotations
@@ -24,12 +25,6 @@ WEIGHT_DECAY = 1e-4
 
 HELD_SHARE = 0.5
 """Share of a run's steps that are taken at the initial learning rate."""
-
-MOST_STEPS_NEAR = 1500
-"""Steps up to which a run may stay near given weights; see `stays_near`."""
-
-LEAST_STEPS_AWAY, LEAST_IMAGES_AWAY, LEAST_BATCH_AWAY = 150, 200, 16
-"""Steps, training images per class on average, and images per step and process; see `learns_much`."""
 
 RECIPE_VERSION = 11
 """Grows when the same settings come to give other weights: checkpoints of before are then not continued."""
@@ -62,36 +57,6 @@ class Hyperparameters:
             "random_seed": self.random_seed,
             "patience": self.patience,
         }
-
-
-def learns_much(num_steps: int, images_per_class: float, batch_size: int) -> bool:
-    """True if a run has so many images and steps that it gains by leaving weights that it was given.
-
-    Args:
-        num_steps: Steps of the whole run.
-        images_per_class: Training images, divided by the classes.
-        batch_size: Images per step and process, which batch norm takes its statistics from.
-    """
-    return num_steps >= LEAST_STEPS_AWAY and images_per_class >= LEAST_IMAGES_AWAY and batch_size >= LEAST_BATCH_AWAY
-
-
-def stays_near(num_steps: int, *, learns_much: bool, can_be_scaled: bool, are_published: bool) -> bool:
-    """True if a run on given weights stays near them.
-
-    Batch norm then keeps the given statistics, and steps are those of `NearSteps`: docs/decisions/0052 and 0053. Other
-    runs learn as from scratch, but for their start: docs/decisions/0047.
-
-    Args:
-        num_steps: Steps of the whole run.
-        learns_much: See the function of this name.
-        can_be_scaled: Whether the classifier is new and batch norm follows convolutions, so that the sizes of these can
-            be chosen.
-        are_published: Whether the weights come without class names, as published ones do, which learned from far more
-            images than those of a training run.
-    """
-    if learns_much and can_be_scaled and not are_published:
-        return False
-    return num_steps <= MOST_STEPS_NEAR
 
 
 def build_optimizer(network: nn.Module, learning_rate: float) -> torch.optim.SGD:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pytorch_designer.tracking.destination import RunReference
     from pytorch_designer.training.history import EpochRecord
     from pytorch_designer.training.recipe import Hyperparameters
+    from pytorch_designer.training.weight_plan import WeightPlan
 
 
 @dataclass(frozen=True)
@@ -122,15 +123,13 @@ class TrainingRun:
         training: Loader of the training images.
         validation: Loader of the validation images, labeled in the order of the training classes.
         num_classes: Number of classes.
-        starts_from_scratch: Whether the network has random weights.
+        plan: What is done with the weights that the network has before the run.
         display: Shows progress.
         on_epoch_end: Called with the record of each epoch, for tracking.
         stop_request: Set when the process was told to stop.
         batch_augmentation: Random transforms that the loader leaves to the GPU; None where there are none, or the
             loader applies them.
         new_head: The classifier that was drawn for given weights, whose start is computed; None where there is none.
-        learns_much: Whether there is so much to learn from that given weights have to change at their own speeds, if
-            the run stays near them; see `recipe.learns_much`.
         world: The processes that train together.
     """
 
@@ -139,13 +138,12 @@ class TrainingRun:
     training: ImageLoader
     validation: ImageLoader
     num_classes: int
-    starts_from_scratch: bool
+    plan: WeightPlan
     display: TrainingDisplay
     on_epoch_end: Callable[[EpochRecord], None]
     stop_request: StopRequest
     batch_augmentation: Augmentation | None = None
     new_head: Head | None = None
-    learns_much: bool = False
     world: World = ONE_PROCESS
 
     @cached_property
@@ -157,19 +155,6 @@ class TrainingRun:
     def training_slices(self) -> list[slice]:
         """The parts of the batches that this process takes, as slices of the epoch's order."""
         return [share_of(batch, rank=self.world.rank, size=self.world.size) for batch in self.batch_slices]
-
-    @property
-    def stays_near(self) -> bool:
-        """True if the run does not leave its given weights; see `recipe.stays_near`."""
-        return self.predictor.keeps_statistics
-
-    @property
-    def scales_weights(self) -> bool:
-        """True if weights are scaled before the first step: random ones, and given ones with a new classifier.
-
-        Given ones that a run stays near are not, where there is much to learn from: docs/decisions/0054.
-        """
-        return self.starts_from_scratch or (self.new_head is not None and not (self.stays_near and self.learns_much))
 
     def learning_rate(self, epoch: int, step: int) -> float:
         """The learning rate of a step (from 0) of an epoch (from 1)."""

@@ -41,7 +41,7 @@ from pytorch_designer.training.parallel.common_choices import (
     warn_of_batch,
 )
 from pytorch_designer.training.parallel.shared_state import share_state
-from pytorch_designer.training.recipe import Hyperparameters, build_optimizer, learns_much, stays_near
+from pytorch_designer.training.recipe import Hyperparameters, build_optimizer
 from pytorch_designer.training.repeatability import check_repeatability
 from pytorch_designer.training.report.earlier_result import REPORT_FOLDER, recorded_run
 from pytorch_designer.training.report.trained_output import show_finished, write_result
@@ -57,6 +57,7 @@ from pytorch_designer.training.run_info import (
 )
 from pytorch_designer.training.state import TrainingRun, TrainingState, training_slices
 from pytorch_designer.training.steps.step import MEMORY_ADVICE
+from pytorch_designer.training.weight_plan import StartingPoint, WeightPlan, plan_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,7 +86,7 @@ class TrainingJob:
         batch_augmentation: Random transforms for the GPU; None where there are none, or the processor applies them.
         fingerprint: Hash of everything that determines the result, but for the number of processes.
         new_head: The classifier whose start is computed; None where there is none.
-        learns_much: See `recipe.learns_much`.
+        plan: What is done with the weights that the network has before the run.
         world: The processes that train together.
     """
 
@@ -95,7 +96,7 @@ class TrainingJob:
     batch_augmentation: Augmentation | None
     fingerprint: str
     new_head: Head | None
-    learns_much: bool
+    plan: WeightPlan
     world: World
 
 
@@ -195,13 +196,16 @@ def prepare_job(
         training_slices(len(datasets.training), hyperparameters.batch_size, world.size)
     )
     head = new_head(inputs.model, network, datasets.training.classes)
-    images_per_class = len(datasets.training) / len(datasets.training.classes)
-    has_much_to_learn = learns_much(num_steps, images_per_class, hyperparameters.batch_size)
-    keeps_near = inputs.model.has_weights and stays_near(
-        num_steps,
-        learns_much=has_much_to_learn,
-        can_be_scaled=head is not None and bool(normalized_convolutions(network)),
-        are_published=inputs.model.classes is None,
+    plan = plan_weights(
+        StartingPoint(
+            has_weights=inputs.model.has_weights,
+            are_published=inputs.model.classes is None,
+            has_new_head=head is not None,
+            has_batch_norm=bool(normalized_convolutions(network)),
+            num_steps=num_steps,
+            images_per_class=len(datasets.training) / len(datasets.training.classes),
+            batch_size=hyperparameters.batch_size,
+        )
     )
     return TrainingJob(
         inputs=inputs,
@@ -211,12 +215,12 @@ def prepare_job(
             preprocessing,
             compute,
             normalizes_lone_image=normalizes_lone_image,
-            keeps_statistics=keeps_near,
+            keeps_statistics=plan.stays_near,
         ),
         batch_augmentation=_batch_augmentation(inputs, compute),
         fingerprint=fingerprint.result(),
         new_head=head,
-        learns_much=has_much_to_learn,
+        plan=plan,
         world=world,
     )
 
@@ -301,13 +305,12 @@ def _train(
                 training=training,
                 validation=validation,
                 num_classes=len(job.inputs.datasets.training.classes),
-                starts_from_scratch=not job.inputs.model.has_weights,
+                plan=job.plan,
                 display=display,
                 on_epoch_end=lambda record: tracker.log_metrics(record.tracked_metrics(), record.epoch),
                 stop_request=stop_request,
                 batch_augmentation=job.batch_augmentation,
                 new_head=job.new_head,
-                learns_much=job.learns_much,
                 world=world,
             )
             reason = train(run, state, CheckpointPolicy(store, settings().checkpoint_seconds))
@@ -351,7 +354,7 @@ def _summary(
         bad_files=_bad_files(training, TRAINING_PORT) + _bad_files(validation, VALIDATION_PORT),
         num_processes=job.world.size,
         normalizes_by_batches=normalizes_by_batches(job.predictor),
-        has_bounded_steps=job.predictor.keeps_statistics,
+        has_bounded_steps=job.plan.stays_near,
     )
 
 

@@ -22,7 +22,14 @@ from pytorch_designer.training.parallel.validation import validate
 from pytorch_designer.training.recipe import is_better, stop_reason
 from pytorch_designer.training.state import TrainingRun
 from tests.distributed.worlds import run_world
-from tests.training.small_run import COMPUTE, HYPERPARAMETERS, PREPROCESSING, RecordingDisplay, small_network
+from tests.training.small_run import (
+    COMPUTE,
+    FROM_SCRATCH,
+    HYPERPARAMETERS,
+    PREPROCESSING,
+    RecordingDisplay,
+    small_network,
+)
 
 MOST_IMAGES = 40
 NUM_EPOCHS = 6
@@ -58,7 +65,7 @@ def _course(world: World, num_images: int) -> tuple[Any, ...]:
         training=images,
         validation=images,
         num_classes=3,
-        starts_from_scratch=True,
+        plan=FROM_SCRATCH,
         display=RecordingDisplay(),
         on_epoch_end=lambda record: None,
         stop_request=StopRequest(),

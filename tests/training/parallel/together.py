@@ -31,7 +31,18 @@ from pytorch_designer.training.parallel.shared_state import share_state
 from pytorch_designer.training.parallel.validation import validate
 from pytorch_designer.training.recipe import build_optimizer
 from pytorch_designer.training.state import TrainingRun, TrainingState, copy_weights
-from tests.training.small_run import COMPUTE, HYPERPARAMETERS, PREPROCESSING, RecordingDisplay, head_of, small_network
+from pytorch_designer.training.weight_plan import WeightPlan
+from tests.training.small_run import (
+    AWAY,
+    COMPUTE,
+    FROM_SCRATCH,
+    HYPERPARAMETERS,
+    NEAR,
+    PREPROCESSING,
+    RecordingDisplay,
+    head_of,
+    small_network,
+)
 
 
 @dataclass(frozen=True)
@@ -107,6 +118,12 @@ class _Explodes(nn.Module):
         return logits_nk * float("inf") if self.training and self.num_passes == self.at else logits_nk
 
 
+def _plan(request: Request) -> WeightPlan:
+    if not request.has_given_weights:
+        return FROM_SCRATCH
+    return replace(NEAR if request.stays_near else AWAY, scales_convolutions=True)
+
+
 def run_together(world: World, request: Request) -> Found:
     """Train in this process of a world, from the checkpoint in the output, if there is one."""
     found = Found()
@@ -131,8 +148,8 @@ def run_together(world: World, request: Request) -> Found:
         if request.explodes is not None:
             rank, step = request.explodes
             network = _Explodes(step if rank == world.rank else -1)
-        keeps_statistics = request.has_given_weights and request.stays_near
-        predictor = Predictor(network, PREPROCESSING, COMPUTE, keeps_statistics=keeps_statistics)
+        plan = _plan(request)
+        predictor = Predictor(network, PREPROCESSING, COMPUTE, keeps_statistics=plan.stays_near)
         hyperparameters = replace(HYPERPARAMETERS, num_epochs=request.num_epochs, batch_size=request.batch_size)
         display, stop_request = RecordingDisplay(), StopRequest()
         display.after_step = _events(world, request, stop_request)
@@ -142,7 +159,7 @@ def run_together(world: World, request: Request) -> Found:
             training=_Recording(loaders["training"], found.rows),  # type: ignore[arg-type]  # a part of the protocol
             validation=loaders["validation"],
             num_classes=3,
-            starts_from_scratch=not request.has_given_weights,
+            plan=plan,
             new_head=head_of(network) if request.has_given_weights else None,
             display=display,
             on_epoch_end=lambda record: None,

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -14,7 +14,8 @@ from pytorch_designer.system.stop_requests import StopRequest
 from pytorch_designer.training.rate_search.rate_curve import RateCurve
 from pytorch_designer.training.rate_search.sweep import SCALE_RATE, RateSweep, SweepDisplay, sweep_rates
 from pytorch_designer.training.steps.near_steps import LONGEST_STEP
-from tests.training.small_run import BuildRun, SmallRun, head_of, small_network
+from pytorch_designer.training.weight_plan import WeightPlan
+from tests.training.small_run import AWAY, FROM_SCRATCH, NEAR, BuildRun, SmallRun, head_of, small_network
 
 
 def swept(build_run: BuildRun, *, num_steps: int = 60, **changes: Any) -> RateCurve:
@@ -62,12 +63,12 @@ def test_something_is_learned_on_the_way(build_run: BuildRun) -> None:
     assert float(curve.smoothed.min()) < curve.start - 0.2
 
 
-@pytest.mark.parametrize(("is_given", "stays_near"), [(False, False), (True, False), (True, True)])
-def test_weights_are_scaled_as_in_a_run_at_a_high_rate(build_run: BuildRun, is_given: bool, stays_near: bool) -> None:
+@pytest.mark.parametrize("plan", [FROM_SCRATCH, AWAY, NEAR])
+def test_weights_are_scaled_as_in_a_run_at_a_high_rate(build_run: BuildRun, plan: WeightPlan) -> None:
     def built(**changes: Any) -> SmallRun:
         network = small_network()
-        given = {"starts_from_scratch": False, "new_head": head_of(network)} if is_given else {}
-        return build_run(network=network, keeps_statistics=stays_near, **(given | changes))
+        head = head_of(network) if plan.are_given else None
+        return build_run(network=network, plan=replace(plan, scales_convolutions=True), new_head=head, **changes)
 
     trained = built(learning_rate=SCALE_RATE, num_epochs=1)
     sizes: list[float] = []
@@ -82,8 +83,8 @@ def test_weights_are_scaled_as_in_a_run_at_a_high_rate(build_run: BuildRun, is_g
 
 
 def test_steps_near_given_weights_are_bounded_at_every_rate(build_run: BuildRun) -> None:
-    def longest_step(**changes: Any) -> float:
-        built = build_run(starts_from_scratch=False, **changes)
+    def longest_step(plan: WeightPlan) -> float:
+        built = build_run(plan=plan)
         lengths: list[float] = []
 
         def note(optimizer: torch.optim.Optimizer, *_: object) -> None:
@@ -95,8 +96,8 @@ def test_steps_near_given_weights_are_bounded_at_every_rate(build_run: BuildRun)
         sweep_rates(RateSweep(**(vars(built.run) | {"display": display, "num_steps": 60})), built.state, display)
         return max(lengths)
 
-    assert longest_step() > 2 * LONGEST_STEP
-    assert longest_step(keeps_statistics=True) == pytest.approx(LONGEST_STEP)
+    assert longest_step(AWAY) > 2 * LONGEST_STEP
+    assert longest_step(NEAR) == pytest.approx(LONGEST_STEP)
 
 
 def test_a_stop_ends_the_test(build_run: BuildRun) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +30,15 @@ from pytorch_designer.models.heads import head_layer
 from pytorch_designer.training.start import head_start
 from pytorch_designer.training.start.features import head_features
 from pytorch_designer.training.start.head_start import start_head
+from pytorch_designer.training.weight_plan import WeightPlan
 from pytorch_designer.transforms.registrations import parse_transform
-from tests.training.small_run import BuildRun, SmallRun, head_of, same_tensors, small_network
+from tests.training.small_run import AWAY, NEAR, BuildRun, SmallRun, head_of, same_tensors, small_network
 
 
 def fine_tuned(build_run: BuildRun, network: nn.Module | None = None, **changes: object) -> SmallRun:
     """A run whose network has given weights and a new head."""
     network = small_network() if network is None else network
-    given = {"starts_from_scratch": False, "new_head": head_of(network), "keeps_statistics": True}
+    given = {"plan": replace(NEAR, scales_convolutions=True), "new_head": head_of(network)}
     return build_run(network=network, **(given | changes))
 
 
@@ -73,7 +75,7 @@ def test_random_weights_of_the_head_do_not_matter(build_run: BuildRun) -> None:
 
 
 def test_other_runs_start_as_they_are(build_run: BuildRun) -> None:
-    small = build_run(starts_from_scratch=False)
+    small = build_run(plan=AWAY)
     before = weights_of(small.network)
     start_head(small.run, do_nothing)
     assert same_tensors(before, small.network.state_dict())
@@ -134,7 +136,7 @@ def test_what_cannot_be_solved_keeps_random_weights_and_is_named(
     build_run: BuildRun, caplog: pytest.LogCaptureFixture, kind: str, reason: str
 ) -> None:
     network = Body(kind)
-    small = build_run(network=network, starts_from_scratch=False, new_head=network.head, num_epochs=1)
+    small = build_run(network=network, plan=AWAY, new_head=network.head, num_epochs=1)
     before = weights_of(network)
     with caplog.at_level(logging.INFO):
         start_head(small.run, do_nothing)
@@ -216,12 +218,12 @@ def test_an_epoch_that_is_better_than_the_start_is_saved(build_run: BuildRun) ->
     assert small.state.history[0].validation.loss > small.state.history[small.state.best.epoch].validation.loss
 
 
-@pytest.mark.parametrize("stays_near", [True, False])
+@pytest.mark.parametrize("plan", [NEAR, AWAY])
 def test_a_run_has_the_start_to_beat_and_learns_from_a_share_of_it(
-    build_run: BuildRun, caplog: pytest.LogCaptureFixture, stays_near: bool
+    build_run: BuildRun, caplog: pytest.LogCaptureFixture, plan: WeightPlan
 ) -> None:
     with caplog.at_level(logging.INFO):
-        small = fine_tuned(build_run, keeps_statistics=stays_near, learning_rate=5e-324, num_epochs=2)
+        small = fine_tuned(build_run, plan=plan, learning_rate=5e-324, num_epochs=2)
         small.train()
     assert "The epochs start from 0.2 of this classifier" in caplog.text
     assert [record.epoch for record in small.state.history] == [0, 1, 2]
@@ -233,33 +235,31 @@ def test_a_run_has_the_start_to_beat_and_learns_from_a_share_of_it(
     assert same_tensors(head, expected)
 
 
-@pytest.mark.parametrize(("stays_near", "share"), [(True, 1.0), (False, 0.2)])
-def test_near_weights_without_batch_norm_the_whole_start_is_kept(
-    build_run: BuildRun, caplog: pytest.LogCaptureFixture, stays_near: bool, share: float
+def test_the_whole_start_is_kept_where_the_plan_does_not_shrink_it(
+    build_run: BuildRun, caplog: pytest.LogCaptureFixture
 ) -> None:
-    network = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(36, 3))
     with caplog.at_level(logging.INFO):
-        small = fine_tuned(build_run, network, keeps_statistics=stays_near, learning_rate=5e-324, num_epochs=1)
+        small = fine_tuned(build_run, plan=replace(NEAR, shrinks_head=False), learning_rate=5e-324, num_epochs=1)
         small.train()
-    assert ("of this classifier" in caplog.text) == (not stays_near)
+    assert "of this classifier" not in caplog.text
     assert small.state.best is not None
     head = head_of(small.network).state_dict()
-    assert same_tensors(head, {name: share * small.state.best.weights[f"3.{name}"] for name in head})
+    assert same_tensors(head, {name: small.state.best.weights[f"5.{name}"] for name in head})
 
 
 def test_a_start_that_could_not_be_computed_is_not_validated(build_run: BuildRun) -> None:
     network = Body("an activation")
-    small = build_run(network=network, starts_from_scratch=False, new_head=network.head, num_epochs=1)
+    small = build_run(network=network, plan=AWAY, new_head=network.head, num_epochs=1)
     small.train()
     assert [record.epoch for record in small.state.history] == [1]
 
 
-@pytest.mark.parametrize("stays_near", [True, False])
+@pytest.mark.parametrize("plan", [NEAR, AWAY])
 @pytest.mark.parametrize("number", [1, 2, 3, 4, 5])
 def test_a_run_that_was_stopped_at_its_start_continues_bit_for_bit(
-    build_run: BuildRun, tmp_path: Path, number: int, stays_near: bool
+    build_run: BuildRun, tmp_path: Path, number: int, plan: WeightPlan
 ) -> None:
-    changes: dict[str, Any] = {"keeps_statistics": stays_near, "num_epochs": 1}
+    changes: dict[str, Any] = {"plan": replace(plan, scales_convolutions=True), "num_epochs": 1}
     whole = fine_tuned(build_run, output=tmp_path / "whole", **changes)
     whole.train()
     stopped = fine_tuned(build_run, output=tmp_path / "stopped", **changes)
@@ -322,7 +322,7 @@ def test_the_head_of_every_family_gives_the_logits_of_the_solution(
     assert head is not None
     small = build_run(
         network=network,
-        starts_from_scratch=False,
+        plan=AWAY,
         new_head=head,
         preprocessing=Preprocessing(resize_size=max(height, width), crop_height=height, crop_width=width),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -27,7 +28,8 @@ from pytorch_designer.training.start.initial_scale import (
 )
 from pytorch_designer.training.steps.near_steps import CenteredConvolutions
 from pytorch_designer.training.steps.step import batch_loss
-from tests.training.small_run import BuildRun, head_of, small_network
+from pytorch_designer.training.weight_plan import WeightPlan
+from tests.training.small_run import AWAY, NEAR, BuildRun, head_of, small_network
 
 COMPUTE = Compute(torch.device("cpu"), "fp32", torch.contiguous_format, 1, is_deterministic=True)
 PREPROCESSING = Preprocessing(resize_size=32, crop_height=32, crop_width=32)
@@ -341,30 +343,14 @@ def test_the_first_batch_is_seen_once_more_than_the_others(build_run: BuildRun) 
     assert passes == [2, 8, 8, 8, 8, 9]
 
 
-@pytest.mark.parametrize(
-    ("has_new_head", "stays_near", "learns_much", "is_scaled"),
-    [
-        (False, False, False, False),
-        (False, True, False, False),
-        (True, True, False, True),
-        (True, True, True, False),
-        (True, False, False, True),
-        (True, False, True, True),
-    ],
-)
-def test_learned_weights_are_scaled_with_a_new_classifier_but_near_them_only_where_little_is_learned(
-    build_run: BuildRun, has_new_head: bool, stays_near: bool, learns_much: bool, is_scaled: bool
+@pytest.mark.parametrize("is_scaled", [False, True])
+@pytest.mark.parametrize("plan", [NEAR, AWAY])
+def test_learned_weights_are_scaled_where_the_plan_does(
+    build_run: BuildRun, plan: WeightPlan, *, is_scaled: bool
 ) -> None:
     network = small_network()
-    small = build_run(
-        network=network,
-        learning_rate=5e-324,
-        starts_from_scratch=False,
-        new_head=head_of(network) if has_new_head else None,
-        keeps_statistics=stays_near,
-        learns_much=learns_much,
-        num_epochs=1,
-    )
+    plan = replace(plan, scales_convolutions=is_scaled)
+    small = build_run(network=network, learning_rate=5e-324, plan=plan, new_head=head_of(network), num_epochs=1)
     before = weights_of(network)
     small.train()
     (factor,) = [(after / weight).flatten() for after, weight in zip(weights_of(network), before, strict=True)]

@@ -11,7 +11,7 @@ from torch.nn.functional import conv2d, pad, unfold
 
 from pytorch_designer.images.order import epoch_order
 from pytorch_designer.training.start.input_means import MOST_IMAGES, measure_input_means
-from tests.training.small_run import BuildRun, SmallRun
+from tests.training.small_run import NEAR, BuildRun, SmallRun
 
 
 class Standardized(nn.Conv2d):
@@ -50,7 +50,7 @@ def network_with(*layers: nn.Module) -> nn.Module:
 
 def run_of(build_run: BuildRun, network: nn.Module, **changes: Any) -> SmallRun:
     network(torch.zeros(2, 3, 8, 8))
-    return build_run(network=network, starts_from_scratch=False, keeps_statistics=True, **changes)
+    return build_run(network=network, plan=NEAR, **changes)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from torch.nn.functional import cross_entropy
 
 from pytorch_designer.training.recipe import build_optimizer
 from pytorch_designer.training.steps.near_steps import CenteredConvolutions, NearSteps
-from tests.training.small_run import BuildRun, head_of, norm_of
+from pytorch_designer.training.weight_plan import WeightPlan
+from tests.training.small_run import AWAY, NEAR, BuildRun, head_of, norm_of
 
 
 @pytest.mark.parametrize("is_growing", [False, True])
@@ -65,15 +66,15 @@ def test_a_nearly_perfect_start_on_small_features_is_kept(build_run: BuildRun, l
             parameter.div_(1000.0)
         head_of(trained.network).weight.mul_(1000.0)
 
-    def most_loss(*, stays_near: bool) -> float:
-        given: dict[str, Any] = {"network": copy.deepcopy(trained.network), "starts_from_scratch": False}
-        small = build_run(learning_rate=learning_rate, keeps_statistics=stays_near, **given)
+    def most_loss(plan: WeightPlan) -> float:
+        given: dict[str, Any] = {"network": copy.deepcopy(trained.network)}
+        small = build_run(learning_rate=learning_rate, plan=plan, **given)
         small.train()
         assert small.display.losses[0] < 0.01
         return max(small.display.losses)
 
-    assert most_loss(stays_near=True) < 0.3
-    assert most_loss(stays_near=False) > 10.0
+    assert most_loss(NEAR) < 0.3
+    assert most_loss(AWAY) > 10.0
 
 
 def network_before_norms(groups: int) -> nn.Sequential:
@@ -179,7 +180,7 @@ def test_a_large_mean_of_the_inputs_does_not_harm_what_is_given(
         assert isinstance(norm, nn.BatchNorm2d)
         assert norm.running_mean is not None
         norm.running_mean.add_(Shift.CONSTANT * convolution.weight.detach().sum((1, 2, 3)))  # computes what it did
-        changes: dict[str, Any] = {"starts_from_scratch": False, "keeps_statistics": True, "num_epochs": 10}
+        changes: dict[str, Any] = {"plan": NEAR, "num_epochs": 10}
         small = build_run(network=nn.Sequential(Shift(), *layers), learning_rate=learning_rate, **changes)
         small.train()
         return max(small.display.losses)

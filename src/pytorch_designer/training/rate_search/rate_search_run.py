@@ -86,13 +86,12 @@ def search_learning_rate(
                 training=training,
                 validation=validation,
                 num_classes=len(datasets.training.classes),
-                starts_from_scratch=not job.inputs.model.has_weights,
+                plan=job.plan,
                 display=display,
                 on_epoch_end=lambda _: None,
                 stop_request=stop_request,
                 batch_augmentation=job.batch_augmentation,
                 new_head=job.new_head,
-                learns_much=job.learns_much,
                 num_steps=num_steps,
             )
             state = TrainingState(predictor.network, build_optimizer(predictor.network, LEAST_RATE))

@@ -103,10 +103,10 @@ def sweep_rates(sweep: RateSweep, state: TrainingState, display: SweepDisplay) -
         InvalidDatasetError: Too many images cannot be read.
     """
     centered, near_steps = None, None
-    if sweep.stays_near:
+    if sweep.plan.stays_near:
         centered = CenteredConvolutions(sweep.predictor.network, measure_input_means(sweep))
         near_steps = NearSteps(state.optimizer, centered=centered)
-    if start_head(sweep, partial(_stop_if_requested, sweep.stop_request)):
+    if start_head(sweep, partial(_stop_if_requested, sweep.stop_request)) and sweep.plan.shrinks_head:
         shrink_head(sweep)
     stepper = open_stepper(
         sweep.predictor,
@@ -122,7 +122,7 @@ def sweep_rates(sweep: RateSweep, state: TrainingState, display: SweepDisplay) -
         if not is_finite or _has_diverged(display.losses, sweep.num_classes):
             break
         if len(batch.labels):
-            if not rates and sweep.scales_weights:
+            if not rates and sweep.plan.scales_convolutions:
                 scale_by_first_batch(sweep, batch, learning_rate=SCALE_RATE, centered=centered)
                 if centered is not None:
                     centered.begin()

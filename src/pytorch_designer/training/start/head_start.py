@@ -16,7 +16,6 @@ from torch.nn.functional import linear
 
 from pytorch_designer.images.order import batch_slices, epoch_order
 from pytorch_designer.inference.predictor import inference_batch_size
-from pytorch_designer.models.batch_norm import normalized_convolutions
 from pytorch_designer.training.start.closed_form_head import solve_head
 from pytorch_designer.training.start.features import head_features, rows_in_turn, without_random
 from pytorch_designer.wording import count
@@ -81,23 +80,16 @@ def start_head(run: TrainingRun, between: Callable[[], None]) -> bool:
     return True
 
 
-def shrink_head(run: TrainingRun) -> bool:
+def shrink_head(run: TrainingRun) -> None:
     """Give a classifier that `start_head` has computed smaller weights, from which the epochs start.
 
-    Whole ones separate the training images as the features are now, and leave the other layers little to learn from.
-    Near the weights of a network without batch norm, whose other layers learn slowly, whole ones are kept:
+    Whole ones separate the training images as the features are now, and leave the other layers little to learn from:
     docs/decisions/0055.
-
-    Returns:
-        Whether the weights are smaller now.
     """
-    if run.stays_near and not normalized_convolutions(run.predictor.network):
-        return False
     assert run.new_head is not None
     with torch.no_grad():
         for parameter in run.new_head.parameters():
             parameter.mul_(SHARE)
-    return True
 
 
 class _UnusableError(Exception):

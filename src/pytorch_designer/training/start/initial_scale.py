@@ -90,7 +90,7 @@ def scale_by_first_batch(
         ModuleOutOfMemoryError: The device has too little memory.
     """
     num_images = len(batch.labels)
-    if not num_images or not (run.stays_near or run.predictor.can_normalize(num_images)):
+    if not num_images or not (run.plan.stays_near or run.predictor.can_normalize(num_images)):
         return
     if run.batch_augmentation is not None:
         images = run.predictor.send(batch.images)
@@ -100,7 +100,7 @@ def scale_by_first_batch(
         run.predictor,
         batch,
         learning_rate=learning_rate,
-        are_given=not run.starts_from_scratch,
+        are_given=run.plan.are_given,
         centered=centered,
     )
 

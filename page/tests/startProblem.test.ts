@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 
 import { allCommands } from "../src/editing/allCommands";
 import { isEnabled, isShown, problemOf, type Command } from "../src/editing/commands";
-import { compareProblem, submitProblem } from "../src/runs/startProblem";
+import { compareProblem, startProblem, submitProblem } from "../src/runs/startProblem";
 import { useStore, type State } from "../src/state/store";
 import { demo } from "./demo";
 
@@ -32,6 +32,22 @@ it("says what is missing for a submission, the nearest thing first", () => {
     expect(submitProblem(ready(changes))).toMatch(problem);
     expect(isEnabled(command("submit"), ready(changes))).toBe(false);
   }
+});
+
+it("says what is missing for a start, the nearest thing first", () => {
+  expect(startProblem(ready())).toBe("");
+  const disabled = { ...demo(), nodes: demo().nodes.map((node) => ({ ...node, left_out: "disabled" })) };
+  const running = { state: "running" } as State["run"];
+  const cases: [Partial<State>, RegExp][] = [
+    [{ document: null }, /No pipeline is open/],
+    [{ isLookingBack: true, run: running }, /an earlier run/],
+    [{ isConnected: false, document: disabled }, /does not answer/],
+    [{ isGone: true }, /not in the folder/],
+    [{ document: { ...demo(), nodes: [] } }, /no nodes/],
+    [{ document: disabled, run: running }, /All nodes are disabled/],
+    [{ run: running }, /is running/],
+  ];
+  for (const [changes, problem] of cases) expect(startProblem(ready(changes))).toMatch(problem);
 });
 
 it("shows a command that would be refused with the reason, and hides one that has no sense", () => {

@@ -4,7 +4,8 @@ import type { KeyboardEvent, PointerEvent } from "react";
 
 import { focusCanvas } from "../canvas/flowAccess";
 import { useStore } from "../state/store";
-import { tabs, type Tab } from "./tabs";
+import type { Tab } from "./tab";
+import { tabs } from "./tabs";
 
 const STEP = 24;
 

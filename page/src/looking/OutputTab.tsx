@@ -6,7 +6,8 @@ import { api } from "../api/client";
 import type { Binding, Document, Preview } from "../api/types";
 import { useStore } from "../state/store";
 import { NodeChoice } from "./NodeChoice";
-import { type PageOf, PreviewPane } from "./PreviewPane";
+import type { PageOf } from "./Pages";
+import { PreviewPane } from "./PreviewPane";
 import { useLookedAt } from "./useLookedAt";
 
 interface Place {

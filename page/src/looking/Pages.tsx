@@ -3,7 +3,12 @@
 import { useRef } from "react";
 
 import { countText } from "../runs/wording";
-import type { PageOf } from "./PreviewPane";
+
+/** The part of the data that is shown. */
+export interface PageOf {
+  offset?: number;
+  class?: string;
+}
 
 interface Props {
   page: PageOf;

@@ -6,13 +6,9 @@ import { RequestError } from "../api/client";
 import type { Preview } from "../api/types";
 import { sizeText } from "../runs/wording";
 import { ImagesPreview } from "./ImagesPreview";
+import type { PageOf } from "./Pages";
 import { shownName } from "./series";
 import { TablePreview } from "./TablePreview";
-
-export interface PageOf {
-  offset?: number;
-  class?: string;
-}
 
 export function PreviewPane({ read }: { read: (page: PageOf) => Promise<Preview> }) {
   const [page, setPage] = useState<PageOf>({});

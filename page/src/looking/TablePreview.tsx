@@ -2,8 +2,7 @@
 
 import type { Preview } from "../api/types";
 import { counted, numberText } from "../runs/wording";
-import { Pages } from "./Pages";
-import type { PageOf } from "./PreviewPane";
+import { type PageOf, Pages } from "./Pages";
 
 type Table = Extract<Preview, { kind: "table" }>;
 

@@ -12,6 +12,7 @@ import { TextField } from "./fields";
 import { ParameterField } from "./ParameterField";
 import { PortField } from "./PortField";
 import { RunSettings } from "./RunSettings";
+import { Section } from "./Section";
 
 export function NodePane({ node }: { node: Node }) {
   const document = useStore((state) => state.document);
@@ -55,17 +56,6 @@ export function NodePane({ node }: { node: Node }) {
       )}
       <RunSettings node={node} isDisabled={document.read_only !== null} />
     </>
-  );
-}
-
-export function Section({ title, children }: { title: string; children: React.ReactNode }) {
-  return (
-    <details className="pane-section" open>
-      <summary>
-        <h3>{title}</h3>
-      </summary>
-      <div className="stack wide">{children}</div>
-    </details>
   );
 }
 

@@ -10,7 +10,7 @@ import { asName, freeName, nameProblem } from "../shared/words";
 import { useStore } from "../state/store";
 import { SelectField, TextField } from "./fields";
 import { InputFields } from "./InputPane";
-import { Section } from "./NodePane";
+import { Section } from "./Section";
 
 const INPUT_TYPES = ["uri_folder", "uri_file", "mltable", "mlflow_model", "custom_model", "integer", "number", "string", "boolean"];
 

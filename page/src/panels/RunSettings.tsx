@@ -6,7 +6,7 @@ import type { Node } from "../api/types";
 import { Icon } from "../shared/Icon";
 import { useStore } from "../state/store";
 import { TextField } from "./fields";
-import { Section } from "./NodePane";
+import { Section } from "./Section";
 
 const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 

@@ -1,6 +1,6 @@
 /** Tabs of the drawer that show a run. */
 
-import type { Tab } from "../drawer/tabs";
+import type { Tab } from "../drawer/tab";
 import { LogTab } from "../looking/LogTab";
 import { MetricsTab } from "../looking/MetricsTab";
 import { OutputTab } from "../looking/OutputTab";

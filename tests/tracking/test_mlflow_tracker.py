@@ -18,7 +18,8 @@ import pytest
 
 from pytorch_designer.tracking.destination import Destination, destination_from_environment
 from pytorch_designer.tracking.mlflow_tracker import LOCAL_STALL_SECONDS, MlflowTracker
-from pytorch_designer.tracking.tracker import NullTracker, open_tracker, prepared_tracking
+from pytorch_designer.tracking.tracker import NullTracker
+from pytorch_designer.tracking.tracker_opening import open_tracker, prepared_tracking
 from tests.commands import call_in_fork
 from tests.waiting import killed_at_last
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 _RUN_UNTIL_KILLED = """
 import sys, time
-from pytorch_designer.tracking.tracker import open_tracker
+from pytorch_designer.tracking.tracker_opening import open_tracker
 tracker = open_tracker("killed")
 tracker.log_metrics({"loss": 1.0}, step=1)
 print("READY", "mlflow" in sys.modules, flush=True)

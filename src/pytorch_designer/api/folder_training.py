@@ -122,7 +122,7 @@ def train_folder(request: FolderRequest[FolderTrainingParameters], *, program: s
 
 def _train_in(world: World, request: FolderRequest[FolderTrainingParameters], program: str) -> Path:
     from pytorch_designer.components.train_pytorch_model import hyperparameters
-    from pytorch_designer.tracking.tracker import prepared_tracking
+    from pytorch_designer.tracking.tracker_opening import prepared_tracking
 
     world.note("checking the inputs")
     check_temporary_folder()

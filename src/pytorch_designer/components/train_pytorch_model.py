@@ -59,7 +59,7 @@ def _run_in(
     from pytorch_designer.directories.summary import log_summary
     from pytorch_designer.storage.output import check_outputs
     from pytorch_designer.system.places import check_temporary_folder
-    from pytorch_designer.tracking.tracker import prepared_tracking
+    from pytorch_designer.tracking.tracker_opening import prepared_tracking
     from pytorch_designer.training.datasets import check_datasets
     from pytorch_designer.training.report.earlier_result import refuse_other_result
 

@@ -66,6 +66,9 @@ def test_many_images_of_new_classes_make_a_run_leave_weights_before_batch_norm(
     )
 
     parameters = Hyperparameters(num_epochs, batch_size, 0.001, 1, 1)
-    assert prepare_job(inputs, parameters, COMPUTE).predictor.keeps_statistics is stays_near
+    job = prepare_job(inputs, parameters, COMPUTE)
+    assert job.predictor.keeps_statistics is job.plan.stays_near is stays_near
+    assert job.plan.shrinks_head is (architecture != "squeezenet1_1")
+    assert job.plan.scales_convolutions is (classes == "ab" and architecture != "squeezenet1_1")
     published = replace(inputs, model=replace(inputs.model, classes=None))
     assert prepare_job(published, parameters, COMPUTE).predictor.keeps_statistics is (num_epochs < 1500)

@@ -235,16 +235,18 @@ def test_a_run_has_the_start_to_beat_and_learns_from_a_share_of_it(
     assert same_tensors(head, expected)
 
 
-def test_the_whole_start_is_kept_where_the_plan_does_not_shrink_it(
-    build_run: BuildRun, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(("plan", "share"), [(replace(NEAR, shrinks_head=False), 1.0), (AWAY, 0.2)])
+def test_without_batch_norm_the_whole_start_is_kept_where_the_plan_does_not_shrink_it(
+    build_run: BuildRun, caplog: pytest.LogCaptureFixture, plan: WeightPlan, share: float
 ) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(36, 3))
     with caplog.at_level(logging.INFO):
-        small = fine_tuned(build_run, plan=replace(NEAR, shrinks_head=False), learning_rate=5e-324, num_epochs=1)
+        small = fine_tuned(build_run, network, plan=plan, learning_rate=5e-324, num_epochs=1)
         small.train()
-    assert "of this classifier" not in caplog.text
+    assert ("of this classifier" in caplog.text) == plan.shrinks_head
     assert small.state.best is not None
     head = head_of(small.network).state_dict()
-    assert same_tensors(head, {name: small.state.best.weights[f"5.{name}"] for name in head})
+    assert same_tensors(head, {name: share * small.state.best.weights[f"3.{name}"] for name in head})
 
 
 def test_a_start_that_could_not_be_computed_is_not_validated(build_run: BuildRun) -> None:

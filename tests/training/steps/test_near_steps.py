@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 import pytest
 import torch
@@ -67,8 +66,7 @@ def test_a_nearly_perfect_start_on_small_features_is_kept(build_run: BuildRun, l
         head_of(trained.network).weight.mul_(1000.0)
 
     def most_loss(plan: WeightPlan) -> float:
-        given: dict[str, Any] = {"network": copy.deepcopy(trained.network)}
-        small = build_run(learning_rate=learning_rate, plan=plan, **given)
+        small = build_run(network=copy.deepcopy(trained.network), learning_rate=learning_rate, plan=plan)
         small.train()
         assert small.display.losses[0] < 0.01
         return max(small.display.losses)
@@ -180,8 +178,8 @@ def test_a_large_mean_of_the_inputs_does_not_harm_what_is_given(
         assert isinstance(norm, nn.BatchNorm2d)
         assert norm.running_mean is not None
         norm.running_mean.add_(Shift.CONSTANT * convolution.weight.detach().sum((1, 2, 3)))  # computes what it did
-        changes: dict[str, Any] = {"plan": NEAR, "num_epochs": 10}
-        small = build_run(network=nn.Sequential(Shift(), *layers), learning_rate=learning_rate, **changes)
+        network = nn.Sequential(Shift(), *layers)
+        small = build_run(network=network, learning_rate=learning_rate, plan=NEAR, num_epochs=10)
         small.train()
         return max(small.display.losses)
 
